@@ -1,0 +1,40 @@
+# make run    install into .venv, then train a star task graph on the embedded task set
+# make test   the same set-up, then ruff and the tests
+# make lint   the same set-up, then ruff and mypy (a minute the first time)
+# make clean  remove .venv, runs and caches
+
+PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# -qq: errors only
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install --constraint constraints.txt
+
+.PHONY: run test lint clean
+
+run: $(INSTALLED)
+	$(BIN)/python -m graphmtl.run --arch star --overwrite
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# torch goes first and by its exact version: a later release would bring gigabytes of GPU libraries.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "graphmtl needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	         "Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "'$(PYTHON)' could not make a virtual environment (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) setuptools torch==2.13.0
+	@$(PIP) --no-build-isolation --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

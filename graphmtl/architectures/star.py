@@ -1,0 +1,52 @@
+r"""Star graph multi-task learning, SG-MTL (Liu et al., AAAI 2019).
+
+One shared LSTM, the virtual node in the middle of the star, reads every text as a plain LSTM; task k's LSTM reads its
+states at all positions:
+
+.. math::
+    s_{t,i} = u^\top \tanh(W_n h^{(s)}_i + W_q [h^{(k)}_{t-1}; x_t]), \quad
+    b_t = \mathrm{softmax}_i(s_t), \quad r_t = \sum_i b_{t,i} h^{(s)}_i
+
+r_t enters k's cell as :mod:`graphmtl.models.message_lstm` says. How much k reads from the virtual node is its spoke,
+
+.. math::
+    \mathrm{spoke}_k = \mathrm{mean}_t \frac{|m_t \odot W_r r_t|}{|c_t| + |m_t \odot W_r r_t|}
+"""
+
+import torch
+from torch import Tensor, nn
+
+from graphmtl.architectures.architecture import Architecture
+from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.models.message_lstm import LSTM, MessageLSTM, both_ways, mean_over_ways, one_way, run_side_by_side
+
+__all__ = ["Star"]
+
+
+class Star(Architecture):
+    """The virtual node's LSTM, and a message LSTM per task that reads it."""
+
+    virtual_node = "virtual"
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.hub = LSTM(**self.lstm_sizes)
+        self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
+
+    def hub_states(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """The virtual node's states at all positions, as nodes to be read: (1, D, batch, tokens, H)."""
+        states = run_side_by_side([self.hub], both_ways(x, lengths, self.directions))  # (T, D, B, 1, H)
+        return states.permute(3, 1, 2, 0, 4).contiguous()
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, nodes: Tensor | None = None
+    ) -> tuple[Tensor, EdgeWeights | None]:
+        """As :class:`Architecture` says; ``nodes`` are the virtual node's states if they are at hand."""
+        nodes = self.hub_states(x, lengths) if nodes is None else nodes
+        mask = torch.arange(x.size(1), device=x.device) < lengths[:, None]  # (B, T)
+        x = both_ways(x, lengths, self.directions)  # (D, T, B, I)
+        states, _, share = self.lstms[task].read(x, nodes, mask)  # (T, D, B, H), (T, D, B)
+        if not edges:
+            return one_way(states, lengths), None
+        spokes = mean_over_ways(share.unsqueeze(-1), lengths)  # (B, T, 1)
+        return one_way(states, lengths), EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths)

@@ -1,0 +1,55 @@
+"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["VERBS", "Parser", "main", "run_verb"]
+
+VERBS = {
+    "run": "train on a set of tasks, test, and draw the learned task graph",
+    "evaluate": "score a finished run on a split",
+    "predict": "label raw text with a finished run",
+    "plot": "draw a finished run's task graph again",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with its errors as :class:`InputError`."""
+
+    def error(self, message: str):
+        raise InputError(message)
+
+
+def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
+    """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2."""
+    try:
+        verb(sys.argv[1:] if argv is None else argv)
+    except InputError as error:
+        message = " ".join(str(error).split())
+        print(f"graphmtl: error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
+        sys.stderr.close()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console script ``graphmtl``."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
+        print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
+        print("\ngraphmtl VERB --help explains a verb.")
+        return
+    run_verb(_dispatch, argv)
+
+
+def _dispatch(argv: Sequence[str]) -> None:
+    if argv[0] not in VERBS:
+        raise unknown_name("verb", argv[0], VERBS)
+    importlib.import_module(f"graphmtl.{argv[0]}").main(argv[1:])

@@ -1,0 +1,115 @@
+"""Every option of graphmtl and its default: the one place where a default lives.
+
+Field names are the keys of ``config.yaml``; on the command line ``_`` becomes ``-`` (``max_length`` is
+``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+
+Score = Literal["additive", "dot", "static"]
+Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
+
+
+def option(default, help: str, *, low: float | None = None, high: float | None = None):
+    """A dataclass field with the sentence that ``--help`` prints for it, and the range of its values."""
+    return field(default=default, metadata={"help": help, "range": (low, high)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions:
+    """The generated task set with a known task graph."""
+
+    planted_parents: int = option(3, "tasks with many examples that children learn from", low=0)
+    planted_poor_parents: int = option(1, "tasks with few examples that children learn from", low=0)
+    planted_loners: int = option(1, "tasks with many examples that are nobody's parent", low=0)
+    planted_unrelated: int = option(1, "tasks with few examples and neither parent nor child", low=0)
+    planted_children: int = option(4, "tasks with few examples whose deciding words are mostly their parents'", low=0)
+    planted_parents_per_child: int = option(2, "parents of a child", low=1)
+    planted_rich: int = option(1500, "training examples of a task with many", low=10)
+    planted_poor: int = option(120, "training examples of a task with few", low=10)
+    planted_test: int = option(500, "test examples of every task", low=1)
+    planted_words: int = option(40, "cue words of a task that is no child", low=2)
+    planted_sharing: float = option(0.8, "share of a child's deciding words that are its parents'", low=0.1, high=1)
+    planted_filler: int = option(200, "words that decide nothing in any task", low=1)
+    planted_length: int = option(24, "words of a text; a quarter more or less at random", low=1)
+    planted_noise: float = option(0.05, "share of flipped labels", low=0, high=0.5)
+    planted_inverted: int = option(0, "edges whose words mean the opposite for the child (negative transfer)", low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which tasks, and how their texts are read."""
+
+    tasks: str = option("planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file")
+    data_dir: str | None = option(None, "folder with one folder per data set (or GRAPHMTL_DATA)")
+    keep_overlap: bool = option(False, "keep training examples that stand in another task's validation or test split")
+    lower_case: bool = option(True, "lower-case every word")
+    min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The encoder, the architecture and the heads."""
+
+    arch: str = option("star", "architecture: single, shared, complete or star")
+    encoder: str = option("lstm", "encoder: lstm, word embeddings for the architecture's LSTMs to read")
+    max_length: int = option(200, "tokens kept of a text", low=1)
+    truncate: Literal["head", "tail", "both"] = option("both", "which end of a longer text is kept")
+    embeddings: str | None = option(None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz")
+    embedding_size: int = option(100, "dimensions of the word embeddings where no vectors are given", low=1)
+    freeze_embeddings: bool = option(False, "never train the word embeddings")
+    hidden: int = option(64, "LSTM units per direction", low=1)
+    attention: int = option(64, "dimensions of the attention's keys and queries", low=1)
+    score: Score = option("additive", "how a query is matched with a node")
+    node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
+    detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
+    bidirectional: bool = option(True, "read every text in both directions")
+    pooling: Literal["max", "mean", "max-mean"] = option("max-mean", "how token states become one vector")
+    word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
+    embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
+    locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)
+    output_dropout: float = option(0.3, "dropout on the pooled vector before the head", low=0, high=0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """The optimiser, the order of the batches and when to stop."""
+
+    seed: int = option(0, "seed of the data, the initial weights and the order of the batches")
+    epochs: int = option(10, "epochs at most", low=1)
+    batch_size: int = option(32, "examples in a step, all of one task", low=1)
+    lr: float = option(1e-3, "peak learning rate (AdamW)", low=0)
+    weight_decay: float = option(0.0, "weight decay (AdamW), not applied to biases and embeddings", low=0)
+    embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0)
+    freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0)
+    schedule: Literal["constant", "linear", "cosine"] = option("linear", "learning rate after the warm-up")
+    warmup: float = option(0.05, "share of all steps in which the learning rate rises", low=0, high=1)
+    clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
+    label_smoothing: float = option(0.0, "share of the target spread over all labels", low=0, high=1)
+    ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
+    sampling: Sampling = option("proportional", "how the task of a step is drawn")
+    temperature: float = option(2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1)
+    patience: int = option(5, "evaluations without progress before training stops; 0 never stops early", low=0)
+    select_by: str = option("mean", "what picks the best epoch: mean, or the name of a task")
+    precision: Literal["no", "bf16", "fp16"] = option("no", "mixed precision")
+    device: Literal["auto", "cpu"] = option("auto", "auto takes the accelerator when there is one")
+    tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
+    progress: bool = option(True, "progress bar")
+    affinity_probe: int = option(20, "validation texts per task on which star's task affinity is measured", low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where the run is written."""
+
+    output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default")
+    resume: bool = option(False, "go on with an unfinished run in --output")
+    overwrite: bool = option(False, "replace the run in --output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(RunOptions, TrainingOptions, ModelOptions, DataOptions, PlantedOptions):
+    """Every option of a run, flat as in config.yaml; each group is read by one part of the code."""

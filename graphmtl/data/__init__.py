@@ -1,0 +1,7 @@
+"""Tasks and their data: named task sets, YAML task files, the generated task set, vocabularies and word vectors."""
+
+from graphmtl.data.catalog import load_tasks
+from graphmtl.data.task import Task, TaskData, TaskSet
+from graphmtl.data.vocabulary import Vocabulary, read_vectors, tokenize
+
+__all__ = ["Task", "TaskData", "TaskSet", "Vocabulary", "load_tasks", "read_vectors", "tokenize"]

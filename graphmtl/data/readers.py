@@ -1,0 +1,344 @@
+"""File formats. Files of lines are read line by line, so that an error names the line."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["Columns", "Examples", "read_file", "read_hub", "read_label_tab_text", "read_lines", "shown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Examples as they were read.
+
+    Args:
+        source: the file (or Hub data set) they come from.
+        text: the texts.
+        label: the labels as written there.
+        text_pair: the second texts, of pairs only.
+        lines: the line of each example, counted from 1; None where the source has no lines.
+        row: what such a line is called.
+        labels: the names of all classes in their order, where the source itself declares them.
+    """
+
+    source: str
+    text: list[str]
+    label: list[str]
+    text_pair: list[str] | None = None
+    lines: list[int] | None = None
+    row: str = "line"
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def where(self, i: int) -> str:
+        """The place of example ``i``, for an error message."""
+        return f"{self.source}, {self.row} {i + 1 if self.lines is None else self.lines[i]}"
+
+    def take(self, rows: Sequence[int]) -> "Examples":
+        """Some of the examples."""
+        lines = range(1, len(self) + 1) if self.lines is None else self.lines
+        return Examples(
+            source=self.source,
+            text=[self.text[i] for i in rows],
+            label=[self.label[i] for i in rows],
+            text_pair=None if self.text_pair is None else [self.text_pair[i] for i in rows],
+            lines=[lines[i] for i in rows],
+            row=self.row,
+            labels=self.labels,
+        )
+
+    def empty(self) -> int:
+        """How many examples have an empty text (of a pair: either)."""
+        pairs = self.text if self.text_pair is None else self.text_pair
+        return sum(not (a.strip() and b.strip()) for a, b in zip(self.text, pairs, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns to read, and how a file of lines is read.
+
+    Args:
+        text: the column of the text, or the two columns of a pair.
+        label: the column of the label.
+        header: the names of all columns of a csv or tsv file that has no line of names.
+        encoding: the encoding of a csv, tsv or jsonl file.
+    """
+
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    header: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return (*self.text, self.label)
+
+
+Row = tuple[int, Sequence[str]]
+"""The line of a row, and the wanted columns of it."""
+
+
+def read_file(path: Path, columns: Columns) -> Examples:
+    """Reads a csv, tsv, jsonl or parquet file, told apart by their endings.
+
+    - csv: fields in double quotes may hold commas, line ends, and quotes written twice.
+    - tsv: one example a line, TAB between the fields, quotes are letters like others.
+    - jsonl: one JSON object a line.
+
+    A text such as ``NA`` or ``null`` stays text.
+
+    Raises:
+        InputError: another ending; a file that is missing, empty, undecodable or damaged; a column that does not
+            exist; a line with too few or too many fields, or without a label.
+    """
+    if path.suffix == ".parquet":
+        return _read_parquet(path, columns)
+    if path.suffix not in _ROWS:
+        raise InputError(f"{path}: unknown file format {path.suffix!r} (known: {', '.join([*_ROWS, '.parquet'])})")
+    lines, fields = [], []
+    for line, row in _ROWS[path.suffix](path, columns):
+        if not row[-1].strip():
+            raise InputError(f"{path}, line {line}: no label in column {columns.label!r}")
+        lines.append(line)
+        fields.append(row)
+    if not lines:
+        raise InputError(f"{path}: the file holds no examples")
+    *texts, labels = (list(column) for column in zip(*fields, strict=True))
+    return Examples(
+        source=str(path),
+        text=texts[0],
+        text_pair=texts[1] if len(texts) == 2 else None,
+        label=[label.strip() for label in labels],
+        lines=lines,
+    )
+
+
+def _tsv_rows(path: Path, columns: Columns) -> Iterator[Row]:
+    lines = enumerate(read_lines(path, encoding=columns.encoding), 1)
+    header = columns.header or tuple(next(lines)[1].split("\t"))
+    chosen = _positions(path, header, columns)
+    for number, line in lines:
+        fields = line.split("\t")
+        if len(fields) == 1 < len(header):
+            raise InputError(f"{path}, line {number}: no TAB between the columns {', '.join(header)}: {shown(line)}")
+        yield number, _pick(fields, chosen, header, path, number)
+
+
+def _csv_rows(path: Path, columns: Columns) -> Iterator[Row]:
+    csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))  # a text may be longer than Python's 131,072
+    reader = csv.reader(io.StringIO(_read_text(path, columns.encoding), newline=""), strict=True)
+    header, chosen, before = columns.header, None, 0
+    try:
+        for fields in reader:
+            number, before = before + 1, reader.line_num  # a record may span lines: name its first
+            if not fields:
+                continue
+            if chosen is None:
+                first_is_header = not header
+                header = header or tuple(fields)
+                chosen = _positions(path, header, columns)
+                if first_is_header:
+                    continue
+            yield number, _pick(fields, chosen, header, path, number)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
+
+
+def _positions(path: Path, header: Sequence[str], columns: Columns) -> list[int]:
+    _check_columns(path, header, columns)
+    return [header.index(column) for column in columns.wanted]
+
+
+def _check_columns(source: Path | str, found: Sequence[str], columns: Columns) -> None:
+    for column in columns.wanted:
+        if column not in found:
+            raise InputError(f"{source}: {unknown_name('column', column, found)}")
+
+
+def _pick(fields: list[str], chosen: list[int], header: Sequence[str], path: Path, number: int) -> list[str]:
+    if len(fields) != len(header):
+        names = ", ".join(header)
+        raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({names})")
+    return [fields[i] for i in chosen]
+
+
+def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
+    for number, line in enumerate(read_lines(path, encoding=columns.encoding), 1):
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON ({error}): {shown(line)}") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: a JSON object expected, found {shown(line)}")
+        _check_columns(f"{path}, line {number}", list(row), columns)
+        yield number, _plain(row, columns, f"{path}, line {number}")
+
+
+_ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
+    ".csv": _csv_rows,
+    ".tsv": _tsv_rows,
+    ".jsonl": _jsonl_rows,
+}
+
+
+def _plain(row: Mapping[str, object], columns: Columns, where: str) -> list[str]:
+    """The wanted values of a row whose values have types: texts, and a label of text, whole number or truth value."""
+    for column in columns.text:
+        if not isinstance(row[column], str):
+            raise InputError(f"{where}: column {column!r} holds {shown(row[column])}, expected a text")
+    label = row[columns.label]
+    if label is None:
+        raise InputError(f"{where}: no label in column {columns.label!r}")
+    if not isinstance(label, str | int):
+        raise InputError(f"{where}: label {shown(label)}, expected a text or a whole number")
+    return [*(row[column] for column in columns.text), str(label)]
+
+
+def _read_parquet(path: Path, columns: Columns) -> Examples:
+    read_bytes(path)
+    try:
+        rows = datasets.Dataset.from_parquet(str(path))
+    except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
+        raise InputError(f"{path}: not a parquet file ({_one_line(error)})") from None
+    return _from_dataset(rows, columns, source=str(path))
+
+
+def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> Examples:
+    """Reads one split of a data set of the Hugging Face Hub, or of a local folder that is laid out like one.
+
+    Raises:
+        InputError: the data set, its configuration, its split or a column does not exist, or the Hub is out of reach.
+    """
+    source = f"Hub data set {name}{f' ({config})' if config else ''}, split {split}"
+    try:
+        rows = datasets.load_dataset(name, name=config, split=split)
+    except Exception as error:  # network, Hub and data set errors have no common class
+        raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
+    return _from_dataset(rows, columns, source=source)
+
+
+def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> Examples:
+    if not len(rows):
+        raise InputError(f"{source}: no examples in it")
+    _check_columns(source, rows.column_names, columns)
+    declared = getattr(rows.features[columns.label], "names", None)
+    fields = []
+    for i, row in enumerate(rows.select_columns(list(columns.wanted)), 1):
+        fields.append(_plain(_named(row, columns.label, declared), columns, f"{source}, row {i}"))
+    *texts, labels = (list(column) for column in zip(*fields, strict=True))
+    return Examples(
+        source=source,
+        text=texts[0],
+        text_pair=texts[1] if len(texts) == 2 else None,
+        label=labels,
+        row="row",
+        labels=tuple(declared or ()),
+    )
+
+
+def _named(row: dict, label: str, declared: list[str] | None) -> dict:
+    """The row with its class index replaced by the class's name; the Hub's -1 for a hidden label is no label."""
+    if declared is None or row[label] is None:
+        return row
+    return {**row, label: declared[row[label]] if row[label] >= 0 else None}
+
+
+def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Examples:
+    """Reads ``label TAB text``, one example a line, no line of names.
+
+    Args:
+        path: the file.
+        fallback: as in `read_lines`.
+
+    Raises:
+        InputError: as `read_lines`, or a line has no TAB or no label.
+    """
+    labels, texts = [], []
+    for number, line in enumerate(read_lines(path, fallback=fallback), 1):
+        label, tab, text = line.partition("\t")
+        if not tab:
+            raise InputError(f"{path}, line {number}: no TAB between label and text: {shown(line)}")
+        if not label.strip():
+            raise InputError(f"{path}, line {number}: no label before the TAB: {shown(line)}")
+        labels.append(label.strip())
+        texts.append(text)
+    return Examples(source=str(path), text=texts, label=labels)
+
+
+def read_lines(path: Path, *, encoding: str = "utf-8", fallback: str | None = None) -> list[str]:
+    """The lines of a file, cut at newlines only and without a carriage return at their end.
+
+    Empty lines at the end of the file are left out.
+
+    Args:
+        path: the file.
+        encoding: its encoding.
+        fallback: the encoding of those lines that are not UTF-8.
+
+    Raises:
+        InputError: the file is missing, unreadable or empty, or it cannot be decoded.
+    """
+    if fallback is None:
+        lines = _read_text(path, encoding).split("\n")
+    else:
+        lines = [_decode(line, fallback) for line in read_bytes(path).split(b"\n")]
+    lines = [line.removesuffix("\r") for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _decode(line: bytes, fallback: str) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode(fallback)
+
+
+def _read_text(path: Path, encoding: str) -> str:
+    content = read_bytes(path)
+    try:
+        return content.decode(encoding)
+    except LookupError:
+        raise InputError(f"{path}: unknown encoding {encoding!r}") from None
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; if the file has another"
+            " encoding, name it in the YAML file, such as `encoding: latin-1`"
+        ) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, without the byte order mark of UTF-8.
+
+    Raises:
+        InputError: the file is missing, unreadable or empty.
+    """
+    try:
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise InputError(f"{path}: {reason}") from None
+    if not content.strip():
+        raise InputError(f"{path}: the file is empty")
+    return content
+
+
+def shown(value: object) -> str:
+    """A value of a user's file for an error message: one short line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -1,0 +1,283 @@
+"""Words: the tokenizer, the vocabulary, and pre-trained word vectors read from text files."""
+
+import gzip
+import lzma
+import re
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from graphmtl.errors import InputError
+
+__all__ = ["PAD", "SEP", "UNK", "Coverage", "Vectors", "Vocabulary", "coverage", "read_vectors", "tokenize"]
+
+PAD, UNK, SEP = 0, 1, 2
+_SPECIAL = ("<pad>", "<unk>", "<sep>")
+
+# One rule splits one piece in two; the parts are split again until no rule applies. So every token is left alone when
+# it is read a second time, whatever the rules are: tokenizing tokenized text changes nothing.
+_STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": "``", "\u201d": "''", "\u2026": "..."})
+_CLITIC = r"(?:n't|'(?:s|m|d|ll|re|ve))"
+_WHOLE = re.compile(
+    rf"{_CLITIC}|'(?:em|n|til|tis|twas|cause)|-[lr][rsc]b-|<(?:pad|unk|sep)>"  # clitics, brackets of the Penn Treebank
+    r"|(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|inc|ltd|co|corp|dept|approx|no|vol|ft|oz|lb|lbs)\."
+    r"|(?:[^\W\d_]\.)+[^\W\d_]?\.?(?<!\bi\.)"  # u.s., i.e, j.
+    r"|([.\-*_=~`'])\1+|\W|[:;=][-']?[()dp]",
+    re.IGNORECASE,
+)
+_RULES = [
+    re.compile(rule, re.IGNORECASE)
+    for rule in (
+        r"(\.\.+|--+|\*+|``|'')(.+)",  # ``great
+        r"([^\w.\-+&]|[.\-](?=[^\W\d]))(.+)",  # (great, .the, -the, but .5 and -5 stay
+        r"(.+?)(\.\.+|--+|\*+|``|'')",  # great...
+        r"(.+)([^\w.+&'/]|(?<!\.)\.)",  # great!, great.
+        rf"(.+)({_CLITIC})",  # do n't, it 's
+        r"(.+)(')",  # boys '
+        r"(.+?)((?:\.\.+|--+|[!?;()\[\]{}\"]|``|'').+)",  # good...but, good(but
+        r"(.*[^\W\d_])(,.+)",  # good,but; 1,000 stays
+    )
+]
+
+
+@lru_cache(maxsize=1 << 17)
+def _split(piece: str) -> tuple[str, ...]:
+    """The tokens of a piece of text that holds no white space."""
+    if piece.isalnum() or _WHOLE.fullmatch(piece):
+        return (piece,)
+    for rule in _RULES:
+        if match := rule.fullmatch(piece):
+            return tuple(token for part in match.group(1, 2) for token in _split(part))
+    return (piece,)
+
+
+def tokenize(text: str) -> list[str]:
+    """Words and punctuation, split as in the Penn Treebank; case is kept, curly quotes become straight.
+
+    Tokenized text stays as it is: ``tokenize(" ".join(tokenize(text))) == tokenize(text)``.
+
+    >>> tokenize("Don't go (it's bad)... I've paid $2.50!")
+    ['Do', "n't", 'go', '(', 'it', "'s", 'bad', ')', '...', 'I', "'ve", 'paid', '$', '2.50', '!']
+    >>> tokenize("i do n't like the `` new '' one .")
+    ['i', 'do', "n't", 'like', 'the', '``', 'new', "''", 'one', '.']
+    """
+    return [token for piece in text.translate(_STRAIGHT).split() for token in _split(piece)]
+
+
+class Vocabulary:
+    """The words that have an embedding, in index order: ``<pad>``, ``<unk>``, ``<sep>``, then the rest.
+
+    Args:
+        words: all words, the three special ones first.
+        lower_case: texts are lower-cased before their words are looked up.
+        counts: how often each word occurs in the training texts; empty when the vocabulary was loaded.
+
+    >>> vocabulary = Vocabulary.build(["a good film", "a bad film"])
+    >>> vocabulary.encode("A film noir"), vocabulary.encode("")
+    ([3, 4, 1], [1])
+    """
+
+    def __init__(self, words: Sequence[str], *, lower_case: bool = True, counts: Mapping[str, int] | None = None):
+        if tuple(words[:3]) != _SPECIAL:
+            raise ValueError(f"a vocabulary starts with {', '.join(_SPECIAL)}, not with {', '.join(words[:3])}")
+        self.words = list(words)
+        self.lower_case = lower_case
+        self.counts = dict(counts or {})
+        self._index = {word: i for i, word in enumerate(self.words)}
+        if len(self._index) != len(self.words):
+            raise ValueError("a word stands twice in the vocabulary")
+
+    @classmethod
+    def build(
+        cls, texts: Iterable[str], *, min_count: int = 1, lower_case: bool = True, extra_words: Iterable[str] = ()
+    ) -> "Vocabulary":
+        """The words of the training texts that occur ``min_count`` times or more, most frequent first.
+
+        ``extra_words`` (words of held-out texts that have a pre-trained vector, say) follow in the order given.
+        """
+        counts = Counter()
+        for text in texts:
+            counts.update(tokenize(text.lower() if lower_case else text))
+        for word in _SPECIAL:
+            counts.pop(word, None)
+        frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
+        words = dict.fromkeys([*_SPECIAL, *frequent, *extra_words])
+        return cls(list(words), lower_case=lower_case, counts=counts)
+
+    def encode(self, text: str, text_pair: str | None = None) -> list[int]:
+        """The indices of the words of a text, or of a pair with ``<sep>`` between; an empty text is one ``<unk>``."""
+        if text_pair is not None:
+            return [*self.encode(text), SEP, *self.encode(text_pair)]
+        words = tokenize(text.lower() if self.lower_case else text)
+        return [self._index.get(word, UNK) for word in words] or [UNK]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._index
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} words, lower_case={self.lower_case})"
+
+    def save(self, path: Path | str) -> None:
+        """Writes one word a line; the first line, the only one that holds a space, says ``lower_case true`` or not."""
+        lines = [f"lower_case {str(self.lower_case).lower()}", *self.words]
+        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Vocabulary":
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError: the file is missing or is not a vocabulary.
+        """
+        try:
+            with open(path, encoding="utf-8", newline="\n") as file:
+                head, *words = file.read().removesuffix("\n").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot read the vocabulary ({error})") from None
+        if head not in ("lower_case true", "lower_case false"):
+            raise InputError(f"{path}, line 1: 'lower_case true' or 'lower_case false' expected, found {head[:60]!r}")
+        try:
+            return cls(words, lower_case=head.endswith("true"))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Word vectors: ``matrix[i]`` (float32, one row per word) belongs to ``words[i]``."""
+
+    words: list[str]
+    matrix: np.ndarray
+
+    @property
+    def dim(self) -> int:
+        return self.matrix.shape[1]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each word (the first one, should a word stand twice)."""
+        return {word: i for i, word in reversed(list(enumerate(self.words)))}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the training text has a pre-trained vector: shares of the different words and of all words."""
+
+    types: float
+    tokens: float
+
+
+def coverage(counts: Mapping[str, int], vectors: Vectors) -> Coverage:
+    """The share of the words in ``counts`` (a vocabulary's, of its training texts) that ``vectors`` hold."""
+    found = [count for word, count in counts.items() if word in vectors.index]
+    return Coverage(types=len(found) / max(len(counts), 1), tokens=sum(found) / max(sum(counts.values()), 1))
+
+
+def read_vectors(path: Path | str) -> Vectors:
+    """Reads word vectors in word2vec or GloVe text format, plain, ``.gz`` or ``.xz``, with or without a header line.
+
+    A line is a word and its numbers, with spaces or tabs between; a header is a first line of two integers: how many
+    words, how many dimensions. Words may hold spaces (some GloVe files have such).
+
+    Raises:
+        InputError: the file is missing, damaged, empty, not UTF-8, shorter than its header says, or a line has too
+            many or too few numbers, or something that is no finite number.
+    """
+    try:
+        with _open(path) as file:
+            return _read_vectors(file, path)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
+        raise InputError(f"{path}: cannot read the vectors ({error})") from None
+
+
+def _open(path: Path | str) -> IO[bytes]:
+    opener = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix, open)
+    return opener(path, "rb")
+
+
+def _read_vectors(file: IO[bytes], path: Path | str) -> Vectors:
+    first = file.readline()
+    fields = first.split()
+    header = len(fields) == 2 and all(field.isdigit() for field in fields)
+    expected, dim = (int(fields[0]), int(fields[1])) if header else (None, len(fields) - 1)
+    if dim < 1:
+        raise InputError(f"{path}, line 1: a word and its numbers expected, found {_shown(first)}")
+    words, blocks, line = [], [], 1 if header else 0
+    lines = file if header else _chain_first(first, file)
+    while chunk := list(islice(lines, 20_000)):
+        more, block = _parse_vectors(chunk, dim, path, line)
+        words += more
+        blocks.append(block)
+        line += len(chunk)
+    if not words:
+        raise InputError(f"{path}: no vectors in the file")
+    if expected not in (None, len(words)):
+        raise InputError(f"{path}: the first line promises {expected} words, the file holds {len(words)}")
+    return Vectors(words, np.concatenate(blocks))
+
+
+def _chain_first(first: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from file
+
+
+def _parse_vectors(lines: list[bytes], dim: int, path: Path | str, before: int) -> tuple[list[str], np.ndarray]:
+    """The words and the (lines, dim) matrix of some lines of a file, of which ``before`` lines were read already."""
+    words, rows = [], []
+    for i, line in enumerate(lines, before + 1):
+        line = line.rstrip().replace(b"\t", b" ")
+        word, _, numbers = line.partition(b" ")
+        if numbers.count(b" ") != dim - 1 or b"  " in numbers:
+            word, numbers = _split_uneven(line, dim, path, i)
+        try:
+            words.append(word.decode())
+        except UnicodeDecodeError:
+            raise InputError(f"{path}, line {i}: not UTF-8: {_shown(word)}") from None
+        rows.append(numbers)
+    matrix = _numbers(b" ".join(rows))
+    if matrix.size != len(words) * dim or not np.isfinite(matrix).all():
+        i, field = next((i, x) for i, row in enumerate(rows, before + 1) for x in row.split() if not _is_number(x))
+        raise InputError(f"{path}, line {i}: {_shown(field)} is not a finite number")
+    return words, matrix.reshape(len(words), dim)
+
+
+def _split_uneven(line: bytes, dim: int, path: Path | str, i: int) -> tuple[bytes, bytes]:
+    """The word and the numbers of a line with too many spaces: within the word, or more than one between numbers."""
+    fields = line.split()
+    words, numbers = fields[:-dim], fields[-dim:]
+    if not words or (len(words) > 1 and _is_number(words[-1])):
+        found = sum(map(_is_number, fields[1:]))
+        raise InputError(f"{path}, line {i}: {found} numbers after the word, expected {dim}")
+    return b" ".join(words), b" ".join(numbers)
+
+
+def _numbers(text: bytes) -> np.ndarray:
+    """Numbers with spaces between; empty where one is not a number."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # what numpy before 2.3 has instead of the error
+        try:
+            return np.fromstring(text, sep=" ", dtype=np.float32)
+        except (ValueError, DeprecationWarning):
+            return np.empty(0, dtype=np.float32)
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        return abs(float(field)) <= np.finfo(np.float32).max
+    except ValueError:
+        return False
+
+
+def _shown(line: bytes) -> str:
+    return repr(line.rstrip()[:40].decode(errors="backslashreplace"))

@@ -1,0 +1,27 @@
+"""What a user's mistake looks like: one line that names the place, the value and what is accepted."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "unknown_name"]
+
+
+class InputError(ValueError):
+    """A mistake in the user's files or options.
+
+    The message is one line that names the file, the line and the value at fault, and what is accepted.
+    The command line prints it and leaves with exit code 2.
+    """
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that does not exist, with the nearest name that does.
+
+    >>> str(unknown_name("arch", "stra", ["single", "star"]))
+    "unknown arch 'stra'; did you mean 'star'? (known: single, star)"
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    listed = f" (known: {', '.join(known)})" if len(known) <= 30 else ""
+    return InputError(f"unknown {what} {name!r};{hint}{listed}")

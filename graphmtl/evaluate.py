@@ -1,0 +1,59 @@
+"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
+
+from collections.abc import Sequence
+
+from accelerate import Accelerator
+
+from graphmtl.cli import Parser, run_verb
+from graphmtl.data.batching import encode_tasks
+from graphmtl.errors import InputError
+from graphmtl.table import print_table, scores_table
+from graphmtl.training.evaluation import predict_split
+from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, split_scores
+from graphmtl.training.run_folder import Run
+
+__all__ = ["evaluate", "main"]
+
+
+def evaluate(run: Run, split: str) -> dict[str, dict]:
+    """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts."""
+    options, model = run.options, run.model
+    data = encode_tasks(load_run_tasks(options), model.vocabulary, model.options)
+    accelerator = Accelerator(cpu=options.device == "cpu")
+    predictions = {split: predict_split(
+        model=model.to(accelerator.device), data=data, split=split, batch_size=options.batch_size, accelerator=accelerator
+    )}  # fmt: skip
+    if split == "test":
+        predictions["test_dedup"] = {name: each.unseen() for name, each in predictions["test"].items()}
+    scores = {part: split_scores(data, each) for part, each in predictions.items()}
+    return {
+        name: {
+            "kind": task.task.kind,
+            "metric": task.task.metrics[0],
+            **{part: scores[part][name] for part in scores},
+            **{f"n_{part}": len(each[name]) for part, each in predictions.items()},
+        }
+        for name, task in data.items()
+    }
+
+
+def main(argv: Sequence[str]) -> None:
+    """The verb ``evaluate``."""
+    parser = Parser(prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json.")
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
+    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json")
+    arguments = parser.parse_args(argv)
+    run = Run.open(arguments.run)
+    target = run.folder / "evaluation.json"
+    if target.exists() and not arguments.overwrite:
+        raise InputError(f"{target} exists; give --overwrite to replace it")
+    tasks = evaluate(run, arguments.split)
+    splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
+    means = {part: mean_of_first_metrics(tasks, part) for part in splits}
+    run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
+    print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in splits}, means))
+
+
+if __name__ == "__main__":
+    run_verb(main)

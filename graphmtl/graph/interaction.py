@@ -1,0 +1,114 @@
+r"""Task interaction: a query looks at node states; out come the edge weights and a message.
+
+This one step is what every architecture of the toolkit that lets tasks talk puts in a different place (Liu et al., AAAI
+2019, section "Multi-task learning with message passing"). For a query q and node states h_1 ... h_S:
+
+.. math::
+    s_j = u^\top \tanh(k_j + q) + n_j        \quad\text{additive, the paper's: } k_j = W_n h_j
+    s_j = k_j \cdot q / \sqrt{\dim q} + n_j  \quad\text{dot}
+    s_j = n_j                                \quad\text{static: the input is ignored, the ablation}
+    a = \mathrm{softmax}(s), \qquad r = \sum_j a_j h_j
+
+``attend`` computes it, ``attend_backward`` is its derivative written out, for recurrences that go back in time by hand.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["EdgeWeights", "attend", "attend_backward"]
+
+
+@dataclass
+class EdgeWeights:
+    """How much a target task read from each node, token by token.
+
+    Attributes:
+        target: the task whose head was asked.
+        sources: names of the nodes read from, in the order of the last dimension of ``weights``.
+        weights: (batch, tokens, sources), the mean over the reading directions, 0 at padding.
+        lengths: (batch,), tokens of each text.
+    """
+
+    target: str
+    sources: tuple[str, ...]
+    weights: Tensor
+    lengths: Tensor
+
+    def per_instance(self) -> Tensor:
+        """Mean over the tokens of each text: (batch, sources)."""
+        return self.weights.sum(1) / self.lengths[:, None]
+
+
+def _products(vector: Tensor, vectors: Tensor) -> Tensor:
+    """(D, batch, H) with each of (D, batch, sources, H): (D, batch, sources). A row times a matrix is the fast form."""
+    product = torch.bmm(vector.flatten(0, 1).unsqueeze(1), vectors.flatten(0, 1).transpose(1, 2))
+    return product.view(vectors.shape[:3])
+
+
+def _weighted_sum(weights: Tensor, vectors: Tensor) -> Tensor:
+    """Weights (D, batch, sources) over (D, batch, sources, H): (D, batch, H)."""
+    total = torch.bmm(weights.flatten(0, 1).unsqueeze(1), vectors.flatten(0, 1))
+    return total.view(*vectors.shape[:2], -1)
+
+
+def _hidden(query: Tensor, keys: Tensor) -> Tensor:
+    """tanh(keys + query), (D, batch, sources, A), as 2 sigmoid(2 z) - 1: three times as fast on a CPU."""
+    return (keys + query.unsqueeze(-2)).mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+def _scores(query: Tensor | None, keys: Tensor | None, u: Tensor | None, bias: Tensor) -> Tensor:
+    """s (D, batch, sources) before the softmax; shapes as in :func:`attend`."""
+    if query is None:
+        return bias
+    if u is None:
+        return _products(query, keys).mul_(query.size(-1) ** -0.5).add_(bias)
+    hidden = _hidden(query, keys)  # (D, batch, sources, A)
+    return torch.bmm(u.unsqueeze(1), hidden.flatten(1, 2).transpose(1, 2)).view(hidden.shape[:3]).add_(bias)
+
+
+def attend(
+    query: Tensor | None, keys: Tensor | None, nodes: Tensor, u: Tensor | None, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The message and the edge weights of one query per example.
+
+    The score function follows from what is given: ``u`` makes it additive, no ``u`` dot, no ``query`` static.
+
+    Shapes, with D independent sets of parameters (the reading directions):
+        query (D, batch, A), keys (D, batch, sources, A), nodes (D, batch, sources, H), u (D, A),
+        bias (1, sources) or (batch, sources), where -inf hides a node.
+
+    Returns:
+        message (D, batch, H) and weights (D, batch, sources), which sum to 1 over the sources.
+    """
+    weights = torch.softmax(_scores(query, keys, u, bias), -1).expand(nodes.shape[:3])  # (D, batch, sources)
+    return _weighted_sum(weights, nodes), weights
+
+
+def attend_backward(
+    grad_message: Tensor,
+    weights: Tensor,
+    query: Tensor | None,
+    keys: Tensor | None,
+    nodes: Tensor,
+    u: Tensor | None,
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """Derivative of :func:`attend`, given its weights.
+
+    Returns:
+        The gradients of the scores (D, batch, sources) and of the query (D, batch, A), and for the additive score those
+        of the keys (D, batch, sources, A) and of u (D, A). What a product over all tokens gives at once is left to the
+        caller: the gradient of the nodes, weights x grad_message, and with the dot score that of the keys,
+        grad_scores x query / sqrt(A).
+    """
+    grad_scores = _products(grad_message, nodes).mul_(weights)  # (D, batch, sources)
+    grad_scores.addcmul_(weights, grad_scores.sum(-1, keepdim=True), value=-1)
+    if query is None:
+        return grad_scores, None, None, None
+    if u is None:
+        return grad_scores, _weighted_sum(grad_scores, keys).mul_(query.size(-1) ** -0.5), None, None
+    hidden = _hidden(query, keys)  # computed again rather than kept
+    grad_u = torch.bmm(grad_scores.flatten(1).unsqueeze(1), hidden.flatten(1, 2)).squeeze(1)  # (D, A)
+    slope = hidden.square_().neg_().add_(1).mul_(u[:, None, None])  # (D, batch, sources, A)
+    return grad_scores, _weighted_sum(grad_scores, slope), slope.mul_(grad_scores.unsqueeze(-1)), grad_u

@@ -1,0 +1,184 @@
+"""MultiTaskModel: encoder, architecture, one head per task."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import Batch, EncodedSplit, truncate
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vectors, Vocabulary
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.models.encoders import ENCODERS, LockedDropout
+from graphmtl.models.heads import ClassificationHead, pool, pooled_size
+
+__all__ = ["ModelOutput", "MultiTaskModel"]
+
+_CONFIG, _WEIGHTS, _VOCABULARY = "config.json", "model.safetensors", "vocabulary.txt"
+
+
+@dataclass
+class ModelOutput:
+    """logits (batch, classes), and the edge weights if they were asked for and the architecture has any."""
+
+    logits: Tensor
+    edges: EdgeWeights | None = None
+
+
+class MultiTaskModel(nn.Module, ModelHubMixin, library_name="graphmtl", tags=["multi-task-learning", "graphmtl"]):
+    """One encoder, one architecture and a head per task.
+
+    Args:
+        tasks: the tasks, with their label names; their order is that of the nodes.
+        vocabulary: the words.
+        options: sizes and kinds of the parts.
+
+    Raises:
+        InputError: the architecture or encoder does not exist.
+    """
+
+    def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary, options: ModelOptions):
+        super().__init__()
+        if options.arch not in ARCHITECTURES:
+            raise unknown_name("arch", options.arch, ARCHITECTURES)
+        if options.encoder not in ENCODERS:
+            raise unknown_name("encoder", options.encoder, ENCODERS)
+        self.tasks = {task.name: task for task in tasks}
+        self.vocabulary, self.options = vocabulary, options
+        self._position = {name: i for i, name in enumerate(self.tasks)}
+        architecture = ARCHITECTURES[options.arch]
+        encoders = len(self.tasks) if architecture.own_encoder_per_task else 1
+        self.encoders = nn.ModuleList(
+            ENCODERS[options.encoder](vocabulary=vocabulary, options=options) for _ in range(encoders)
+        )
+        self.architecture = architecture(
+            tasks=list(self.tasks), input_size=self.encoders[0].output_size, options=options
+        )
+        self.dropout = LockedDropout(options.locked_dropout)
+        size = pooled_size(self.architecture.output_size, options.pooling)
+        self.heads = nn.ModuleList(
+            ClassificationHead(input_size=size, classes=len(task.labels), dropout=options.output_dropout)
+            for task in self.tasks.values()
+        )
+
+    def load_vectors(self, vectors: Vectors) -> None:
+        """Starts the word embeddings from pre-trained vectors."""
+        for encoder in self.encoders:
+            encoder.load_vectors(vectors, self.vocabulary)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """The token vectors of a batch: (batch, tokens, dim)."""
+        own = self.architecture.own_encoder_per_task
+        return self.encoders[self._position[batch.task] if own else 0](batch.tokens)
+
+    def classify(self, states: Tensor, batch: Batch) -> Tensor:
+        """Token states (batch, tokens, dim) to the logits of the batch's task (batch, classes)."""
+        pooled = pool(self.dropout(states), batch.lengths, self.options.pooling)
+        return self.heads[self._position[batch.task]](pooled)
+
+    def forward(self, batch: Batch, edges: bool = False) -> ModelOutput:
+        """The logits of a batch's task, and its edge weights if ``edges``."""
+        x = self.encode(batch)  # (batch, tokens, dim)
+        states, weights = self.architecture(x, batch.lengths, self._position[batch.task], edges)
+        return ModelOutput(self.classify(states, batch), weights)
+
+    @torch.no_grad()
+    def predict(
+        self, texts: Sequence[str | tuple[str, str]], task: str | Sequence[str], *, edges: bool = False, batch_size: int = 64
+    ) -> list[dict]:
+        """Labels raw texts.
+
+        Args:
+            texts: texts, or pairs of texts for a task that takes pairs.
+            task: the name of the task that labels them, or of several.
+            edges: also give the edge weights of each text, the mean over its tokens.
+            batch_size: texts read at once; texts of like length are read together.
+
+        Returns:
+            One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}`` and, with
+            ``edges``, ``"edges": [{"source", "target", "weight"}]``. A blank text has the label None.
+
+        Raises:
+            InputError: the model has no such task.
+        """
+        names = [task] if isinstance(task, str) else list(task)
+        for name in names:
+            if name not in self.tasks:
+                raise unknown_name("task", name, self.tasks)
+        self.eval()
+        device = self.heads[0].linear.weight.device
+        pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
+        rows = [row for row, pair in enumerate(pairs) if any(text.strip() for text in pair)]
+        ids = [truncate(self.vocabulary.encode(*pairs[row]), self.options.max_length, self.options.truncate) for row in rows]
+        order = sorted(range(len(rows)), key=lambda i: len(ids[i]))
+        answers = [{name: {"task": name, "label": None} for name in names} for _ in texts]
+        for name in names:
+            split = EncodedSplit(task=name, texts=ids)
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                output = self(split.batch(chosen).to(device), edges=edges)
+                for i, answer in zip(chosen, self._answers(name, output, edges), strict=True):
+                    answers[rows[i]][name] = answer
+        return [answer[name] for answer in answers for name in names]
+
+    def _answers(self, name: str, output: ModelOutput, edges: bool) -> list[dict]:
+        labels = self.tasks[name].labels
+        probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
+        answers = [
+            {"task": name, "label": labels[max(range(len(row)), key=row.__getitem__)], "probabilities": dict(zip(labels, row))}
+            for row in probabilities
+        ]
+        if not edges:
+            return answers
+        if output.edges is None:
+            return [{**answer, "edges": []} for answer in answers]
+        weights = output.edges.per_instance().tolist()  # (batch, sources)
+        return [
+            {**answer, "edges": [{"source": s, "target": name, "weight": w} for s, w in zip(output.edges.sources, row)]}
+            for answer, row in zip(answers, weights, strict=True)
+        ]
+
+    def selection_groups(self) -> dict[str, list[str]]:
+        """Names of the parameters that are selected together on validation: all of them, or for ``single`` each task's."""
+        names = [name for name, _ in self.named_parameters()]
+        if not self.architecture.own_encoder_per_task:
+            return {"mean": names}
+        return {
+            task: [n for n in names if f".{i}." in n.removeprefix("architecture")] for task, i in self._position.items()
+        }
+
+    def embedding_parameters(self) -> list[nn.Parameter]:
+        """The word embeddings that are trained."""
+        weights = (encoder.embedding.weight for encoder in self.encoders)
+        return [weight for weight in weights if weight.requires_grad]
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        config = {"format": 1, "tasks": [task.to_dict() for task in self.tasks.values()], "options": asdict(self.options)}
+        (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        self.vocabulary.save(save_directory / _VOCABULARY)
+        save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **_config):
+        folder = Path(model_id)
+        if not folder.is_dir():
+            where = {"revision": revision, "cache_dir": cache_dir, "token": token}
+            folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
+        for name in (_CONFIG, _WEIGHTS, _VOCABULARY):
+            if not (folder / name).is_file():
+                raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        known = {field.name for field in fields(ModelOptions)}
+        options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
+        tasks = [Task.from_dict(task) for task in config["tasks"]]
+        model = cls(tasks=tasks, vocabulary=Vocabulary.load(folder / _VOCABULARY), options=options)
+        model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
+        return model.eval()

@@ -1,0 +1,117 @@
+"""Options from the command line and from a YAML file: flags before ``--config`` before defaults."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+import yaml
+from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
+
+from graphmtl.config import Options
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["make_options", "parse_options", "read_config"]
+
+_FIELDS = {field.name: field for field in fields(Options)}
+_TYPES = get_type_hints(Options)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _parser() -> ArgumentParser:
+    description = "Trains on a set of tasks, tests, and draws the learned task graph."
+    parser = ArgumentParser(prog="graphmtl run", description=description, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--config", metavar="FILE", help="YAML file of options, such as a run's config.yaml")
+    for group in reversed(Options.__mro__[1:-1]):
+        section = parser.add_argument_group(group.__doc__.splitlines()[0].rstrip("."))
+        for name in group.__annotations__:
+            kind = {"action": ActionYesNo(yes_prefix="", no_prefix="no-")} if _TYPES[name] is bool else {"type": _TYPES[name]}
+            section.add_argument(
+                _flag(name), default=_FIELDS[name].default, help=_FIELDS[name].metadata["help"].replace("%", "%%"), **kind
+            )
+    return parser
+
+
+def parse_options(argv: Sequence[str]) -> Options:
+    """The options of a command line.
+
+    Raises:
+        InputError: an option that does not exist (the nearest is named), or a value that is not accepted.
+    """
+    parser = _parser()
+    for argument in argv:
+        name = argument.split("=")[0]
+        if name.startswith("--") and name not in parser._option_string_actions:
+            raise unknown_name("option", name, [_flag(field) for field in _FIELDS])
+    try:
+        arguments = vars(parser.parse_args(list(argv)))
+        if arguments["config"]:
+            parser.set_defaults(_typed(read_config(arguments["config"]), arguments["config"]))
+            arguments = vars(parser.parse_args(list(argv)))
+    except ArgumentError as error:
+        raise InputError(_readable(str(error))) from None
+    return make_options(**{name: arguments[name] for name in _FIELDS})
+
+
+def make_options(**values) -> Options:
+    """Options by name.
+
+    Raises:
+        InputError: a name that does not exist, or a number out of range.
+    """
+    for name in values:
+        if name not in _FIELDS:
+            raise unknown_name("option", name, _FIELDS)
+    options = Options(**values)
+    for name, field in _FIELDS.items():
+        low, high = field.metadata["range"]
+        value = getattr(options, name)
+        if (low is not None and value < low) or (high is not None and value > high):
+            accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
+            raise InputError(f"{_flag(name)}: found {value}, expected {accepted}")
+    return options
+
+
+def _typed(config: dict, path: str) -> dict:
+    """The values of a YAML file as the types of their options."""
+    values = {name: value for name, value in config.items() if name in _FIELDS}
+    try:
+        return vars(_parser().parse_object(values))
+    except ArgumentError as error:
+        raise InputError(f"{path}: {_readable(str(error))}") from None
+
+
+def _readable(message: str) -> str:
+    """jsonargparse's error in one line, with the flag's name and what it takes."""
+    message = re.sub(r"typing\.|<class '(\w+)'>", lambda match: match[1] or "", " ".join(message.split()))
+    return re.sub(r'Parser key "(\w+)":', lambda match: f"{_flag(match[1])}:", message)
+
+
+def read_config(path: Path | str) -> dict:
+    """The options in a YAML file, by their flat keys.
+
+    Raises:
+        InputError: the file is missing, is no YAML mapping, or has a key that is no option; it names file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        config = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: options as `key: value` lines are expected")
+    known = {field.name for field in fields(Options)}
+    for key, _ in node.value:
+        if key.value not in {*known, "format"}:
+            raise InputError(f"{path}, line {key.start_mark.line + 1}: {unknown_name('key', key.value, sorted(known))}")
+    return config

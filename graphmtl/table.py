@@ -1,0 +1,64 @@
+"""The tables that the verbs print."""
+
+import os
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["overlap_table", "print_table", "scores_table"]
+
+
+def print_table(table: Table) -> None:
+    """Prints a table, unwrapped where the output is not a terminal."""
+    width = None if os.isatty(1) else 200
+    Console(width=width).print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def scores_table(title: str, tasks: Mapping[str, dict], splits: Mapping[str, str], means: Mapping[str, float | None]) -> Table:
+    """Scores in the form of ``metrics.json``'s "tasks": a row per task and metric, then the mean of the first metrics.
+
+    Args:
+        title: what stands above.
+        tasks: scores and sizes by task.
+        splits: heading of each split's column, by the split's key.
+        means: the last row.
+    """
+    sizes = [key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", show_footer=True)
+    table.add_column("task", footer="mean of first metrics")
+    for size in sizes:
+        table.add_column(size, justify="right")
+    table.add_column("metric")
+    for split, heading in splits.items():
+        table.add_column(heading, justify="right", footer=_number(means[split]))
+    for name, task in tasks.items():
+        for i, metric in enumerate(next(iter(task[split] for split in splits))):
+            head = [name, *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
+            table.add_row(*head, metric, *(_number(task[split][metric]) for split in splits))
+    return table
+
+
+def overlap_table(overlap: Mapping[str, object]) -> Table | None:
+    """What the clean evaluation counted, task by task; None where there is nothing to tell."""
+    columns = {
+        "test_in_own": "test texts in own training",
+        "test_in_others": "in another task's",
+        "repeated": "repeated training texts",
+        "dropped": "training texts dropped",
+        "empty": "empty texts",
+    }
+    rows = {name: [getattr(counts, key) for key in columns] for name, counts in overlap.items()}
+    if not any(any(row) for row in rows.values()):
+        return None
+    table = Table(title="Texts that occur more than once", title_justify="left", box=None, header_style="bold", show_footer=True)
+    table.add_column("task", footer="sum")
+    for i, heading in enumerate(columns.values()):
+        table.add_column(heading, justify="right", footer=str(sum(row[i] for row in rows.values())))
+    for name, row in rows.items():
+        table.add_row(name, *map(str, row))
+    return table

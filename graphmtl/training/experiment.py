@@ -1,0 +1,179 @@
+"""One whole run: data, model, training, test, task graph, and the folder that holds it all."""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from itertools import chain
+
+from accelerate import PartialState
+from accelerate.utils import set_seed
+
+from graphmtl.config import ModelOptions, Options, PlantedOptions
+from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.data.catalog import load_tasks
+from graphmtl.data.task import TaskSet
+from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors
+from graphmtl.graph.affinity import probe_batches, task_affinity
+from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import make_options
+from graphmtl.training.evaluation import Predictions, score
+from graphmtl.training.run_folder import Run
+from graphmtl.training.trainer import Trainer, TrainingResult
+
+__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run"]
+
+SPLITS = ("valid", "test", "test_dedup")
+_VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets")
+
+
+def part(options: Options, kind: type):
+    """The options of one group, such as ``ModelOptions``."""
+    return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
+
+
+def load_run_tasks(options: Options) -> TaskSet:
+    """The task set of a run."""
+    return load_tasks(
+        options.tasks,
+        data_dir=options.data_dir,
+        seed=options.seed,
+        keep_overlap=options.keep_overlap,
+        planted=part(options, PlantedOptions),
+    )
+
+
+def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
+    """A fresh model for the tasks, with the vocabulary of their training texts and, if given, pre-trained vectors."""
+    vectors = read_vectors(options.embeddings) if options.embeddings else None
+    if vectors is not None:
+        options = replace(options, embedding_size=vectors.dim)
+    texts = [data.train[c] for data in tasks.values() for c in ("text", "text_pair") if c in data.train.column_names]
+    vocabulary = Vocabulary.build(
+        chain.from_iterable(texts),
+        min_count=options.min_count,
+        lower_case=options.lower_case,
+        extra_words=vectors.words if vectors is not None else (),
+    )
+    say(f"{len(vocabulary)} words in the vocabulary")
+    set_seed(options.seed)
+    model = MultiTaskModel(
+        tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions)
+    )
+    if vectors is not None:
+        covered = coverage(vocabulary.counts, vectors)
+        say(
+            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} of "
+            f"the training texts' different words, {covered.tokens:.1%} of all their words"
+        )
+        model.load_vectors(vectors)
+    return model
+
+
+def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
+    """Every task's metrics on a split, nan as None."""
+    scores = {name: score(data[name].task, predictions[name]) for name in data}
+    return {
+        name: {metric: None if math.isnan(x) else x for metric, x in values.items() if metric != "loss"}
+        for name, values in scores.items()
+    }
+
+
+def train(tasks: TaskSet | str | None = None, **values) -> Run:
+    """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
+
+    Args:
+        tasks: a task set, or what ``--tasks`` takes.
+        values: options by name, as in :class:`~graphmtl.config.Options`.
+
+    Returns:
+        The finished run: ``.metrics``, ``.model``, ``.task_graph``, ``.folder``.
+
+    Raises:
+        InputError: whatever is wrong with the options or the data.
+    """
+    if isinstance(tasks, str):
+        values["tasks"] = tasks
+    options = make_options(**values)
+    return train_run(tasks if isinstance(tasks, TaskSet) else load_run_tasks(options), options)
+
+
+def train_run(tasks: TaskSet, options: Options) -> Run:
+    """:func:`train`, for options that are at hand."""
+    state = PartialState(cpu=options.device == "cpu")
+    run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
+    if state.is_main_process:
+        run.create(options)
+    state.wait_for_everyone()
+    model = build_model(tasks, options, say=print if state.is_main_process else _silent)
+    data = encode_tasks(tasks, model.vocabulary, model.options)
+    trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
+    result = trainer.train(resume=options.resume)
+    recorder = EdgeRecorder()
+    predictions = {
+        "valid": trainer.predict_split("valid"),
+        "test": trainer.predict_split("test", record=recorder.update),
+    }
+    if state.is_main_process:
+        _write(run, options, model, data, result, predictions, recorder)
+    state.wait_for_everyone()
+    return run
+
+
+def _silent(*_args) -> None:
+    pass
+
+
+def _write(run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder) -> None:
+    """Everything that a finished run leaves, ``metrics.json`` last."""
+    model.save_pretrained(run.folder / "model")
+    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
+    graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
+    graph.save(run.folder / "task_graph.json")
+    affinity = None
+    if model.architecture.virtual_node is not None and len(model.tasks) > 1:
+        device = next(model.parameters()).device
+        probe = probe_batches({n: d.valid for n, d in data.items()}, per_task=options.affinity_probe, seed=options.seed)
+        affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
+        affinity.save(run.folder / "task_affinity.json")
+    save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")
+    run.write_json("metrics.json", _metrics(options, model, data, result, predictions))
+
+
+def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
+    scores = {split: split_scores(data, predictions[split]) for split in ("valid", "test")}
+    unseen = {name: each.unseen() for name, each in predictions["test"].items()}
+    scores["test_dedup"] = split_scores(data, unseen)
+    tasks = {
+        name: {
+            "kind": task.task.kind,
+            "metric": task.task.metrics[0],
+            **{split: scores[split][name] for split in SPLITS},
+            "n_train": len(task.train),
+            "n_valid": len(task.valid),
+            "n_test": len(task.test),
+            "n_test_dedup": len(unseen[name]),
+        }
+        for name, task in data.items()
+    }
+    return {
+        "arch": options.arch,
+        "seed": options.seed,
+        "tasks": tasks,
+        "mean": {split: mean_of_first_metrics(tasks, split) for split in SPLITS},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "train_seconds": result.seconds,
+        "tokens_per_second": result.tokens_per_second,
+        "best_epoch": result.best_epoch,
+        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _VERSIONS}},
+    }
+
+
+def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:
+    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks"."""
+    values = [task[split][task["metric"]] for task in tasks.values()]
+    values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,117 @@
+"""A run's folder: what is written where, and reading it back."""
+
+import json
+import shutil
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from graphmtl.config import Options
+from graphmtl.errors import InputError
+from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import read_config
+
+__all__ = ["FORMAT", "Run"]
+
+FORMAT = 1  # of config.yaml and all that stands beside it
+
+
+class Run:
+    """A run's folder.
+
+    ``config.yaml``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``, ``history.jsonl`` and
+    ``checkpoints/``; ``star`` also has ``task_affinity.json``.
+
+    Args:
+        folder: where it is.
+    """
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+
+    def create(self, options: Options) -> None:
+        """Makes the folder and writes ``config.yaml``; with ``resume`` a run of the same options is taken as it is.
+
+        Raises:
+            InputError: the folder exists and neither ``resume`` nor ``overwrite`` says what to do, or it is not a
+                run's folder, or the run to be resumed had other options.
+        """
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            if options.resume:
+                return self._check_same(options)
+            if not options.overwrite:
+                raise InputError(f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another")
+            if not (self.folder / "config.yaml").is_file():
+                raise InputError(f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone")
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = {"format": FORMAT, **asdict(options)}
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Run":
+        """A finished run.
+
+        Raises:
+            InputError: there is no such folder, it is no run's, of another format, or the run has not finished.
+        """
+        run = cls(folder)
+        if not run.folder.is_dir():
+            raise InputError(f"{folder}: no such run folder")
+        run.options  # noqa: B018  reads and checks config.yaml
+        if not (run.folder / "metrics.json").is_file():
+            raise InputError(f"{folder}: the run has not finished (no metrics.json); go on with `run --resume`")
+        return run
+
+    def _check_same(self, options: Options) -> None:
+        ours, theirs = asdict(options), asdict(self.options)
+        for key in ours:
+            if key not in ("resume", "overwrite", "output", "progress") and ours[key] != theirs[key]:
+                raise InputError(
+                    f"{self.folder}/config.yaml: {key} is {theirs[key]!r}, not {ours[key]!r}; a run is resumed with the "
+                    f"options it was started with (--config {self.folder}/config.yaml)"
+                )
+
+    @cached_property
+    def options(self) -> Options:
+        """The options in ``config.yaml``.
+
+        Raises:
+            InputError: there is none, or it is of another format.
+        """
+        path = self.folder / "config.yaml"
+        config = read_config(path)
+        if config.get("format") != FORMAT:
+            raise InputError(f"{path}: format {config.get('format')!r}; this version of graphmtl reads format {FORMAT}")
+        return Options(**{key: value for key, value in config.items() if key != "format"})
+
+    @cached_property
+    def metrics(self) -> dict:
+        """``metrics.json``."""
+        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+
+    def write_json(self, name: str, content: dict) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        (self.folder / name).write_text(text + "\n", encoding="utf-8")
+
+    @cached_property
+    def model(self) -> MultiTaskModel:
+        """The trained model, ready to predict."""
+        return MultiTaskModel.from_pretrained(self.folder / "model")
+
+    @cached_property
+    def task_graph(self) -> TaskGraph:
+        """``task_graph.json``."""
+        return TaskGraph.load(self.folder / "task_graph.json")
+
+    @cached_property
+    def task_affinity(self) -> TaskGraph | None:
+        """``task_affinity.json``, of a star graph."""
+        path = self.folder / "task_affinity.json"
+        return TaskGraph.load(path) if path.is_file() else None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"

@@ -1,0 +1,130 @@
+"""Which task a step trains and which of its examples: the order of the batches of an epoch."""
+
+from collections.abc import Iterator, Mapping
+from zlib import crc32
+
+import numpy as np
+
+from graphmtl.config import Sampling
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["TaskSampler"]
+
+_POOL = 50  # batches in a pool: examples are sorted by length inside a pool only, so batches still differ by epoch
+_ALPHA = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0}
+
+
+class TaskSampler:
+    r"""Batches of one task each, in the order of an epoch.
+
+    An epoch has :math:`\sum_k \lceil n_k / B \rceil` steps, where task k has :math:`n_k` training examples and B is the
+    batch size, whatever the sampling:
+
+    - ``proportional``: every training example exactly once; the batches of all tasks are shuffled.
+    - ``uniform``, ``sqrt``, ``temperature``, ``annealed``: the task of a step is drawn with
+      :math:`p_k \propto n_k^\alpha`, :math:`\alpha` = 0, 1/2, 1/T and :math:`1 - 0.8 (e - 1) / (E - 1)` in epoch e of E
+      (Stickland and Murray, 2019, section 3.3: from proportional towards uniform). Each task goes through its own
+      shuffled examples, and starts over when all were seen.
+
+    Texts of like length share a batch: a task's shuffled examples are cut into pools of 50 batches, sorted by length
+    inside a pool, cut into batches, and the batches are shuffled.
+
+    The order is a function of (seed, epoch) alone, so that an epoch can be made without those before it, and the
+    batches of a task do not depend on which other tasks there are.
+
+    Args:
+        lengths: for each task the number of tokens of every training example, (examples,).
+        batch_size: examples in a batch; a task's last batch may have fewer.
+        sampling: the name of the sampling.
+        temperature: T of ``temperature``, above 0.
+        epochs: E of ``annealed``.
+        seed: of the order.
+
+    Raises:
+        InputError: an unknown sampling, a task without examples, a batch size or temperature that is not positive.
+
+    >>> sampler = TaskSampler(lengths={"a": np.ones(3), "b": np.ones(2)}, batch_size=2)
+    >>> len(sampler), sorted((task, len(rows)) for task, rows in sampler.epoch(1))
+    (3, [('a', 1), ('a', 2), ('b', 2)])
+    """
+
+    def __init__(
+        self,
+        *,
+        lengths: Mapping[str, np.ndarray],
+        batch_size: int,
+        sampling: Sampling = "proportional",
+        temperature: float = 1.0,
+        epochs: int = 1,
+        seed: int = 0,
+    ) -> None:
+        if sampling not in (*_ALPHA, "temperature", "annealed"):
+            raise unknown_name("sampling", sampling, [*_ALPHA, "temperature", "annealed"])
+        if batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more, found {batch_size}")
+        if temperature <= 0:
+            raise InputError(f"temperature must be above 0, found {temperature}")
+        self.lengths = {task: np.asarray(values) for task, values in lengths.items()}
+        for task, values in self.lengths.items():
+            if len(values) == 0:
+                raise InputError(f"task {task!r} has no training example")
+        self.batch_size = batch_size
+        self.sampling = sampling
+        self.temperature = temperature
+        self.epochs = epochs
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
+        return sum(self._batches().values())
+
+    def epoch(self, epoch: int) -> Iterator[tuple[str, np.ndarray]]:
+        """Task and rows, (batch,) int64, of every step of an epoch; epochs count from 1."""
+        streams = {task: self._stream(task, epoch) for task in self.lengths}
+        for task in self._tasks(epoch):
+            yield task, next(streams[task])
+
+    def probabilities(self, epoch: int) -> dict[str, float]:
+        """The share of an epoch's steps that each task gets: exactly for ``proportional``, else on average."""
+        if self.sampling == "proportional":
+            sizes = np.array([float(count) for count in self._batches().values()])  # (tasks,)
+        else:
+            sizes = np.array([float(len(values)) for values in self.lengths.values()]) ** self._alpha(epoch)  # (tasks,)
+        return dict(zip(self.lengths, (sizes / sizes.sum()).tolist(), strict=True))
+
+    def _alpha(self, epoch: int) -> float:
+        if self.sampling == "temperature":
+            return 1.0 / self.temperature
+        if self.sampling == "annealed":
+            return 1.0 - 0.8 * (epoch - 1) / max(self.epochs - 1, 1)
+        return _ALPHA[self.sampling]
+
+    def _batches(self) -> dict[str, int]:
+        return {task: -(-len(values) // self.batch_size) for task, values in self.lengths.items()}
+
+    def _tasks(self, epoch: int) -> list[str]:
+        """The task of every step."""
+        random = np.random.default_rng([self.seed, epoch])
+        names = list(self.lengths)
+        if self.sampling == "proportional":
+            order = random.permutation(np.repeat(np.arange(len(names)), list(self._batches().values())))  # (steps,)
+        else:
+            order = random.choice(len(names), size=len(self), p=list(self.probabilities(epoch).values()))  # (steps,)
+        return [names[index] for index in order]
+
+    def _stream(self, task: str, epoch: int) -> Iterator[np.ndarray]:
+        """Batches of a task without end; each example once, then each once more in another order, and so on."""
+        random = np.random.default_rng([self.seed, epoch, crc32(task.encode())])
+        while True:
+            yield from self._pass(self.lengths[task], random)
+
+    def _pass(self, lengths: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+        """Every example once, texts of like length together."""
+        order = random.permutation(len(lengths))  # (examples,)
+        pool = _POOL * self.batch_size
+        batches = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]  # (pool,)
+            rows = rows[np.argsort(lengths[rows], kind="stable")]  # (pool,)
+            batches += [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
+        return [batches[index] for index in random.permutation(len(batches))]

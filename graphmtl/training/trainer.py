@@ -1,0 +1,301 @@
+"""The training loop: one task a step, every task in one model."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import ProjectConfiguration, is_tensorboard_available, set_seed
+from torch import nn
+from tqdm import tqdm
+
+from graphmtl.config import TrainingOptions
+from graphmtl.data.batching import Batch, EncodedTask
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
+from graphmtl.training.evaluation import Predictions, Record, predict_split, score
+from graphmtl.training.log import TrainingLog
+from graphmtl.training.losses import EpochLosses, task_loss
+from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
+from graphmtl.training.sampling import TaskSampler
+from graphmtl.training.selection import BestEpochs, GivenEpochs
+
+__all__ = ["Trainer", "TrainingResult"]
+
+_CHECK_EVERY = 50  # steps between two looks at the losses
+_PROGRESS = ("epoch", "step", "tokens", "seconds", "train_seconds", "history")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a training run came to.
+
+    Attributes:
+        best_epoch: epoch of the weights that the model now has; one per task where each task is selected on its own.
+        epochs: epochs trained.
+        steps: optimiser steps.
+        seconds: training and evaluation, those before a resume included.
+        tokens_per_second: tokens of training texts, padding not counted, per second of training without evaluation.
+        history: what ``history.jsonl`` holds.
+    """
+
+    best_epoch: int | dict[str, int]
+    epochs: int
+    steps: int
+    seconds: float
+    tokens_per_second: float
+    history: list[dict]
+
+
+class Trainer:
+    """Trains a model on all its tasks and leaves it with the weights of its best epoch.
+
+    Under ``torchrun`` or ``accelerate launch`` each step's batch is cut over the processes, so that the result is that
+    of one process (but for rounding, and for dropout, which every process draws on its own).
+
+    Args:
+        model: ``MultiTaskModel``, or anything with its interface.
+        data: the encoded splits of every task of the model.
+        options: see :class:`~graphmtl.config.TrainingOptions`.
+        folder: the run's folder for ``history.jsonl``, ``checkpoints/`` and TensorBoard's ``tensorboard/``; None
+            writes nothing.
+        callbacks: each is called with each line of ``history.jsonl``, after the epoch's checkpoint is written.
+
+    Raises:
+        InputError: an option has no meaning for these tasks or this machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        data: Mapping[str, EncodedTask],
+        options: TrainingOptions,
+        folder: Path | str | None = None,
+        callbacks: Sequence[Callable[[dict], None]] = (),
+    ) -> None:
+        if options.select_by not in ("mean", *data):
+            raise unknown_name("select_by", options.select_by, ["mean", *data])
+        self.data = dict(data)
+        self.options = options
+        self.folder = None if folder is None else Path(folder)
+        self.callbacks = callbacks
+        self.accelerator = _accelerator(options, self.folder)
+        self.model = model.to(self.accelerator.device)
+        self._evaluated = self.model
+
+    def train(self, *, resume: bool = False, keep_epochs: int | Mapping[str, int] | None = None) -> TrainingResult:
+        """Train to the last epoch, or until no selection group makes progress, and restore the best weights.
+
+        Args:
+            resume: go on after the last epoch that ``checkpoints/`` holds, if any; the result is exactly that of an
+                uninterrupted run.
+            keep_epochs: do not look at the validation split, and keep the weights of this epoch (or these, one per
+                selection group: a ``TrainingResult.best_epoch``); nothing is trained after it.
+
+        Raises:
+            InputError: the loss is not finite; the message names task and step.
+        """
+        self._prepare(keep_epochs)
+        if resume:
+            self._load_checkpoint()
+        log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=self.history)
+        with self._progress_bar() as bar:
+            while self.epoch < self.options.epochs and not self.selection.finished:
+                self.epoch += 1
+                started = time.perf_counter()
+                losses = self._train_epoch(bar)
+                self.train_seconds += time.perf_counter() - started
+                metrics = {} if keep_epochs is not None else self.evaluate("valid")
+                self.seconds += time.perf_counter() - started
+                scores = self._scores(metrics) if metrics else {}
+                self.selection.update(model=self._evaluated, epoch=self.epoch, scores=scores)
+                log.add(self._record(losses, metrics))
+                self._save_checkpoint()
+                valid = [first for first, _ in scores.values()]
+                self._show(bar, epoch=str(self.epoch), **({"valid": f"{np.mean(valid):.3f}"} if valid else {}))
+                for callback in self.callbacks:
+                    callback(self.history[-1])
+        log.close()
+        return self._finish()
+
+    def _train_epoch(self, bar: tqdm) -> dict[str, float]:
+        """One epoch; returns the mean loss of every task."""
+        options, accelerator = self.options, self.accelerator
+        frozen = self.model.embedding_parameters() if self.epoch <= options.freeze_embeddings_epochs else []
+        losses = EpochLosses(accelerator=accelerator)
+        self.model.train()
+        started, tokens = time.perf_counter(), self.tokens
+        for task, rows in self.sampler.epoch(self.epoch):
+            batch = self._share(task, rows)  # tokens (batch, tokens)
+            logits = self._parallel(batch).logits  # (batch, classes)
+            loss = task_loss(
+                self.data[task].task,
+                logits,
+                batch,
+                label_smoothing=options.label_smoothing,
+                total=len(rows) / accelerator.num_processes,
+            )  # ()
+            accelerator.backward(loss)
+            for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
+                parameter.grad = None
+            if options.clip > 0:
+                accelerator.clip_grad_norm_(self.model.parameters(), options.clip)
+            self._optimizer.step()
+            self._schedule.step()
+            self._optimizer.zero_grad(set_to_none=True)  # a task that is absent from a step gets no update at all
+            if self._average is not None:
+                self._average.update(self.model)
+            self.step += 1
+            self.tokens += int(self.data[task].train.lengths[rows].sum())
+            losses.add(step=self.step, task=task, examples=len(rows), loss=loss)
+            bar.update()
+            if self.step % _CHECK_EVERY == 0:
+                speed = (self.tokens - tokens) / (time.perf_counter() - started)
+                self._show(bar, loss=f"{losses.check():.3f}", speed=f"{speed:.0f} tokens/s")
+        losses.check()
+        return losses.means()
+
+    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions]:
+        """Logits, labels and ``seen`` of every example of a split, per task.
+
+        Args:
+            split: ``train``, ``valid`` or ``test``.
+            record: is called with the edge weights of every batch, for instance ``EdgeRecorder.update``.
+        """
+        return predict_split(
+            model=self._evaluated,
+            data=self.data,
+            split=split,
+            batch_size=self.options.batch_size,
+            accelerator=self.accelerator,
+            record=record,
+        )
+
+    def evaluate(self, split: str, *, record: Record | None = None) -> dict[str, dict[str, float]]:
+        """``{task: {METRIC: value, "loss": value}}`` of a split; see :meth:`predict_split`."""
+        predictions = self.predict_split(split, record=record)
+        return {name: score(self.data[name].task, predictions[name]) for name in self.data}
+
+    def _share(self, task: str, rows: np.ndarray) -> Batch:
+        """This process's part of a batch; a process that gets no example gets one that counts for nothing."""
+        split = self.data[task].train
+        mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]  # (batch,)
+        batch = split.batch(mine) if len(mine) else split.batch(rows[:1], fillers=1)
+        return batch.to(self.accelerator.device)
+
+    def _scores(self, metrics: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
+        """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""
+        pairs = {name: (values[self.data[name].task.metrics[0]], -values["loss"]) for name, values in metrics.items()}
+        joint = list(pairs.values()) if self.options.select_by == "mean" else [pairs[self.options.select_by]]
+        chosen = {group: [pairs[group]] if group in pairs else joint for group in self.selection.groups}
+        return {group: tuple(np.mean(values, axis=0).tolist()) for group, values in chosen.items()}
+
+    def _prepare(self, keep_epochs: int | Mapping[str, int] | None) -> None:
+        options = self.options
+        set_seed(options.seed, device_specific=True)
+        self.epoch = self.step = self.tokens = 0
+        self.seconds = self.train_seconds = 0.0
+        self.history: list[dict] = []
+        self.sampler = TaskSampler(
+            lengths={name: task.train.lengths for name, task in self.data.items()},
+            batch_size=options.batch_size,
+            sampling=options.sampling,
+            temperature=options.temperature,
+            epochs=options.epochs,
+            seed=options.seed,
+        )
+        groups = self.model.selection_groups()
+        if keep_epochs is None:
+            self.selection = BestEpochs(groups=groups, patience=options.patience)
+        else:
+            self.selection = GivenEpochs(groups=groups, epochs=keep_epochs, last=options.epochs)
+        self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
+        self._evaluated = self.model if self._average is None else self._average.model
+        optimizer = adamw(self.model, options)
+        schedule = learning_rate_schedule(optimizer, options, steps=options.epochs * len(self.sampler))
+        self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
+
+    def _record(self, losses: dict[str, float], metrics: dict[str, dict[str, float]]) -> dict:
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "losses": losses,
+            "metrics": metrics,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens / self.train_seconds,
+            "lr": self._schedule.get_last_lr()[0],
+        }
+
+    def _finish(self) -> TrainingResult:
+        self.selection.restore(self.model)
+        self._evaluated = self.model.eval()
+        self.accelerator.unwrap_model(self._parallel, keep_fp32_wrapper=False)
+        self.accelerator.free_memory()
+        return TrainingResult(
+            best_epoch=self.selection.best_epoch,
+            epochs=self.epoch,
+            steps=self.step,
+            seconds=self.seconds,
+            tokens_per_second=self.tokens / self.train_seconds,
+            history=self.history,
+        )
+
+    def _save_checkpoint(self) -> None:
+        if self.folder is None:
+            return
+        state = {name: getattr(self, name) for name in _PROGRESS} | {"selection": self.selection.state_dict()}
+        if self._average is not None:
+            state["average"] = self._average.state_dict()
+        folder = self.folder / "checkpoints"
+        save_checkpoint(folder=folder, epoch=self.epoch, accelerator=self.accelerator, state=state)
+
+    def _load_checkpoint(self) -> None:
+        if self.folder is None:
+            return
+        state = load_checkpoint(folder=self.folder / "checkpoints", accelerator=self.accelerator)
+        if state is None:
+            return
+        for name in _PROGRESS:
+            setattr(self, name, state[name])
+        self.selection.load_state_dict(state["selection"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+
+    def _progress_bar(self) -> tqdm:
+        self._shown: dict[str, str] = {}
+        return tqdm(
+            total=self.options.epochs * len(self.sampler),
+            initial=self.step,
+            unit="step",
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # seconds; a log file needs few lines
+            disable=not (self.options.progress and self.accelerator.is_main_process),
+        )
+
+    def _show(self, bar: tqdm, **values: str) -> None:
+        """Put values beside the progress bar, where the last ones of another name stay."""
+        self._shown |= values
+        bar.set_postfix(self._shown, refresh=False)
+
+
+def _accelerator(options: TrainingOptions, folder: Path | None) -> Accelerator:
+    # One process may train several models, each with its own precision and device: accelerate keeps both globally.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    cpu = options.device == "cpu" or not torch.accelerator.is_available()
+    if cpu and options.precision == "fp16":
+        raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
+    if options.tensorboard and not is_tensorboard_available():
+        raise InputError("tensorboard: TensorBoard is not installed; `pip install tensorboard`")
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision=options.precision,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
+        log_with="tensorboard" if options.tensorboard and folder is not None else None,
+        project_config=ProjectConfiguration(logging_dir=None if folder is None else str(folder)),
+    )

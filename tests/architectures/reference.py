@@ -1,0 +1,91 @@
+"""The two graph LSTMs by the letter of their equations: one text, one task, one token at a time, plain Python loops.
+
+Slow on purpose and free of every trick of graphmtl.models.message_lstm; the batched code must equal it.
+"""
+
+import torch
+from torch import Tensor
+
+
+def lstm_gates(lstm, d: int, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """i, f, o, g of one token: x (I,), h (H,)."""
+    i, f, o, g = (lstm.W[d].T @ x + lstm.U[d].T @ h + lstm.b[d]).chunk(4)
+    return torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o), torch.tanh(g)
+
+
+def plain_lstm(lstm, d: int, text: Tensor) -> list[Tensor]:
+    """h_1 ... h_T, each (H,), of a text (T, I)."""
+    h = c = text.new_zeros(lstm.hidden)
+    states = []
+    for x in text:
+        i, f, o, g = lstm_gates(lstm, d, x, h)
+        c = f * c + i * g
+        h = o * torch.tanh(c)
+        states.append(h)
+    return states
+
+
+def score(lstm, d: int, node: Tensor, h: Tensor, x: Tensor) -> Tensor:
+    """How a node (H,) matches the query [h; x], without the node's bias."""
+    if lstm.score == "static":
+        return node.new_zeros(())
+    key = lstm.W_n[d].T @ node
+    query = lstm.W_q[d].T @ torch.cat([h, x])
+    if lstm.score == "dot":
+        return key @ query / lstm.hidden**0.5
+    return lstm.u[d] @ torch.tanh(key + query)
+
+
+def message_lstm(lstm, d: int, text: Tensor, nodes: list[list[Tensor]]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """h_t, edge weights and message share of every token; nodes[t] are the nodes that token t may read."""
+    h = c = text.new_zeros(lstm.hidden)
+    states, weights, shares = [], [], []
+    for t, x in enumerate(text):
+        i, f, o, g = lstm_gates(lstm, d, x, h)
+        c = f * c + i * g
+        scores = [score(lstm, d, node, h, x) for node in nodes[t]]
+        if lstm.node_bias is not None:
+            scores = [s + n for s, n in zip(scores, lstm.node_bias, strict=True)]
+        a = torch.softmax(torch.stack(scores), 0) if scores else text.new_zeros(0)
+        r = text.new_zeros(lstm.hidden)
+        for weight, node in zip(a, nodes[t], strict=True):
+            r = r + weight * node
+        m = torch.sigmoid(lstm.W_m[d].T @ r + lstm.V_m[d].T @ c)
+        message = m * (lstm.W_r[d].T @ r)
+        h = o * torch.tanh(c + message)
+        states.append(h)
+        weights.append(a)
+        shares.append(message.norm() / (c.norm() + message.norm()))
+    return states, weights, shares
+
+
+def _directions(architecture, text: Tensor):
+    """The text as each direction reads it, and how to turn what it gives back into reading order."""
+    for d in range(architecture.directions):
+        yield d, text if d == 0 else text.flip(0), (lambda way: way) if d == 0 else (lambda way: way[::-1])
+
+
+def complete(architecture, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """States (T, D * H) and edge weights (T, K - 1), averaged over directions, of one text (T, I) of task k."""
+    states, weights = [], []
+    for d, way, back in _directions(architecture, text):
+        others = [plain_lstm(lstm, d, way) for j, lstm in enumerate(architecture.lstms) if j != k]
+        nodes = [[other[t] for other in others] for t in range(len(way))]
+        h, a, _ = message_lstm(architecture.lstms[k], d, way, nodes)
+        states.append(torch.stack(back(h)))
+        weights.append(torch.stack(back(a)))
+    return torch.cat(states, -1), torch.stack(weights).mean(0)
+
+
+def star(architecture, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """States (T, D * H) and spokes (T, 1), averaged over directions, of one text (T, I) of task k."""
+    states, spokes = [], []
+    for d, way, back in _directions(architecture, text):
+        hub = plain_lstm(architecture.hub, d, way)
+        h, _, share = message_lstm(architecture.lstms[k], d, way, [hub] * len(way))
+        states.append(torch.stack(back(h)))
+        spokes.append(torch.stack(back(share)))
+    return torch.cat(states, -1), torch.stack(spokes).mean(0)[:, None]
+
+
+REFERENCES = {"complete": complete, "star": star}

@@ -1,0 +1,182 @@
+"""Both graph LSTMs against the plain reference, and what must not change their results."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions
+from tests.architectures.reference import REFERENCES
+
+TASKS = ("a", "b", "c", "d")
+LENGTHS = (5, 1, 7, 3)
+
+
+def build(arch, tasks=TASKS, **options):
+    torch.manual_seed(0)
+    options = ModelOptions(hidden=6, attention=4, **options)
+    architecture = ARCHITECTURES[arch](tasks=tasks, input_size=5, options=options).double()
+    for parameter in architecture.parameters():  # zero biases would hide a wrong sign
+        torch.nn.init.normal_(parameter, std=0.5)
+    return architecture
+
+
+def texts(lengths=LENGTHS, tokens=None):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(len(lengths), tokens or max(lengths), 5, generator=generator, dtype=torch.float64)
+    return x, torch.tensor(lengths)
+
+
+def assert_equal(actual, expected, atol=1e-9):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
+
+
+every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
+graph_lstms = pytest.mark.parametrize("arch", ["complete", "star"])
+scores = pytest.mark.parametrize("score", ["additive", "dot", "static"])
+
+
+@graph_lstms
+@scores
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("task", [0, 2])
+def test_equals_the_reference(arch, score, bidirectional, task):
+    architecture = build(arch, score=score, bidirectional=bidirectional)
+    x, lengths = texts()
+    states, edges = architecture(x, lengths, task, edges=True)
+    for b, length in enumerate(LENGTHS):
+        expected_states, expected_weights = REFERENCES[arch](architecture, x[b, :length], task)
+        assert_equal(states[b, :length], expected_states)
+        assert_equal(edges.weights[b, :length], expected_weights)
+        assert not states[b, length:].any() and not edges.weights[b, length:].any()
+
+
+@graph_lstms
+@scores
+def test_gradients_equal_the_references(arch, score):
+    architecture = build(arch, score=score)
+    x, lengths = texts()
+    x.requires_grad_()
+    weight = torch.randn(len(LENGTHS), max(LENGTHS), 12, dtype=torch.float64)
+    leaves = {"x": x, **dict(architecture.named_parameters())}
+    slow = sum(
+        (REFERENCES[arch](architecture, x[b, :n], 1)[0] * weight[b, :n]).sum() for b, n in enumerate(LENGTHS)
+    )
+    fast = (architecture(x, lengths, 1)[0] * weight).sum()
+    expected = torch.autograd.grad(slow, list(leaves.values()), materialize_grads=True, allow_unused=True)
+    actual = torch.autograd.grad(fast, list(leaves.values()), materialize_grads=True, allow_unused=True)
+    for name, ours, theirs in zip(leaves, actual, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+    if score != "static" or arch == "complete":
+        assert all(grad.any() for name, grad in zip(leaves, expected, strict=True) if name == "x" or name.startswith("lstms.1."))
+
+
+@graph_lstms
+@scores
+@pytest.mark.parametrize("tasks", [("a", "b"), ("a",)])
+@pytest.mark.parametrize("lengths", [(3, 2), (1, 1)])
+def test_gradcheck(arch, score, tasks, lengths):
+    architecture = build(arch, tasks=tasks, score=score)
+    x, lengths = texts(lengths)
+    parameters = tuple(architecture.parameters())
+
+    def states(x, *values):
+        named = dict(zip(dict(architecture.named_parameters()), values, strict=True))
+        return torch.func.functional_call(architecture, named, (x, lengths, 0))[0]
+
+    assert torch.autograd.gradcheck(states, (x.requires_grad_(), *parameters), atol=1e-6, fast_mode=True)
+
+
+@graph_lstms
+def test_float32_is_close_to_float64(arch):
+    architecture = build(arch)
+    x, lengths = texts()
+    exact, _ = architecture(x, lengths, 1)
+    rounded, _ = architecture.float()(x.float(), lengths, 1)
+    assert (rounded - exact).norm() / exact.norm() < 1e-4
+
+
+@every_architecture
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5), extra=st.integers(0, 4), task=st.integers(0, 3))
+def test_neither_padding_nor_the_batch_changes_a_result(arch, lengths, extra, task):
+    architecture = build(arch)
+    x, lengths = texts(lengths, max(lengths) + extra)
+    states, edges = architecture(x, lengths, task, edges=True)
+    garbage = x.clone()
+    for b, length in enumerate(lengths.tolist()):
+        garbage[b, length:] = 1e3
+    assert_equal(architecture(garbage, lengths, task)[0], states)
+    for b, length in enumerate(lengths.tolist()):
+        alone, edges_alone = architecture(x[b : b + 1, :length], lengths[b : b + 1], task, edges=True)
+        assert_equal(states[b : b + 1, :length], alone)
+        if edges is not None:
+            assert_equal(edges.per_instance()[b : b + 1], edges_alone.per_instance())
+
+
+@scores
+def test_the_edges_into_a_task_of_the_complete_graph_sum_to_one(score):
+    x, lengths = texts()
+    _, edges = build("complete", score=score)(x, lengths, 2, edges=True)
+    assert edges.sources == ("a", "b", "d")
+    assert_equal(edges.per_instance().sum(-1), torch.ones(len(LENGTHS), dtype=torch.float64))
+
+
+def test_spokes_are_shares():
+    x, lengths = texts()
+    _, edges = build("star")(x, lengths, 2, edges=True)
+    assert edges.sources == ("virtual",)
+    assert ((edges.per_instance() > 0) & (edges.per_instance() < 1)).all()
+
+
+def test_the_node_bias_moves_the_edge_it_names():
+    architecture = build("complete")
+    x, lengths = texts()
+    before = architecture(x, lengths, 0, edges=True)[1].per_instance()
+    architecture.lstms[0].node_bias.data[1] += 5
+    after = architecture(x, lengths, 0, edges=True)[1].per_instance()
+    assert (after[:, 1] > before[:, 1]).all() and (after[:, 0] < before[:, 0]).all()
+
+
+def test_without_node_bias_there_is_none():
+    assert not [name for name, _ in build("complete", node_bias=False).named_parameters() if "node_bias" in name]
+
+
+def test_permuting_the_tasks_permutes_the_edges_and_changes_nothing_else():
+    architecture = build("complete")
+    x, lengths = texts()
+    states, edges = architecture(x, lengths, 0, edges=True)
+    order = [0, 3, 1, 2]  # of the tasks; the sources of task 0 stand in the order 3, 1, 2
+    permuted = build("complete", tasks=[TASKS[k] for k in order])
+    permuted.lstms = torch.nn.ModuleList(architecture.lstms[k] for k in order)
+    sources = [2, 0, 1]
+    architecture.lstms[0].node_bias.data = architecture.lstms[0].node_bias.data[sources]
+    states_permuted, edges_permuted = permuted(x, lengths, 0, edges=True)
+    assert_equal(states_permuted, states)
+    assert_equal(edges_permuted.weights, edges.weights[..., sources])
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_detach_sources_keeps_the_targets_loss_from_the_other_lstms(detach):
+    architecture = build("complete", detach_sources=detach)
+    x, lengths = texts()
+    architecture(x, lengths, 0)[0].sum().backward()
+    assert architecture.lstms[0].W.grad.any()
+    assert all((lstm.W.grad is None) == detach for lstm in architecture.lstms[1:])
+
+
+def test_the_other_tasks_lstms_reach_the_target_of_the_complete_graph():
+    architecture = build("complete")
+    x, lengths = texts()
+    before = architecture(x, lengths, 0)[0]
+    architecture.lstms[3].U.data += 1
+    assert not torch.allclose(architecture(x, lengths, 0)[0], before)
+
+
+def test_single_shares_nothing_and_shared_everything():
+    x, lengths = texts()
+    single, shared = build("single"), build("shared")
+    single(x, lengths, 2)[0].sum().backward()
+    assert [lstm.W.grad is not None for lstm in single.lstms] == [False, False, True, False]
+    assert_equal(shared(x, lengths, 0)[0], shared(x, lengths, 3)[0])

@@ -1,0 +1,148 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphmtl.data.readers import Examples
+from graphmtl.data.source import Source
+from graphmtl.data.splits import build, cut
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+
+
+def examples(pairs, source="train.tsv", **fields):
+    return Examples(source=source, text=[text for text, _ in pairs], label=[label for _, label in pairs], **fields)
+
+
+def source(train, valid=0.2, test=None, **fields):
+    test = examples([("t", "a"), ("u", "b")], "test.tsv") if test is None else test
+    return Source(task=Task(name=fields.pop("name", "one"), **fields), train=train, valid=valid, test=test)
+
+
+def many(n=100, offset=0):
+    return examples([(f"text {i + offset}", "ab"[i % 4 == 0]) for i in range(n)])
+
+
+EXAMPLES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("uvwxyz") | st.text(max_size=3)), max_size=40)
+
+
+@given(EXAMPLES, st.floats(0.01, 0.99) | st.integers(1, 20), st.integers(0, 3))
+def test_a_cut_keeps_equal_texts_on_one_side_and_a_bit_of_every_label(pairs, size, seed):
+    labels, keys = [label for label, _ in pairs], [key for _, key in pairs]
+    held_out = cut(labels, keys, size=size, rng=np.random.default_rng(seed))
+    sides = {}
+    for key, side in zip(keys, held_out, strict=True):
+        sides.setdefault(key, set()).add(bool(side))
+    assert all(len(side) == 1 for key, side in sides.items() if key)
+    assert held_out.sum() <= (round(size * len(labels)) if size < 1 else size)
+    assert {label for label, side in zip(labels, held_out, strict=True) if not side} == set(labels)
+
+
+@pytest.mark.parametrize(("size", "count"), [(0.1, 100), (0.25, 250), (200, 200), (7, 7)])
+def test_a_cut_of_different_texts_has_exactly_the_size_and_the_labels_shares(size, count):
+    labels = ["a"] * 700 + ["b"] * 200 + ["c"] * 100
+    held_out = cut(labels, [str(i) for i in range(1000)], size=size, rng=np.random.default_rng(0))
+    assert held_out.sum() == count
+    found = Counter(np.array(labels)[held_out].tolist())
+    assert all(abs(found[label] - count * share) < 1 for label, share in {"a": 0.7, "b": 0.2, "c": 0.1}.items())
+
+
+def test_a_cut_depends_on_the_seed_and_not_on_the_other_tasks():
+    one, other = source(many()), source(many(60, offset=1000), name="other")
+    alone = build({"one": one}, seed=3, keep_overlap=False)[0]
+    joined = build({"other": other, "one": one}, seed=3, keep_overlap=False)[1]
+    assert alone.valid["text"][:] == joined.valid["text"][:]
+    assert alone.valid["text"][:] != build({"one": one}, seed=4, keep_overlap=False)[0].valid["text"][:]
+
+
+def test_a_cut_loses_nothing_and_doubles_nothing():
+    data = build({"one": source(many(), valid=0.2, test=0.3)}, seed=0, keep_overlap=False)[0]
+    texts = [text for split in (data.train, data.valid, data.test) for text in split["text"]]
+    assert sorted(texts) == sorted(many().text)
+    assert (len(data.test), len(data.valid)) == (30, 14)
+
+
+def test_columns_and_labels():
+    train = examples([("x", "10"), ("y", "9"), ("z", "10")], text_pair=["p", "q", "r"])
+    valid = examples([("v", "9")], text_pair=["s"])
+    data = build(
+        {"renamed": source(train, valid=valid, test=valid, text=("text", "text_pair"))}, seed=0, keep_overlap=False
+    )[0]
+    assert data.task.name == "renamed"
+    assert data.task.labels == ("9", "10")
+    assert data.train["label"][:] == [1, 0, 1]
+    assert data.train.column_names == ["text", "label", "text_pair"]
+    assert data.test.column_names == ["text", "label", "text_pair", "seen"]
+    assert data.test["seen"][:] == [False]
+
+
+@pytest.mark.parametrize(
+    ("task_labels", "declared", "labels", "train"),
+    [
+        ((), (), ("a", "b"), [0, 1]),
+        ((), ("b", "c", "a"), ("b", "c", "a"), [2, 0]),
+        (("b", "a"), ("a", "b"), ("b", "a"), [1, 0]),
+    ],
+    ids=["sorted", "declared by the file", "given by the task"],
+)
+def test_where_the_order_of_the_labels_comes_from(task_labels, declared, labels, train):
+    one = source(examples([("x", "a"), ("y", "b")], labels=declared), valid=examples([("v", "a")]), labels=task_labels)
+    data = build({"one": one}, seed=0, keep_overlap=False)[0]
+    assert data.task.labels == labels
+    assert data.train["label"][:] == train
+
+
+def test_labels_get_names():
+    one = source(many(), labels=("b", "a"))
+    named = Source(task=one.task, train=one.train, valid=one.valid, test=one.test, names={"a": "good", "b": "bad"})
+    assert build({"one": named}, seed=0, keep_overlap=False)[0].task.labels == ("bad", "good")
+
+
+def test_clean_evaluation_reaches_the_data():
+    one = source(many(20), valid=examples([("v", "a")]), test=examples([("Text 3 !", "a"), ("other", "b")]))
+    two = source(
+        examples([("text 3", "a"), ("OTHER", "b"), ("  ", "a"), ("more", "b")]),
+        valid=examples([("w", "a")]),
+        name="two",
+    )
+    first, second = build({"one": one, "two": two}, seed=0, keep_overlap=False)
+    assert second.train["text"][:] == ["  ", "more"]
+    assert (second.overlap.dropped, second.overlap.empty) == (2, 1)
+    assert first.test["seen"][:] == [True, False]
+    kept = build({"one": one, "two": two}, seed=0, keep_overlap=True)
+    assert len(kept[1].train) == 4
+    assert kept[0].test["seen"][:] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"test": examples([("x", "a"), ("y", "c")], "my.tsv")},
+            r"my.tsv, line 2: label 'c' that training never saw.*a, b",
+        ),
+        ({"valid": examples([("x", "A")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'A' that training never saw"),
+        ({"labels": ("a", "x")}, r"train.tsv, line 1: label 'b' that is not among the task's labels .known: a, x"),
+        (
+            {"labels": ("a", "b", "c"), "test": examples([("x", "c")], "my.tsv")},
+            r"my.tsv, line 1: label 'c' that training",
+        ),
+        (
+            {"train": examples([("x", "a"), ("y", "a")]), "valid": examples([("v", "a")])},
+            "the label 'a'; two are needed",
+        ),
+        ({"valid": 100}, "cannot cut a valid split of 100 off 100 examples"),
+        ({"test": 0.001}, "cannot cut a test split of 0.001 off 100 examples"),
+    ],
+)
+def test_faults(fields, message):
+    with pytest.raises(InputError, match=message):
+        build({"one": source(**{"train": many(), **fields})}, seed=0, keep_overlap=False)
+
+
+def test_training_that_stands_in_anothers_test_split_altogether():
+    tasks = {"one": source(many(), test=many(), name="one"), "two": source(many(), valid=many(3, 500), name="two")}
+    with pytest.raises(InputError, match="every training example stands in a held-out split of another task"):
+        build(tasks, seed=0, keep_overlap=False)

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from datasets import Dataset
+
+from graphmtl import metrics
+from graphmtl.data.overlap import Overlap
+from graphmtl.data.task import METRICS, PlantedTruth, Task, TaskData, TaskSet
+from graphmtl.errors import InputError
+
+NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
+
+
+def data(name):
+    rows = Dataset.from_dict({"text": ["a"], "label": [0]})
+    return TaskData(task=Task(name=name, labels=("x", "y")), train=rows, valid=rows, test=rows, overlap=NOTHING)
+
+
+def test_a_task_survives_json():
+    task = Task(
+        name="nli", text=("premise", "hypothesis"), label="gold", labels=("no", "yes"), metrics=("f1", "accuracy")
+    )
+    assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+    assert task.is_pair
+    assert not Task(name="a").is_pair
+
+
+def test_every_metric_of_a_kind_can_be_computed():
+    assert set(METRICS["text-classification"]) == set(metrics.METRICS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "text-clasification"}, "did you mean 'text-classification'"),
+        ({"metrics": ("acuracy",)}, "unknown metric of task 'a' 'acuracy'; did you mean 'accuracy'"),
+        ({"metrics": ()}, "task 'a' has no metric"),
+        ({"text": ("x", "y", "z")}, "3 text columns"),
+        ({"text": ()}, "0 text columns"),
+        ({"name": "a b"}, "task name 'a b'"),
+        ({"name": ""}, "task name ''"),
+        ({"name": "virtual"}, "task name 'virtual'"),
+    ],
+)
+def test_faults_of_a_task(fields, message):
+    with pytest.raises(InputError, match=message):
+        Task(**{"name": "a", **fields})
+
+
+def test_a_task_set_keeps_its_order_and_finds_by_name():
+    tasks = TaskSet(name="set", data=[data("b"), data("a"), data("c")])
+    assert list(tasks) == list(tasks.tasks) == list(tasks.overlap) == ["b", "a", "c"]
+    assert len(tasks) == 3
+    assert tasks["a"].task.name == "a"
+    assert "d" not in tasks
+    assert str(tasks) == "TaskSet('set', 3 tasks: b, a, c)"
+    assert str(tasks["b"]) == "TaskData('b', 1 / 1 / 1)"
+    with pytest.raises(KeyError, match="tasks: b, a, c"):
+        tasks["d"]
+
+
+def test_the_truth_survives_json_and_can_be_restricted():
+    truth = PlantedTruth(edges=(("a", "c"), ("b", "c"), ("b", "d")), siblings=(("c", "d"),), inverted=(("b", "d"),))
+    assert PlantedTruth.from_dict(json.loads(json.dumps(truth.to_dict()))) == truth
+    some = truth.restricted({"b": "x.b", "c": "c", "d": "d"})
+    assert some == PlantedTruth(edges=(("x.b", "c"), ("x.b", "d")), siblings=(("c", "d"),), inverted=(("x.b", "d"),))

@@ -1,0 +1,220 @@
+import gzip
+import lzma
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphmtl.data.vocabulary import (
+    SEP,
+    UNK,
+    Coverage,
+    Vectors,
+    Vocabulary,
+    coverage,
+    read_vectors,
+    tokenize,
+)
+from graphmtl.errors import InputError
+
+# pieces that the tokenizer's rules look at, so that random texts meet every rule
+PIECES = st.sampled_from(
+    """don't it's 's n't '' `` " ' ... .. . , ! ? ( [ -lrb- -- - u.s. mr. etc. i a 1,000 2.50 $ % * great C++ ’ “ é …
+    <unk> :) _ & # @ = /""".split()
+    + [" ", "\x85"]
+)
+
+
+@given(st.lists(PIECES).map("".join) | st.text())
+def test_tokenizing_tokens_changes_nothing(text):
+    tokens = tokenize(text)
+    assert tokenize(" ".join(tokens)) == tokens
+
+
+@given(st.lists(PIECES).map("".join) | st.text())
+def test_tokens_hold_all_letters_and_no_white_space(text):
+    tokens = tokenize(text)
+    assert all(token and token.split() == [token] for token in tokens)
+    straight = text.translate(str.maketrans({"’": "'", "‘": "'", "“": "``", "”": "''", "…": "..."}))
+    assert "".join(tokens) == "".join(straight.split())
+
+
+@pytest.mark.parametrize(
+    ("raw", "tokens"),
+    [
+        ("I don't, can't and won't.", "I do n't , ca n't and wo n't ."),
+        ("It's Tom’s “best” film!", "It 's Tom 's `` best '' film !"),
+        ("(e-mail me: a@b.com, or visit amazon.com)", "( e-mail me : a@b.com , or visit amazon.com )"),
+        ("Mr. Smith paid $1,000.50 -- 50% off...", "Mr. Smith paid $ 1,000.50 -- 50 % off ..."),
+        ("good,but the U.S. one is 10/10!!!", "good , but the U.S. one is 10/10 ! ! !"),
+        ("loved it.The end", "loved it.The end"),
+        (".the boys' *own* club-", ". the boys ' * own * club -"),
+        ("so do i.", "so do i ."),
+    ],
+)
+def test_raw_text_is_split_as_in_the_treebank(raw, tokens):
+    assert tokenize(raw) == tokens.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i do n't think it 's `` good '' , -lrb- really -rrb- ...",
+        "the 1/2 hour show -- e.g. , mr. t in the u.s. -- cost $ 2.50 ; rock 'n roll , 'em all !",
+    ],
+)
+def test_tokenized_text_stays(text):
+    assert tokenize(text) == text.split()
+
+
+def test_most_frequent_words_come_first_and_rare_ones_go():
+    vocabulary = Vocabulary.build(["b b a", "c b a"], min_count=2)
+    assert vocabulary.words == ["<pad>", "<unk>", "<sep>", "b", "a"]
+    assert vocabulary.counts == {"b": 3, "a": 2, "c": 1}
+    assert vocabulary.encode("a c b") == [4, UNK, 3]
+
+
+def test_case_is_kept_on_request():
+    assert Vocabulary.build(["A a"]).encode("A") == Vocabulary.build(["A a"]).encode("a")
+    cased = Vocabulary.build(["A a"], lower_case=False)
+    assert cased.encode("A") != cased.encode("a")
+
+
+def test_extra_words_follow_and_are_not_repeated():
+    vocabulary = Vocabulary.build(["a b"], extra_words=["z", "a", "<unk>", "y"])
+    assert vocabulary.words[3:] == ["a", "b", "z", "y"]
+    assert "z" in vocabulary
+    assert "x" not in vocabulary
+
+
+def test_an_empty_text_is_one_unknown_word():
+    vocabulary = Vocabulary.build(["a"])
+    assert vocabulary.encode("") == vocabulary.encode(" \t") == [UNK]
+
+
+def test_a_pair_has_a_separator_between():
+    vocabulary = Vocabulary.build(["a b"])
+    assert vocabulary.encode("a", "b") == [*vocabulary.encode("a"), SEP, *vocabulary.encode("b")]
+    assert vocabulary.encode("a", "") == [*vocabulary.encode("a"), SEP, UNK]
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_a_saved_vocabulary_encodes_the_same(tmp_path, lower_case):
+    texts = ["The film , `` café '' \x85 don't", "¿qué? THE end\u2028of it"]
+    vocabulary = Vocabulary.build(texts, lower_case=lower_case, extra_words=["new york"])
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+    assert loaded.words == vocabulary.words
+    assert [loaded.encode(text) for text in texts] == [vocabulary.encode(text) for text in texts]
+    assert str(loaded) == f"Vocabulary({len(vocabulary)} words, lower_case={lower_case})"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\nb\n", "line 1: 'lower_case true' or 'lower_case false' expected, found 'a'"),
+        (b"lower_case true\na\nb\nc\n", "starts with <pad>, <unk>, <sep>, not with a, b, c"),
+        (b"lower_case true\n<pad>\n<unk>\n<sep>\na\na\n", "stands twice"),
+        (b"lower_case true\n\xff\n", "cannot read the vocabulary"),
+    ],
+)
+def test_a_file_that_is_no_vocabulary(tmp_path, content, message):
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        Vocabulary.load(path)
+
+
+def test_a_missing_vocabulary(tmp_path):
+    with pytest.raises(InputError, match=r"vocabulary.txt: cannot read"):
+        Vocabulary.load(tmp_path / "vocabulary.txt")
+
+
+VECTORS = b"the 1 -2.5 3e-1\n, 0 0.25 7\nl\xc3\xa0 4 5 6\n"
+MATRIX = np.array([[1, -2.5, 0.3], [0, 0.25, 7], [4, 5, 6]], dtype=np.float32)
+
+
+@pytest.mark.parametrize("header", [b"", b"3 3\n"], ids=["no header", "header"])
+@pytest.mark.parametrize(
+    ("name", "compress"), [("v.txt", bytes), ("v.gz", gzip.compress), ("v.xz", lzma.compress)], ids=["txt", "gz", "xz"]
+)
+def test_vectors_of_every_form(tmp_path, name, compress, header):
+    path = tmp_path / name
+    path.write_bytes(compress(header + VECTORS))
+    vectors = read_vectors(path)
+    assert vectors.words == ["the", ",", "là"]
+    assert vectors.matrix.dtype == np.float32
+    np.testing.assert_array_equal(vectors.matrix, MATRIX)
+    assert vectors.dim == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [VECTORS.replace(b" ", b"\t"), VECTORS.replace(b"\n", b" \r\n"), VECTORS.replace(b" ", b"  "), VECTORS[:-1]],
+    ids=["tabs", "trailing space", "two spaces", "no last newline"],
+)
+def test_white_space_between_numbers_does_not_matter(tmp_path, content):
+    path = tmp_path / "v.txt"
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_vectors(path).matrix, MATRIX)
+
+
+def test_a_word_may_hold_spaces_and_a_repeated_word_keeps_its_first_vector(tmp_path):
+    path = tmp_path / "v.txt"
+    path.write_bytes(b"a 1 2\n. . . 3 4\na 5 6\n")
+    vectors = read_vectors(path)
+    assert vectors.words == ["a", ". . .", "a"]
+    assert vectors.index == {"a": 0, ". . .": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a 1 2\nb 3\n", "line 2: 1 numbers after the word, expected 2"),
+        (b"a 1 2\nb 3 4 5\n", "line 2: 3 numbers after the word, expected 2"),
+        (b"2 2\na 1 2\nb 3\n", "line 3: 1 numbers after the word, expected 2"),
+        (b"a 1 2\n\nb 3 4\n", "line 2: 0 numbers after the word, expected 2"),
+        (b"a 1 2\nb 3 x\n", "line 2: 'x' is not a finite number"),
+        (b"a 1 2\nb 3 nan\n", "line 2: 'nan' is not a finite number"),
+        (b"a 1 2\nb 1e99 3\n", "line 2: '1e99' is not a finite number"),
+        (b"a 1 2\n\xff 3 4\n", "line 2: not UTF-8"),
+        (b"3 2\na 1 2\n", "promises 3 words, the file holds 1"),
+        (b"3 2\n", "no vectors"),
+        (b"", "line 1: a word and its numbers expected"),
+        (b"word\n", "line 1: a word and its numbers expected, found 'word'"),
+    ],
+)
+def test_faults_in_vectors_name_file_line_and_value(tmp_path, content, message):
+    path = tmp_path / "v.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_vectors(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_fault_after_many_lines_has_the_right_number(tmp_path):
+    path = tmp_path / "v.txt"
+    path.write_text("".join(f"w{i} 1 2\n" for i in range(25_000)) + "x 1\n")
+    with pytest.raises(InputError, match="line 25001: 1 numbers"):
+        read_vectors(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("v.gz", VECTORS), ("v.gz", gzip.compress(VECTORS * 99)[:-9]), ("v.xz", VECTORS), ("missing.txt", None)],
+)
+def test_damaged_and_missing_files_of_vectors(tmp_path, name, content):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: cannot read the vectors"):
+        read_vectors(path)
+
+
+def test_coverage_counts_words_and_their_occurrences():
+    vectors = Vectors(["a", "b"], np.zeros((2, 1), dtype=np.float32))
+    assert coverage(Counter("aaabccde"), vectors) == Coverage(types=2 / 5, tokens=4 / 8)
+    assert coverage({}, vectors) == Coverage(types=0, tokens=0)

@@ -1,0 +1,70 @@
+"""Task graphs to draw and to convert."""
+
+import numpy as np
+
+from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+
+DOMAINS = [
+    "books",
+    "electronics",
+    "dvd",
+    "kitchen_housewares",
+    "apparel",
+    "camera_photo",
+    "health_personal_care",
+    "music",
+    "toys_games",
+    "video",
+    "baby",
+    "magazines",
+    "software",
+    "sports_outdoors",
+    "imdb",
+    "MR",
+]
+
+
+def names(count: int) -> tuple[str, ...]:
+    """The domains of FDU-MTL, then longer names made of them."""
+    longer = [f"{prefix}_{domain}" for prefix in ("reviews", "forum", "parliament") for domain in DOMAINS]
+    return (*DOMAINS, *longer)[:count]
+
+
+def edges(tasks: tuple[str, ...], matrix: np.ndarray) -> tuple[Edge, ...]:
+    """The off-diagonal edges of a (targets, sources) matrix."""
+    return tuple(
+        Edge(source=source, target=target, weight=float(matrix[k, j]), std=0.01, count=400)
+        for k, target in enumerate(tasks)
+        for j, source in enumerate(tasks)
+        if k != j
+    )
+
+
+def complete(count: int, seed: int = 0) -> TaskGraph:
+    """Every task reads from every other, some more than others; weights into a task sum to 1."""
+    weights = np.random.default_rng(seed).gamma(0.5, size=(count, count)) + 1e-3
+    np.fill_diagonal(weights, 0)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    tasks = names(count)
+    return TaskGraph(arch="complete", tasks=tasks, split="test", seed=seed, edges=edges(tasks, weights))
+
+
+def star(count: int, seed: int = 0) -> TaskGraph:
+    spokes = np.random.default_rng(seed).uniform(0.1, 0.5, count)
+    tasks = names(count)
+    found = [
+        Edge(source=VIRTUAL, target=t, weight=float(w), std=0.05, count=9) for t, w in zip(tasks, spokes, strict=True)
+    ]
+    return TaskGraph(arch="star", tasks=tasks, split="test", seed=seed, virtual=True, edges=tuple(found))
+
+
+def affinity(count: int, seed: int = 0) -> TaskGraph:
+    """Symmetric, with negative weights."""
+    vectors = np.random.default_rng(seed).normal(size=(count, 5))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    tasks = names(count)
+    return TaskGraph(arch="star", tasks=tasks, split="valid", seed=seed, edges=edges(tasks, vectors @ vectors.T))
+
+
+def without_edges(count: int) -> TaskGraph:
+    return TaskGraph(arch="shared", tasks=names(count), split="test", seed=0)

@@ -1,0 +1,165 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from unittest import mock
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from graphmtl.errors import InputError
+from graphmtl.graph.draw import draw_task_graph, save_figure
+from tests.graph.examples import affinity, complete, star, without_edges
+
+COUNTS = [1, 2, 3, 9, 16, 17, 20, 21, 60]
+
+
+@dataclass
+class DrawnText:
+    """A text as it reached the page: its four corners in pixels, counter-clockwise from the lower left."""
+
+    text: str
+    corners: np.ndarray
+
+    def overlaps(self, other: "DrawnText") -> bool:
+        """Whether two rectangles share more than a line: no side of either separates them."""
+        for box in (self.corners, other.corners):
+            for side in (box[1] - box[0], box[3] - box[0]):
+                ours, theirs = self.corners @ side, other.corners @ side
+                if ours.max() <= theirs.min() or theirs.max() <= ours.min():
+                    return False
+        return True
+
+
+def drawn_texts(figure: Figure) -> list[DrawnText]:
+    """Every text that matplotlib draws."""
+    found = []
+    canvas = FigureCanvasAgg(figure)
+    height = canvas.get_width_height()[1]
+
+    def record(renderer, gc, x, y, text, font, angle, ismath=False, mtext=None):
+        width, up, down = renderer.get_text_width_height_descent(text, font, ismath)
+        box = np.array([(0, -down), (width, -down), (width, up - down), (0, up - down)])
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        found.append(DrawnText(text, box @ [(cos, sin), (-sin, cos)] + (x, height - y)))
+
+    with mock.patch.object(RendererAgg, "draw_text", record):
+        canvas.draw()
+    return found
+
+
+def pictures(count: int) -> Iterator[Figure]:
+    yield draw_task_graph(complete(count))
+    yield draw_task_graph(star(count))
+    yield draw_task_graph(star(count), affinity=affinity(count))
+    yield draw_task_graph(without_edges(count))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_no_text_overlaps_another_or_is_cut_off(count):
+    for figure in pictures(count):
+        texts = drawn_texts(figure)
+        assert len(texts) > count
+        overlapping = [(a.text, b.text) for a, b in combinations(texts, 2) if a.overlaps(b)]
+        assert overlapping == []
+        page = figure.bbox.size
+        assert [t.text for t in texts if (t.corners < 0).any() or (t.corners > page).any()] == []
+
+
+@pytest.mark.parametrize("count", [3, 16, 60])
+def test_very_long_names_do_not_overlap(count):
+    tasks = tuple(f"WWW/{i:02} a task whose name is far too long WWW{i:02}" for i in range(count))
+    graph = complete(count)
+    new = dict(zip(graph.tasks, tasks, strict=True))
+    edges = tuple(replace(edge, source=new[edge.source], target=new[edge.target]) for edge in graph.edges)
+    figure = draw_task_graph(replace(graph, tasks=tasks, edges=edges))
+    texts = drawn_texts(figure)
+    assert [(a.text, b.text) for a, b in combinations(texts, 2) if a.overlaps(b)] == []
+    assert [t.text for t in texts if (t.corners < 0).any() or (t.corners > figure.bbox.size).any()] == []
+
+
+def test_overlaps_are_found():
+    figure = Figure(figsize=(4, 4))
+    figure.text(0.5, 0.5, "one")
+    figure.text(0.5, 0.5, "two", rotation=45)
+    figure.text(0.1, 0.1, "three")
+    one, two, three = drawn_texts(figure)
+    assert one.overlaps(two)
+    assert not one.overlaps(three)
+    assert not two.overlaps(three)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_every_task_is_named_in_both_panels(count):
+    graph = complete(count)
+    texts = [text.text for text in drawn_texts(draw_task_graph(graph))]
+    assert {task: texts.count(task) for task in graph.tasks} == dict.fromkeys(graph.tasks, 3)
+
+
+def test_names_are_drawn_as_they_are():
+    odd = ("$x$", "<script>alert(1)</script>", r"\frac{a}{b}_^")
+    texts = [text.text for text in drawn_texts(draw_task_graph(replace(without_edges(3), tasks=odd)))]
+    assert set(odd) <= set(texts)
+
+
+def test_heading_tells_what_the_picture_shows():
+    texts = [text.text for text in drawn_texts(draw_task_graph(complete(3, seed=5)))]
+    assert "complete: 3 tasks, test split, seed 5" in texts
+    assert "shared: 1 task, test split, seed 0" in [t.text for t in drawn_texts(draw_task_graph(without_edges(1)))]
+
+
+def test_star_with_affinity_shows_it():
+    image = draw_task_graph(star(5), affinity=affinity(5)).axes[1].images[0]
+    np.testing.assert_array_equal(image.get_array().filled(np.nan), affinity(5).matrix())
+
+
+@pytest.mark.parametrize("given", [None, affinity(1)])
+def test_star_without_affinity_shows_its_spokes(given):
+    axes = draw_task_graph(star(5), affinity=given).axes[1]
+    assert not axes.images
+    assert len(axes.patches) == 5
+
+
+def test_graph_without_edges_has_no_heat_map():
+    figure = draw_task_graph(without_edges(4))
+    assert len(figure.axes) == 1
+    assert "no edges: this architecture does not let tasks read from each other" in [t.get_text() for t in figure.texts]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "PNG"])
+def test_same_graph_gives_the_same_file(ending, tmp_path):
+    paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
+    save_figure(draw_task_graph(star(9), affinity=affinity(9)), paths[0])
+    with matplotlib.rc_context({"font.size": 30, "figure.dpi": 50, "axes.facecolor": "black", "savefig.bbox": "tight"}):
+        save_figure(draw_task_graph(star(9), affinity=affinity(9)), paths[1])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_picture_is_white_and_has_150_pixels_an_inch(tmp_path):
+    figure = draw_task_graph(complete(3))
+    save_figure(figure, tmp_path / "g.png")
+    pixels = imread(tmp_path / "g.png")  # (height, width, 4)
+    assert pixels[0, 0].tolist() == [1, 1, 1, 1]
+    assert pixels.shape[1] == pytest.approx(150 * figure.get_size_inches()[0], abs=1)
+
+
+@pytest.mark.parametrize("name", ["graph.gif", "graph", "graph.png.txt"])
+def test_other_formats_are_refused(name, tmp_path):
+    with pytest.raises(InputError, match=r"unknown picture format '.*'; accepted: \.png, \.svg"):
+        save_figure(draw_task_graph(complete(2)), tmp_path / name)
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere/g\.png: cannot be written: No such file or directory"):
+        save_figure(draw_task_graph(complete(2)), tmp_path / "nowhere" / "g.png")
+
+
+def test_drawing_needs_no_display_and_no_pyplot():
+    code = "import sys, graphmtl.graph.draw; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

@@ -1,0 +1,67 @@
+"""The plain recurrence against torch.nn.LSTM, and the two ways of reading."""
+
+import torch
+
+from graphmtl.models.message_lstm import LSTM, both_ways, one_way, run_side_by_side
+
+
+def torch_twin(lstm: LSTM) -> torch.nn.LSTM:
+    """torch's LSTM with the same weights; its gates stand in the order i, f, g, o."""
+    twin = torch.nn.LSTM(lstm.input_size, lstm.hidden, batch_first=True, bidirectional=lstm.directions == 2).double()
+    for d, suffix in enumerate(["", "_reverse"][: lstm.directions]):
+
+        def put(name, value, suffix=suffix):
+            i, f, o, g = value.chunk(4, -1)
+            getattr(twin, f"{name}_l0{suffix}").data = torch.cat([i, f, g, o], -1).mT.contiguous() if value.dim() == 2 else torch.cat([i, f, g, o])
+
+        put("weight_ih", lstm.W.data[d])
+        put("weight_hh", lstm.U.data[d])
+        put("bias_ih", lstm.b.data[d])
+        getattr(twin, f"bias_hh_l0{suffix}").data.zero_()
+    return twin
+
+
+def packed(twin, x, lengths):
+    sequence = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    return torch.nn.utils.rnn.pad_packed_sequence(twin(sequence)[0], batch_first=True)[0]
+
+
+def test_equals_torchs_lstm():
+    torch.manual_seed(0)
+    for directions in (1, 2):
+        lstm = LSTM(input_size=4, hidden=3, directions=directions).double()
+        x, lengths = torch.randn(5, 7, 4, dtype=torch.float64), torch.tensor([7, 1, 4, 7, 2])
+        twin = torch_twin(lstm)
+        torch.testing.assert_close(lstm(x, lengths), packed(twin, x, lengths), rtol=0, atol=1e-9)
+        lstm(x, lengths).square().sum().backward()
+        packed(twin, x, lengths).square().sum().backward()
+        i, f, g, o = twin.weight_hh_l0.grad.mT.chunk(4, -1)
+        torch.testing.assert_close(lstm.U.grad[0], torch.cat([i, f, o, g], -1), rtol=0, atol=1e-9)
+
+
+def test_side_by_side_is_one_after_the_other():
+    torch.manual_seed(0)
+    lstms = [LSTM(input_size=4, hidden=3).double() for _ in range(3)]
+    x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
+    together = run_side_by_side(lstms, x)  # (T, D, B, K, H)
+    for k, lstm in enumerate(lstms):
+        torch.testing.assert_close(together[:, :, :, k], run_side_by_side([lstm], x)[:, :, :, 0], rtol=0, atol=1e-12)
+
+
+def test_without_gradients_nothing_is_kept_and_nothing_changes():
+    torch.manual_seed(0)
+    lstm, x = LSTM(input_size=4, hidden=3), torch.randn(5, 7, 4)
+    lengths = torch.tensor([7, 1, 4, 7, 2])
+    with torch.no_grad():
+        inference = lstm(x, lengths)
+    torch.testing.assert_close(inference, lstm(x, lengths), rtol=0, atol=0)
+
+
+def test_both_ways_and_back():
+    x, lengths = torch.arange(1.0, 25.0).view(2, 4, 3), torch.tensor([4, 2])
+    ways = both_ways(x, lengths, 2)  # (D, T, B, I)
+    assert ways[1, :, 1, 0].tolist() == [x[1, 1, 0], x[1, 0, 0], x[1, 2, 0], x[1, 3, 0]]
+    back = one_way(ways.transpose(0, 1), lengths)  # (B, T, D * I)
+    expected = x.clone()
+    expected[1, 2:] = 0
+    torch.testing.assert_close(back, torch.cat([expected, expected], -1))

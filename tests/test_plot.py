@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from graphmtl.cli import run_verb
+from graphmtl.config import Options
+from graphmtl.errors import InputError
+from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.plot import main
+from graphmtl.training.run_folder import Run
+from tests.graph.examples import affinity, complete, star
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """What plot needs of a finished run of star."""
+    run = Run.create(Options(arch="star"), tmp_path / "run")
+    run.write_json("metrics.json", {})
+    star(3).save(run.folder / "task_graph.json")
+    affinity(3).save(run.folder / "task_affinity.json")
+    return run.folder
+
+
+def picture(path: Path, *graphs) -> bytes:
+    save_figure(draw_task_graph(graphs[0], affinity=graphs[1] if len(graphs) > 1 else None), path)
+    return path.read_bytes()
+
+
+def test_draws_graph_and_affinity_into_the_run(run, tmp_path, capsys):
+    main([str(run)])
+    assert (run / "task_graph.png").read_bytes() == picture(tmp_path / "expected.png", star(3), affinity(3))
+    assert capsys.readouterr().out == f"wrote {run / 'task_graph.png'}\n"
+
+
+def test_draws_a_graph_without_affinity(run, tmp_path):
+    complete(4).save(run / "task_graph.json")
+    (run / "task_affinity.json").unlink()
+    main([str(run)])
+    assert (run / "task_graph.png").read_bytes() == picture(tmp_path / "expected.png", complete(4))
+
+
+def test_draws_svg_elsewhere(run, tmp_path, capsys):
+    before = sorted(run.iterdir())
+    main([str(run), "--output", str(tmp_path / "elsewhere.svg")])
+    assert (tmp_path / "elsewhere.svg").read_bytes() == picture(tmp_path / "expected.svg", star(3), affinity(3))
+    assert sorted(run.iterdir()) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--output", "{}/task_graph.png"]])
+def test_nothing_is_overwritten_unless_asked(run, options):
+    arguments = [str(run), *(option.format(run) for option in options)]
+    picture = run / "task_graph.png"
+    picture.write_text("precious")
+    with pytest.raises(InputError, match=r"task_graph\.png exists; give --overwrite"):
+        main(arguments)
+    assert picture.read_text() == "precious"
+    main([*arguments, "--overwrite"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_missing_run(tmp_path):
+    with pytest.raises(InputError, match="nothing: no such run folder"):
+        main([str(tmp_path / "nothing")])
+
+
+def test_unfinished_run(run):
+    (run / "metrics.json").unlink()
+    with pytest.raises(InputError, match="has not finished"):
+        main([str(run)])
+
+
+def test_run_of_another_format(run):
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("format: 1", "format: 99"))
+    with pytest.raises(InputError, match=r"config\.yaml: format 99"):
+        main([str(run)])
+
+
+@pytest.mark.parametrize("name", ["task_graph.json", "task_affinity.json"])
+def test_malformed_graph(run, name):
+    (run / name).write_text('{"nodes": 3}')
+    with pytest.raises(InputError, match=f"{name}: not a task graph"):
+        main([str(run)])
+
+
+@pytest.mark.parametrize("output", ["graph.gif", "nowhere/graph.png"])
+def test_impossible_output(run, output, tmp_path):
+    with pytest.raises(InputError, match=output):
+        main([str(run), "--output", str(tmp_path / output)])
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--colour", "red"], ["nothing"]])
+def test_mistake_is_one_line_and_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_verb(main, arguments)
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1

@@ -1,0 +1,61 @@
+import json
+
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration
+
+from graphmtl.training.log import TrainingLog
+
+
+def line(epoch: int) -> dict:
+    metrics = {"a": {"accuracy": 0.5, "loss": 0.7}}
+    record = {"step": 10 * epoch, "epoch": epoch, "losses": {"a": 0.25}, "metrics": metrics, "seconds": 1.0}
+    return record | {"tokens_per_second": 100.0, "lr": 0.001}
+
+
+def read(folder) -> list[dict]:
+    return [json.loads(text) for text in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_a_line_for_each_record_at_once(tmp_path):
+    history = []
+    log = TrainingLog(folder=tmp_path / "run", accelerator=Accelerator(cpu=True), history=history)
+    assert read(tmp_path / "run") == []
+    for epoch in (1, 2):
+        log.add(line(epoch))
+        assert read(tmp_path / "run") == history == [line(e) for e in range(1, epoch + 1)]
+
+
+def test_lines_that_are_not_in_the_history_go(tmp_path):
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line(epoch)) + "\n" for epoch in (1, 2, 3)))
+    TrainingLog(folder=tmp_path, accelerator=Accelerator(cpu=True), history=[line(1), line(2)]).add(line(4))
+    assert [record["epoch"] for record in read(tmp_path)] == [1, 2, 4]
+
+
+def test_no_folder_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    history = []
+    TrainingLog(folder=None, accelerator=Accelerator(cpu=True), history=history).add(line(1))
+    assert history == [line(1)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_gets_every_number(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accelerator = Accelerator(
+        cpu=True, log_with="tensorboard", project_config=ProjectConfiguration(logging_dir=str(tmp_path))
+    )
+    log = TrainingLog(folder=tmp_path, accelerator=accelerator, history=[])
+    log.add(line(1))
+    log.add(line(2))
+    log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {
+        "train/loss/a",
+        "valid/accuracy/a",
+        "valid/loss/a",
+        "lr",
+        "tokens_per_second",
+    }
+    assert [(event.step, event.value) for event in events.Scalars("train/loss/a")] == [(10, 0.25), (20, 0.25)]

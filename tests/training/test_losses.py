@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.nn import functional as F
+
+from graphmtl.data.batching import Batch
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+from graphmtl.training.losses import EpochLosses, task_loss
+
+TASK = Task(name="t", labels=("a", "b", "c"))
+
+
+def make_batch(size: int = 6, fillers: int = 0) -> tuple[torch.Tensor, Batch]:
+    generator = torch.Generator().manual_seed(size)
+    logits = torch.randn(size, 3, generator=generator, dtype=torch.float64)
+    weights = torch.ones(size)
+    weights[size - fillers :] = 0
+    batch = Batch(
+        task="t",
+        tokens=torch.ones(size, 1, dtype=torch.int64),
+        lengths=torch.ones(size, dtype=torch.int64),
+        labels=torch.randint(3, (size,), generator=generator),
+        weights=weights,
+    )
+    return logits.requires_grad_(), batch
+
+
+def part(batch: Batch, rows: slice) -> Batch:
+    return Batch(batch.task, *(getattr(batch, name)[rows] for name in ("tokens", "lengths", "labels", "weights")))
+
+
+def test_loss_is_the_mean_negative_log_likelihood():
+    logits, batch = make_batch()
+    expected = -torch.stack([logits[i].log_softmax(0)[y] for i, y in enumerate(batch.labels)]).mean()
+    torch.testing.assert_close(task_loss(TASK, logits, batch), expected)
+
+
+def test_label_smoothing_spreads_the_target():
+    logits, batch = make_batch()
+    target = 0.7 * F.one_hot(batch.labels, 3) + 0.3 / 3
+    expected = -(target * logits.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(task_loss(TASK, logits, batch, label_smoothing=0.3), expected)
+
+
+def test_fillers_count_for_nothing():
+    logits, batch = make_batch(6, fillers=2)
+    loss = task_loss(TASK, logits, batch)
+    torch.testing.assert_close(loss, task_loss(TASK, logits[:4], part(batch, slice(0, 4))))
+    loss.backward()
+    assert torch.all(logits.grad[4:] == 0)
+    assert torch.all(logits.grad[:4] != 0)
+
+
+def test_the_mean_over_processes_is_the_loss_of_the_whole_batch():
+    logits, batch = make_batch(5)
+    task_loss(TASK, logits, batch).backward()
+    whole, logits.grad = logits.grad, None
+    shares = [slice(0, 5, 2), slice(1, 5, 2)]  # 3 and 2 examples
+    losses = [task_loss(TASK, logits[rows], part(batch, rows), total=5 / 2) for rows in shares]
+    mean = torch.stack(losses).mean()
+    mean.backward()
+    torch.testing.assert_close(mean, task_loss(TASK, logits, batch))
+    torch.testing.assert_close(logits.grad, whole)
+
+
+def test_half_precision_logits_are_summed_in_single():
+    logits, batch = make_batch()
+    loss = task_loss(TASK, logits.detach().bfloat16(), batch)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, task_loss(TASK, logits.detach().bfloat16().float(), batch))
+
+
+def filled(*steps: tuple[str, int, float]) -> EpochLosses:
+    losses = EpochLosses(accelerator=Accelerator(cpu=True))
+    for step, (task, examples, loss) in enumerate(steps, start=1):
+        losses.add(step=step, task=task, examples=examples, loss=torch.tensor(loss))
+    return losses
+
+
+def test_means_weigh_steps_by_their_examples():
+    losses = filled(("b", 3, 1.0), ("a", 1, 5.0))
+    assert losses.check() == 3.0
+    losses.add(step=3, task="b", examples=1, loss=torch.tensor(2.0))
+    assert losses.check() == 2.0
+    assert losses.means() == {"a": 5.0, "b": 1.25}
+
+
+def test_nothing_to_check():
+    assert math.isnan(filled().check())
+    assert filled().means() == {}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_the_first_loss_that_is_not_finite_is_named(bad):
+    losses = filled(("a", 1, 1.0), ("b", 1, bad), ("c", 1, math.nan))
+    with pytest.raises(InputError, match=rf"task 'b', step 2: the training loss is {bad}") as error:
+        losses.check()
+    assert "\n" not in str(error.value)

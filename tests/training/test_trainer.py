@@ -1,0 +1,308 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphmtl.errors import InputError
+from graphmtl.training import trainer as trainer_module
+from tests.training import two_processes
+from tests.training.toy import ToyModel, toy_data, toy_trainer
+
+
+@pytest.fixture
+def data():
+    return toy_data(a=50, b=21)
+
+
+def weights_of(trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def assert_same_weights(left: dict, right: dict) -> None:
+    assert left.keys() == right.keys()
+    for name in left:
+        assert torch.equal(left[name], right[name]), name
+
+
+def assert_close_scores(left: dict, right: dict) -> None:
+    for name in left:
+        assert left[name] == pytest.approx(right[name], abs=1e-6)
+
+
+def without_clock(history: list[dict]) -> list[dict]:
+    return [{key: line[key] for key in line if key not in ("seconds", "tokens_per_second")} for line in history]
+
+
+def read_history(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def stop_after(epoch: int):
+    def callback(record: dict) -> None:
+        if record["epoch"] == epoch:
+            raise InterruptedError
+
+    return callback
+
+
+def test_it_learns(data):
+    trainer = toy_trainer(data, epochs=12)
+    result = trainer.train()
+    assert result.history[-1]["losses"]["a"] < 0.5 * result.history[0]["losses"]["a"]
+    assert trainer.evaluate("train")["a"]["accuracy"] > 0.9
+
+
+def test_same_seed_same_result(data):
+    runs = [toy_trainer(data, dropout=0.3, ema=0.9, seed=seed) for seed in (3, 3, 4)]
+    results = [run.train() for run in runs]
+    assert without_clock(results[0].history) == without_clock(results[1].history)
+    assert without_clock(results[0].history) != without_clock(results[2].history)
+    assert_same_weights(weights_of(runs[0]), weights_of(runs[1]))
+    assert runs[0].evaluate("test") == runs[1].evaluate("test")
+
+
+def test_a_random_number_before_the_run_changes_nothing(data):
+    first = toy_trainer(data, dropout=0.3)
+    first.train()
+    second = toy_trainer(data, dropout=0.3)
+    torch.rand(5)
+    second.train()
+    assert_same_weights(weights_of(first), weights_of(second))
+
+
+@pytest.mark.parametrize("options", [{"own": False}, {"own": True}, {"sampling": "annealed"}, {"ema": 0.0}])
+def test_resuming_is_exact(data, tmp_path, options):
+    options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "freeze_embeddings_epochs": 1} | options
+    whole = toy_trainer(data, folder=tmp_path / "whole", **options)
+    expected = whole.train()
+    with pytest.raises(InterruptedError):
+        toy_trainer(data, folder=tmp_path / "parts", callbacks=[stop_after(2)], **options).train()
+    resumed = toy_trainer(data, folder=tmp_path / "parts", **options)
+    torch.nn.init.zeros_(resumed.model.heads["a"].weight)  # what the model was before does not matter
+    result = resumed.train(resume=True)
+    assert_same_weights(weights_of(whole), weights_of(resumed))
+    assert without_clock(result.history) == without_clock(expected.history)
+    assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
+    assert (result.best_epoch, result.steps, result.epochs) == (expected.best_epoch, expected.steps, expected.epochs)
+    assert result.seconds > result.history[1]["seconds"]  # time before the interruption counts
+
+
+def test_the_best_weights_survive_a_resume(tmp_path):
+    """The best epoch is one before the interruption; the weights at the checkpoint are others."""
+    data = toy_data("ab", a=50, b=21)
+    with pytest.raises(InterruptedError):
+        toy_trainer(data, folder=tmp_path, callbacks=[stop_after(3)]).train()
+    trainer = toy_trainer(data, folder=tmp_path)
+    result = trainer.train(resume=True)
+    assert result.best_epoch == 1
+    assert_close_scores(trainer.evaluate("valid"), result.history[0]["metrics"])
+
+
+def test_resuming_a_finished_run_trains_nothing(data, tmp_path):
+    first = toy_trainer(data, folder=tmp_path)
+    expected = first.train()
+    second = toy_trainer(data, folder=tmp_path)
+    result = second.train(resume=True)
+    assert result == expected
+    assert_same_weights(weights_of(first), weights_of(second))
+
+
+def test_resuming_without_a_checkpoint_starts(data, tmp_path):
+    assert toy_trainer(data, folder=tmp_path).train(resume=True).epochs == 4
+
+
+def test_a_new_run_does_not_resume(data, tmp_path):
+    toy_trainer(data, folder=tmp_path).train()
+    assert len(toy_trainer(data, folder=tmp_path, epochs=1).train().history) == 1
+    assert len(read_history(tmp_path)) == 1
+
+
+def first_best(history: list[dict], *names: str) -> int:
+    """The epoch with the highest sum of accuracies; of equal ones that with the lowest sum of losses."""
+    sums = [
+        {key: sum(line["metrics"][name][key] for name in names) for key in ("accuracy", "loss")} for line in history
+    ]
+    scores = [(round(line["accuracy"], 6), -line["loss"]) for line in sums]
+    return 1 + scores.index(max(scores))
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.7}, {"select_by": "b"}, {"select_by": "a"}])
+def test_the_weights_of_the_best_epoch_stay(options):
+    trainer = toy_trainer(toy_data("b", a=50, b=100), epochs=8, **options)
+    result = trainer.train()
+    names = [options["select_by"]] if "select_by" in options else ["a", "b"]
+    assert result.best_epoch == first_best(result.history, *names)
+    assert_close_scores(trainer.evaluate("valid"), result.history[result.best_epoch - 1]["metrics"])
+
+
+def test_select_by_decides_which_epoch_is_best():
+    epochs = [toy_trainer(toy_data("b", a=80, b=80), select_by=task).train().best_epoch for task in ("a", "b")]
+    assert epochs[0] > epochs[1]
+
+
+def test_separate_models_keep_their_own_best_epoch():
+    trainer = toy_trainer(toy_data("b", a=80, b=80), own=True)
+    result = trainer.train()
+    assert result.best_epoch["a"] > result.best_epoch["b"]
+    for name, epoch in result.best_epoch.items():
+        assert epoch == first_best(result.history, name)
+        assert_close_scores({name: trainer.evaluate("valid")[name]}, {name: result.history[epoch - 1]["metrics"][name]})
+
+
+def test_separate_models_do_not_feel_the_other_tasks():
+    """No momentum, decay or clipping reaches a task that is absent from a step, and its batches are its own."""
+    options = {"own": True, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.1, "clip": 0.1, "patience": 1}
+    alone, together = toy_data(a=50), toy_data(c=70, a=50, b=21)
+    first, second = (toy_trainer(data, epochs=8, **options) for data in (alone, together))
+    first.train()
+    second.train()
+    left, right = weights_of(first), weights_of(second)
+    assert_same_weights(left, {name: right[name] for name in left})
+
+
+def test_patience_ends_training(data):
+    result = toy_trainer(data, lr=0.0, epochs=9, patience=2).train()
+    assert (result.best_epoch, result.epochs) == (1, 3)
+    assert toy_trainer(data, lr=0.0, epochs=9, patience=0).train().epochs == 9
+
+
+def test_frozen_embeddings_wait(data):
+    def embedding(**options) -> torch.Tensor:
+        trainer = toy_trainer(data, epochs=2, schedule="constant", **options)
+        trainer.train(keep_epochs=2)
+        return trainer.model.embeddings["shared"].weight.detach()
+
+    before = toy_trainer(data).model.embeddings["shared"].weight.detach()
+    assert torch.equal(embedding(freeze_embeddings_epochs=2), before)
+    assert not torch.equal(embedding(freeze_embeddings_epochs=1), before)
+
+
+def test_averaged_weights_are_what_is_evaluated_and_kept(data):
+    plain, averaged = toy_trainer(data, epochs=1), toy_trainer(data, epochs=1, ema=0.9)
+    first, second = plain.train(), averaged.train()
+    assert first.history[0]["losses"] == second.history[0]["losses"]  # averaging does not touch training
+    assert first.history[0]["metrics"]["a"]["loss"] != second.history[0]["metrics"]["a"]["loss"]
+    assert_close_scores(averaged.evaluate("valid"), second.history[0]["metrics"])
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_given_epochs_give_the_weights_that_selection_found(own):
+    data = toy_data("b", a=80, b=80)
+    first, second = (toy_trainer(data, own=own, dropout=0.3, select_by="b") for _ in range(2))
+    result = first.train()
+    repeated = second.train(keep_epochs=result.best_epoch)
+    assert repeated.best_epoch == result.best_epoch
+    assert_same_weights(weights_of(first), weights_of(second))
+    assert all(line["metrics"] == {} for line in repeated.history)
+    assert repeated.epochs == (max(result.best_epoch.values()) if own else result.best_epoch)
+
+
+class Breaking(ToyModel):
+    """Its logits for task b are not finite from the given training batch of b on."""
+
+    batches_until_then = 7
+
+    def forward(self, batch, edges=False):
+        output = super().forward(batch, edges)
+        if self.training and batch.task == "b":
+            self.batches_until_then -= 1
+            if self.batches_until_then < 0:
+                output.logits = output.logits * float("nan")
+        return output
+
+
+def test_a_loss_that_is_not_finite_names_task_and_step(data):
+    trainer = toy_trainer(data)
+    trainer.model.__class__ = Breaking
+    sampler = toy_trainer(data)
+    sampler.train(keep_epochs=1)
+    tasks = [task for epoch in range(1, 5) for task, _ in sampler.sampler.epoch(epoch)]
+    step = 1 + [index for index, task in enumerate(tasks) if task == "b"][7]
+    with pytest.raises(InputError, match=rf"task 'b', step {step}: the training loss is nan"):
+        trainer.train()
+
+
+def test_history_has_a_line_for_each_evaluation(data, tmp_path):
+    lines = []
+    result = toy_trainer(data, folder=tmp_path, callbacks=[lines.append]).train()
+    assert read_history(tmp_path) == result.history == lines
+    steps = 7 + 3
+    assert [(line["epoch"], line["step"]) for line in lines] == [(epoch, epoch * steps) for epoch in range(1, 5)]
+    for line in lines:
+        assert set(line["losses"]) == set(line["metrics"]) == {"a", "b"}
+        assert set(line["metrics"]["a"]) == {"accuracy", "matthews", "loss"}
+        assert line["tokens_per_second"] > 0
+    assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
+    assert lines[-1]["lr"] == 0.0
+
+
+def test_without_a_folder_nothing_is_written(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    toy_trainer(data, tensorboard=True).train(resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_folder(data, tmp_path):
+    toy_trainer(data, folder=tmp_path, tensorboard=True).train()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "history.jsonl", "tensorboard"]
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_progress_bar_shows_loss_metric_and_speed(data, capsys, monkeypatch):
+    monkeypatch.setattr(trainer_module, "_CHECK_EVERY", 5)
+    toy_trainer(data, progress=True).train()
+    shown = capsys.readouterr().err
+    assert "40/40" in shown
+    for name in ("loss=", "valid=", "tokens/s"):
+        assert name in shown
+    toy_trainer(data).train()
+    assert capsys.readouterr().err == ""
+
+
+def test_mixed_precision_trains_and_leaves_a_plain_model(data):
+    trainer = toy_trainer(data, precision="bf16", epochs=8)
+    result = trainer.train()
+    assert result.history[-1]["losses"]["a"] < result.history[0]["losses"]["a"]
+    assert result.history[0]["losses"] != toy_trainer(data, epochs=8).train().history[0]["losses"]
+    batch = data["a"].test.batch([0, 1])
+    assert trainer.model(batch).logits.dtype == torch.float32
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"select_by": "c"}, r"unknown select_by 'c'.*\(known: mean, a, b\)"),
+        ({"precision": "fp16"}, "precision 'fp16' needs an accelerator"),
+        ({"sampling": "linear"}, "unknown sampling 'linear'"),
+        ({"schedule": "stairs"}, "unknown schedule 'stairs'"),
+    ],
+)
+def test_bad_options(data, options, message):
+    with pytest.raises(InputError, match=message):
+        toy_trainer(data, **options).train()
+
+
+def test_two_processes_give_the_result_of_one(tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "tests.training.two_processes", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    one = two_processes.train(tmp_path / "one")
+    ranks = [torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert one["processes"] == 1
+    for two in ranks:
+        assert two["processes"] == 2
+        torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["metrics"], one["metrics"], rtol=0, atol=1e-6)
+        assert two["shared"] == two["metrics"]  # read by both processes together, or by each alone
+        assert two["edges"] == one["edges"] == {"a": (1.0, 21), "b": (1.0, 21)}
+        assert_same_weights(two["resumed"], two["weights"])
+    assert_same_weights(ranks[0]["weights"], ranks[1]["weights"])
+    assert len(read_history(tmp_path / "run")) == 4

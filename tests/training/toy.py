@@ -1,0 +1,95 @@
+"""A small model and data set with the interfaces of graphmtl's own, whose result no architecture can be blamed for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from graphmtl.config import TrainingOptions
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
+from graphmtl.data.task import Task
+from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.training.trainer import Trainer
+
+WORDS = 30
+
+
+@dataclass
+class ToyOutput:
+    logits: Tensor
+    edges: EdgeWeights | None = None
+
+
+class ToyModel(nn.Module):
+    """The mean of word embeddings, a layer, and a head for each task.
+
+    With ``own`` every task has its own embeddings and layer, and is selected on its own, as in ``single``.
+    """
+
+    def __init__(self, tasks: list[Task], *, own: bool = False, dropout: float = 0.0, size: int = 8) -> None:
+        super().__init__()
+        self.tasks = {task.name: task for task in tasks}
+        self.own = own
+        parts = list(self.tasks) if own else ["shared"]
+        self.embeddings = nn.ModuleDict({part: nn.Embedding(WORDS, size) for part in parts})
+        self.layers = nn.ModuleDict({part: nn.Linear(size, size) for part in parts})
+        self.heads = nn.ModuleDict({task.name: nn.Linear(size, len(task.labels)) for task in tasks})
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: Batch, edges: bool = False) -> ToyOutput:
+        part = batch.task if self.own else "shared"
+        x = self.embeddings[part](batch.tokens) * (batch.tokens > 0)[:, :, None]  # (batch, tokens, size)
+        x = x.sum(dim=1) / batch.lengths[:, None]  # (batch, size)
+        x = torch.tanh(self.layers[part](self.dropout(x)))  # (batch, size)
+        weights = None
+        if edges:
+            share = (batch.tokens > 0).float()[:, :, None]  # (batch, tokens, 1)
+            weights = EdgeWeights(target=batch.task, sources=("virtual",), weights=share, lengths=batch.lengths)
+        return ToyOutput(self.heads[batch.task](x), weights)
+
+    def selection_groups(self) -> dict[str, list[str]]:
+        names = list(self.state_dict())
+        if not self.own:
+            return {"mean": names}
+        return {task: [name for name in names if f".{task}." in name] for task in self.tasks}
+
+    def embedding_parameters(self) -> list[nn.Parameter]:
+        return [embedding.weight for embedding in self.embeddings.values()]
+
+
+def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
+    """Texts of 1 to 9 words; the label says whether the first word is in the upper half of the vocabulary."""
+    random = np.random.default_rng(seed)
+    texts = [random.integers(1, WORDS, random.integers(1, 10)).tolist() for _ in range(size)]
+    labels = [int(text[0] > WORDS // 2) for text in texts]
+    return EncodedSplit(task=task, texts=texts, labels=labels, seen=[row % 3 == 0 for row in range(size)])
+
+
+def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
+    """A task of each name with that many training examples; a task's data do not depend on the other tasks.
+
+    A task with a letter of ``misleading`` in its name has the wrong labels in its validation split: the more it learns,
+    the worse it does there.
+    """
+    data = {}
+    for name, size in sizes.items():
+        task = Task(name=name, labels=("low", "high"), metrics=("accuracy", "matthews"))
+        seed = sum(name.encode())
+        train, valid, test = (toy_split(name, n, seed + i) for i, n in enumerate((size, 20, 21)))
+        if set(name) & set(misleading):
+            valid.labels = 1 - valid.labels
+        data[name] = EncodedTask(task=task, train=train, valid=valid, test=test)
+    return data
+
+
+def toy_trainer(
+    data: dict[str, EncodedTask], *, folder=None, own=False, dropout=0.0, callbacks=(), **options
+) -> Trainer:
+    """A trainer of a new model; the weights of a task's parts do not depend on the other tasks."""
+    model = ToyModel([task.task for task in data.values()], own=own, dropout=dropout)
+    for name, parameter in model.named_parameters():
+        generator = torch.Generator().manual_seed(sum(name.encode()))
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    values = {"epochs": 4, "batch_size": 8, "lr": 0.05, "progress": False, "device": "cpu"} | options
+    return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)

@@ -1,0 +1,56 @@
+"""Started by test_trainer.py under torchrun: every process trains, the first one writes down what came out.
+
+Usage: python -m torch.distributed.run --nproc_per_node 2 -m tests.training.two_processes FOLDER
+"""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from graphmtl.graph.task_graph import EdgeRecorder
+from tests.training.toy import toy_data, toy_trainer
+
+
+def interrupt(record: dict) -> None:
+    if record["epoch"] == 2:
+        raise InterruptedError
+
+
+def train(folder: Path) -> dict:
+    """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption."""
+    data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
+
+    def make(name: str, **options):
+        trainer = toy_trainer(data, folder=folder / name, ema=0.8, clip=0.5, label_smoothing=0.1, **options)
+        trainer.model.double()
+        return trainer
+
+    trainer = make("run")
+    result = trainer.train()
+    recorder = EdgeRecorder()
+    metrics = trainer.evaluate("test", record=recorder.update)
+    edges = recorder.graph(arch="toy", tasks=tuple(data), split="test", seed=0, virtual=True).edges
+    with suppress(InterruptedError):
+        make("parts", callbacks=[interrupt]).train()
+    resumed = make("parts")
+    resumed.train(resume=True)
+    return {
+        "processes": trainer.accelerator.num_processes,
+        "rank": trainer.accelerator.process_index,
+        "weights": dict(trainer.model.state_dict()),
+        "resumed": dict(resumed.model.state_dict()),
+        "history": [
+            {key: line[key] for key in ("epoch", "step", "losses", "metrics", "lr")} for line in result.history
+        ],
+        "metrics": metrics,
+        "shared": trainer.evaluate("test"),
+        "edges": {edge.target: (edge.weight, edge.count) for edge in edges},
+    }
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    outcome = train(folder)
+    torch.save(outcome, folder / f"rank-{outcome['rank']}.pt")
