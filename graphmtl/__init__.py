@@ -1,0 +1,26 @@
+"""Multi-task learning for text as message passing on a graph of tasks."""
+
+from graphmtl.config import Options, PlantedOptions
+from graphmtl.data.catalog import load_tasks
+from graphmtl.data.task import Task, TaskSet
+from graphmtl.errors import InputError
+from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.experiment import train
+from graphmtl.training.run_folder import Run
+
+__all__ = [
+    "InputError",
+    "MultiTaskModel",
+    "Options",
+    "PlantedOptions",
+    "Run",
+    "Task",
+    "TaskGraph",
+    "TaskSet",
+    "draw_task_graph",
+    "load_tasks",
+    "save_figure",
+    "train",
+]

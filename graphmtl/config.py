@@ -67,6 +67,7 @@ class ModelOptions:
     node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
     bidirectional: bool = option(True, "read every text in both directions")
+    same_start: bool = option(True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights")
     pooling: Literal["max", "mean", "max-mean"] = option("max-mean", "how token states become one vector")
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)

@@ -5,26 +5,33 @@ from collections.abc import Sequence
 from accelerate import Accelerator
 
 from graphmtl.cli import Parser, run_verb
-from graphmtl.data.batching import encode_tasks
+from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.table import print_table, scores_table
-from graphmtl.training.evaluation import predict_split
+from graphmtl.training.evaluation import Predictions, predict_split
 from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 
-__all__ = ["evaluate", "main"]
+__all__ = ["evaluate", "main", "predict_run"]
+
+
+def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
+    """The data of a finished run, and what its model predicts on a split, by task."""
+    options, model = run.options, run.model
+    data = encode_tasks(load_run_tasks(options), model.vocabulary, model.options)
+    accelerator = Accelerator(cpu=options.device == "cpu")
+    model = model.to(accelerator.device)
+    return data, predict_split(
+        model=model, data=data, split=split, batch_size=options.batch_size, accelerator=accelerator
+    )
 
 
 def evaluate(run: Run, split: str) -> dict[str, dict]:
     """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts."""
-    options, model = run.options, run.model
-    data = encode_tasks(load_run_tasks(options), model.vocabulary, model.options)
-    accelerator = Accelerator(cpu=options.device == "cpu")
-    predictions = {split: predict_split(
-        model=model.to(accelerator.device), data=data, split=split, batch_size=options.batch_size, accelerator=accelerator
-    )}  # fmt: skip
+    data, whole = predict_run(run, split)
+    predictions = {split: whole}
     if split == "test":
-        predictions["test_dedup"] = {name: each.unseen() for name, each in predictions["test"].items()}
+        predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     return {
         name: {

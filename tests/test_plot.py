@@ -14,7 +14,8 @@ from tests.graph.examples import affinity, complete, star
 @pytest.fixture
 def run(tmp_path) -> Path:
     """What plot needs of a finished run of star."""
-    run = Run.create(Options(arch="star"), tmp_path / "run")
+    run = Run(tmp_path / "run")
+    run.create(Options(arch="star"))
     run.write_json("metrics.json", {})
     star(3).save(run.folder / "task_graph.json")
     affinity(3).save(run.folder / "task_affinity.json")

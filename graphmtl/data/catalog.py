@@ -109,7 +109,8 @@ def load_tasks(
     """
     folder = data_dir or os.environ.get("GRAPHMTL_DATA")
     settings = Settings(data_dir=Path(folder) if folder else None, seed=seed, planted=planted)
-    chosen = [_choose(part, settings) for part in ([tasks] if _is_file(tasks) else tasks.split("+"))]
+    parts = [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
+    chosen = [_choose(part, settings) for part in parts]
     names = _names_in_run(chosen)
     sources = {
         new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed

@@ -116,7 +116,7 @@ def seen_in(training: set[str], keys: Iterable[str]) -> np.ndarray:
 
 def _tasks_of_text(keys: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
     """The tasks in which each text stands."""
-    tasks = {}
+    tasks: dict[str, set[str]] = {}
     for name, texts in keys.items():
         for key in texts:
             tasks.setdefault(key, set()).add(name)

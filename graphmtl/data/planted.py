@@ -59,13 +59,13 @@ def generate(options: PlantedOptions, *, seed: int) -> Generated:
     roles = _roles(options)
     parents = _draw_parents(roles, options, rng)
     truth = _truth(parents, options, rng)
-    words = _draw_words(roles, options, rng)
+    words, filler = _draw_words(roles, options, rng)
     polarity = _polarities(words, parents, truth, rng)
     cues = [word for name in roles for word in words[name]]
     sources = {}
     for name, role in roles.items():
         others = [word for word in cues if word not in polarity[name]]
-        texts = _Texts(polarity[name], others=others, filler=words[""], options=options, rng=rng)
+        texts = _Texts(polarity[name], others=others, filler=filler, options=options, rng=rng)
         sources[name] = _source(name, texts, rich=role in ("parent", "loner"), options=options)
     return Generated(sources=sources, truth=truth, polarity=polarity)
 
@@ -114,14 +114,13 @@ def _truth(parents: Mapping[str, Sequence[str]], options: PlantedOptions, rng) -
     return PlantedTruth(edges=tuple(edges), siblings=tuple(siblings), inverted=tuple(edges[i] for i in inverted))
 
 
-def _draw_words(roles: Mapping[str, str], options: PlantedOptions, rng) -> dict[str, list[str]]:
-    """The cue words of each task, and the filler words under the empty name."""
+def _draw_words(roles: Mapping[str, str], options: PlantedOptions, rng) -> tuple[dict[str, list[str]], list[str]]:
+    """The cue words of each task, and the filler words."""
     inherited = options.planted_words * options.planted_parents_per_child
     own = round(inherited * (1 - options.planted_sharing) / options.planted_sharing)
     counts = {name: own if role == "child" else options.planted_words for name, role in roles.items()}
-    counts[""] = options.planted_filler
-    words = _invent_words(sum(counts.values()), rng)
-    return {name: [words.pop() for _ in range(count)] for name, count in counts.items()}
+    words = _invent_words(sum(counts.values()) + options.planted_filler, rng)
+    return {name: [words.pop() for _ in range(count)] for name, count in counts.items()}, words
 
 
 def _invent_words(count: int, rng) -> list[str]:
@@ -185,9 +184,12 @@ class _Texts:
 
 def _source(name: str, texts: _Texts, *, rich: bool, options: PlantedOptions) -> Source:
     train = options.planted_rich if rich else options.planted_poor
-    sizes = {"train": train, "valid": max(round(train / 5), 50), "test": options.planted_test}
-    splits = {split: _examples(f"{name}.{split}", texts, size) for split, size in sizes.items()}
-    return Source(task=Task(name=name, labels=LABELS), **splits)
+    return Source(
+        task=Task(name=name, labels=LABELS),
+        train=_examples(f"{name}.train", texts, train),
+        valid=_examples(f"{name}.valid", texts, max(round(train / 5), 50)),
+        test=_examples(f"{name}.test", texts, options.planted_test),
+    )
 
 
 def _examples(source: str, texts: _Texts, size: int) -> Examples:

@@ -3,9 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -43,9 +44,10 @@ class Examples:
         """The place of example ``i``, for an error message."""
         return f"{self.source}, {self.row} {i + 1 if self.lines is None else self.lines[i]}"
 
-    def take(self, rows: Sequence[int]) -> "Examples":
+    def take(self, rows: Iterable[int]) -> "Examples":
         """Some of the examples."""
         lines = range(1, len(self) + 1) if self.lines is None else self.lines
+        rows = list(rows)
         return Examples(
             source=self.source,
             text=[self.text[i] for i in rows],
@@ -190,7 +192,7 @@ _ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
 }
 
 
-def _plain(row: Mapping[str, object], columns: Columns, where: str) -> list[str]:
+def _plain(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:
     """The wanted values of a row whose values have types: texts, and a label of text, whole number or truth value."""
     for column in columns.text:
         if not isinstance(row[column], str):
@@ -208,7 +210,7 @@ def _read_parquet(path: Path, columns: Columns) -> Examples:
     try:
         rows = datasets.Dataset.from_parquet(str(path))
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
-        raise InputError(f"{path}: not a parquet file ({_one_line(error)})") from None
+        raise InputError(f"{path}: cannot be read as parquet ({_one_line(error)})") from None
     return _from_dataset(rows, columns, source=str(path))
 
 

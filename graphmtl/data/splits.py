@@ -28,25 +28,26 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
     Raises:
         InputError: no training examples left, fewer than two classes, or a label that training never saw.
     """
-    complete = {name: _cut_source(source, seed) for name, source in sources.items()}
-    cleaned = clean({name: _keys(source) for name, source in complete.items()}, keep_overlap=keep_overlap)
-    return [_task_data(source, name, cleaned[name]) for name, source in complete.items()]
+    splits = {name: _splits(source, seed) for name, source in sources.items()}
+    keys = {name: {split: _keys(examples) for split, examples in each.items()} for name, each in splits.items()}
+    cleaned = clean({name: SplitKeys(**each) for name, each in keys.items()}, keep_overlap=keep_overlap)
+    return [_task_data(name, source, splits[name], cleaned[name]) for name, source in sources.items()]
 
 
-def _cut_source(source: Source, seed: int) -> Source:
-    """The source with its test and validation splits cut off the training split where it brings none."""
-    for split in ("test", "valid"):
-        size = getattr(source, split)
-        if isinstance(size, Examples):
+def _splits(source: Source, seed: int) -> dict[str, Examples]:
+    """The examples of each split; test and validation are cut off the training split where the source has none."""
+    train, held_out = source.train, {}
+    for split, given in (("test", source.test), ("valid", source.valid)):
+        if isinstance(given, Examples):
+            held_out[split] = given
             continue
-        train = source.train
         rng = np.random.default_rng([seed, zlib.crc32(f"{source.task.name}/{split}".encode())])
-        held_out = cut(train.label, _example_keys(train), size=size, rng=rng)
-        if size >= len(train) or not held_out.any():
-            raise InputError(f"{train.source}: cannot cut a {split} split of {size} off {len(train)} examples")
-        rows = {"train": np.flatnonzero(~held_out), split: np.flatnonzero(held_out)}
-        source = replace(source, **{each: train.take(chosen) for each, chosen in rows.items()})
-    return source
+        chosen = cut(train.label, _keys(train), size=given, rng=rng)
+        if given >= len(train) or not chosen.any():
+            raise InputError(f"{train.source}: cannot cut a {split} split of {given} off {len(train)} examples")
+        held_out[split] = train.take(np.flatnonzero(chosen))
+        train = train.take(np.flatnonzero(~chosen))
+    return {"train": train, **held_out}
 
 
 def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.random.Generator) -> np.ndarray:
@@ -64,10 +65,10 @@ def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.rand
     """
     count = round(size * len(labels)) if size < 1 else int(size)
     room = _quotas(Counter(labels), count)
-    groups = defaultdict(list)
+    rows_of_text = defaultdict(list)
     for i, key in enumerate(keys):
-        groups[key or i].append(i)
-    groups = list(groups.values())
+        rows_of_text[key or i].append(i)
+    groups = list(rows_of_text.values())
     held_out = np.zeros(len(labels), dtype=bool)
     for g in rng.permutation(len(groups)):
         wanted = Counter(labels[i] for i in groups[g])
@@ -88,19 +89,15 @@ def _quotas(sizes: Counter, count: int) -> Counter:
     return Counter({label: min(quotas[label], sizes[label] - 1) for label in labels})
 
 
-def _example_keys(examples: Examples) -> list[str]:
+def _keys(examples: Examples) -> list[str]:
     if examples.text_pair is None:
         return [normalise(text) for text in examples.text]
     return [normalise(*pair) for pair in zip(examples.text, examples.text_pair, strict=True)]
 
 
-def _keys(source: Source) -> SplitKeys:
-    return SplitKeys(**{split: _example_keys(getattr(source, split)) for split in ("train", "valid", "test")})
-
-
-def _task_data(source: Source, name: str, cleaned: CleanSplits) -> TaskData:
+def _task_data(name: str, source: Source, splits: Mapping[str, Examples], cleaned: CleanSplits) -> TaskData:
     """One task's data sets, after the clean evaluation."""
-    train = source.train.take(np.flatnonzero(cleaned.keep))
+    train = splits["train"].take(np.flatnonzero(cleaned.keep))
     if not len(train):
         raise InputError(f"{train.source}: every training example stands in a held-out split of another task")
     known = set(train.label)
@@ -108,15 +105,15 @@ def _task_data(source: Source, name: str, cleaned: CleanSplits) -> TaskData:
         raise InputError(f"{train.source}: every training example has the label {known.pop()!r}; two are needed")
     labels = source.task.labels or train.labels or _sorted_labels(known)
     _check_labels(train, labels, "that is not among the task's labels")
-    for examples in (source.valid, source.test):
-        _check_labels(examples, [label for label in labels if label in known], "that training never saw")
-    splits = {"train": train, "valid": source.valid, "test": source.test}
-    seen = {"train": None, "valid": cleaned.valid_seen, "test": cleaned.test_seen}
-    empty = sum(examples.empty() for examples in splits.values())
+    for split in ("valid", "test"):
+        _check_labels(splits[split], [label for label in labels if label in known], "that training never saw")
+    empty = train.empty() + splits["valid"].empty() + splits["test"].empty()
     return TaskData(
         task=replace(source.task, name=name, labels=tuple(source.names.get(label, label) for label in labels)),
+        train=_dataset(train, labels),
+        valid=_dataset(splits["valid"], labels, seen=cleaned.valid_seen),
+        test=_dataset(splits["test"], labels, seen=cleaned.test_seen),
         overlap=replace(cleaned.overlap, empty=empty),
-        **{split: _dataset(examples, labels, seen[split]) for split, examples in splits.items()},
     )
 
 
@@ -133,9 +130,9 @@ def _sorted_labels(labels: set[str]) -> list[str]:
         return sorted(labels)
 
 
-def _dataset(examples: Examples, labels: Sequence[str], seen: np.ndarray | None) -> Dataset:
+def _dataset(examples: Examples, labels: Sequence[str], *, seen: np.ndarray | None = None) -> Dataset:
     index = {label: i for i, label in enumerate(labels)}
-    columns = {"text": examples.text, "label": [index[label] for label in examples.label]}
+    columns: dict[str, object] = {"text": examples.text, "label": [index[label] for label in examples.label]}
     if examples.text_pair is not None:
         columns["text_pair"] = examples.text_pair
     if seen is not None:

@@ -65,7 +65,8 @@ class Task:
     @classmethod
     def from_dict(cls, fields: Mapping) -> "Task":
         """The task that `to_dict` wrote."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+        values: dict = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        return cls(**values)
 
 
 @dataclass(kw_only=True)

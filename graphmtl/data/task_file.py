@@ -8,7 +8,7 @@
       books:
         train: books.train.tsv       # csv, tsv, jsonl or parquet, relative to this file
         test: books.test.tsv         # a file, or how much of train to cut off: a share (0.2) or a number (500)
-        valid: 0.1                   # likewise; this is the default
+        valid: 0.1                   # likewise, of what is left; this is the default
         text: review                 # the column of the text, or two: [premise, hypothesis]; default: text
         label: stars                 # default: label
         labels: {1: bad, 5: good}    # optional: the classes in order, as a list or with names
@@ -25,10 +25,11 @@
         text: sentence
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -110,7 +111,7 @@ class _Section:
             if key not in known:
                 raise InputError(f"{self.where(key)}: {unknown_name('key', key, known)}")
 
-    def value(self, key: str) -> object:
+    def value(self, key: str) -> Any:
         try:
             return yaml.SafeLoader("").construct_document(self.nodes[key])
         except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2020-13-45
@@ -149,7 +150,7 @@ class _Section:
         """A file, or the name of a split, or how much of the training examples to cut off."""
         value = self.value(key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and key != "train" and (0 < value < 1 or (value >= 1 and value == int(value))):
+        if is_number and key != "train" and (0 < value < 1 or (value >= 1 and value % 1 == 0)):
             return value
         if isinstance(value, str) and value.strip():
             return value
@@ -165,7 +166,7 @@ class _Entry:
     """A task of the file, with the keys that hold for all tasks filled in."""
 
     task: Task
-    splits: dict[str, str | float]
+    splits: dict[str, Any]
     columns: Columns
     names: dict[str, str]
     folder: Path
@@ -177,21 +178,16 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
     own = _Section(tasks.path, tasks.nodes[name], what=f"task {name!r}")
     own.check_keys(_TASK_KEYS)
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
-    hub = section["hub"].text("hub") if "hub" in section else None
-    splits = {"valid": 0.1} if hub is None else {"train": "train", "valid": 0.1, "test": "test"}
-    splits |= {key: section[key].split(key) for key in _SPLITS if key in section}
-    if missing := [key for key in _SPLITS if key not in splits]:
-        cut = f", or {_SIZE}" if missing[0] == "test" else ""
-        raise InputError(f"{tasks.where(name)}: task {name!r} has no `{missing[0]}`; give a file{cut}")
+    words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
     names = section["labels"].labels("labels") if "labels" in section else {}
     header = section["columns"].texts("columns") if "columns" in section else ()
-    words = {key: section[key].text(key) for key in ("label", "kind", "encoding", "config") if key in section}
-    lists = {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
-    fields = {key: value for key, value in words.items() if key in ("label", "kind")}
-    try:
-        task = Task(name=name, labels=tuple(names), **fields, **lists)
-    except InputError as error:
-        raise InputError(f"{tasks.where(name)}: {error}") from None
+    splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
+    splits |= {key: section[key].split(key) for key in _SPLITS if key in section}
+    for key in _SPLITS:
+        if key not in splits:
+            cut = f", or {_SIZE}" if key == "test" else ""
+            raise InputError(f"{tasks.where(name)}: task {name!r} has no `{key}`; give a file{cut}")
+    task = _task(name, section, tuple(names), tasks.where(name))
     encoding = words.get("encoding", Columns.encoding)
     return _Entry(
         task=task,
@@ -199,14 +195,29 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
         columns=Columns(text=task.text, label=task.label, header=header, encoding=encoding),
         names=names,
         folder=tasks.path.parent,
-        hub=hub,
+        hub=words.get("hub"),
         config=words.get("config"),
     )
 
 
+def _task(name: str, section: Mapping[str, _Section], labels: tuple[str, ...], where: str) -> Task:
+    fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind") if key in section}
+    fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
+    try:
+        return Task(name=name, labels=labels, **fields)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
 def _read_source(entry: _Entry) -> Source:
-    splits = {key: _read(entry, value) if isinstance(value, str) else value for key, value in entry.splits.items()}
-    return Source(task=entry.task, names=entry.names, **splits)
+    train, valid, test = (entry.splits[key] for key in _SPLITS)
+    return Source(
+        task=entry.task,
+        names=entry.names,
+        train=_read(entry, train),
+        valid=_read(entry, valid) if isinstance(valid, str) else valid,
+        test=_read(entry, test) if isinstance(test, str) else test,
+    )
 
 
 def _read(entry: _Entry, name: str) -> Examples:

@@ -51,12 +51,19 @@ _RULES = [
 @lru_cache(maxsize=1 << 17)
 def _split(piece: str) -> tuple[str, ...]:
     """The tokens of a piece of text that holds no white space."""
-    if piece.isalnum() or _WHOLE.fullmatch(piece):
-        return (piece,)
-    for rule in _RULES:
-        if match := rule.fullmatch(piece):
-            return tuple(token for part in match.group(1, 2) for token in _split(part))
-    return (piece,)
+    tokens, parts = [], [piece]
+    while parts:
+        part = parts.pop()
+        match = None if part.isalnum() or _WHOLE.fullmatch(part) else _first_match(part)
+        if match is None:
+            tokens.append(part)
+        else:
+            parts += match.group(2, 1)
+    return tuple(tokens)
+
+
+def _first_match(part: str) -> re.Match[str] | None:
+    return next((match for rule in _RULES if (match := rule.fullmatch(part))), None)
 
 
 def tokenize(text: str) -> list[str]:
@@ -103,7 +110,7 @@ class Vocabulary:
 
         ``extra_words`` (words of held-out texts that have a pre-trained vector, say) follow in the order given.
         """
-        counts = Counter()
+        counts: Counter[str] = Counter()
         for text in texts:
             counts.update(tokenize(text.lower() if lower_case else text))
         for word in _SPECIAL:
@@ -201,12 +208,14 @@ def read_vectors(path: Path | str) -> Vectors:
         raise InputError(f"{path}: cannot read the vectors ({error})") from None
 
 
-def _open(path: Path | str) -> IO[bytes]:
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix, open)
-    return opener(path, "rb")
+def _open(path: Path | str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
+    suffix = Path(path).suffix
+    if suffix == ".gz":
+        return gzip.open(path, "rb")
+    return lzma.open(path, "rb") if suffix == ".xz" else open(path, "rb")
 
 
-def _read_vectors(file: IO[bytes], path: Path | str) -> Vectors:
+def _read_vectors(file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | str) -> Vectors:
     first = file.readline()
     fields = first.split()
     header = len(fields) == 2 and all(field.isdigit() for field in fields)
@@ -227,7 +236,7 @@ def _read_vectors(file: IO[bytes], path: Path | str) -> Vectors:
     return Vectors(words, np.concatenate(blocks))
 
 
-def _chain_first(first: bytes, file: IO[bytes]) -> Iterator[bytes]:
+def _chain_first(first: bytes, file: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from file
 
@@ -274,7 +283,7 @@ def _numbers(text: bytes) -> np.ndarray:
 
 def _is_number(field: bytes) -> bool:
     try:
-        return abs(float(field)) <= np.finfo(np.float32).max
+        return abs(float(field)) <= float(np.finfo(np.float32).max)
     except ValueError:
         return False
 

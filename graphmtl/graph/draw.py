@@ -8,7 +8,8 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
-from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, NodeLinkPanel, Panel, SpokesPanel
+from graphmtl.graph.node_link import NodeLinkPanel
+from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["draw_panels", "draw_task_graph", "save_figure"]

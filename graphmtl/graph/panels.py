@@ -1,4 +1,4 @@
-"""The parts of a picture of tasks: nodes and arrows, heat map, bars.
+"""The parts of a picture of tasks: heat map, bars, and what every part needs; nodes and arrows stand in node_link.py.
 
 A panel knows its size in inches before anything is drawn (names are measured first), so no label overlaps another or is
 cut off, with 3 tasks or with 60.
@@ -8,7 +8,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -16,25 +16,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
-from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.textpath import TextToPath
 
-from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["FONT", "TEXT_COLOUR", "Area", "HeatMapPanel", "NodeLinkPanel", "Panel", "SpokesPanel"]
+__all__ = [
+    "ALIKE",
+    "ANNOTATED_TASKS",
+    "FONT",
+    "TEXT_COLOUR",
+    "Area",
+    "HeatMapPanel",
+    "Panel",
+    "SpokesPanel",
+    "decimals_for",
+    "short_name",
+    "text_width",
+    "title_height",
+]
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so names are as long everywhere
 TEXT_COLOUR = "#1c1c1c"
 
 _COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind readers
-_EDGE_COLOUR = "#2a2a72"
-_NODE_COLOUR = "#dfe3ea"
-_HUB_COLOUR = "#44475a"
 _BAR_COLOUR = "#6f86b5"
 
-_ANNOTATED_TASKS = 20  # a larger heat map has no room for numbers
-_HORIZONTAL_LABELS = 16  # more names than that stand around the circle like spokes
-_ALL_EDGES = 20  # a graph with more edges shows only the strongest into each task
+ANNOTATED_TASKS = 20  # a larger heat map has no room for numbers
+ALIKE = 1e-6  # weights closer than that differ by rounding, as those of two tasks that read from each other alone
 _LINE = 0.17  # inches, of a panel's title
 
 
@@ -61,7 +69,7 @@ class Area:
         for i, line in enumerate(_lines(text, self.width)):
             y = self.bottom + self.height - _LINE * (i + 0.5)
             self.figure.text(x / across, y / up, line, size=9, ha="center", va="center", color=TEXT_COLOUR)
-        return self.height - _title_height(text, self.width)
+        return self.height - title_height(text, self.width)
 
 
 class Panel(Protocol):
@@ -77,165 +85,6 @@ class Panel(Protocol):
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
-
-
-@dataclass(frozen=True)
-class NodeLinkPanel:
-    """Tasks on a circle, clockwise from the top, the virtual node in its middle; an arrow points to the reader.
-
-    An arrow's width and opacity say where its weight lies between the smallest and the largest of the graph. Where the
-    graph has many edges only the strongest into each task are drawn, and the title says so. Self-loops are left to
-    the heat map.
-    """
-
-    graph: TaskGraph
-
-    @property
-    def width(self) -> float:
-        """In inches."""
-        return max(2 * (self.radius + self._reach[0]), 4.5)
-
-    @property
-    def height(self) -> float:
-        """In inches."""
-        return 2 * (self.radius + self._reach[1]) + _title_height(self.title, self.width)
-
-    @property
-    def radius(self) -> float:
-        """Of the circle, in inches: grows with the tasks, and leaves each label a line of its own."""
-        count = len(self.graph.tasks)
-        if len(self.graph.nodes) == 1:
-            return 0.0
-        return max(min(1.1 + 0.085 * count, 3.8), 0.16 * count / (2 * math.pi))
-
-    @property
-    def _node_radius(self) -> float:
-        return min(0.15, 0.6 * self.radius * math.pi / len(self.graph.tasks)) or 0.15
-
-    @property
-    def _radial_labels(self) -> bool:
-        return len(self.graph.tasks) > _HORIZONTAL_LABELS
-
-    @property
-    def _font_size(self) -> float:
-        return 7.5 if self._radial_labels else 9.5
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """Each task's name, with the value of its spoke in a star."""
-        labels = {task: _short(task) for task in self.graph.tasks}
-        decimals = _decimals([edge.weight for edge in self.graph.edges])
-        for edge in self.graph.edges:
-            if edge.source == VIRTUAL:
-                labels[edge.target] += f"  {edge.weight:z.{decimals}f}"
-        return labels
-
-    @property
-    def _reach(self) -> tuple[float, float]:
-        """How far node and label stand out of the circle, sideways and upwards, in inches."""
-        gap = self._node_radius + 0.15
-        text = max(_text_width(label, self._font_size) for label in self.labels.values())
-        return gap + text, gap + (text if self._radial_labels else 0.25)
-
-    @cached_property
-    def drawn_edges(self) -> list[Edge]:
-        """What is drawn, the weakest first so that the strongest lies on top."""
-        edges = _without_loops(self.graph.edges)
-        if self.sources_per_task:
-            incoming = (self.graph.incoming(task) for task in self.graph.tasks)
-            edges = [e for group in incoming for e in _without_loops(group)[: self.sources_per_task]]
-        return sorted(edges, key=lambda edge: edge.weight)
-
-    @property
-    def sources_per_task(self) -> int:
-        """How many of the strongest edges into a task are drawn; 0 means all."""
-        if self.graph.virtual or len(_without_loops(self.graph.edges)) <= _ALL_EDGES:
-            return 0
-        return 3 if len(self.graph.tasks) <= _ANNOTATED_TASKS else 2
-
-    @property
-    def title(self) -> str:
-        """How to read the arrows, and their range."""
-        weights = [edge.weight for edge in _without_loops(self.graph.edges)]
-        if not weights and len(self.graph.tasks) == 1:
-            return "no edges: there is one task"
-        if not weights:
-            return "no edges: this architecture does not let tasks read from each other"
-        what = "an arrow points to the task that reads"
-        if self.graph.virtual:
-            what = "how much each task reads from the hub"
-        elif self.sources_per_task:
-            what += f"; drawn: the strongest {self.sources_per_task} sources of each task"
-        decimals = _decimals(weights)
-        return f"{what}\nthin and pale: {min(weights):z.{decimals}f}; thick and dark: {max(weights):z.{decimals}f}"
-
-    def positions(self) -> dict[str, tuple[float, float]]:
-        """Each node's place in inches from the middle of the circle."""
-        angles = self._angles().items()
-        positions = {task: (self.radius * math.cos(angle), self.radius * math.sin(angle)) for task, angle in angles}
-        return {**positions, VIRTUAL: (0.0, 0.0)} if self.graph.virtual else positions
-
-    def _angles(self) -> dict[str, float]:
-        step = 2 * math.pi / len(self.graph.tasks)
-        return {task: math.pi / 2 - i * step for i, task in enumerate(self.graph.tasks)}
-
-    def draw(self, area: Area) -> None:
-        """Draw into an area of at least this size."""
-        top = area.title(self.title)
-        axes = area.axes(0, 0, area.width, top)
-        axes.set_axis_off()
-        axes.set_xlim(-area.width / 2, area.width / 2)  # one unit is one inch
-        axes.set_ylim(-top / 2, top / 2)
-        self._draw_edges(axes)
-        self._draw_nodes(axes)
-        self._draw_labels(axes)
-
-    def _draw_edges(self, axes: Axes) -> None:
-        positions = self.positions()
-        weights = [edge.weight for edge in _without_loops(self.graph.edges)]
-        widest = 2.5 if self._radial_labels else 4.0
-        for order, edge in enumerate(self.drawn_edges):
-            strength = _strength(edge.weight, weights)
-            arrow = FancyArrowPatch(
-                positions[edge.source],
-                positions[edge.target],
-                connectionstyle=f"arc3,rad={0 if VIRTUAL in (edge.source, edge.target) else 0.16}",
-                arrowstyle="-|>",
-                mutation_scale=5 + 2.5 * widest * strength,
-                shrinkA=72 * self._size(edge.source),
-                shrinkB=72 * self._size(edge.target) + 1,
-                linewidth=0.5 + (widest - 0.5) * strength,
-                alpha=0.2 + 0.75 * strength,
-                color=_EDGE_COLOUR,
-                zorder=1 + order / len(self.drawn_edges),
-            )
-            axes.add_patch(arrow)
-
-    def _size(self, node: str) -> float:
-        return 0.38 if node == VIRTUAL else self._node_radius
-
-    def _draw_nodes(self, axes: Axes) -> None:
-        for node, position in self.positions().items():
-            colour = _HUB_COLOUR if node == VIRTUAL else _NODE_COLOUR
-            axes.add_patch(Circle(position, self._size(node), facecolor=colour, edgecolor=_HUB_COLOUR, zorder=3))
-        if self.graph.virtual:
-            axes.text(0, 0, VIRTUAL, size=9, color="white", ha="center", va="center", zorder=4)
-
-    def _draw_labels(self, axes: Axes) -> None:
-        positions = self.positions()
-        gap = self._node_radius + 0.1
-        for task, angle in self._angles().items():
-            x, y = positions[task]
-            along = (math.cos(angle), math.sin(angle))
-            axes.text(
-                x + gap * along[0],
-                y + gap * along[1],
-                self.labels[task],
-                size=self._font_size,
-                color=TEXT_COLOUR,
-                rotation_mode="anchor",
-                **(_radial_alignment(angle) if self._radial_labels else _horizontal_alignment(along)),
-            )
 
 
 @dataclass(frozen=True)
@@ -264,7 +113,7 @@ class HeatMapPanel:
 
     @property
     def _names(self) -> list[str]:
-        return [_short(task) for task in self.graph.tasks]
+        return [short_name(task) for task in self.graph.tasks]
 
     @property
     def _left(self) -> float:
@@ -278,11 +127,11 @@ class HeatMapPanel:
 
     @property
     def _longest(self) -> float:
-        return max(_text_width(name, self._font_size) for name in self._names)
+        return max(text_width(name, self._font_size) for name in self._names)
 
     @property
     def _annotated(self) -> bool:
-        return len(self.graph.tasks) <= _ANNOTATED_TASKS
+        return len(self.graph.tasks) <= ANNOTATED_TASKS
 
     @property
     def width(self) -> float:
@@ -292,13 +141,16 @@ class HeatMapPanel:
     @property
     def height(self) -> float:
         """In inches."""
-        return self._below + self._side + _title_height(self.title, self.width)
+        return self._below + self._side + title_height(self.title, self.width)
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
         bottom = area.title(self.title) - self._side
         axes = area.axes(self._left, bottom, self._side, self._side)
-        image = axes.imshow(np.ma.masked_invalid(self.graph.matrix()), cmap=_COLOURS, aspect="auto")
+        matrix = np.ma.masked_invalid(self.graph.matrix())
+        image = axes.imshow(matrix, cmap=_COLOURS, aspect="auto")
+        if matrix.max() - matrix.min() < ALIKE:
+            image.set_clim(matrix.mean() - 0.1, matrix.mean() + 0.1)
         self._label_axes(axes)
         if self._annotated:
             self._annotate(axes, image)
@@ -323,12 +175,13 @@ class HeatMapPanel:
 
     def _annotate(self, axes: Axes, image: AxesImage) -> None:
         matrix = self.graph.matrix()
-        decimals = _decimals(matrix[~np.isnan(matrix)].tolist())
+        decimals = decimals_for(matrix[~np.isnan(matrix)].tolist())
         cells = [(row, column) for row, column in np.argwhere(~np.isnan(matrix)).tolist()]
         texts = [f"{matrix[cell]:z.{decimals}f}" for cell in cells]
-        size = min(9.0, 0.85 * self._cell / max(_text_width(text, 1) for text in texts))
+        size = min(9.0, 0.85 * self._cell / text_width(max(texts, key=len), 1))
+        colours = image.to_rgba(matrix)  # (targets, sources, 4)
         for (row, column), text in zip(cells, texts, strict=True):
-            colour = "white" if _is_dark(image.to_rgba(matrix[row, column])) else "black"
+            colour = "white" if _is_dark(colours[row, column]) else "black"
             axes.text(column, row, text, ha="center", va="center", size=size, color=colour)
 
 
@@ -342,15 +195,15 @@ class SpokesPanel:
 
     @property
     def _bar(self) -> float:
-        return 0.3 if len(self.graph.tasks) <= _ANNOTATED_TASKS else 0.14
+        return 0.3 if len(self.graph.tasks) <= ANNOTATED_TASKS else 0.14
 
     @property
     def _font_size(self) -> float:
-        return 9.5 if len(self.graph.tasks) <= _ANNOTATED_TASKS else 7.5
+        return 9.5 if len(self.graph.tasks) <= ANNOTATED_TASKS else 7.5
 
     @property
     def _left(self) -> float:
-        return 0.2 + max(_text_width(_short(task), self._font_size) for task in self.graph.tasks)
+        return 0.2 + max(text_width(short_name(task), self._font_size) for task in self.graph.tasks)
 
     @property
     def width(self) -> float:
@@ -360,7 +213,7 @@ class SpokesPanel:
     @property
     def height(self) -> float:
         """In inches."""
-        return self._bar * len(self.graph.tasks) + 0.4 + _title_height(self.title, self.width)
+        return self._bar * len(self.graph.tasks) + 0.4 + title_height(self.title, self.width)
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
@@ -369,7 +222,7 @@ class SpokesPanel:
         spokes = sorted(self.graph.edges, key=lambda edge: edge.weight)
         rows = range(len(spokes))
         axes.barh(rows, [edge.weight for edge in spokes], xerr=[edge.std for edge in spokes], color=_BAR_COLOUR)
-        axes.set_yticks(rows, [_short(edge.target) for edge in spokes])
+        axes.set_yticks(rows, [short_name(edge.target) for edge in spokes])
         axes.set_ylim(-0.6, len(spokes) - 0.4)
         axes.set_xlim(left=0)
         axes.tick_params(axis="y", length=0, labelsize=self._font_size)
@@ -378,31 +231,22 @@ class SpokesPanel:
         axes.spines[["top", "right"]].set_visible(False)
 
 
-def _without_loops(edges: Sequence[Edge]) -> list[Edge]:
-    return [edge for edge in edges if edge.source != edge.target]
-
-
-def _strength(weight: float, weights: Sequence[float]) -> float:
-    """Where a weight lies between the smallest (0) and the largest (1)."""
-    low, high = min(weights), max(weights)
-    return (weight - low) / (high - low) if high > low else 0.5
-
-
-def _decimals(weights: Sequence[float]) -> int:
+def decimals_for(weights: Sequence[float]) -> int:
     """As many decimals as tell the weights apart: 2 to 4."""
-    if len(weights) < 2:
+    spread = max(weights, default=0) - min(weights, default=0)
+    if spread >= 0.1 or spread < ALIKE:
         return 2
-    spread = max(weights) - min(weights)
-    return 2 if spread >= 0.1 else 3 if spread >= 0.01 else 4
+    return 3 if spread >= 0.01 else 4
 
 
-def _short(name: str, longest: int = 28) -> str:
+def short_name(name: str, longest: int = 28) -> str:
     """A task's name as it is drawn: a long one loses its middle."""
     name = " ".join(name.split())
     return name if len(name) <= longest else f"{name[: longest // 2]}…{name[-longest // 2 + 1 :]}"
 
 
-def _text_width(text: str, size: float) -> float:
+@cache
+def text_width(text: str, size: float) -> float:
     """In inches, with a little to spare."""
     properties = FontProperties(family=FONT, size=size)
     width, _, _ = TextToPath().get_text_width_height_descent(text, properties, ismath=False)
@@ -411,25 +255,13 @@ def _text_width(text: str, size: float) -> float:
 
 def _lines(text: str, width: float) -> list[str]:
     """Lines of 9 points that are at most ``width`` inches long."""
-    characters = max(int(width / _text_width("n", 9)), 20)
+    characters = max(int(width / text_width("n", 9)), 20)
     return [line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, characters)]
 
 
-def _title_height(text: str, width: float) -> float:
+def title_height(text: str, width: float) -> float:
+    """Of a panel's title, with the gap below it, in inches."""
     return _LINE * (len(_lines(text, width)) + 1)
-
-
-def _horizontal_alignment(along: tuple[float, float]) -> dict[str, str]:
-    """Away from the circle's middle; ``along`` points there."""
-    ha = "center" if abs(along[0]) < 0.1 else "left" if along[0] > 0 else "right"
-    va = "center" if abs(along[1]) < 0.9 else "bottom" if along[1] > 0 else "top"
-    return {"ha": ha, "va": va}
-
-
-def _radial_alignment(angle: float) -> dict[str, str | float]:
-    """Read from the middle outwards on the right half, inwards on the left: never upside down."""
-    right = math.cos(angle) >= -1e-9
-    return {"ha": "left" if right else "right", "va": "center", "rotation": math.degrees(angle) + (0 if right else 180)}
 
 
 def _is_dark(colour: np.ndarray) -> bool:

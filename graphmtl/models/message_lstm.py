@@ -1,6 +1,6 @@
 r"""The recurrences: a plain LSTM, K of them side by side, and the LSTM that reads messages; forward and backward in time.
 
-Plain LSTM, token t, gates in the order i, f, o, g:
+Plain LSTM, token t, gates in the order i, f, g, o as torch has them:
 
 .. math::
     i, f, o = \sigma(W x_t + U h_{t-1} + b), \quad g = \tanh(W_g x_t + U_g h_{t-1} + b_g)
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from graphmtl.graph.interaction import attend, attend_backward
 
@@ -59,35 +60,31 @@ def mean_over_ways(values: Tensor, lengths: Tensor) -> Tensor:
     return one_way(values, lengths).unflatten(-1, (D, S)).mean(2)
 
 
-def _tanh(x: Tensor) -> Tensor:
-    """tanh as 2 sigmoid(2 x) - 1: three times as fast on a CPU."""
-    return (2 * x).sigmoid_().mul_(2).sub_(1)
-
-
 def _cell(z: Tensor, c: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
     """Activates z (..., 4H) in place and writes c_t (..., H) into ``out``; returns the output gate and c_t."""
-    H = c.size(-1)
-    z[..., 3 * H :].mul_(2)
+    i, f, g, o = z.chunk(4, -1)
+    g.mul_(2)
     z.sigmoid_()
-    z[..., 3 * H :].mul_(2).sub_(1)  # tanh, see _tanh
-    i, f, o, g = z.chunk(4, -1)
+    g.mul_(2).sub_(1)  # tanh(g) = 2 sigmoid(2 g) - 1, and on a CPU one call for all gates is the faster
     return o, torch.mul(f, c, out=out).addcmul_(i, g)
 
 
-def _cell_backward(grad: Tensor, gates: Tensor, grad_c: Tensor, grad_o: Tensor, c_before: Tensor) -> Tensor:
-    """Writes the gradient of z (..., 4H) into ``grad``, given those of c_t and o (..., H); returns that of c_{t-1}."""
-    i, f, o, g = gates.chunk(4, -1)
-    grad_i, grad_f, grad_output, grad_g = grad.chunk(4, -1)
-    torch.mul(grad_c * g, i - i * i, out=grad_i)
-    torch.mul(grad_c * c_before, f - f * f, out=grad_f)
-    torch.mul(grad_o, o - o * o, out=grad_output)
-    torch.mul(grad_c * i, 1 - g * g, out=grad_g)
-    return grad_c * f
+def _cell_slopes(gates: Tensor, c_before: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The derivatives of a cell at all tokens at once; y = tanh(...) is what the output gate lets through.
+
+    Shapes:
+        gates (T, N, B, 4H), c_{t-1} and y (T, N, B, H) to d c / d z of i, f, g (T, N, B, 3, H), d h / d z of o and d h / d c
+        by way of y (T, N, B, H).
+    """
+    i, f, g, o = gates.chunk(4, -1)
+    into_c = torch.stack([g * (i - i * i), c_before * (f - f * f), i * (1 - g * g)], -2)
+    return into_c, y * (o - o * o), o * (1 - y * y)
 
 
 def _weight_gradient(inputs: Tensor, grads: Tensor) -> Tensor:
-    """Sum over tokens and examples of inputs^T grads: (D, T, B, K, I), (D, T, B, K, O) to (D, K, I, O)."""
-    return torch.stack([torch.einsum("tbki,tbko->kio", *pair) for pair in zip(inputs, grads, strict=True)])
+    """Sum over tokens and examples of inputs^T grads: (T, D, B, K, I), (D, T, B, K, O) to (D, K, I, O)."""
+    ways = zip(inputs.unbind(1), grads, strict=True)
+    return torch.stack([torch.einsum("tbki,tbko->kio", *way) for way in ways])
 
 
 class _PlainRecurrence(torch.autograd.Function):
@@ -106,7 +103,7 @@ class _PlainRecurrence(torch.autograd.Function):
             z = torch.bmm(h, U, out=zs[t % keep])  # (N, B, 4H)
             z.view(D, K, B, 4 * H).add_(gates[:, t].transpose(1, 2))
             o, c = _cell(z, cs[t % (keep + 1)], out=cs[(t + 1) % (keep + 1)])
-            torch.mul(o, _tanh(c), out=h)  # (N, B, H)
+            torch.mul(o, torch.tanh(c), out=h)  # (N, B, H)
             states[t] = h.view(D, K, B, H).transpose(1, 2)
         ctx.save_for_backward(U, states, zs, cs)
         return states
@@ -116,112 +113,104 @@ class _PlainRecurrence(torch.autograd.Function):
     def backward(ctx, grad_states: Tensor) -> tuple[Tensor, Tensor]:
         U, states, zs, cs = ctx.saved_tensors
         T, D, B, K, H = states.shape
+        into_c, into_h, c_to_h = _cell_slopes(zs, cs[:-1], torch.tanh(cs[1:]))
+        forget, U_t = zs[..., H : 2 * H], U.transpose(1, 2)
         grad_gates = states.new_empty(D, T, B, K, 4 * H)
-        grad_z = states.new_empty(D * K, B, 4 * H)
+        grad_z = states.new_empty(D * K, B, 4, H)
         grad_h, grad_c = states.new_zeros(2, D * K, B, H)
-        U_t = U.transpose(1, 2)
         for t in reversed(range(T)):
             grad_h.view(D, K, B, H).add_(grad_states[t].transpose(1, 2))
-            o, y = zs[t][..., 2 * H : 3 * H], _tanh(cs[t + 1])
-            grad_c = grad_c + grad_h * o * (1 - y * y)
-            grad_c = _cell_backward(grad_z, zs[t], grad_c, grad_h * y, cs[t])
+            grad_c.addcmul_(grad_h, c_to_h[t])
+            torch.mul(grad_c.unsqueeze(2), into_c[t], out=grad_z[:, :, :3])
+            torch.mul(grad_h, into_h[t], out=grad_z[:, :, 3])
             grad_gates[:, t] = grad_z.view(D, K, B, 4 * H).transpose(1, 2)
-            torch.bmm(grad_z, U_t, out=grad_h)
-        return grad_gates, _weight_gradient(states[:-1].transpose(0, 1), grad_gates[:, 1:])
+            torch.bmm(grad_z.flatten(2), U_t, out=grad_h)
+            grad_c.mul_(forget[t])
+        return grad_gates, _weight_gradient(states[:-1], grad_gates[:, 1:])
 
 
 class _MessageRecurrence(torch.autograd.Function):
     """One message LSTM in D directions.
 
     Shapes:
-        gates W x + b (D, T, B, 4H); query W_q x (D, T, B, A) or None (static score); U (D, H, 4H + A), the recurrent part
-        of the gates and of the query; V_m (D, H, H); W_mr (D, H, 2H), W_m beside W_r; keys (P, D, B, S, A) or None and
-        nodes (P, D, B, S, H), where P is T for nodes that change with the token, or 1; u (D, A) or None; bias (1 or B, S).
+        inputs (D, T, B, 4H + A): W x + b for the gates and W_q x for the query; U (D, H, 4H + A), likewise; V_m (D, H, H);
+        W_mr (D, H, 2H), W_m beside W_r; keys (P, D, B, S, A) or None and nodes (P, D, B, S, H), where P is T for nodes
+        that change with the token, or 1; u (D, A) or None; bias (1 or B, S). A is 0 with the static score.
         Returns h (T, D, B, H), edge weights (T, D, B, S) and the share of the message in what leaves the cell,
         |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), as (T, D, B); no gradient flows through the last two.
     """
 
     @staticmethod
-    def forward(ctx, gates, query, U, V_m, W_mr, keys, nodes, u, bias) -> tuple[Tensor, Tensor, Tensor]:
-        D, T, B, _ = gates.shape
-        H, P, A = V_m.size(-1), nodes.size(0), 0 if query is None else query.size(-1)
-        zs, cs = gates.new_empty(T, D, B, 4 * H), gates.new_zeros(T + 1, D, B, H)
-        queries, weights = gates.new_empty(T, D, B, A), gates.new_empty(T, D, B, nodes.size(3))
-        messages, reads = gates.new_empty(T, D, B, H), gates.new_empty(T, D, B, 2 * H)
-        states = gates.new_empty(T, D, B, H)
-        h = gates.new_zeros(D, B, H)
+    def forward(ctx, inputs, U, V_m, W_mr, keys, nodes, u, bias) -> tuple[Tensor, Tensor, Tensor]:
+        D, T, B, _ = inputs.shape
+        H, P = V_m.size(-1), nodes.size(0)
+        zs, cs = inputs.new_empty(T, D, B, U.size(-1)), inputs.new_zeros(T + 1, D, B, H)
+        weights, messages = inputs.new_empty(T, D, B, nodes.size(3)), inputs.new_empty(T, D, B, H)
+        reads, states = inputs.new_empty(T, D, B, 2 * H), inputs.new_empty(T, D, B, H)
+        h = inputs.new_zeros(D, B, H)
         for t in range(T):
-            recurrent = torch.bmm(h, U)  # (D, B, 4H + A)
-            z = torch.add(recurrent[..., : 4 * H], gates[:, t], out=zs[t])
-            o, c = _cell(z, cs[t], out=cs[t + 1])
-            q = None if query is None else torch.add(recurrent[..., 4 * H :], query[:, t], out=queries[t])
-            p = t % P
-            r, weights[t] = attend(q, None if keys is None else keys[p], nodes[p], u, bias)
-            messages[t] = r
+            z = torch.baddbmm(inputs[:, t], h, U, out=zs[t])  # (D, B, 4H + A)
+            o, c = _cell(z[..., : 4 * H], cs[t], out=cs[t + 1])
+            query, key = (None, None) if keys is None else (z[..., 4 * H :], keys[t % P])
+            r, weights[t] = attend(query, key, nodes[t % P], u, bias)
             read = torch.bmm(r, W_mr, out=reads[t])  # (D, B, 2H)
             m = read[..., :H].add_(torch.bmm(c, V_m)).sigmoid_()
-            h = o * _tanh(torch.addcmul(c, m, read[..., H:]))  # (D, B, H)
-            states[t] = h
-        ctx.save_for_backward(query, U, V_m, W_mr, keys, nodes, u, states, zs, cs, queries, weights, messages, reads)
+            h = torch.mul(o, torch.addcmul(c, m, read[..., H:]).tanh_(), out=states[t])  # (D, B, H)
+            messages[t] = r
+        ctx.save_for_backward(U, V_m, W_mr, keys, nodes, u, states, zs, cs, weights, messages, reads)
         ctx.bias_shape = bias.shape
         message = (reads[..., :H] * reads[..., H:]).norm(dim=-1)  # (T, D, B)
-        share = (message / (cs[1:].norm(dim=-1) + message).clamp_min(1e-12))  # (T, D, B)
+        share = message / (cs[1:].norm(dim=-1) + message).clamp_min(1e-12)  # (T, D, B)
         ctx.mark_non_differentiable(weights, share)
         return states, weights, share
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_states, _grad_weights, _grad_share):
-        query, U, V_m, W_mr, keys, nodes, u, states, zs, cs, queries, weights, messages, reads = ctx.saved_tensors
+        U, V_m, W_mr, keys, nodes, u, states, zs, cs, weights, messages, reads = ctx.saved_tensors
         T, D, B, H = states.shape
-        P, A, dot = nodes.size(0), queries.size(-1), u is None
-        grad_z, grad_reads = states.new_empty(T, D, B, 4 * H + A), torch.empty_like(reads)
+        P, dot = nodes.size(0), keys is not None and u is None
+        gates, queries = zs[..., : 4 * H], zs[..., 4 * H :]
+        m, v = reads.chunk(2, -1)
+        into_c, into_h, c_to_h = _cell_slopes(gates, cs[:-1], torch.addcmul(cs[1:], m, v).tanh_())
+        into_reads = torch.stack([v * (m - m * m), m], -2)  # (T, D, B, 2, H)
+        forget, U_t, V_m_t, W_mr_t = gates[..., H : 2 * H], U.mT, V_m.mT, W_mr.mT
+
+        grad_z, grad_reads = torch.empty_like(zs), torch.empty_like(reads)
         grad_messages, grad_scores = torch.empty_like(messages), torch.empty_like(weights)
-        grad_keys = None if keys is None or dot else torch.zeros_like(keys)
-        grad_u = None if dot else torch.zeros_like(u)
+        grad_keys, grad_u = (None, None) if u is None else (torch.zeros_like(keys), torch.zeros_like(u))
         grad_h, grad_c = states.new_zeros(2, D, B, H)
-        U_t, V_m_t, W_mr_t = U.transpose(1, 2), V_m.transpose(1, 2), W_mr.transpose(1, 2)
         for t in reversed(range(T)):
             grad_h.add_(grad_states[t])
-            o, (m, v) = zs[t][..., 2 * H : 3 * H], reads[t].chunk(2, -1)
-            y = _tanh(torch.addcmul(cs[t + 1], m, v))
-            grad_y = grad_h * o * (1 - y * y)  # of c_t + m_t * W_r r_t
-            torch.mul(grad_y * v, m - m * m, out=grad_reads[t][..., :H])
-            torch.mul(grad_y, m, out=grad_reads[t][..., H:])
+            grad_y = grad_h * c_to_h[t]  # of c_t + m_t * W_r r_t
+            torch.mul(grad_y.unsqueeze(2), into_reads[t], out=grad_reads[t].view(D, B, 2, H))
             torch.bmm(grad_reads[t], W_mr_t, out=grad_messages[t])
-            grad_c = grad_c.add_(grad_y).baddbmm_(grad_reads[t][..., :H], V_m_t)
-            p = t % P
-            grad_scores[t], grad_query, grad_keys_t, grad_u_t = attend_backward(
-                grad_messages[t],
-                weights[t],
-                None if query is None else queries[t],
-                None if keys is None else keys[p],
-                nodes[p],
-                u,
+            grad_c.add_(grad_y).baddbmm_(grad_reads[t][..., :H], V_m_t)
+            query, key = (None, None) if keys is None else (queries[t], keys[t % P])
+            grad_scores[t], grad_query, grad_key, grad_u_t = attend_backward(
+                grad_messages[t], weights[t], query, key, nodes[t % P], u
             )
-            grad_c = _cell_backward(grad_z[t][..., : 4 * H], zs[t], grad_c, grad_h * y, cs[t])
-            if query is not None:
+            grad_gates = grad_z[t][..., : 4 * H].view(D, B, 4, H)
+            torch.mul(grad_c.unsqueeze(2), into_c[t], out=grad_gates[:, :, :3])
+            torch.mul(grad_h, into_h[t], out=grad_gates[:, :, 3])
+            if keys is not None:
                 grad_z[t][..., 4 * H :] = grad_query
-            if grad_keys_t is not None:
-                grad_keys[p] += grad_keys_t
+            if u is not None:
+                grad_keys[t % P] += grad_key
                 grad_u += grad_u_t
             torch.bmm(grad_z[t], U_t, out=grad_h)
+            grad_c.mul_(forget[t])
 
-        over_tokens = "tdbi,tdbo->dio"
         into_nodes = "tdbs,tdbh->tdbsh" if P == T else "tdbs,tdbh->dbsh"
-        grad_nodes = torch.einsum(into_nodes, weights, grad_messages).view_as(nodes)
-        if dot and keys is not None:
-            grad_keys = torch.einsum(into_nodes, grad_scores, queries * A**-0.5).view_as(keys)
-        h_before = torch.cat([torch.zeros_like(states[:1]), states[:-1]])  # (T, D, B, H)
-        grad_z_way = grad_z.transpose(0, 1)  # (D, T, B, 4H + A)
+        if dot:
+            grad_keys = torch.einsum(into_nodes, grad_scores, queries * queries.size(-1) ** -0.5).view_as(keys)
         return (
-            grad_z_way[..., : 4 * H],
-            None if query is None else grad_z_way[..., 4 * H :],
-            torch.einsum(over_tokens, h_before, grad_z),
-            torch.einsum(over_tokens, cs[1:], grad_reads[..., :H]),
-            torch.einsum(over_tokens, messages, grad_reads),
+            grad_z.transpose(0, 1),
+            torch.einsum("tdbi,tdbo->dio", states[:-1], grad_z[1:]),
+            torch.einsum("tdbi,tdbo->dio", cs[1:], grad_reads[..., :H]),
+            torch.einsum("tdbi,tdbo->dio", messages, grad_reads),
             grad_keys,
-            grad_nodes,
+            torch.einsum(into_nodes, weights, grad_messages).view_as(nodes),
             grad_u,
             grad_scores.sum((0, 1)).sum_to_size(ctx.bias_shape),
         )
@@ -331,17 +320,17 @@ class MessageLSTM(LSTM):
         Returns:
             h (T, D, B, H), edge weights (T, D, B, S), and the share of the message in the cell's output (T, D, B).
         """
-        D, T, B, I = x.shape
         bias = x.new_zeros(1, nodes.size(3)) if self.node_bias is None else self.node_bias[None]  # (1, S)
         if mask is not None:
             bias = bias.expand_as(mask).masked_fill(~mask, -torch.inf)  # (B, S)
-        keys, query, u, U = None, None, None, self.U
-        gates = torch.baddbmm(self.b[:, None], x.flatten(1, 2), self.W).view(D, T, B, -1)
+        W, U, b, keys, u = self.W, self.U, self.b, None, None
         if self.score != "static":
-            W_q = self.W_q if self.score == "additive" else self.W_q @ self.W_n.transpose(1, 2)  # (D, H + I, A)
+            W_q = self.W_q if self.score == "additive" else self.W_q @ self.W_n.mT  # (D, H + I, A)
+            W = torch.cat([W, W_q[:, self.hidden :]], -1)  # (D, I, 4H + A)
+            U = torch.cat([U, W_q[:, : self.hidden]], -1)  # (D, H, 4H + A)
+            b = functional.pad(b, (0, W_q.size(-1)))  # (D, 4H + A)
             keys = nodes if self.score == "dot" else self.keys(nodes)
-            query = torch.bmm(x.flatten(1, 2), W_q[:, self.hidden :]).view(D, T, B, -1)  # (D, T, B, A)
-            U = torch.cat([self.U, W_q[:, : self.hidden]], -1)  # (D, H, 4H + A)
             u = self.u if self.score == "additive" else None
+        inputs = torch.baddbmm(b.unsqueeze(1), x.flatten(1, 2), W).unflatten(1, x.shape[1:3])  # (D, T, B, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
-        return _MessageRecurrence.apply(gates, query, U, self.V_m, W_mr, keys, nodes, u, bias)
+        return _MessageRecurrence.apply(inputs, U, self.V_m, W_mr, keys, nodes, u, bias)

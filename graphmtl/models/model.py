@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ class ModelOutput:
     edges: EdgeWeights | None = None
 
 
-class MultiTaskModel(nn.Module, ModelHubMixin, library_name="graphmtl", tags=["multi-task-learning", "graphmtl"]):
+class MultiTaskModel(nn.Module, ModelHubMixin):
     """One encoder, one architecture and a head per task.
 
     Args:
@@ -68,6 +68,20 @@ class MultiTaskModel(nn.Module, ModelHubMixin, library_name="graphmtl", tags=["m
             ClassificationHead(input_size=size, classes=len(task.labels), dropout=options.output_dropout)
             for task in self.tasks.values()
         )
+        if options.same_start:
+            self._start_alike()
+
+    def _start_alike(self) -> None:
+        """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
+
+        What the tasks share then begins to learn one thing, not one for every task's random projection of it.
+        """
+        alike = [self.encoders, getattr(self.architecture, "lstms", ())]
+        for labels in {task.labels for task in self.tasks.values()}:
+            alike.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
+        for modules in alike:
+            for module in modules[1:]:
+                module.load_state_dict(modules[0].state_dict())
 
     def load_vectors(self, vectors: Vectors) -> None:
         """Starts the word embeddings from pre-trained vectors."""
@@ -159,6 +173,16 @@ class MultiTaskModel(nn.Module, ModelHubMixin, library_name="graphmtl", tags=["m
         """The word embeddings that are trained."""
         weights = (encoder.embedding.weight for encoder in self.encoders)
         return [weight for weight in weights if weight.requires_grad]
+
+    def generate_model_card(self, *args, **kwargs) -> ModelCard:
+        """What the model is, for the Hub."""
+        tasks = "\n".join(f"- {task.name} ({task.kind}): {', '.join(task.labels)}" for task in self.tasks.values())
+        return ModelCard(
+            f"---\nlibrary_name: graphmtl\ntags: [multi-task-learning, {self.options.arch}]\n---\n\n"
+            f"# A graphmtl model: {self.options.arch}, {len(self.tasks)} tasks\n\n{tasks}\n\n"
+            "```python\nfrom graphmtl import MultiTaskModel\n\nmodel = MultiTaskModel.from_pretrained(FOLDER)\n"
+            f'model.predict(["some text"], task="{next(iter(self.tasks))}")\n```\n'
+        )
 
     def _save_pretrained(self, save_directory: Path) -> None:
         config = {"format": 1, "tasks": [task.to_dict() for task in self.tasks.values()], "options": asdict(self.options)}

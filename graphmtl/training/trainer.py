@@ -99,8 +99,11 @@ class Trainer:
                 selection group: a ``TrainingResult.best_epoch``); nothing is trained after it.
 
         Raises:
-            InputError: the loss is not finite; the message names task and step.
+            InputError: the loss is not finite (the message names task and step), or a task has no validation example
+                to select by.
         """
+        if keep_epochs is None:
+            self._check_valid()
         self._prepare(keep_epochs)
         if resume:
             self._load_checkpoint()
@@ -117,8 +120,8 @@ class Trainer:
                 self.selection.update(model=self._evaluated, epoch=self.epoch, scores=scores)
                 log.add(self._record(losses, metrics))
                 self._save_checkpoint()
-                valid = [first for first, _ in scores.values()]
-                self._show(bar, epoch=str(self.epoch), **({"valid": f"{np.mean(valid):.3f}"} if valid else {}))
+                valid = f"{np.mean([first for first, _ in scores.values()]):.3f}" if scores else "-"
+                self._show(bar, epoch=str(self.epoch), valid=valid)
                 for callback in self.callbacks:
                     callback(self.history[-1])
         log.close()
@@ -195,6 +198,11 @@ class Trainer:
         joint = list(pairs.values()) if self.options.select_by == "mean" else [pairs[self.options.select_by]]
         chosen = {group: [pairs[group]] if group in pairs else joint for group in self.selection.groups}
         return {group: tuple(np.mean(values, axis=0).tolist()) for group, values in chosen.items()}
+
+    def _check_valid(self) -> None:
+        for name, task in self.data.items():
+            if len(task.valid) == 0:
+                raise InputError(f"task {name!r} has no validation example to select the best epoch by")
 
     def _prepare(self, keep_epochs: int | Mapping[str, int] | None) -> None:
         options = self.options

@@ -9,7 +9,7 @@ from torch import Tensor
 
 def lstm_gates(lstm, d: int, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """i, f, o, g of one token: x (I,), h (H,)."""
-    i, f, o, g = (lstm.W[d].T @ x + lstm.U[d].T @ h + lstm.b[d]).chunk(4)
+    i, f, g, o = (lstm.W[d].T @ x + lstm.U[d].T @ h + lstm.b[d]).chunk(4)
     return torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o), torch.tanh(g)
 
 

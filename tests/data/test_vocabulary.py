@@ -20,11 +20,13 @@ from graphmtl.data.vocabulary import (
 from graphmtl.errors import InputError
 
 # pieces that the tokenizer's rules look at, so that random texts meet every rule
-PIECES = st.sampled_from(
-    """don't it's 's n't '' `` " ' ... .. . , ! ? ( [ -lrb- -- - u.s. mr. etc. i a 1,000 2.50 $ % * great C++ ’ “ é …
-    <unk> :) _ & # @ = /""".split()
-    + [" ", "\x85"]
-)
+# fmt: off
+PIECES = st.sampled_from([
+    "don't", "it's", "'s", "n't", "''", "``", '"', "'", "...", "..", ".", ",", "!", "?", "(", "[", "-lrb-", "--", "-",
+    "i", "a", "u.s.", "mr.", "etc.", "1,000", "2.50", "$", "%", "*", "great", "C++", "’", "“", "é", "…", "<unk>", ":)",
+    "_", "&", "#", "@", "=", "/", " ", "\x85",
+])
+# fmt: on
 
 
 @given(st.lists(PIECES).map("".join) | st.text())
@@ -56,6 +58,11 @@ def test_tokens_hold_all_letters_and_no_white_space(text):
 )
 def test_raw_text_is_split_as_in_the_treebank(raw, tokens):
     assert tokenize(raw) == tokens.split()
+
+
+def test_a_long_piece_without_white_space():
+    assert tokenize("!" * 3000) == ["!"] * 3000
+    assert tokenize("no!" * 1000) == ["no", "!"] * 1000
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """Task graphs to draw and to convert."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from matplotlib.figure import Figure
+
+from graphmtl.graph.panels import Area, Panel
 from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
 
 DOMAINS = [
@@ -26,7 +30,7 @@ DOMAINS = [
 
 def names(count: int) -> tuple[str, ...]:
     """The domains of FDU-MTL, then longer names made of them."""
-    longer = [f"{prefix}_{domain}" for prefix in ("reviews", "forum", "parliament") for domain in DOMAINS]
+    longer = [f"{prefix}_{domain}" for prefix in ("reviews", "forum", "hotels", "letters") for domain in DOMAINS]
     return (*DOMAINS, *longer)[:count]
 
 
@@ -68,3 +72,13 @@ def affinity(count: int, seed: int = 0) -> TaskGraph:
 
 def without_edges(count: int) -> TaskGraph:
     return TaskGraph(arch="shared", tasks=names(count), split="test", seed=0)
+
+
+def rescaled(graph: TaskGraph, scale: float, shift: float) -> TaskGraph:
+    return replace(graph, edges=tuple(replace(e, weight=scale * e.weight + shift) for e in graph.edges))
+
+
+def drawn(panel: Panel) -> Figure:
+    figure = Figure(figsize=(panel.width, panel.height))
+    panel.draw(Area(figure, 0, 0, panel.width, panel.height))
+    return figure

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.training import trainer as trainer_module
 from tests.training import two_processes
 from tests.training.toy import ToyModel, toy_data, toy_trainer
+
+ARCHS = [{"arch": arch} for arch in ARCHITECTURES]
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_a_random_number_before_the_run_changes_nothing(data):
     assert_same_weights(weights_of(first), weights_of(second))
 
 
-@pytest.mark.parametrize("options", [{"own": False}, {"own": True}, {"sampling": "annealed"}, {"ema": 0.0}])
+@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS])
 def test_resuming_is_exact(data, tmp_path, options):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "freeze_embeddings_epochs": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
@@ -82,7 +86,8 @@ def test_resuming_is_exact(data, tmp_path, options):
     with pytest.raises(InterruptedError):
         toy_trainer(data, folder=tmp_path / "parts", callbacks=[stop_after(2)], **options).train()
     resumed = toy_trainer(data, folder=tmp_path / "parts", **options)
-    torch.nn.init.zeros_(resumed.model.heads["a"].weight)  # what the model was before does not matter
+    for parameter in resumed.model.parameters():  # what the model was before does not matter
+        torch.nn.init.zeros_(parameter)
     result = resumed.train(resume=True)
     assert_same_weights(weights_of(whole), weights_of(resumed))
     assert without_clock(result.history) == without_clock(expected.history)
@@ -287,6 +292,13 @@ def test_bad_options(data, options, message):
         toy_trainer(data, **options).train()
 
 
+def test_a_task_without_validation_examples(data):
+    data["b"].valid = EncodedSplit(task="b", texts=[], labels=[])
+    with pytest.raises(InputError, match="task 'b' has no validation example"):
+        toy_trainer(data).train()
+    assert toy_trainer(data).train(keep_epochs=2).best_epoch == 2
+
+
 def test_two_processes_give_the_result_of_one(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -299,6 +311,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     for two in ranks:
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["metrics"], one["metrics"], rtol=0, atol=1e-6)
         assert two["shared"] == two["metrics"]  # read by both processes together, or by each alone

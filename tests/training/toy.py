@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import TrainingOptions
+from graphmtl.config import ModelOptions, TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.trainer import Trainer
 
 WORDS = 30
@@ -84,12 +86,23 @@ def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
 
 
 def toy_trainer(
-    data: dict[str, EncodedTask], *, folder=None, own=False, dropout=0.0, callbacks=(), **options
+    data: dict[str, EncodedTask], *, folder=None, arch=None, own=False, dropout=0.0, callbacks=(), **options
 ) -> Trainer:
-    """A trainer of a new model; the weights of a task's parts do not depend on the other tasks."""
-    model = ToyModel([task.task for task in data.values()], own=own, dropout=dropout)
+    """A trainer of a new model; the weights of a task's parts do not depend on the other tasks.
+
+    The model is a :class:`ToyModel`, or with ``arch`` a small model of that architecture.
+    """
+    tasks = [task.task for task in data.values()]
+    model = ToyModel(tasks, own=own, dropout=dropout) if arch is None else graph_model(tasks, arch, dropout)
     for name, parameter in model.named_parameters():
         generator = torch.Generator().manual_seed(sum(name.encode()))
         nn.init.normal_(parameter, std=0.5, generator=generator)
     values = {"epochs": 4, "batch_size": 8, "lr": 0.05, "progress": False, "device": "cpu"} | options
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)
+
+
+def graph_model(tasks: list[Task], arch: str, dropout: float) -> MultiTaskModel:
+    vocabulary = Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
+    rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
+    options = ModelOptions(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
+    return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)

@@ -19,7 +19,8 @@ def interrupt(record: dict) -> None:
 
 
 def train(folder: Path) -> dict:
-    """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption."""
+    """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
+    weights of a star graph."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -36,11 +37,14 @@ def train(folder: Path) -> dict:
         make("parts", callbacks=[interrupt]).train()
     resumed = make("parts")
     resumed.train(resume=True)
+    star = make("star", arch="star")
+    star.train()
     return {
         "processes": trainer.accelerator.num_processes,
         "rank": trainer.accelerator.process_index,
         "weights": dict(trainer.model.state_dict()),
         "resumed": dict(resumed.model.state_dict()),
+        "star": dict(star.model.state_dict()),
         "history": [
             {key: line[key] for key in ("epoch", "step", "losses", "metrics", "lr")} for line in result.history
         ],

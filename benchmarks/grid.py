@@ -1,0 +1,167 @@
+"""Architectures x seeds on one task set: trains what is missing, then compares, and writes a table in Markdown.
+
+    python benchmarks/grid.py --archs single,shared,complete,star --seeds 0,1,2,3,4 --runs runs/planted \
+        --results benchmarks/results/planted.md
+
+What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``). Finished runs are taken as they are and an
+unfinished one is resumed, so the command can be stopped and started again; the runs of a grid are independent, so several
+processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
+
+Differences are paired. With one seed: the mean over tasks of the accuracy difference on the same test examples, and a
+95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the seeds' differences
+and a 95 % t interval over seeds.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from graphmtl.cli import run_verb
+from graphmtl.errors import InputError
+from graphmtl.evaluate import predict_run
+from graphmtl.training.run_folder import Run
+
+_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 97.5 %, 1 to 9 degrees of freedom
+_DRAWS = 10_000
+
+
+def folder(runs: Path, arch: str, seed: int) -> Path:
+    return runs / f"{arch}-{seed}"
+
+
+def train(path: Path, arch: str, seed: int, extra: list[str]) -> None:
+    """One run in a process of its own, unless it is finished."""
+    if (path / "metrics.json").is_file():
+        return
+    command = ["-m", "graphmtl.run", "--arch", arch, "--seed", str(seed), "--output", str(path), "--resume", *extra]
+    print(shlex.join(["python", *command]), flush=True)
+    if subprocess.run([sys.executable, *command]).returncode:
+        raise InputError(f"{path}: the run failed; its message stands above")
+
+
+def correct(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For every task, whether each test example is predicted right, and whether its text stands in a training split."""
+    _, predictions = predict_run(run, "test")
+    return {
+        name: ((each.logits.argmax(-1) == each.labels).numpy(), each.seen.numpy()) for name, each in predictions.items()
+    }
+
+
+def bootstrap(ours: dict, theirs: dict, dedup: bool) -> tuple[float, float, float]:
+    """Mean over tasks of the accuracy difference, and its 95 % interval, in points."""
+    generator = np.random.default_rng(0)
+    total, drawn = 0.0, np.zeros(_DRAWS)
+    for name in ours:
+        difference = ours[name][0].astype(float) - theirs[name][0]  # (examples,)
+        if dedup:
+            difference = difference[~ours[name][1]]
+        total += difference.mean()
+        # the mean of a bootstrap sample of values -1, 0 and 1 follows from how many of each are drawn
+        counts = [(difference == value).sum() for value in (-1, 0, 1)]
+        draws = generator.multinomial(len(difference), np.array(counts) / len(difference), size=_DRAWS)  # (draws, 3)
+        drawn += (draws[:, 2] - draws[:, 0]) / len(difference)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return tuple(100 * x / len(ours) for x in (total, low, high))
+
+
+def over_seeds(ours: list[Run], theirs: list[Run], split: str) -> tuple[float, float, float]:
+    """Mean of the seeds' differences of the mean test score, and its 95 % t interval, in points."""
+    differences = [100 * (a.metrics["mean"][split] - b.metrics["mean"][split]) for a, b in zip(ours, theirs, strict=True)]
+    half = _T_975[len(differences) - 2] * np.std(differences, ddof=1) / len(differences) ** 0.5
+    return float(np.mean(differences)), float(np.mean(differences) - half), float(np.mean(differences) + half)
+
+
+def scores_rows(runs: dict[str, list[Run]]) -> list[str]:
+    """The means of every architecture, in percent, with the standard deviation over seeds."""
+    rows = [
+        "| arch | validation | test | test_dedup | parameters | best epoch | training, minutes | tokens per second |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for arch, seeds in runs.items():
+        cells = []
+        for split in ("valid", "test", "test_dedup"):
+            values = [100 * run.metrics["mean"][split] for run in seeds]
+            cells.append(f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""))
+        epochs = [run.metrics["best_epoch"] for run in seeds]
+        epochs = [epoch if isinstance(epoch, int) else f"{min(epoch.values())} to {max(epoch.values())}" for epoch in epochs]
+        minutes = np.mean([run.metrics["train_seconds"] for run in seeds]) / 60
+        speed = np.mean([run.metrics["tokens_per_second"] for run in seeds])
+        cells += [f"{seeds[0].metrics['parameters']:,}", ", ".join(map(str, epochs)), f"{minutes:.1f}", f"{speed:,.0f}"]
+        rows.append(f"| {arch} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def task_rows(runs: dict[str, list[Run]]) -> list[str]:
+    """Each task's test score, the mean over seeds."""
+    rows = ["| task | n_train | " + " | ".join(runs) + " |", "|---" * (2 + len(runs)) + "|"]
+    for name, task in next(iter(runs.values()))[0].metrics["tasks"].items():
+        means = [
+            np.mean([run.metrics["tasks"][name]["test"][task["metric"]] for run in seeds]) for seeds in runs.values()
+        ]
+        rows.append(f"| {name} | {task['n_train']} | " + " | ".join(f"{100 * mean:.1f}" for mean in means) + " |")
+    return rows
+
+
+def difference_rows(runs: dict[str, list[Run]]) -> list[str]:
+    """Every graph against every baseline, and complete against star."""
+    rows = ["| difference of mean scores, points | test | test_dedup |", "|---|---|---|"]
+    first = {arch: correct(seeds[0]) for arch, seeds in runs.items()} if len(next(iter(runs.values()))) == 1 else {}
+    names = list(runs)
+    for i, better in enumerate(names):
+        for worse in names[:i]:
+            if first:
+                both = [bootstrap(first[better], first[worse], dedup) for dedup in (False, True)]
+            else:
+                both = [over_seeds(runs[better], runs[worse], split) for split in ("test", "test_dedup")]
+            cells = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in both]
+            rows.append(f"| {better} - {worse} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def main(argv: list[str]) -> None:
+    """Trains what is missing and writes the table."""
+    argv, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--archs", default="single,shared,complete,star")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
+    arguments = parser.parse_args(argv)
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    runs = {}
+    for arch in arguments.archs.split(","):
+        for seed in seeds:
+            train(folder(arguments.runs, arch, seed), arch, seed, extra)
+        runs[arch] = [Run.open(folder(arguments.runs, arch, seed)) for seed in seeds]
+    versions = next(iter(runs.values()))[0].metrics["versions"]
+    command = shlex.join(["python", "benchmarks/grid.py", *argv, *(["--", *extra] if extra else [])])
+    interval = "95 % bootstrap interval over test examples" if len(seeds) == 1 else "95 % t interval over seeds, paired"
+    lines = [
+        f"Command: `{command}`",
+        "",
+        f"Seeds {arguments.seeds}; {torch.get_num_threads()} thread(s); "
+        + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+        "",
+        *scores_rows(runs),
+        "",
+        f"Differences, with a {interval}:",
+        "",
+        *difference_rows(runs),
+        "",
+        "Test score of each task:",
+        "",
+        *task_rows(runs),
+    ]
+    print("\n".join(lines))
+    if arguments.results:
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        arguments.results.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_verb(main)

@@ -1,0 +1,54 @@
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from graphmtl.cli import main
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_tasks(tmp_path_factory) -> str:
+    """What ``--tasks`` takes for the task set of the tiny runs."""
+    return tiny.write_tasks(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny_tasks) -> Callable[[str], tiny.Finished]:
+    """The finished tiny run of an architecture, which is made when it is first asked for; nobody may change it."""
+
+    @cache
+    def finished(arch: str) -> tiny.Finished:
+        return tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path_factory.mktemp("runs") / arch)
+
+    return finished
+
+
+@pytest.fixture
+def copy_of(finished, tmp_path) -> Callable[[str], Path]:
+    """A copy of the finished tiny run of an architecture, for the test to change."""
+
+    def copy_of(arch: str) -> Path:
+        return shutil.copytree(finished(arch).run.folder, tmp_path / "run")
+
+    return copy_of
+
+
+@pytest.fixture
+def error_of(capsys) -> Callable[..., str]:
+    """What a command that fails says: one line on stderr, and exit code 2."""
+
+    def error_of(*arguments) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            main([str(argument) for argument in arguments])
+        assert leaving.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith("graphmtl: error: ")
+        assert error.endswith("\n")
+        assert error.count("\n") == 1
+        return error
+
+    return error_of

@@ -1,0 +1,244 @@
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from graphmtl.config import PlantedOptions
+from graphmtl.data.catalog import TASK_SETS, load_tasks
+from graphmtl.data.task import PlantedTruth
+from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors, tokenize
+from graphmtl.errors import InputError
+
+DATA = os.environ.get("GRAPHMTL_DATA", "")
+needs_fdu_mtl = pytest.mark.skipif(not (Path(DATA) / "fdu-mtl").is_dir(), reason="GRAPHMTL_DATA has no fdu-mtl")
+needs_vectors = pytest.mark.skipif(not (Path(DATA) / "vectors").is_dir(), reason="GRAPHMTL_DATA has no vectors")
+SMALL = PlantedOptions(planted_rich=60, planted_poor=30, planted_test=20)
+
+
+@pytest.fixture(autouse=True)
+def no_data_folder(monkeypatch):
+    monkeypatch.delenv("GRAPHMTL_DATA", raising=False)
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """A tiny FDU-MTL, 300 training and 10 test reviews in each of two domains."""
+    folder = tmp_path / "data" / "fdu-mtl"
+    folder.mkdir(parents=True)
+    for name in ("books", "MR"):
+        for split, n in {"train": 300, "test": 10}.items():
+            lines = [f"{i % 2}\t{name} {split} review number {i} ." for i in range(n)]
+            (folder / f"{name}.task.{split}").write_text("".join(f"{line}\n" for line in lines))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def task_file(tmp_path):
+    (tmp_path / "books.tsv").write_text("text\tlabel\n" + "".join(f"review {i}\t{i % 3}\n" for i in range(30)))
+    (tmp_path / "my tasks.yaml").write_text(
+        "tasks: {books: {train: books.tsv, test: 0.2}, films: {train: books.tsv, test: 5}}"
+    )
+    return str(tmp_path / "my tasks.yaml")
+
+
+def columns(split):
+    return {name: split[name][:] for name in split.column_names}
+
+
+def test_planted_is_the_default_and_needs_no_folder():
+    tasks = load_tasks(planted=SMALL)
+    assert tasks.name == "planted"
+    assert len(tasks) == 10
+    assert len(tasks.truth.edges) == 8
+    assert tasks["child1"].task.labels == ("negative", "positive")
+    assert (len(tasks["child1"].train), len(tasks["child1"].valid), len(tasks["child1"].test)) == (30, 50, 20)
+    assert not any(any(data.test["seen"]) for data in tasks.values())
+
+
+def test_the_same_seed_gives_the_same_data_and_another_gives_other_data():
+    first, again, other = (load_tasks(planted=SMALL, seed=seed) for seed in (100, 100, 101))
+    assert columns(first["child1"].train) == columns(again["child1"].train)
+    assert columns(first["child1"].train) != columns(other["child1"].train)
+    assert first.truth == again.truth
+
+
+def test_some_tasks_in_the_order_asked_for_with_the_truth_among_them():
+    whole = load_tasks(planted=SMALL)
+    parent, child = whole.truth.edges[0]
+    some = load_tasks(f"planted:{child},{parent},loner1", planted=SMALL)
+    assert list(some) == [child, parent, "loner1"]
+    assert some.name == f"planted-{child}-{parent}-loner1"
+    assert some.truth == PlantedTruth(edges=((parent, child),))
+    assert columns(some[child].train) == columns(whole[child].train)
+
+
+def test_fdu_mtl(data_dir):
+    tasks = load_tasks("fdu-mtl:MR,books", data_dir=data_dir)
+    assert tasks.name == "fdu-mtl-MR-books"
+    assert tasks["MR"].task.labels == ("negative", "positive")
+    assert (len(tasks["MR"].train), len(tasks["MR"].valid), len(tasks["MR"].test)) == (100, 200, 10)
+    assert sum(tasks["MR"].valid["label"]) == 100
+    assert tasks["MR"].test["text"][3] == "MR test review number 3 ."
+    assert tasks["MR"].test["label"][:4] == [0, 1, 0, 1]
+    assert tasks.truth is None
+
+
+def test_the_data_folder_from_the_environment(data_dir, monkeypatch):
+    monkeypatch.setenv("GRAPHMTL_DATA", str(data_dir))
+    assert list(load_tasks("fdu-mtl:books")) == ["books"]
+
+
+def test_only_the_lines_of_mr_and_dvd_may_be_latin_1(data_dir):
+    for name in ("MR", "books"):
+        path = data_dir / "fdu-mtl" / f"{name}.task.test"
+        path.write_bytes(path.read_bytes() + b"1\tcaf\xe9\n0\tth\xc3\xa9\n")
+    assert load_tasks("fdu-mtl:MR", data_dir=data_dir)["MR"].test["text"][-2:] == ["café", "thé"]
+    with pytest.raises(InputError, match=r"books\.task\.test, line 11: byte 0xe9 is not utf-8"):
+        load_tasks("fdu-mtl:books", data_dir=data_dir)
+
+
+def test_a_task_file(task_file):
+    tasks = load_tasks(task_file)
+    assert tasks.name == "my-tasks"
+    assert list(tasks) == ["books", "films"]
+    assert tasks["books"].task.labels == ("0", "1", "2")
+    assert list(load_tasks(f"{task_file}:films")) == ["films"]
+
+
+def test_joined_sets_and_names_that_clash(task_file, data_dir):
+    tasks = load_tasks(f"{task_file}+fdu-mtl:books,MR+planted:loner1", data_dir=data_dir, planted=SMALL)
+    assert list(tasks) == ["my-tasks.books", "films", "fdu-mtl.books", "MR", "loner1"]
+    assert [data.task.name for data in tasks.values()] == list(tasks)
+    assert tasks.truth == PlantedTruth(edges=())
+
+
+def test_a_task_file_may_stand_last_and_its_name_may_hold_a_plus(task_file):
+    assert list(load_tasks(f"planted:loner1+{task_file}", planted=SMALL)) == ["loner1", "books", "films"]
+    renamed = shutil.copy(task_file, task_file.replace("my tasks", "a+b"))
+    assert list(load_tasks(renamed)) == ["books", "films"]
+
+
+def test_equal_texts_of_joined_sets_are_cleaned(data_dir):
+    path = data_dir / "fdu-mtl" / "MR.task.test"
+    path.write_text(path.read_text() + "1\tBooks, train: review number 7!\n")
+    kept = load_tasks("fdu-mtl:books,MR", data_dir=data_dir, keep_overlap=True)
+    dropped = load_tasks("fdu-mtl:books,MR", data_dir=data_dir)
+    assert (kept.overlap["books"].dropped, dropped.overlap["books"].dropped) == (0, 1)
+    assert dropped.overlap["MR"].test_in_others == 1
+    assert (kept["MR"].test["seen"][-1], dropped["MR"].test["seen"][-1]) == (True, False)
+
+
+def test_a_long_name_is_cut_short_and_stays_unique(data_dir):
+    options = PlantedOptions(planted_rich=20, planted_poor=20, planted_test=5)
+    names = [
+        load_tasks(f"planted:parent1,parent2,parent3,child1,child2,{last}", planted=options).name
+        for last in ("child3", "child4")
+    ]
+    assert all(len(name) <= 40 and name.startswith("planted-parent1-parent2") for name in names)
+    assert names[0] != names[1]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ("plantd", r"unknown task set 'plantd'; did you mean 'planted'\? .*, or a .yaml file"),
+        ("planted+fdu_mtl", "unknown task set 'fdu_mtl'; did you mean 'fdu-mtl'"),
+        ("planted+", "unknown task set ''"),
+        ("fdu-mtl:books,dvds", "unknown task of fdu-mtl 'dvds'; did you mean 'dvd'"),
+        ("fdu-mtl:", "unknown task of fdu-mtl ''"),
+        ("fdu-mtl:books,books", "task 'fdu-mtl.books' is asked for more than once"),
+        ("planted+planted:child1", "task 'planted.child1' is asked for more than once"),
+        ("no.yaml", "no.yaml: no such file"),
+        ("fdu-mtl:dvd", r"dvd\.task\.train: no such file"),
+    ],
+)
+def test_faults_in_what_is_asked_for(tasks, message, data_dir):
+    with pytest.raises(InputError, match=message) as error:
+        load_tasks(tasks, data_dir=data_dir, planted=SMALL)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_data_folders(tmp_path):
+    with pytest.raises(InputError, match="'fdu-mtl' needs a data folder: give --data-dir or set GRAPHMTL_DATA"):
+        load_tasks("fdu-mtl")
+    with pytest.raises(InputError, match=r"data folder .*nowhere does not exist"):
+        load_tasks("fdu-mtl", data_dir=tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no folder 'fdu-mtl'"):
+        load_tasks("fdu-mtl", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2\tx", r"line 11: label '2' that training never saw \(known: 0, 1\)"),
+        ("no tab", "line 11: no TAB between label and text: 'no tab'"),
+        ("\tx", "line 11: no label before the TAB"),
+    ],
+)
+def test_faults_in_the_files(data_dir, line, message):
+    path = data_dir / "fdu-mtl" / "books.task.test"
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(InputError, match=message) as error:
+        load_tasks("fdu-mtl:books", data_dir=data_dir)
+    assert str(error.value).startswith(str(path))
+
+
+def test_an_empty_text_is_counted_and_an_empty_file_is_a_fault(data_dir):
+    path = data_dir / "fdu-mtl" / "books.task.test"
+    path.write_text(path.read_text() + "1\t\n")
+    assert load_tasks("fdu-mtl:books", data_dir=data_dir).overlap["books"].empty == 1
+    path.write_text("")
+    with pytest.raises(InputError, match=r"books\.task\.test: the file is empty"):
+        load_tasks("fdu-mtl:books", data_dir=data_dir)
+
+
+def test_a_new_task_set_is_one_function_and_one_line(monkeypatch):
+    monkeypatch.setitem(TASK_SETS, "mine", TASK_SETS["planted"])
+    assert list(load_tasks("mine:child1", planted=SMALL)) == ["child1"]
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    return load_tasks("fdu-mtl", data_dir=DATA)
+
+
+@needs_fdu_mtl
+def test_fdu_mtl_has_the_overlap_that_is_known(reviews):
+    overlap = reviews.overlap
+    assert len(overlap) == 16
+    assert sum(each.test_in_own for each in overlap.values()) == 540
+    known = {"magazines": 169, "video": 99, "camera_photo": 72, "software": 62}
+    assert {name: overlap[name].test_in_own for name in known} == known
+    assert sum(each.repeated for each in overlap.values()) == pytest.approx(1250, abs=10)
+    assert (overlap["sports_outdoors"].empty, sum(each.empty for each in overlap.values())) == (1, 1)
+    assert sum(len(data.train) + data.overlap.dropped for data in reviews.values()) == 22_180
+    assert all((len(data.valid), len(data.test)) == (200, 400) for data in reviews.values())
+    assert all(set(data.test["label"]) == {0, 1} for data in reviews.values())
+
+
+@needs_fdu_mtl
+def test_a_domain_alone_has_the_same_splits_as_among_all(reviews, tmp_path):
+    (tmp_path / "fdu-mtl").mkdir()
+    for split in ("train", "test"):
+        shutil.copy(Path(DATA) / "fdu-mtl" / f"books.task.{split}", tmp_path / "fdu-mtl")
+    alone = load_tasks("fdu-mtl:books", data_dir=tmp_path)["books"]
+    assert columns(alone.valid) == columns(reviews["books"].valid)
+    assert columns(alone.train) == columns(reviews["books"].train)
+
+
+@needs_fdu_mtl
+def test_nearly_all_words_of_fdu_mtl_stay_as_they_are(reviews):
+    words = Counter(word for data in reviews.values() for text in data.train["text"] for word in text.split())
+    changed = sum(count for word, count in words.items() if tokenize(word) != [word])
+    assert changed / words.total() < 0.005
+
+
+@needs_fdu_mtl
+@needs_vectors
+def test_the_vectors_cover_fdu_mtl(reviews):
+    vectors = read_vectors(next((Path(DATA) / "vectors").glob("*.gz")))
+    assert vectors.matrix.shape == (len(vectors.words), 100)
+    vocabulary = Vocabulary.build(text for data in reviews.values() for text in data.train["text"])
+    assert coverage(vocabulary.counts, vectors).tokens > 0.98

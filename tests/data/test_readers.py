@@ -1,0 +1,225 @@
+import datasets
+import pytest
+
+from graphmtl.data.readers import Columns, Examples, read_file, read_hub, read_label_tab_text, read_lines, shown
+from graphmtl.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_lines_are_cut_at_newlines_only(tmp_path):
+    path = write(tmp_path, "a.txt", "one\x85 still\u2028one\x0b\r\ntwo\rtwo\n\nfour\n\n\n")
+    assert read_lines(path) == ["one\x85 still\u2028one\x0b", "two\rtwo", "", "four"]
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path):
+    assert read_lines(write(tmp_path, "a.txt", b"\xef\xbb\xbfone\n")) == ["one"]
+    assert read_lines(write(tmp_path, "b.txt", "one\ntwo\n".encode("utf-16")), encoding="utf-16") == ["one", "two"]
+
+
+def test_lines_that_are_not_utf8_take_the_fallback(tmp_path):
+    path = write(tmp_path, "a.txt", b"caf\xc3\xa9\ncaf\xe9\n")
+    assert read_lines(path, fallback="latin-1") == ["café", "café"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_label_tab_text(tmp_path, newline):
+    path = write(tmp_path, "a.task.train", newline.join(["1\tgood\tfilm", "0\t", " 1 \t \x1c NA"]))
+    examples = read_label_tab_text(path)
+    assert examples.label == ["1", "0", "1"]
+    assert examples.text == ["good\tfilm", "", " \x1c NA"]
+    assert examples.empty() == 1
+    assert examples.where(2) == f"{path}, line 3"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"1\ta\n0 b\n", "line 2: no TAB between label and text: '0 b'"),
+        (b"1\ta\n\n0\tb\n", "line 2: no TAB between label and text: ''"),
+        (b"1\ta\n\tb\n", r"line 2: no label before the TAB: '\\tb'"),
+        (b"1\ta\n0\tb\xe9\n", "line 2: byte 0xe9 is not utf-8; .* `encoding: latin-1`"),
+        (b"", "the file is empty"),
+        (b"\n \n", "the file is empty"),
+    ],
+)
+def test_faults_in_label_tab_text(tmp_path, content, message):
+    path = write(tmp_path, "a.task.train", content)
+    with pytest.raises(InputError, match=message) as error:
+        read_label_tab_text(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_and_unreadable_files(tmp_path):
+    with pytest.raises(InputError, match=r"a\.txt: no such file"):
+        read_lines(tmp_path / "a.txt")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory"):
+        read_lines(tmp_path)
+
+
+TEXTS = ['say "hi"', "NA", "null", "", "a, b", "two\x85lines é"]
+LABELS = ["1", "2", "NA", "1", "2", "1"]
+CSV = 'id,label,text\n1,1,"say ""hi"""\n2,2,NA\n3,NA,null\n\n4,1,\n5,2,"a, b"\n6,1,two\x85lines é\n'
+TSV = 'id\tlabel\ttext\n1\t1\tsay "hi"\n2\t2\tNA\n3\tNA\tnull\n4\t1\t\n5\t2\ta, b\n6\t1\ttwo\x85lines é\n'
+JSONL = (
+    '{"text": "say \\"hi\\"", "label": 1}\n{"label": "2", "text": "NA", "x": null}\n{"text": "null", "label": "NA"}\n'
+    '{"text": "", "label": 1}\n{"text": "a, b", "label": 2}\n{"text": "two\x85lines é", "label": "1"}\n'
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize(("name", "content"), [("a.csv", CSV), ("a.tsv", TSV), ("a.jsonl", JSONL)])
+def test_files_of_lines(tmp_path, name, content, encoding):
+    examples = read_file(write(tmp_path, name, content.encode(encoding)), Columns(encoding=encoding))
+    assert (examples.text, examples.label, examples.text_pair) == (TEXTS, LABELS, None)
+
+
+def test_parquet_reads_the_same(tmp_path):
+    datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS}).to_parquet(tmp_path / "a.parquet")
+    examples = read_file(tmp_path / "a.parquet", Columns())
+    assert (examples.text, examples.label, examples.labels) == (TEXTS, LABELS, ())
+
+
+def test_a_csv_record_may_span_lines_and_errors_name_its_first(tmp_path):
+    path = write(tmp_path, "a.csv", 'text,label\r\n"one\r\ntwo",a\r\n"three\nfour",b\r\n')
+    examples = read_file(path, Columns())
+    assert examples.text == ["one\r\ntwo", "three\nfour"]
+    assert [examples.where(i) for i in range(2)] == [f"{path}, line 2", f"{path}, line 4"]
+    with pytest.raises(InputError, match="line 4: 3 fields, expected 2"):
+        read_file(write(tmp_path, "a.csv", 'text,label\n"one\ntwo",a\n"three\nfour",b,c\n'), Columns())
+
+
+def test_a_long_csv_field(tmp_path):
+    text = "word " * 40_000
+    assert read_file(write(tmp_path, "a.csv", f"text,label\n{text},a\n"), Columns()).text == [text]
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
+    path = write(tmp_path, name, separator.join(["x", "a b", "c d"]) + "\n" + separator.join(["y", "e", ""]) + "\n")
+    columns = Columns(text=("premise", "hypothesis"), label="gold", header=("gold", "premise", "hypothesis"))
+    examples = read_file(path, columns)
+    assert (examples.label, examples.text, examples.text_pair) == (["x", "y"], ["a b", "e"], ["c d", ""])
+    assert examples.empty() == 1
+    assert examples.where(0) == f"{path}, line 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "text\tlabel\na\tx\nb\n", "line 3: no TAB between the columns text, label: 'b'"),
+        ("a.tsv", "text\tlabel\na\tx\ty\n", r"line 2: 3 fields, expected 2 \(text, label\)"),
+        ("a.tsv", "text\tlabel\na\t \n", "line 2: no label in column 'label'"),
+        ("a.tsv", "text\tlabels\na\tx\n", "unknown column 'label'; did you mean 'labels'"),
+        ("a.tsv", "text\tlabel\n", "the file holds no examples"),
+        ("a.tsv", "", "the file is empty"),
+        ("a.tsv", b"text\tlabel\na\tx\n\xff\ty\n", "line 3: byte 0xff is not utf-8"),
+        ("a.csv", "text,label\na,x\nb\n", "line 3: 1 fields, expected 2"),
+        ("a.csv", "text,label\na,\n", "line 2: no label in column 'label'"),
+        ("a.csv", 'text,label\na,x\n"b,y\nc,z\n', r"line 3: not CSV \(unexpected end of data\)"),
+        ("a.csv", "text,label\n", "the file holds no examples"),
+        ("a.csv", "txet,label\na,x\n", "unknown column 'text'; did you mean 'txet'"),
+        ("a.csv", "", "the file is empty"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', "line 2: unknown column 'label'"),
+        ("a.jsonl", '{"text": "a", "label": 1\n', "line 1: not JSON"),
+        ("a.jsonl", '["a", 1]\n', "line 1: a JSON object expected, found"),
+        ("a.jsonl", '{"text": 5, "label": 1}\n', "line 1: column 'text' holds 5, expected a text"),
+        ("a.jsonl", '{"text": "a", "label": null}\n', "line 1: no label in column 'label'"),
+        ("a.jsonl", '{"text": "a", "label": ""}\n', "line 1: no label in column 'label'"),
+        ("a.jsonl", '{"text": "a", "label": [1]}\n', r"line 1: label \[1\], expected a text or a whole number"),
+        ("a.parquet", "no parquet", "cannot be read as parquet"),
+        ("a.parquet", "", "the file is empty"),
+        ("a.xlsx", "", r"unknown file format '.xlsx' \(known: .csv, .tsv, .jsonl, .parquet\)"),
+    ],
+)
+def test_faults_name_the_file_the_line_and_the_value(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+    with pytest.raises(InputError, match=message) as error:
+        read_file(path, Columns())
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_an_unknown_encoding(tmp_path, name):
+    with pytest.raises(InputError, match="unknown encoding 'latin1000'"):
+        read_file(write(tmp_path, name, "x"), Columns(encoding="latin1000"))
+
+
+def test_declared_class_names_are_used(tmp_path):
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+    rows.to_parquet(tmp_path / "a.parquet")
+    examples = read_file(tmp_path / "a.parquet", Columns())
+    assert (examples.label, examples.labels) == (["yes", "no"], ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": ["a", None], "label": [0, 1]}, "row 2: column 'text' holds None, expected a text"),
+        ({"text": ["a", "b"], "label": [0, None]}, "row 2: no label in column 'label'"),
+        ({"text": ["a", "b"], "label": [0.5, 1.0]}, "row 1: label 0.5, expected a text or a whole number"),
+        ({"text": ["a"], "lable": [0]}, "unknown column 'label'; did you mean 'lable'"),
+        ({"text": [], "label": []}, "cannot be read as parquet .*no data"),
+    ],
+)
+def test_faults_in_parquet_name_the_row(tmp_path, columns, message):
+    datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        read_file(tmp_path / "a.parquet", Columns())
+
+
+def test_a_hidden_label_is_no_label(tmp_path):
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    datasets.Dataset.from_dict({"text": ["a"], "label": [-1]}, features=features).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="row 1: no label"):
+        read_file(tmp_path / "a.parquet", Columns())
+
+
+def test_a_local_folder_laid_out_like_a_hub_data_set(tmp_path):
+    for split, texts in {"train": ["a", "b"], "test": ["c"]}.items():
+        datasets.Dataset.from_dict({"s": texts, "label": [1] * len(texts)}).to_parquet(tmp_path / f"{split}.parquet")
+    examples = read_hub(str(tmp_path), Columns(text=("s",)), config=None, split="test")
+    assert (examples.text, examples.label) == (["c"], ["1"])
+    assert examples.where(0) == f"Hub data set {tmp_path}, split test, row 1"
+    with pytest.raises(InputError, match=r"split validation: cannot be loaded .*validation"):
+        read_hub(str(tmp_path), Columns(text=("s",)), config=None, split="validation")
+
+
+def test_a_hub_out_of_reach(monkeypatch):
+    def no_network(*args, **kwargs):
+        raise ConnectionError("Couldn't reach the Hub\n(offline)")
+
+    monkeypatch.setattr(datasets, "load_dataset", no_network)
+    with pytest.raises(
+        InputError, match=r"^Hub data set o/n \(cola\), split train: cannot be loaded \(Connection.*Hub \("
+    ):
+        read_hub("o/n", Columns(), config="cola", split="train")
+
+
+def test_a_hub_data_set_without_examples(monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: datasets.Dataset.from_dict({"text": []}))
+    with pytest.raises(InputError, match=r"^Hub data set o/n, split train: no examples in it"):
+        read_hub("o/n", Columns(), config=None, split="train")
+
+
+def test_examples_taken_keep_their_places():
+    examples = Examples(source="f", text=["a", "b", "c"], text_pair=["p", "q", "r"], label=["1", "2", "3"], row="row")
+    taken = examples.take([2, 0]).take([0])
+    assert (taken.text, taken.text_pair, taken.label, taken.where(0)) == (["c"], ["r"], ["3"], "f, row 3")
+
+
+def test_a_value_is_shown_in_one_short_line():
+    assert shown("a\nb") == "'a\\nb'"
+    assert len(shown("x" * 100)) == 60

@@ -1,0 +1,165 @@
+import datasets
+import pytest
+
+from graphmtl.data.task_file import read_task_file
+from graphmtl.errors import InputError
+
+TSV = "review\tstars\tnote\ngood\t5\tx\nbad\t1\ty\nfine\t5\tz\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "books.tsv").write_text(TSV)
+    (tmp_path / "dvd.csv").write_text("pos,a film\nneg,another\n")
+    return tmp_path
+
+
+def read(folder, content, task=None):
+    path = folder / "my-tasks.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    source_set = read_task_file(path)
+    return source_set if task is None else source_set.sources[task]()
+
+
+BOOKS = """
+name: shops
+metrics: [f1, accuracy]
+text: review
+tasks:
+  books:
+    train: books.tsv
+    test: books.tsv
+    label: stars
+  dvd:
+    train: dvd.csv
+    test: 0.25
+    valid: 12
+    columns: [label, text]
+    text: text
+    metrics: matthews
+    labels: {neg: negative, pos: positive}
+"""
+
+
+def test_a_task_file(folder):
+    shops = read(folder, BOOKS)
+    assert shops.name == "shops"
+    assert list(shops.sources) == ["books", "dvd"]
+    books, dvd = (read() for read in shops.sources.values())
+    assert books.train.text == books.test.text == ["good", "bad", "fine"]
+    assert books.train.label == ["5", "1", "5"]
+    assert (books.valid, books.task.metrics, books.task.labels) == (0.1, ("f1", "accuracy"), ())
+    assert (dvd.test, dvd.valid, dvd.task.metrics) == (0.25, 12, ("matthews",))
+    assert (dvd.train.text, dvd.train.label) == (["a film", "another"], ["pos", "neg"])
+    assert (dvd.task.labels, dvd.names) == (("neg", "pos"), {"neg": "negative", "pos": "positive"})
+
+
+def test_the_name_is_the_files_by_default_and_files_are_read_only_when_needed(folder):
+    source_set = read(folder, "tasks: {a: {train: no.tsv, test: no.tsv}, b: {train: books.tsv, test: 1, text: review}}")
+    assert source_set.name == "my-tasks"
+    with pytest.raises(InputError, match=r"no\.tsv: no such file"):
+        source_set.sources["a"]()
+    with pytest.raises(InputError, match=r"books\.tsv: unknown column 'label'"):
+        source_set.sources["b"]()
+
+
+def test_encoding_and_pairs(folder):
+    (folder / "pairs.tsv").write_bytes("text\tpair\tlabel\ncafé\tthé\tx\n".encode("latin-1"))
+    entry = "tasks: {a: {train: pairs.tsv, test: 0.5, text: [text, pair]%s}}"
+    source = read(folder, entry % ", encoding: latin-1", "a")
+    assert (source.train.text, source.train.text_pair, source.task.is_pair) == (["café"], ["thé"], True)
+    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; .*`encoding: latin-1`"):
+        read(folder, entry % "", "a")
+
+
+def test_a_hub_data_set(folder):
+    (folder / "set").mkdir()
+    for split in ("train", "validation", "test"):
+        datasets.Dataset.from_dict({"text": [split], "label": [1]}).to_parquet(folder / "set" / f"{split}.parquet")
+    source = read(folder, "{hub: set, tasks: {a: {label: label}, b: {valid: validation, test: validation}}}", "b")
+    assert [each.text for each in (source.train, source.valid, source.test)] == [
+        ["train"],
+        ["validation"],
+        ["validation"],
+    ]
+    source = read(folder, "{hub: set, tasks: {a: {label: label}}}", "a")
+    assert (source.train.text, source.valid, source.test.text) == (["train"], 0.1, ["test"])
+
+
+def test_a_hub_out_of_reach(folder, monkeypatch):
+    tried = []
+
+    def no_network(*args, **kwargs):
+        tried.append((args, kwargs))
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", no_network)
+    with pytest.raises(InputError, match=r"Hub data set nyu-mll/glue \(cola\), split train: .*no network"):
+        read(folder, "tasks: {a: {hub: nyu-mll/glue, config: cola}}", "a")
+    assert tried == [(("nyu-mll/glue",), {"name": "cola", "split": "train"})]
+
+
+TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("- a\n", "line 1: the file must hold `key: value` lines"),
+        ("# nothing\n", "the file must hold `key: value` lines"),
+        ("name: x\n", "no key `tasks`"),
+        ("tasks:\n", "line 1: `tasks` must hold"),
+        ("tasks: {}\n", "line 1: `tasks` must hold"),
+        ("tasks:\n  a: books.tsv\n", "line 2: task 'a' must hold"),
+        ("task:\n  a: b\n", "line 1: unknown key 'task'; did you mean 'tasks'"),
+        (TASK + "    trian: x\n", "line 5: unknown key 'trian'; did you mean 'train'"),
+        (TASK + "    train: x\n", "line 5: key 'train' stands twice in task 'a'"),
+        (TASK + "  a:\n    train: x\n", "line 5: key 'a' stands twice in `tasks`"),
+        (TASK + "name: [\n", "line 6: not YAML"),
+        (TASK + "\tname: x\n", "line 5: not YAML"),
+        (TASK + "name: *b\n", "line 5: not YAML"),
+        (TASK + "? [a, b]\n: c\n", "line 5: the keys of the file must be plain names"),
+        (TASK.encode() + b"name: \xff\n", "line 5: byte 0xff is not UTF-8"),
+        (b"name: \x00\n", "not YAML"),
+        (TASK + "    metrics: [accurcy]\n", "line 2: unknown metric of task 'a' 'accurcy'; did you mean 'accuracy'"),
+        (TASK + "    metrics: []\n", "line 5: `metrics` holds several values, expected a text"),
+        (TASK + "    metrics: {a: b}\n", "line 5: `metrics` holds several values, expected a text"),
+        (
+            TASK + "    kind: text-classifcation\n",
+            "line 2: unknown kind of task 'a' .*did you mean 'text-classification'",
+        ),
+        (TASK + "    text: [a, b, c]\n", "line 2: task 'a' has 3 text columns"),
+        (TASK + "    label: 2020-13-45\n", "line 5: `label` is '2020-13-45', expected a plain value"),
+        (TASK + "    label: yes\n", "line 5: `label` is 'yes', expected a text .in quotes"),
+        (TASK + "    encoding: ''\n", "line 5: `encoding` is '', expected a text"),
+        (TASK + "    labels: [no, yes]\n", "line 5: `labels` holds .* with yes, no, on and off in quotes"),
+        (TASK + "    labels: x\n", "line 5: `labels` is 'x', expected a list of labels"),
+        (TASK + "    labels: [x]\n", "line 5: `labels` .* two or more different labels"),
+        (TASK + "    labels: [x, x, y]\n", "line 5: `labels` .* two or more different labels"),
+        (TASK + "    valid: 1.5\n", r"line 5: `valid` is '1.5', expected a file, or how much of `train` to cut off"),
+        (TASK + "    valid: .inf\n", "line 5: `valid` is '.inf', expected"),
+        (TASK + "    valid: 0\n", "line 5: `valid` is '0', expected"),
+        (TASK + "    valid: [a]\n", "line 5: `valid` holds several values, expected"),
+        (TASK + "    valid: true\n", "line 5: `valid` is 'true', expected"),
+        ("tasks:\n  a:\n    train: 0.5\n    test: x\n", "line 3: `train` is '0.5', expected a file$"),
+        ("tasks:\n  a:\n    train: books.tsv\n", "line 2: task 'a' has no `test`; give a file, or how much of `train`"),
+        ("tasks:\n  a:\n    test: books.tsv\n", "line 2: task 'a' has no `train`; give a file$"),
+        ("tasks:\n  a b:\n    train: x\n    test: x\n", "line 2: task name 'a b'"),
+    ],
+)
+def test_faults_name_the_file_and_the_line(folder, content, message):
+    with pytest.raises(InputError, match=message) as error:
+        read(folder, content)
+    assert str(error.value).startswith(str(folder / "my-tasks.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_task_file(tmp_path):
+    with pytest.raises(InputError, match=r"no\.yaml: no such file"):
+        read_task_file(tmp_path / "no.yaml")
