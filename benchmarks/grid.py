@@ -3,9 +3,9 @@
     python benchmarks/grid.py --archs single,shared,complete,star --seeds 0,1,2,3,4 --runs runs/planted \
         --results benchmarks/results/planted.md
 
-What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``). Finished runs are taken as they are and an
-unfinished one is resumed, so the command can be stopped and started again; the runs of a grid are independent, so several
-processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
+What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``). Finished runs are taken as they are and
+an unfinished one is resumed, so the command can be stopped and started again; the runs of a grid are independent, so
+several processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
 
 Differences are paired. With one seed: the mean over tasks of the accuracy difference on the same test examples, and a
 95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the seeds' differences
@@ -26,11 +26,22 @@ from graphmtl.errors import InputError
 from graphmtl.evaluate import predict_run
 from graphmtl.training.run_folder import Run
 
-_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 97.5 %, 1 to 9 degrees of freedom
+_T_975 = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+)  # Student's t, 97.5 %, 1 to 9 degrees of freedom
 _DRAWS = 10_000
 
 
 def folder(runs: Path, arch: str, seed: int) -> Path:
+    """Where a run of the grid is."""
     return runs / f"{arch}-{seed}"
 
 
@@ -71,7 +82,9 @@ def bootstrap(ours: dict, theirs: dict, dedup: bool) -> tuple[float, float, floa
 
 def over_seeds(ours: list[Run], theirs: list[Run], split: str) -> tuple[float, float, float]:
     """Mean of the seeds' differences of the mean test score, and its 95 % t interval, in points."""
-    differences = [100 * (a.metrics["mean"][split] - b.metrics["mean"][split]) for a, b in zip(ours, theirs, strict=True)]
+    differences = [
+        100 * (a.metrics["mean"][split] - b.metrics["mean"][split]) for a, b in zip(ours, theirs, strict=True)
+    ]
     half = _T_975[len(differences) - 2] * np.std(differences, ddof=1) / len(differences) ** 0.5
     return float(np.mean(differences)), float(np.mean(differences) - half), float(np.mean(differences) + half)
 
@@ -88,7 +101,9 @@ def scores_rows(runs: dict[str, list[Run]]) -> list[str]:
             values = [100 * run.metrics["mean"][split] for run in seeds]
             cells.append(f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""))
         epochs = [run.metrics["best_epoch"] for run in seeds]
-        epochs = [epoch if isinstance(epoch, int) else f"{min(epoch.values())} to {max(epoch.values())}" for epoch in epochs]
+        epochs = [
+            epoch if isinstance(epoch, int) else f"{min(epoch.values())} to {max(epoch.values())}" for epoch in epochs
+        ]
         minutes = np.mean([run.metrics["train_seconds"] for run in seeds]) / 60
         speed = np.mean([run.metrics["tokens_per_second"] for run in seeds])
         cells += [f"{seeds[0].metrics['parameters']:,}", ", ".join(map(str, epochs)), f"{minutes:.1f}", f"{speed:,.0f}"]
@@ -145,7 +160,8 @@ def main(argv: list[str]) -> None:
         f"Command: `{command}`",
         "",
         f"Seeds {arguments.seeds}; {torch.get_num_threads()} thread(s); "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
         "",
         *scores_rows(runs),
         "",

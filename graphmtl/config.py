@@ -66,8 +66,11 @@ class ModelOptions:
     score: Score = option("additive", "how a query is matched with a node")
     node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
+    hub_to_head: bool = option(False, "star: a task's head also sees the virtual node's states")
     bidirectional: bool = option(True, "read every text in both directions")
-    same_start: bool = option(True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights")
+    same_start: bool = option(
+        True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
+    )
     pooling: Literal["max", "mean", "max-mean"] = option("max-mean", "how token states become one vector")
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
@@ -80,9 +83,9 @@ class TrainingOptions:
     """The optimiser, the order of the batches and when to stop."""
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches")
-    epochs: int = option(10, "epochs at most", low=1)
+    epochs: int = option(8, "epochs at most", low=1)
     batch_size: int = option(32, "examples in a step, all of one task", low=1)
-    lr: float = option(1e-3, "peak learning rate (AdamW)", low=0)
+    lr: float = option(3e-3, "peak learning rate (AdamW)", low=0)
     weight_decay: float = option(0.0, "weight decay (AdamW), not applied to biases and embeddings", low=0)
     embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0)
     freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0)

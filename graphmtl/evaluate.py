@@ -46,7 +46,9 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
 
 def main(argv: Sequence[str]) -> None:
     """The verb ``evaluate``."""
-    parser = Parser(prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json.")
+    parser = Parser(
+        prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json."
+    )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
     parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json")

@@ -29,9 +29,16 @@ def _parser() -> ArgumentParser:
     for group in reversed(Options.__mro__[1:-1]):
         section = parser.add_argument_group(group.__doc__.splitlines()[0].rstrip("."))
         for name in group.__annotations__:
-            kind = {"action": ActionYesNo(yes_prefix="", no_prefix="no-")} if _TYPES[name] is bool else {"type": _TYPES[name]}
+            kind = (
+                {"action": ActionYesNo(yes_prefix="", no_prefix="no-")}
+                if _TYPES[name] is bool
+                else {"type": _TYPES[name]}
+            )
             section.add_argument(
-                _flag(name), default=_FIELDS[name].default, help=_FIELDS[name].metadata["help"].replace("%", "%%"), **kind
+                _flag(name),
+                default=_FIELDS[name].default,
+                help=_FIELDS[name].metadata["help"].replace("%", "%%"),
+                **kind,
             )
     return parser
 

@@ -39,7 +39,9 @@ def main(argv: Sequence[str]) -> None:
     """The verb ``predict``."""
     parser = Parser(prog="graphmtl predict", description="Label raw text, a text a line; JSON lines come out.")
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument("file", metavar="FILE", nargs="?", help="UTF-8 text, a text a line (a pair: TAB between); default stdin")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="UTF-8 text, a text a line (a pair: TAB between); default stdin"
+    )
     parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
     parser.add_argument("--edges", action="store_true", help="also write the edge weights of each text")
     parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")
@@ -48,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     tasks = list(model.tasks) if arguments.task == "all" else arguments.task.split(",")
     name = arguments.file or "standard input"
     try:
-        file = open(arguments.file, "rb") if arguments.file else sys.stdin.buffer
+        file = open(arguments.file, "rb") if arguments.file else sys.stdin.buffer  # noqa: SIM115  read to its end
     except OSError as error:
         raise InputError(f"{arguments.file}: cannot be read ({error.strerror})") from None
     lines = _lines(file, name)

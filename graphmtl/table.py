@@ -19,7 +19,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def scores_table(title: str, tasks: Mapping[str, dict], splits: Mapping[str, str], means: Mapping[str, float | None]) -> Table:
+def scores_table(
+    title: str, tasks: Mapping[str, dict], splits: Mapping[str, str], means: Mapping[str, float | None]
+) -> Table:
     """Scores in the form of ``metrics.json``'s "tasks": a row per task and metric, then the mean of the first metrics.
 
     Args:
@@ -28,7 +30,9 @@ def scores_table(title: str, tasks: Mapping[str, dict], splits: Mapping[str, str
         splits: heading of each split's column, by the split's key.
         means: the last row.
     """
-    sizes = [key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())]
+    sizes = [
+        key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())
+    ]
     table = Table(title=title, title_justify="left", box=None, header_style="bold", show_footer=True)
     table.add_column("task", footer="mean of first metrics")
     for size in sizes:
@@ -55,7 +59,9 @@ def overlap_table(overlap: Mapping[str, object]) -> Table | None:
     rows = {name: [getattr(counts, key) for key in columns] for name, counts in overlap.items()}
     if not any(any(row) for row in rows.values()):
         return None
-    table = Table(title="Texts that occur more than once", title_justify="left", box=None, header_style="bold", show_footer=True)
+    table = Table(
+        title="Texts that occur more than once", title_justify="left", box=None, header_style="bold", show_footer=True
+    )
     table.add_column("task", footer="sum")
     for i, heading in enumerate(columns.values()):
         table.add_column(heading, justify="right", footer=str(sum(row[i] for row in rows.values())))

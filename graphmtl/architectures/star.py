@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture
+from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.message_lstm import LSTM, MessageLSTM, both_ways, mean_over_ways, one_way, run_side_by_side
 
@@ -24,12 +25,17 @@ __all__ = ["Star"]
 
 
 class Star(Architecture):
-    """The virtual node's LSTM, and a message LSTM per task that reads it."""
+    """The virtual node's LSTM, and a message LSTM per task that reads it.
+
+    With ``hub_to_head`` (not in the paper) the head sees the virtual node's states beside the task's own.
+    """
 
     virtual_node = "virtual"
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        self.hub_to_head = options.hub_to_head
+        self.output_size *= 2 if self.hub_to_head else 1
         self.hub = LSTM(**self.lstm_sizes)
         self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
 
@@ -46,7 +52,11 @@ class Star(Architecture):
         mask = torch.arange(x.size(1), device=x.device) < lengths[:, None]  # (B, T)
         x = both_ways(x, lengths, self.directions)  # (D, T, B, I)
         states, _, share = self.lstms[task].read(x, nodes, mask)  # (T, D, B, H), (T, D, B)
+        states = one_way(states, lengths)  # (B, T, D * H)
+        if self.hub_to_head:
+            hub = one_way(nodes.squeeze(0).permute(2, 0, 1, 3), lengths)  # (B, T, D * H)
+            states = torch.cat([states, hub], -1)
         if not edges:
-            return one_way(states, lengths), None
+            return states, None
         spokes = mean_over_ways(share.unsqueeze(-1), lengths)  # (B, T, 1)
-        return one_way(states, lengths), EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths)
+        return states, EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths)

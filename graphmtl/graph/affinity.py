@@ -34,7 +34,7 @@ def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: in
 
 
 def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
-    """How each task's margin depends on the virtual node's states of these texts: (tasks, batch, flattened), length 1."""
+    """How each task's margin depends on the virtual node's states: (tasks, batch, flattened), of length 1."""
     star = model.architecture
     with torch.no_grad():
         x = model.encode(batch)  # (batch, tokens, dim)

@@ -12,7 +12,7 @@ def pooled_size(size: int, pooling: str) -> int:
 
 
 def pool(states: Tensor, lengths: Tensor, pooling: str) -> Tensor:
-    """States (batch, tokens, dim), 0 at padding, to one vector per text: (batch, dim), or (batch, 2 dim) for max-mean."""
+    """States (batch, tokens, dim), 0 at padding, to a vector per text: (batch, dim), or (batch, 2 dim) for max-mean."""
     parts = []
     if "max" in pooling:
         padding = torch.arange(states.size(1), device=states.device) >= lengths[:, None]  # (batch, tokens)

@@ -1,4 +1,4 @@
-r"""The recurrences: a plain LSTM, K of them side by side, and the LSTM that reads messages; forward and backward in time.
+r"""The recurrences: a plain LSTM, K of them side by side, and the LSTM that reads messages; with their derivatives.
 
 Plain LSTM, token t, gates in the order i, f, g, o as torch has them:
 
@@ -73,8 +73,8 @@ def _cell_slopes(gates: Tensor, c_before: Tensor, y: Tensor) -> tuple[Tensor, Te
     """The derivatives of a cell at all tokens at once; y = tanh(...) is what the output gate lets through.
 
     Shapes:
-        gates (T, N, B, 4H), c_{t-1} and y (T, N, B, H) to d c / d z of i, f, g (T, N, B, 3, H), d h / d z of o and d h / d c
-        by way of y (T, N, B, H).
+        gates (T, N, B, 4H), c_{t-1} and y (T, N, B, H) to d c / d z of i, f, g (T, N, B, 3, H), d h / d z of o and
+        d h / d c by way of y (T, N, B, H).
     """
     i, f, g, o = gates.chunk(4, -1)
     into_c = torch.stack([g * (i - i * i), c_before * (f - f * f), i * (1 - g * g)], -2)
@@ -133,9 +133,9 @@ class _MessageRecurrence(torch.autograd.Function):
     """One message LSTM in D directions.
 
     Shapes:
-        inputs (D, T, B, 4H + A): W x + b for the gates and W_q x for the query; U (D, H, 4H + A), likewise; V_m (D, H, H);
-        W_mr (D, H, 2H), W_m beside W_r; keys (P, D, B, S, A) or None and nodes (P, D, B, S, H), where P is T for nodes
-        that change with the token, or 1; u (D, A) or None; bias (1 or B, S). A is 0 with the static score.
+        inputs (D, T, B, 4H + A): W x + b for the gates and W_q x for the query; U (D, H, 4H + A), likewise;
+        V_m (D, H, H); W_mr (D, H, 2H), W_m beside W_r; keys (P, D, B, S, A) or None and nodes (P, D, B, S, H), P being
+        T for nodes that change with the token, else 1; u (D, A) or None; bias (1 or B, S). A is 0 with the static score.
         Returns h (T, D, B, H), edge weights (T, D, B, S) and the share of the message in what leaves the cell,
         |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), as (T, D, B); no gradient flows through the last two.
     """

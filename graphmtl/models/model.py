@@ -106,7 +106,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     @torch.no_grad()
     def predict(
-        self, texts: Sequence[str | tuple[str, str]], task: str | Sequence[str], *, edges: bool = False, batch_size: int = 64
+        self,
+        texts: Sequence[str | tuple[str, str]],
+        task: str | Sequence[str],
+        *,
+        edges: bool = False,
+        batch_size: int = 64,
     ) -> list[dict]:
         """Labels raw texts.
 
@@ -131,7 +136,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         device = self.heads[0].linear.weight.device
         pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
         rows = [row for row, pair in enumerate(pairs) if any(text.strip() for text in pair)]
-        ids = [truncate(self.vocabulary.encode(*pairs[row]), self.options.max_length, self.options.truncate) for row in rows]
+        ids = [
+            truncate(self.vocabulary.encode(*pairs[row]), self.options.max_length, self.options.truncate)
+            for row in rows
+        ]
         order = sorted(range(len(rows)), key=lambda i: len(ids[i]))
         answers = [{name: {"task": name, "label": None} for name in names} for _ in texts]
         for name in names:
@@ -145,23 +153,24 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _answers(self, name: str, output: ModelOutput, edges: bool) -> list[dict]:
         labels = self.tasks[name].labels
+        best = output.logits.argmax(-1).tolist()  # (batch,)
         probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
-        answers = [
-            {"task": name, "label": labels[max(range(len(row)), key=row.__getitem__)], "probabilities": dict(zip(labels, row))}
-            for row in probabilities
+        answers: list[dict] = [
+            {"task": name, "label": labels[label], "probabilities": dict(zip(labels, row, strict=True))}
+            for label, row in zip(best, probabilities, strict=True)
         ]
         if not edges:
             return answers
-        if output.edges is None:
-            return [{**answer, "edges": []} for answer in answers]
-        weights = output.edges.per_instance().tolist()  # (batch, sources)
-        return [
-            {**answer, "edges": [{"source": s, "target": name, "weight": w} for s, w in zip(output.edges.sources, row)]}
-            for answer, row in zip(answers, weights, strict=True)
-        ]
+        read = output.edges  # None for an architecture without a graph
+        weights = [[]] * len(answers) if read is None else read.per_instance().tolist()  # (batch, sources)
+        sources = () if read is None else read.sources
+        for answer, row in zip(answers, weights, strict=True):
+            edge_weights = zip(sources, row, strict=True)
+            answer["edges"] = [{"source": source, "target": name, "weight": weight} for source, weight in edge_weights]
+        return answers
 
     def selection_groups(self) -> dict[str, list[str]]:
-        """Names of the parameters that are selected together on validation: all of them, or for ``single`` each task's."""
+        """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
         names = [name for name, _ in self.named_parameters()]
         if not self.architecture.own_encoder_per_task:
             return {"mean": names}
@@ -185,7 +194,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        config = {"format": 1, "tasks": [task.to_dict() for task in self.tasks.values()], "options": asdict(self.options)}
+        config = {
+            "format": 1,
+            "tasks": [task.to_dict() for task in self.tasks.values()],
+            "options": asdict(self.options),
+        }
         (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         self.vocabulary.save(save_directory / _VOCABULARY)
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})

@@ -60,14 +60,12 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     )
     say(f"{len(vocabulary)} words in the vocabulary")
     set_seed(options.seed)
-    model = MultiTaskModel(
-        tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions)
-    )
+    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
     if vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
         say(
-            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} of "
-            f"the training texts' different words, {covered.tokens:.1%} of all their words"
+            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} "
+            f"of the training texts' different words, {covered.tokens:.1%} of all their words"
         )
         model.load_vectors(vectors)
     return model
@@ -127,7 +125,9 @@ def _silent(*_args) -> None:
     pass
 
 
-def _write(run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder) -> None:
+def _write(
+    run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder
+) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last."""
     model.save_pretrained(run.folder / "model")
     about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
@@ -168,7 +168,10 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "train_seconds": result.seconds,
         "tokens_per_second": result.tokens_per_second,
         "best_epoch": result.best_epoch,
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _VERSIONS}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _VERSIONS},
+        },
     }
 
 

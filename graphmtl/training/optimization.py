@@ -1,38 +1,45 @@
 """What is updated, how fast, and the moving average of the weights."""
 
+import math
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from transformers import get_scheduler
 
 from graphmtl.config import TrainingOptions
 from graphmtl.errors import unknown_name
 
 __all__ = ["WeightAverage", "adamw", "learning_rate_schedule"]
 
-_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+_AFTER_WARMUP: dict[str, Callable[[float], float]] = {  # from the share of the steps that are done, warm-up left out
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+_VECTORS = ("b", "u")  # by direction, so of two dimensions in an LSTM of two
 
 
 def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW with weight decay for matrices alone, and a learning rate of their own for the embeddings.
 
-    Biases, scalars and embeddings (``model.embedding_parameters()``) are not decayed; parameters that need no gradient
-    are left out.
+    Biases, the attention's vector u and embeddings (``model.embedding_parameters()``) are not decayed; parameters that
+    need no gradient are left out.
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    embedding = [parameter for parameter in trained if id(parameter) in embeddings]
-    matrices = [parameter for parameter in trained if id(parameter) not in embeddings and parameter.ndim > 1]
-    others = [parameter for parameter in trained if id(parameter) not in embeddings and parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "lr": options.lr, "weight_decay": options.weight_decay},
-        {"params": others, "lr": options.lr, "weight_decay": 0.0},
-        {"params": embedding, "lr": options.lr * options.embedding_lr, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "others": [], "embeddings": []}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        vector = parameter.ndim <= 1 or name.rpartition(".")[2] in _VECTORS
+        groups["embeddings" if id(parameter) in embeddings else "others" if vector else "matrices"].append(parameter)
+    rates = {"matrices": options.lr, "others": options.lr, "embeddings": options.lr * options.embedding_lr}
+    decays = {"matrices": options.weight_decay, "others": 0.0, "embeddings": 0.0}
+    return torch.optim.AdamW(
+        [{"params": own, "lr": rates[key], "weight_decay": decays[key]} for key, own in groups.items() if own], fused=True
+    )
 
 
 def learning_rate_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, *, steps: int) -> LRScheduler:
@@ -41,9 +48,16 @@ def learning_rate_schedule(optimizer: torch.optim.Optimizer, options: TrainingOp
     Raises:
         InputError: no schedule has that name.
     """
-    if options.schedule not in _SCHEDULES:
-        raise unknown_name("schedule", options.schedule, _SCHEDULES)
-    return get_scheduler(_SCHEDULES[options.schedule], optimizer, round(options.warmup * steps), steps)
+    if options.schedule not in _AFTER_WARMUP:
+        raise unknown_name("schedule", options.schedule, _AFTER_WARMUP)
+    warmup = round(options.warmup * steps)
+
+    def share(step: int) -> float:
+        if step < warmup:
+            return step / warmup
+        return _AFTER_WARMUP[options.schedule](min((step - warmup) / max(steps - warmup, 1), 1))
+
+    return LambdaLR(optimizer, share)
 
 
 class WeightAverage:

@@ -41,11 +41,16 @@ class Run:
         """
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             if options.resume:
-                return self._check_same(options)
+                self._check_same(options)
+                return
             if not options.overwrite:
-                raise InputError(f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another")
+                raise InputError(
+                    f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
+                )
             if not (self.folder / "config.yaml").is_file():
-                raise InputError(f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone")
+                raise InputError(
+                    f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone"
+                )
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         config = {"format": FORMAT, **asdict(options)}
@@ -71,8 +76,8 @@ class Run:
         for key in ours:
             if key not in ("resume", "overwrite", "output", "progress") and ours[key] != theirs[key]:
                 raise InputError(
-                    f"{self.folder}/config.yaml: {key} is {theirs[key]!r}, not {ours[key]!r}; a run is resumed with the "
-                    f"options it was started with (--config {self.folder}/config.yaml)"
+                    f"{self.folder}/config.yaml: {key} is {theirs[key]!r}, not {ours[key]!r}; a run is resumed with "
+                    f"the options it was started with (--config {self.folder}/config.yaml)"
                 )
 
     @cached_property

@@ -36,7 +36,9 @@ def score(lstm, d: int, node: Tensor, h: Tensor, x: Tensor) -> Tensor:
     return lstm.u[d] @ torch.tanh(key + query)
 
 
-def message_lstm(lstm, d: int, text: Tensor, nodes: list[list[Tensor]]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+def message_lstm(
+    lstm, d: int, text: Tensor, nodes: list[list[Tensor]]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """h_t, edge weights and message share of every token; nodes[t] are the nodes that token t may read."""
     h = c = text.new_zeros(lstm.hidden)
     states, weights, shares = [], [], []

@@ -49,7 +49,8 @@ def test_equals_the_reference(arch, score, bidirectional, task):
         expected_states, expected_weights = REFERENCES[arch](architecture, x[b, :length], task)
         assert_equal(states[b, :length], expected_states)
         assert_equal(edges.weights[b, :length], expected_weights)
-        assert not states[b, length:].any() and not edges.weights[b, length:].any()
+        assert not states[b, length:].any()
+        assert not edges.weights[b, length:].any()
 
 
 @graph_lstms
@@ -60,16 +61,18 @@ def test_gradients_equal_the_references(arch, score):
     x.requires_grad_()
     weight = torch.randn(len(LENGTHS), max(LENGTHS), 12, dtype=torch.float64)
     leaves = {"x": x, **dict(architecture.named_parameters())}
-    slow = sum(
-        (REFERENCES[arch](architecture, x[b, :n], 1)[0] * weight[b, :n]).sum() for b, n in enumerate(LENGTHS)
-    )
+    slow = sum((REFERENCES[arch](architecture, x[b, :n], 1)[0] * weight[b, :n]).sum() for b, n in enumerate(LENGTHS))
     fast = (architecture(x, lengths, 1)[0] * weight).sum()
     expected = torch.autograd.grad(slow, list(leaves.values()), materialize_grads=True, allow_unused=True)
     actual = torch.autograd.grad(fast, list(leaves.values()), materialize_grads=True, allow_unused=True)
     for name, ours, theirs in zip(leaves, actual, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
     if score != "static" or arch == "complete":
-        assert all(grad.any() for name, grad in zip(leaves, expected, strict=True) if name == "x" or name.startswith("lstms.1."))
+        assert all(
+            grad.any()
+            for name, grad in zip(leaves, expected, strict=True)
+            if name == "x" or name.startswith("lstms.1.")
+        )
 
 
 @graph_lstms
@@ -136,7 +139,8 @@ def test_the_node_bias_moves_the_edge_it_names():
     before = architecture(x, lengths, 0, edges=True)[1].per_instance()
     architecture.lstms[0].node_bias.data[1] += 5
     after = architecture(x, lengths, 0, edges=True)[1].per_instance()
-    assert (after[:, 1] > before[:, 1]).all() and (after[:, 0] < before[:, 0]).all()
+    assert (after[:, 1] > before[:, 1]).all()
+    assert (after[:, 0] < before[:, 0]).all()
 
 
 def test_without_node_bias_there_is_none():

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import EncodedSplit, encode_tasks, truncate
+from graphmtl.data.overlap import Overlap
+from graphmtl.data.task import Task, TaskData
+from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary
+
+NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
+texts = st.lists(st.integers(1, 50), min_size=1, max_size=9)
+ends = pytest.mark.parametrize("end", ["head", "tail", "both"])
+
+
+@ends
+@given(ids=st.lists(st.integers(), max_size=20), max_length=st.integers(1, 12))
+def test_truncation_keeps_the_length_and_the_ends(end, ids, max_length):
+    kept = truncate(ids, max_length, end)
+    assert len(kept) == min(len(ids), max_length)
+    if len(ids) <= max_length:
+        assert kept == ids
+    head = {"head": len(kept), "tail": 0, "both": (len(kept) + 1) // 2}[end]
+    tail = len(kept) - head
+    assert kept[:head] == ids[:head]
+    assert tail == 0 or kept[-tail:] == ids[-tail:]
+
+
+@given(split=st.lists(texts, min_size=1, max_size=12), data=st.data())
+def test_a_batch_holds_the_texts_that_were_encoded(split, data):
+    rows = data.draw(st.lists(st.integers(0, len(split) - 1), min_size=1, max_size=12))
+    labels = list(range(len(split)))
+    batch = EncodedSplit(task="a", texts=split, labels=labels).batch(rows)
+    lengths = batch.lengths.tolist()
+    assert lengths == [len(split[row]) for row in rows]
+    assert batch.tokens.shape == (len(rows), max(lengths))
+    for line, length, row in zip(batch.tokens.tolist(), lengths, rows, strict=True):
+        assert line[:length] == split[row]
+        assert set(line[length:]) <= {PAD}
+    assert batch.labels.tolist() == rows
+    assert batch.weights.tolist() == [1] * len(rows)
+
+
+@given(size=st.integers(1, 6), data=st.data())
+def test_the_last_examples_fill(size, data):
+    fillers = data.draw(st.integers(0, size))
+    batch = EncodedSplit(task="a", texts=[[1]] * size).batch(range(size), fillers=fillers)
+    assert batch.weights.tolist() == [1] * (size - fillers) + [0] * fillers
+
+
+def test_kinds_of_numbers():
+    split = EncodedSplit(task="a", texts=[[1, 2], [3]], labels=[1, 0], seen=[True, False])
+    batch = split.batch(np.array([1, 0]))
+    assert batch.task == "a"
+    assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels.dtype) == (torch.int64,) * 3
+    assert batch.weights.dtype == torch.float32
+    assert (len(split), split.lengths.tolist(), split.seen.tolist()) == (2, [2, 1], [True, False])
+
+
+def test_texts_without_labels():
+    split = EncodedSplit(task="a", texts=[[1, 2], [3]])
+    assert split.labels is None
+    assert split.batch([0]).labels is None
+    assert split.batch([0]).to("cpu").labels is None
+    assert split.seen.tolist() == [False, False]
+
+
+def test_a_split_without_examples():
+    split = EncodedSplit(task="a", texts=[], labels=[])
+    assert (len(split), len(split.seen)) == (0, 0)
+
+
+def test_to_moves_every_tensor():
+    batch = EncodedSplit(task="a", texts=[[1, 2]], labels=[1]).batch([0]).to("meta")
+    assert batch.task == "a"
+    tensors = (batch.tokens, batch.lengths, batch.labels, batch.weights)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def task_data(task, seen=False, **columns):
+    """A task whose splits hold the same examples; training has no column `seen`."""
+    train = Dataset.from_dict(columns)
+    rest = Dataset.from_dict({**columns, "seen": [seen] * len(train)})
+    return TaskData(task=task, train=train, valid=rest, test=rest, overlap=NOTHING)
+
+
+VOCABULARY = Vocabulary.build(["a b c d e"])
+A, B, C, D, E = (VOCABULARY.encode(word)[0] for word in "abcde")
+
+
+def encoded(data, **options):
+    options = ModelOptions(**{"max_length": 10} | options)
+    return encode_tasks({"t": data}, VOCABULARY, options)["t"]
+
+
+def words(split):
+    return [split.batch([row]).tokens[0].tolist() for row in range(len(split))]
+
+
+def test_tasks_are_encoded():
+    task = Task(name="t", labels=("x", "y"))
+    result = encoded(task_data(task, seen=True, text=["a B z", ""], label=[1, 0]))
+    assert result.task is task
+    for split in (result.train, result.valid, result.test):
+        assert split.task == "t"
+        assert words(split) == [[A, B, UNK], [UNK]]
+        assert split.labels.tolist() == [1, 0]
+    assert result.train.seen.tolist() == [False, False]
+    assert result.valid.seen.tolist() == result.test.seen.tolist() == [True, True]
+
+
+def test_pairs_are_encoded_with_a_separator():
+    task = Task(name="t", labels=("x", "y"), text=("p", "q"))
+    result = encoded(task_data(task, text=["a b", "c"], text_pair=["d", ""], label=[1, 0]))
+    assert words(result.test) == [[A, B, SEP, D], [C, SEP, UNK]]
+
+
+@pytest.mark.parametrize(
+    ("end", "kept"), [("head", [A, B, C]), ("tail", [C, D, E]), ("both", [A, B, E])], ids=["head", "tail", "both"]
+)
+def test_long_texts_are_cut(end, kept):
+    data = task_data(Task(name="t", labels=("x", "y")), text=["a b c d e"], label=[0])
+    assert words(encoded(data, max_length=3, truncate=end).train) == [kept]

@@ -1,0 +1,125 @@
+"""The affinity against autograd through the plain reference of the star, one text, task and token at a time."""
+
+import pytest
+import torch
+
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import EncodedSplit
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.graph.affinity import probe_batches, task_affinity
+from graphmtl.models.model import MultiTaskModel
+from tests.architectures import reference
+
+VOCABULARY = Vocabulary.build(["a b c d e f g"])
+TEXTS = [[3, 4, 5, 6], [7], [8, 9, 3], [4, 4]]
+
+
+def star(tasks="xyz", **options):
+    torch.manual_seed(0)
+    labels = {"x": ("1", "2"), "y": ("1", "2", "3"), "z": ("1", "2")}
+    options = {"hidden": 3, "attention": 4, "embedding_size": 4} | options
+    model = MultiTaskModel(
+        tasks=[Task(name=name, labels=labels[name]) for name in tasks],
+        vocabulary=VOCABULARY,
+        options=ModelOptions(arch="star", **options),
+    ).double()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    return model
+
+
+def batch(rows, task="x"):
+    return EncodedSplit(task=task, texts=TEXTS).batch(rows)
+
+
+def affinity(model, *batches):
+    return task_affinity(model, batches, split="valid", seed=0)
+
+
+def naive_gradient(model, text, k):
+    """How the margin of task k's winning label depends on the hub's states of a text, as one long vector."""
+    architecture = model.architecture
+    x = model.encoders[0].embedding.weight.detach()[text]  # (T, I)
+    ways, hubs = [], []
+    for d in range(architecture.directions):
+        way = x if d == 0 else x.flip(0)
+        hubs.append([h.detach().requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
+        states, _, _ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
+        ways.append(torch.stack(states if d == 0 else states[::-1]))
+    states = torch.cat(ways, -1)  # (T, D * H)
+    pooled = torch.cat([states.max(0).values, states.mean(0)])
+    logits = (model.heads[k].linear.weight @ pooled + model.heads[k].linear.bias).sort(descending=True).values
+    return torch.cat(torch.autograd.grad(logits[0] - logits[1], [h for hub in hubs for h in hub]))
+
+
+@pytest.mark.parametrize("score", ["additive", "dot", "static"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_equals_autograd_through_the_reference(score, bidirectional):
+    model = star(score=score, bidirectional=bidirectional)
+    graph = affinity(model, batch([0, 1, 2]), batch([3], task="y"))
+    assert len(graph.edges) == 6
+    for edge in graph.edges:
+        k, j = (list(model.tasks).index(name) for name in (edge.target, edge.source))
+        cosines = []
+        for text in TEXTS:
+            ours, theirs = naive_gradient(model, text, k), naive_gradient(model, text, j)
+            cosines.append((ours @ theirs / (ours.norm() * theirs.norm())).item())
+        cosines = torch.tensor(cosines, dtype=torch.float64)
+        assert edge.weight == pytest.approx(cosines.mean().item(), abs=1e-9)
+        assert edge.std == pytest.approx(cosines.std(correction=0).item(), abs=1e-9)
+        assert edge.count == len(TEXTS)
+
+
+def test_it_is_symmetric_lists_both_directions_and_is_a_cosine():
+    graph = affinity(star(), batch([0, 1, 2, 3]))
+    weights = {(edge.source, edge.target): edge.weight for edge in graph.edges}
+    assert set(weights) == {(a, b) for a in "xyz" for b in "xyz" if a != b}
+    for (source, target), weight in weights.items():
+        assert weight == pytest.approx(weights[target, source], abs=1e-12)
+        assert -1 <= weight <= 1
+    assert (graph.arch, graph.tasks, graph.split, graph.seed) == ("star", ("x", "y", "z"), "valid", 0)
+    assert not graph.virtual
+
+
+def test_two_tasks_with_the_same_parameters_have_affinity_1():
+    model = star()
+    model.architecture.lstms[2].load_state_dict(model.architecture.lstms[0].state_dict())
+    model.heads[2].load_state_dict(model.heads[0].state_dict())
+    weights = {(edge.source, edge.target): edge.weight for edge in affinity(model, batch([0, 1, 2, 3])).edges}
+    assert weights["x", "z"] == pytest.approx(1, abs=1e-9)
+    assert weights["x", "y"] < 1 - 1e-3
+
+
+def test_a_head_turned_around_has_the_same_affinity():
+    """The margin is that of the winning label, whichever it is: what counts is what the decision rests on."""
+    model = star()
+    before = affinity(model, batch([0, 1, 2, 3])).matrix()
+    head = model.heads[0].linear
+    head.weight.data, head.bias.data = head.weight.data.flip(0), head.bias.data.flip(0)
+    assert affinity(model, batch([0, 1, 2, 3])).matrix() == pytest.approx(before, abs=1e-9, nan_ok=True)
+
+
+def test_the_order_of_texts_and_batches_and_their_tasks_play_no_part():
+    model = star()
+    expected = affinity(model, batch([0, 1, 2, 3])).matrix()
+    for batches in ([batch([3, 1, 0, 2])], [batch([2], task="z"), batch([3, 0]), batch([1], task="y")]):
+        assert affinity(model, *batches).matrix() == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_dropout_is_off_and_no_gradient_is_left_behind():
+    model = star(embedding_dropout=0.5, locked_dropout=0.5, output_dropout=0.5).train()
+    first, second = (affinity(model, batch([0, 1, 2, 3])) for _ in range(2))
+    assert first.edges == second.edges
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_probe_is_as_many_texts_of_every_task_as_there_are():
+    splits = {
+        name: EncodedSplit(task=name, texts=[[3 + i] for i in range(size)]) for name, size in (("x", 9), ("y", 2))
+    }
+    first, again, other = (list(probe_batches(splits, per_task=4, seed=seed)) for seed in (0, 0, 1))
+    assert [batch.task for batch in first] == ["x", "y"]
+    assert [len(set(batch.tokens.flatten().tolist())) for batch in first] == [4, 2]
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].tokens, other[0].tokens)

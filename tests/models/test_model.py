@@ -1,0 +1,331 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions, Options
+from graphmtl.data.batching import EncodedSplit
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vectors, Vocabulary
+from graphmtl.errors import InputError
+from graphmtl.models.model import MultiTaskModel
+
+TASKS = [
+    Task(name="a", labels=("no", "yes")),
+    Task(name="b", labels=("1", "2", "3"), metrics=("f1", "accuracy")),
+    Task(name="pairs", labels=("x", "y"), text=("p", "q")),
+]
+WORDS = ["good", "bad", "film", "book", "not", "very"]
+VOCABULARY = Vocabulary.build(WORDS)
+every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
+
+
+def build(arch, tasks=TASKS, **options):
+    torch.manual_seed(0)
+    options = {"hidden": 4, "attention": 3, "embedding_size": 5} | options
+    model = MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=ModelOptions(arch=arch, **options))
+    for parameter in model.parameters():  # so that the tasks' answers differ
+        torch.nn.init.normal_(parameter, std=0.7)
+    return model.eval()
+
+
+def batch(task, texts=((3, 4), (5, 6, 7, 8), (1,))):
+    return EncodedSplit(task=task, texts=texts).batch(range(len(texts)))
+
+
+@every_architecture
+@pytest.mark.parametrize("pooling", ["max", "max-mean"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_every_task_has_logits_of_its_own_labels(arch, pooling, bidirectional):
+    model = build(arch, pooling=pooling, bidirectional=bidirectional)
+    for task in TASKS:
+        output = model(batch(task.name))
+        assert output.logits.shape == (3, len(task.labels))
+        assert output.edges is None
+
+
+@every_architecture
+def test_edges_only_when_asked_for_and_they_change_no_logits(arch):
+    model = build(arch)
+    output = model(batch("b"), edges=True)
+    assert torch.equal(output.logits, model(batch("b")).logits)
+    sources = {"complete": ("a", "pairs"), "star": ("virtual",)}.get(arch)
+    assert (output.edges is None) == (sources is None)
+    if sources is not None:
+        assert (output.edges.target, output.edges.sources) == ("b", sources)
+        assert output.edges.weights.shape == (3, 4, len(sources))
+
+
+@every_architecture
+def test_forward_is_encoder_architecture_and_head_of_the_task(arch):
+    model = build(arch)
+    x = model.encode(batch("b"))
+    assert x.shape == (3, 4, 5)
+    states, _ = model.architecture(x, batch("b").lengths, 1)
+    assert torch.equal(model.classify(states, batch("b")), model(batch("b")).logits)
+    before = {task.name: model(batch(task.name)).logits for task in TASKS}
+    model.heads[1].linear.bias.data += 1
+    torch.testing.assert_close(model(batch("b")).logits, before["b"] + 1)
+    assert torch.equal(model(batch("a")).logits, before["a"])
+
+
+def test_locked_dropout_lies_on_the_states_in_training():
+    model = build("shared", locked_dropout=0.5, output_dropout=0.0, embedding_dropout=0.0, pooling="mean")
+    states = torch.ones(1, 4, 8)
+    one = batch("a", texts=[[3, 4, 5, 6]])
+    logits = {tuple(model.train().classify(states, one)[0].tolist()) for _ in range(10)}
+    assert len(logits) > 1
+    assert len({tuple(model.eval().classify(states, one)[0].tolist()) for _ in range(10)}) == 1
+
+
+@every_architecture
+def test_encoders_are_shared_by_all_but_single(arch):
+    model = build(arch)
+    assert len(model.encoders) == (3 if arch == "single" else 1)
+    before = {task.name: model(batch(task.name)).logits for task in TASKS}
+    model.encoders[0].embedding.weight.data += 1
+    changed = {task.name for task in TASKS if not torch.equal(model(batch(task.name)).logits, before[task.name])}
+    assert changed == ({"a"} if arch == "single" else {"a", "b", "pairs"})
+
+
+@every_architecture
+def test_selection_groups_are_all_parameters_once_and_for_single_each_tasks(arch):
+    many = [Task(name=f"t{i}", labels=("x", "y")) for i in range(12)]  # t1 must not get the parameters of t11
+    model = build(arch, tasks=many)
+    groups = model.selection_groups()
+    assert sorted(name for names in groups.values() for name in names) == sorted(dict(model.named_parameters()))
+    if arch != "single":
+        assert list(groups) == ["mean"]
+        return
+    assert list(groups) == [task.name for task in many]
+    for name in ("t0", "t1", "t11"):
+        model.zero_grad()
+        model(batch(name)).logits.square().sum().backward()
+        assert {n for n, p in model.named_parameters() if p.grad is not None} == set(groups[name])
+
+
+@every_architecture
+def test_embedding_parameters_are_those_that_are_trained(arch):
+    model = build(arch)
+    assert [id(p) for p in model.embedding_parameters()] == [id(e.embedding.weight) for e in model.encoders]
+    assert build(arch, freeze_embeddings=True).embedding_parameters() == []
+
+
+@every_architecture
+def test_vectors_go_into_every_encoder(arch):
+    model = build(arch, embedding_size=2)
+    model.load_vectors(Vectors(["film"], np.array([[3, 4]], dtype=np.float32)))
+    index = VOCABULARY.encode("film")[0]
+    assert [encoder.embedding.weight[index].tolist() for encoder in model.encoders] == [[3, 4]] * len(model.encoders)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arch": "stra"}, "unknown arch 'stra'; did you mean 'star'?"),
+        ({"encoder": "lstn"}, "unknown encoder 'lstn'; did you mean 'lstm'?"),
+    ],
+)
+def test_unknown_names(options, message):
+    with pytest.raises(InputError) as error:
+        MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=ModelOptions(**options))
+    assert message in str(error.value)
+
+
+# predict
+
+
+def answer_alone(model, text, task):
+    """The answer to one text, without anything that predict does for many."""
+    texts = text if isinstance(text, tuple) else (text,)
+    ids = VOCABULARY.encode(*texts)
+    with torch.no_grad():
+        probabilities = model(batch(task.name, texts=[ids])).logits.softmax(-1)[0].tolist()
+    return dict(zip(task.labels, probabilities, strict=True))
+
+
+def assert_same_answers(actual, expected):
+    assert [{**answer, "probabilities": None} for answer in actual] == [
+        {**answer, "probabilities": None} for answer in expected
+    ]
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert ours.get("probabilities", {}) == pytest.approx(theirs.get("probabilities", {}), abs=1e-6)
+
+
+sentences = st.lists(st.sampled_from([*WORDS, "zebra"]), min_size=1, max_size=6).map(" ".join)
+
+
+@every_architecture
+@settings(max_examples=15, deadline=None)
+@given(texts=st.lists(sentences | st.sampled_from(["", "  ", "\t\n"]), max_size=7), batch_size=st.integers(1, 4))
+def test_every_text_gets_the_answer_it_gets_alone(arch, texts, batch_size):
+    model = build(arch)
+    answers = model.predict(texts, "b", batch_size=batch_size)
+    assert len(answers) == len(texts)
+    for text, answer in zip(texts, answers, strict=True):
+        assert answer["task"] == "b"
+        if not text.strip():
+            assert answer == {"task": "b", "label": None}
+            continue
+        assert answer["probabilities"] == pytest.approx(answer_alone(model, text, TASKS[1]), abs=1e-6)
+        assert list(answer["probabilities"]) == ["1", "2", "3"]
+        assert answer["probabilities"][answer["label"]] == max(answer["probabilities"].values())
+
+
+def test_several_tasks_answer_text_by_text():
+    model = build("star")
+    answers = model.predict(["good film", "", "bad"], ["b", "a"])
+    assert [answer["task"] for answer in answers] == ["b", "a"] * 3
+    for i, task in enumerate(["b", "a"]):
+        assert_same_answers(answers[i::2], model.predict(["good film", "", "bad"], task))
+
+
+def test_pairs_are_read_with_the_separator():
+    model = build("shared")
+    (answer,) = model.predict([("good film", "bad book")], "pairs")
+    assert answer["probabilities"] == pytest.approx(answer_alone(model, ("good film", "bad book"), TASKS[2]), abs=1e-6)
+    half, blank = model.predict([("good film", ""), (" ", "")], "pairs")
+    assert half["probabilities"] == pytest.approx(answer_alone(model, ("good film", ""), TASKS[2]), abs=1e-6)
+    assert blank["label"] is None
+
+
+def test_long_texts_are_cut_as_in_training():
+    model = build("shared", max_length=3, truncate="both")
+    long, cut = model.predict(["good film very bad book", "good film book"], "a")
+    assert long["probabilities"] == pytest.approx(cut["probabilities"], abs=1e-6)
+
+
+def test_edges_of_each_text():
+    model = build("complete")
+    answers = model.predict(["good film", "bad", ""], "b", edges=True)
+    for text, answer in zip(["good film", "bad"], answers, strict=False):
+        with torch.no_grad():
+            expected = model(batch("b", texts=[VOCABULARY.encode(text)]), edges=True).edges.per_instance()[0]
+        assert [(edge["source"], edge["target"]) for edge in answer["edges"]] == [("a", "b"), ("pairs", "b")]
+        assert [edge["weight"] for edge in answer["edges"]] == pytest.approx(expected.tolist(), abs=1e-6)
+        assert sum(edge["weight"] for edge in answer["edges"]) == pytest.approx(1, abs=1e-6)
+    assert answers[2]["label"] is None
+    assert [edge["source"] for edge in build("star").predict(["good"], "b", edges=True)[0]["edges"]] == ["virtual"]
+    for arch in ("single", "shared"):
+        assert build(arch).predict(["good"], "b", edges=True)[0]["edges"] == []
+
+
+def test_dropout_is_off_when_predicting():
+    model = build("star", word_dropout=0.5, embedding_dropout=0.5, locked_dropout=0.5, output_dropout=0.5).train()
+    expected = model.predict(["good film", "bad"], "a")
+    assert_same_answers(model.train().predict(["good film", "bad"], "a"), expected)
+
+
+def test_an_unknown_task_is_named_even_if_there_is_no_text():
+    for texts in ([], ["good"]):
+        with pytest.raises(InputError, match="unknown task 'pair'; did you mean 'pairs'"):
+            build("star").predict(texts, ["a", "pair"])
+
+
+# saving and loading
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def saved(arch, **options):
+        model = build(arch, **options)
+        model.save_pretrained(tmp_path / "model")
+        return model, tmp_path / "model"
+
+    return saved
+
+
+@every_architecture
+def test_a_model_that_is_loaded_back_predicts_the_same(arch, saved):
+    model, folder = saved(arch)
+    loaded = MultiTaskModel.from_pretrained(folder)
+    assert not loaded.training
+    for task in ("a", "b"):
+        texts = ["good film", "very bad", "", "zebra"]
+        assert loaded.predict(texts, task, edges=True) == model.predict(texts, task, edges=True)
+    assert loaded.predict([("good", "bad")], "pairs") == model.predict([("good", "bad")], "pairs")
+    assert list(loaded.tasks.values()) == TASKS
+    assert loaded.options == model.options
+    assert loaded.vocabulary.words == VOCABULARY.words
+
+
+@every_architecture
+def test_what_is_shared_is_shared_after_loading_and_what_is_not_is_not(arch, saved):
+    loaded = MultiTaskModel.from_pretrained(saved(arch)[1])
+    used = {}
+    for task in TASKS:
+        loaded.zero_grad()
+        loaded(batch(task.name)).logits.square().sum().backward()
+        used[task.name] = {id(parameter) for parameter in loaded.parameters() if parameter.grad is not None}
+    common = used["a"] & used["b"] & used["pairs"]
+    embeddings = {id(encoder.embedding.weight) for encoder in loaded.encoders}
+    if arch == "single":
+        assert len(embeddings) == 3
+        assert not any(used[x] & used[y] for x, y in (("a", "b"), ("a", "pairs"), ("b", "pairs")))
+    else:
+        assert len(embeddings) == 1
+        assert embeddings <= common
+    heads = [{id(parameter) for parameter in head.parameters()} for head in loaded.heads]
+    assert not common & set.union(*heads)
+    lstms = getattr(loaded.architecture, {"shared": "lstm", "star": "hub"}.get(arch, "lstms"))
+    if arch in ("shared", "star"):
+        assert {id(parameter) for parameter in lstms.parameters()} <= common
+
+
+@every_architecture
+def test_the_folder_holds_tensors_json_and_text_only(arch, saved):
+    model, folder = saved(arch)
+    names = {"model.safetensors", "config.json", "vocabulary.txt", "README.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert json.loads((folder / "config.json").read_text())["format"] == 1
+    assert load_file(folder / "model.safetensors").keys() == model.state_dict().keys()
+
+
+def test_the_model_card_says_what_the_model_is(saved):
+    _, folder = saved("star")
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "graphmtl"
+    assert "star" in card.data.tags
+    for task in TASKS:
+        assert f"- {task.name} ({task.kind}): {', '.join(task.labels)}" in card.text
+
+
+def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
+    options = Options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
+    model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)
+    model.save_pretrained(tmp_path)
+    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot")
+    assert MultiTaskModel.from_pretrained(tmp_path).options == expected
+
+
+@pytest.mark.parametrize("fault", ["deleted", "added", "shape"])
+def test_tensors_that_do_not_fit_are_not_passed_over(fault, saved):
+    _, folder = saved("star")
+    tensors = load_file(folder / "model.safetensors")
+    name = "heads.1.linear.weight"
+    if fault == "deleted":
+        del tensors[name]
+    else:
+        tensors[name if fault == "shape" else "heads.7.linear.weight"] = torch.zeros(1)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises((InputError, RuntimeError), match=r"heads\.[17]\.linear\.weight"):
+        MultiTaskModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocabulary.txt"])
+def test_a_file_that_is_missing(name, saved):
+    _, folder = saved("star")
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"no {name}"):
+        MultiTaskModel.from_pretrained(folder)
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}: no config.json"):
+        MultiTaskModel.from_pretrained(tmp_path)
