@@ -27,7 +27,7 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="graphmtl run", description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", metavar="FILE", help="YAML file of options, such as a run's config.yaml")
     for group in reversed(Options.__mro__[1:-1]):
-        section = parser.add_argument_group(group.__doc__.splitlines()[0].rstrip("."))
+        section = parser.add_argument_group((group.__doc__ or "").splitlines()[0].rstrip("."))
         for name in group.__annotations__:
             kind = (
                 {"action": ActionYesNo(yes_prefix="", no_prefix="no-")}

@@ -1,6 +1,7 @@
 """What every architecture is to the rest of the toolkit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -33,5 +34,9 @@ class Architecture(nn.Module):
         self.tasks = tuple(tasks)
         self.directions = 2 if options.bidirectional else 1
         self.output_size = self.directions * options.hidden
-        self.lstm_sizes = {"input_size": input_size, "hidden": options.hidden, "directions": self.directions}
+        self.lstm_sizes: dict[str, Any] = {
+            "input_size": input_size,
+            "hidden": options.hidden,
+            "directions": self.directions,
+        }
         self.message_sizes = {**self.lstm_sizes, "attention": options.attention, "score": options.score}

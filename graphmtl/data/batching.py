@@ -83,10 +83,10 @@ class EncodedSplit:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, rows: Sequence[int], fillers: int = 0) -> Batch:
+    def batch(self, rows: Sequence[int] | np.ndarray, fillers: int = 0) -> Batch:
         """The examples ``rows``, the last ``fillers`` of which get weight 0."""
-        rows = np.asarray(rows)
-        lengths = self.lengths[rows]
+        rows = np.asarray(rows)  # (batch,)
+        lengths = self.lengths[rows]  # (batch,)
         tokens = np.full((len(rows), lengths.max()), PAD, dtype=np.int64)
         for line, end, length in zip(tokens, self._ends[rows], lengths, strict=True):
             line[:length] = self._ids[end - length : end]

@@ -60,7 +60,7 @@ def _hidden(query: Tensor, keys: Tensor) -> Tensor:
 
 def _scores(query: Tensor | None, keys: Tensor | None, u: Tensor | None, bias: Tensor) -> Tensor:
     """s (D, batch, sources) before the softmax; shapes as in :func:`attend`."""
-    if query is None:
+    if query is None or keys is None:
         return bias
     if u is None:
         return _products(query, keys).mul_(query.size(-1) ** -0.5).add_(bias)
@@ -104,7 +104,7 @@ def attend_backward(
     """
     grad_scores = _products(grad_message, nodes).mul_(weights)  # (D, batch, sources)
     grad_scores.addcmul_(weights, grad_scores.sum(-1, keepdim=True), value=-1)
-    if query is None:
+    if query is None or keys is None:
         return grad_scores, None, None, None
     if u is None:
         return grad_scores, _weighted_sum(grad_scores, keys).mul_(query.size(-1) ** -0.5), None, None

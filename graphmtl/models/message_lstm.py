@@ -18,11 +18,11 @@ file the backward direction is a recurrence over the reversed text, so that padd
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from graphmtl.graph.interaction import attend, attend_backward
 
@@ -135,7 +135,7 @@ class _MessageRecurrence(torch.autograd.Function):
     Shapes:
         inputs (D, T, B, 4H + A): W x + b for the gates and W_q x for the query; U (D, H, 4H + A), likewise;
         V_m (D, H, H); W_mr (D, H, 2H), W_m beside W_r; keys (P, D, B, S, A) or None and nodes (P, D, B, S, H), P being
-        T for nodes that change with the token, else 1; u (D, A) or None; bias (1 or B, S). A is 0 with the static score.
+        T for nodes that change with the token, else 1; u (D, A) or None; bias (1 or B, S). Without query A is 0.
         Returns h (T, D, B, H), edge weights (T, D, B, S) and the share of the message in what leaves the cell,
         |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), as (T, D, B); no gradient flows through the last two.
     """
@@ -178,7 +178,7 @@ class _MessageRecurrence(torch.autograd.Function):
 
         grad_z, grad_reads = torch.empty_like(zs), torch.empty_like(reads)
         grad_messages, grad_scores = torch.empty_like(messages), torch.empty_like(weights)
-        grad_keys, grad_u = (None, None) if u is None else (torch.zeros_like(keys), torch.zeros_like(u))
+        grad_keys, grad_u = (None, None) if u is None else (torch.zeros_like(keys), torch.zeros_like(u))  # additive
         grad_h, grad_c = states.new_zeros(2, D, B, H)
         for t in reversed(range(T)):
             grad_h.add_(grad_states[t])
@@ -194,9 +194,9 @@ class _MessageRecurrence(torch.autograd.Function):
             torch.mul(grad_c.unsqueeze(2), into_c[t], out=grad_gates[:, :, :3])
             torch.mul(grad_h, into_h[t], out=grad_gates[:, :, 3])
             if keys is not None:
-                grad_z[t][..., 4 * H :] = grad_query
-            if u is not None:
-                grad_keys[t % P] += grad_key
+                grad_z[t][..., 4 * H :] = grad_query  # type: ignore[assignment]
+            if grad_key is not None:
+                grad_keys[t % P].add_(grad_key)
                 grad_u += grad_u_t
             torch.bmm(grad_z[t], U_t, out=grad_h)
             grad_c.mul_(forget[t])
@@ -225,6 +225,10 @@ class LSTM(nn.Module):
         directions: 1 (forward) or 2 (forward and backward).
     """
 
+    W: Tensor  # (D, I, 4H)
+    U: Tensor  # (D, H, 4H)
+    b: Tensor  # (D, 4H)
+
     def __init__(self, *, input_size: int, hidden: int, directions: int = 2):
         super().__init__()
         self.input_size, self.hidden, self.directions = input_size, hidden, directions
@@ -252,11 +256,11 @@ class LSTM(nn.Module):
         return f"{self.input_size}, {self.hidden}, directions={self.directions}"
 
 
-def run_side_by_side(lstms: Sequence[LSTM], x: Tensor) -> Tensor:
+def run_side_by_side(lstms: Sequence[Any], x: Tensor) -> Tensor:
     """K plain LSTMs over the same tokens, in one recurrence.
 
     Args:
-        lstms: K of the same sizes.
+        lstms: K :class:`LSTM` of the same sizes.
         x: (D, T, B, I), as :func:`both_ways` makes it.
 
     Returns:
@@ -323,14 +327,15 @@ class MessageLSTM(LSTM):
         bias = x.new_zeros(1, nodes.size(3)) if self.node_bias is None else self.node_bias[None]  # (1, S)
         if mask is not None:
             bias = bias.expand_as(mask).masked_fill(~mask, -torch.inf)  # (B, S)
-        W, U, b, keys, u = self.W, self.U, self.b, None, None
+        W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
         if self.score != "static":
             W_q = self.W_q if self.score == "additive" else self.W_q @ self.W_n.mT  # (D, H + I, A)
-            W = torch.cat([W, W_q[:, self.hidden :]], -1)  # (D, I, 4H + A)
-            U = torch.cat([U, W_q[:, : self.hidden]], -1)  # (D, H, 4H + A)
-            b = functional.pad(b, (0, W_q.size(-1)))  # (D, 4H + A)
+            U.append(W_q[:, : self.hidden])
+            W.append(W_q[:, self.hidden :])
+            b.append(W_q.new_zeros(len(W_q), W_q.size(-1)))
             keys = nodes if self.score == "dot" else self.keys(nodes)
             u = self.u if self.score == "additive" else None
-        inputs = torch.baddbmm(b.unsqueeze(1), x.flatten(1, 2), W).unflatten(1, x.shape[1:3])  # (D, T, B, 4H + A)
+        inputs = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x.flatten(1, 2), torch.cat(W, -1))  # (D, T * B, 4H + A)
+        inputs = inputs.unflatten(1, x.shape[1:3])  # (D, T, B, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
-        return _MessageRecurrence.apply(inputs, U, self.V_m, W_mr, keys, nodes, u, bias)
+        return _MessageRecurrence.apply(inputs, torch.cat(U, -1), self.V_m, W_mr, keys, nodes, u, bias)

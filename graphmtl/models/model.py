@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
@@ -55,13 +56,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self.vocabulary, self.options = vocabulary, options
         self._position = {name: i for i, name in enumerate(self.tasks)}
         architecture = ARCHITECTURES[options.arch]
-        encoders = len(self.tasks) if architecture.own_encoder_per_task else 1
-        self.encoders = nn.ModuleList(
-            ENCODERS[options.encoder](vocabulary=vocabulary, options=options) for _ in range(encoders)
-        )
-        self.architecture = architecture(
-            tasks=list(self.tasks), input_size=self.encoders[0].output_size, options=options
-        )
+        copies = len(self.tasks) if architecture.own_encoder_per_task else 1
+        encoders = [ENCODERS[options.encoder](vocabulary=vocabulary, options=options) for _ in range(copies)]
+        self.encoders = nn.ModuleList(encoders)
+        self.architecture = architecture(tasks=[*self.tasks], input_size=encoders[0].output_size, options=options)
         self.dropout = LockedDropout(options.locked_dropout)
         size = pooled_size(self.architecture.output_size, options.pooling)
         self.heads = nn.ModuleList(
@@ -81,7 +79,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             alike.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
         for modules in alike:
             for module in modules[1:]:
-                module.load_state_dict(modules[0].state_dict())
+                module.load_state_dict(modules[0].state_dict())  # type: ignore[misc]
 
     def load_vectors(self, vectors: Vectors) -> None:
         """Starts the word embeddings from pre-trained vectors."""
@@ -90,8 +88,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def encode(self, batch: Batch) -> Tensor:
         """The token vectors of a batch: (batch, tokens, dim)."""
-        own = self.architecture.own_encoder_per_task
-        return self.encoders[self._position[batch.task] if own else 0](batch.tokens)
+        own: bool = self.architecture.own_encoder_per_task
+        encoder: nn.Module = self.encoders[self._position[batch.task] if own else 0]
+        return encoder(batch.tokens)
 
     def classify(self, states: Tensor, batch: Batch) -> Tensor:
         """Token states (batch, tokens, dim) to the logits of the batch's task (batch, classes)."""
@@ -133,7 +132,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             if name not in self.tasks:
                 raise unknown_name("task", name, self.tasks)
         self.eval()
-        device = self.heads[0].linear.weight.device
+        device = next(self.parameters()).device
         pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
         rows = [row for row, pair in enumerate(pairs) if any(text.strip() for text in pair)]
         ids = [
@@ -178,10 +177,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             task: [n for n in names if f".{i}." in n.removeprefix("architecture")] for task, i in self._position.items()
         }
 
-    def embedding_parameters(self) -> list[nn.Parameter]:
+    def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""
-        weights = (encoder.embedding.weight for encoder in self.encoders)
-        return [weight for weight in weights if weight.requires_grad]
+        return [encoder.embedding.weight for encoder in self.encoders if encoder.embedding.weight.requires_grad]
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""

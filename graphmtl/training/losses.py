@@ -43,7 +43,7 @@ def task_loss(
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()  # (batch, classes)
-    losses = _LOSSES[task.kind](logits, batch.labels, label_smoothing)  # (batch,)
+    losses = _LOSSES[task.kind](logits, batch.labels, label_smoothing)  # type: ignore[arg-type]  # (batch,)
     divisor = batch.weights.sum() if total is None else total
     return (losses * batch.weights).sum() / divisor  # ()
 

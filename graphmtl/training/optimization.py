@@ -37,9 +37,8 @@ def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
         groups["embeddings" if id(parameter) in embeddings else "others" if vector else "matrices"].append(parameter)
     rates = {"matrices": options.lr, "others": options.lr, "embeddings": options.lr * options.embedding_lr}
     decays = {"matrices": options.weight_decay, "others": 0.0, "embeddings": 0.0}
-    return torch.optim.AdamW(
-        [{"params": own, "lr": rates[key], "weight_decay": decays[key]} for key, own in groups.items() if own], fused=True
-    )
+    trained = [{"params": own, "lr": rates[key], "weight_decay": decays[key]} for key, own in groups.items() if own]
+    return torch.optim.AdamW(trained, fused=True)
 
 
 def learning_rate_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, *, steps: int) -> LRScheduler:

@@ -220,7 +220,7 @@ class Trainer:
         )
         groups = self.model.selection_groups()
         if keep_epochs is None:
-            self.selection = BestEpochs(groups=groups, patience=options.patience)
+            self.selection: BestEpochs | GivenEpochs = BestEpochs(groups=groups, patience=options.patience)
         else:
             self.selection = GivenEpochs(groups=groups, epochs=keep_epochs, last=options.epochs)
         self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
