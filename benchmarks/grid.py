@@ -13,6 +13,7 @@ and a 95 % t interval over seeds.
 """
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -155,6 +156,8 @@ def main(argv: list[str]) -> None:
         runs[arch] = [Run.open(folder(arguments.runs, arch, seed)) for seed in seeds]
     versions = next(iter(runs.values()))[0].metrics["versions"]
     command = shlex.join(["python", "benchmarks/grid.py", *argv, *(["--", *extra] if extra else [])])
+    if data := os.environ.get("GRAPHMTL_DATA"):
+        command = command.replace(data, "$GRAPHMTL_DATA")
     interval = "95 % bootstrap interval over test examples" if len(seeds) == 1 else "95 % t interval over seeds, paired"
     lines = [
         f"Command: `{command}`",

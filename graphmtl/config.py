@@ -7,7 +7,9 @@ Field names are the keys of ``config.yaml``; on the command line ``_`` becomes `
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+
+FORMAT = 1  # of a run's folder, and so of config.yaml
 
 Score = Literal["additive", "dot", "static"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
@@ -82,7 +84,7 @@ class ModelOptions:
 class TrainingOptions:
     """The optimiser, the order of the batches and when to stop."""
 
-    seed: int = option(0, "seed of the data, the initial weights and the order of the batches")
+    seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
     epochs: int = option(8, "epochs at most", low=1)
     batch_size: int = option(32, "examples in a step, all of one task", low=1)
     lr: float = option(3e-3, "peak learning rate (AdamW)", low=0)

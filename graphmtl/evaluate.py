@@ -18,7 +18,13 @@ __all__ = ["evaluate", "main", "predict_run"]
 def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     options, model = run.options, run.model
-    data = encode_tasks(load_run_tasks(options), model.vocabulary, model.options)
+    tasks = load_run_tasks(options)
+    if tasks.tasks != model.tasks:
+        raise InputError(
+            f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
+            "scored on the tasks and labels that it was trained on"
+        )
+    data = encode_tasks(tasks, model.vocabulary, model.options)
     accelerator = Accelerator(cpu=options.device == "cpu")
     model = model.to(accelerator.device)
     return data, predict_split(

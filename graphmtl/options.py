@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import get_type_hints
 
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
-from graphmtl.config import Options
+from graphmtl.config import FORMAT, Options
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["make_options", "parse_options", "read_config"]
+__all__ = ["make_options", "parse_options", "read_options"]
 
 _FIELDS = {field.name: field for field in fields(Options)}
 _TYPES = get_type_hints(Options)
@@ -57,7 +57,7 @@ def parse_options(argv: Sequence[str]) -> Options:
     try:
         arguments = vars(parser.parse_args(list(argv)))
         if arguments["config"]:
-            parser.set_defaults(_typed(read_config(arguments["config"]), arguments["config"]))
+            parser.set_defaults(asdict(read_options(arguments["config"])))
             arguments = vars(parser.parse_args(list(argv)))
     except ArgumentError as error:
         raise InputError(_readable(str(error))) from None
@@ -77,19 +77,10 @@ def make_options(**values) -> Options:
     for name, field in _FIELDS.items():
         low, high = field.metadata["range"]
         value = getattr(options, name)
-        if (low is not None and value < low) or (high is not None and value > high):
+        if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
             accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
             raise InputError(f"{_flag(name)}: found {value}, expected {accepted}")
     return options
-
-
-def _typed(config: dict, path: str) -> dict:
-    """The values of a YAML file as the types of their options."""
-    values = {name: value for name, value in config.items() if name in _FIELDS}
-    try:
-        return vars(_parser().parse_object(values))
-    except ArgumentError as error:
-        raise InputError(f"{path}: {_readable(str(error))}") from None
 
 
 def _readable(message: str) -> str:
@@ -98,13 +89,32 @@ def _readable(message: str) -> str:
     return re.sub(r'Parser key "(\w+)":', lambda match: f"{_flag(match[1])}:", message)
 
 
-def read_config(path: Path | str) -> dict:
-    """The options in a YAML file, by their flat keys.
+def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options:
+    """The options in a YAML file, by their flat keys; what is not there has its default.
+
+    Args:
+        path: the file.
+        written_by_a_run: the file must say its format.
 
     Raises:
-        InputError: the file is missing, is no YAML mapping, or has a key that is no option; it names file and line.
+        InputError: the file is missing, is no YAML mapping, is of another format, or has a key that is no option or a
+            value that is not accepted; it names the file, and the line of an unknown key.
     """
-    path = Path(path)
+    config = _read_yaml(Path(path))
+    found = config.pop("format", None if written_by_a_run else FORMAT)
+    if found != FORMAT:
+        raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format {FORMAT}")
+    for name, value in config.items():
+        if value is None and _FIELDS[name].default is not None:
+            raise InputError(f"{path}: {name} has no value")
+    try:
+        values = vars(_parser().parse_object(config))
+    except ArgumentError as error:
+        raise InputError(f"{path}: {_readable(str(error))}") from None
+    return make_options(**{name: values[name] for name in _FIELDS})
+
+
+def _read_yaml(path: Path) -> dict:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -113,12 +123,12 @@ def read_config(path: Path | str) -> dict:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2020-13-45
         raise InputError(f"{path}: not YAML: {error}") from None
     if not isinstance(config, dict):
         raise InputError(f"{path}: options as `key: value` lines are expected")
-    known = {field.name for field in fields(Options)}
     for key, _ in node.value:
-        if key.value not in {*known, "format"}:
-            raise InputError(f"{path}, line {key.start_mark.line + 1}: {unknown_name('key', key.value, sorted(known))}")
+        if key.value not in {*_FIELDS, "format"}:
+            problem = unknown_name("key", key.value, sorted(_FIELDS))
+            raise InputError(f"{path}, line {key.start_mark.line + 1}: {problem}")
     return config

@@ -3,17 +3,28 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import BinaryIO
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, unknown_name
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
 
 _LINES_AT_ONCE = 4096  # so that memory does not grow with the file
+
+
+def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
+    """The file, or standard input, which stays open."""
+    if path is None:
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
@@ -45,24 +56,25 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
     parser.add_argument("--edges", action="store_true", help="also write the edge weights of each text")
     parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size: found {arguments.batch_size}, expected 1 or more")
     model = Run.open(arguments.run).model
-    tasks = list(model.tasks) if arguments.task == "all" else arguments.task.split(",")
-    name = arguments.file or "standard input"
-    try:
-        file = open(arguments.file, "rb") if arguments.file else sys.stdin.buffer  # noqa: SIM115  read to its end
-    except OSError as error:
-        raise InputError(f"{arguments.file}: cannot be read ({error.strerror})") from None
-    lines = _lines(file, name)
-    while chunk := list(islice(lines, _LINES_AT_ONCE)):
-        answers = {}
-        for task in tasks:
-            known = model.tasks.get(task)
-            texts = [_text(line, known, f"{name}, line {number}") if known else line for number, line in chunk]
-            answers[task] = model.predict(texts, task, edges=arguments.edges, batch_size=arguments.batch_size)
-        for row, (number, _) in enumerate(chunk):
-            for task in tasks:
-                print(json.dumps({"line": number, **answers[task][row]}, ensure_ascii=False))
+    names = list(model.tasks) if arguments.task == "all" else arguments.task.split(",")
+    for name in names:
+        if name not in model.tasks:
+            raise unknown_name("task", name, [*model.tasks, "all"])
+    where = arguments.file or "standard input"
+    with _open(arguments.file) as file:
+        lines = _lines(file, where)
+        while chunk := list(islice(lines, _LINES_AT_ONCE)):
+            answers = {}
+            for name in names:
+                texts = [_text(line, model.tasks[name], f"{where}, line {number}") for number, line in chunk]
+                answers[name] = model.predict(texts, name, edges=arguments.edges, batch_size=arguments.batch_size)
+            for row, (number, _) in enumerate(chunk):
+                for name in names:
+                    print(json.dumps({"line": number, **answers[name][row]}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["overlap_table", "print_table", "scores_table"]
@@ -33,7 +34,7 @@ def scores_table(
     sizes = [
         key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())
     ]
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", show_footer=True)
+    table = Table(title=escape(title), title_justify="left", box=None, header_style="bold", show_footer=True)
     table.add_column("task", footer="mean of first metrics")
     for size in sizes:
         table.add_column(size, justify="right")
@@ -42,7 +43,7 @@ def scores_table(
         table.add_column(heading, justify="right", footer=_number(means[split]))
     for name, task in tasks.items():
         for i, metric in enumerate(next(iter(task[split] for split in splits))):
-            head = [name, *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
+            head = [escape(name), *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
             table.add_row(*head, metric, *(_number(task[split][metric]) for split in splits))
     return table
 
@@ -66,5 +67,5 @@ def overlap_table(overlap: Mapping[str, object]) -> Table | None:
     for i, heading in enumerate(columns.values()):
         table.add_column(heading, justify="right", footer=str(sum(row[i] for row in rows.values())))
     for name, row in rows.items():
-        table.add_row(name, *map(str, row))
+        table.add_row(escape(name), *map(str, row))
     return table

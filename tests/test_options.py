@@ -83,7 +83,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_defaults(
         options = parse_options(arguments)
         assert (options.hidden, options.lower_case) == (7, True)
         assert (options.epochs, options.node_bias) == (3, False)
-        assert replace(options, hidden=64, lower_case=True, epochs=10, node_bias=True) == Options()
+        assert replace(options, hidden=64, lower_case=True, epochs=Options().epochs, node_bias=True) == Options()
 
 
 def test_a_default_on_the_command_line_still_goes_before_the_file(tmp_path):
@@ -153,13 +153,11 @@ def test_numbers_that_have_a_range():
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
-@pytest.mark.xfail(strict=True, reason="seed has no range, and numpy takes 0 to 2**32 - 1")
 def test_seeds_that_cannot_be(seed):
     with pytest.raises(InputError, match=f"--seed: found {seed}"):
         parse_options(["--seed", str(seed)])
 
 
-@pytest.mark.xfail(strict=True, reason="nan is neither below nor above")
 def test_a_number_that_is_none_is_out_of_every_range():
     with pytest.raises(InputError, match="lr"):
         make_options(lr=math.nan)
@@ -206,7 +204,6 @@ def test_mistakes_in_the_file(tmp_path, content, message):
         pytest.param("format: 99\n", id="another format"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="read_config and _typed let these through, or fail with another error")
 def test_more_mistakes_in_the_file(tmp_path, content):
     path = tmp_path / "base.yaml"
     path.write_text(content)

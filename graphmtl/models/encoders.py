@@ -59,6 +59,7 @@ class WordEncoder(nn.Module):
         matrix = torch.from_numpy(vectors.matrix)
         self.embedding.weight.data[ours] = matrix[theirs]
         self.embedding.weight.data[UNK] = matrix.mean(0)
+        self.embedding.weight.data[PAD] = 0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens (batch, tokens) int64 to vectors (batch, tokens, output_size)."""

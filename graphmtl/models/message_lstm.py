@@ -216,6 +216,14 @@ class _MessageRecurrence(torch.autograd.Function):
         )
 
 
+def _in_full_precision(recurrence: type[torch.autograd.Function], *tensors: Tensor | None):
+    """Runs a recurrence outside autocast: 16 bits are enough for the products before it, not for a sum over a text."""
+    half = (torch.float16, torch.bfloat16)
+    tensors = tuple(t.float() if t is not None and t.dtype in half else t for t in tensors)
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        return recurrence.apply(*tensors)
+
+
 class LSTM(nn.Module):
     """An LSTM in one or two directions.
 
@@ -270,7 +278,7 @@ def run_side_by_side(lstms: Sequence[Any], x: Tensor) -> Tensor:
     b = torch.stack([lstm.b for lstm in lstms], 1).flatten(1)  # (D, K * 4H)
     U = torch.stack([lstm.U for lstm in lstms], 1)  # (D, K, H, 4H)
     gates = torch.baddbmm(b[:, None], x.flatten(1, 2), W)  # (D, T * B, K * 4H)
-    return _PlainRecurrence.apply(gates.view(*x.shape[:3], len(lstms), -1), U)
+    return _in_full_precision(_PlainRecurrence, gates.view(*x.shape[:3], len(lstms), -1), U)
 
 
 class MessageLSTM(LSTM):
@@ -338,4 +346,4 @@ class MessageLSTM(LSTM):
         inputs = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x.flatten(1, 2), torch.cat(W, -1))  # (D, T * B, 4H + A)
         inputs = inputs.unflatten(1, x.shape[1:3])  # (D, T, B, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
-        return _MessageRecurrence.apply(inputs, torch.cat(U, -1), self.V_m, W_mr, keys, nodes, u, bias)
+        return _in_full_precision(_MessageRecurrence, inputs, torch.cat(U, -1), self.V_m, W_mr, keys, nodes, u, bias)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -202,14 +203,30 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "MultiTaskModel":
+        """A saved model, from a local folder or by its name on the Hugging Face Hub.
+
+        Raises:
+            InputError: the folder lacks a file, or one is damaged.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        if folder.is_dir():
+            _check_files(folder)
+        try:
+            return super().from_pretrained(folder if folder.is_dir() else pretrained_model_name_or_path, **kwargs)
+        except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+            if isinstance(error, InputError):
+                raise
+            what = f"{type(error).__name__}: {error}"
+            raise InputError(f"{folder}: no model that can be loaded from {_CONFIG} and {_WEIGHTS} ({what})") from error
+
+    @classmethod
     def _from_pretrained(cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **_config):
         folder = Path(model_id)
         if not folder.is_dir():
-            where = {"revision": revision, "cache_dir": cache_dir, "token": token}
+            where = {"revision": revision, "cache_dir": cache_dir, "token": token, "force_download": force_download}
             folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
-        for name in (_CONFIG, _WEIGHTS, _VOCABULARY):
-            if not (folder / name).is_file():
-                raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")
+            _check_files(folder)
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         known = {field.name for field in fields(ModelOptions)}
         options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
@@ -217,3 +234,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         model = cls(tasks=tasks, vocabulary=Vocabulary.load(folder / _VOCABULARY), options=options)
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
         return model.eval()
+
+
+def _check_files(folder: Path) -> None:
+    for name in (_CONFIG, _WEIGHTS, _VOCABULARY):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")

@@ -104,11 +104,13 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     state = PartialState(cpu=options.device == "cpu")
     run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
     if state.is_main_process:
-        run.create(options)
-    state.wait_for_everyone()
+        run.check(options)
     model = build_model(tasks, options, say=print if state.is_main_process else _silent)
     data = encode_tasks(tasks, model.vocabulary, model.options)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
+    if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
+        run.create(options)
+    state.wait_for_everyone()
     result = trainer.train(resume=options.resume)
     recorder = EdgeRecorder()
     predictions = {

@@ -2,21 +2,19 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
-from graphmtl.config import Options
+from graphmtl.config import FORMAT, Options
 from graphmtl.errors import InputError
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import read_config
+from graphmtl.options import read_options
 
-__all__ = ["FORMAT", "Run"]
-
-FORMAT = 1  # of config.yaml and all that stands beside it
+__all__ = ["Run"]
 
 
 class Run:
@@ -32,29 +30,47 @@ class Run:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
 
-    def create(self, options: Options) -> None:
-        """Makes the folder and writes ``config.yaml``; with ``resume`` a run of the same options is taken as it is.
+    def check(self, options: Options) -> None:
+        """Whether a run with these options may be written here; changes nothing.
 
         Raises:
             InputError: the folder exists and neither ``resume`` nor ``overwrite`` says what to do, or it is not a
                 run's folder, or the run to be resumed had other options.
         """
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if not self._taken():
+            return
+        if options.resume:
+            self._check_same(options)
+            return
+        if not options.overwrite:
+            raise InputError(
+                f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
+            )
+        if not (self.folder / "config.yaml").is_file():
+            raise InputError(f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone")
+
+    def create(self, options: Options) -> None:
+        """Makes the folder and writes ``config.yaml``; with ``resume`` a run of the same options is taken as it is.
+
+        What ``resume`` and ``overwrite`` allowed is not written down, so that ``--config`` does not allow it again.
+
+        Raises:
+            InputError: as :meth:`check`, or the folder cannot be made.
+        """
+        self.check(options)
+        if self._taken():
             if options.resume:
-                self._check_same(options)
                 return
-            if not options.overwrite:
-                raise InputError(
-                    f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
-                )
-            if not (self.folder / "config.yaml").is_file():
-                raise InputError(
-                    f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone"
-                )
             shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = {"format": FORMAT, **asdict(options)}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
+        config = {"format": FORMAT, **asdict(replace(options, resume=False, overwrite=False))}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    def _taken(self) -> bool:
+        return self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
 
     @classmethod
     def open(cls, folder: Path | str) -> "Run":
@@ -87,11 +103,7 @@ class Run:
         Raises:
             InputError: there is none, or it is of another format.
         """
-        path = self.folder / "config.yaml"
-        config = read_config(path)
-        if config.get("format") != FORMAT:
-            raise InputError(f"{path}: format {config.get('format')!r}; this version of graphmtl reads format {FORMAT}")
-        return Options(**{key: value for key, value in config.items() if key != "format"})
+        return read_options(self.folder / "config.yaml", written_by_a_run=True)
 
     @cached_property
     def metrics(self) -> dict:
@@ -105,7 +117,10 @@ class Run:
     @cached_property
     def model(self) -> MultiTaskModel:
         """The trained model, ready to predict."""
-        return MultiTaskModel.from_pretrained(self.folder / "model")
+        folder = self.folder / "model"
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
+        return MultiTaskModel.from_pretrained(folder)
 
     @cached_property
     def task_graph(self) -> TaskGraph:

@@ -41,13 +41,15 @@ def naive_gradient(model, text, k):
     """How the margin of task k's winning label depends on the hub's states of a text, as one long vector."""
     architecture = model.architecture
     x = model.encoders[0].embedding.weight.detach()[text]  # (T, I)
-    ways, hubs = [], []
+    ways, hubs, seen = [], [], []
     for d in range(architecture.directions):
         way = x if d == 0 else x.flip(0)
         hubs.append([h.detach().requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
         states, _, _ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
         ways.append(torch.stack(states if d == 0 else states[::-1]))
-    states = torch.cat(ways, -1)  # (T, D * H)
+        if architecture.hub_to_head:
+            seen.append(torch.stack(hubs[d] if d == 0 else hubs[d][::-1]))
+    states = torch.cat([*ways, *seen], -1)  # (T, D * H), with the hub's states (T, 2 D * H)
     pooled = torch.cat([states.max(0).values, states.mean(0)])
     logits = (model.heads[k].linear.weight @ pooled + model.heads[k].linear.bias).sort(descending=True).values
     return torch.cat(torch.autograd.grad(logits[0] - logits[1], [h for hub in hubs for h in hub]))
@@ -69,6 +71,13 @@ def test_equals_autograd_through_the_reference(score, bidirectional):
         assert edge.weight == pytest.approx(cosines.mean().item(), abs=1e-9)
         assert edge.std == pytest.approx(cosines.std(correction=0).item(), abs=1e-9)
         assert edge.count == len(TEXTS)
+
+
+def test_equals_autograd_where_the_head_sees_the_hub():
+    model = star("xy", hub_to_head=True)
+    (edge, _) = affinity(model, batch([0])).edges
+    ours, theirs = (naive_gradient(model, TEXTS[0], k) for k in (0, 1))
+    assert edge.weight == pytest.approx((ours @ theirs / (ours.norm() * theirs.norm())).item(), abs=1e-9)
 
 
 def test_it_is_symmetric_lists_both_directions_and_is_a_cosine():

@@ -9,20 +9,23 @@ from matplotlib._pylab_helpers import Gcf
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import Circle
 
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
-from tests.graph.examples import affinity, complete, star, without_edges
+from graphmtl.graph.task_graph import VIRTUAL
+from tests.graph.examples import affinity, complete, rescaled, star, without_edges
 
 COUNTS = [1, 2, 3, 9, 16, 17, 20, 21, 60]
 
 
 @dataclass
 class DrawnText:
-    """A text as it reached the page: its four corners in pixels, counter-clockwise from the lower left."""
+    """A text as it reached the page: its corners in pixels, counter-clockwise from the lower left, and its angle."""
 
     text: str
     corners: np.ndarray
+    angle: float
 
     def overlaps(self, other: "DrawnText") -> bool:
         """Whether two rectangles share more than a line: no side of either separates them."""
@@ -33,6 +36,13 @@ class DrawnText:
                     return False
         return True
 
+    def distance(self, point: np.ndarray) -> float:
+        """From a point to the box, in pixels; 0 inside it."""
+        sides = self.corners[[1, 3]] - self.corners[0]
+        lengths = np.linalg.norm(sides, axis=1)
+        along = (sides / lengths[:, None]) @ (point - self.corners[0])  # from the lower left corner, along both sides
+        return float(np.linalg.norm(along - along.clip(0, lengths)))
+
 
 def drawn_texts(figure: Figure) -> list[DrawnText]:
     """Every text that matplotlib draws."""
@@ -41,10 +51,11 @@ def drawn_texts(figure: Figure) -> list[DrawnText]:
     height = canvas.get_width_height()[1]
 
     def record(renderer, gc, x, y, text, font, angle, ismath=False, mtext=None):
+        assert not ismath
         width, up, down = renderer.get_text_width_height_descent(text, font, ismath)
         box = np.array([(0, -down), (width, -down), (width, up - down), (0, up - down)])
         cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        found.append(DrawnText(text, box @ [(cos, sin), (-sin, cos)] + (x, height - y)))
+        found.append(DrawnText(text, box @ [(cos, sin), (-sin, cos)] + (x, height - y), angle))
 
     with mock.patch.object(RendererAgg, "draw_text", record):
         canvas.draw()
@@ -80,6 +91,21 @@ def test_no_text_overlaps_another_or_is_cut_off(count):
         assert cut_off(texts, figure) == []
 
 
+@pytest.mark.parametrize("count", [1, 3, 16, 17, 60])
+@pytest.mark.parametrize("kind", [complete, star])
+def test_labels_stand_beside_the_nodes_and_are_never_upside_down(kind, count):
+    figure = draw_task_graph(kind(count))
+    texts = [text for text in drawn_texts(figure) if text.text != VIRTUAL]
+    axes = figure.axes[0]
+    nodes = [patch for patch in axes.patches if isinstance(patch, Circle)]
+    assert len(nodes) == len(kind(count).nodes)
+    for node in nodes:
+        middle = axes.transData.transform(node.center)
+        radius = axes.transData.transform((node.radius, 0))[0] - axes.transData.transform((0, 0))[0]
+        assert [text.text for text in texts if text.distance(middle) <= radius] == []
+    assert [text.text for text in texts if not -90.1 <= (text.angle + 180) % 360 - 180 <= 90.1] == []
+
+
 @pytest.mark.parametrize("count", [3, 16, 60])
 def test_very_long_names_do_not_overlap(count):
     tasks = tuple(f"WWW/{i:02} a task whose name is far too long WWW{i:02}" for i in range(count))
@@ -90,6 +116,12 @@ def test_very_long_names_do_not_overlap(count):
     texts = drawn_texts(figure)
     assert overlapping(texts) == []
     assert cut_off(texts, figure) == []
+
+
+def test_long_numbers_do_not_overlap():
+    texts = drawn_texts(draw_task_graph(rescaled(complete(20), 0.005, -0.05)))
+    assert sum(text.text.startswith("-0.0") and len(text.text) == len("-0.0500") for text in texts) >= 20 * 19
+    assert overlapping(texts) == []
 
 
 def test_overlaps_are_found():

@@ -106,7 +106,6 @@ def test_vectors_of_no_word_of_the_vocabulary():
     assert words.embedding.weight[UNK].tolist() == [7, 8]
 
 
-@pytest.mark.xfail(strict=True, reason="a vector for <pad> is put in place like that of any other word")
 def test_padding_stays_0_when_the_file_has_a_vector_for_it():
     words = encoder(embedding_size=2)
     words.load_vectors(Vectors(["<pad>", "a"], np.array([[1, 2], [3, 4]], dtype=np.float32)), VOCABULARY)

@@ -58,3 +58,15 @@ def test_both_ways_and_back():
     expected = x.clone()
     expected[1, 2:] = 0
     torch.testing.assert_close(back, torch.cat([expected, expected], -1))
+
+
+def test_under_autocast_the_recurrence_stays_in_float32():
+    torch.manual_seed(0)
+    lstm, x = LSTM(input_size=4, hidden=3), torch.randn(5, 7, 4)
+    lengths = torch.tensor([7, 1, 4, 7, 2])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states = lstm(x, lengths)
+    assert states.dtype == torch.float32
+    states.sum().backward()
+    assert lstm.U.grad.isfinite().all()
+    torch.testing.assert_close(states, lstm(x, lengths), rtol=0, atol=0.02)

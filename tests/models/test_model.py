@@ -125,6 +125,49 @@ def test_vectors_go_into_every_encoder(arch):
     assert [encoder.embedding.weight[index].tolist() for encoder in model.encoders] == [[3, 4]] * len(model.encoders)
 
 
+def untouched(arch, **options):
+    """A model with the weights that it starts with; the second and fourth task have labels of their own."""
+    torch.manual_seed(0)
+    labels = {"a": ("x", "y"), "b": ("y", "x"), "c": ("x", "y"), "d": ("x", "y", "z")}
+    tasks = [Task(name=name, labels=each) for name, each in labels.items()]
+    options = ModelOptions(arch=arch, hidden=4, attention=3, embedding_size=5, **options)
+    return MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=options)
+
+
+def alike(one, other):
+    values = [dict(module.named_parameters()) for module in (one, other)]
+    assert not {id(value) for value in values[0].values()} & {id(value) for value in values[1].values()}
+    return all(torch.equal(values[0][name], values[1][name]) for name in values[0] if "bias" not in name)
+
+
+@every_architecture
+def test_parts_of_tasks_start_alike_and_heads_where_the_labels_are_the_same(arch):
+    model = untouched(arch)
+    for parts in (model.encoders, getattr(model.architecture, "lstms", [])):
+        assert all(alike(parts[0], part) for part in parts[1:])
+    assert alike(model.heads[0], model.heads[2])
+    assert not alike(model.heads[0], model.heads[1])
+
+
+@every_architecture
+def test_parts_of_tasks_start_apart_when_told_so(arch):
+    model = untouched(arch, same_start=False)
+    for parts in (model.encoders, getattr(model.architecture, "lstms", []), [model.heads[0], model.heads[2]]):
+        assert not any(alike(parts[0], part) for part in parts[1:])
+
+
+def test_the_head_of_the_star_may_see_the_hub():
+    plain, wide = (build("star", hub_to_head=hub, pooling="mean") for hub in (False, True))
+    assert (plain.heads[0].linear.in_features, wide.heads[0].linear.in_features) == (8, 16)
+    x = wide.encode(batch("a"))
+    states, _ = wide.architecture(x, batch("a").lengths, 0)
+    torch.testing.assert_close(states[..., 8:], wide.architecture.hub(x, batch("a").lengths))
+    logits = wide(batch("a")).logits
+    wide.architecture.lstms[0].load_state_dict(wide.architecture.lstms[1].state_dict())
+    assert torch.equal(wide.architecture(x, batch("a").lengths, 0)[0][..., 8:], states[..., 8:])
+    assert not torch.equal(wide(batch("a")).logits, logits)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,0 +1,145 @@
+import json
+
+import numpy as np
+import pytest
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.cli import main
+from graphmtl.evaluate import evaluate, predict_run
+from graphmtl.training.run_folder import Run
+
+every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
+
+
+@pytest.fixture
+def evaluated(capsys):
+    """What evaluate writes, and what it prints."""
+
+    def evaluated(folder, *arguments):
+        capsys.readouterr()
+        main(["evaluate", str(folder), *arguments])
+        printed, error = capsys.readouterr()
+        assert error == ""
+        return json.loads((folder / "evaluation.json").read_text()), printed
+
+    return evaluated
+
+
+@every_architecture
+def test_the_test_split_gives_the_numbers_of_the_run(arch, finished):
+    run = Run.open(finished(arch).run.folder)
+    tasks = evaluate(run, "test")
+    assert list(tasks) == list(run.metrics["tasks"])
+    for name, task in tasks.items():
+        known = run.metrics["tasks"][name]
+        assert set(task) == {"kind", "metric", "test", "test_dedup", "n_test", "n_test_dedup"}
+        assert task == {key: known[key] for key in task}
+
+
+def test_the_file_is_in_the_form_of_metrics_and_metrics_stay_as_they_are(copy_of, evaluated):
+    folder = copy_of("star")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    written, printed = evaluated(folder)
+    metrics = json.loads(before["metrics.json"])
+    assert set(written) == {"split", "tasks", "mean"}
+    assert written["split"] == "test"
+    assert written["mean"] == {split: metrics["mean"][split] for split in ("test", "test_dedup")}
+    for name, task in written["tasks"].items():
+        assert task == {key: metrics["tasks"][name][key] for key in task}
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert set(after) - set(before) == {"evaluation.json"}
+    assert {name: after[name] for name in before} == before
+
+    lines = [line.split() for line in printed.splitlines()]
+    heading = ["task", "n_test", "n_test_dedup", "metric", "test", "test_dedup"]
+    assert heading in lines
+    for name, task in written["tasks"].items():
+        first = [f"{task[split][task['metric']]:.4f}" for split in ("test", "test_dedup")]
+        assert [name, str(task["n_test"]), str(task["n_test_dedup"]), task["metric"], *first] in lines
+    assert ["mean", "of", "first", "metrics", *(f"{mean:.4f}" for mean in written["mean"].values())] in lines
+
+
+def test_the_validation_split(copy_of, evaluated):
+    folder = copy_of("single")
+    written, _ = evaluated(folder, "--split", "valid")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert written["split"] == "valid"
+    assert written["mean"] == {"valid": metrics["mean"]["valid"]}
+    for name, task in written["tasks"].items():
+        assert set(task) == {"kind", "metric", "valid", "n_valid"}
+        assert task == {key: metrics["tasks"][name][key] for key in task}
+
+
+def test_the_training_split(copy_of, evaluated):
+    folder = copy_of("complete")
+    written, printed = evaluated(folder, "--split", "train")
+    data, predictions = predict_run(Run.open(folder), "train")
+    for name, task in written["tasks"].items():
+        right = predictions[name].logits.argmax(-1) == predictions[name].labels
+        assert task["train"]["accuracy"] == pytest.approx(right.float().mean().item(), abs=1e-6)
+        assert task["n_train"] == len(data[name].train) == len(predictions[name])
+    first = [task["train"][task["metric"]] for task in written["tasks"].values()]
+    assert written["mean"]["train"] == pytest.approx(np.mean(first))
+    assert ["task", "n_train", "metric", "train"] in [line.split() for line in printed.splitlines()]
+
+
+def test_an_evaluation_is_replaced_only_when_asked(copy_of, evaluated, error_of):
+    folder = copy_of("shared")
+    evaluated(folder)
+    before = (folder / "evaluation.json").read_bytes()
+    assert f"{folder}/evaluation.json exists; give --overwrite" in error_of("evaluate", folder, "--split", "valid")
+    assert (folder / "evaluation.json").read_bytes() == before
+    assert evaluated(folder, "--split", "valid", "--overwrite")[0]["split"] == "valid"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: RUN"),
+        (["RUN", "--split", "tset"], "--split: invalid choice: 'tset' (choose from 'train', 'valid', 'test')"),
+        (["RUN", "--splits", "test"], "unrecognized arguments: --splits"),
+        (["RUN/nothing"], "nothing: no such run folder"),
+        (["RUN/model"], "model/config.yaml: cannot be read"),
+    ],
+)
+def test_mistakes(arguments, message, finished, error_of):
+    folder = str(finished("star").run.folder)
+    assert message in error_of("evaluate", *(argument.replace("RUN", folder) for argument in arguments))
+
+
+def edit(folder, old, new):
+    config = (folder / "config.yaml").read_text()
+    assert old in config
+    (folder / "config.yaml").write_text(config.replace(old, new))
+
+
+def test_a_run_of_another_format(copy_of, error_of):
+    folder = copy_of("star")
+    edit(folder, "format: 1\n", "format: 99\n")
+    message = f"{folder}/config.yaml: format 99; this version of graphmtl reads format 1"
+    assert message in error_of("evaluate", folder)
+    assert message in error_of("predict", folder, "--task", "all")
+
+
+def test_a_run_that_has_not_finished(copy_of, error_of):
+    folder = copy_of("star")
+    (folder / "metrics.json").unlink()
+    assert f"{folder}: the run has not finished (no metrics.json)" in error_of("evaluate", folder)
+
+
+def test_data_that_is_no_longer_there(copy_of, error_of):
+    folder = copy_of("star")
+    edit(folder, "tasks.yaml+planted", "gone.yaml+planted")
+    assert "gone.yaml: no such file" in error_of("evaluate", folder)
+    assert not (folder / "evaluation.json").exists()
+
+
+def test_data_of_another_task(copy_of, error_of):
+    folder = copy_of("star")
+    edit(folder, "planted_children: 1", "planted_children: 2")
+    assert "child2" in error_of("evaluate", folder)
+
+
+def test_a_folder_whose_name_holds_brackets(copy_of, evaluated, tmp_path):
+    folder = copy_of("shared").rename(tmp_path / "run [red]")
+    assert "run [red], test" in " ".join(evaluated(folder)[1].split())

@@ -1,0 +1,415 @@
+"""The verb run: what a run's folder holds, key by key, and what a user's mistakes lead to."""
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.cli import main
+from graphmtl.config import Options
+from graphmtl.training.experiment import load_run_tasks
+from tests import tiny
+from tests.tiny import TASKS, flags, without_clock
+
+every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
+FILES = {"config.yaml", "metrics.json", "model", "task_graph.json", "task_graph.png", "history.jsonl", "checkpoints"}
+
+
+def read_json(folder, name):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def answers(run, split, **options):
+    """What the run's model says to the raw texts of a split, and the right labels, by task."""
+    for name, data in load_run_tasks(run.options).items():
+        rows = getattr(data, split)
+        pairs = zip(rows["text"], rows["text_pair"], strict=True) if data.task.is_pair else rows["text"]
+        labels = [data.task.labels[label] for label in rows["label"]]
+        yield name, rows, run.model.predict(list(pairs), name, **options), labels
+
+
+def accuracy(answers, labels, keep=None):
+    right = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
+    return np.mean(right if keep is None else np.array(right)[np.array(keep)])
+
+
+@every_architecture
+def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
+    folder = finished(arch).run.folder
+    assert {path.name for path in folder.iterdir()} == FILES | ({"task_affinity.json"} if arch == "star" else set())
+
+
+@every_architecture
+def test_config_holds_every_resolved_option(arch, finished, tiny_tasks):
+    folder = finished(arch).run.folder
+    given = {"arch": arch, "tasks": tiny_tasks, "output": str(folder), **tiny.OPTIONS}
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == {"format": 1, **asdict(Options()), **given}
+
+
+@every_architecture
+def test_metrics_have_the_keys_and_kinds_that_tools_read(arch, finished):
+    metrics = read_json(finished(arch).run.folder, "metrics.json")
+    kinds = {
+        "arch": str,
+        "seed": int,
+        "tasks": dict,
+        "mean": dict,
+        "parameters": int,
+        "train_seconds": float,
+        "tokens_per_second": float,
+        "best_epoch": dict if arch == "single" else int,
+        "versions": dict,
+    }
+    assert {key: type(value) for key, value in metrics.items()} == kinds
+    assert (metrics["arch"], metrics["seed"]) == (arch, 0)
+    assert metrics["train_seconds"] > 0
+    assert metrics["tokens_per_second"] > 0
+    assert {"python", "graphmtl", "torch"} <= set(metrics["versions"])
+    assert set(metrics["mean"]) == {"valid", "test", "test_dedup"}
+    best = metrics["best_epoch"]
+    assert set(best.values() if arch == "single" else [best]) <= {1, 2}
+    assert arch != "single" or tuple(best) == TASKS
+    assert tuple(metrics["tasks"]) == TASKS
+    for name, task in metrics["tasks"].items():
+        sizes = {"n_train", "n_valid", "n_test", "n_test_dedup"}
+        assert set(task) == {"kind", "metric", "valid", "test", "test_dedup"} | sizes
+        assert (task["kind"], task["metric"]) == ("text-classification", "f1" if name == "pairs" else "accuracy")
+        for split in ("valid", "test", "test_dedup"):
+            assert list(task[split]) == (["f1", "accuracy"] if name == "pairs" else ["accuracy"])
+            assert all(0 <= value <= 1 for value in task[split].values())
+
+
+@every_architecture
+def test_means_are_over_the_first_metrics(arch, finished):
+    metrics = finished(arch).run.metrics
+    for split, mean in metrics["mean"].items():
+        first = [task[split][task["metric"]] for task in metrics["tasks"].values()]
+        assert mean == pytest.approx(sum(first) / 3, abs=1e-12)
+
+
+@every_architecture
+def test_metrics_are_those_of_the_saved_model_on_the_raw_texts(arch, finished):
+    run = finished(arch).run
+    for split in ("valid", "test"):
+        for name, rows, found, labels in answers(run, split):
+            task = run.metrics["tasks"][name]
+            assert task[split]["accuracy"] == pytest.approx(accuracy(found, labels), abs=1e-6)
+            assert task[f"n_{split}"] == len(rows)
+            if split == "test":
+                unseen = [not seen for seen in rows["seen"]]
+                assert task["n_test_dedup"] == sum(unseen)
+                assert task["test_dedup"]["accuracy"] == pytest.approx(accuracy(found, labels, unseen), abs=1e-6)
+    assert 0 < run.metrics["tasks"]["pairs"]["n_test_dedup"] < run.metrics["tasks"]["pairs"]["n_test"]
+
+
+@every_architecture
+def test_sizes_and_parameters(arch, finished):
+    run = finished(arch).run
+    data = load_run_tasks(run.options)
+    assert {name: task["n_train"] for name, task in run.metrics["tasks"].items()} == {
+        name: len(each.train) for name, each in data.items()
+    }
+    assert run.metrics["parameters"] == sum(parameter.numel() for parameter in run.model.parameters())
+
+
+def test_a_single_model_per_task_has_more_parameters_than_a_shared_one(finished):
+    single, shared = (finished(arch).run.metrics["parameters"] for arch in ("single", "shared"))
+    embeddings = finished("shared").run.model.encoders[0].embedding.weight.numel()
+    assert single > shared + 2 * embeddings
+
+
+@every_architecture
+def test_the_task_graph_file(arch, finished):
+    data = read_json(finished(arch).run.folder, "task_graph.json")
+    assert data["directed"] is True
+    assert data["multigraph"] is False
+    assert data["graph"] == {"arch": arch, "tasks": list(TASKS), "split": "test", "seed": 0}
+    nodes = [{"id": name, "kind": "task"} for name in TASKS]
+    assert data["nodes"] == nodes + ([{"id": "virtual", "kind": "virtual"}] if arch == "star" else [])
+    for edge in data["edges"]:
+        assert set(edge) == {"source", "target", "weight", "std", "count"}
+    ends = Counter((edge["source"], edge["target"]) for edge in data["edges"])
+    expected = {
+        "single": [],
+        "shared": [],
+        "complete": [(j, k) for j in TASKS for k in TASKS if j != k],
+        "star": [("virtual", k) for k in TASKS],
+    }
+    assert ends == Counter(expected[arch])
+    if arch == "complete":
+        for target in TASKS:
+            assert sum(e["weight"] for e in data["edges"] if e["target"] == target) == pytest.approx(1, abs=1e-5)
+    assert all(0 < edge["weight"] < 1 for edge in data["edges"])
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_edges_are_means_over_the_test_texts(arch, finished):
+    run = finished(arch).run
+    for name, _, found, _ in answers(run, "test", edges=True):
+        for edge in run.task_graph.incoming(name):
+            weights = [
+                each["weight"] for answer in found for each in answer["edges"] if each["source"] == edge.source
+            ]
+            assert edge.count == len(weights) == len(found)
+            assert edge.weight == pytest.approx(np.mean(weights), abs=1e-5)
+            assert edge.std == pytest.approx(np.std(weights), abs=1e-5)
+
+
+def test_the_task_affinity_file_of_the_star(finished):
+    data = read_json(finished("star").run.folder, "task_affinity.json")
+    assert data["graph"] == {"arch": "star", "tasks": list(TASKS), "split": "valid", "seed": 0}
+    assert data["nodes"] == [{"id": name, "kind": "task"} for name in TASKS]
+    weights = {(edge["source"], edge["target"]): edge["weight"] for edge in data["edges"]}
+    assert set(weights) == {(j, k) for j in TASKS for k in TASKS if j != k}
+    assert all(weights[j, k] == pytest.approx(weights[k, j], abs=1e-6) for j, k in weights)
+    assert {edge["count"] for edge in data["edges"]} == {3 * tiny.OPTIONS["affinity_probe"]}
+
+
+@every_architecture
+def test_the_picture_is_a_png(arch, finished):
+    picture = (finished(arch).run.folder / "task_graph.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert picture.endswith(b"IEND\xaeB`\x82")
+
+
+@every_architecture
+def test_history_has_a_line_per_epoch(arch, finished):
+    folder = finished(arch).run.folder
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[1]["step"] == 2 * lines[0]["step"]
+    for line in lines:
+        assert set(line["losses"]) == set(line["metrics"]) == set(TASKS)
+        assert set(line["metrics"]["pairs"]) == {"f1", "accuracy", "loss"}
+
+
+@every_architecture
+def test_the_best_epoch_is_where_validation_was_best(arch, finished):
+    run = finished(arch).run
+    lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    best = run.metrics["best_epoch"] if arch == "single" else dict.fromkeys(TASKS, run.metrics["best_epoch"])
+    for name, epoch in best.items():
+        expected = {k: v for k, v in lines[epoch - 1]["metrics"][name].items() if k != "loss"}
+        assert run.metrics["tasks"][name]["valid"] == pytest.approx(expected, abs=1e-6)
+    first = {name: [line["metrics"][name][m] for line in lines] for name, m in first_metrics(run).items()}
+    if arch == "single":
+        assert all(values[best[name] - 1] == max(values) for name, values in first.items())
+    else:
+        means = np.mean(list(first.values()), axis=0)
+        assert means[run.metrics["best_epoch"] - 1] == pytest.approx(max(means), abs=1e-6)
+
+
+def first_metrics(run):
+    return {name: task["metric"] for name, task in run.metrics["tasks"].items()}
+
+
+@every_architecture
+def test_the_model_folder_holds_tensors_json_text_and_a_card(arch, finished):
+    folder = finished(arch).run.folder / "model"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "vocabulary.txt",
+    ]
+    load_file(folder / "model.safetensors")
+    json.loads((folder / "config.json").read_text())
+
+
+@every_architecture
+def test_the_table_that_is_printed(arch, finished):
+    metrics, printed = finished(arch).run.metrics, finished(arch).printed
+    lines = [line.split() for line in printed.splitlines()]
+    heading = next(line for line in lines if line[:1] == ["task"] and "metric" in line)
+    sizes = ["n_train", "n_valid", "n_test", "n_test_dedup"]
+    assert heading == ["task", *sizes, "metric", "validation", "test", "test_dedup"]
+    for name, task in metrics["tasks"].items():
+        row = next(line for line in lines if line[:5] == [name, *(str(task[size]) for size in sizes)])
+        assert row[5:] == [task["metric"], *(f"{task[s][task['metric']]:.4f}" for s in ("valid", "test", "test_dedup"))]
+    second = metrics["tasks"]["pairs"]
+    assert ["accuracy", *(f"{second[s]['accuracy']:.4f}" for s in ("valid", "test", "test_dedup"))] in lines
+    means = [f"{metrics['mean'][split]:.4f}" for split in ("valid", "test", "test_dedup")]
+    assert ["mean", "of", "first", "metrics", *means] in lines
+
+
+def test_repeated_texts_are_printed_first(finished):
+    lines = finished("star").printed.splitlines()
+    assert lines[0].strip() == "Texts that occur more than once"
+    pairs = next(line.split() for line in lines if line.split()[:1] == ["pairs"])
+    assert pairs[:2] == ["pairs", "8"]  # the test texts that are copies of training texts
+
+
+@every_architecture
+def test_the_config_of_a_run_repeats_it(arch, finished, tmp_path):
+    first = finished(arch).run
+    main(["run", "--config", f"{first.folder}/config.yaml", "--output", f"{tmp_path}/again"])
+    assert without_clock(read_json(tmp_path / "again", "metrics.json")) == without_clock(first.metrics)
+    for name in ("model/model.safetensors", "model/vocabulary.txt", "task_graph.json", "task_graph.png"):
+        assert (tmp_path / "again" / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_another_seed_is_another_run(finished, tiny_tasks, tmp_path):
+    other = tiny.run(arch="shared", tasks=tiny_tasks, output=tmp_path / "run", seed=1).run
+    weights = [load_file(run.folder / "model" / "model.safetensors") for run in (finished("shared").run, other)]
+    assert not weights[0]["architecture.lstm.W"].equal(weights[1]["architecture.lstm.W"])
+    assert other.metrics["seed"] == 1
+
+
+def test_the_folder_is_named_after_architecture_tasks_and_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(["run", *flags(**tiny.OPTIONS | {"epochs": 1, "arch": "shared", "tasks": "planted:child1", "seed": 3})])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["shared-planted-child1-3"]
+
+
+def test_a_run_is_replaced_only_when_asked(copy_of, tiny_tasks, error_of):
+    folder = copy_of("shared")
+    before = (folder / "metrics.json").read_bytes()
+    arguments = ["run", *flags(**tiny.OPTIONS | {"epochs": 1}), "--arch", "shared", "--tasks", tiny_tasks]
+    assert f"{folder} exists: --overwrite" in error_of(*arguments, "--output", folder)
+    assert (folder / "metrics.json").read_bytes() == before
+    (folder / "evaluation.json").write_text("{}")
+    main([*arguments, "--output", str(folder), "--overwrite"])
+    assert len((folder / "history.jsonl").read_text().splitlines()) == 1
+    assert not (folder / "evaluation.json").exists()
+
+
+def test_repeating_a_run_that_replaced_another_replaces_nothing(tmp_path, error_of):
+    arguments = ["run", *flags(**tiny.OPTIONS | {"epochs": 1}), "--arch", "shared", "--tasks", "planted:child1"]
+    for options in ([], ["--overwrite"]):
+        main([*arguments, "--output", f"{tmp_path}/run", *options])
+    assert "exists" in error_of("run", "--config", tmp_path / "run" / "config.yaml")
+
+
+# mistakes
+
+TINY = flags(**tiny.OPTIONS)
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch):
+    """A data folder with one domain of FDU-MTL."""
+    monkeypatch.delenv("GRAPHMTL_DATA", raising=False)
+    folder = tmp_path / "data" / "fdu-mtl"
+    folder.mkdir(parents=True)
+    for split, count in {"train": 260, "test": 10}.items():
+        lines = "".join(f"{i % 2}\t{split} review number {i}\n" for i in range(count))
+        (folder / f"books.task.{split}").write_text(lines)
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tasks", "fdu-mtl"], "task set 'fdu-mtl' needs a data folder: give --data-dir or set GRAPHMTL_DATA"),
+        (["--tasks", "fdu-mtl", "--data-dir", "/nowhere"], "data folder /nowhere does not exist"),
+        (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'?"),
+        (["--tasks", "planted:chld1"], "unknown task of planted 'chld1'; did you mean 'child1'?"),
+        (["--tasks", "no.yaml"], "no.yaml: no such file"),
+        (["--arch", "stra"], "unknown arch 'stra'; did you mean 'star'? (known: single, shared, complete, star)"),
+        (["--encoder", "lstn"], "unknown encoder 'lstn'; did you mean 'lstm'?"),
+        (["--select-by", "chld1"], "unknown select_by 'chld1'; did you mean 'child1'?"),
+        (["--embeddings", "/nowhere.gz"], "/nowhere.gz: cannot read the vectors"),
+        (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
+        (["--epochs", "0"], "--epochs: found 0, expected 1 or more"),
+        (["--word-dropout", "1.5"], "--word-dropout: found 1.5, expected a number from 0 to 0.99"),
+        (["--score", "dott"], "--score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
+        (["--planted-parents-per-child", "7"], "planted_parents_per_child is 7"),
+        (["--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
+    ],
+)
+def test_mistakes_in_options(arguments, message, tmp_path, error_of, monkeypatch):
+    monkeypatch.delenv("GRAPHMTL_DATA", raising=False)
+    assert message in error_of("run", *TINY, "--output", tmp_path / "run", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("test", b"0\tgood\nno tab here\n", "books.task.test, line 2: no TAB between label and text: 'no tab here'"),
+        ("test", b"0\tgood\n\tno label\n", "books.task.test, line 2: no label before the TAB"),
+        ("test", b"0\tgood\n2\tbad\n", "books.task.test, line 2: label '2' that training never saw (known: 0, 1)"),
+        ("test", b"", "books.task.test: the file is empty"),
+        ("train", b"0\tgood\n1\tcaf\xe9\n", "books.task.train, line 2: byte 0xe9 is not utf-8"),
+        ("train", None, "books.task.train: no such file"),
+    ],
+)
+def test_mistakes_in_data_files(name, content, message, data_dir, tmp_path, error_of):
+    path = data_dir / "fdu-mtl" / f"books.task.{name}"
+    path.unlink() if content is None else path.write_bytes(content)
+    arguments = ["--tasks", "fdu-mtl:books", "--data-dir", data_dir, "--output", tmp_path / "run"]
+    assert f"{data_dir}/fdu-mtl/{message}" in error_of("run", *TINY, *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("good 1 2 3\nbad 1 2\n", "line 2: 2 numbers after the word, expected 3"),
+        ("2 3\ngood 1 2 3\nbad 1 2 3 4\n", "line 3: 4 numbers after the word, expected 3"),
+        ("good 1 2 3\nbad 1 x 3\n", "line 2: 'x' is not a finite number"),
+        ("3 2\ngood 1 2\n", "the first line promises 3 words, the file holds 1"),
+    ],
+)
+def test_mistakes_in_vectors(content, message, tmp_path, error_of):
+    path = tmp_path / "vectors.txt"
+    path.write_text(content)
+    error = error_of("run", *TINY, "--embeddings", path, "--output", tmp_path / "run")
+    assert str(path) in error
+    assert message in error
+
+
+def test_mistakes_in_yaml_files_name_the_line(tmp_path, error_of):
+    (tmp_path / "base.yaml").write_text("epochs: 3\n\nhiden: 8\n")
+    error = error_of("run", *TINY, "--config", tmp_path / "base.yaml", "--output", tmp_path / "run")
+    assert f"{tmp_path}/base.yaml, line 3: unknown key 'hiden'; did you mean 'hidden'?" in error
+    tiny.write_tasks(tmp_path)
+    (tmp_path / "tasks.yaml").write_text((tmp_path / "tasks.yaml").read_text().replace("labels:", "lables:"))
+    error = error_of("run", *TINY, "--tasks", tmp_path / "tasks.yaml", "--output", tmp_path / "run")
+    assert f"{tmp_path}/tasks.yaml, line 8: unknown key 'lables'; did you mean 'labels'?" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_that_is_no_run_is_left_alone(tmp_path, error_of):
+    (tmp_path / "letter.txt").write_text("precious")
+    for output in (tmp_path, tmp_path / "letter.txt"):
+        assert str(output) in error_of("run", *TINY, "--output", output, "--overwrite")
+    assert (tmp_path / "letter.txt").read_text() == "precious"
+
+
+faults = pytest.mark.parametrize(
+    "fault",
+    [
+        ["--arch", "stra"],
+        ["--encoder", "lstn"],
+        ["--embeddings", "/nowhere.gz"],
+        ["--select-by", "chld1"],
+        ["--precision", "fp16"],
+    ],
+    ids=lambda fault: fault[0][2:],
+)
+
+
+@faults
+def test_a_mistake_leaves_no_folder_behind(fault, tmp_path, error_of):
+    error_of("run", *TINY, *fault, "--output", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@faults
+def test_a_mistake_costs_nobody_the_run_that_is_there(fault, copy_of, tiny_tasks, error_of):
+    folder = copy_of("shared")
+    error_of("run", *TINY, "--tasks", tiny_tasks, *fault, "--output", folder, "--overwrite")
+    assert (folder / "metrics.json").is_file()
+
+
+def test_a_run_that_was_moved_is_still_a_run(copy_of, tmp_path):
+    folder = copy_of("complete")
+    shutil.move(folder, tmp_path / "elsewhere")
+    main(["evaluate", str(tmp_path / "elsewhere")])
+    assert (tmp_path / "elsewhere" / "evaluation.json").is_file()

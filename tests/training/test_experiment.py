@@ -1,0 +1,244 @@
+import json
+import shutil
+from functools import partial
+
+import pytest
+import torch
+
+from graphmtl import Run, load_tasks, train
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.cli import main
+from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptions
+from graphmtl.data.batching import EncodedSplit, EncodedTask
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import UNK
+from graphmtl.errors import InputError
+from graphmtl.options import make_options
+from graphmtl.training import experiment
+from graphmtl.training.evaluation import Predictions
+from graphmtl.training.experiment import build_model, load_run_tasks, mean_of_first_metrics, split_scores
+from graphmtl.training.trainer import Trainer
+from tests import tiny
+from tests.tiny import flags, without_clock
+
+
+@pytest.fixture(scope="module")
+def tasks(tiny_tasks):
+    return load_run_tasks(make_options(**tiny.OPTIONS, tasks=tiny_tasks))
+
+
+def build(tasks, **options):
+    said = []
+    model = build_model(tasks, make_options(**tiny.OPTIONS | options), say=said.append)
+    return model, " ".join(said)
+
+
+# the model of a run
+
+
+def test_the_vocabulary_is_that_of_the_training_texts(tasks):
+    model, said = build(tasks)
+    words = {
+        word
+        for data in tasks.values()
+        for column in ("text", "text_pair")
+        if column in data.train.column_names
+        for text in data.train[column]
+        for word in text.split()
+    }
+    assert set(model.vocabulary.words[3:]) == words
+    assert f"{len(words) + 3} words in the vocabulary" in said
+
+
+def test_rare_words_and_case(tasks):
+    vocabulary = build(tasks, min_count=30, lower_case=False)[0].vocabulary
+    frequent = {word for word, count in vocabulary.counts.items() if count >= 30}
+    assert set(vocabulary.words[3:]) == frequent
+    assert 0 < len(frequent) < len(vocabulary.counts)
+    assert vocabulary.lower_case is False
+
+
+def test_the_model_has_the_tasks_in_their_order_and_the_options(tasks):
+    model, _ = build(tasks, arch="complete", score="dot")
+    assert list(model.tasks.values()) == list(tasks.tasks.values())
+    expected = {name: value for name, value in tiny.OPTIONS.items() if name in ModelOptions.__dataclass_fields__}
+    assert model.options == ModelOptions(**expected, arch="complete", score="dot")
+
+
+@pytest.mark.parametrize("arch", list(ARCHITECTURES))
+def test_the_seed_decides_the_first_weights(arch, tasks):
+    first, again, other = (build(tasks, arch=arch, seed=seed)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first if "weight" in name or "W" in name)
+
+
+@pytest.mark.parametrize("arch", ["single", "star"])
+def test_pre_trained_vectors(arch, tasks, tmp_path):
+    (tmp_path / "vectors.txt").write_text("good 1 2 3\nunheard-of 4 5 6\nbad 7 8 9\n")
+    model, said = build(tasks, arch=arch, embeddings=f"{tmp_path}/vectors.txt")
+    assert model.options.embedding_size == 3
+    counts = model.vocabulary.counts
+    share = (counts["good"] + counts["bad"]) / sum(counts.values())
+    assert f"3 vectors of 3 dimensions cover {2 / len(counts):.1%}" in said
+    assert f"{share:.1%} of all their words" in said
+    for encoder in model.encoders:
+        for word, vector in {"good": [1, 2, 3], "unheard-of": [4, 5, 6], "bad": [7, 8, 9]}.items():
+            assert encoder.embedding.weight[model.vocabulary.encode(word)[0]].tolist() == vector
+        assert encoder.embedding.weight[UNK].tolist() == [4, 5, 6]
+    assert model.vocabulary.words[-1] == "unheard-of"  # a word of held-out texts has its vector
+
+
+# scores
+
+
+def predictions(logits, labels):
+    logits = torch.tensor(logits, dtype=torch.float32).view(len(labels), 2)
+    seen = torch.zeros(len(labels), dtype=torch.bool)
+    return Predictions(logits=logits, labels=torch.tensor(labels, dtype=torch.int64), seen=seen)
+
+
+def encoded(name):
+    split = EncodedSplit(task=name, texts=[])
+    return EncodedTask(Task(name=name, labels=("x", "y")), split, split, split)
+
+
+def test_scores_hold_no_loss_and_none_where_there_is_no_example():
+    data = {"a": encoded("a"), "b": encoded("b")}
+    found = {"a": predictions([[1, 0], [1, 0], [0, 1], [0, 1]], [0, 0, 0, 1]), "b": predictions([], [])}
+    assert split_scores(data, found) == {"a": {"accuracy": 0.75}, "b": {"accuracy": None}}
+
+
+def test_the_mean_is_over_first_metrics_that_exist():
+    tasks = {
+        "a": {"metric": "f1", "test": {"f1": 0.5, "accuracy": 0.9}},
+        "b": {"metric": "accuracy", "test": {"accuracy": 0.7}},
+        "c": {"metric": "accuracy", "test": {"accuracy": None}},
+    }
+    assert mean_of_first_metrics(tasks, "test") == pytest.approx(0.6)
+    assert mean_of_first_metrics({"c": tasks["c"]}, "test") is None
+
+
+# the Python API
+
+
+def test_train_is_the_verb_run(finished, tasks, tmp_path):
+    run = train(tasks, arch="shared", output=str(tmp_path / "run"), **tiny.OPTIONS)
+    assert isinstance(run, Run)
+    assert without_clock(run.metrics) == without_clock(finished("shared").run.metrics)
+    assert run.folder == tmp_path / "run"
+    assert run.model.predict(["good"], "child1") == finished("shared").run.model.predict(["good"], "child1")
+
+
+def test_train_takes_the_name_of_a_task_set(tmp_path):
+    run = train("planted:child1", arch="star", output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
+    assert list(run.metrics["tasks"]) == ["child1"]
+    assert run.options.tasks == "planted:child1"
+    assert run.task_affinity is None  # of one task with itself
+    assert not (tmp_path / "run" / "task_affinity.json").exists()
+    assert [(edge.source, edge.target) for edge in run.task_graph.edges] == [("virtual", "child1")]
+
+
+def test_a_graph_of_one_task_has_no_edges(tmp_path):
+    run = train("planted:child1", arch="complete", output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
+    assert run.task_graph.edges == ()
+
+
+def test_train_raises_what_is_wrong(tmp_path):
+    with pytest.raises(InputError, match="unknown option 'epocs'"):
+        train(epocs=3)
+    with pytest.raises(InputError, match="--epochs: found 0"):
+        train(epochs=0)
+    with pytest.raises(InputError, match="unknown task set 'plantd'"):
+        train("plantd", output=str(tmp_path / "run"))
+
+
+def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
+    options = make_options(**tiny.OPTIONS | {"tasks": "planted", "seed": 5, "planted_rich": 33})
+    planted = {name: value for name, value in tiny.OPTIONS.items() if name.startswith("planted")}
+    expected = load_tasks("planted", seed=5, planted=PlantedOptions(**planted | {"planted_rich": 33}))
+    assert len(load_run_tasks(options)["parent1"].train) == 33
+    assert load_run_tasks(options)["child1"].train["text"][:] == expected["child1"].train["text"][:]
+
+
+def test_a_group_of_the_options():
+    options = Options(epochs=7, hidden=3)
+    assert experiment.part(options, TrainingOptions) == TrainingOptions(epochs=7)
+    assert experiment.part(options, ModelOptions) == ModelOptions(hidden=3)
+
+
+# resuming
+
+
+@pytest.fixture
+def interrupted(tiny_tasks, tmp_path, monkeypatch):
+    """A run that was stopped like by ctrl-c, after its first epoch; returns its folder."""
+
+    def stop(record):
+        raise KeyboardInterrupt
+
+    def interrupted(arch, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[stop]))
+            with pytest.raises(SystemExit) as leaving:
+                tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path / "run", **options)
+        assert leaving.value.code == 130
+        return tmp_path / "run"
+
+    return interrupted
+
+
+def history(folder):
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("arch", ["single", "star"])
+def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(arch, interrupted, finished, error_of):
+    folder = interrupted(arch)
+    assert len(history(folder)) == 1
+    assert "has not finished" in error_of("evaluate", folder)
+    whole = finished(arch).run
+    main(["run", "--config", f"{folder}/config.yaml", "--resume"])
+    assert without_clock(Run.open(folder).metrics) == without_clock(whole.metrics)
+    for name in ("model/model.safetensors", "task_graph.json"):
+        assert (folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    losses = [line["losses"] for line in history(folder)]
+    assert losses == [line["losses"] for line in history(whole.folder)]
+    assert len(losses) == 2
+
+
+def test_it_does_go_on_where_it_stopped(interrupted, monkeypatch):
+    folder = interrupted("shared")
+    records = []
+    monkeypatch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[records.append]))
+    main(["run", "--config", f"{folder}/config.yaml", "--resume"])
+    assert [record["epoch"] for record in records] == [2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "seed is 0, not 1"),
+        ({"epochs": 3}, "epochs is 2, not 3"),
+        ({"arch": "star"}, "arch is 'shared', not 'star'"),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_options(change, message, copy_of, error_of):
+    folder = copy_of("shared")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    error = error_of("run", "--config", folder / "config.yaml", "--resume", *flags(output=folder, **change))
+    assert f"{folder}/config.yaml: {message}" in error
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_resuming_a_finished_run_changes_no_number(copy_of, finished):
+    folder = copy_of("complete")
+    shutil.rmtree(folder / "model")
+    (folder / "metrics.json").unlink()
+    main(["run", "--config", f"{folder}/config.yaml", "--output", str(folder), "--resume"])
+    assert without_clock(Run.open(folder).metrics) == without_clock(finished("complete").run.metrics)
+
+
+def test_an_interrupted_run_can_be_started_over(interrupted, finished):
+    folder = interrupted("shared")
+    main(["run", "--config", f"{folder}/config.yaml", "--overwrite"])
+    assert without_clock(Run.open(folder).metrics) == without_clock(finished("shared").run.metrics)
