@@ -15,7 +15,8 @@ from graphmtl.errors import InputError, unknown_name
 __all__ = ["make_options", "parse_options", "read_options"]
 
 _FIELDS = {field.name: field for field in fields(Options)}
-_TYPES = get_type_hints(Options)
+# a text that may be missing is a text where it is given: jsonargparse would take "#" or "null" for None
+_TYPES = {name: str if kind == str | None else kind for name, kind in get_type_hints(Options).items()}
 
 
 def _flag(name: str) -> str:
@@ -55,13 +56,12 @@ def parse_options(argv: Sequence[str]) -> Options:
         if name.startswith("--") and name not in parser._option_string_actions:
             raise unknown_name("option", name, [_flag(field) for field in _FIELDS])
     try:
-        arguments = vars(parser.parse_args(list(argv)))
-        if arguments["config"]:
-            parser.set_defaults(asdict(read_options(arguments["config"])))
-            arguments = vars(parser.parse_args(list(argv)))
+        given = vars(parser.parse_args(list(argv), defaults=False))
     except ArgumentError as error:
         raise InputError(_readable(str(error))) from None
-    return make_options(**{name: arguments[name] for name in _FIELDS})
+    config = given.pop("config", None)
+    from_file = asdict(read_options(config)) if config else {}
+    return make_options(**{**from_file, **given})
 
 
 def make_options(**values) -> Options:
@@ -108,10 +108,11 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
         if value is None and _FIELDS[name].default is not None:
             raise InputError(f"{path}: {name} has no value")
     try:
-        values = vars(_parser().parse_object(config))
+        given = {name: value for name, value in config.items() if value is not None}
+        values = vars(_parser().parse_object(given, defaults=False))
     except ArgumentError as error:
         raise InputError(f"{path}: {_readable(str(error))}") from None
-    return make_options(**{name: values[name] for name in _FIELDS})
+    return make_options(**values)
 
 
 def _read_yaml(path: Path) -> dict:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graphmtl.cli import run_verb
 from graphmtl.config import Options, PlantedOptions
 from graphmtl.errors import InputError
-from graphmtl.options import make_options, parse_options, read_config
+from graphmtl.options import make_options, parse_options, read_options
 from tests.tiny import flags
 
 FIELDS = {field.name: field for field in fields(Options)}
@@ -225,9 +225,9 @@ def test_a_file_that_cannot_be_read(tmp_path, name):
         parse_options(["--config", str(tmp_path / name)])
 
 
-def test_read_config_gives_what_stands_in_the_file(tmp_path):
+def test_what_stands_in_the_file_and_defaults_for_the_rest(tmp_path):
     (tmp_path / "base.yaml").write_text("format: 1\nepochs: 3\ndata_dir: null\n")
-    assert read_config(tmp_path / "base.yaml") == {"format": 1, "epochs": 3, "data_dir": None}
+    assert read_options(tmp_path / "base.yaml") == replace(Options(), epochs=3)
 
 
 def test_every_group_of_options_is_part_of_the_whole():
