@@ -10,6 +10,9 @@ INSTALLED := $(VENV)/.installed
 # -qq: errors only
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install --constraint constraints.txt
 
+# The products inside the recurrences are small: on a busy machine a second thread costs far more than it brings.
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: run test lint clean
 
 run: $(INSTALLED)

@@ -5,7 +5,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -124,6 +124,13 @@ def load_tasks(
         name=_slug("-".join(part.slug for part in chosen)),
         data=build(sources, seed=seed, keep_overlap=keep_overlap),
         truth=truths[0] if truths else None,
+        loaded_with={
+            "tasks": tasks,
+            "data_dir": None if data_dir is None else str(data_dir),
+            "seed": seed,
+            "keep_overlap": keep_overlap,
+            **asdict(planted),
+        },
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from datasets import Dataset
 
@@ -127,11 +128,20 @@ class TaskSet(Mapping[str, TaskData]):
         name: a short name for file names, such as ``fdu-mtl-books-dvd``.
         data: the data of each task.
         truth: the known task graph, of generated sets only.
+        loaded_with: the options, by name, that load this very set again.
     """
 
-    def __init__(self, *, name: str, data: Sequence[TaskData], truth: PlantedTruth | None = None):
+    def __init__(
+        self,
+        *,
+        name: str,
+        data: Sequence[TaskData],
+        truth: PlantedTruth | None = None,
+        loaded_with: Mapping[str, Any] | None = None,
+    ):
         self.name = name
         self.truth = truth
+        self.loaded_with = dict(loaded_with or {})
         self._data = {each.task.name: each for each in data}
 
     def __getitem__(self, name: str) -> TaskData:

@@ -15,6 +15,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
 from graphmtl.data.task import TaskSet
 from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors
+from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
@@ -84,7 +85,7 @@ def train(tasks: TaskSet | str | None = None, **values) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
     Args:
-        tasks: a task set, or what ``--tasks`` takes.
+        tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes.
         values: options by name, as in :class:`~graphmtl.config.Options`.
 
     Returns:
@@ -93,9 +94,11 @@ def train(tasks: TaskSet | str | None = None, **values) -> Run:
     Raises:
         InputError: whatever is wrong with the options or the data.
     """
-    if isinstance(tasks, str):
-        values["tasks"] = tasks
-    options = make_options(**values)
+    given = tasks.loaded_with if isinstance(tasks, TaskSet) else {} if tasks is None else {"tasks": tasks}
+    for name in given.keys() & values.keys():
+        if given[name] != values[name]:
+            raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
+    options = make_options(**{**values, **given})
     return train_run(tasks if isinstance(tasks, TaskSet) else load_run_tasks(options), options)
 
 

@@ -242,3 +242,13 @@ def test_an_interrupted_run_can_be_started_over(interrupted, finished):
     folder = interrupted("shared")
     main(["run", "--config", f"{folder}/config.yaml", "--overwrite"])
     assert without_clock(Run.open(folder).metrics) == without_clock(finished("shared").run.metrics)
+
+
+def test_a_task_set_brings_the_options_it_was_loaded_with(tmp_path):
+    planted = PlantedOptions(planted_rich=60, planted_poor=30, planted_test=40)
+    tasks = load_tasks("planted:child1,parent1", seed=3, planted=planted)
+    run = train(tasks, arch="shared", epochs=1, hidden=8, progress=False, output=str(tmp_path / "run"))
+    assert (run.options.tasks, run.options.seed, run.options.planted_rich) == ("planted:child1,parent1", 3, 60)
+    assert load_run_tasks(run.options)["child1"].train["text"] == tasks["child1"].train["text"]
+    with pytest.raises(InputError, match="seed is 4, but the tasks were loaded with 3"):
+        train(tasks, seed=4, output=str(tmp_path / "other"))
