@@ -56,8 +56,8 @@ def _weighted_sum(weights: Tensor, vectors: Tensor) -> Tensor:
 def _hidden(query: Tensor, keys: Tensor) -> Tensor:
     """p = sigmoid(2 (keys + query)), (D, batch, sources, A), so that tanh(keys + query) = 2 p - 1.
 
-    On a CPU sigmoid is three times as fast as tanh. The rest of the formula can be left out: in u . tanh it adds the same
-    to every score, which the softmax takes away again.
+    On a CPU sigmoid is three times as fast as tanh. The rest of the formula can be left out: in u . tanh it adds the
+    same to every score, which the softmax takes away again.
     """
     return (keys + query.unsqueeze(-2)).mul_(2).sigmoid_()
 
