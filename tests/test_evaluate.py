@@ -7,6 +7,7 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.evaluate import evaluate, predict_run
 from graphmtl.training.run_folder import Run
+from tests import tiny
 
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 
@@ -138,6 +139,16 @@ def test_data_of_another_task(copy_of, error_of):
     folder = copy_of("star")
     edit(folder, "planted_children: 1", "planted_children: 2")
     assert "child2" in error_of("evaluate", folder)
+
+
+def test_data_whose_labels_have_changed(copy_of, tmp_path, error_of):
+    """The same names, but the model's second label is the data's third: its numbers would mean nothing."""
+    folder = copy_of("star")
+    tasks = tiny.write_tasks(tmp_path)
+    (tmp_path / "tasks.yaml").write_text((tmp_path / "tasks.yaml").read_text().replace('"no", maybe', 'maybe, "no"'))
+    line = next(line for line in (folder / "config.yaml").read_text().splitlines() if line.startswith("tasks: "))
+    edit(folder, line, f"tasks: {tasks}")
+    assert "tasks and labels" in error_of("evaluate", folder)
 
 
 def test_a_folder_whose_name_holds_brackets(copy_of, evaluated, tmp_path):
