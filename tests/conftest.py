@@ -4,9 +4,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from graphmtl.cli import main
 from tests import tiny
+
+settings.register_profile("busy", deadline=None)  # a time says nothing on a machine that does other work
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

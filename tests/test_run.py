@@ -153,9 +153,7 @@ def test_edges_are_means_over_the_test_texts(arch, finished):
     run = finished(arch).run
     for name, _, found, _ in answers(run, "test", edges=True):
         for edge in run.task_graph.incoming(name):
-            weights = [
-                each["weight"] for answer in found for each in answer["edges"] if each["source"] == edge.source
-            ]
+            weights = [each["weight"] for answer in found for each in answer["edges"] if each["source"] == edge.source]
             assert edge.count == len(weights) == len(found)
             assert edge.weight == pytest.approx(np.mean(weights), abs=1e-5)
             assert edge.std == pytest.approx(np.std(weights), abs=1e-5)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.models.message_lstm import MessageLSTM, both_ways, mean_over_ways, one_way, run_side_by_side
+from graphmtl.models.message_lstm import MessageLSTM, run_side_by_side
+from graphmtl.models.recurrence import Packing
 
 __all__ = ["Complete"]
 
@@ -30,13 +31,15 @@ class Complete(Architecture):
 
     def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, EdgeWeights | None]:
         sources = [j for j in range(len(self.tasks)) if j != task]
-        x = both_ways(x, lengths, self.directions)  # (D, T, B, I)
-        nodes = run_side_by_side([self.lstms[j] for j in sources] or [self.lstms[task]], x)  # (T, D, B, K - 1, H)
-        nodes = nodes[..., : len(sources), :]  # a graph of one task has nothing to read
+        packing = Packing(lengths, x.size(1))
+        x = packing.pack(x, self.directions)  # (D, N, I)
+        lstms = [self.lstms[j] for j in sources] or [self.lstms[task]]
+        nodes = run_side_by_side(lstms, x, packing)[:, :, : len(sources)]  # (D, N, K - 1, H); of one task, no node
         if self.detach_sources:
             nodes = nodes.detach()
-        states, weights, _ = self.lstms[task].read(x, nodes)  # (T, D, B, H), (T, D, B, K - 1)
+        states, weights, _ = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N, K - 1)
+        states = packing.unpack(states)  # (B, T, D * H)
         if not edges:
-            return one_way(states, lengths), None
+            return states, None
         names = tuple(self.tasks[j] for j in sources)
-        return one_way(states, lengths), EdgeWeights(self.tasks[task], names, mean_over_ways(weights, lengths), lengths)
+        return states, EdgeWeights(self.tasks[task], names, packing.unpack_mean(weights), lengths)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.models.message_lstm import LSTM, MessageLSTM, both_ways, mean_over_ways, one_way, run_side_by_side
+from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
+from graphmtl.models.recurrence import Packing
 
 __all__ = ["Star"]
 
@@ -39,24 +40,22 @@ class Star(Architecture):
         self.hub = LSTM(**self.lstm_sizes)
         self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
 
-    def hub_states(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The virtual node's states at all positions, as nodes to be read: (1, D, batch, tokens, H)."""
-        states = run_side_by_side([self.hub], both_ways(x, lengths, self.directions))  # (T, D, B, 1, H)
-        return states.permute(3, 1, 2, 0, 4).contiguous()
+    def hub_states(self, x: Tensor, packing: Packing) -> Tensor:
+        """Packed x (D, N, I) to the virtual node's states at all positions, the nodes to be read: (D, N, H)."""
+        return run_side_by_side([self.hub], x, packing).squeeze(2)
 
     def forward(
         self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, nodes: Tensor | None = None
     ) -> tuple[Tensor, EdgeWeights | None]:
         """As :class:`Architecture` says; ``nodes`` are the virtual node's states if they are at hand."""
-        nodes = self.hub_states(x, lengths) if nodes is None else nodes
-        mask = torch.arange(x.size(1), device=x.device) < lengths[:, None]  # (B, T)
-        x = both_ways(x, lengths, self.directions)  # (D, T, B, I)
-        states, _, share = self.lstms[task].read(x, nodes, mask)  # (T, D, B, H), (T, D, B)
-        states = one_way(states, lengths)  # (B, T, D * H)
+        packing = Packing(lengths, x.size(1))
+        x = packing.pack(x, self.directions)  # (D, N, I)
+        nodes = self.hub_states(x, packing) if nodes is None else nodes
+        states, _, share = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N)
+        states = packing.unpack(states)  # (B, T, D * H)
         if self.hub_to_head:
-            hub = one_way(nodes.squeeze(0).permute(2, 0, 1, 3), lengths)  # (B, T, D * H)
-            states = torch.cat([states, hub], -1)
+            states = torch.cat([states, packing.unpack(nodes)], -1)
         if not edges:
             return states, None
-        spokes = mean_over_ways(share.unsqueeze(-1), lengths)  # (B, T, 1)
+        spokes = packing.unpack_mean(share.unsqueeze(-1))  # (B, T, 1)
         return states, EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths)

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.graph.task_graph import EdgeRecorder, TaskGraph
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.recurrence import Packing
 
 __all__ = ["probe_batches", "task_affinity"]
 
@@ -38,7 +39,8 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
     star = model.architecture
     with torch.no_grad():
         x = model.encode(batch)  # (batch, tokens, dim)
-        nodes = star.hub_states(x, batch.lengths)  # (1, D, batch, tokens, H)
+        packing = Packing(batch.lengths, x.size(1))
+        nodes = star.hub_states(packing.pack(x, star.directions), packing)  # (D, N, H)
     nodes.requires_grad_()
     gradients = []
     for position, name in enumerate(model.tasks):
@@ -46,7 +48,7 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
         best = model.classify(states, replace(batch, task=name)).topk(2, -1).values  # (batch, 2)
         margin = (best[:, 0] - best[:, 1]).sum()
         (gradient,) = torch.autograd.grad(margin, nodes)
-        gradients.append(gradient.transpose(0, 2).flatten(1))  # (batch, D * tokens * H)
+        gradients.append(packing.unpack(gradient).flatten(1))  # (batch, tokens * D * H)
     return F.normalize(torch.stack(gradients), dim=-1)
 
 

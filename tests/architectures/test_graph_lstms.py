@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
+from graphmtl.models import native
 from tests.architectures.reference import REFERENCES
 
 TASKS = ("a", "b", "c", "d")
@@ -34,6 +35,18 @@ def assert_equal(actual, expected, atol=1e-9):
 
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 graph_lstms = pytest.mark.parametrize("arch", ["complete", "star"])
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def loops(request, monkeypatch):
+    """Both forms of the loops over tokens: recurrence.cpp, and PyTorch."""
+    if request.param == "plain":
+        monkeypatch.setattr(native, "load", lambda: None)
+    elif native.load() is None:
+        pytest.skip("no C++ compiler")
+
+
+both_loops = pytest.mark.usefixtures("loops")
 scores = pytest.mark.parametrize("score", ["additive", "dot", "static"])
 
 
@@ -41,6 +54,7 @@ scores = pytest.mark.parametrize("score", ["additive", "dot", "static"])
 @scores
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("task", [0, 2])
+@both_loops
 def test_equals_the_reference(arch, score, bidirectional, task):
     architecture = build(arch, score=score, bidirectional=bidirectional)
     x, lengths = texts()
@@ -55,6 +69,7 @@ def test_equals_the_reference(arch, score, bidirectional, task):
 
 @graph_lstms
 @scores
+@both_loops
 def test_gradients_equal_the_references(arch, score):
     architecture = build(arch, score=score)
     x, lengths = texts()
@@ -79,6 +94,7 @@ def test_gradients_equal_the_references(arch, score):
 @scores
 @pytest.mark.parametrize("tasks", [("a", "b"), ("a",)])
 @pytest.mark.parametrize("lengths", [(3, 2), (1, 1)])
+@both_loops
 def test_gradcheck(arch, score, tasks, lengths):
     architecture = build(arch, tasks=tasks, score=score)
     x, lengths = texts(lengths)

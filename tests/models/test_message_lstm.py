@@ -1,8 +1,9 @@
-"""The plain recurrence against torch.nn.LSTM, and the two ways of reading."""
+"""The plain recurrence against torch.nn.LSTM."""
 
 import torch
 
-from graphmtl.models.message_lstm import LSTM, both_ways, one_way, run_side_by_side
+from graphmtl.models.message_lstm import LSTM, run_side_by_side
+from graphmtl.models.recurrence import Packing
 
 
 def torch_twin(lstm: LSTM) -> torch.nn.LSTM:
@@ -35,10 +36,12 @@ def test_equals_torchs_lstm():
 def test_side_by_side_is_one_after_the_other():
     torch.manual_seed(0)
     lstms = [LSTM(input_size=4, hidden=3).double() for _ in range(3)]
-    x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
-    together = run_side_by_side(lstms, x)  # (T, D, B, K, H)
+    packing = Packing(torch.tensor([6, 2, 4]), 6)
+    x = torch.randn(2, 12, 4, dtype=torch.float64)
+    together = run_side_by_side(lstms, x, packing)  # (D, N, K, H)
     for k, lstm in enumerate(lstms):
-        torch.testing.assert_close(together[:, :, :, k], run_side_by_side([lstm], x)[:, :, :, 0], rtol=0, atol=1e-12)
+        alone = run_side_by_side([lstm], x, packing)[:, :, 0]
+        torch.testing.assert_close(together[:, :, k], alone, rtol=0, atol=1e-12)
 
 
 def test_without_gradients_nothing_is_kept_and_nothing_changes():
@@ -48,16 +51,6 @@ def test_without_gradients_nothing_is_kept_and_nothing_changes():
     with torch.no_grad():
         inference = lstm(x, lengths)
     torch.testing.assert_close(inference, lstm(x, lengths), rtol=0, atol=0)
-
-
-def test_both_ways_and_back():
-    x, lengths = torch.arange(1.0, 25.0).view(2, 4, 3), torch.tensor([4, 2])
-    ways = both_ways(x, lengths, 2)  # (D, T, B, I)
-    assert ways[1, :, 1, 0].tolist() == [x[1, 1, 0], x[1, 0, 0], x[1, 2, 0], x[1, 3, 0]]
-    back = one_way(ways.transpose(0, 1), lengths)  # (B, T, D * I)
-    expected = x.clone()
-    expected[1, 2:] = 0
-    torch.testing.assert_close(back, torch.cat([expected, expected], -1))
 
 
 def test_under_autocast_the_recurrence_stays_in_float32():
