@@ -176,7 +176,7 @@ def _strongest(edges: Sequence[_Edge], count: int, text: str) -> list[_Edge]:
         accepted = "the folder of a finished run, or a GraphML file with weights"
         raise InputError(f"--top-k {count}: --topology {shown(text)} has no weights to rank; accepted: {accepted}")
     incoming: dict[str, list[_Edge]] = {}
-    for edge in sorted(edges, key=lambda edge: -edge.weight):  # type: ignore[operator]
+    for edge in sorted(edges, key=lambda edge: -edge.weight):
         incoming.setdefault(edge.target, []).append(edge)
     return [edge for group in incoming.values() for edge in group[:count]]
 

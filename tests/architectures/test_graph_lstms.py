@@ -139,6 +139,17 @@ def test_only_the_lstms_of_the_sources_are_run():
     assert architecture.lstms[2].node_bias.shape == (2,)
 
 
+def test_of_many_tasks_a_step_runs_only_the_target_and_its_sources():
+    tasks = [f"task{k}" for k in range(128)]
+    edges = [[tasks[(k + step) % 128], tasks[k]] for k in range(128) for step in range(1, 9)]
+    architecture = build("complete", tasks=tasks, topology=str(edges))
+    x, lengths = texts()
+    states, weights = architecture(x, lengths, 5, edges=True)
+    states.sum().backward()
+    assert weights.sources == tuple(tasks[6:14])
+    assert [k for k, lstm in enumerate(architecture.lstms) if lstm.W.grad is not None] == list(range(5, 14))
+
+
 def test_a_task_without_sources_reads_nothing():
     architecture = build("complete", topology=SPARSE)
     x, lengths = texts()
