@@ -6,6 +6,7 @@ from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.experiment import train
 from graphmtl.training.run_folder import Run
@@ -19,6 +20,7 @@ __all__ = [
     "Task",
     "TaskGraph",
     "TaskSet",
+    "Topology",
     "draw_task_graph",
     "load_tasks",
     "save_figure",

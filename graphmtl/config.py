@@ -67,6 +67,12 @@ class ModelOptions:
     attention: int = option(64, "dimensions of the attention's keys and queries", low=1)
     score: Score = option("additive", "how a query is matched with a node")
     node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
+    topology: str | None = option(
+        None,
+        "which tasks a task of the complete graph may read from (all others): complete, star, star:TASK, "
+        "[[SOURCE, TARGET], ...], a YAML or GraphML file of edges, or the folder of a finished run",
+    )
+    top_k: int = option(0, "with a run as --topology: how many of the strongest edges into a task stay; 0: all", low=0)
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
     hub_to_head: bool = option(False, "star: a task's head also sees the virtual node's states")
     bidirectional: bool = option(True, "read every text in both directions")

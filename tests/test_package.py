@@ -143,7 +143,9 @@ def test_every_folder_is_a_package():
 
 
 def test_requirements_are_what_the_package_imports():
-    assert imported_distributions(sources("graphmtl")) - set(extras()) == set(requirements("install_requires"))
+    started = {"ninja"}  # by torch, when it compiles recurrence.cpp
+    required = set(requirements("install_requires"))
+    assert imported_distributions(sources("graphmtl")) - set(extras()) | started == required
 
 
 def test_extras_are_what_the_rest_imports():

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from graphmtl.config import ModelOptions
+from graphmtl.graph.topology import Topology, read_topology
 
 __all__ = ["Architecture"]
 
@@ -24,14 +25,19 @@ class Architecture(nn.Module):
 
     Attributes:
         output_size: dimensions of a token state.
+        topology: which tasks a task reads from; None where tasks read from no task.
     """
 
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
+    reads_tasks = False  #: True where tasks read from tasks, and ``--topology`` says from which
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one
 
     def __init__(self, *, tasks: Sequence[str], input_size: int, options: ModelOptions):
         super().__init__()
         self.tasks = tuple(tasks)
+        self.topology: Topology | None = None
+        if self.reads_tasks:
+            self.topology = read_topology(options.topology, self.tasks, options.top_k)
         self.directions = 2 if options.bidirectional else 1
         self.output_size = self.directions * options.hidden
         self.lstm_sizes: dict[str, Any] = {

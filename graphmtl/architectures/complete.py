@@ -1,12 +1,15 @@
 r"""Complete graph multi-task learning, CG-MTL (Liu et al., AAAI 2019).
 
-For a text of task k every other task's LSTM j reads the same tokens as a plain LSTM, and k's LSTM reads their states:
+For a text of task k the LSTM of every source j of k (by default of every other task) reads the same tokens as a plain
+LSTM, and k's LSTM reads their states:
 
 .. math::
     s_{t,j} = u^\top \tanh(W_n h^{(j)}_t + W_q [h^{(k)}_{t-1}; x_t]) + n_{k,j}, \quad
-    a_t = \mathrm{softmax}_j(s_t), \quad r_t = \sum_{j \ne k} a_{t,j} h^{(j)}_t
+    a_t = \mathrm{softmax}_j(s_t), \quad r_t = \sum_j a_{t,j} h^{(j)}_t
 
 r_t enters k's cell as :mod:`graphmtl.models.message_lstm` says. n_{k,j} is not in the paper (``--no-node-bias``).
+Only the LSTMs of k's sources are run, so that with ``--topology`` a step costs what the edges into its task cost,
+however many tasks there are. A task without sources has r_t = 0.
 """
 
 from torch import Tensor, nn
@@ -21,25 +24,35 @@ __all__ = ["Complete"]
 
 
 class Complete(Architecture):
-    """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads all the others."""
+    """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads its sources."""
+
+    reads_tasks = True
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)
         self.detach_sources = options.detach_sources
-        sources = len(self.tasks) - 1 if options.node_bias or options.score == "static" else 0
-        self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes, sources=sources) for _ in self.tasks)
+        position = {task: i for i, task in enumerate(self.tasks)}
+        self.sources = [[position[source] for source in self.topology.sources[task]] for task in self.tasks]
+        biased = options.node_bias or options.score == "static"
+        self.lstms = nn.ModuleList(
+            MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
+        )
 
     def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, EdgeWeights | None]:
-        sources = [j for j in range(len(self.tasks)) if j != task]
         packing = Packing(lengths, x.size(1))
         x = packing.pack(x, self.directions)  # (D, N, I)
-        lstms = [self.lstms[j] for j in sources] or [self.lstms[task]]
-        nodes = run_side_by_side(lstms, x, packing)[:, :, : len(sources)]  # (D, N, K - 1, H); of one task, no node
-        if self.detach_sources:
-            nodes = nodes.detach()
-        states, weights, _ = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N, K - 1)
+        nodes = self._source_states(x, packing, task)  # (D, N, S, H)
+        states, weights, _ = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N, S)
         states = packing.unpack(states)  # (B, T, D * H)
         if not edges:
             return states, None
-        names = tuple(self.tasks[j] for j in sources)
+        names = tuple(self.tasks[j] for j in self.sources[task])
         return states, EdgeWeights(self.tasks[task], names, packing.unpack_mean(weights), lengths)
+
+    def _source_states(self, x: Tensor, packing: Packing, task: int) -> Tensor:
+        """What the task may read at each token of x (D, N, I): the states of its S sources, (D, N, S, H)."""
+        lstms = [self.lstms[j] for j in self.sources[task]]
+        if not lstms:
+            return x.new_empty(*x.shape[:2], 0, self.lstm_sizes["hidden"])
+        nodes = run_side_by_side(lstms, x, packing)
+        return nodes.detach() if self.detach_sources else nodes

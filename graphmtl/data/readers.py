@@ -9,10 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import yaml
 
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["Columns", "Examples", "read_file", "read_hub", "read_label_tab_text", "read_lines", "shown"]
+__all__ = [
+    "Columns",
+    "Examples",
+    "compose_yaml",
+    "read_bytes",
+    "read_file",
+    "read_hub",
+    "read_label_tab_text",
+    "read_lines",
+    "shown",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,6 +345,27 @@ def read_bytes(path: Path) -> bytes:
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
     return content
+
+
+def compose_yaml(content: bytes, name: object) -> yaml.Node | None:
+    """The nodes of a YAML document, which know their lines; None for a document of comments.
+
+    Args:
+        content: the document.
+        name: what an error calls it.
+
+    Raises:
+        InputError: the content is not UTF-8, or no YAML.
+    """
+    try:
+        return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{name}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"{name}, line {error.problem_mark.line + 1}: not YAML ({error.problem})") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from None
 
 
 def shown(value: object) -> str:

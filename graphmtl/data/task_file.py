@@ -33,7 +33,7 @@ from typing import Any
 
 import yaml
 
-from graphmtl.data.readers import Columns, Examples, read_bytes, read_file, read_hub, shown
+from graphmtl.data.readers import Columns, Examples, compose_yaml, read_bytes, read_file, read_hub, shown
 from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -53,7 +53,7 @@ def read_task_file(path: Path) -> SourceSet:
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
     """
-    top = _Section(path, _compose(path), what="the file")
+    top = _Section(path, compose_yaml(read_bytes(path), path), what="the file")
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")
@@ -61,19 +61,6 @@ def read_task_file(path: Path) -> SourceSet:
     entries = [_entry(name, tasks, top) for name in tasks.nodes]
     name = top.text("name") if "name" in top else path.stem
     return SourceSet(name=name, sources={entry.task.name: partial(_read_source, entry) for entry in entries})
-
-
-def _compose(path: Path) -> yaml.Node | None:
-    content = read_bytes(path)
-    try:
-        return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        raise InputError(f"{path}, line {error.problem_mark.line + 1}: not YAML ({error.problem})") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
 
 
 class _Section:

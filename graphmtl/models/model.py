@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from graphmtl.architectures import ARCHITECTURES
+from graphmtl.architectures import ARCHITECTURES, resolve_topology
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, truncate
 from graphmtl.data.task import Task
@@ -44,13 +44,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         options: sizes and kinds of the parts.
 
     Raises:
-        InputError: the architecture or encoder does not exist.
+        InputError: the architecture or encoder does not exist, or the topology does not fit the tasks.
     """
 
     def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary, options: ModelOptions):
         super().__init__()
-        if options.arch not in ARCHITECTURES:
-            raise unknown_name("arch", options.arch, ARCHITECTURES)
+        options = resolve_topology(options, [task.name for task in tasks])
         if options.encoder not in ENCODERS:
             raise unknown_name("encoder", options.encoder, ENCODERS)
         self.tasks = {task.name: task for task in tasks}
@@ -73,14 +72,16 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
 
-        What the tasks share then begins to learn one thing, not one for every task's random projection of it.
+        What the tasks share then begins to learn one thing, not one for every task's random projection of it. Node
+        biases are left out: they start at 0, and each task has as many as it has sources.
         """
-        alike = [self.encoders, getattr(self.architecture, "lstms", ())]
+        alike: list[Any] = [self.encoders, getattr(self.architecture, "lstms", ())]
         for labels in {task.labels for task in self.tasks.values()}:
             alike.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
-        for modules in alike:
-            for module in modules[1:]:
-                module.load_state_dict(modules[0].state_dict())  # type: ignore[misc]
+        for first, *others in filter(len, alike):
+            weights = {name: value for name, value in first.state_dict().items() if name != "node_bias"}
+            for module in others:
+                module.load_state_dict(weights, strict=False)
 
     def load_vectors(self, vectors: Vectors) -> None:
         """Starts the word embeddings from pre-trained vectors."""

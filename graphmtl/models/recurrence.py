@@ -1,7 +1,7 @@
 r"""The loops over tokens: K plain LSTMs side by side, and the LSTM that reads messages; with their derivatives.
 
 Every loop stands here twice, with the same formulas: in PyTorch, for any device, and in recurrence.cpp, for the CPU,
-compiled when it is first needed. Both compute no padding: the tokens of a batch stand one text after the other in N rows
+compiled when it is first needed. Both compute no padding: the tokens of a batch stand one text after another in N rows
 (:class:`Packing`), and at token t only the texts that have one are left.
 
 Shapes: D directions, N tokens of all texts, B texts, K recurrences side by side, H hidden units, S nodes, A dimensions
@@ -103,7 +103,7 @@ def _cell_backward(gates: Tensor, c_before: Tensor, grad_o: Tensor, grad_c: Tens
 
 
 def _plain_forward(gates: Tensor, U: Tensor, packing: Packing) -> tuple[Tensor, Tensor]:
-    D, N, K, H = *gates.shape[:3], U.size(2)
+    (D, N, K, _), H = gates.shape, U.size(2)
     states, cells = gates.new_empty(D, N, K, H), gates.new_empty(D, N, K, H)
     order, steps = packing.steps()
     h, c = gates.new_zeros(2, D, len(order), K, H)
@@ -136,7 +136,7 @@ class _PlainLSTMs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, gates: Tensor, U: Tensor, packing: Packing) -> Tensor:
-        D, N, K, H = *gates.shape[:3], U.size(2)
+        (D, N, K, _), H = gates.shape, U.size(2)
         if _is_native(gates):
             states = gates.new_empty(D, N, K, H)
             cells = gates.new_empty(D, N, K, H) if any(ctx.needs_input_grad) else None
@@ -213,7 +213,7 @@ class _Graph(NamedTuple):
 
 def _message_forward(z: Tensor, U: Tensor, V_m: Tensor, W_mr: Tensor, graph: _Graph, packing: Packing):
     """The states, cells and messages (D, N, H), weights (D, N, S) and reads (D, N, 2H)."""
-    D, N, H = *z.shape[:2], V_m.size(-1)
+    (D, N, _), H = z.shape, V_m.size(-1)
     states, cells, messages = z.new_empty(3, D, N, H)
     weights, reads = z.new_zeros(D, N, graph.size(packing)), z.new_empty(D, N, 2 * H)
     order, steps = packing.steps()
@@ -314,7 +314,7 @@ class _MessageLSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, z, U, V_m, W_mr, nodes, keys, u, bias, packing) -> tuple[Tensor, Tensor, Tensor]:
-        D, N, H = *z.shape[:2], V_m.size(-1)
+        (D, N, _), H = z.shape, V_m.size(-1)
         graph = _Graph(nodes, keys, u, bias)
         if _is_native(z):
             states, cells, messages = (z.new_empty(D, N, H) for _ in range(3))
@@ -357,8 +357,8 @@ class _MessageLSTM(torch.autograd.Function):
 def _message_backward_native(z, U, V_m, W_mr, cells, weights, reads, grad_states, graph: _Graph, packing: Packing):
     D, texts = z.size(0), packing.native(z.size(0))
     grad_z, grad_reads = torch.empty_like(z), torch.empty_like(reads)
-    grad_nodes, additive = torch.zeros_like(graph.nodes), graph.u is not None
-    grad_keys = torch.zeros_like(graph.keys) if additive else None
+    grad_nodes, additive = torch.zeros_like(graph.nodes), graph.score == "additive"
+    grad_keys = graph.nodes.new_zeros(*graph.nodes.shape[:-1], graph.attention) if additive else None
     grad_u = z.new_zeros(D, texts.parts, graph.attention) if additive else None
     grad_bias = None if graph.bias is None else z.new_zeros(D * texts.parts, weights.size(-1))
     arguments = (z, U, V_m, W_mr, cells, weights, reads, grad_states)

@@ -10,6 +10,7 @@ from itertools import chain
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
+from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
@@ -19,6 +20,7 @@ from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
 from graphmtl.training.evaluation import Predictions, score
@@ -62,6 +64,8 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     say(f"{len(vocabulary)} words in the vocabulary")
     set_seed(options.seed)
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
+    if model.architecture.topology is not None:
+        say(_about(model.architecture.topology))
     if vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
         say(
@@ -70,6 +74,12 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
         )
         model.load_vectors(vectors)
     return model
+
+
+def _about(topology: Topology) -> str:
+    lonely = [task for task, sources in topology.sources.items() if not sources]
+    about = f"topology: {len(topology.edges)} edges between {len(topology.tasks)} tasks"
+    return f"{about}; without sources: {', '.join(lonely)}" if lonely else about
 
 
 def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
@@ -104,6 +114,7 @@ def train(tasks: TaskSet | str | None = None, **values) -> Run:
 
 def train_run(tasks: TaskSet, options: Options) -> Run:
     """:func:`train`, for options that are at hand."""
+    options = resolve_topology(options, list(tasks))
     state = PartialState(cpu=options.device == "cpu")
     run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
     if state.is_main_process:

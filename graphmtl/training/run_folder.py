@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from graphmtl.config import FORMAT, Options
+from graphmtl.data.readers import shown
 from graphmtl.errors import InputError
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
@@ -92,8 +93,8 @@ class Run:
         for key in ours:
             if key not in ("resume", "overwrite", "output", "progress") and ours[key] != theirs[key]:
                 raise InputError(
-                    f"{self.folder}/config.yaml: {key} is {theirs[key]!r}, not {ours[key]!r}; a run is resumed with "
-                    f"the options it was started with (--config {self.folder}/config.yaml)"
+                    f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
+                    f"resumed with the options it was started with (--config {self.folder}/config.yaml)"
                 )
 
     @cached_property

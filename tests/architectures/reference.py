@@ -68,11 +68,13 @@ def _directions(architecture, text: Tensor):
 
 
 def complete(architecture, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """States (T, D * H) and edge weights (T, K - 1), averaged over directions, of one text (T, I) of task k."""
+    """States (T, D * H) and weights (T, S) of the S edges into k, averaged over directions, of a text (T, I) of k."""
+    tasks, edges = architecture.tasks, architecture.topology.edges
+    sources = [j for j in range(len(tasks)) if (tasks[j], tasks[k]) in edges]
     states, weights = [], []
     for d, way, back in _directions(architecture, text):
-        others = [plain_lstm(lstm, d, way) for j, lstm in enumerate(architecture.lstms) if j != k]
-        nodes = [[other[t] for other in others] for t in range(len(way))]
+        read = [plain_lstm(architecture.lstms[j], d, way) for j in sources]
+        nodes = [[source[t] for source in read] for t in range(len(way))]
         h, a, _ = message_lstm(architecture.lstms[k], d, way, nodes)
         states.append(torch.stack(back(h)))
         weights.append(torch.stack(back(a)))

@@ -149,6 +149,12 @@ def test_parts_of_tasks_start_alike_and_heads_where_the_labels_are_the_same(arch
     assert not alike(model.heads[0], model.heads[1])
 
 
+def test_tasks_with_different_numbers_of_sources_start_alike():
+    first, *others = untouched("complete", topology="[[b, a], [c, a], [a, b]]").architecture.lstms
+    assert all(alike(first, other) for other in others)
+    assert [None if lstm.node_bias is None else len(lstm.node_bias) for lstm in (first, *others)] == [2, 1, None, None]
+
+
 @every_architecture
 def test_parts_of_tasks_start_apart_when_told_so(arch):
     model = untouched(arch, same_start=False)
@@ -173,6 +179,7 @@ def test_the_head_of_the_star_may_see_the_hub():
     [
         ({"arch": "stra"}, "unknown arch 'stra'; did you mean 'star'?"),
         ({"encoder": "lstn"}, "unknown encoder 'lstn'; did you mean 'lstm'?"),
+        ({"arch": "complete", "topology": "star:pears"}, "unknown task 'pears'; did you mean 'pairs'?"),
     ],
 )
 def test_unknown_names(options, message):
