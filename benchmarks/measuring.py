@@ -16,13 +16,13 @@ import torch
 
 from benchmarks.contenders import Contender, Mode, Setting, make_step
 
-__all__ = ["MachineLimits", "machine_limits", "median_ms", "milliseconds", "peak_mib", "processor"]
+__all__ = ["MachineLimits", "Measurement", "machine_limits", "measure_alone", "median_ms", "processor"]
 
 _MIB = 2**20
 Key = TypeVar("Key", bound=Hashable)
 
 
-def milliseconds(step: Callable[[], object], device: str) -> float:
+def _milliseconds(step: Callable[[], object], device: str) -> float:
     """Wall-clock time of one call; on a GPU until its last kernel has ended."""
     _wait(device)
     started = time.perf_counter()
@@ -39,53 +39,69 @@ def _wait(device: str) -> None:
 def median_ms(steps: Mapping[Key, Callable[[], object]], *, repeats: int, device: str) -> dict[Key, float]:
     """The median time of every step; all steps take turns, so that whatever slows the machine slows all of them.
 
-    With more than one repeat every step is called once before, unmeasured.
+    Every step is called once before, unmeasured.
     """
-    if repeats > 1:
-        for step in steps.values():
-            step()
-    rounds = [{key: milliseconds(step, device) for key, step in steps.items()} for _ in range(repeats)]
+    for step in steps.values():
+        step()
+    rounds = [{key: _milliseconds(step, device) for key, step in steps.items()} for _ in range(repeats)]
     return {key: statistics.median(times[key] for times in rounds) for key in steps}
 
 
-def peak_mib(contender: Contender, mode: Mode, setting: Setting) -> float:
-    """Peak memory of one step over what model and input occupy, in MiB.
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One step, run once.
 
-    On a GPU what PyTorch has allocated. On the CPU the growth of the peak resident set, in a process of its own: forked
-    from a server that has imported the libraries and computed nothing, since a process that has used OpenMP cannot be
-    forked safely.
+    Attributes:
+        ms: wall-clock time of what the step computes.
+        peak_mib: peak memory over what model and input occupy.
+    """
+
+    ms: float
+    peak_mib: float
+
+
+def measure_alone(contender: Contender, mode: Mode, setting: Setting) -> Measurement:
+    """One step with nothing beside it.
+
+    On a GPU the memory is what PyTorch has allocated. On the CPU it is the growth of the peak resident set in a process
+    of its own: forked from a server that has imported the libraries and computed nothing, since a process that has used
+    OpenMP cannot be forked safely.
     """
     if setting.device == "cuda":
-        return _peak_on_gpu(make_step(contender, mode, setting))
+        return _measure_on_gpu(contender, mode, setting)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "torch_geometric", "graphmtl"])  # seconds, once and not for every step
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send_peak, args=(sender, contender, mode, setting))
+    child = context.Process(target=_send_measurement, args=(sender, contender, mode, setting))
     child.start()
     sender.close()  # the child's end alone stays open, so that its death ends the waiting
-    peak = receiver.recv()
+    measurement = receiver.recv()
     child.join()
-    return peak
+    return measurement
 
 
-def _peak_on_gpu(step: Callable[[], object]) -> float:
-    step()
+def _first_steps(contender: Contender, mode: Mode, setting: Setting) -> None:
+    """Two tokens: loads the code and starts the threads, which belongs to no step."""
+    make_step(replace(contender, shape=replace(contender.shape, tokens=2)), mode, setting)()
+
+
+def _measure_on_gpu(contender: Contender, mode: Mode, setting: Setting) -> Measurement:
+    _first_steps(contender, mode, setting)
+    step = make_step(contender, mode, setting)
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    step()
-    torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - before) / _MIB
+    ms = _milliseconds(step, setting.device)
+    return Measurement(ms=ms, peak_mib=(torch.cuda.max_memory_allocated() - before) / _MIB)
 
 
-def _send_peak(sender: Connection, contender: Contender, mode: Mode, setting: Setting) -> None:
+def _send_measurement(sender: Connection, contender: Contender, mode: Mode, setting: Setting) -> None:
     setting.apply()
-    short = replace(contender, shape=replace(contender.shape, tokens=2))
-    make_step(short, mode, setting)()  # loads the code and starts the threads, which is not the step's memory
+    _first_steps(contender, mode, setting)
     step = make_step(contender, mode, setting)
     before = _peak_resident()
-    step()
-    sender.send((_peak_resident() - before) / _MIB)
+    ms = _milliseconds(step, setting.device)
+    sender.send(Measurement(ms=ms, peak_mib=(_peak_resident() - before) / _MIB))
 
 
 def _peak_resident() -> int:
@@ -129,7 +145,7 @@ def machine_limits(setting: Setting, *, size: int | None = None, repeats: int = 
 
 def _best_ms(step: Callable[[], object], repeats: int, device: str) -> float:
     step()
-    return min(milliseconds(step, device) for _ in range(repeats))
+    return min(_milliseconds(step, device) for _ in range(repeats))
 
 
 def processor(device: str) -> str:

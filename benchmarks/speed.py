@@ -9,7 +9,8 @@ as often as plain LSTMs must read the text whatever the tasks then tell each oth
 ``loop over it`` the time of the plain loop (the reference of the tests: one text, one task, one token at a time) over
 the row's. All rows of a table take turns, so that only the ratios within a table are claims. ``MiB`` is the peak memory
 of the step over its parameters and input. ``of products`` is the speed of the row's matrix products, counted by
-formula, as a share of what one large matrix product reaches on the machine.
+formula, as a share of what one large matrix product reaches on the machine. Memory, and the plain loop, are taken in
+processes of their own, one at a time.
 
 Use it on a machine that does nothing else. --threads counts, whatever OMP_NUM_THREADS says.
 """
@@ -40,7 +41,7 @@ from benchmarks.contenders import (
     product_operations,
     scores_of,
 )
-from benchmarks.measuring import MachineLimits, machine_limits, median_ms, milliseconds, peak_mib, processor
+from benchmarks.measuring import MachineLimits, Measurement, machine_limits, measure_alone, median_ms, processor
 from benchmarks.training_steps import PARTS, training_speed
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import Parser, run_verb
@@ -138,10 +139,10 @@ def quick_sections(shape: Shape, repeats: int) -> list[Section]:
     steps += [(contender.loop, "train") for contender in graphs if contender.score == "additive"]
     steps += [(contender, "inference") for contender in graphs if contender.name == "complete"]
     long = replace(shape, tokens=8 * shape.tokens)
-    stars = [Contender(name="star", score=score, shape=long) for score in scores_of("star")]
+    star = Contender(name="star", score="additive", shape=long)  # the score that needs more memory
     return [
         Section(title="Graph LSTMs", steps=tuple(steps), repeats=repeats),
-        Section(title="Long texts", steps=tuple((star, "train") for star in stars), repeats=1),
+        Section(title="Long texts", steps=((star, "train"),), repeats=1),
         edges_section(shape, (shape.tasks, 8 * shape.tasks), repeats),
     ]
 
@@ -171,14 +172,15 @@ def measure(section: Section, setting: Setting, limits: MachineLimits) -> list[R
     """Times a section's steps together with their limits, then takes their memory."""
     steps = dict.fromkeys(section.steps)
     steps |= dict.fromkeys((contender.limit, mode) for contender, mode in section.steps)
-    fast = {step: make_step(*step, setting) for step in steps if step[0].share == 1}
-    ms = median_ms(fast, repeats=section.repeats, device=setting.device)
-    for step in steps.keys() - fast.keys():  # once, after the others: a loop takes seconds
-        ms[step] = milliseconds(make_step(*step, setting), setting.device) / step[0].share
-    return [_row(step, ms, setting, limits) for step in steps]
+    alone = {step: measure_alone(*step, setting) for step in steps}
+    ms = {step: measured.ms / step[0].share for step, measured in alone.items()}
+    if section.repeats > 1:
+        turns = {step: make_step(*step, setting) for step in steps if step[0].kind != "loop"}
+        ms |= median_ms(turns, repeats=section.repeats, device=setting.device)
+    return [_row(step, ms, alone, limits) for step in steps]
 
 
-def _row(step: Step, ms: dict[Step, float], setting: Setting, limits: MachineLimits) -> Row:
+def _row(step: Step, ms: dict[Step, float], alone: dict[Step, Measurement], limits: MachineLimits) -> Row:
     contender, mode = step
     operations = product_operations(contender, mode)
     return Row(
@@ -187,7 +189,7 @@ def _row(step: Step, ms: dict[Step, float], setting: Setting, limits: MachineLim
         ms=ms[step],
         limit_ms=ms[contender.limit, mode],
         loop_ms=None if contender.kind != "architecture" else ms.get((contender.loop, mode)),
-        peak_mib=peak_mib(contender, mode, setting),
+        peak_mib=alone[step].peak_mib,
         of_products=None if operations is None else operations / ms[step] / 1e6 / limits.products,
     )
 
@@ -210,7 +212,9 @@ def section_lines(section: Section, rows: Sequence[Row]) -> list[str]:
     """A section as Markdown."""
     headings = ["what", "score", "mode", "K", "batch", "tokens", "ms", "of limit", "loop over it", "MiB", "of products"]
     cells = [_cells(row) for row in rows]
-    repeats = "Measured once." if section.repeats == 1 else f"Medians of {section.repeats}."
+    repeats = (
+        "Measured once, each in a process of its own." if section.repeats == 1 else f"Medians of {section.repeats}."
+    )
     loops = [row.contender for row in rows if row.contender.kind == "loop"]
     note = f" The plain loop: 1 of {loops[0].shape.batch} texts, once, its time scaled to the batch." if loops else ""
     return [f"## {section.title}", "", repeats + note, "", *markdown_table(headings, cells), ""]
@@ -298,7 +302,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=list(_DTYPES), default="float32")
     parser.add_argument("--threads", type=_at_least_1, default=Setting.threads, help="CPU threads")
-    parser.add_argument("--repeats", type=_at_least_1, default=5, help="times that a step is timed")
+    parser.add_argument("--repeats", type=_at_least_1, help="times that a step is timed (5; --quick 3)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="Markdown file to write")
     for name in _SIZES:
         note = f"{getattr(Shape, name)}" + (f"; {_ON_GPU[name]} on a GPU" if name in _ON_GPU else "")
@@ -312,7 +316,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _sections(arguments: argparse.Namespace, shape: Shape) -> list[Section]:
-    repeats = arguments.repeats
+    repeats = arguments.repeats or (3 if arguments.quick else 5)
     sections = quick_sections(shape, repeats) if arguments.quick else [reference_section(shape, repeats)]
     axes = SWEEPS if arguments.sweep == "all" else [arguments.sweep] if arguments.sweep else []
     return [*sections, *(section for axis in axes for section in sweep_sections(axis, shape, repeats))]
