@@ -45,6 +45,7 @@ from benchmarks.measuring import MachineLimits, Measurement, machine_limits, mea
 from benchmarks.training_steps import PARTS, training_speed
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
 from graphmtl.training.experiment import load_run_tasks, versions
@@ -169,7 +170,7 @@ def sweep_sections(axis: str, shape: Shape, repeats: int) -> list[Section]:
 
 
 def measure(section: Section, setting: Setting, limits: MachineLimits) -> list[Row]:
-    """Times a section's steps together with their limits, then takes their memory."""
+    """Times a section's steps and their limits: each once alone, for its memory, and then all of them in turns."""
     steps = dict.fromkeys(section.steps)
     steps |= dict.fromkeys((contender.limit, mode) for contender, mode in section.steps)
     alone = {step: measure_alone(*step, setting) for step in steps}
@@ -237,21 +238,20 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def training_lines(tasks: str, setting: Setting) -> list[str]:
+def training_lines(tasks: TaskSet, setting: Setting) -> list[str]:
     """Speed of real training steps of shared and star, as Markdown."""
     rows = []
     for arch, score in (("shared", None), ("star", "additive"), ("star", "dot")):
         options = make_options(
             arch=arch,
-            tasks=tasks,
             score=score or "additive",
             device="cpu" if setting.device == "cpu" else "auto",
             precision="bf16" if setting.precision == "bf16" else "no",
         )
-        speed = training_speed(load_run_tasks(options), options, steps=_TRAINING_STEPS)
+        speed = training_speed(tasks, options, steps=_TRAINING_STEPS)
         shares = ["-"] * len(PARTS) if speed.shares is None else [f"{speed.shares[part]:.0%}" for part in PARTS]
         rows.append(
-            [arch, score or "-", tasks, f"{speed.tokens_per_second:,.0f}", f"{speed.epoch_seconds:,.0f}", *shares]
+            [arch, score or "-", tasks.name, f"{speed.tokens_per_second:,.0f}", f"{speed.epoch_seconds:,.0f}", *shares]
         )
     headings = ["arch", "score", "task set", "tokens per second", "an epoch, seconds", *PARTS]
     note = (
@@ -336,6 +336,7 @@ def main(argv: Sequence[str]) -> None:
         print("\n".join(lines), file=out, flush=True)
         written.extend(lines)
 
+    tasks = load_run_tasks(make_options(tasks=arguments.training)) if arguments.training else None
     limits = machine_limits(setting)
     say(machine_lines(shlex.join(["python", "benchmarks/speed.py", *argv]), shape, setting, limits))
     for section in _sections(arguments, shape):
@@ -343,8 +344,8 @@ def main(argv: Sequence[str]) -> None:
         say(section_lines(section, rows))
         if arguments.json:
             print("\n".join(json.dumps(line) for row in rows for line in row.objects(setting)), flush=True)
-    if arguments.training:
-        say(training_lines(arguments.training, setting))
+    if tasks is not None:
+        say(training_lines(tasks, setting))
     if arguments.results:
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         arguments.results.write_text("\n".join(written), encoding="utf-8")
