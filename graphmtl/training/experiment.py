@@ -27,7 +27,7 @@ from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
-__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run"]
+__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
 
 SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets")
@@ -184,10 +184,15 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "train_seconds": result.seconds,
         "tokens_per_second": result.tokens_per_second,
         "best_epoch": result.best_epoch,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _VERSIONS},
-        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of Python, of this package and of those that its results depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _VERSIONS},
     }
 
 
