@@ -1,0 +1,93 @@
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.cli import main
+from graphmtl.data.vocabulary import tokenize
+from graphmtl.models import onnx_export
+from tests.tiny import TASKS
+
+TEXTS = ["Good film", "very bad book !", "zebra"]
+
+
+def answers(output, task, texts):
+    """Probabilities from the two files alone, as the README says."""
+    session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
+    words = output.with_suffix(".vocabulary.txt").read_text().split("\n")[1:-1]
+    place = {word: i for i, word in enumerate(words)}
+    for text in texts:
+        tokens = np.array([[place.get(word, 1) for word in tokenize(text.lower())]])
+        (logits,) = session.run([task], {"tokens": tokens, "lengths": np.array([tokens.shape[1]])})
+        labels = json.loads(session.get_modelmeta().custom_metadata_map["tasks"])[task]["labels"]
+        yield dict(zip(labels, (np.exp(logits) / np.exp(logits).sum())[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("arch", list(ARCHITECTURES))
+def test_the_files_alone_predict_what_the_run_predicts(arch, finished, tmp_path, capsys):
+    run, output = finished(arch).run, tmp_path / "model.onnx"
+    main(["export", str(run.folder), "--output", str(output)])
+    printed = capsys.readouterr().out
+    assert "largest difference from the model's logits: " in printed
+    assert "(texts x tokens: 1 x 1, 3 x 17, 8 x 50)" in printed
+    assert f"wrote {output} (" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.vocabulary.txt"]
+    for task in ("child1", "parent1"):
+        expected = [answer["probabilities"] for answer in run.model.predict(TEXTS, task)]
+        assert list(answers(output, task, TEXTS)) == [pytest.approx(each, abs=1e-6) for each in expected]
+
+
+@pytest.mark.parametrize(("task", "names"), [("all", [*TASKS]), ("child1,pairs", ["child1", "pairs"])])
+def test_the_tasks_asked_for_are_the_outputs(task, names, copy_of):
+    folder = copy_of("star")
+    main(["export", str(folder), "--task", task])
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == names
+
+
+@pytest.mark.parametrize("there", ["model.onnx", "model.vocabulary.txt"])
+def test_nothing_is_overwritten_unless_asked(there, copy_of, error_of):
+    folder = copy_of("shared")
+    (folder / there).write_text("precious")
+    assert f"{folder / there} exists; give --overwrite" in error_of("export", folder)
+    assert (folder / there).read_text() == "precious"
+    main(["export", str(folder), "--overwrite"])
+    assert (folder / there).stat().st_size > 100
+
+
+def test_a_file_that_computes_something_else_is_not_written(finished, tmp_path, error_of, monkeypatch):
+    monkeypatch.setattr(onnx_export, "largest_difference", lambda *_: 1.5e-4)
+    error = error_of("export", finished("shared").run.folder, "--output", tmp_path / "model.onnx")
+    assert "the ONNX file is not written: its logits are up to 1.5e-04 from the model's, more than 1e-04" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
+def test_a_library_that_is_missing(library, finished, error_of, monkeypatch):
+    monkeypatch.delitem(sys.modules, "graphmtl.models.onnx_export")
+    monkeypatch.delattr("graphmtl.models.onnx_export")
+    monkeypatch.setitem(sys.modules, library, None)
+    error = error_of("export", finished("shared").run.folder)
+    assert f"export needs {library}: pip install graphmtl[onnx]" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["RUN", "--task", "child"], "unknown task 'child'; did you mean 'child1'?"),
+        (["RUN", "--task", "child1,"], "unknown task ''"),
+        (["nowhere"], "nowhere: no such run folder"),
+        (
+            ["RUN", "--output", "nowhere/model.onnx"],
+            "nowhere/model.onnx: cannot be written (No such file or directory)",
+        ),
+        (["RUN", "--precision", "int8"], "unrecognized arguments: --precision int8"),
+        ([], "required: RUN"),
+    ],
+)
+def test_mistakes(arguments, message, finished, error_of):
+    folder = finished("shared").run.folder
+    assert message in error_of("export", *(folder if argument == "RUN" else argument for argument in arguments))
