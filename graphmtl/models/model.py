@@ -19,6 +19,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.models.common_part import share_common_part
 from graphmtl.models.encoders import ENCODERS, LockedDropout
 from graphmtl.models.heads import ClassificationHead, pool, pooled_size
 
@@ -66,22 +67,18 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             ClassificationHead(input_size=size, classes=len(task.labels), dropout=options.output_dropout)
             for task in self.tasks.values()
         )
-        if options.same_start:
-            self._start_alike()
+        self.common = nn.ModuleList()
+        if options.common_part and not architecture.own_encoder_per_task:
+            self._share_common_parts()
 
-    def _start_alike(self) -> None:
-        """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
-
-        What the tasks share then begins to learn one thing, not one for every task's random projection of it. Node
-        biases are left out: they start at 0, and each task has as many as it has sources.
-        """
-        alike: list[Any] = [self.encoders, getattr(self.architecture, "lstms", ())]
-        for labels in {task.labels for task in self.tasks.values()}:
-            alike.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
-        for first, *others in filter(len, alike):
-            weights = {name: value for name, value in first.state_dict().items() if name != "node_bias"}
-            for module in others:
-                module.load_state_dict(weights, strict=False)
+    def _share_common_parts(self) -> None:
+        """Heads have one where the labels are the same; node biases are left out, for each names another source."""
+        groups: list[Any] = [getattr(self.architecture, "lstms", ())]
+        for labels in dict.fromkeys(task.labels for task in self.tasks.values()):
+            groups.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
+        for modules in groups:
+            if len(modules) > 1:
+                self.common.append(share_common_part(modules, leave_out=("node_bias",)))
 
     def load_vectors(self, vectors: Vectors) -> None:
         """Starts the word embeddings from pre-trained vectors."""

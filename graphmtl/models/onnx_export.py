@@ -120,7 +120,9 @@ def _message_lstm(
     def turned(x: str) -> str:
         return op.ReverseSequence(x, "lengths", time_axis=0, batch_axis=1) if d else x
 
-    own = {name: _array(weight) for name, weight in lstm.named_parameters()}
+    names = ["W", "U", "b", "W_m", "V_m", "W_r"]
+    names += {"additive": ["W_n", "W_q", "u"], "dot": ["W_n", "W_q"], "static": []}[lstm.score]
+    own = {name: _array(getattr(lstm, name)) for name in names}
     H, W, U, b = lstm.hidden, own["W"][d], own["U"][d], own["b"][d]
     W_q = np.zeros((len(W) + H, 0), np.float32)
     if lstm.score == "additive":
@@ -179,16 +181,16 @@ def _shared(op: _Graph, shared: Any, tasks: Sequence[int], texts: Sequence[_Text
 
 
 def _complete(op: _Graph, complete: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
-    others = {k: [j for j in range(len(complete.tasks)) if j != k] for k in tasks}
-    plain = {j: _lstm(op, complete.lstms[j], texts[0]) for j in sorted({j for k in tasks for j in others[k] or [k]})}
+    sources = complete.sources
+    plain = {j: _lstm(op, complete.lstms[j], texts[0]) for j in sorted({j for k in tasks for j in sources[k] or [k]})}
 
     def states(k: int) -> str:
-        if not others[k]:  # nothing to read, so the message is 0 and the LSTM a plain one
+        if not sources[k]:  # nothing to read, so the message is 0 and the LSTM a plain one
             return _one_way(op, plain[k])
         lstm = complete.lstms[k]
-        nodes = op.Concat(*(op.Unsqueeze(plain[j], [3]) for j in others[k]), axis=3)  # (T, D, B, K - 1, H)
-        bias = np.zeros(len(others[k]), np.float32) if lstm.node_bias is None else _array(lstm.node_bias)
-        ways = [op.Gather(nodes, np.int64(d), axis=1) for d in range(lstm.directions)]  # (T, B, K - 1, H)
+        nodes = op.Concat(*(op.Unsqueeze(plain[j], [3]) for j in sources[k]), axis=3)  # (T, D, B, S, H)
+        bias = np.zeros(len(sources[k]), np.float32) if lstm.node_bias is None else _array(lstm.node_bias)
+        ways = [op.Gather(nodes, np.int64(d), axis=1) for d in range(lstm.directions)]  # (T, B, S, H)
         read = (_message_lstm(op, lstm, d, texts[0], way, bias[None], by_token=True) for d, way in enumerate(ways))
         return _side_by_side(op, read)
 
