@@ -39,7 +39,7 @@ class Complete(Architecture):
         )
 
     def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, EdgeWeights | None]:
-        packing = Packing(lengths, x.size(1))
+        packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
         nodes = self._source_states(x, packing, task)  # (D, N, S, H)
         states, weights, _ = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N, S)

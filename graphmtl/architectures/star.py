@@ -48,7 +48,7 @@ class Star(Architecture):
         self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, nodes: Tensor | None = None
     ) -> tuple[Tensor, EdgeWeights | None]:
         """As :class:`Architecture` says; ``nodes`` are the virtual node's states if they are at hand."""
-        packing = Packing(lengths, x.size(1))
+        packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
         nodes = self.hub_states(x, packing) if nodes is None else nodes
         states, _, share = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N)

@@ -1,7 +1,10 @@
-"""Texts as numbers: every split encoded once into one flat array, and batches cut from it."""
+"""Texts as numbers: every split encoded once into one flat memory-mapped array, and batches cut from it."""
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +14,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import PAD, Vocabulary
 
-__all__ = ["Batch", "EncodedSplit", "EncodedTask", "encode_tasks", "truncate"]
+__all__ = ["Batch", "EncodedSplit", "EncodedTask", "encode_tasks", "made_ahead", "truncate"]
 
 
 @dataclass
@@ -21,7 +24,7 @@ class Batch:
     Attributes:
         task: its name.
         tokens: (batch, tokens) int64, padded on the right with 0.
-        lengths: (batch,) int64, at least 1.
+        lengths: (batch,) int64, at least 1; always on the CPU, as torch's packed sequences want them.
         labels: (batch,) int64, or None for texts without labels.
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
     """
@@ -34,13 +37,20 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(
-            self,
-            tokens=self.tokens.to(device),
-            lengths=self.lengths.to(device),
-            labels=labels,
-            weights=self.weights.to(device),
-        )
+        return replace(self, tokens=self.tokens.to(device), labels=labels, weights=self.weights.to(device))
+
+
+def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """``make(item)`` of every item; the next one is made in a thread while the caller works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        waiting = None
+        for item in items:
+            following = worker.submit(make, item)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
 
 def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
@@ -56,7 +66,7 @@ def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
 
 
 class EncodedSplit:
-    """The examples of one split, their tokens one after the other in a flat array.
+    """The examples of one split, their tokens one after the other in a temporary file that is mapped into memory.
 
     Args:
         task: name of the task.
@@ -69,16 +79,21 @@ class EncodedSplit:
         self,
         *,
         task: str,
-        texts: Sequence[Sequence[int]],
+        texts: Iterable[Sequence[int]],
         labels: Sequence[int] | None = None,
         seen: Sequence[bool] | None = None,
     ):
         self.task = task
-        self.lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        lengths = []
+        with tempfile.TemporaryFile() as file:
+            for text in texts:
+                np.asarray(text, dtype=np.int32).tofile(file)
+                lengths.append(len(text))
+            self._ids = np.memmap(file, dtype=np.int32, mode="r") if any(lengths) else np.empty(0, dtype=np.int32)
+        self.lengths = np.array(lengths, dtype=np.int64)
         self._ends = np.cumsum(self.lengths)
-        self._ids = np.fromiter((i for text in texts for i in text), dtype=np.int32, count=int(self.lengths.sum()))
         self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
-        self.seen = np.zeros(len(texts), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
+        self.seen = np.zeros(len(lengths), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -115,10 +130,10 @@ def encode_tasks(
         pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
         return EncodedSplit(
             task=name,
-            texts=[
+            texts=(
                 truncate(vocabulary.encode(text, pair), options.max_length, options.truncate)
                 for text, pair in zip(rows["text"], pairs, strict=True)
-            ],
+            ),
             labels=rows["label"],
             seen=rows["seen"] if "seen" in rows.column_names else None,
         )

@@ -39,7 +39,7 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
     star = model.architecture
     with torch.no_grad():
         x = model.encode(batch)  # (batch, tokens, dim)
-        packing = Packing(batch.lengths, x.size(1))
+        packing = Packing(batch.lengths, x.size(1), x.device)
         nodes = star.hub_states(packing.pack(x, star.directions), packing)  # (D, N, H)
     nodes.requires_grad_()
     gradients = []

@@ -38,7 +38,7 @@ class EdgeWeights:
 
     def per_instance(self) -> Tensor:
         """Mean over the tokens of each text: (batch, sources)."""
-        return self.weights.sum(1) / self.lengths[:, None]
+        return self.weights.sum(1) / self.lengths.to(self.weights.device)[:, None]
 
 
 def _products(vector: Tensor, vectors: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ def pooled_size(size: int, pooling: str) -> int:
 
 def pool(states: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     """States (batch, tokens, dim), 0 at padding, to a vector per text: (batch, dim), or (batch, 2 dim) for max-mean."""
-    parts = []
+    parts, lengths = [], lengths.to(states.device, non_blocking=True)
     if "max" in pooling:
         padding = torch.arange(states.size(1), device=states.device) >= lengths[:, None]  # (batch, tokens)
         parts.append(states.masked_fill(padding.unsqueeze(-1), -torch.inf).amax(1))  # (batch, dim)

@@ -61,7 +61,7 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The plain LSTM: x (B, T, I) and lengths (B,) to states (B, T, D * H), 0 at padding."""
-        packing = Packing(lengths, x.size(1))
+        packing = Packing(lengths, x.size(1), x.device)
         states = run_side_by_side([self], packing.pack(x, self.directions), packing).squeeze(2)  # (D, N, H)
         return packing.unpack(states)
 

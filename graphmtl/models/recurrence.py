@@ -25,22 +25,23 @@ class Packing:
     """Where the tokens of a batch stand when its padding is left out: one text after the other.
 
     Args:
-        lengths: (B,) int64, at least 1.
+        lengths: (B,) int64 on the CPU, at least 1.
         tokens: T, to which the batch is padded.
+        device: where the batch is.
 
     Attributes:
         starts: (B + 1,) on the CPU: the rows of text b are ``starts[b]`` to ``starts[b + 1]``.
         rows: (2, N), where row n comes from in a padded batch (B * T), for reading forward and backward.
     """
 
-    def __init__(self, lengths: Tensor, tokens: int):
-        self.lengths, self.tokens = lengths.cpu(), tokens
-        self.starts = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
-        text = torch.arange(len(lengths)).repeat_interleave(self.lengths)  # (N,)
+    def __init__(self, lengths: Tensor, tokens: int, device: torch.device | str = "cpu"):
+        self.lengths, self.tokens = lengths, tokens
+        self.starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        text = torch.arange(len(lengths)).repeat_interleave(lengths)  # (N,)
         token = torch.arange(len(text)) - self.starts[text]  # (N,)
         forward = text * tokens + token
-        backward = text * tokens + self.lengths[text] - 1 - token
-        self.rows = torch.stack([forward, backward]).to(lengths.device)
+        backward = text * tokens + lengths[text] - 1 - token
+        self.rows = torch.stack([forward, backward]).to(device, non_blocking=True)
 
     def pack(self, x: Tensor, directions: int) -> Tensor:
         """(B, T, I) to (D, N, I): as it stands and, with two directions, reversed."""
@@ -71,8 +72,9 @@ class Packing:
         """The texts (B,) sorted by length, the longest first, and for every token the rows of those that have it."""
         order = self.lengths.argsort(descending=True, stable=True)
         lengths, starts = self.lengths[order], self.starts[:-1][order]
-        steps = [(starts + t)[lengths > t].to(self.rows.device) for t in range(int(lengths.max()))]
-        return order.to(self.rows.device), steps
+        steps = [(starts + t)[lengths > t] for t in range(int(lengths.max()))]
+        sizes = [len(rows) for rows in steps]
+        return order.to(self.rows.device), list(torch.cat(steps).to(self.rows.device).split(sizes))
 
     def native(self, recurrences: int) -> native.Texts:
         """What recurrence.cpp needs to know; it points into ``starts``. Texts are divided where threads would idle."""

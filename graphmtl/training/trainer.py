@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from graphmtl.config import TrainingOptions
-from graphmtl.data.batching import Batch, EncodedTask
+from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.evaluation import Predictions, Record, predict_split, score
@@ -134,8 +134,7 @@ class Trainer:
         losses = EpochLosses(accelerator=accelerator)
         self.model.train()
         started, tokens = time.perf_counter(), self.tokens
-        for task, rows in self.sampler.epoch(self.epoch):
-            batch = self._share(task, rows)  # tokens (batch, tokens)
+        for task, rows, batch in made_ahead(self._share, self.sampler.epoch(self.epoch)):  # tokens (batch, tokens)
             logits = self._parallel(batch).logits  # (batch, classes)
             loss = task_loss(
                 self.data[task].task,
@@ -185,12 +184,13 @@ class Trainer:
         predictions = self.predict_split(split, record=record)
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
-    def _share(self, task: str, rows: np.ndarray) -> Batch:
-        """This process's part of a batch; a process that gets no example gets one that counts for nothing."""
+    def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, Batch]:
+        """This process's part of a step's batch; a process that gets no example gets one that counts for nothing."""
+        task, rows = step
         split = self.data[task].train
         mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]  # (batch,)
         batch = split.batch(mine) if len(mine) else split.batch(rows[:1], fillers=1)
-        return batch.to(self.accelerator.device)
+        return task, rows, batch.to(self.accelerator.device)
 
     def _scores(self, metrics: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
         """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import EncodedSplit, encode_tasks, truncate
+from graphmtl.data.batching import EncodedSplit, encode_tasks, made_ahead, truncate
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary
@@ -73,11 +73,30 @@ def test_a_split_without_examples():
     assert (len(split), len(split.seen)) == (0, 0)
 
 
-def test_to_moves_every_tensor():
+def test_to_moves_every_tensor_but_the_lengths():
     batch = EncodedSplit(task="a", texts=[[1, 2]], labels=[1]).batch([0]).to("meta")
     assert batch.task == "a"
-    tensors = (batch.tokens, batch.lengths, batch.labels, batch.weights)
-    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {tensor.device.type for tensor in (batch.tokens, batch.labels, batch.weights)} == {"meta"}
+    assert batch.lengths.device.type == "cpu"
+
+
+def test_the_next_batch_is_made_while_the_caller_works_on_this_one():
+    made = []
+    steps = made_ahead(lambda item: made.append(item) or item, range(4))
+    assert next(steps) == 0
+    assert list(steps) == [1, 2, 3]
+    assert made == [0, 1, 2, 3]
+
+
+def test_an_error_in_a_batch_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        list(made_ahead(lambda item: 1 / item, [1, 0, 2]))
+
+
+def test_tokens_are_read_from_a_file_not_held_in_memory():
+    split = EncodedSplit(task="a", texts=([number] * 3 for number in range(4)))
+    assert isinstance(split._ids, np.memmap)
+    assert split.batch([2, 1]).tokens.tolist() == [[2, 2, 2], [1, 1, 1]]
 
 
 def task_data(task, seen=False, **columns):
