@@ -204,7 +204,7 @@ class _Batch(nn.Module):
     def __init__(self, architecture: Architecture, shape: Shape):
         super().__init__()
         self.architecture = architecture
-        self.register_buffer("lengths", torch.full((shape.batch,), shape.tokens))
+        self.lengths = torch.full((shape.batch,), shape.tokens)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return [self.architecture(x, self.lengths, 0)[0]]
