@@ -76,9 +76,10 @@ class ModelOptions:
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
     hub_to_head: bool = option(False, "star: a task's head also sees the virtual node's states")
     bidirectional: bool = option(True, "read every text in both directions")
-    common_part: bool = option(
-        True, "a task's LSTM, and its head where labels are the same, is a part common to all tasks plus its own"
+    same_start: bool = option(
+        True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
     )
+    common_head: bool = option(True, "heads of tasks with the same labels are a common head plus each task's own")
     pooling: Literal["max", "mean", "max-mean"] = option("max-mean", "how token states become one vector")
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)

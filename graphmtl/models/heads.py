@@ -23,12 +23,22 @@ def pool(states: Tensor, lengths: Tensor, pooling: str) -> Tensor:
 
 
 class ClassificationHead(nn.Module):
-    """Dropout and a linear layer: pooled vectors (batch, input_size) to logits (batch, classes)."""
+    r"""Dropout and a linear layer: pooled vectors (batch, input_size) to logits (batch, classes).
+
+    With a common head the task's own one is a deviation from it, :math:`(W + W_k) x + b + b_k`: the common part learns
+    from every task's texts (Evgeniou and Pontil, Regularized multi-task learning, KDD 2004).
+    """
 
     def __init__(self, *, input_size: int, classes: int, dropout: float):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(input_size, classes)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        return self.linear(self.dropout(pooled))
+    def reset_to_zero(self) -> None:
+        """No deviation from the common head."""
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
+        pooled = self.dropout(pooled)
+        return self.linear(pooled) if common is None else self.linear(pooled) + common(pooled)

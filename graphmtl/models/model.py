@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.models.common_part import share_common_part
 from graphmtl.models.encoders import ENCODERS, LockedDropout
 from graphmtl.models.heads import ClassificationHead, pool, pooled_size
 
@@ -67,18 +67,41 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             ClassificationHead(input_size=size, classes=len(task.labels), dropout=options.output_dropout)
             for task in self.tasks.values()
         )
-        self.common = nn.ModuleList()
-        if options.common_part and not architecture.own_encoder_per_task:
-            self._share_common_parts()
+        if options.same_start:
+            self._start_alike()
+        self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
+        self._common_head: dict[int, int] = {}  # its place there, by the task's position
+        if options.common_head and not architecture.own_encoder_per_task:
+            self._add_common_heads()
 
-    def _share_common_parts(self) -> None:
-        """Heads have one where the labels are the same; node biases are left out, for each names another source."""
-        groups: list[Any] = [getattr(self.architecture, "lstms", ())]
-        for labels in dict.fromkeys(task.labels for task in self.tasks.values()):
-            groups.append([self.heads[i] for name, i in self._position.items() if self.tasks[name].labels == labels])
-        for modules in groups:
-            if len(modules) > 1:
-                self.common.append(share_common_part(modules, leave_out=("node_bias",)))
+    def _start_alike(self) -> None:
+        """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
+
+        What the tasks share then begins to learn one thing, not one for every task's random projection of it. Node
+        biases are left out: they start at 0, and each task has as many as it has sources.
+        """
+        alike: list[Any] = [self.encoders, getattr(self.architecture, "lstms", ())]
+        alike += [[self.heads[k] for k in tasks] for tasks in self._same_labels()]
+        for first, *others in filter(len, alike):
+            weights = {name: value for name, value in first.state_dict().items() if name != "node_bias"}
+            for module in others:
+                module.load_state_dict(weights, strict=False)
+
+    def _add_common_heads(self) -> None:
+        """Moves the weights of heads with the same labels into one that is added to all of them, which begin at 0."""
+        for tasks in self._same_labels():
+            if len(tasks) > 1:
+                self._common_head |= dict.fromkeys(tasks, len(self.common_heads))
+                self.common_heads.append(deepcopy(self.heads[tasks[0]].linear))  # type: ignore[arg-type]
+                for k in tasks:
+                    self.heads[k].reset_to_zero()  # type: ignore[operator]
+
+    def _same_labels(self) -> list[list[int]]:
+        """The positions of the tasks, those with the same labels together."""
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for name, k in self._position.items():
+            groups.setdefault(self.tasks[name].labels, []).append(k)
+        return list(groups.values())
 
     def load_vectors(self, vectors: Vectors) -> None:
         """Starts the word embeddings from pre-trained vectors."""
@@ -94,7 +117,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def classify(self, states: Tensor, batch: Batch) -> Tensor:
         """Token states (batch, tokens, dim) to the logits of the batch's task (batch, classes)."""
         pooled = pool(self.dropout(states), batch.lengths, self.options.pooling)
-        return self.heads[self._position[batch.task]](pooled)
+        k = self._position[batch.task]
+        return self.heads[k](pooled, self.common_head(k))
+
+    def common_head(self, k: int) -> Any:
+        """The linear layer that task k has in common with the other tasks that have its labels, or None."""
+        return self.common_heads[self._common_head[k]] if k in self._common_head else None
 
     def forward(self, batch: Batch, edges: bool = False) -> ModelOutput:
         """The logits of a batch's task, and its edge weights if ``edges``."""

@@ -262,7 +262,9 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
     for k, name, states in zip(tasks, names, all_states, strict=True):
         linear: Any = model.heads[k].linear
         pooled = _pool(op, states, texts[0].mask, model.options.pooling)  # (B, dim)
-        logits = op.Add(op.MatMul(pooled, _array(linear.weight).T), _array(linear.bias))  # (B, classes)
+        parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
+        weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
+        logits = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
         op.nodes.append(helper.make_node("Identity", [logits], [name]))
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", linear.out_features]))
     if sum(len(weight.raw_data) for weight in op.initializers) > _LARGEST:

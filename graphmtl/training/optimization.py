@@ -33,7 +33,7 @@ def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        vector = parameter.ndim <= 1 or name.removesuffix(".original").rpartition(".")[2] in _VECTORS
+        vector = parameter.ndim <= 1 or name.rpartition(".")[2] in _VECTORS
         groups["embeddings" if id(parameter) in embeddings else "others" if vector else "matrices"].append(parameter)
     rates = {"matrices": options.lr, "others": options.lr, "embeddings": options.lr * options.embedding_lr}
     decays = {"matrices": options.weight_decay, "others": 0.0, "embeddings": 0.0}

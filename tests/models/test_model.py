@@ -1,5 +1,4 @@
 import json
-from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -135,79 +134,62 @@ def untouched(arch, **options):
     return MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=options)
 
 
-def values(module):
-    """Every weight as the forward pass sees it."""
-    return {
-        f"{path}.{name}": getattr(part, name)
-        for path, part in module.named_modules()
-        for name in ("W", "U", "b", "W_m", "V_m", "W_r", "W_n", "W_q", "u", "weight", "bias")
-        if isinstance(getattr(part, name, None), torch.Tensor)
-    }
-
-
 def alike(one, other):
-    one, other = values(one), values(other)
-    assert not {id(value) for value in one.values()} & {id(value) for value in other.values()}
-    return all(torch.equal(one[name], other[name]) for name in one if not name.endswith((".b", ".bias")))
+    values = [dict(module.named_parameters()) for module in (one, other)]
+    assert not {id(value) for value in values[0].values()} & {id(value) for value in values[1].values()}
+    return all(torch.equal(values[0][name], values[1][name]) for name in values[0] if "bias" not in name)
 
 
-joint = pytest.mark.parametrize("arch", ["shared", "complete", "star"])
-
-
-@joint
-def test_tasks_start_from_the_common_part_and_heads_where_the_labels_are_the_same(arch):
-    model = untouched(arch)
-    lstms = getattr(model.architecture, "lstms", [])
-    assert all(alike(lstms[0], lstm) for lstm in lstms[1:])
+@every_architecture
+def test_parts_of_tasks_start_alike_and_heads_where_the_labels_are_the_same(arch):
+    model = untouched(arch, common_head=False)
+    for parts in (model.encoders, getattr(model.architecture, "lstms", [])):
+        assert all(alike(parts[0], part) for part in parts[1:])
     assert alike(model.heads[0], model.heads[2])
     assert not alike(model.heads[0], model.heads[1])
 
 
-@joint
-def test_a_step_of_one_task_moves_the_others_by_the_common_part_alone(arch):
-    model = untouched(arch)
-    before = [{name: value.detach().clone() for name, value in values(head).items()} for head in model.heads]
-    model(batch("a")).logits[:, 0].sum().backward()
-    torch.optim.SGD(model.parameters(), lr=1.0).step()
-    moved = [
-        [value - old[name] for name, value in values(head).items()]
-        for head, old in zip(model.heads, before, strict=True)
-    ]
-    for a, b, c, d in zip(*moved, strict=True):
-        assert a.any()
-        assert not b.any()
-        assert not d.any()
-        torch.testing.assert_close(a, 2 * c)
-
-
-@joint
-def test_common_parts_survive_saving_and_copying(arch, tmp_path):
-    model = untouched(arch)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter)
-    model.save_pretrained(tmp_path)
-    for other in (MultiTaskModel.from_pretrained(tmp_path), deepcopy(model)):
-        assert torch.equal(other.eval()(batch("a")).logits, model.eval()(batch("a")).logits)
-        torch.nn.init.zeros_(other.common[-1].linear.weight)
-        assert not torch.equal(other(batch("a")).logits, model(batch("a")).logits)
-
-
-def test_tasks_with_different_numbers_of_sources_have_node_biases_of_their_own():
+def test_tasks_with_different_numbers_of_sources_start_alike():
     first, *others = untouched("complete", topology="[[b, a], [c, a], [a, b]]").architecture.lstms
     assert all(alike(first, other) for other in others)
     assert [None if lstm.node_bias is None else len(lstm.node_bias) for lstm in (first, *others)] == [2, 1, None, None]
 
 
 @every_architecture
-def test_without_a_common_part_tasks_share_nothing_and_start_apart(arch):
-    model = untouched(arch, common_part=False)
-    assert not model.common
-    for parts in (getattr(model.architecture, "lstms", []), [model.heads[0], model.heads[2]]):
+def test_parts_of_tasks_start_apart_when_told_so(arch):
+    model = untouched(arch, same_start=False, common_head=False)
+    for parts in (model.encoders, getattr(model.architecture, "lstms", []), [model.heads[0], model.heads[2]]):
         assert not any(alike(parts[0], part) for part in parts[1:])
 
 
-def test_single_never_has_a_common_part():
-    assert not untouched("single").common
+def test_heads_with_the_same_labels_begin_at_a_common_one():
+    model = untouched("shared")
+    assert len(model.common_heads) == 1
+    assert [model.common_head(k) is None for k in range(4)] == [False, True, False, True]
+    assert [bool(head.linear.weight.any()) for head in model.heads] == [False, True, False, True]
+
+
+def test_a_step_of_one_task_moves_another_by_the_common_head_alone():
+    model = untouched("shared").eval()
+    pooled = torch.randn(1, model.heads[0].linear.in_features)
+
+    def logits():
+        return [head(pooled, model.common_head(k)).detach() for k, head in enumerate(model.heads)]
+
+    before = logits()
+    model(batch("a")).logits[:, 0].sum().backward()
+    torch.optim.SGD([*model.heads.parameters(), *model.common_heads.parameters()], lr=1.0).step()
+    a, b, c, d = (new - old for new, old in zip(logits(), before, strict=True))
+    assert a.any()
+    assert not b.any()
+    assert not d.any()
+    torch.testing.assert_close(a, 2 * c)
+
+
+@every_architecture
+def test_without_a_common_head_and_in_single_there_is_none(arch):
+    assert not untouched(arch, common_head=False).common_heads
+    assert bool(untouched(arch).common_heads) == (arch != "single")
 
 
 def test_the_head_of_the_star_may_see_the_hub():
