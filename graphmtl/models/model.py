@@ -94,7 +94,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 self._common_head |= dict.fromkeys(tasks, len(self.common_heads))
                 self.common_heads.append(deepcopy(self.heads[tasks[0]].linear))  # type: ignore[arg-type]
                 for k in tasks:
-                    self.heads[k].reset_to_zero()  # type: ignore[operator]
+                    self.heads[k].reset_to_zero()
 
     def _same_labels(self) -> list[list[int]]:
         """The positions of the tasks, those with the same labels together."""
