@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphmtl.data.cut import cut
 from graphmtl.data.readers import Examples
 from graphmtl.data.source import Source
-from graphmtl.data.splits import build, cut
+from graphmtl.data.splits import build
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
