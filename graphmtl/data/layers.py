@@ -90,7 +90,7 @@ def _check_enough(layer: str, sentences: Sentences, values: Sequence, least: int
 def _named(name: str, layer: Layer, labels: Sequence[str]) -> Task:
     task = replace(layer.task, name=name, metrics=("accuracy",) if layer.default_metrics else layer.task.metrics)
     task = replace(task, labels=tuple(layer.names.get(label, label) for label in labels))
-    if layer.default_metrics and task.is_spans:
+    if layer.default_metrics and task.is_spans and layer.scheme != "none":
         return replace(task, metrics=METRICS["token-classification"][:3])
     return task
 
