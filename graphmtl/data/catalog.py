@@ -144,7 +144,7 @@ def ud(settings: Settings, name: str = "ud") -> SourceSet:
         if train is None or test is None:
             missing = "train" if train is None else "test"
             raise InputError(f"{folder}: no file *{missing}.conllu, and no *{missing}.txt")
-        return Corpus(name=name, train=train, valid=valid or 0.1, test=test)
+        return Corpus(name=name, train=train, valid=0.1 if valid is None else valid, test=test)
 
     return _layers(name, read, {"upos": "upos", "xpos": "xpos"})
 

@@ -105,13 +105,13 @@ class _Sentences:
             self.about[match[1]] = match[2].strip()
 
     def token(self, number: int, line: str, fields: Sequence[str]) -> None:
-        where, names = f"{self.path}, line {number}", ", ".join(self.header)
         if len(fields) != len(self.header):
-            raise InputError(f"{where}: {len(fields)} columns, expected {len(self.header)} ({names}): {shown(line)}")
-        for name, value in zip(self.header, fields, strict=True):
-            if not value.strip():
-                what = "token" if name == self.words else f"column {name!r}"
-                raise InputError(f"{where}: empty {what}: {shown(line)}")
+            expected = f"expected {len(self.header)} ({', '.join(self.header)})"
+            raise InputError(f"{self.path}, line {number}: {len(fields)} columns, {expected}: {shown(line)}")
+        if not all(map(str.strip, fields)):
+            empty = next(name for name, value in zip(self.header, fields, strict=True) if not value.strip())
+            what = "token" if empty == self.words else f"column {empty!r}"
+            raise InputError(f"{self.path}, line {number}: empty {what}: {shown(line)}")
         self.rows.append(fields)
         self.numbers.append(number)
 

@@ -41,7 +41,8 @@ that name the same files and columns are layers of one corpus, which is read onc
         scheme: iob1                 # iob1, iob2, bioes, bilou, bmes, or none for tags that are no spans; default: as
                                      # the tags look
         head: crf                    # linear or crf; default: as the run's options say
-      genre: {label: "# genre"}      # the label of a sentence: the value in a comment `# genre = news`
+      genre: {label: "# genre"}      # the label of a sentence: the value in a comment `# genre = news`; of a folder
+                                     # "# label"
 """
 
 from collections.abc import Callable, Iterable, Mapping
