@@ -1,15 +1,17 @@
 """Scores of a task's predictions, by the names that ``metrics.json`` uses."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from graphmtl.data.task import Task
+from graphmtl.data.tags import spans
+from graphmtl.data.task import NO_LABEL, Task
 
-__all__ = ["METRIC_FUNCTIONS", "compute"]
+__all__ = ["METRIC_FUNCTIONS", "compute", "compute_spans", "scores_by_type"]
 
-# torchmetrics is imported where it is used: importing it takes seconds that verbs without metrics need not spend.
+# torchmetrics and seqeval are imported where they are used: it takes seconds that verbs without metrics need not spend.
 
 
 def _accuracy(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -62,4 +64,70 @@ def compute(task: Task, logits: Tensor, labels: Tensor) -> dict[str, float]:
     predictions = torch.as_tensor(logits).argmax(dim=-1)  # (examples,)
     labels = torch.as_tensor(labels)  # (examples,)
     values = {name: METRIC_FUNCTIONS[name](predictions, labels, len(task.labels)) for name in task.metrics}
-    return {name: round(float(value), 7) for name, value in values.items()}  # 0.85, not float32's 0.8500000238
+    return {name: _rounded(value) for name, value in values.items()}
+
+
+def compute_spans(task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Every metric of a task that tags tokens, in the task's order.
+
+    - ``span_precision``, ``span_recall``, ``span_f1``: of spans over all types, a span is right where its type and both
+      ends are (seqeval's default mode; the scores of conlleval). 0 where there is nothing to divide by.
+    - ``accuracy``: share of tokens whose tag is the right one.
+
+    Args:
+        task: the task; ``task.metrics`` says what is computed, ``task.labels`` are the tags.
+        predicted: the predicted tag of each token of each sentence, an index into ``task.labels``.
+        labels: the right ones; a token whose label is -100 is left out.
+
+    Returns:
+        ``{METRIC: value}``; every value is ``nan`` where no token has a label.
+    """
+    found, right = _tags(task, predicted, labels)
+    pairs = [pair for sentence in zip(found, right, strict=True) for pair in zip(*sentence, strict=True)]
+    if not pairs:
+        return dict.fromkeys(task.metrics, math.nan)
+    values = {"accuracy": sum(tag == expected for tag, expected in pairs) / len(pairs)}
+    if task.is_spans:
+        from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
+
+        scores = precision_recall_fscore_support(right, found, average="micro", zero_division=0)
+        values |= dict(zip(("span_precision", "span_recall", "span_f1"), scores, strict=False))
+    return {name: _rounded(values[name]) for name in task.metrics}
+
+
+def scores_by_type(
+    task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
+) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of the spans of each type; arguments as of `compute_spans`.
+
+    Returns:
+        ``{TYPE: {"precision", "recall", "f1", "spans"}}`` in alphabetical order, for every type that is predicted or
+        right somewhere; ``spans`` is how many right ones there are. Empty where the tags are no spans.
+    """
+    if not task.is_spans:
+        return {}
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
+
+    found, right = _tags(task, predicted, labels)
+    types = sorted({kind for tags in (*found, *right) for kind, _, _ in spans(tags)})
+    columns = precision_recall_fscore_support(right, found, average=None, zero_division=0)
+    return {
+        kind: {"precision": _rounded(p), "recall": _rounded(r), "f1": _rounded(f), "spans": int(n)}
+        for kind, p, r, f, n in zip(types, *columns, strict=True)
+    }
+
+
+def _rounded(value: float | Tensor) -> float:
+    """0.85, not float32's 0.8500000238."""
+    return round(float(value), 7)
+
+
+def _tags(task: Task, predicted: Sequence, labels: Sequence) -> tuple[list[list[str]], list[list[str]]]:
+    """The predicted and the right tags by name, without the tokens that have no label."""
+    found: list[list[str]] = []
+    right: list[list[str]] = []
+    for guesses, its in zip(predicted, labels, strict=True):
+        kept = [(guess, label) for guess, label in zip(guesses, its, strict=True) if label != NO_LABEL]
+        found.append([task.labels[guess] for guess, _ in kept])
+        right.append([task.labels[label] for _, label in kept])
+    return found, right

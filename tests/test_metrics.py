@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.task import METRICS, Task
-from graphmtl.metrics import METRIC_FUNCTIONS, compute
+from graphmtl.metrics import METRIC_FUNCTIONS, compute, compute_spans, scores_by_type
 
 
 def task(classes: int, *metrics: str) -> Task:
@@ -91,4 +92,130 @@ def test_no_example():
 
 
 def test_every_metric_that_a_task_may_ask_for_is_there():
-    assert METRIC_FUNCTIONS.keys() == {metric for metrics in METRICS.values() for metric in metrics}
+    assert METRIC_FUNCTIONS.keys() == set(METRICS["text-classification"])
+
+
+# conlleval, line by line in Python: the rules that its chunk boundaries come from (Tjong Kim Sang and Buchholz 2000)
+
+
+def split_tag(tag):
+    prefix, _, kind = tag.partition("-")
+    return prefix, kind
+
+
+def ends(before, before_kind, tag, kind):
+    pairs = {("B", "B"), ("B", "O"), ("I", "B"), ("I", "O")}
+    return (before, tag) in pairs or (before != "O" and before_kind != kind)
+
+
+def begins(before, before_kind, tag, kind):
+    pairs = {("B", "B"), ("I", "B"), ("O", "B"), ("O", "I")}
+    return (before, tag) in pairs or (tag != "O" and before_kind != kind)
+
+
+def conlleval(predicted, right):
+    """Counts of right, predicted and correctly predicted chunks of each type."""
+    counts = {"right": Counter(), "found": Counter(), "correct": Counter()}
+    lines = [
+        pair for sentence in zip(predicted, right, strict=True) for pair in [*zip(*sentence, strict=True), ("O", "O")]
+    ]
+    (guessed, guessed_kind), (correct, correct_kind) = ("O", ""), ("O", "")
+    in_correct = False
+    for guess_tag, right_tag in lines:
+        (guess, guess_kind), (gold, gold_kind) = split_tag(guess_tag), split_tag(right_tag)
+        if in_correct:
+            guess_ends, gold_ends = (
+                ends(guessed, guessed_kind, guess, guess_kind),
+                ends(correct, correct_kind, gold, gold_kind),
+            )
+            if guess_ends and gold_ends and guessed_kind == correct_kind:
+                in_correct = False
+                counts["correct"][correct_kind] += 1
+            elif guess_ends != gold_ends or guess_kind != gold_kind:
+                in_correct = False
+        guess_begins, gold_begins = (
+            begins(guessed, guessed_kind, guess, guess_kind),
+            begins(correct, correct_kind, gold, gold_kind),
+        )
+        if guess_begins and gold_begins and guess_kind == gold_kind:
+            in_correct = True
+        counts["found"][guess_kind] += guess_begins
+        counts["right"][gold_kind] += gold_begins
+        guessed, guessed_kind, correct, correct_kind = guess, guess_kind, gold, gold_kind
+    return counts
+
+
+def prf(correct, found, right):
+    precision, recall = correct / found if found else 0.0, correct / right if right else 0.0
+    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+TAGS = ("O", "B-A", "I-A", "B-B", "I-B")
+SPANS = Task(name="s", kind="token-classification", labels=TAGS, metrics=METRICS["token-classification"])
+
+
+def indices(text):
+    return [TAGS.index(tag) for tag in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "right", "counts"),
+    [
+        ("B-A B-A", "B-A B-A", (2, 2, 2)),  # adjacent spans
+        ("B-A I-A", "B-A B-A", (0, 1, 2)),
+        ("B-A B-A", "B-A I-A", (0, 2, 1)),
+        ("O I-A I-A", "O B-A I-A", (1, 1, 1)),  # I after O
+        ("I-A O", "B-A O", (1, 1, 1)),
+        ("B-A I-B", "B-A B-B", (2, 2, 2)),  # type change inside a span
+        ("B-A I-B I-A", "B-A I-A I-A", (0, 3, 1)),
+        ("B-A I-B", "B-A I-A", (0, 2, 1)),
+        ("O O", "B-A I-A", (0, 0, 1)),
+        ("B-A I-A", "O O", (0, 1, 0)),
+        ("O O", "O O", (0, 0, 0)),
+    ],
+)
+def test_span_scores_of_edge_cases_are_conllevals(predicted, right, counts):
+    predicted, right = predicted.split(), right.split()
+    reference = conlleval([predicted], [right])
+    assert tuple(reference[key].total() for key in ("correct", "found", "right")) == counts
+    scores = compute_spans(SPANS, [[TAGS.index(t) for t in predicted]], [[TAGS.index(t) for t in right]])
+    expected = prf(*counts)
+    assert (scores["span_precision"], scores["span_recall"], scores["span_f1"]) == pytest.approx(expected, abs=1e-6)
+    accuracy = np.mean([a == b for a, b in zip(predicted, right, strict=True)])
+    assert scores["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+two_taggings = st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8), min_size=1, max_size=5)
+
+
+@given(two_taggings.filter(any))
+def test_span_scores_are_conllevals_over_all_and_of_each_type(pairs):
+    predicted, right = ([[pair[side] for pair in sentence] for sentence in pairs] for side in (0, 1))
+    counts = conlleval(*([[TAGS[i] for i in tags] for tags in side] for side in (predicted, right)))
+    expected = prf(*(counts[key].total() for key in ("correct", "found", "right")))
+    scores = compute_spans(SPANS, predicted, right)
+    assert list(scores) == list(SPANS.metrics)
+    assert (scores["span_precision"], scores["span_recall"], scores["span_f1"]) == pytest.approx(expected, abs=1e-6)
+    by_type = scores_by_type(SPANS, predicted, right)
+    assert set(by_type) == {kind for key in ("found", "right") for kind, n in counts[key].items() if n}
+    for kind, its in by_type.items():
+        expected = prf(*(counts[key][kind] for key in ("correct", "found", "right")))
+        assert (its["precision"], its["recall"], its["f1"]) == pytest.approx(expected, abs=1e-6)
+        assert its["spans"] == counts["right"][kind]
+
+
+def test_tokens_without_a_label_are_left_out():
+    predicted, right = [indices("B-A I-A B-B O"), indices("O O")], [indices("B-A I-A O O"), indices("O O")]
+    right[0][2] = -100
+    right[1] = [-100, -100]
+    assert compute_spans(SPANS, predicted, right) == dict.fromkeys(SPANS.metrics, 1.0)
+    assert scores_by_type(SPANS, predicted, right) == {"A": {"precision": 1.0, "recall": 1.0, "f1": 1.0, "spans": 1}}
+    nothing = compute_spans(SPANS, [[0]], [[-100]])
+    assert list(nothing) == list(SPANS.metrics)
+    assert all(math.isnan(value) for value in nothing.values())
+
+
+def test_tags_that_are_no_spans_have_accuracy_only():
+    pos = Task(name="pos", kind="token-classification", labels=("NN", "VB"))
+    assert compute_spans(pos, [[0, 1], [1]], [[0, 0], [1]]) == {"accuracy": 0.6666667}
+    assert scores_by_type(pos, [[0]], [[0]]) == {}

@@ -4,15 +4,16 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from graphmtl.config import PlantedOptions
+from graphmtl.data.column_files import Sentences, read_columns, read_sentences, read_three_files
 from graphmtl.data.planted import generate
 from graphmtl.data.readers import read_label_tab_text
-from graphmtl.data.source import Source, SourceSet
+from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.data.task_file import read_task_file
@@ -80,9 +81,170 @@ def _fdu_mtl_source(folder: Path, name: str) -> Source:
     )
 
 
+def conll2000(settings: Settings) -> SourceSet:
+    """CoNLL-2000: part-of-speech tags and chunks (Tjong Kim Sang and Buchholz, CoNLL 2000).
+
+    ``conll2000/{train,test}.txt``: word, part of speech, chunk. The parts of speech are **automatic**, the output of
+    Brill's tagger: a score on ``pos`` says how well that tagger is imitated. No validation split was published: 500
+    training sentences are cut off.
+    """
+    folder = settings.folder("conll2000")
+
+    def read() -> Corpus:
+        train, test = (read_columns(folder / f"{split}.txt", ("word", "pos", "chunk")) for split in ("train", "test"))
+        return Corpus(name="conll2000", train=train, valid=500, test=test)
+
+    return _layers("conll2000", read, {"pos": "pos", "chunk": "chunk"})
+
+
+def conll2003(settings: Settings) -> SourceSet:
+    """CoNLL-2003, English: parts of speech, chunks, named entities (Tjong Kim Sang and De Meulder, CoNLL 2003).
+
+    ``conll2003/{eng.train,eng.testa,eng.testb}`` as published, in IOB1, or ``{train,valid,test}.txt``. Parts of speech
+    and chunks are automatic.
+    """
+    folder = settings.folder("conll2003")
+    names = (("eng.train", "train.txt"), ("eng.testa", "valid.txt"), ("eng.testb", "test.txt"))
+
+    def read() -> Corpus:
+        paths = [_first_file(folder, *each) for each in names]
+        train, valid, test = (read_columns(path, ("word", "pos", "chunk", "ner")) for path in paths)
+        return Corpus(name="conll2003", train=train, valid=valid, test=test)
+
+    return _layers("conll2003", read, {"pos": "pos", "chunk": "chunk", "ner": "ner"})
+
+
+def wnut17(settings: Settings) -> SourceSet:
+    """WNUT-17: emerging and rare named entities (Derczynski et al., W-NUT 2017).
+
+    ``wnut17/{wnut17train.conll,emerging.dev.conll,emerging.test.annotated}``: word TAB entity.
+    """
+    folder = settings.folder("wnut17")
+    names = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
+
+    def read() -> Corpus:
+        train, valid, test = (read_columns(folder / name, ("word", "ner")) for name in names)
+        return Corpus(name="wnut17", train=train, valid=valid, test=test)
+
+    return _layers("wnut17", read, {"ner": "ner"})
+
+
+def ud(settings: Settings, name: str = "ud") -> SourceSet:
+    """A treebank of Universal Dependencies: universal and language-specific parts of speech (de Marneffe et al. 2021).
+
+    A folder with ``*-train.conllu``, ``*-dev.conllu`` and ``*-test.conllu``, as treebanks are published, or with
+    ``*train.txt``, ``*dev.txt`` and ``*test.txt``: word TAB UPOS TAB XPOS. The folder is the one that ``--tasks`` names
+    (``ud-ewt``, ``UD_German-GSD``); ``ud`` is the folder of that name, or the only one whose name begins so. Without a
+    file for validation a tenth of the training sentences is cut off.
+    """
+    folder = settings.folder(name if name != "ud" else _only_treebank(settings.data_dir))
+
+    def read() -> Corpus:
+        train, valid, test = (_treebank_split(folder, split) for split in ("train", "dev", "test"))
+        if train is None or test is None:
+            missing = "train" if train is None else "test"
+            raise InputError(f"{folder}: no file *{missing}.conllu, and no *{missing}.txt")
+        return Corpus(name=name, train=train, valid=0.1 if valid is None else valid, test=test)
+
+    return _layers(name, read, {"upos": "upos", "xpos": "xpos"})
+
+
+def _is_treebank(name: str) -> bool:
+    return bool(re.match("ud[-_]", name, re.IGNORECASE))
+
+
+def _only_treebank(data_dir: Path | None) -> str:
+    """The name of the folder that ``ud`` means."""
+    if data_dir is None or not data_dir.is_dir() or (data_dir / "ud").is_dir():
+        return "ud"
+    found = sorted(path.name for path in data_dir.iterdir() if path.is_dir() and _is_treebank(path.name))
+    if len(found) > 1:
+        raise InputError(f"data folder {data_dir} holds several treebanks; name one: {', '.join(found)}")
+    return found[0] if found else "ud"
+
+
+def _treebank_split(folder: Path, split: str) -> Sentences | None:
+    found = sorted(folder.glob(f"*{split}.conllu")) or sorted(folder.glob(f"*{split}.txt"))
+    if len(found) > 1:
+        raise InputError(f"{folder}: {len(found)} files for {split}, expected one: {', '.join(p.name for p in found)}")
+    return read_sentences(found[0], header=("form", "upos", "xpos"), words="form") if found else None
+
+
+def gum(settings: Settings) -> SourceSet:
+    """GUM: four annotation layers of the same sentences (Zeldes, LREV 51, 2017).
+
+    ``gum/{train,dev,test}.conll``: word TAB UPOS TAB XPOS TAB entity (the innermost mentions), with the type of the
+    sentence in a comment ``# s_type = decl``.
+    """
+    folder = settings.folder("gum")
+    header = ("word", "upos", "xpos", "entity")
+
+    def read() -> Corpus:
+        train, valid, test = (read_columns(folder / f"{split}.conll", header) for split in ("train", "dev", "test"))
+        return Corpus(name="gum", train=train, valid=valid, test=test)
+
+    return _layers("gum", read, {"upos": "upos", "xpos": "xpos", "entity": "entity", "s_type": "# s_type"})
+
+
+def atis(settings: Settings) -> SourceSet:
+    """ATIS: the intent of a question about flights, and its slots (Hemphill, Godfrey, Doddington 1990).
+
+    ``atis/{train,dev,test}/{seq.in,seq.out,label}``. Some intents and slots occur in the test split only.
+    """
+    return _intent_and_slot("atis", settings)
+
+
+def snips(settings: Settings) -> SourceSet:
+    """SNIPS: the intent of a spoken command, and its slots (Coucke et al. 2018, arXiv 1805.10190).
+
+    ``snips/{train,dev,test}/{seq.in,seq.out,label}``.
+    """
+    return _intent_and_slot("snips", settings)
+
+
+def _intent_and_slot(name: str, settings: Settings) -> SourceSet:
+    folder = settings.folder(name)
+
+    def read() -> Corpus:
+        train, valid, test = (read_three_files(folder / split) for split in ("train", "dev", "test"))
+        return Corpus(name=name, train=train, valid=valid, test=test)
+
+    return _layers(name, read, {"intent": "# label", "slot": "seq.out"})
+
+
+def _first_file(folder: Path, *names: str) -> Path:
+    """The first of the files that is there.
+
+    Raises:
+        InputError: none is.
+    """
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if not found:
+        raise InputError(f"{folder}: no file {' or '.join(names)}")
+    return found[0]
+
+
+def _layers(name: str, read: Callable[[], Corpus], layers: Mapping[str, str]) -> SourceSet:
+    """The tasks of a corpus that is read once, when the first of them is: {task: column, or # key of a comment}."""
+    corpus = cache(read)
+    return SourceSet(name=name, sources={task: partial(_layer, task, label, corpus) for task, label in layers.items()})
+
+
+def _layer(name: str, label: str, corpus: Callable[[], Corpus]) -> Layer:
+    kind = "text-classification" if label.startswith("#") else "token-classification"
+    return Layer(task=Task(name=name, kind=kind, text=("word",), label=label, tokens=True), corpus=corpus())
+
+
 TASK_SETS: dict[str, Callable[[Settings], SourceSet]] = {
     "planted": planted,
     "fdu-mtl": fdu_mtl,
+    "conll2000": conll2000,
+    "conll2003": conll2003,
+    "wnut17": wnut17,
+    "ud": ud,
+    "gum": gum,
+    "atis": atis,
+    "snips": snips,
 }
 
 
@@ -97,8 +259,9 @@ def load_tasks(
     """Loads the tasks of a run.
 
     Args:
-        tasks: a name of the catalog (``fdu-mtl``), some of its tasks (``fdu-mtl:books,dvd``), a YAML file, or several
-            of these joined by ``+``. A task name that two of them share gets the set's name before it.
+        tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``), some tasks of a set
+            (``fdu-mtl:books,dvd``), a YAML file, or several of these joined by ``+``. A task name that two of them
+            share gets the set's name before it.
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
         seed: the seed of the validation splits that are cut off, and of the generated texts.
         keep_overlap: keep training examples whose text stands in another task's validation or test split.
@@ -110,7 +273,8 @@ def load_tasks(
     folder = data_dir or os.environ.get("GRAPHMTL_DATA")
     settings = Settings(data_dir=Path(folder) if folder else None, seed=seed, planted=planted)
     parts = [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
-    chosen = [_choose(part, settings) for part in parts]
+    find = cache(partial(_find, settings=settings))  # of a set that is named twice, nothing is read twice
+    chosen = [_choose(part, find) for part in parts]
     names = _names_in_run(chosen)
     sources = {
         new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
@@ -143,9 +307,9 @@ class _Part:
     slug: str
 
 
-def _choose(text: str, settings: Settings) -> _Part:
+def _choose(text: str, find: Callable[[str], SourceSet]) -> _Part:
     name, colon, wanted = (text, "", "") if _is_file(text) else text.partition(":")
-    source_set = _find(name, settings)
+    source_set = find(name)
     if not colon:
         return _Part(source_set=source_set, tasks=tuple(source_set.sources), slug=source_set.name)
     tasks = tuple(task.strip() for task in wanted.split(","))
@@ -158,6 +322,8 @@ def _choose(text: str, settings: Settings) -> _Part:
 def _find(name: str, settings: Settings) -> SourceSet:
     if _is_file(name):
         return read_task_file(Path(name))
+    if name not in TASK_SETS and _is_treebank(name):
+        return ud(settings, name)
     if name not in TASK_SETS:
         raise InputError(f"{unknown_name('task set', name, TASK_SETS)}, or a .yaml file")
     return TASK_SETS[name](settings)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from graphmtl.data.column_files import Sentences
 from graphmtl.data.readers import Examples
 from graphmtl.data.task import PlantedTruth, Task
 
-__all__ = ["Source", "SourceSet"]
+__all__ = ["Corpus", "Layer", "Source", "SourceSet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,49 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The sentences of a column corpus, which one or more tasks annotate.
+
+    Args:
+        name: its name; the seed of what is cut off goes by it.
+        train: the training sentences.
+        valid: the validation sentences, or how many to cut off the training sentences.
+        test: the test sentences, or how many to cut off.
+    """
+
+    name: str
+    train: Sentences
+    valid: Sentences | float
+    test: Sentences | float
+
+    @property
+    def key(self) -> tuple:
+        """What tells it from other corpora of a run, also from those with its name."""
+        return self.name, *(s if isinstance(s, int | float) else s.source for s in (self.train, self.valid, self.test))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """An annotation layer of a column corpus: a task as it was read.
+
+    Args:
+        task: the task; ``label`` is the column of the tags, or ``# key`` for the label of a sentence. Where it has no
+            ``labels``, they are those of all splits: published test splits have tags that training has not, and a tag
+            that cannot be predicted must still count as an error.
+        corpus: the sentences.
+        scheme: the scheme of the tags, ``none`` for tags that are no spans, and None to recognise it.
+        default_metrics: the metrics are those of spans where the tags are spans, whatever the task says.
+        names: names for labels, {label in the data: name}.
+    """
+
+    task: Task
+    corpus: Corpus
+    scheme: str | None = None
+    default_metrics: bool = True
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceSet:
     """A task set before its tasks are read.
 
@@ -40,5 +84,5 @@ class SourceSet:
     """
 
     name: str
-    sources: Mapping[str, Callable[[], Source]]
+    sources: Mapping[str, Callable[[], Source | Layer]]
     truth: PlantedTruth | None = None

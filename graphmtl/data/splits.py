@@ -1,24 +1,29 @@
 """From what was read to what is trained on: validation splits cut off, labels made indices, repeated texts marked."""
 
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from datasets import Dataset
 
+from graphmtl.data.column_files import Sentences
+from graphmtl.data.cut import cut
+from graphmtl.data.layers import cut_corpus, layer_data, sentence_keys
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
 from graphmtl.data.readers import Examples
-from graphmtl.data.source import Source
+from graphmtl.data.source import Layer, Source
 from graphmtl.data.task import TaskData
 from graphmtl.errors import InputError
 
-__all__ = ["build", "cut"]
+__all__ = ["build"]
 
 
-def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> list[TaskData]:
+def build(sources: Mapping[str, Source | Layer], *, seed: int, keep_overlap: bool) -> list[TaskData]:
     """Cuts, labels and cleans the tasks of a run.
+
+    Tasks that are layers of one corpus are cut and cleaned as one, so that their rows stay the same sentences.
 
     Args:
         sources: the tasks by the names they have in the run.
@@ -26,12 +31,34 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
         keep_overlap: as in `graphmtl.data.overlap.clean`.
 
     Raises:
-        InputError: no training examples left, fewer than two classes, or a label that training never saw.
+        InputError: no training examples left, fewer than two classes, a label that training never saw, or a tag
+            outside its scheme.
     """
-    splits = {name: _splits(source, seed) for name, source in sources.items()}
-    keys = {name: {split: _keys(examples) for split, examples in each.items()} for name, each in splits.items()}
-    cleaned = clean({name: SplitKeys(**each) for name, each in keys.items()}, keep_overlap=keep_overlap)
-    return [_task_data(name, source, splits[name], cleaned[name]) for name, source in sources.items()]
+    layers = {name: source for name, source in sources.items() if isinstance(source, Layer)}
+    corpus_of = _corpora(layers)
+    splits: dict[str, dict] = {}
+    for name, source in sources.items():
+        unit = corpus_of.get(name, name)
+        if unit not in splits:
+            splits[unit] = cut_corpus(source.corpus, seed) if isinstance(source, Layer) else _splits(source, seed)
+    keys = {unit: {split: _keys(examples) for split, examples in each.items()} for unit, each in splits.items()}
+    cleaned = clean({unit: SplitKeys(**each) for unit, each in keys.items()}, keep_overlap=keep_overlap)
+    data = []
+    for name, source in sources.items():
+        unit = corpus_of.get(name, name)
+        if isinstance(source, Layer):
+            data.append(layer_data(name, source, splits[unit], cleaned[unit], unit))
+        else:
+            data.append(_task_data(name, source, splits[unit], cleaned[unit]))
+    return data
+
+
+def _corpora(layers: Mapping[str, Layer]) -> dict[str, str]:
+    """What the corpus of each layer is called in the run: the names of its tasks, as in ``upos+xpos``."""
+    tasks = defaultdict(list)
+    for name, layer in layers.items():
+        tasks[layer.corpus.key].append(name)
+    return {name: "+".join(tasks[layer.corpus.key]) for name, layer in layers.items()}
 
 
 def _splits(source: Source, seed: int) -> dict[str, Examples]:
@@ -50,46 +77,9 @@ def _splits(source: Source, seed: int) -> dict[str, Examples]:
     return {"train": train, **held_out}
 
 
-def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.random.Generator) -> np.ndarray:
-    """Which examples to hold out: stratified by label, and equal texts stay on one side.
-
-    Args:
-        labels: (n,) the label of each example.
-        keys: (n,) its normalised text.
-        size: how many to hold out: a share below 1, or a number of examples.
-        rng: draws them.
-
-    Returns:
-        (n,) bool. Every label keeps an example that is not held out. A few less than asked for are held out where
-        equal texts leave no other way.
-    """
-    count = round(size * len(labels)) if size < 1 else int(size)
-    room = _quotas(Counter(labels), count)
-    rows_of_text = defaultdict(list)
-    for i, key in enumerate(keys):
-        rows_of_text[key or i].append(i)
-    groups = list(rows_of_text.values())
-    held_out = np.zeros(len(labels), dtype=bool)
-    for g in rng.permutation(len(groups)):
-        wanted = Counter(labels[i] for i in groups[g])
-        if all(room[label] >= n for label, n in wanted.items()):
-            room.subtract(wanted)
-            held_out[groups[g]] = True
-    return held_out
-
-
-def _quotas(sizes: Counter, count: int) -> Counter:
-    """How many of each label to hold out: in proportion, largest remainders first, at least one of each stays."""
-    labels, total = sorted(sizes), sum(sizes.values())
-    exact = {label: count * sizes[label] / total for label in labels}
-    quotas = {label: int(exact[label]) for label in labels}
-    by_remainder = sorted(labels, key=lambda label: quotas[label] - exact[label])
-    for label in by_remainder[: max(count - sum(quotas.values()), 0)]:
-        quotas[label] += 1
-    return Counter({label: min(quotas[label], sizes[label] - 1) for label in labels})
-
-
-def _keys(examples: Examples) -> list[str]:
+def _keys(examples: Examples | Sentences) -> list[str]:
+    if isinstance(examples, Sentences):
+        return sentence_keys(examples)
     if examples.text_pair is None:
         return [normalise(text) for text in examples.text]
     return [normalise(*pair) for pair in zip(examples.text, examples.text_pair, strict=True)]

@@ -8,12 +8,20 @@ from typing import Any
 from datasets import Dataset
 
 from graphmtl.data.overlap import Overlap
+from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["METRICS", "PlantedTruth", "Task", "TaskData", "TaskSet"]
+__all__ = ["HEADS", "METRICS", "NO_LABEL", "PlantedTruth", "Task", "TaskData", "TaskSet"]
 
-METRICS = {"text-classification": ("accuracy", "f1", "matthews")}
-"""The metrics of each kind of task; the first one is the default."""
+METRICS = {
+    "text-classification": ("accuracy", "f1", "matthews"),
+    "token-classification": ("span_f1", "span_precision", "span_recall", "accuracy"),
+}
+"""The metrics of each kind of task. Those of spans are for tags that are spans (`Task.is_spans`)."""
+HEADS = ("linear", "crf")
+"""The heads that a task of kind ``token-classification`` may ask for."""
+NO_LABEL = -100
+"""The index of a label that a corpus does not have; losses and scores leave it out."""
 _RESERVED = ("all", "mean", "virtual")  # predict --task all, --select-by mean, and the star's node
 
 
@@ -23,14 +31,19 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``.
+        kind: ``text-classification``, or ``token-classification`` (a tag for every token).
         text: the source's column that holds the text, or the two columns that hold a pair of texts.
-        label: the source's column that holds the label.
-        labels: the names of the classes; a label of the data is an index into them.
+        label: the source's column that holds the label or the tags; of a column corpus also a comment's key
+            (``# s_type``), which holds the label of a sentence.
+        labels: the names of the classes; a label of the data is an index into them. Tags of spans are IOB2, whatever
+            the scheme of the source.
         metrics: what is measured; the first one selects the model.
+        tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
+        head: ``linear`` or ``crf`` for a task that tags tokens; None: as the run's options say.
 
     Raises:
-        InputError: a name that cannot be used, an unknown kind or metric, no metric, or not one or two text columns.
+        InputError: a name that cannot be used, an unknown kind, metric or head, no metric, not one or two text
+            columns, span scores of tags that are no spans.
     """
 
     name: str
@@ -39,6 +52,8 @@ class Task:
     label: str = "label"
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    tokens: bool = False
+    head: str | None = None
 
     def __post_init__(self):
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -54,10 +69,35 @@ class Task:
             raise InputError(f"task {self.name!r} has no metric (known: {', '.join(METRICS[self.kind])})")
         if len(self.text) not in (1, 2):
             raise InputError(f"task {self.name!r} has {len(self.text)} text columns, expected one, or two for a pair")
+        self._check_tokens()
+
+    def _check_tokens(self) -> None:
+        """What is to be said of tokens and their tags."""
+        if self.is_tagging:
+            object.__setattr__(self, "tokens", True)
+        if self.tokens and self.is_pair:
+            raise InputError(f"task {self.name!r} has 2 text columns, expected one column of tokens")
+        if self.head is not None and not self.is_tagging:
+            raise InputError(f"task {self.name!r} of kind {self.kind} has no choice of heads, only tagging has")
+        if self.head is not None and self.head not in HEADS:
+            raise unknown_name(f"head of task {self.name!r}", self.head, HEADS)
+        of_spans = [metric for metric in self.metrics if metric.startswith("span_")]
+        if of_spans and self.labels and not self.is_spans:
+            raise InputError(f"metric {of_spans[0]} of task {self.name!r}: its tags are no spans (O, B-TYPE, I-TYPE)")
 
     @property
     def is_pair(self) -> bool:
         return len(self.text) == 2
+
+    @property
+    def is_tagging(self) -> bool:
+        """Every token has a label."""
+        return self.kind == "token-classification"
+
+    @property
+    def is_spans(self) -> bool:
+        """The labels are tags of spans: IOB2."""
+        return self.is_tagging and is_iob2(self.labels)
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON."""
@@ -76,6 +116,14 @@ class TaskData:
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
     ``task.labels``). ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a training split of the run.
+
+    Of a column corpus there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
+    token where tokens are tagged; it is `NO_LABEL` (-100) wherever the corpus has no label, be it for a token or for a
+    sentence. Several tasks may be annotation layers of one corpus: they have the same ``corpus``, and in each split row
+    i is the same sentence for all of them.
+
+    Args:
+        corpus: what the rows belong to; by default the task's own name, which no other task shares.
     """
 
     task: Task
@@ -83,6 +131,10 @@ class TaskData:
     valid: Dataset
     test: Dataset
     overlap: Overlap
+    corpus: str = ""
+
+    def __post_init__(self):
+        self.corpus = self.corpus or self.task.name
 
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"
@@ -165,5 +217,5 @@ class TaskSet(Mapping[str, TaskData]):
 
     @property
     def overlap(self) -> dict[str, Overlap]:
-        """What the clean evaluation counted in each task."""
-        return {name: each.overlap for name, each in self._data.items()}
+        """What the clean evaluation counted in each task, and once in the tasks of one corpus."""
+        return {each.corpus: each.overlap for each in self._data.values()}

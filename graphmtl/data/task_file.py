@@ -23,25 +23,49 @@
         train: train                 # the names of its splits; these are the defaults
         test: validation
         text: sentence
+
+Tasks of kind ``token-classification`` are read from column files, and so is any task that has the key ``tokens``. Tasks
+that name the same files and columns are layers of one corpus, which is read once:
+
+.. code-block:: yaml
+
+    train: train.conll               # a token a line; or .conllu, or a folder with seq.in, seq.out and label
+    valid: dev.conll
+    test: test.conll
+    columns: [word, pos, ner]        # the columns' names; .conllu has those of CoNLL-U, a folder has seq.in and seq.out
+    tokens: word                     # the column of the tokens
+    tasks:
+      pos: {label: pos}              # the column of the tags; _ is a tag that is missing
+      ner:
+        label: ner
+        scheme: iob1                 # iob1, iob2, bioes, bilou, bmes, or none for tags that are no spans; default: as
+                                     # the tags look
+        head: crf                    # linear or crf; default: as the run's options say
+      genre: {label: "# genre"}      # the label of a sentence: the value in a comment `# genre = news`; of a folder
+                                     # "# label"
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from graphmtl.data.column_files import read_sentences
 from graphmtl.data.readers import Columns, Examples, compose_yaml, read_bytes, read_file, read_hub, shown
-from graphmtl.data.source import Source, SourceSet
+from graphmtl.data.source import Corpus, Layer, Source, SourceSet
+from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["read_task_file"]
 
 _SPLITS = ("train", "valid", "test")
-_TASK_KEYS = ("text", "label", "labels", "metrics", "kind", "encoding", "columns", "hub", "config", *_SPLITS)
+_TEXT_KEYS = ("text", "hub", "config")  # what only tasks of texts have
+_TOKEN_KEYS = ("tokens", "scheme", "head")  # what only tasks of tokens have
+_TASK_KEYS = ("label", "labels", "metrics", "kind", "encoding", "columns", *_TEXT_KEYS, *_TOKEN_KEYS, *_SPLITS)
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _QUOTES = "(in quotes where YAML takes it for something else)"
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
@@ -60,7 +84,17 @@ def read_task_file(path: Path) -> SourceSet:
     tasks = _Section(path, top.nodes["tasks"], what="`tasks`")
     entries = [_entry(name, tasks, top) for name in tasks.nodes]
     name = top.text("name") if "name" in top else path.stem
-    return SourceSet(name=name, sources={entry.task.name: partial(_read_source, entry) for entry in entries})
+    first = {entry.files: entry.task.name for entry in reversed(entries)}
+    corpus = cache(_read_corpus)
+    return SourceSet(
+        name=name,
+        sources={
+            entry.task.name: partial(_read_layer, entry, partial(corpus, entry.files, f"{name}/{first[entry.files]}"))
+            if entry.task.tokens
+            else partial(_read_source, entry)
+            for entry in entries
+        },
+    )
 
 
 class _Section:
@@ -149,67 +183,138 @@ def _plain(values: Iterable[object]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Files:
+    """What a task is read from; the same for all layers of a corpus."""
+
+    folder: Path
+    train: str
+    valid: str | float
+    test: str | float
+    columns: Columns
+    hub: str | None
+    config: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     """A task of the file, with the keys that hold for all tasks filled in."""
 
     task: Task
-    splits: dict[str, Any]
-    columns: Columns
+    files: _Files
     names: dict[str, str]
-    folder: Path
-    hub: str | None
-    config: str | None
+    scheme: str | None
+    default_metrics: bool
 
 
 def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
     own = _Section(tasks.path, tasks.nodes[name], what=f"task {name!r}")
     own.check_keys(_TASK_KEYS)
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
-    words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
     names = section["labels"].labels("labels") if "labels" in section else {}
-    header = section["columns"].texts("columns") if "columns" in section else ()
-    splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
-    splits |= {key: section[key].split(key) for key in _SPLITS if key in section}
-    for key in _SPLITS:
-        if key not in splits:
-            cut = f", or {_SIZE}" if key == "test" else ""
-            raise InputError(f"{tasks.where(name)}: task {name!r} has no `{key}`; give a file{cut}")
     task = _task(name, section, tuple(names), tasks.where(name))
-    encoding = words.get("encoding", Columns.encoding)
+    _check_form(task, section, own, tasks.where(name))
     return _Entry(
         task=task,
-        splits=splits,
-        columns=Columns(text=task.text, label=task.label, header=header, encoding=encoding),
+        files=_files(task, section, tasks),
         names=names,
-        folder=tasks.path.parent,
-        hub=words.get("hub"),
-        config=words.get("config"),
+        scheme=_scheme(section),
+        default_metrics="metrics" not in section,
     )
 
 
 def _task(name: str, section: Mapping[str, _Section], labels: tuple[str, ...], where: str) -> Task:
-    fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind") if key in section}
+    fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
     fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
+    if "tokens" in section:
+        fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
+        tagged = not fields.get("label", "").startswith("#")
+        fields.setdefault("kind", "token-classification" if tagged else "text-classification")
+        if not tagged:
+            fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
     try:
         return Task(name=name, labels=labels, **fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def _read_source(entry: _Entry) -> Source:
-    train, valid, test = (entry.splits[key] for key in _SPLITS)
-    return Source(
-        task=entry.task,
-        names=entry.names,
-        train=_read(entry, train),
-        valid=_read(entry, valid) if isinstance(valid, str) else valid,
-        test=_read(entry, test) if isinstance(test, str) else test,
+def _check_form(task: Task, section: Mapping[str, _Section], own: _Section, where: str) -> None:
+    """Texts and tokens have different keys, and so have tokens that are tagged and sentences that are labelled."""
+    if task.tokens and "tokens" not in section:
+        raise InputError(f"{where}: task {task.name!r} has no `tokens`; give the name of the column of the tokens")
+    wrong = set(_TEXT_KEYS if task.tokens else _TOKEN_KEYS)
+    if not task.is_tagging:
+        wrong |= {"scheme", "head"}
+    for key in own.nodes:
+        if key in wrong:
+            form = "that tags tokens" if task.is_tagging else "of labelled sentences" if task.tokens else "of texts"
+            raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
+
+
+def _files(task: Task, section: Mapping[str, _Section], tasks: _Section) -> _Files:
+    words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
+    header = section["columns"].texts("columns") if "columns" in section else ()
+    splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
+    splits |= {key: section[key].split(key) for key in _SPLITS if key in section}
+    for key in _SPLITS:
+        if key not in splits:
+            cut = f", or {_SIZE}" if key == "test" else ""
+            raise InputError(f"{tasks.where(task.name)}: task {task.name!r} has no `{key}`; give a file{cut}")
+    encoding = words.get("encoding", Columns.encoding)
+    label = "" if task.tokens else task.label  # the layers of a corpus differ in it
+    return _Files(
+        folder=tasks.path.parent,
+        **splits,
+        columns=Columns(text=task.text, label=label, header=header, encoding=encoding),
+        hub=words.get("hub"),
+        config=words.get("config"),
     )
 
 
-def _read(entry: _Entry, name: str) -> Examples:
-    if entry.hub is None:
-        return read_file(entry.folder / name, entry.columns)
-    local = entry.folder / entry.hub
-    hub = str(local) if local.is_dir() else entry.hub
-    return read_hub(hub, entry.columns, config=entry.config, split=name)
+def _scheme(section: Mapping[str, _Section]) -> str | None:
+    if "scheme" not in section:
+        return None
+    scheme = section["scheme"].text("scheme")
+    if scheme not in (*SCHEMES, "none"):
+        where = section["scheme"].where("scheme")
+        raise InputError(f"{where}: {unknown_name('scheme', scheme, (*SCHEMES, 'none'))}")
+    return scheme
+
+
+def _read_layer(entry: _Entry, corpus: Callable[[], Corpus]) -> Layer:
+    return Layer(
+        task=entry.task,
+        corpus=corpus(),
+        scheme=entry.scheme,
+        default_metrics=entry.default_metrics,
+        names=entry.names,
+    )
+
+
+def _read_corpus(files: _Files, name: str) -> Corpus:
+    columns = files.columns
+    read = partial(read_sentences, header=columns.header, words=columns.text[0], encoding=columns.encoding)
+    return Corpus(
+        name=name,
+        train=read(files.folder / files.train),
+        valid=read(files.folder / files.valid) if isinstance(files.valid, str) else files.valid,
+        test=read(files.folder / files.test) if isinstance(files.test, str) else files.test,
+    )
+
+
+def _read_source(entry: _Entry) -> Source:
+    files = entry.files
+    return Source(
+        task=entry.task,
+        names=entry.names,
+        train=_read(files, files.train),
+        valid=_read(files, files.valid) if isinstance(files.valid, str) else files.valid,
+        test=_read(files, files.test) if isinstance(files.test, str) else files.test,
+    )
+
+
+def _read(files: _Files, name: str) -> Examples:
+    if files.hub is None:
+        return read_file(files.folder / name, files.columns)
+    local = files.folder / files.hub
+    hub = str(local) if local.is_dir() else files.hub
+    return read_hub(hub, files.columns, config=files.config, split=name)

@@ -199,6 +199,118 @@ def test_a_new_task_set_is_one_function_and_one_line(monkeypatch):
     assert list(load_tasks("mine:child1", planted=SMALL)) == ["child1"]
 
 
+def fill(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+CONLL2003 = (
+    "-DOCSTART- -X- O O\n\nU.N. NNP I-NP I-ORG\nofficial NN I-NP O\n\nBonn NNP I-NP I-LOC\nRome NNP B-NP B-LOC\n"
+)
+
+
+@pytest.mark.parametrize(
+    "names", [("eng.train", "eng.testa", "eng.testb"), ("train.txt", "valid.txt", "test.txt")], ids=["published", "txt"]
+)
+def test_conll2003_by_both_names_becomes_iob2(tmp_path, names):
+    fill(tmp_path / "conll2003", dict.fromkeys(names, CONLL2003))
+    tasks = load_tasks("conll2003", data_dir=tmp_path)
+    assert list(tasks) == ["pos", "chunk", "ner"]
+    assert {data.corpus for data in tasks.values()} == {"pos+chunk+ner"}
+    assert tasks["ner"].task.labels == ("O", "B-LOC", "B-ORG")
+    assert tasks["ner"].train["label"][:] == [[2, 0], [1, 1]]
+    assert tasks["chunk"].train["label"][:] == [[0, 1], [0, 0]]
+    assert tasks["pos"].task.metrics == ("accuracy",)
+
+
+def test_a_file_of_conll2003_that_is_not_there(tmp_path):
+    fill(tmp_path / "conll2003", {"eng.train": CONLL2003, "test.txt": CONLL2003})
+    with pytest.raises(InputError, match=r"conll2003: no file eng.testa or valid.txt"):
+        load_tasks("conll2003", data_dir=tmp_path)
+
+
+def conllu(*words):
+    return "".join(f"{i}\t{word}\t_\t{word[0]}\t{word[-1]}\t_\t_\t_\t_\t_\n" for i, word in enumerate(words, 1)) + "\n"
+
+
+def test_a_treebank_is_any_folder_of_conllu(tmp_path):
+    train = "".join(conllu(f"ab{i}", f"ba{i}") for i in range(20))
+    fill(tmp_path / "UD_Ido-X", {"io_x-ud-train.conllu": train, "io_x-ud-test.conllu": conllu("ab1", "b0")})
+    for name in ("ud", "UD_Ido-X"):
+        tasks = load_tasks(name, data_dir=tmp_path)
+        assert list(tasks) == ["upos", "xpos"]
+        assert tasks["upos"].task.labels == ("a", "b")
+        assert (len(tasks["upos"].train), len(tasks["upos"].valid), len(tasks["upos"].test)) == (18, 2, 1)
+    fill(tmp_path / "ud-ewt", {"train.txt": "a\tN\tNN\nb\tV\tVB\n", "dev.txt": "a\tN\tNN\n", "test.txt": "b\tV\tVB\n"})
+    assert load_tasks("ud-ewt:xpos", data_dir=tmp_path)["xpos"].task.labels == ("NN", "VB")
+    with pytest.raises(InputError, match="holds several treebanks; name one: UD_Ido-X, ud-ewt"):
+        load_tasks("ud", data_dir=tmp_path)
+    with pytest.raises(InputError, match="holds no folder 'ud-ewtt'"):
+        load_tasks("ud-ewtt", data_dir=tmp_path)
+
+
+def test_faults_of_a_treebank(tmp_path):
+    fill(tmp_path / "ud", {"train.conllu": conllu("a", "b")})
+    with pytest.raises(InputError, match=r"ud: no file \*test.conllu, and no \*test.txt"):
+        load_tasks("ud", data_dir=tmp_path)
+    fill(tmp_path / "ud", {"test.conllu": conllu("a"), "x-train.conllu": conllu("a")})
+    with pytest.raises(InputError, match=r"2 files for train, expected one: train\.conllu, x-"):
+        load_tasks("ud", data_dir=tmp_path)
+    with pytest.raises(InputError, match="'ud' needs a data folder"):
+        load_tasks("ud")
+
+
+def test_intents_and_slots_of_two_sets_in_one_run(tmp_path):
+    for name in ("atis", "snips"):
+        for split in ("train", "dev", "test"):
+            files = {
+                "seq.in": f"{name} {split}\nx {name} {split}\n",
+                "seq.out": "O B-a\nO B-a I-a\n",
+                "label": "p\nq\n",
+            }
+            fill(tmp_path / name / split, files)
+    tasks = load_tasks("atis+snips:slot,intent", data_dir=tmp_path)
+    assert list(tasks) == ["atis.intent", "atis.slot", "snips.slot", "snips.intent"]
+    assert [data.corpus for data in tasks.values()] == ["atis.intent+atis.slot"] * 2 + ["snips.slot+snips.intent"] * 2
+    assert tasks["snips.intent"].train["label"][:] == [0, 1]
+    assert tasks["snips.slot"].train["label"][:] == [[0, 1], [0, 1, 2]]
+    parts = load_tasks("snips:slot+atis:intent+snips:intent", data_dir=tmp_path)
+    assert [data.corpus for data in parts.values()] == ["slot+snips.intent", "atis.intent", "slot+snips.intent"]
+
+
+def has(name):
+    return pytest.mark.skipif(not (Path(DATA) / name).is_dir(), reason=f"GRAPHMTL_DATA has no {name}")
+
+
+PUBLISHED = [
+    ("conll2000", {"pos": 44, "chunk": 23}, (8436, 500, 2012)),
+    ("wnut17", {"ner": 13}, (3394, 1009, 1287)),
+    ("ud-ewt", {"upos": 17, "xpos": 50}, (12543, 2002, 2077)),
+    ("gum", {"upos": 17, "xpos": 46, "entity": 21, "s_type": 11}, (10224, 1575, 1464)),
+    ("atis", {"intent": 26, "slot": 127}, (4478, 500, 893)),
+    ("snips", {"intent": 7, "slot": 72}, (13084, 700, 700)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "sizes"), [pytest.param(*each, marks=has(each[0]), id=each[0]) for each in PUBLISHED]
+)
+def test_published_tagging_sets_have_their_published_sizes(name, labels, sizes):
+    tasks = load_tasks(name, data_dir=DATA)
+    assert {task: len(data.task.labels) for task, data in tasks.items()} == labels
+    first = next(iter(tasks.values()))
+    for data in tasks.values():
+        assert (len(data.train), len(data.valid), len(data.test)) == sizes
+        assert data.test["tokens"][:50] == first.test["tokens"][:50]
+        spans = data.task.name in ("chunk", "ner", "entity", "slot")
+        assert data.task.is_spans == spans
+        assert data.task.metrics[0] == ("span_f1" if spans else "accuracy")
+        if data.task.is_tagging:
+            assert all(len(row["label"]) == len(row["tokens"]) for row in data.test.select(range(50)))
+
+
 @pytest.fixture(scope="module")
 def reviews():
     return load_tasks("fdu-mtl", data_dir=DATA)

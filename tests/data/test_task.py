@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from datasets import Dataset
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.task import METRICS, PlantedTruth, Task, TaskData, TaskSet
 from graphmtl.errors import InputError
-from graphmtl.metrics import compute
+from graphmtl.metrics import compute, compute_spans
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
 
@@ -27,10 +28,34 @@ def test_a_task_survives_json():
 
 
 def test_every_metric_of_a_kind_can_be_computed():
-    for kind, names in METRICS.items():
-        task = Task(name="a", kind=kind, labels=("x", "y"), metrics=names)
-        scores = compute(task, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0]))
-        assert scores == dict.fromkeys(names, 1.0)
+    names = METRICS["text-classification"]
+    task = Task(name="a", labels=("x", "y"), metrics=names)
+    scores = compute(task, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 0]))
+    assert scores == dict.fromkeys(names, 1.0)
+    names = METRICS["token-classification"]
+    tags = Task(name="a", kind="token-classification", labels=("O", "B-x"), metrics=names)
+    assert compute_spans(tags, [[0, 1]], [[0, 1]]) == dict.fromkeys(names, 1.0)
+
+
+def test_a_task_of_tokens_survives_json():
+    task = Task(
+        name="ner", kind="token-classification", text=("word",), labels=("O", "B-x"), metrics=("span_f1",), head="crf"
+    )
+    assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+    assert task.tokens
+    assert task.is_tagging
+    assert task.is_spans
+    assert not Task(name="pos", kind="token-classification", labels=("O", "NN")).is_spans
+    intent = Task(name="intent", tokens=True, label="# intent", labels=("O", "B-x"))
+    assert intent.tokens
+    assert not intent.is_tagging
+    assert not intent.is_spans
+
+
+def test_a_task_alone_is_its_own_corpus():
+    assert data("a").corpus == "a"
+    layers = [replace(data(name), corpus="a+b") for name in "ab"]
+    assert list(TaskSet(name="set", data=[*layers, data("c")]).overlap) == ["a+b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +66,14 @@ def test_every_metric_of_a_kind_can_be_computed():
         ({"metrics": ()}, "task 'a' has no metric"),
         ({"text": ("x", "y", "z")}, "3 text columns"),
         ({"text": ()}, "0 text columns"),
+        ({"text": ("x", "y"), "tokens": True}, "2 text columns, expected one column of tokens"),
+        ({"head": "crf"}, "task 'a' of kind text-classification has no choice of heads"),
+        ({"kind": "token-classification", "head": "crv"}, "unknown head of task 'a' 'crv'; did you mean 'crf'"),
+        ({"kind": "token-classification", "metrics": ("f1",)}, "unknown metric of task 'a' 'f1'"),
+        (
+            {"kind": "token-classification", "labels": ("O", "S-x"), "metrics": ("accuracy", "span_f1")},
+            r"metric span_f1 of task 'a': its tags are no spans",
+        ),
         ({"name": "a b"}, "task name 'a b'"),
         ({"name": ""}, "task name ''"),
         ({"name": "virtual"}, "task name 'virtual'"),

@@ -104,6 +104,102 @@ def test_a_hub_out_of_reach(folder, monkeypatch):
     assert tried == [(("nyu-mll/glue",), {"name": "cola", "split": "train"})]
 
 
+CONLL = "# genre = news\nAnn\tN\tI-P\nruns\tV\tO\n\nno\tX\tO\n\n# genre = fiction\nBob\tN\t_\n"
+LAYERS = """
+train: a.conll
+valid: 1
+test: a.conll
+columns: [word, pos, ner]
+tokens: word
+head: crf
+tasks:
+  pos: {label: pos, head: linear}
+  ner: {label: ner, metrics: [span_f1, accuracy], scheme: iob2}
+  genre: {label: "# genre", labels: {news: News, fiction: Fiction}}
+"""
+
+
+@pytest.fixture
+def conll(folder):
+    (folder / "a.conll").write_text(CONLL)
+    return folder
+
+
+def test_the_layers_of_a_column_file(conll):
+    pos, ner, genre = (source() for source in read(conll, LAYERS).sources.values())
+    assert pos.corpus is ner.corpus is genre.corpus
+    assert pos.corpus.name == "my-tasks/pos"
+    assert (pos.corpus.valid, pos.corpus.test.tokens) == (1, [["Ann", "runs"], ["no"], ["Bob"]])
+    assert [each.task.kind for each in (pos, ner, genre)] == ["token-classification"] * 2 + ["text-classification"]
+    assert all(each.task.tokens and each.task.text == ("word",) for each in (pos, ner, genre))
+    assert [each.task.head for each in (pos, ner, genre)] == ["linear", "crf", None]
+    assert (ner.task.metrics, ner.default_metrics, ner.scheme) == (("span_f1", "accuracy"), False, "iob2")
+    assert (pos.default_metrics, pos.scheme) == (True, None)
+    assert (genre.task.labels, genre.names) == (("news", "fiction"), {"news": "News", "fiction": "Fiction"})
+
+
+def test_only_the_same_files_and_columns_are_one_corpus(conll):
+    other = LAYERS + "  more: {label: ner, test: 1}\n  tags: {label: x, columns: [word, pos, x]}\n"
+    made = {name: source() for name, source in read(conll, other).sources.items()}
+    assert made["pos"].corpus is made["ner"].corpus
+    assert [made[name].corpus.name for name in ("more", "tags")] == ["my-tasks/more", "my-tasks/tags"]
+
+
+def test_texts_and_tokens_in_one_file(conll):
+    content = "tasks: {books: {train: books.tsv, test: 1, text: review, label: stars}, ner: {train: a.conll, test: 1,"
+    made = read(conll, f"{content} columns: [word, pos, ner], tokens: word, label: ner}}}}")
+    assert made.sources["books"]().train.text == ["good", "bad", "fine"]
+    assert made.sources["ner"]().corpus.train.tags("ner")[0] == ["I-P", "O"]
+
+
+def test_conllu_and_three_files(folder):
+    (folder / "a.conllu").write_text("# s_type = decl\n" + "\t".join(["1", "Ann", "_", "N", *"_" * 6]) + "\n")
+    (folder / "train").mkdir()
+    for name, content in {"seq.in": "go now", "seq.out": "O B-x", "label": "leave"}.items():
+        (folder / "train" / name).write_text(content)
+    upos = read(folder, "tasks: {upos: {train: a.conllu, test: 1, tokens: form, label: upos}}", "upos")
+    assert upos.corpus.train.tags("upos") == [["N"]]
+    content = "{train: train, test: train, tokens: seq.in, tasks: {slot: {label: seq.out}, intent: {label: '# label'}}}"
+    slot, intent = (source() for source in read(folder, content).sources.values())
+    assert slot.corpus.train.tags("seq.out") == [["O", "B-x"]]
+    assert intent.corpus.train.labels("label") == ["leave"]
+
+
+TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("    kind: token-classification\n", "line 2: task 'a' has no `tokens`; give the name of the column"),
+        ("    tokens: word\n    scheme: iob3\n", "line 7: unknown scheme 'iob3'; did you mean 'iob"),
+        ("    tokens: word\n    head: crv\n", "line 2: unknown head of task 'a' 'crv'; did you mean 'crf'"),
+        ("    tokens: word\n    hub: x\n", "line 7: `hub` is no key of a task that tags tokens"),
+        ("    tokens: word\n    text: word\n", "line 7: `text` is no key of a task that tags tokens"),
+        ("    scheme: iob1\n", "line 6: `scheme` is no key of a task of texts"),
+        ("    head: crf\n", "line 2: task 'a' of kind text-classification has no choice of heads"),
+        ("    tokens: word\n    metrics: f1\n", "line 2: unknown metric of task 'a' 'f1'"),
+        ("    tokens: [a, b]\n", "line 6: `tokens` holds several values, expected a text"),
+    ],
+)
+def test_faults_of_tasks_of_tokens(conll, more, message):
+    with pytest.raises(InputError, match=message) as error:
+        read(conll, TOKENS + more)
+    assert str(error.value).startswith(str(conll / "my-tasks.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_columns_without_names(conll):
+    with pytest.raises(InputError, match=r"a\.conll: a column file needs `columns`"):
+        read(conll, TOKENS + "    tokens: word\n", "a")
+
+
+def test_what_a_labelled_sentence_has_no_choice_of(conll):
+    content = LAYERS.replace('{label: "# genre"', '{scheme: iob1, label: "# genre"')
+    with pytest.raises(InputError, match="line 11: `scheme` is no key of a task of labelled sentences"):
+        read(conll, content)
+
+
 TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
 
 

@@ -1,0 +1,47 @@
+"""Which examples to hold out of training where a set has no split of its own."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["cut"]
+
+
+def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.random.Generator) -> np.ndarray:
+    """Which examples to hold out: stratified by label, and equal texts stay on one side.
+
+    Args:
+        labels: (n,) the label of each example.
+        keys: (n,) its normalised text.
+        size: how many to hold out: a share below 1, or a number of examples.
+        rng: draws them.
+
+    Returns:
+        (n,) bool. Every label keeps an example that is not held out. A few less than asked for are held out where
+        equal texts leave no other way.
+    """
+    count = round(size * len(labels)) if size < 1 else int(size)
+    room = _quotas(Counter(labels), count)
+    rows_of_text = defaultdict(list)
+    for i, key in enumerate(keys):
+        rows_of_text[key or i].append(i)
+    groups = list(rows_of_text.values())
+    held_out = np.zeros(len(labels), dtype=bool)
+    for g in rng.permutation(len(groups)):
+        wanted = Counter(labels[i] for i in groups[g])
+        if all(room[label] >= n for label, n in wanted.items()):
+            room.subtract(wanted)
+            held_out[groups[g]] = True
+    return held_out
+
+
+def _quotas(sizes: Counter, count: int) -> Counter:
+    """How many of each label to hold out: in proportion, largest remainders first, at least one of each stays."""
+    labels, total = sorted(sizes), sum(sizes.values())
+    exact = {label: count * sizes[label] / total for label in labels}
+    quotas = {label: int(exact[label]) for label in labels}
+    by_remainder = sorted(labels, key=lambda label: quotas[label] - exact[label])
+    for label in by_remainder[: max(count - sum(quotas.values()), 0)]:
+        quotas[label] += 1
+    return Counter({label: min(quotas[label], sizes[label] - 1) for label in labels})

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphmtl.data.column_files import Sentences
+from graphmtl.data.readers import Examples
+from graphmtl.data.source import Corpus, Layer, Source
+from graphmtl.data.splits import build
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+
+
+def sentences(*rows, source="a.conll", s_type=None):
+    """Sentences of (tokens, pos, ner), each a text with spaces."""
+    tokens, pos, ner = ([row[i].split() for row in rows] for i in range(3))
+    first = np.cumsum([1, *(len(each) + 1 for each in tokens)]).tolist()
+    return Sentences(
+        source=source,
+        tokens=tokens,
+        columns={"pos": pos, "ner": ner},
+        comments=[{} if kind == "_" else {"s_type": kind} for kind in s_type or ["_"] * len(rows)],
+        lines=[list(range(start, start + len(each))) for start, each in zip(first, tokens, strict=False)],
+    )
+
+
+TRAIN = sentences(
+    ("Ann sings", "N V", "I-P O"), ("no", "X", "O"), ("Ann Bob", "N _", "I-P B-P"), s_type=["decl", "_", "q"]
+)
+VALID = sentences(("Bob sings", "N V", "I-P _"), ("why", "X", "O"), source="v.conll", s_type=["decl", "q"])
+TEST = sentences(("Ann , no", "N , X", "I-P O I-L"), source="t.conll", s_type=["frag"])
+
+
+def layer(label, corpus, **fields):
+    kind = "text-classification" if label.startswith("#") else "token-classification"
+    task = {key: fields.pop(key) for key in ("labels", "metrics") if key in fields}
+    name = label.removeprefix("# ")
+    return Layer(task=Task(name=name, kind=kind, label=label, tokens=True, **task), corpus=corpus, **fields)
+
+
+def corpus(train=TRAIN, valid=VALID, test=TEST, name="gum"):
+    return Corpus(name=name, train=train, valid=valid, test=test)
+
+
+def load(*layers, seed=0, keep_overlap=False, **others):
+    sources = {each.task.name: each for each in layers} | others
+    return {data.task.name: data for data in build(sources, seed=seed, keep_overlap=keep_overlap)}
+
+
+def test_layers_of_one_corpus_have_the_same_rows():
+    data = load(*(layer(label, corpus()) for label in ("pos", "ner", "# s_type")))
+    assert {each.corpus for each in data.values()} == {"pos+ner+s_type"}
+    for each in data.values():
+        assert each.train["tokens"][:] == TRAIN.tokens
+        assert each.train.column_names == ["tokens", "label"]
+        assert each.test.column_names == ["tokens", "label", "seen"]
+    assert data["ner"].task.labels == ("O", "B-L", "B-P")
+    assert data["ner"].train["label"][:] == [[2, 0], [0], [2, 2]]
+    assert data["ner"].task.metrics == ("span_f1", "span_precision", "span_recall")
+    assert data["ner"].task.is_spans
+    assert data["pos"].task.labels == (",", "N", "V", "X")
+    assert data["pos"].task.metrics == ("accuracy",)
+    assert data["s_type"].task.labels == ("decl", "frag", "q")
+
+
+def test_what_is_missing_is_masked():
+    data = load(*(layer(label, corpus()) for label in ("pos", "ner", "# s_type")))
+    assert data["pos"].train["label"][2] == [1, -100]
+    assert data["ner"].valid["label"][0] == [2, -100]
+    assert data["s_type"].train["label"][:] == [0, -100, 2]
+
+
+def test_a_layer_alone_is_its_own_corpus_and_two_corpora_stay_two():
+    assert load(layer("pos", corpus()))["pos"].corpus == "pos"
+    data = load(layer("pos", corpus()), layer("ner", corpus(name="other")))
+    assert [each.corpus for each in data.values()] == ["pos", "ner"]
+    elsewhere = corpus(train=sentences(("x y", "N V", "O O"), source="b.conll"))
+    assert [each.corpus for each in load(layer("pos", corpus()), layer("ner", corpus(), scheme="iob1")).values()] == [
+        "pos+ner"
+    ] * 2
+    assert corpus().key != elsewhere.key
+
+
+def many(n, offset=0, source="a.conll"):
+    return sentences(*((f"word{i + offset} x", "N V" if i % 2 else "V N", "B-P O") for i in range(n)), source=source)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 5), st.floats(0.1, 0.5) | st.integers(1, 15))
+def test_a_cut_is_the_same_for_every_layer_whoever_else_is_there(seed, size):
+    cut = corpus(train=many(40), valid=size, test=5)
+    both = load(layer("pos", cut), layer("ner", cut), seed=seed)
+    alone = load(layer("ner", cut), seed=seed)["ner"]
+    for split in ("train", "valid", "test"):
+        rows = [getattr(data, split)["tokens"][:] for data in (both["pos"], both["ner"], alone)]
+        assert rows[0] == rows[1] == rows[2]
+    texts = [tokens for split in (alone.train, alone.valid, alone.test) for tokens in split["tokens"]]
+    assert sorted(texts) == sorted(many(40).tokens)
+
+
+def test_a_corpus_is_cleaned_once_and_of_other_corpora_only():
+    text = Examples(source="x.tsv", text=["Word7 x!", "other"], label=["a", "b"])
+    reviews = Source(task=Task(name="reviews"), train=text, valid=text, test=text)
+    two = corpus(train=many(20), valid=many(3, 100), test=many(4, 18))
+    data = load(layer("pos", two), layer("ner", two), reviews=reviews)
+    for name in ("pos", "ner"):
+        assert len(data[name].train) == 19
+        assert ["word7", "x"] not in data[name].train["tokens"][:]
+        assert data[name].test["seen"][:] == [True, True, False, False]
+        assert (data[name].overlap.dropped, data[name].overlap.test_in_own) == (1, 2)
+    assert data["reviews"].overlap.test_in_others == 1
+    kept = load(layer("pos", two), layer("ner", two), reviews=reviews, keep_overlap=True)
+    assert len(kept["ner"].train) == 20
+
+
+def test_labels_and_names_of_a_layer():
+    data = load(layer("# s_type", corpus(), labels=("q", "frag", "decl"), names={"q": "question"}))["s_type"]
+    assert data.task.labels == ("question", "frag", "decl")
+    assert data.train["label"][:] == [2, -100, 0]
+    data = load(layer("ner", corpus(), metrics=("accuracy",), default_metrics=False))["ner"]
+    assert data.task.metrics == ("accuracy",)
+    assert data.task.is_spans
+    data = load(layer("ner", corpus(), scheme="none"))["ner"]
+    assert data.task.labels == ("O", "I-L", "B-P", "I-P")
+    assert data.task.metrics == ("accuracy",)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            layer("ner", corpus(test=sentences(("a b", "N V", "O B_P"), source="t.conll"))),
+            r"^t.conll, line 2: tag 'B_P' is outside the scheme iob",
+        ),
+        (layer("ner", corpus(), scheme="bioes", labels=("O", "B-P")), r"t.conll, line 3: label 'B-L' is not among"),
+        (
+            layer("ner", corpus(train=sentences(("a b c d", "N N V V", "B-P I-P S-P O"))), scheme="iob2"),
+            r"^a.conll, line 3: tag 'S-P' is outside the scheme iob2",
+        ),
+        (layer("pos", corpus(), labels=("N", "V", ",")), r"^a.conll, line 4: label 'X' is not among"),
+        (layer("pos", corpus(), labels=("N", "V", "X")), r"^t.conll, line 2: label ',' is not among"),
+        (layer("# s_typ", corpus()), r"a.conll: unknown key of a comment 's_typ'; did you mean 's_type'"),
+        (layer("nre", corpus()), r"a.conll: unknown column 'nre'; did you mean 'ner'"),
+        (layer("pos", corpus(train=sentences(("a b", "N N", "O O")))), r"a.conll: every label is 'N', two are needed"),
+        (layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))), r"^v: no sentence has a label in 'pos'"),
+        (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 sentences"),
+        (
+            layer("pos", corpus(), metrics=("span_f1",), default_metrics=False),
+            r"metric span_f1 of task 'pos': its tags",
+        ),
+    ],
+)
+def test_faults(made, message):
+    with pytest.raises(InputError, match=message) as error:
+        load(made)
+    assert "\n" not in str(error.value)
+
+
+def test_training_that_stands_in_anothers_test_split_altogether():
+    with pytest.raises(InputError, match="every training sentence stands in a held-out split of another task"):
+        load(layer("pos", corpus(name="one", test=TRAIN)), layer("ner", corpus(name="two")))
