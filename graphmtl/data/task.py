@@ -10,10 +10,15 @@ from datasets import Dataset
 from graphmtl.data.overlap import Overlap
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["METRICS", "PlantedTruth", "Task", "TaskData", "TaskSet"]
+__all__ = ["METRICS", "NO_LABEL", "PlantedTruth", "Task", "TaskData", "TaskSet"]
 
-METRICS = {"text-classification": ("accuracy", "f1", "matthews")}
+METRICS = {
+    "text-classification": ("accuracy", "f1", "matthews"),
+    "token-classification": ("span_f1", "span_precision", "span_recall", "accuracy"),
+}
 """The metrics of each kind of task; the first one is the default."""
+NO_LABEL = -100
+"""The index of a label that a corpus does not have; losses and scores leave it out."""
 _RESERVED = ("all", "mean", "virtual")  # predict --task all, --select-by mean, and the star's node
 
 
@@ -23,11 +28,13 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``.
+        kind: ``text-classification`` or ``token-classification``.
         text: the source's column that holds the text, or the two columns that hold a pair of texts.
         label: the source's column that holds the label.
-        labels: the names of the classes; a label of the data is an index into them.
+        labels: the names of the classes or tags (IOB2 for spans); a label of the data is an index into them.
         metrics: what is measured; the first one selects the model.
+        tokens: the examples are lists of tokens, not texts.
+        head: ``linear`` or ``crf`` for tags; None: the option decides.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind or metric, no metric, or not one or two text columns.
@@ -39,6 +46,8 @@ class Task:
     label: str = "label"
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    tokens: bool = False
+    head: str | None = None
 
     def __post_init__(self):
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -59,6 +68,17 @@ class Task:
     def is_pair(self) -> bool:
         return len(self.text) == 2
 
+    @property
+    def is_tagging(self) -> bool:
+        """Every token gets a label."""
+        return self.kind == "token-classification"
+
+    @property
+    def is_spans(self) -> bool:
+        """The tags are IOB2."""
+        tags = [label for label in self.labels if label != "O"]
+        return self.is_tagging and bool(tags) and all(re.match("[BI]-", tag) for tag in tags)
+
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
@@ -76,6 +96,9 @@ class TaskData:
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
     ``task.labels``). ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a training split of the run.
+    Where the examples are lists of tokens, ``tokens`` stands for the text; tags are a list of int; -100: no label.
+    Tasks of the same ``corpus`` are layers of the same sentences: their rows are aligned in every split. A task alone
+    has its own name there.
     """
 
     task: Task
@@ -83,6 +106,7 @@ class TaskData:
     valid: Dataset
     test: Dataset
     overlap: Overlap
+    corpus: str = ""
 
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"

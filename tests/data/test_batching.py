@@ -33,35 +33,35 @@ def test_truncation_keeps_the_length_and_the_ends(end, ids, max_length):
 def test_a_batch_holds_the_texts_that_were_encoded(split, data):
     rows = data.draw(st.lists(st.integers(0, len(split) - 1), min_size=1, max_size=12))
     labels = list(range(len(split)))
-    batch = EncodedSplit(task="a", texts=split, labels=labels).batch(rows)
+    batch = EncodedSplit(tasks=["a"], texts=split, labels={"a": labels}).batch(rows)
     lengths = batch.lengths.tolist()
     assert lengths == [len(split[row]) for row in rows]
     assert batch.tokens.shape == (len(rows), max(lengths))
     for line, length, row in zip(batch.tokens.tolist(), lengths, rows, strict=True):
         assert line[:length] == split[row]
         assert set(line[length:]) <= {PAD}
-    assert batch.labels.tolist() == rows
+    assert batch.labels["a"].tolist() == rows
     assert batch.weights.tolist() == [1] * len(rows)
 
 
 @given(size=st.integers(1, 6), data=st.data())
 def test_the_last_examples_fill(size, data):
     fillers = data.draw(st.integers(0, size))
-    batch = EncodedSplit(task="a", texts=[[1]] * size).batch(range(size), fillers=fillers)
+    batch = EncodedSplit(tasks=["a"], texts=[[1]] * size).batch(range(size), fillers=fillers)
     assert batch.weights.tolist() == [1] * (size - fillers) + [0] * fillers
 
 
 def test_kinds_of_numbers():
-    split = EncodedSplit(task="a", texts=[[1, 2], [3]], labels=[1, 0], seen=[True, False])
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]], labels={"a": [1, 0]}, seen=[True, False])
     batch = split.batch(np.array([1, 0]))
-    assert batch.task == "a"
-    assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels.dtype) == (torch.int64,) * 3
+    assert batch.tasks == ("a",)
+    assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels["a"].dtype) == (torch.int64,) * 3
     assert batch.weights.dtype == torch.float32
     assert (len(split), split.lengths.tolist(), split.seen.tolist()) == (2, [2, 1], [True, False])
 
 
 def test_texts_without_labels():
-    split = EncodedSplit(task="a", texts=[[1, 2], [3]])
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]])
     assert split.labels is None
     assert split.batch([0]).labels is None
     assert split.batch([0]).to("cpu").labels is None
@@ -69,14 +69,14 @@ def test_texts_without_labels():
 
 
 def test_a_split_without_examples():
-    split = EncodedSplit(task="a", texts=[], labels=[])
+    split = EncodedSplit(tasks=["a"], texts=[], labels={"a": []})
     assert (len(split), len(split.seen)) == (0, 0)
 
 
 def test_to_moves_every_tensor_but_the_lengths():
-    batch = EncodedSplit(task="a", texts=[[1, 2]], labels=[1]).batch([0]).to("meta")
-    assert batch.task == "a"
-    assert {tensor.device.type for tensor in (batch.tokens, batch.labels, batch.weights)} == {"meta"}
+    batch = EncodedSplit(tasks=["a"], texts=[[1, 2]], labels={"a": [1]}).batch([0]).to("meta")
+    assert batch.tasks == ("a",)
+    assert {tensor.device.type for tensor in (batch.tokens, batch.labels["a"], batch.weights)} == {"meta"}
     assert batch.lengths.device.type == "cpu"
 
 
@@ -94,7 +94,7 @@ def test_an_error_in_a_batch_reaches_the_caller():
 
 
 def test_tokens_are_read_from_a_file_not_held_in_memory():
-    split = EncodedSplit(task="a", texts=([number] * 3 for number in range(4)))
+    split = EncodedSplit(tasks=["a"], texts=([number] * 3 for number in range(4)))
     assert isinstance(split._ids, np.memmap)
     assert split.batch([2, 1]).tokens.tolist() == [[2, 2, 2], [1, 1, 1]]
 
@@ -124,9 +124,9 @@ def test_tasks_are_encoded():
     result = encoded(task_data(task, seen=True, text=["a B z", ""], label=[1, 0]))
     assert result.task is task
     for split in (result.train, result.valid, result.test):
-        assert split.task == "t"
+        assert split.tasks == ("t",)
         assert words(split) == [[A, B, UNK], [UNK]]
-        assert split.labels.tolist() == [1, 0]
+        assert split.labels["t"].tolist() == [1, 0]
     assert result.train.seen.tolist() == [False, False]
     assert result.valid.seen.tolist() == result.test.seen.tolist() == [True, True]
 

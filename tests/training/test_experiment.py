@@ -99,7 +99,7 @@ def predictions(logits, labels):
 
 
 def encoded(name):
-    split = EncodedSplit(task=name, texts=[])
+    split = EncodedSplit(tasks=[name], texts=[])
     return EncodedTask(Task(name=name, labels=("x", "y")), split, split, split)
 
 

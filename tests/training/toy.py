@@ -21,6 +21,7 @@ WORDS = 30
 class ToyOutput:
     logits: Tensor
     edges: EdgeWeights | None = None
+    losses: Tensor | None = None
 
 
 class ToyModel(nn.Module):
@@ -39,16 +40,17 @@ class ToyModel(nn.Module):
         self.heads = nn.ModuleDict({task.name: nn.Linear(size, len(task.labels)) for task in tasks})
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, batch: Batch, edges: bool = False) -> ToyOutput:
-        part = batch.task if self.own else "shared"
+    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ToyOutput]:
+        (task,) = batch.tasks
+        part = task if self.own else "shared"
         x = self.embeddings[part](batch.tokens) * (batch.tokens > 0)[:, :, None]  # (batch, tokens, size)
         x = x.sum(dim=1) / batch.lengths[:, None]  # (batch, size)
         x = torch.tanh(self.layers[part](self.dropout(x)))  # (batch, size)
         weights = None
         if edges:
             share = (batch.tokens > 0).float()[:, :, None]  # (batch, tokens, 1)
-            weights = EdgeWeights(target=batch.task, sources=("virtual",), weights=share, lengths=batch.lengths)
-        return ToyOutput(self.heads[batch.task](x), weights)
+            weights = EdgeWeights(target=task, sources=("virtual",), weights=share, lengths=batch.lengths)
+        return {task: ToyOutput(self.heads[task](x), weights)}
 
     def selection_groups(self) -> dict[str, list[str]]:
         names = list(self.state_dict())
@@ -65,7 +67,7 @@ def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
     random = np.random.default_rng(seed)
     texts = [random.integers(1, WORDS, random.integers(1, 10)).tolist() for _ in range(size)]
     labels = [int(text[0] > WORDS // 2) for text in texts]
-    return EncodedSplit(task=task, texts=texts, labels=labels, seen=[row % 3 == 0 for row in range(size)])
+    return EncodedSplit(tasks=[task], texts=texts, labels={task: labels}, seen=[row % 3 == 0 for row in range(size)])
 
 
 def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
@@ -80,7 +82,7 @@ def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
         seed = sum(name.encode())
         train, valid, test = (toy_split(name, n, seed + i) for i, n in enumerate((size, 20, 21)))
         if set(name) & set(misleading):
-            valid.labels = 1 - valid.labels
+            valid.labels[name] = 1 - valid.labels[name]
         data[name] = EncodedTask(task=task, train=train, valid=valid, test=test)
     return data
 
