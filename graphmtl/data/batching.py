@@ -50,8 +50,8 @@ class Batch:
     def to(self, device: torch.device | str) -> "Batch":
         labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
         spelling = None if self.spelling is None else self.spelling.to(device)
-        moved = {"tokens": self.tokens.to(device), "weights": self.weights.to(device)}
-        return replace(self, labels=labels, spelling=spelling, **moved)
+        tokens, weights = self.tokens.to(device), self.weights.to(device)
+        return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling)
 
 
 def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -213,9 +213,11 @@ def encode_tasks(
         corpora.setdefault(name if apart else data.corpus or name, []).append(data)
     encoded = {}
     for corpus, layers in corpora.items():
-        splits = [_encode_split(layers, split, vocabulary, options, forms) for split in ("train", "valid", "test")]
+        train, valid, test = (
+            _encode_split(layers, split, vocabulary, options, forms) for split in ("train", "valid", "test")
+        )
         for data in layers:
-            encoded[data.task.name] = EncodedTask(data.task, *splits, corpus=corpus)
+            encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus)
     return {name: encoded[name] for name in tasks}
 
 

@@ -34,14 +34,16 @@ class LockedDropout(nn.Module):
 class CharacterCNN(nn.Module):
     """A convolution over three characters, and the largest values over the word (Ma and Hovy 2016, section 2.1)."""
 
+    size: int
+
     def __init__(self, *, characters: int, size: int):
         super().__init__()
-        self.output_size = size
+        self.size = size
         self.embedding = nn.Embedding(characters, _CHARACTER, padding_idx=PAD)
         self.convolution = nn.Conv1d(_CHARACTER, size, kernel_size=3, padding=1)
 
     def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
-        """letters (forms, letters) and lengths (forms,) to (forms, output_size)."""
+        """letters (forms, letters) and lengths (forms,) to (forms, size)."""
         values = self.convolution(self.embedding(letters).mT)  # (forms, size, letters)
         return values.masked_fill((letters == PAD).unsqueeze(1), -torch.inf).amax(-1)
 
@@ -49,20 +51,22 @@ class CharacterCNN(nn.Module):
 class CharacterLSTM(nn.Module):
     """The last states of an LSTM that reads the characters in both directions (Lample et al. 2016, section 4.1)."""
 
+    size: int
+
     def __init__(self, *, characters: int, size: int):
         super().__init__()
-        self.output_size = size // 2 * 2
+        self.size = size // 2 * 2
         self.embedding = nn.Embedding(characters, _CHARACTER, padding_idx=PAD)
         self.lstm = nn.LSTM(_CHARACTER, size // 2, batch_first=True, bidirectional=True)
 
     def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
-        """letters (forms, letters) and lengths (forms,) to (forms, output_size)."""
+        """letters (forms, letters) and lengths (forms,) to (forms, size)."""
         packed = pack_padded_sequence(self.embedding(letters), lengths, batch_first=True, enforce_sorted=False)
         _, (last, _) = self.lstm(packed)  # (2, forms, size / 2)
         return last.transpose(0, 1).flatten(1)
 
 
-CHARACTERS = {"cnn": CharacterCNN, "lstm": CharacterLSTM}
+CHARACTERS: dict[str, type[CharacterCNN] | type[CharacterLSTM]] = {"cnn": CharacterCNN, "lstm": CharacterLSTM}
 
 
 class SpellingEncoder(nn.Module):
@@ -75,14 +79,16 @@ class SpellingEncoder(nn.Module):
 
     def __init__(self, *, alphabet: Alphabet, options: ModelOptions):
         super().__init__()
-        self.characters = CHARACTERS[options.chars](characters=len(alphabet.characters) + 2, size=options.char_size)
+        kind = CHARACTERS[options.chars]
+        self.characters: CharacterCNN | CharacterLSTM
+        self.characters = kind(characters=len(alphabet.characters) + 2, size=options.char_size)
         self.shape = nn.Embedding(len(alphabet.shapes) + 2, _SHAPE)
-        self.output_size = self.characters.output_size + _SHAPE
+        self.size: int = self.characters.size + _SHAPE
 
     def forward(self, spelling: Spelling) -> Tensor:
-        """The words of a batch to vectors (batch, tokens, output_size)."""
-        characters = self.characters(spelling.letters, spelling.lengths)  # (forms, size)
-        vectors = torch.cat([characters, self.shape(spelling.shapes)], -1)  # (forms, output_size)
+        """The words of a batch to vectors (batch, tokens, size)."""
+        characters = self.characters(spelling.letters, spelling.lengths)  # (forms, char_size)
+        vectors = torch.cat([characters, self.shape(spelling.shapes)], -1)  # (forms, size)
         return nn.functional.embedding(spelling.forms, vectors)
 
 
@@ -101,16 +107,16 @@ class WordEncoder(nn.Module):
 
     def __init__(self, *, vocabulary: Vocabulary, options: ModelOptions):
         super().__init__()
-        self.output_size = options.embedding_size
+        self.output_size: int = options.embedding_size
         self.word_dropout = options.word_dropout
         self.embedding = nn.Embedding(len(vocabulary), options.embedding_size, padding_idx=PAD)
         self.embedding.weight.requires_grad_(not options.freeze_embeddings)
         self.dropout = LockedDropout(options.embedding_dropout)
         self.reset_parameters()
         self.spelling: SpellingEncoder | None = None
-        if options.chars in CHARACTERS:
+        if options.chars in CHARACTERS and vocabulary.alphabet is not None:
             self.spelling = SpellingEncoder(alphabet=vocabulary.alphabet, options=options)
-            self.output_size += self.spelling.output_size
+            self.output_size += self.spelling.size
 
     def reset_parameters(self) -> None:
         """Small normal vectors; padding is 0."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
@@ -177,7 +177,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         texts: Sequence[Text],
         task: str | Sequence[str],
         *,
-        edges: bool = False,
+        edges: bool | Literal["tokens"] = False,
         batch_size: int = 64,
     ) -> list[dict]:
         """Labels raw texts.
@@ -185,8 +185,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Args:
             texts: texts, lists of tokens, or pairs of texts for a task that takes pairs.
             task: the name of the task that labels them, or of several.
-            edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token.
-                Where the tokens of the text were read (star), an edge of a token also says which: ``"reads"``.
+            edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
+                ``"tokens"`` gives a list per token, and the tokens, whatever the task. Where the tokens of the text
+                were read (star), an edge of a token also says how much of each was read: ``"reads"``.
             batch_size: texts read at once; texts of like length are read together.
 
         Returns:
@@ -203,9 +204,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 raise unknown_name("task", name, self.tasks)
         self.eval()
         answers = [{name: self._blank(name) for name in names} for _ in texts]
-        for tagging in (False, True):
-            alike = [name for name in names if self.tasks[name].is_tagging == tagging]
-            for row, found in self._read(texts, alike, edges, batch_size, whole=tagging) if alike else ():
+        by_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
+        for whole in set(by_token.values()):
+            alike = [name for name in names if by_token[name] == whole]
+            for row, found in self._read(texts, alike, bool(edges), batch_size, whole=whole):
                 answers[row] |= found
         return [answer[name] for answer in answers for name in names]
 
@@ -234,10 +236,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 yield rows[i], dict(zip(names, answers, strict=True))
 
     def _answers(self, name: str, output: ModelOutput, words: list[list[str]], edges: bool) -> list[dict]:
-        """The answers of a task to the texts of a batch; of tagging tasks ``words`` are their tokens."""
-        labels, tagging = self.tasks[name].labels, output.tags is not None
+        """The answers of a task to the texts of a batch; ``words`` are their tokens where each is spoken of."""
+        labels = self.tasks[name].labels
         answers: list[dict]
-        if tagging:
+        if output.tags is not None:
             answers = [
                 {"task": name, "tokens": own, "labels": [labels[tag] for tag in tags[: len(own)]]}
                 for own, tags in zip(words, output.tags.tolist(), strict=True)
@@ -250,9 +252,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 for label, row in zip(best, probabilities, strict=True)
             ]
         if edges:
-            per_text = token_edges(output.edges, words) if tagging else text_edges(output.edges, len(answers))
-            for answer, own in zip(answers, per_text, strict=True):
-                answer["edges"] = own
+            per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
+            for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):
+                answers[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
         return answers
 
     def selection_groups(self) -> dict[str, list[str]]:

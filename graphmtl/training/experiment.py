@@ -24,7 +24,7 @@ from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
-from graphmtl.training.evaluation import Predictions, score
+from graphmtl.training.evaluation import Predictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -90,7 +90,9 @@ def _about(topology: Topology) -> str:
     return f"{about}; without sources: {', '.join(lonely)}" if lonely else about
 
 
-def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
+def split_scores(
+    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | TagPredictions]
+) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, predictions[name]) for name in data}
     return {

@@ -18,7 +18,7 @@ from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
-from graphmtl.training.evaluation import Predictions, Record, predict_split, score
+from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split, score
 from graphmtl.training.log import TrainingLog
 from graphmtl.training.losses import EpochLosses, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
@@ -168,7 +168,7 @@ class Trainer:
         losses.check()
         return losses.means()
 
-    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions]:
+    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions | TagPredictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:
