@@ -44,8 +44,9 @@ class CharacterCNN(nn.Module):
 
     def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
         """letters (forms, letters) and lengths (forms,) to (forms, size)."""
-        values = self.convolution(self.embedding(letters).mT)  # (forms, size, letters)
-        return values.masked_fill((letters == PAD).unsqueeze(1), -torch.inf).amax(-1)
+        padding = (letters == PAD).unsqueeze(1)  # (forms, 1, letters)
+        x = self.embedding(letters).mT.masked_fill(padding, 0)  # (forms, 30, letters)
+        return self.convolution(x).masked_fill(padding, -torch.inf).amax(-1)
 
 
 class CharacterLSTM(nn.Module):
