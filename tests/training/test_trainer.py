@@ -312,6 +312,8 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["metrics"], one["metrics"], rtol=0, atol=1e-6)
         assert two["shared"] == two["metrics"]  # read by both processes together, or by each alone

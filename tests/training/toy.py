@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions, TrainingOptions
-from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks
+from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.trainer import Trainer
+from tests.tagging import tagging_tasks
 
 WORDS = 30
 
@@ -103,8 +105,21 @@ def toy_trainer(
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)
 
 
-def graph_model(tasks: list[Task], arch: str, dropout: float) -> MultiTaskModel:
-    vocabulary = Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
+def tagging_trainer(folder, **options) -> Trainer:
+    """A trainer of a small star without dropout, on layers of tags that have holes and on texts of another task."""
+    tasks = tagging_tasks(size=17, missing=0.5)
+    words = [word for tokens in tasks["pos"].train["tokens"] for word in tokens]
+    vocabulary = Vocabulary.build([words])
+    vocabulary.alphabet = Alphabet.build(words)
+    torch.manual_seed(0)
+    model = graph_model(list(tasks.tasks.values()), "star", 0.0, vocabulary)
+    data = encode_tasks(tasks, vocabulary, model.options)
+    values = {"epochs": 2, "batch_size": 8, "lr": 0.02, "progress": False, "device": "cpu"} | options
+    return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder)
+
+
+def graph_model(tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None) -> MultiTaskModel:
+    vocabulary = vocabulary or Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
     rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
     options = ModelOptions(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
     return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)
