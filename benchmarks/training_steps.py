@@ -127,4 +127,5 @@ def _sample(split: EncodedSplit, share: float, generator: np.random.Generator) -
     rows = generator.permutation(len(split))[: max(1, round(share * len(split)))]  # (examples,)
     batch = split.batch(rows)
     texts = [tokens[:length] for tokens, length in zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)]
-    return EncodedSplit(task=split.task, texts=texts, labels=split.labels[rows])
+    labels = {task: labels[rows] for task, labels in split.labels.items()}
+    return EncodedSplit(tasks=split.tasks, texts=texts, labels=labels)

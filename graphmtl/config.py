@@ -80,7 +80,16 @@ class ModelOptions:
         True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
     )
     common_head: bool = option(True, "heads of tasks with the same labels are a common head plus each task's own")
-    pooling: Literal["max", "mean", "max-mean"] = option("max-mean", "how token states become one vector")
+    pooling: Literal["max", "mean", "max-mean", "last", "attention"] = option(
+        "max-mean", "how the token states of a text become one vector"
+    )
+    tag_head: Literal["auto", "linear", "crf"] = option(
+        "auto", "head of tagging tasks; auto: crf for spans, else linear"
+    )
+    chars: Literal["auto", "none", "cnn", "lstm"] = option(
+        "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
+    )
+    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2)
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
     locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)

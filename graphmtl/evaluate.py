@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 from accelerate import Accelerator
 
+from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.errors import InputError
-from graphmtl.table import print_table, scores_table
-from graphmtl.training.evaluation import Predictions, predict_split
+from graphmtl.table import print_table, scores_table, types_table
+from graphmtl.training.evaluation import Predictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict_run"]
 
 
-def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
+def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions | TagPredictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     options, model = run.options, run.model
     tasks = load_run_tasks(options)
@@ -24,7 +25,8 @@ def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str,
             f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
             "scored on the tasks and labels that it was trained on"
         )
-    data = encode_tasks(tasks, model.vocabulary, model.options)
+    apart: bool = model.architecture.own_encoder_per_task
+    data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     accelerator = Accelerator(cpu=options.device == "cpu")
     model = model.to(accelerator.device)
     return data, predict_split(
@@ -33,13 +35,16 @@ def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str,
 
 
 def evaluate(run: Run, split: str) -> dict[str, dict]:
-    """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts."""
+    """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts.
+
+    Tasks of spans also have "types", the scores of each type of span on the whole split.
+    """
     data, whole = predict_run(run, split)
     predictions = {split: whole}
     if split == "test":
         predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
-    return {
+    results = {
         name: {
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
@@ -48,6 +53,10 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
         }
         for name, task in data.items()
     }
+    for name, own in whole.items():
+        if isinstance(own, TagPredictions) and data[name].task.is_spans:
+            results[name]["types"] = metrics.scores_by_type(data[name].task, *own.as_lists())
+    return results
 
 
 def main(argv: Sequence[str]) -> None:
@@ -68,6 +77,9 @@ def main(argv: Sequence[str]) -> None:
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
     run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
     print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in splits}, means))
+    types = types_table(tasks)
+    if types is not None:
+        print_table(types)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,57 @@
-"""``python -m graphmtl.plot RUN``: draw a finished run's task graph again, as PNG or SVG."""
+"""``python -m graphmtl.plot RUN``: draw a finished run's task graph again, or what one text's tokens read."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.token_map import draw_token_maps
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
+
+
+def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Figure:
+    """What each token of a text read, a map for every task."""
+    model = run.model
+    tagging = [name for name, own in model.tasks.items() if own.is_tagging]
+    names = task.split(",") if task else tagging or [*model.tasks]
+    answers = model.predict([text.split() if pretokenized else text], names, edges="tokens")
+    return draw_token_maps(answers, heading=f"{model.options.arch}: one text, seed {run.options.seed}")
 
 
 def main(argv: Sequence[str]) -> None:
     """Parse, draw, print the picture's path.
 
     Raises:
-        InputError: RUN is no finished run, or the picture cannot be written where it should.
+        InputError: RUN is no finished run, there is no such task, the text cannot be drawn, or the picture
+            cannot be written where it should.
     """
-    parser = Parser(prog="graphmtl plot", description="Draw a finished run's task graph again.")
+    parser = Parser(
+        prog="graphmtl plot", description="Draw a finished run's task graph again, or what the tokens of a text read."
+    )
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="picture, .png or .svg (RUN/task_graph.png)")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="picture, .png or .svg (RUN/task_graph.png, RUN/text.png)"
+    )
+    parser.add_argument("--text", help="draw what each token of this text read: from its tokens (star), from the tasks")
+    parser.add_argument("--task", help="with --text: a task's name, several with commas between (all that tag tokens)")
+    parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
-    output = arguments.output or run.folder / "task_graph.png"
+    default = "task_graph.png" if arguments.text is None else "text.png"
+    output = arguments.output or run.folder / default
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
-    save_figure(draw_task_graph(run.task_graph, affinity=run.task_affinity), output)
+    if arguments.text is None:
+        figure = draw_task_graph(run.task_graph, affinity=run.task_affinity)
+    else:
+        figure = _draw_text(run, arguments.text, arguments.task, arguments.pretokenized)
+    save_figure(figure, output)
     print(f"wrote {output}")
 
 

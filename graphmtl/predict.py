@@ -10,6 +10,7 @@ from typing import BinaryIO
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
@@ -36,8 +37,10 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             raise InputError(f"{name}, line {number}: byte {line[error.start]:#04x} is not UTF-8") from None
 
 
-def _text(line: str, task: Task, where: str) -> str | tuple[str, str]:
-    """What the task reads: the line, or for a pair its two parts."""
+def _text(line: str, task: Task, where: str, pretokenized: bool) -> Text:
+    """What the task reads: the line, or for a pair its two parts, or the tokens that stand in it."""
+    if pretokenized and not task.is_pair:
+        return line.split()
     if not task.is_pair or not line.strip():
         return line
     first, tab, second = line.partition("\t")
@@ -54,7 +57,12 @@ def main(argv: Sequence[str]) -> None:
         "file", metavar="FILE", nargs="?", help="UTF-8 text, a text a line (a pair: TAB between); default stdin"
     )
     parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
-    parser.add_argument("--edges", action="store_true", help="also write the edge weights of each text")
+    parser.add_argument(
+        "--edges", action="store_true", help="also write the edge weights of each text, of tags of each token"
+    )
+    parser.add_argument(
+        "--pretokenized", action="store_true", help="the words of a text are what spaces divide (not of pairs)"
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")
     arguments = parser.parse_intermixed_args(argv)
     if arguments.batch_size < 1:
@@ -70,7 +78,10 @@ def main(argv: Sequence[str]) -> None:
         while chunk := list(islice(lines, _LINES_AT_ONCE)):
             answers = {}
             for name in names:
-                texts = [_text(line, model.tasks[name], f"{where}, line {number}") for number, line in chunk]
+                texts = [
+                    _text(line, model.tasks[name], f"{where}, line {number}", arguments.pretokenized)
+                    for number, line in chunk
+                ]
                 answers[name] = model.predict(texts, name, edges=arguments.edges, batch_size=arguments.batch_size)
             for row, (number, _) in enumerate(chunk):
                 for name in names:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["overlap_table", "print_table", "scores_table"]
+__all__ = ["overlap_table", "print_table", "scores_table", "types_table"]
 
 
 def print_table(table: Table) -> None:
@@ -45,6 +45,23 @@ def scores_table(
         for i, metric in enumerate(next(iter(task[split] for split in splits))):
             head = [escape(name), *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
             table.add_row(*head, metric, *(_number(task[split][metric]) for split in splits))
+    return table
+
+
+def types_table(tasks: Mapping[str, dict]) -> Table | None:
+    """The scores of every type of span, of the tasks that have "types"; None where there are none."""
+    rows = [(name, kind, own) for name, task in tasks.items() for kind, own in task.get("types", {}).items()]
+    if not rows:
+        return None
+    columns = list(rows[0][2])
+    table = Table(title="Types of spans", title_justify="left", box=None, header_style="bold")
+    for heading in ("task", "type"):
+        table.add_column(heading)
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for name, kind, own in rows:
+        values = (str(own[key]) if isinstance(own[key], int) else _number(own[key]) for key in columns)
+        table.add_row(escape(name), escape(kind), *values)
     return table
 
 

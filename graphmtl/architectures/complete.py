@@ -12,9 +12,11 @@ Only the LSTMs of k's sources are run, so that with ``--topology`` a step costs 
 however many tasks there are. A task without sources has r_t = 0.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Architecture
+from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.message_lstm import MessageLSTM, run_side_by_side
@@ -38,21 +40,28 @@ class Complete(Architecture):
             MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
         )
 
-    def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, EdgeWeights | None]:
+    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
         packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
-        nodes = self._source_states(x, packing, task)  # (D, N, S, H)
-        states, weights, _ = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N, S)
-        states = packing.unpack(states)  # (B, T, D * H)
-        if not edges:
-            return states, None
-        names = tuple(self.tasks[j] for j in self.sources[task])
-        return states, EdgeWeights(self.tasks[task], names, packing.unpack_mean(weights), lengths)
+        sources = list(dict.fromkeys(j for task in tasks for j in self.sources[task]))
+        nodes = self._states_of(sources, x, packing)  # (D, N, sources, H)
 
-    def _source_states(self, x: Tensor, packing: Packing, task: int) -> Tensor:
-        """What the task may read at each token of x (D, N, I): the states of its S sources, (D, N, S, H)."""
-        lstms = [self.lstms[j] for j in self.sources[task]]
-        if not lstms:
+        def read(task: int) -> Read:
+            own = nodes
+            if self.sources[task] != sources:
+                own = nodes[:, :, [sources.index(j) for j in self.sources[task]]]  # (D, N, S, H)
+            states, weights, _ = self.lstms[task].read(x, own, packing)  # (D, N, H), (D, N, S)
+            states = packing.unpack(states)  # (B, T, D * H)
+            if not edges:
+                return states, None
+            names = tuple(self.tasks[j] for j in self.sources[task])
+            return states, EdgeWeights(self.tasks[task], names, packing.unpack_mean(weights), lengths)
+
+        return [read(task) for task in tasks]
+
+    def _states_of(self, sources: Sequence[int], x: Tensor, packing: Packing) -> Tensor:
+        """What may be read at each token of x (D, N, I): the states of S tasks, (D, N, S, H)."""
+        if not sources:
             return x.new_empty(*x.shape[:2], 0, self.lstm_sizes["hidden"])
-        nodes = run_side_by_side(lstms, x, packing)
+        nodes = run_side_by_side([self.lstms[j] for j in sources], x, packing)
         return nodes.detach() if self.detach_sources else nodes

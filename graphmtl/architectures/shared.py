@@ -1,8 +1,10 @@
 """One LSTM for all tasks: hard parameter sharing (Caruana 1997), the usual multi-task baseline."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from graphmtl.architectures.architecture import Architecture
+from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.models.message_lstm import LSTM
 
 __all__ = ["Shared"]
@@ -15,5 +17,6 @@ class Shared(Architecture):
         super().__init__(**kwargs)
         self.lstm = LSTM(**self.lstm_sizes)
 
-    def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, None]:
-        return self.lstm(x, lengths), None
+    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+        states = self.lstm(x, lengths)  # (B, T, D * H)
+        return [(states, None) for _ in tasks]

@@ -1,8 +1,10 @@
 """K separate models: the baseline that every claim of joint training is measured against."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Architecture
+from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.models.message_lstm import LSTM
 
 __all__ = ["Single"]
@@ -17,5 +19,5 @@ class Single(Architecture):
         super().__init__(**kwargs)
         self.lstms = nn.ModuleList(LSTM(**self.lstm_sizes) for _ in self.tasks)
 
-    def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False) -> tuple[Tensor, None]:
-        return self.lstms[task](x, lengths), None
+    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+        return [(self.lstms[task](x, lengths), None) for task in tasks]

@@ -13,10 +13,13 @@ r_t enters k's cell as :mod:`graphmtl.models.message_lstm` says. How much k read
     \mathrm{spoke}_k = \mathrm{mean}_t \frac{|m_t \odot W_r r_t|}{|c_t| + |m_t \odot W_r r_t|}
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Architecture
+from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
@@ -37,6 +40,7 @@ class Star(Architecture):
         super().__init__(options=options, **kwargs)
         self.hub_to_head = options.hub_to_head
         self.output_size *= 2 if self.hub_to_head else 1
+        self.ways *= 2 if self.hub_to_head else 1
         self.hub = LSTM(**self.lstm_sizes)
         self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
 
@@ -44,18 +48,23 @@ class Star(Architecture):
         """Packed x (D, N, I) to the virtual node's states at all positions, the nodes to be read: (D, N, H)."""
         return run_side_by_side([self.hub], x, packing).squeeze(2)
 
-    def forward(
-        self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, nodes: Tensor | None = None
-    ) -> tuple[Tensor, EdgeWeights | None]:
+    def read(
+        self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False, nodes: Tensor | None = None
+    ) -> list[Read]:
         """As :class:`Architecture` says; ``nodes`` are the virtual node's states if they are at hand."""
         packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
-        nodes = self.hub_states(x, packing) if nodes is None else nodes
-        states, _, share = self.lstms[task].read(x, nodes, packing)  # (D, N, H), (D, N)
-        states = packing.unpack(states)  # (B, T, D * H)
-        if self.hub_to_head:
-            states = torch.cat([states, packing.unpack(nodes)], -1)
-        if not edges:
-            return states, None
-        spokes = packing.unpack_mean(share.unsqueeze(-1))  # (B, T, 1)
-        return states, EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths)
+        hub = self.hub_states(x, packing) if nodes is None else nodes  # (D, N, H)
+
+        def read(task: int) -> Read:
+            states, weights, share = self.lstms[task].read(x, hub, packing)  # (D, N, H), (D, N, T), (D, N)
+            states = packing.unpack(states)  # (B, T, D * H)
+            if self.hub_to_head:
+                states = torch.cat([states, packing.unpack(hub)], -1)
+            if not edges:
+                return states, None
+            spokes = packing.unpack_mean(share.unsqueeze(-1))  # (B, T, 1)
+            positions = partial(packing.unpack_positions, weights)
+            return states, EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths, positions)
+
+        return [read(task) for task in tasks]

@@ -11,33 +11,47 @@ import torch
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
-from graphmtl.data.task import Task, TaskData
+from graphmtl.data.spelling import Forms, Spelling
+from graphmtl.data.task import NO_LABEL, Task, TaskData
 from graphmtl.data.vocabulary import PAD, Vocabulary
 
-__all__ = ["Batch", "EncodedSplit", "EncodedTask", "encode_tasks", "made_ahead", "truncate"]
+__all__ = [
+    "Batch",
+    "EncodedSplit",
+    "EncodedTask",
+    "encode_tasks",
+    "encode_texts",
+    "made_ahead",
+    "truncate",
+]
 
 
 @dataclass
 class Batch:
-    """Examples of one task.
+    """Texts of one corpus, with the labels of all its tasks.
 
     Attributes:
-        task: its name.
+        tasks: names of the tasks that read it.
         tokens: (batch, tokens) int64, padded on the right with 0.
         lengths: (batch,) int64, at least 1; always on the CPU, as torch's packed sequences want them.
-        labels: (batch,) int64, or None for texts without labels.
+        labels: for each task (batch,) or, of tags, (batch, tokens) int64, -100 where there is none; None for texts
+            without labels.
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
+        spelling: how the words are written, where that is read.
     """
 
-    task: str
+    tasks: tuple[str, ...]
     tokens: Tensor
     lengths: Tensor
-    labels: Tensor | None
+    labels: dict[str, Tensor] | None
     weights: Tensor
+    spelling: Spelling | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, tokens=self.tokens.to(device), labels=labels, weights=self.weights.to(device))
+        labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
+        spelling = None if self.spelling is None else self.spelling.to(device)
+        tokens, weights = self.tokens.to(device), self.weights.to(device)
+        return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling)
 
 
 def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -65,80 +79,187 @@ def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
     return ids[:head] + ids[len(ids) - (max_length - head) :]
 
 
+def _one_after_the_other(texts: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of all texts in a temporary file that is mapped into memory, and how many each text has."""
+    lengths = []
+    with tempfile.TemporaryFile() as file:
+        for text in texts:
+            np.asarray(text, dtype=np.int32).tofile(file)
+            lengths.append(len(text))
+        numbers = np.memmap(file, dtype=np.int32, mode="r") if any(lengths) else np.empty(0, dtype=np.int32)
+    return numbers, np.array(lengths, dtype=np.int64)
+
+
 class EncodedSplit:
-    """The examples of one split, their tokens one after the other in a temporary file that is mapped into memory.
+    """The texts of one split of a corpus, and the labels of all its tasks.
 
     Args:
-        task: name of the task.
-        texts: token ids of every example.
-        labels: class index of every example, or None.
+        tasks: names of the tasks that read these texts.
+        texts: token ids of every text; its forms, where how words are written is read.
+        labels: for each task a class index, or of tags a list of them, for every text, -100 where there is none.
         seen: whether the text stands in a training split of the run; None where nobody asked.
+        forms: what the forms are.
+
+    Attributes:
+        lengths: (examples,), tokens of each text.
+        labels: for each task (examples,) or, of tags, (tokens of all texts,).
+        counts: for each task how many labels each text has, (examples,).
     """
 
     def __init__(
         self,
         *,
-        task: str,
+        tasks: Sequence[str],
         texts: Iterable[Sequence[int]],
-        labels: Sequence[int] | None = None,
+        labels: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         seen: Sequence[bool] | None = None,
+        forms: Forms | None = None,
     ):
-        self.task = task
-        lengths = []
-        with tempfile.TemporaryFile() as file:
-            for text in texts:
-                np.asarray(text, dtype=np.int32).tofile(file)
-                lengths.append(len(text))
-            self._ids = np.memmap(file, dtype=np.int32, mode="r") if any(lengths) else np.empty(0, dtype=np.int32)
-        self.lengths = np.array(lengths, dtype=np.int64)
+        self.tasks = tuple(tasks)
+        self._ids, self.lengths = _one_after_the_other(texts)
         self._ends = np.cumsum(self.lengths)
-        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
-        self.seen = np.zeros(len(lengths), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
+        self._forms = forms
+        self.labels: dict[str, np.ndarray] | None = None
+        self.counts: dict[str, np.ndarray] = {}
+        self._tagged: set[str] = set()
+        if labels is not None:
+            self.labels = {task: self._set_labels(task, labels[task]) for task in self.tasks}
+        self.seen = np.zeros(len(self), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
+
+    def _set_labels(self, task: str, values: Sequence[Any] | np.ndarray) -> np.ndarray:
+        if len(values) == 0 or np.isscalar(values[0]):
+            labels = np.asarray(values, dtype=np.int64)  # (examples,)
+            self.counts[task] = (labels != NO_LABEL).astype(np.int64)
+            return labels
+        labels, lengths = _one_after_the_other(values)  # (tokens of all texts,)
+        if not np.array_equal(lengths, self.lengths):
+            raise ValueError(f"task {task!r}: as many tags as tokens are expected in every text")
+        self._tagged.add(task)
+        before = np.concatenate([[0], np.cumsum(labels != NO_LABEL)])  # labels before each token
+        self.counts[task] = before[self._ends] - before[self._ends - self.lengths]
+        return labels
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, rows: Sequence[int] | np.ndarray, fillers: int = 0) -> Batch:
-        """The examples ``rows``, the last ``fillers`` of which get weight 0."""
+    def labels_of(self, task: str) -> list[np.ndarray]:
+        """The tags of every text, or -100: (tokens,) each."""
+        return [self.labels[task][end - length : end] for end, length in zip(self._ends, self.lengths, strict=True)]
+
+    def batch(self, rows: Sequence[int] | np.ndarray, fillers: int = 0, tasks: Sequence[str] | None = None) -> Batch:
+        """The examples ``rows``, the last ``fillers`` of which get weight 0, for all tasks or some."""
         rows = np.asarray(rows)  # (batch,)
         lengths = self.lengths[rows]  # (batch,)
-        tokens = np.full((len(rows), lengths.max()), PAD, dtype=np.int64)
-        for line, end, length in zip(tokens, self._ends[rows], lengths, strict=True):
-            line[:length] = self._ids[end - length : end]
+        positions = np.arange(lengths.max())  # (tokens,)
+        inside = positions < lengths[:, None]  # (batch, tokens)
+        where = ((self._ends - self.lengths)[rows][:, None] + positions)[inside]
+
+        def padded(numbers: np.ndarray, padding: int) -> np.ndarray:
+            values = np.full(inside.shape, padding, dtype=np.int64)  # (batch, tokens)
+            values[inside] = numbers[where]
+            return values
+
+        ids, spelling = padded(self._ids, PAD), None  # (batch, tokens)
+        if self._forms is not None:
+            ids, spelling = self._forms.indices(ids), self._forms.spelling(ids)
         weights = torch.ones(len(rows))
         weights[len(rows) - fillers :] = 0
-        labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
-        return Batch(self.task, torch.from_numpy(tokens), torch.from_numpy(lengths), labels, weights)
+        names = self.tasks if tasks is None else tuple(tasks)
+        labels = None
+        if self.labels is not None:
+            found = {name: self.labels[name] for name in names}
+            labels = {
+                name: torch.from_numpy(padded(own, NO_LABEL) if name in self._tagged else own[rows])
+                for name, own in found.items()
+            }
+        return Batch(names, torch.from_numpy(ids), torch.from_numpy(lengths), labels, weights, spelling)
 
 
 @dataclass
 class EncodedTask:
-    """A task and its three splits, encoded."""
+    """A task and its three splits, encoded; tasks of the same corpus have the same splits."""
 
     task: Task
     train: EncodedSplit
     valid: EncodedSplit
     test: EncodedSplit
+    corpus: str = ""
+
+    def __post_init__(self):
+        self.corpus = self.corpus or self.task.name
+
+    def labelled(self, split: str) -> int:
+        """How many examples of a split have a label of this task."""
+        return int((getattr(self, split).counts[self.task.name] > 0).sum())
 
 
 def encode_tasks(
-    tasks: Mapping[str, TaskData], vocabulary: Vocabulary, options: ModelOptions
+    tasks: Mapping[str, TaskData], vocabulary: Vocabulary, options: ModelOptions, *, apart: bool = False
 ) -> dict[str, EncodedTask]:
-    """Every split of every task, its texts cut to ``options.max_length`` tokens."""
+    """Every split of every task; tasks of one corpus get the same splits.
 
-    def encode(name: str, rows) -> EncodedSplit:
-        pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-        return EncodedSplit(
-            task=name,
-            texts=(
-                truncate(vocabulary.encode(text, pair), options.max_length, options.truncate)
-                for text, pair in zip(rows["text"], pairs, strict=True)
-            ),
-            labels=rows["label"],
-            seen=rows["seen"] if "seen" in rows.column_names else None,
+    Texts are cut to ``options.max_length`` tokens, but where tokens get labels, none is cut off. A training text
+    without any label is left out.
+
+    Args:
+        tasks: the tasks and their data.
+        vocabulary: with an alphabet, how words are written is kept too.
+        options: how long a text may be.
+        apart: every task gets splits of its own, as if all corpora had one task: for models that share nothing.
+    """
+    forms = None if vocabulary.alphabet is None else Forms(vocabulary.alphabet, vocabulary.index)
+    corpora: dict[str, list[TaskData]] = {}
+    for name, data in tasks.items():
+        corpora.setdefault(name if apart else data.corpus or name, []).append(data)
+    encoded = {}
+    for corpus, layers in corpora.items():
+        train, valid, test = (
+            _encode_split(layers, split, vocabulary, options, forms) for split in ("train", "valid", "test")
         )
+        for data in layers:
+            encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus)
+    return {name: encoded[name] for name in tasks}
 
-    return {
-        name: EncodedTask(data.task, *(encode(name, rows) for rows in (data.train, data.valid, data.test)))
-        for name, data in tasks.items()
-    }
+
+def _encode_split(
+    layers: Sequence[TaskData], split: str, vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None
+) -> EncodedSplit:
+    rows = getattr(layers[0], split)
+    labels = {data.task.name: list(getattr(data, split)["label"]) for data in layers}
+    if split == "train":
+        kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(_is_labelled, own))]
+        if len(kept) < len(rows):
+            rows, labels = rows.select(kept), {name: [own[i] for i in kept] for name, own in labels.items()}
+    tagged = any(data.task.is_tagging for data in layers)
+    return EncodedSplit(
+        tasks=list(labels),
+        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=tagged),
+        labels=labels,
+        seen=rows["seen"] if "seen" in rows.column_names else None,
+        forms=forms,
+    )
+
+
+def _is_labelled(label: int | Sequence[int]) -> bool:
+    return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
+
+
+def _texts(rows) -> Iterator[tuple]:
+    if "tokens" in rows.column_names:
+        return ((tokens,) for tokens in rows["tokens"])
+    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
+    return zip(rows["text"], pairs, strict=True)
+
+
+def encode_texts(
+    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, *, whole: bool = False
+) -> Iterator[list[int]]:
+    """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any."""
+    for text in texts:
+        if forms is not None:
+            ids = forms.encode(vocabulary.split(*text))
+        elif whole:  # a label for every word of the text as it is written
+            ids = vocabulary.encode(vocabulary.split(*text))
+        else:
+            ids = vocabulary.encode(*text)
+        yield ids if whole else truncate(ids, options.max_length, options.truncate)

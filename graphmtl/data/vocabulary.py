@@ -15,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from graphmtl.data.spelling import Alphabet
 from graphmtl.errors import InputError
 
 __all__ = ["PAD", "SEP", "UNK", "Coverage", "Vectors", "Vocabulary", "coverage", "read_vectors", "tokenize"]
@@ -87,6 +88,9 @@ class Vocabulary:
         lower_case: texts are lower-cased before their words are looked up.
         counts: how often each word occurs in the training texts; empty when the vocabulary was loaded.
 
+    Attributes:
+        alphabet: where the characters of words are read too, those that have an embedding.
+
     >>> vocabulary = Vocabulary.build(["a good film", "a bad film"])
     >>> vocabulary.encode("A film noir"), vocabulary.encode("")
     ([3, 4, 1], [1])
@@ -98,29 +102,56 @@ class Vocabulary:
         self.words = list(words)
         self.lower_case = lower_case
         self.counts = dict(counts or {})
+        self.alphabet: Alphabet | None = None
         self._index = {word: i for i, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             raise ValueError("a word stands twice in the vocabulary")
 
     @classmethod
     def build(
-        cls, texts: Iterable[str], *, min_count: int = 1, lower_case: bool = True, extra_words: Iterable[str] = ()
+        cls,
+        texts: Iterable[str | Sequence[str]],
+        *,
+        min_count: int = 1,
+        lower_case: bool = True,
+        extra_words: Iterable[str] = (),
     ) -> "Vocabulary":
         """The words of the training texts that occur ``min_count`` times or more, most frequent first.
 
-        ``extra_words`` (words of held-out texts that have a pre-trained vector, say) follow in the order given.
+        A text may be a list of words, which is taken as it is. ``extra_words`` (words of held-out texts that have a
+        pre-trained vector, say) follow in the order given.
         """
         counts: Counter[str] = Counter()
         for text in texts:
-            counts.update(tokenize(text.lower() if lower_case else text))
+            if isinstance(text, str):
+                counts.update(tokenize(text.lower() if lower_case else text))
+            else:
+                counts.update(word.lower() if lower_case else word for word in text)
         for word in _SPECIAL:
             counts.pop(word, None)
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
         words = dict.fromkeys([*_SPECIAL, *frequent, *extra_words])
         return cls(list(words), lower_case=lower_case, counts=counts)
 
-    def encode(self, text: str, text_pair: str | None = None) -> list[int]:
-        """The indices of the words of a text, or of a pair with ``<sep>`` between; an empty text is one ``<unk>``."""
+    def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
+        """The words of a text, or of a pair with ``<sep>`` between, as they are written."""
+        if not isinstance(text, str):
+            return list(text)
+        if text_pair is not None:
+            return [*self.split(text), _SPECIAL[SEP], *self.split(text_pair)]
+        return tokenize(text) or [_SPECIAL[UNK]]
+
+    def index(self, word: str) -> int:
+        """The index of a word as it is written; that of ``<unk>`` if it has none of its own."""
+        return self._index.get(word.lower() if self.lower_case else word, UNK)
+
+    def encode(self, text: str | Sequence[str], text_pair: str | None = None) -> list[int]:
+        """The indices of the words of a text, or of a pair with ``<sep>`` between; an empty text is one ``<unk>``.
+
+        A text may be a list of words, which is taken as it is.
+        """
+        if not isinstance(text, str):
+            return [self.index(word) for word in text]
         if text_pair is not None:
             return [*self.encode(text), SEP, *self.encode(text_pair)]
         words = tokenize(text.lower() if self.lower_case else text)

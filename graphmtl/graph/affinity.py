@@ -1,7 +1,8 @@
 r"""Task affinity of the star graph: do two tasks use the virtual node in the same way on the same text?
 
 The spokes say how much each task reads from the virtual node, not what two tasks have in common. With
-:math:`\mu_k` the margin of the winning label of task k's head (its logit minus the next one's),
+:math:`\mu_k` the margin of the winning label of task k's head (its logit minus the next one's; of tags the mean over
+the tokens),
 
 .. math::
     A(k, j) = \mathrm{mean}_{\text{probe texts}} \;
@@ -12,7 +13,6 @@ dimensions. This is graphmtl's own measure: it is in neither paper.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.graph.task_graph import EdgeRecorder, TaskGraph
+from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.recurrence import Packing
 
@@ -45,11 +46,18 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
     gradients = []
     for position, name in enumerate(model.tasks):
         states, _ = star(x, batch.lengths, position, nodes=nodes)
-        best = model.classify(states, replace(batch, task=name)).topk(2, -1).values  # (batch, 2)
-        margin = (best[:, 0] - best[:, 1]).sum()
+        best = model.classify(states, batch.lengths, name).topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
+        margin = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths).sum()
         (gradient,) = torch.autograd.grad(margin, nodes)
         gradients.append(packing.unpack(gradient).flatten(1))  # (batch, tokens * D * H)
     return F.normalize(torch.stack(gradients), dim=-1)
+
+
+def _mean_over_tokens(margins: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, tokens) to (batch,); (batch,) as it is."""
+    if margins.ndim == 1:
+        return margins
+    return (margins * token_mask(lengths, margins)).sum(1) / lengths.to(margins.device)
 
 
 def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str, seed: int) -> TaskGraph:

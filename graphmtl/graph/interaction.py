@@ -12,6 +12,7 @@ This one step is what every architecture of the toolkit that lets tasks talk put
 ``attend`` computes it, ``attend_backward`` is its derivative written out, for recurrences that go back in time by hand.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +30,15 @@ class EdgeWeights:
         sources: names of the nodes read from, in the order of the last dimension of ``weights``.
         weights: (batch, tokens, sources), the mean over the reading directions, 0 at padding.
         lengths: (batch,), tokens of each text.
+        positions: where the tokens of a text are the nodes, gives how much token t read from token i:
+            (batch, tokens t, tokens i), the mean over the reading directions, 0 at padding.
     """
 
     target: str
     sources: tuple[str, ...]
     weights: Tensor
     lengths: Tensor
+    positions: Callable[[], Tensor] | None = None
 
     def per_instance(self) -> Tensor:
         """Mean over the tokens of each text: (batch, sources)."""

@@ -1,9 +1,22 @@
-"""Token states to an answer: pooling, and one head per task."""
+r"""Token states to an answer: pooling and a linear layer for a sentence, a linear layer or a CRF for tags.
+
+The linear-chain CRF (Lafferty et al. 2001) gives a sequence of tags y the score and the probability
+
+.. math::
+    s(y) = b_{y_1} + \sum_t \mathrm{logits}_{t, y_t} + \sum_{t > 1} A_{y_{t-1}, y_t} + e_{y_T}, \qquad
+    p(y) = \exp(s(y) - \log Z)
+"""
+
+from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor, nn
+from torchcrf import CRF
 
-__all__ = ["ClassificationHead", "pool", "pooled_size"]
+__all__ = ["HEADS", "AttentionPooling", "CRFHead", "ClassificationHead", "LinearTagHead", "forbidden_in_iob2", "pool"]
+
+_FORBIDDEN = -1e4  # not -inf, which has no derivative
 
 
 def pooled_size(size: int, pooling: str) -> int:
@@ -11,15 +24,44 @@ def pooled_size(size: int, pooling: str) -> int:
     return 2 * size if pooling == "max-mean" else size
 
 
-def pool(states: Tensor, lengths: Tensor, pooling: str) -> Tensor:
-    """States (batch, tokens, dim), 0 at padding, to a vector per text: (batch, dim), or (batch, 2 dim) for max-mean."""
+def token_mask(lengths: Tensor, states: Tensor) -> Tensor:
+    """Lengths (batch,) to True for the tokens of states (batch, tokens, ...), False at padding: (batch, tokens)."""
+    lengths = lengths.to(states.device, non_blocking=True)
+    return torch.arange(states.size(1), device=states.device) < lengths[:, None]
+
+
+def pool(states: Tensor, lengths: Tensor, pooling: str, ways: Sequence[int] = (0,)) -> Tensor:
+    """States (batch, tokens, dim), 0 at padding, to a vector per text: (batch, dim), or (batch, 2 dim) for max-mean.
+
+    ``last`` is what every direction says when it has read everything; ``ways`` are the directions of the blocks of
+    equal size that a state consists of: 0 forward, 1 backward.
+    """
     parts, lengths = [], lengths.to(states.device, non_blocking=True)
     if "max" in pooling:
-        padding = torch.arange(states.size(1), device=states.device) >= lengths[:, None]  # (batch, tokens)
-        parts.append(states.masked_fill(padding.unsqueeze(-1), -torch.inf).amax(1))  # (batch, dim)
+        parts.append(states.masked_fill(~token_mask(lengths, states).unsqueeze(-1), -torch.inf).amax(1))  # (batch, dim)
     if "mean" in pooling:
         parts.append(states.sum(1) / lengths[:, None])  # (batch, dim)
+    if pooling == "last":
+        rows = torch.arange(len(states), device=states.device)
+        ends = states[rows, lengths - 1], states[:, 0]  # forward and backward, (batch, dim)
+        parts += [ends[way].chunk(len(ways), -1)[block] for block, way in enumerate(ways)]  # (batch, dim / ways) each
     return torch.cat(parts, -1)
+
+
+class AttentionPooling(nn.Module):
+    r"""A weighted mean of token states: :math:`\sum_t \mathrm{softmax}_t(q \cdot h_t) h_t`, q learned.
+
+    q is 0 at the start, which makes it the mean.
+    """
+
+    def __init__(self, *, size: int):
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(size))
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """States (batch, tokens, dim) and lengths (batch,) to (batch, dim)."""
+        scores = (states @ self.query).masked_fill(~token_mask(lengths, states), -torch.inf)  # (batch, tokens)
+        return torch.bmm(scores.softmax(-1).unsqueeze(1), states).squeeze(1)  # (batch, dim)
 
 
 class ClassificationHead(nn.Module):
@@ -42,3 +84,103 @@ class ClassificationHead(nn.Module):
     def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
         pooled = self.dropout(pooled)
         return self.linear(pooled) if common is None else self.linear(pooled) + common(pooled)
+
+
+class LinearTagHead(ClassificationHead):
+    """Dropout and a linear layer for every token: (batch, tokens, input_size) to logits (batch, tokens, tags)."""
+
+    def __init__(self, *, input_size: int, labels: Sequence[str], spans: bool, dropout: float):
+        super().__init__(input_size=input_size, classes=len(labels), dropout=dropout)
+
+    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
+        """None: the loss is the cross-entropy of every token's label."""
+        return None
+
+    def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (batch, tokens, tags) to the tags (batch, tokens); those at padding mean nothing."""
+        return logits.argmax(-1)
+
+
+def forbidden_in_iob2(labels: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """The tags that cannot begin a sentence (tags,), and those that cannot follow a tag (tags before, tags after).
+
+    >>> starts, transitions = forbidden_in_iob2(["O", "B-X", "I-X"])
+    >>> starts.tolist(), transitions[0].tolist(), transitions[1].any().item()
+    ([False, False, True], [False, False, True], False)
+    """
+    inside = torch.tensor([label.startswith("I-") for label in labels])  # (tags,)
+    same = torch.tensor([[a != "O" and a[2:] == b[2:] for b in labels] for a in labels])  # (tags, tags)
+    return inside, inside & ~same
+
+
+class CRFHead(LinearTagHead):
+    """A linear layer and a CRF (pytorch-crf); the tags of spans are always valid IOB2.
+
+    Args:
+        input_size: dimensions of a token state.
+        labels: names of the tags.
+        spans: they are IOB2: what it forbids gets the score -1e4, whatever was learned.
+        dropout: on the token states.
+    """
+
+    forbidden_starts: Tensor  # (tags,)
+    forbidden: Tensor  # (tags, tags)
+
+    def __init__(self, *, input_size: int, labels: Sequence[str], spans: bool, dropout: float):
+        super().__init__(input_size=input_size, labels=labels, spans=spans, dropout=dropout)
+        crf = CRF(len(labels), batch_first=True)
+        self.starts, self.ends, self.transitions = crf.start_transitions, crf.end_transitions, crf.transitions
+        del crf.start_transitions, crf.end_transitions, crf.transitions
+        self._crf = (crf,)  # in a tuple: no submodule, it has no parameters of its own
+        starts, transitions = forbidden_in_iob2(labels if spans else ["O"] * len(labels))
+        self.register_buffer("forbidden_starts", starts, persistent=False)
+        self.register_buffer("forbidden", transitions, persistent=False)
+
+    def _scored(self) -> CRF:
+        """pytorch-crf with this head's scores for its own."""
+        crf = copy(self._crf[0])
+        crf.start_transitions = self.starts.masked_fill(self.forbidden_starts, _FORBIDDEN)
+        crf.end_transitions = self.ends.clone()
+        crf.transitions = self.transitions.masked_fill(self.forbidden, _FORBIDDEN)
+        return crf
+
+    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
+        r"""Minus the log-likelihood of every sentence's labels: (batch,).
+
+        A token without a label may have any: :math:`-\log \sum_y p(y)` over all y that agree with the labels there are.
+
+        Args:
+            logits: (batch, tokens, tags).
+            labels: (batch, tokens) int64, -100 where there is none.
+            lengths: (batch,).
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            crf, scores = self._scored(), _at_least_single(logits)  # (batch, tokens, tags)
+            mask, known = token_mask(lengths, logits), labels >= 0  # (batch, tokens)
+            tags = labels.clamp_min(0)  # (batch, tokens)
+            if bool((known | ~mask).all()):
+                return -crf(scores, tags, mask, reduction="none")
+            other = torch.ones_like(scores, dtype=torch.bool).scatter(2, tags.unsqueeze(-1), False)
+            agreeing = scores.masked_fill(known.unsqueeze(-1) & other, _FORBIDDEN)  # (batch, tokens, tags)
+            total, part = (
+                crf._compute_normalizer(each.transpose(0, 1), mask.transpose(0, 1)) for each in (scores, agreeing)
+            )  # (batch,)
+            return total - part
+
+    @torch.no_grad()
+    def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
+        """The best tags (batch, tokens) by Viterbi's algorithm; 0 at padding."""
+        mask = token_mask(lengths, logits)  # (batch, tokens)
+        with torch.autocast(logits.device.type, enabled=False):
+            paths = self._scored().decode(_at_least_single(logits), mask)
+        tags = torch.zeros(mask.shape, dtype=torch.int64)  # (batch, tokens)
+        tags[mask.cpu()] = torch.tensor([tag for path in paths for tag in path])
+        return tags.to(logits.device)
+
+
+def _at_least_single(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+HEADS = {"linear": LinearTagHead, "crf": CRFHead}
+"""The heads of tagging tasks."""

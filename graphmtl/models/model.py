@@ -1,11 +1,11 @@
 """MultiTaskModel: encoder, architecture, one head per task."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
@@ -15,25 +15,53 @@ from torch import Tensor, nn
 
 from graphmtl.architectures import ARCHITECTURES, resolve_topology
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import Batch, EncodedSplit, truncate
+from graphmtl.data.batching import Batch, EncodedSplit, encode_texts
+from graphmtl.data.spelling import Alphabet, Forms
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.encoders import ENCODERS, LockedDropout
-from graphmtl.models.heads import ClassificationHead, pool, pooled_size
+from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, pool, pooled_size
 
-__all__ = ["ModelOutput", "MultiTaskModel"]
+__all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
 
-_CONFIG, _WEIGHTS, _VOCABULARY = "config.json", "model.safetensors", "vocabulary.txt"
+_CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
+
+_Options = TypeVar("_Options", bound=ModelOptions)
+
+Text = str | list[str] | tuple[str, str]
+"""What can be read: a text, a list of tokens, or a pair of texts."""
 
 
 @dataclass
 class ModelOutput:
-    """logits (batch, classes), and the edge weights if they were asked for and the architecture has any."""
+    """What the head of a task says of a batch.
+
+    Attributes:
+        logits: (batch, classes), or of tags (batch, tokens, classes).
+        edges: if they were asked for and the architecture has any.
+        losses: minus the log-likelihood of every text's labels (batch,), of a head that has its own; else None.
+        tags: the predicted tags (batch, tokens), of a tagging task outside training.
+    """
 
     logits: Tensor
     edges: EdgeWeights | None = None
+    losses: Tensor | None = None
+    tags: Tensor | None = None
+
+
+def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
+    """The options with what ``--chars auto`` means for these tasks."""
+    if options.chars != "auto":
+        return options
+    return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
+
+
+def _head_name(task: Task, options: ModelOptions) -> str:
+    """The head of a tagging task: the task's own, else the option's."""
+    name = task.head or options.tag_head
+    return ("crf" if task.is_spans else "linear") if name == "auto" else name
 
 
 class MultiTaskModel(nn.Module, ModelHubMixin):
@@ -51,8 +79,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary, options: ModelOptions):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
+        options = resolve_chars(options, tasks)
         if options.encoder not in ENCODERS:
             raise unknown_name("encoder", options.encoder, ENCODERS)
+        if options.chars != "none" and vocabulary.alphabet is None:
+            raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
         self.tasks = {task.name: task for task in tasks}
         self.vocabulary, self.options = vocabulary, options
         self._position = {name: i for i, name in enumerate(self.tasks)}
@@ -62,17 +93,24 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self.encoders = nn.ModuleList(encoders)
         self.architecture = architecture(tasks=[*self.tasks], input_size=encoders[0].output_size, options=options)
         self.dropout = LockedDropout(options.locked_dropout)
-        size = pooled_size(self.architecture.output_size, options.pooling)
-        self.heads = nn.ModuleList(
-            ClassificationHead(input_size=size, classes=len(task.labels), dropout=options.output_dropout)
-            for task in self.tasks.values()
-        )
+        self.heads = nn.ModuleList(self._head(task) for task in self.tasks.values())
+        self.poolings = nn.ModuleList()
+        if options.pooling == "attention":
+            self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
         if options.same_start:
             self._start_alike()
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
         self._common_head: dict[int, int] = {}  # its place there, by the task's position
         if options.common_head and not architecture.own_encoder_per_task:
             self._add_common_heads()
+
+    def _head(self, task: Task) -> nn.Module:
+        size, dropout = self.architecture.output_size, self.options.output_dropout
+        if task.is_tagging:
+            head = HEADS[_head_name(task, self.options)]
+            return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
+        size = pooled_size(size, self.options.pooling)
+        return ClassificationHead(input_size=size, classes=len(task.labels), dropout=dropout)
 
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
@@ -97,10 +135,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                     self.heads[k].reset_to_zero()
 
     def _same_labels(self) -> list[list[int]]:
-        """The positions of the tasks, those with the same labels together."""
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for name, k in self._position.items():
-            groups.setdefault(self.tasks[name].labels, []).append(k)
+        """The positions of the tasks, those with the same kind of head and the same labels together."""
+        groups: dict[tuple, list[int]] = {}
+        for k, (task, head) in enumerate(zip(self.tasks.values(), self.heads, strict=True)):
+            groups.setdefault((type(head), task.labels), []).append(k)
         return list(groups.values())
 
     def load_vectors(self, vectors: Vectors) -> None:
@@ -108,48 +146,76 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         for encoder in self.encoders:
             encoder.load_vectors(vectors, self.vocabulary)
 
-    def encode(self, batch: Batch) -> Tensor:
-        """The token vectors of a batch: (batch, tokens, dim)."""
+    def encode(self, batch: Batch, task: str | None = None) -> Tensor:
+        """The token vectors of a batch (batch, tokens, dim), as a task reads them that has its own encoder."""
         own: bool = self.architecture.own_encoder_per_task
-        encoder: nn.Module = self.encoders[self._position[batch.task] if own else 0]
-        return encoder(batch.tokens)
+        encoder: nn.Module = self.encoders[self._position[task or batch.tasks[0]] if own else 0]
+        return encoder(batch.tokens, batch.spelling)
 
-    def classify(self, states: Tensor, batch: Batch) -> Tensor:
-        """Token states (batch, tokens, dim) to the logits of the batch's task (batch, classes)."""
-        pooled = pool(self.dropout(states), batch.lengths, self.options.pooling)
-        k = self._position[batch.task]
-        return self.heads[k](pooled, self.common_head(k))
+    def classify(self, states: Tensor, lengths: Tensor, task: str) -> Tensor:
+        """Token states (batch, tokens, dim) to a task's logits: (batch, classes), of tags (batch, tokens, classes)."""
+        states, position = self.dropout(states), self._position[task]
+        if not self.tasks[task].is_tagging:
+            states = self._pool(states, lengths, position)
+        return self.heads[position](states, self.common_head(position))
 
     def common_head(self, k: int) -> Any:
         """The linear layer that task k has in common with the other tasks that have its labels, or None."""
         return self.common_heads[self._common_head[k]] if k in self._common_head else None
 
-    def forward(self, batch: Batch, edges: bool = False) -> ModelOutput:
-        """The logits of a batch's task, and its edge weights if ``edges``."""
-        x = self.encode(batch)  # (batch, tokens, dim)
-        states, weights = self.architecture(x, batch.lengths, self._position[batch.task], edges)
-        return ModelOutput(self.classify(states, batch), weights)
+    def _pool(self, states: Tensor, lengths: Tensor, position: int) -> Tensor:
+        if self.options.pooling == "attention":
+            return self.poolings[position](states, lengths)
+        return pool(states, lengths, self.options.pooling, self.architecture.ways)
+
+    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ModelOutput]:
+        """What every task of a batch says, with its edge weights if ``edges``.
+
+        Whatever the tasks have in common is computed once.
+        """
+        own: bool = self.architecture.own_encoder_per_task
+        outputs = {}
+        for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
+            x = self.encode(batch, tasks[0])  # (batch, tokens, dim)
+            read = self.architecture.read(x, batch.lengths, [self._position[name] for name in tasks], edges)
+            for name, (states, weights) in zip(tasks, read, strict=True):
+                outputs[name] = self._output(name, states, weights, batch)
+        return outputs
+
+    def _output(self, task: str, states: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
+        output = ModelOutput(self.classify(states, batch.lengths, task), edges)
+        if not self.tasks[task].is_tagging:
+            return output
+        head = self.heads[self._position[task]]
+        if batch.labels is not None:
+            output.losses = head.losses(output.logits, batch.labels[task], batch.lengths)
+        if not self.training:
+            output.tags = head.decode(output.logits, batch.lengths)
+        return output
 
     @torch.no_grad()
     def predict(
         self,
-        texts: Sequence[str | tuple[str, str]],
+        texts: Sequence[Text],
         task: str | Sequence[str],
         *,
-        edges: bool = False,
+        edges: bool | Literal["tokens"] = False,
         batch_size: int = 64,
     ) -> list[dict]:
         """Labels raw texts.
 
         Args:
-            texts: texts, or pairs of texts for a task that takes pairs.
+            texts: texts, lists of tokens, or pairs of texts for a task that takes pairs.
             task: the name of the task that labels them, or of several.
-            edges: also give the edge weights of each text, the mean over its tokens.
+            edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
+                ``"tokens"`` gives a list per token, and the tokens, whatever the task. Where the tokens of the text
+                were read (star), an edge of a token also says how much of each was read: ``"reads"``.
             batch_size: texts read at once; texts of like length are read together.
 
         Returns:
-            One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}`` and, with
-            ``edges``, ``"edges": [{"source", "target", "weight"}]``. A blank text has the label None.
+            One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, or for tags
+            ``{"task", "tokens", "labels"}``, and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``. A
+            blank text has the label None, or no tokens.
 
         Raises:
             InputError: the model has no such task.
@@ -159,40 +225,58 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             if name not in self.tasks:
                 raise unknown_name("task", name, self.tasks)
         self.eval()
-        device = next(self.parameters()).device
-        pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
-        rows = [row for row, pair in enumerate(pairs) if any(text.strip() for text in pair)]
-        ids = [
-            truncate(self.vocabulary.encode(*pairs[row]), self.options.max_length, self.options.truncate)
-            for row in rows
-        ]
-        order = sorted(range(len(rows)), key=lambda i: len(ids[i]))
-        answers = [{name: {"task": name, "label": None} for name in names} for _ in texts]
-        for name in names:
-            split = EncodedSplit(task=name, texts=ids)
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                output = self(split.batch(chosen).to(device), edges=edges)
-                for i, answer in zip(chosen, self._answers(name, output, edges), strict=True):
-                    answers[rows[i]][name] = answer
+        answers = [{name: self._blank(name) for name in names} for _ in texts]
+        by_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
+        for whole in set(by_token.values()):
+            alike = [name for name in names if by_token[name] == whole]
+            for row, found in self._read(texts, alike, bool(edges), batch_size, whole=whole):
+                answers[row] |= found
         return [answer[name] for answer in answers for name in names]
 
-    def _answers(self, name: str, output: ModelOutput, edges: bool) -> list[dict]:
+    def _blank(self, name: str) -> dict:
+        return {"task": name, **({"tokens": [], "labels": []} if self.tasks[name].is_tagging else {"label": None})}
+
+    def _read(
+        self, texts: Sequence[Text], names: Sequence[str], edges: bool, batch_size: int, whole: bool
+    ) -> Iterator[tuple[int, dict[str, dict]]]:
+        """The row and the answers of every text that is not blank; ``whole`` cuts no token off."""
+        device = next(self.parameters()).device
+        pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
+        rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
+        alphabet = self.vocabulary.alphabet
+        forms = None if alphabet is None else Forms(alphabet, self.vocabulary.index)
+        chosen = (pairs[row] for row in rows)
+        ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
+        split = EncodedSplit(tasks=names, texts=ids, forms=forms)
+        order = split.lengths.argsort(kind="stable")  # (examples,)
+        for start in range(0, len(order), batch_size):
+            some = order[start : start + batch_size]
+            outputs = self(split.batch(some).to(device), edges=edges)
+            words = [self.vocabulary.split(*pairs[rows[i]]) for i in some] if whole else []
+            found = {name: self._answers(name, outputs[name], words, edges) for name in names}
+            for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
+                yield rows[i], dict(zip(names, answers, strict=True))
+
+    def _answers(self, name: str, output: ModelOutput, words: list[list[str]], edges: bool) -> list[dict]:
+        """The answers of a task to the texts of a batch; ``words`` are their tokens where each is spoken of."""
         labels = self.tasks[name].labels
-        best = output.logits.argmax(-1).tolist()  # (batch,)
-        probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
-        answers: list[dict] = [
-            {"task": name, "label": labels[label], "probabilities": dict(zip(labels, row, strict=True))}
-            for label, row in zip(best, probabilities, strict=True)
-        ]
-        if not edges:
-            return answers
-        read = output.edges  # None for an architecture without a graph
-        weights = [[]] * len(answers) if read is None else read.per_instance().tolist()  # (batch, sources)
-        sources = () if read is None else read.sources
-        for answer, row in zip(answers, weights, strict=True):
-            edge_weights = zip(sources, row, strict=True)
-            answer["edges"] = [{"source": source, "target": name, "weight": weight} for source, weight in edge_weights]
+        answers: list[dict]
+        if output.tags is not None:
+            answers = [
+                {"task": name, "tokens": own, "labels": [labels[tag] for tag in tags[: len(own)]]}
+                for own, tags in zip(words, output.tags.tolist(), strict=True)
+            ]
+        else:
+            best = output.logits.argmax(-1).tolist()  # (batch,)
+            probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
+            answers = [
+                {"task": name, "label": labels[label], "probabilities": dict(zip(labels, row, strict=True))}
+                for label, row in zip(best, probabilities, strict=True)
+            ]
+        if edges:
+            per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
+            for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):
+                answers[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
         return answers
 
     def selection_groups(self) -> dict[str, list[str]]:
@@ -224,6 +308,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             "tasks": [task.to_dict() for task in self.tasks.values()],
             "options": asdict(self.options),
         }
+        if self.vocabulary.alphabet is not None:
+            self.vocabulary.alphabet.save(save_directory / _ALPHABET)
         (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         self.vocabulary.save(save_directory / _VOCABULARY)
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
@@ -257,9 +343,42 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         known = {field.name for field in fields(ModelOptions)}
         options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
         tasks = [Task.from_dict(task) for task in config["tasks"]]
-        model = cls(tasks=tasks, vocabulary=Vocabulary.load(folder / _VOCABULARY), options=options)
+        vocabulary = Vocabulary.load(folder / _VOCABULARY)
+        if options.chars not in ("auto", "none"):
+            vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
+        model = cls(tasks=tasks, vocabulary=vocabulary, options=options)
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
         return model.eval()
+
+
+def _is_something(text: str | Sequence[str]) -> bool:
+    return bool(text.strip()) if isinstance(text, str) else len(text) > 0
+
+
+def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:
+    """For every text what was read from each source, the mean over its tokens; nothing where there is no graph."""
+    if read is None:
+        return [[] for _ in range(texts)]
+    return [_edges(read, row) for row in read.per_instance().tolist()]
+
+
+def token_edges(read: EdgeWeights | None, words: Sequence[Sequence[str]]) -> list[list[list[dict]]]:
+    """For every token of every text what was read from each source and, where the nodes are tokens, from which."""
+    if read is None:
+        return [[[] for _ in own] for own in words]
+    edges = [
+        [_edges(read, row) for row in rows[: len(own)]] for own, rows in zip(words, read.weights.tolist(), strict=True)
+    ]
+    if read.positions is not None:
+        for own, rows in zip(edges, read.positions().tolist(), strict=True):
+            for (edge,), row in zip(own, rows[: len(own)], strict=True):
+                edge["reads"] = row[: len(own)]
+    return edges
+
+
+def _edges(read: EdgeWeights, row: Sequence[float]) -> list[dict]:
+    weights = zip(read.sources, row, strict=True)
+    return [{"source": source, "target": read.target, "weight": weight} for source, weight in weights]
 
 
 def _check_files(folder: Path) -> None:

@@ -242,6 +242,14 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise unknown_name("task", name, model.tasks)
         if name in ("tokens", "lengths"):
             raise InputError(f"task {name!r} cannot be exported: an input of the ONNX file has that name")
+        if model.tasks[name].kind != "text-classification":
+            raise InputError(
+                f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, text-classification can"
+            )
+    if model.options.chars != "none":
+        raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
+    if model.options.pooling not in ("max", "mean", "max-mean"):
+        raise InputError(f"--pooling {model.options.pooling} cannot be exported (known: max, mean, max-mean)")
     if model.options.arch not in _STATES:
         raise InputError(f"arch {model.options.arch!r} cannot be exported (known: {', '.join(_STATES)})")
 
@@ -295,8 +303,8 @@ def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str])
         lengths[0] = length
         found = session.run([*names], {"tokens": tokens, "lengths": lengths})
         for name, logits in zip(names, found, strict=True):
-            texts = Batch(name, torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
-            expected = model(texts.to(device)).logits.cpu().numpy()  # (batch, classes)
+            texts = Batch((name,), torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
+            expected = model(texts.to(device))[name].logits.cpu().numpy()  # (batch, classes)
             differences.append(np.abs(expected - logits).max())
     return float(np.max(differences))  # nan where there is one
 

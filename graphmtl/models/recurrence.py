@@ -58,6 +58,19 @@ class Packing:
         """(D, N, S) to (B, T, S): the mean over the directions, each in reading order, 0 at padding."""
         return self.unpack(values).unflatten(-1, (values.size(0), -1)).mean(2)
 
+    def unpack_positions(self, weights: Tensor) -> Tensor:
+        """(D, N, T), of every token to all tokens of its text, to (B, T, T): the mean over the directions.
+
+        Both sides come back in reading order (in the backward direction token i is the i-th from the end); 0 at
+        padding.
+        """
+        ways = list(self.unpack(weights).unflatten(-1, (weights.size(0), -1)).unbind(2))  # D times (B, T, T)
+        places = torch.arange(weights.size(-1), device=weights.device)  # (T,)
+        mirrored = (self.lengths.to(weights.device)[:, None] - 1 - places).clamp_min(0)  # (B, T)
+        inside = places < self.lengths.to(weights.device)[:, None]  # (B, T)
+        ways[1:] = [way.gather(2, mirrored[:, None].expand_as(way)) * inside[:, None] for way in ways[1:]]
+        return torch.stack(ways).mean(0)
+
     def by_text(self, states: Tensor) -> tuple[Tensor, ...]:
         """(D, N, ...) to B tensors (D, length, ...)."""
         return states.split(self.lengths.tolist(), 1)

@@ -10,19 +10,20 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphmtl import metrics
 from graphmtl.data.batching import EncodedSplit, EncodedTask
-from graphmtl.data.task import Task
+from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.metrics import compute
+from graphmtl.training.losses import text_losses
 
-__all__ = ["Predictions", "Record", "predict_split", "score"]
+__all__ = ["Predictions", "Record", "TagPredictions", "predict_split", "score"]
 
 Record = Callable[[EdgeWeights], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """A task's predictions on a split, in the split's order, on the CPU.
+    """A task's predictions on the texts of a split that have a label, in the split's order, on the CPU.
 
     Attributes:
         logits: (examples, classes), float.
@@ -43,13 +44,57 @@ class Predictions:
         return Predictions(logits=self.logits[keep], labels=self.labels[keep], seen=self.seen[keep])
 
 
-def score(task: Task, predictions: Predictions) -> dict[str, float]:
+@dataclass(frozen=True, kw_only=True)
+class TagPredictions:
+    """A task's predicted tags on the sentences of a split that have a label, in the split's order.
+
+    Attributes:
+        tags: (tokens,) int64 of each sentence.
+        labels: (tokens,) int64 of each sentence, -100 where there is none.
+        losses: (examples,), minus the log-likelihood of each sentence's labels.
+        seen: (examples,), bool: the sentence occurs in a training split of the run.
+    """
+
+    tags: list[np.ndarray]
+    labels: list[np.ndarray]
+    losses: np.ndarray
+    seen: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def unseen(self) -> "TagPredictions":
+        """The predictions for sentences that occur in no training split (``test_dedup``)."""
+        return self.chosen(~self.seen)
+
+    def chosen(self, keep: np.ndarray) -> "TagPredictions":
+        """The predictions for some of the sentences."""
+        rows = np.flatnonzero(keep)
+        tags, labels = ([values[i] for i in rows] for values in (self.tags, self.labels))
+        return TagPredictions(tags=tags, labels=labels, losses=self.losses[rows], seen=self.seen[rows])
+
+    def as_lists(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Predicted and right tags of every sentence."""
+        return [tags.tolist() for tags in self.tags], [labels.tolist() for labels in self.labels]
+
+
+def score(task: Task, predictions: Predictions | TagPredictions) -> dict[str, float]:
     """The task's metrics, and ``loss``: the mean cross-entropy of the right labels, without label smoothing.
 
-    All are ``nan`` where there is no prediction.
+    For tags it is the mean per token; a CRF's is minus the log-likelihood. All are ``nan`` where there is no
+    prediction.
     """
-    scores = compute(task, predictions.logits, predictions.labels)
+    if isinstance(predictions, TagPredictions):
+        return _tag_scores(task, predictions)
+    scores = metrics.compute(task, predictions.logits, predictions.labels)
     return scores | {"loss": float(F.cross_entropy(predictions.logits, predictions.labels))}
+
+
+def _tag_scores(task: Task, predictions: TagPredictions) -> dict[str, float]:
+    if len(predictions) == 0:
+        return dict.fromkeys((*task.metrics, "loss"), float("nan"))
+    tokens = sum(int((labels != NO_LABEL).sum()) for labels in predictions.labels)
+    return metrics.compute_spans(task, *predictions.as_lists()) | {"loss": float(predictions.losses.sum() / tokens)}
 
 
 @torch.no_grad()
@@ -61,8 +106,8 @@ def predict_split(
     batch_size: int,
     accelerator: Accelerator,
     record: Record | None = None,
-) -> dict[str, Predictions]:
-    """Predict every example of a split of every task.
+) -> dict[str, Predictions | TagPredictions]:
+    """Predict every example of a split of every task; what several tasks read is read once.
 
     The processes share the batches, and each gets all predictions. With ``record`` every process reads every batch, so
     that each one's recorder sees every example.
@@ -83,21 +128,31 @@ def predict_split(
     processes, rank = accelerator.num_processes, accelerator.process_index
     if record is not None:
         processes, rank = 1, 0
-    predictions = {}
-    for name, task in data.items():
-        encoded: EncodedSplit = getattr(task, split)
-        done = []
+    predictions: dict[str, Predictions | TagPredictions] = {}
+    for encoded in {task.corpus: getattr(task, split) for task in data.values()}.values():
+        done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
         for rows in list(_batches_by_length(encoded, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
-                output = model(batch, edges=record is not None)  # logits (batch, classes)
-            if record is not None and output.edges is not None:
-                record(output.edges)
-            done.append((rows, output.logits.float()))
-        done = [(rows, logits.cpu()) for rows, logits in done]
-        predictions[name] = _in_order(encoded, done if processes == 1 else gather_object(done), len(task.task.labels))
+                outputs = model(batch, edges=record is not None)
+            for output in outputs.values():
+                if record is not None and output.edges is not None:
+                    record(output.edges)
+            done.append((rows, {name: _result(output, batch.labels[name]) for name, output in outputs.items()}))
+        done = [(rows, {name: tuple(x.cpu() for x in own) for name, own in results.items()}) for rows, results in done]
+        done = done if processes == 1 else gather_object(done)
+        for name in encoded.tasks:
+            task, own = data[name].task, [(rows, results[name]) for rows, results in done]
+            predictions[name] = _tags_in_order(encoded, own, task) if task.is_tagging else _in_order(encoded, own, task)
     model.train(training)
-    return predictions
+    return {name: predictions[name] for name in data}
+
+
+def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
+    """The logits (batch, classes), or of tags the predicted ones (batch, tokens) and the losses (batch,)."""
+    if labels.ndim == 1:
+        return (output.logits.float(),)
+    return output.tags, text_losses(output, labels).float()
 
 
 def _batches_by_length(split: EncodedSplit, batch_size: int) -> Iterator[np.ndarray]:
@@ -106,12 +161,23 @@ def _batches_by_length(split: EncodedSplit, batch_size: int) -> Iterator[np.ndar
         yield order[start : start + batch_size]
 
 
-def _in_order(split: EncodedSplit, done: list[tuple[np.ndarray, Tensor]], classes: int) -> Predictions:
-    logits = torch.zeros(len(split), classes)  # (examples, classes)
-    for rows, part in done:
+def _in_order(split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task) -> Predictions:
+    logits = torch.zeros(len(split), len(task.labels))  # (examples, classes)
+    for rows, (part,) in done:
         logits[torch.as_tensor(rows)] = part
-    return Predictions(
-        logits=logits,
-        labels=torch.as_tensor(split.labels, dtype=torch.int64),  # (examples,)
-        seen=torch.as_tensor(split.seen, dtype=torch.bool),  # (examples,)
-    )
+    labels = torch.as_tensor(split.labels[task.name], dtype=torch.int64)  # (examples,)
+    known = labels != NO_LABEL
+    seen = torch.as_tensor(split.seen, dtype=torch.bool)  # (examples,)
+    return Predictions(logits=logits[known], labels=labels[known], seen=seen[known])
+
+
+def _tags_in_order(
+    split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task
+) -> TagPredictions:
+    tags, losses = [np.empty(0, np.int64)] * len(split), np.zeros(len(split))  # (examples,)
+    for rows, (part, own) in done:
+        losses[rows] = own.numpy()
+        for row, predicted in zip(rows, part.numpy(), strict=True):
+            tags[row] = predicted[: split.lengths[row]]
+    whole = TagPredictions(tags=tags, labels=split.labels_of(task.name), losses=losses, seen=split.seen)
+    return whole.chosen(split.counts[task.name] > 0)

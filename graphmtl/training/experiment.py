@@ -14,6 +14,7 @@ from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
+from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskSet
 from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors
 from graphmtl.errors import InputError
@@ -21,9 +22,9 @@ from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
-from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
-from graphmtl.training.evaluation import Predictions, score
+from graphmtl.training.evaluation import Predictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -54,7 +55,8 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     vectors = read_vectors(options.embeddings) if options.embeddings else None
     if vectors is not None:
         options = replace(options, embedding_size=vectors.dim)
-    texts = [data.train[c] for data in tasks.values() for c in ("text", "text_pair") if c in data.train.column_names]
+    layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
+    texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]
     vocabulary = Vocabulary.build(
         chain.from_iterable(texts),
         min_count=options.min_count,
@@ -62,6 +64,12 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
         extra_words=vectors.words if vectors is not None else (),
     )
     say(f"{len(vocabulary)} words in the vocabulary")
+    options = resolve_chars(options, tasks.tasks.values())
+    if options.chars != "none":
+        vocabulary.alphabet = Alphabet.build(
+            word for text in chain.from_iterable(texts) for word in vocabulary.split(text)
+        )
+        say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
     set_seed(options.seed)
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
     if model.architecture.topology is not None:
@@ -82,7 +90,9 @@ def _about(topology: Topology) -> str:
     return f"{about}; without sources: {', '.join(lonely)}" if lonely else about
 
 
-def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
+def split_scores(
+    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | TagPredictions]
+) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, predictions[name]) for name in data}
     return {
@@ -120,7 +130,8 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     if state.is_main_process:
         run.check(options)
     model = build_model(tasks, options, say=print if state.is_main_process else _silent)
-    data = encode_tasks(tasks, model.vocabulary, model.options)
+    apart: bool = model.architecture.own_encoder_per_task
+    data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)
@@ -168,9 +179,7 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
             **{split: scores[split][name] for split in SPLITS},
-            "n_train": len(task.train),
-            "n_valid": len(task.valid),
-            "n_test": len(task.test),
+            **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
             "n_test_dedup": len(unseen[name]),
         }
         for name, task in data.items()

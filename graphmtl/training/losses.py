@@ -1,51 +1,69 @@
 """What a step minimises, and the record of it that never makes the accelerator wait."""
 
 import math
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphmtl.data.batching import Batch
-from graphmtl.data.task import Task
+from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError
 
-__all__ = ["EpochLosses", "task_loss"]
+__all__ = ["EpochLosses", "Output", "task_loss", "text_losses"]
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)  # (batch,)
+class Output(Protocol):
+    """What a model says of a batch: ``logits``, and ``losses`` (batch,) if its head has its own, else None."""
+
+    logits: Tensor
+    losses: Tensor | None
 
 
-_LOSSES = {"text-classification": _cross_entropy}
+def text_losses(output: Output, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    r"""The loss of every text, (batch,): of tags the sum over its tokens; what has no label has no loss.
+
+    It is the head's own minus log-likelihood (of a CRF), or else the cross-entropy; with label smoothing
+    :math:`\epsilon` its target is :math:`1 - \epsilon` on the label plus :math:`\epsilon / C` on each of the C labels
+    (Szegedy et al., 2016, section 7).
+
+    Args:
+        output: ``logits`` (batch, classes), of tags (batch, tokens, classes).
+        labels: (batch,), of tags (batch, tokens) int64, -100 where there is none.
+        label_smoothing: :math:`\epsilon`; plays no part in a head's own losses.
+    """
+    if output.losses is not None:
+        return output.losses
+    logits = output.logits
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)  # (batch,)
+    losses = F.cross_entropy(logits.mT, labels, reduction="none", label_smoothing=label_smoothing)  # (batch, tokens)
+    return losses.sum(1)
 
 
 def task_loss(
-    task: Task, logits: Tensor, batch: Batch, *, label_smoothing: float = 0.0, total: float | None = None
+    output: Output, labels: Tensor, weights: Tensor, *, label_smoothing: float = 0.0, total: float | None = None
 ) -> Tensor:
-    r"""The loss of a batch: :math:`\frac{1}{N} \sum_i w_i \ell(\text{logits}_i, \text{label}_i)`.
-
-    :math:`\ell` is the cross-entropy; with label smoothing :math:`\epsilon` the target is :math:`1 - \epsilon` on the
-    label plus :math:`\epsilon / C` on each of the C labels (Szegedy et al., 2016, section 7).
+    r"""The loss of a task in a batch: :math:`\frac{1}{N} \sum_i w_i \ell_i`, a mean over what has a label.
 
     Args:
-        task: the task of the batch.
-        logits: (batch, classes), float.
-        batch: ``labels`` (batch,) and ``weights`` (batch,), 0 for a filler example.
-        label_smoothing: :math:`\epsilon`.
-        total: N; by default the sum of the weights. Where a batch is cut over P processes, every process gives
-            N = examples of the whole batch / P: the mean over processes (of losses and of gradients, which is what DDP
-            takes) is then that of the whole batch.
+        output: see :func:`text_losses`, as for ``labels`` and ``label_smoothing``.
+        weights: (batch,), 0 for a filler example.
+        total: N; by default the number of labels, each with its text's weight. Where a batch is cut over P processes,
+            every process gives N = labels of the whole batch / P: the mean over processes (of losses and of gradients,
+            which is what DDP takes) is then that of the whole batch.
 
     Returns:
         The loss, ().
     """
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()  # (batch, classes)
-    losses = _LOSSES[task.kind](logits, batch.labels, label_smoothing)  # type: ignore[arg-type]  # (batch,)
-    divisor = batch.weights.sum() if total is None else total
-    return (losses * batch.weights).sum() / divisor  # ()
+    losses = text_losses(output, labels, label_smoothing=label_smoothing)  # (batch,)
+    if total is None:
+        counts = (labels != NO_LABEL).flatten(1).sum(1) if labels.ndim > 1 else labels != NO_LABEL  # (batch,)
+        return (losses * weights).sum() / (counts * weights).sum()  # ()
+    return (losses * weights).sum() / total  # ()
 
 
 class EpochLosses:

@@ -1,4 +1,4 @@
-"""Which task a step trains and which of its examples: the order of the batches of an epoch."""
+"""Which corpus a step trains on and which of its examples: the order of the batches of an epoch."""
 
 from collections.abc import Iterator, Mapping
 from zlib import crc32
@@ -16,6 +16,8 @@ _ALPHA = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0}
 
 class TaskSampler:
     r"""Batches of one task each, in the order of an epoch.
+
+    Tasks of one corpus, whose labels stand on the same texts, are one task here, with the name of the corpus.
 
     An epoch has :math:`\sum_k \lceil n_k / B \rceil` steps, where task k has :math:`n_k` training examples and B is the
     batch size, whatever the sampling:

@@ -1,4 +1,4 @@
-"""The training loop: one task a step, every task in one model."""
+"""The training loop: one corpus a step, every task in one model."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
-from graphmtl.training.evaluation import Predictions, Record, predict_split, score
+from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split, score
 from graphmtl.training.log import TrainingLog
 from graphmtl.training.losses import EpochLosses, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
@@ -82,6 +82,7 @@ class Trainer:
         if options.select_by not in ("mean", *data):
             raise unknown_name("select_by", options.select_by, ["mean", *data])
         self.data = dict(data)
+        self.corpora = {task.corpus: task.train for task in self.data.values()}
         self.options = options
         self.folder = None if folder is None else Path(folder)
         self.callbacks = callbacks
@@ -134,16 +135,19 @@ class Trainer:
         losses = EpochLosses(accelerator=accelerator)
         self.model.train()
         started, tokens = time.perf_counter(), self.tokens
-        for task, rows, batch in made_ahead(self._share, self.sampler.epoch(self.epoch)):  # tokens (batch, tokens)
-            logits = self._parallel(batch).logits  # (batch, classes)
-            loss = task_loss(
-                self.data[task].task,
-                logits,
-                batch,
-                label_smoothing=options.label_smoothing,
-                total=len(rows) / accelerator.num_processes,
-            )  # ()
-            accelerator.backward(loss)
+        for corpus, rows, counts, batch in made_ahead(self._share, self.sampler.epoch(self.epoch)):
+            outputs = self._parallel(batch)
+            own = {
+                task: task_loss(
+                    outputs[task],
+                    batch.labels[task],
+                    batch.weights,
+                    label_smoothing=options.label_smoothing,
+                    total=count / accelerator.num_processes,
+                )  # ()
+                for task, count in counts.items()
+            }
+            accelerator.backward(sum(own.values()))
             for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
                 parameter.grad = None
             if options.clip > 0:
@@ -154,8 +158,9 @@ class Trainer:
             if self._average is not None:
                 self._average.update(self.model)
             self.step += 1
-            self.tokens += int(self.data[task].train.lengths[rows].sum())
-            losses.add(step=self.step, task=task, examples=len(rows), loss=loss)
+            self.tokens += int(self.corpora[corpus].lengths[rows].sum())
+            for task, loss in own.items():
+                losses.add(step=self.step, task=task, examples=counts[task], loss=loss)
             bar.update()
             if self.step % _CHECK_EVERY == 0:
                 speed = (self.tokens - tokens) / (time.perf_counter() - started)
@@ -163,8 +168,8 @@ class Trainer:
         losses.check()
         return losses.means()
 
-    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions]:
-        """Logits, labels and ``seen`` of every example of a split, per task.
+    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions | TagPredictions]:
+        """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:
             split: ``train``, ``valid`` or ``test``.
@@ -184,13 +189,18 @@ class Trainer:
         predictions = self.predict_split(split, record=record)
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
-    def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, Batch]:
-        """This process's part of a step's batch; a process that gets no example gets one that counts for nothing."""
-        task, rows = step
-        split = self.data[task].train
+    def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, dict[str, int], Batch]:
+        """This process's part of a step's batch, and how many labels the whole batch has of each task.
+
+        Tasks of which it has none are left out. A process that gets no example gets one that counts for nothing.
+        """
+        corpus, rows = step
+        split = self.corpora[corpus]
+        labels = {task: int(own[rows].sum()) for task, own in split.counts.items()}
+        counts = {task: count for task, count in labels.items() if count}
         mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]  # (batch,)
-        batch = split.batch(mine) if len(mine) else split.batch(rows[:1], fillers=1)
-        return task, rows, batch.to(self.accelerator.device)
+        batch = split.batch(mine, tasks=[*counts]) if len(mine) else split.batch(rows[:1], fillers=1, tasks=[*counts])
+        return corpus, rows, counts, batch.to(self.accelerator.device)
 
     def _scores(self, metrics: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
         """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""
@@ -201,7 +211,7 @@ class Trainer:
 
     def _check_valid(self) -> None:
         for name, task in self.data.items():
-            if len(task.valid) == 0:
+            if task.labelled("valid") == 0:
                 raise InputError(f"task {name!r} has no validation example to select the best epoch by")
 
     def _prepare(self, keep_epochs: int | Mapping[str, int] | None) -> None:
@@ -211,7 +221,7 @@ class Trainer:
         self.seconds = self.train_seconds = 0.0
         self.history: list[dict] = []
         self.sampler = TaskSampler(
-            lengths={name: task.train.lengths for name, task in self.data.items()},
+            lengths={corpus: split.lengths for corpus, split in self.corpora.items()},
             batch_size=options.batch_size,
             sampling=options.sampling,
             temperature=options.temperature,

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import EncodedSplit, encode_tasks, made_ahead, truncate
+from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead, truncate
 from graphmtl.data.overlap import Overlap
+from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary
+from tests.tagging import tagging_tasks
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
 texts = st.lists(st.integers(1, 50), min_size=1, max_size=9)
@@ -33,35 +35,35 @@ def test_truncation_keeps_the_length_and_the_ends(end, ids, max_length):
 def test_a_batch_holds_the_texts_that_were_encoded(split, data):
     rows = data.draw(st.lists(st.integers(0, len(split) - 1), min_size=1, max_size=12))
     labels = list(range(len(split)))
-    batch = EncodedSplit(task="a", texts=split, labels=labels).batch(rows)
+    batch = EncodedSplit(tasks=["a"], texts=split, labels={"a": labels}).batch(rows)
     lengths = batch.lengths.tolist()
     assert lengths == [len(split[row]) for row in rows]
     assert batch.tokens.shape == (len(rows), max(lengths))
     for line, length, row in zip(batch.tokens.tolist(), lengths, rows, strict=True):
         assert line[:length] == split[row]
         assert set(line[length:]) <= {PAD}
-    assert batch.labels.tolist() == rows
+    assert batch.labels["a"].tolist() == rows
     assert batch.weights.tolist() == [1] * len(rows)
 
 
 @given(size=st.integers(1, 6), data=st.data())
 def test_the_last_examples_fill(size, data):
     fillers = data.draw(st.integers(0, size))
-    batch = EncodedSplit(task="a", texts=[[1]] * size).batch(range(size), fillers=fillers)
+    batch = EncodedSplit(tasks=["a"], texts=[[1]] * size).batch(range(size), fillers=fillers)
     assert batch.weights.tolist() == [1] * (size - fillers) + [0] * fillers
 
 
 def test_kinds_of_numbers():
-    split = EncodedSplit(task="a", texts=[[1, 2], [3]], labels=[1, 0], seen=[True, False])
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]], labels={"a": [1, 0]}, seen=[True, False])
     batch = split.batch(np.array([1, 0]))
-    assert batch.task == "a"
-    assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels.dtype) == (torch.int64,) * 3
+    assert batch.tasks == ("a",)
+    assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels["a"].dtype) == (torch.int64,) * 3
     assert batch.weights.dtype == torch.float32
     assert (len(split), split.lengths.tolist(), split.seen.tolist()) == (2, [2, 1], [True, False])
 
 
 def test_texts_without_labels():
-    split = EncodedSplit(task="a", texts=[[1, 2], [3]])
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]])
     assert split.labels is None
     assert split.batch([0]).labels is None
     assert split.batch([0]).to("cpu").labels is None
@@ -69,14 +71,14 @@ def test_texts_without_labels():
 
 
 def test_a_split_without_examples():
-    split = EncodedSplit(task="a", texts=[], labels=[])
+    split = EncodedSplit(tasks=["a"], texts=[], labels={"a": []})
     assert (len(split), len(split.seen)) == (0, 0)
 
 
 def test_to_moves_every_tensor_but_the_lengths():
-    batch = EncodedSplit(task="a", texts=[[1, 2]], labels=[1]).batch([0]).to("meta")
-    assert batch.task == "a"
-    assert {tensor.device.type for tensor in (batch.tokens, batch.labels, batch.weights)} == {"meta"}
+    batch = EncodedSplit(tasks=["a"], texts=[[1, 2]], labels={"a": [1]}).batch([0]).to("meta")
+    assert batch.tasks == ("a",)
+    assert {tensor.device.type for tensor in (batch.tokens, batch.labels["a"], batch.weights)} == {"meta"}
     assert batch.lengths.device.type == "cpu"
 
 
@@ -94,7 +96,7 @@ def test_an_error_in_a_batch_reaches_the_caller():
 
 
 def test_tokens_are_read_from_a_file_not_held_in_memory():
-    split = EncodedSplit(task="a", texts=([number] * 3 for number in range(4)))
+    split = EncodedSplit(tasks=["a"], texts=([number] * 3 for number in range(4)))
     assert isinstance(split._ids, np.memmap)
     assert split.batch([2, 1]).tokens.tolist() == [[2, 2, 2], [1, 1, 1]]
 
@@ -124,9 +126,9 @@ def test_tasks_are_encoded():
     result = encoded(task_data(task, seen=True, text=["a B z", ""], label=[1, 0]))
     assert result.task is task
     for split in (result.train, result.valid, result.test):
-        assert split.task == "t"
+        assert split.tasks == ("t",)
         assert words(split) == [[A, B, UNK], [UNK]]
-        assert split.labels.tolist() == [1, 0]
+        assert split.labels["t"].tolist() == [1, 0]
     assert result.train.seen.tolist() == [False, False]
     assert result.valid.seen.tolist() == result.test.seen.tolist() == [True, True]
 
@@ -143,3 +145,62 @@ def test_pairs_are_encoded_with_a_separator():
 def test_long_texts_are_cut(end, kept):
     data = task_data(Task(name="t", labels=("x", "y")), text=["a b c d e"], label=[0])
     assert words(encoded(data, max_length=3, truncate=end).train) == [kept]
+
+
+def layers(**labels):
+    """Splits that hold the same tokens, a layer of labels for each task."""
+    split = EncodedSplit(tasks=list(labels), texts=[[3, 4, 5], [6], [7, 8]], labels=labels)
+    return EncodedTask(Task(name=next(iter(labels)), labels=("x", "y")), split, split, split, "news")
+
+
+def test_a_batch_has_the_labels_of_all_tasks_of_its_corpus():
+    split = layers(tags=[[1, -100, 2], [0], [-100, -100]], kind=[1, -100, 0]).train
+    batch = split.batch([2, 0])
+    assert batch.tasks == ("tags", "kind")
+    assert batch.labels["tags"].tolist() == [[-100, -100, -100], [1, -100, 2]]
+    assert batch.labels["kind"].tolist() == [0, 1]
+    assert {name: counts.tolist() for name, counts in split.counts.items()} == {"tags": [2, 1, 0], "kind": [1, 0, 1]}
+    assert [own.tolist() for own in split.labels_of("tags")] == [[1, -100, 2], [0], [-100, -100]]
+    assert layers(tags=[[1, -100, 2], [0], [-100, -100]]).labelled("test") == 2
+
+
+def test_a_batch_for_some_of_the_tasks():
+    batch = layers(tags=[[1, 1, 2], [0], [0, 0]], kind=[1, 1, 0]).train.batch([0], tasks=["kind"])
+    assert (batch.tasks, list(batch.labels)) == (("kind",), ["kind"])
+
+
+def test_as_many_tags_as_tokens():
+    with pytest.raises(ValueError, match="task 'tags': as many tags as tokens"):
+        layers(tags=[[1], [0], [0, 0]])
+
+
+def test_tasks_of_a_corpus_share_their_splits_and_no_token_is_cut_off():
+    tasks = tagging_tasks("pos", "ner", "plain", missing=0.5)
+    vocabulary = Vocabulary.build(["Rome NYC sees"])
+    data = encode_tasks(tasks, vocabulary, ModelOptions(max_length=2))
+    assert data["pos"].train is data["ner"].train is not data["plain"].train
+    assert (data["pos"].corpus, data["plain"].corpus) == ("news", "plain")
+    assert data["pos"].test.lengths.tolist() == [len(tokens) for tokens in tasks["pos"].test["tokens"]]
+    assert data["plain"].test.lengths.max() == 2
+    labelled = sum((counts > 0) for counts in data["pos"].train.counts.values())
+    assert labelled.min() == 1
+    assert len(data["pos"].train) < len(tasks["pos"].train)
+    assert len(data["pos"].test) == len(tasks["pos"].test)
+
+
+def test_tasks_apart_have_splits_of_their_own():
+    tasks = tagging_tasks("pos", "ner", missing=0.5)
+    data = encode_tasks(tasks, Vocabulary.build(["Rome"]), ModelOptions(), apart=True)
+    assert [(task.corpus, task.train.tasks) for task in data.values()] == [("pos", ("pos",)), ("ner", ("ner",))]
+    assert all(len(task.train) == task.labelled("train") for task in data.values())
+
+
+def test_forms_keep_the_case_that_word_vectors_lose():
+    vocabulary = Vocabulary.build(["nyc rome"])
+    vocabulary.alphabet = Alphabet.build(["NYC", "NYC", "nyc", "nyc"])
+    data = task_data(Task(name="t", labels=("x", "y")), text=["NYC nyc Rome", "Nyc"], label=[0, 1])
+    batch = encode_tasks({"t": data}, vocabulary, ModelOptions())["t"].test.batch([0, 1]).to("cpu")
+    assert batch.tokens[:, 0].tolist() == [vocabulary.index("nyc")] * 2
+    assert batch.tokens[1].tolist()[1:] == [PAD, PAD]
+    assert len(set(batch.spelling.forms[0].tolist())) == 3
+    assert batch.spelling.letters[batch.spelling.forms[0, 0]].tolist()[:3] == vocabulary.alphabet.letters("NYC")

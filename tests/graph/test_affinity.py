@@ -30,7 +30,7 @@ def star(tasks="xyz", **options):
 
 
 def batch(rows, task="x"):
-    return EncodedSplit(task=task, texts=TEXTS).batch(rows)
+    return EncodedSplit(tasks=[task], texts=TEXTS).batch(rows)
 
 
 def affinity(model, *batches):
@@ -125,10 +125,10 @@ def test_dropout_is_off_and_no_gradient_is_left_behind():
 
 def test_the_probe_is_as_many_texts_of_every_task_as_there_are():
     splits = {
-        name: EncodedSplit(task=name, texts=[[3 + i] for i in range(size)]) for name, size in (("x", 9), ("y", 2))
+        name: EncodedSplit(tasks=[name], texts=[[3 + i] for i in range(size)]) for name, size in (("x", 9), ("y", 2))
     }
     first, again, other = (list(probe_batches(splits, per_task=4, seed=seed)) for seed in (0, 0, 1))
-    assert [batch.task for batch in first] == ["x", "y"]
+    assert [batch.tasks for batch in first] == [("x",), ("y",)]
     assert [len(set(batch.tokens.flatten().tolist())) for batch in first] == [4, 2]
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].tokens, other[0].tokens)

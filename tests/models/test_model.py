@@ -36,7 +36,7 @@ def build(arch, tasks=TASKS, **options):
 
 
 def batch(task, texts=((3, 4), (5, 6, 7, 8), (1,))):
-    return EncodedSplit(task=task, texts=texts).batch(range(len(texts)))
+    return EncodedSplit(tasks=[task], texts=texts).batch(range(len(texts)))
 
 
 @every_architecture
@@ -45,7 +45,7 @@ def batch(task, texts=((3, 4), (5, 6, 7, 8), (1,))):
 def test_every_task_has_logits_of_its_own_labels(arch, pooling, bidirectional):
     model = build(arch, pooling=pooling, bidirectional=bidirectional)
     for task in TASKS:
-        output = model(batch(task.name))
+        output = model(batch(task.name))[task.name]
         assert output.logits.shape == (3, len(task.labels))
         assert output.edges is None
 
@@ -53,8 +53,8 @@ def test_every_task_has_logits_of_its_own_labels(arch, pooling, bidirectional):
 @every_architecture
 def test_edges_only_when_asked_for_and_they_change_no_logits(arch):
     model = build(arch)
-    output = model(batch("b"), edges=True)
-    assert torch.equal(output.logits, model(batch("b")).logits)
+    output = model(batch("b"), edges=True)["b"]
+    assert torch.equal(output.logits, model(batch("b"))["b"].logits)
     sources = {"complete": ("a", "pairs"), "star": ("virtual",)}.get(arch)
     assert (output.edges is None) == (sources is None)
     if sources is not None:
@@ -68,29 +68,31 @@ def test_forward_is_encoder_architecture_and_head_of_the_task(arch):
     x = model.encode(batch("b"))
     assert x.shape == (3, 4, 5)
     states, _ = model.architecture(x, batch("b").lengths, 1)
-    assert torch.equal(model.classify(states, batch("b")), model(batch("b")).logits)
-    before = {task.name: model(batch(task.name)).logits for task in TASKS}
+    assert torch.equal(model.classify(states, batch("b").lengths, "b"), model(batch("b"))["b"].logits)
+    before = {task.name: model(batch(task.name))[task.name].logits for task in TASKS}
     model.heads[1].linear.bias.data += 1
-    torch.testing.assert_close(model(batch("b")).logits, before["b"] + 1)
-    assert torch.equal(model(batch("a")).logits, before["a"])
+    torch.testing.assert_close(model(batch("b"))["b"].logits, before["b"] + 1)
+    assert torch.equal(model(batch("a"))["a"].logits, before["a"])
 
 
 def test_locked_dropout_lies_on_the_states_in_training():
     model = build("shared", locked_dropout=0.5, output_dropout=0.0, embedding_dropout=0.0, pooling="mean")
     states = torch.ones(1, 4, 8)
-    one = batch("a", texts=[[3, 4, 5, 6]])
-    logits = {tuple(model.train().classify(states, one)[0].tolist()) for _ in range(10)}
+    lengths = torch.tensor([4])
+    logits = {tuple(model.train().classify(states, lengths, "a")[0].tolist()) for _ in range(10)}
     assert len(logits) > 1
-    assert len({tuple(model.eval().classify(states, one)[0].tolist()) for _ in range(10)}) == 1
+    assert len({tuple(model.eval().classify(states, lengths, "a")[0].tolist()) for _ in range(10)}) == 1
 
 
 @every_architecture
 def test_encoders_are_shared_by_all_but_single(arch):
     model = build(arch)
     assert len(model.encoders) == (3 if arch == "single" else 1)
-    before = {task.name: model(batch(task.name)).logits for task in TASKS}
+    before = {task.name: model(batch(task.name))[task.name].logits for task in TASKS}
     model.encoders[0].embedding.weight.data += 1
-    changed = {task.name for task in TASKS if not torch.equal(model(batch(task.name)).logits, before[task.name])}
+    changed = {
+        task.name for task in TASKS if not torch.equal(model(batch(task.name))[task.name].logits, before[task.name])
+    }
     assert changed == ({"a"} if arch == "single" else {"a", "b", "pairs"})
 
 
@@ -106,7 +108,7 @@ def test_selection_groups_are_all_parameters_once_and_for_single_each_tasks(arch
     assert list(groups) == [task.name for task in many]
     for name in ("t0", "t1", "t11"):
         model.zero_grad()
-        model(batch(name)).logits.square().sum().backward()
+        model(batch(name))[name].logits.square().sum().backward()
         assert {n for n, p in model.named_parameters() if p.grad is not None} == set(groups[name])
 
 
@@ -177,7 +179,7 @@ def test_a_step_of_one_task_moves_another_by_the_common_head_alone():
         return [head(pooled, model.common_head(k)).detach() for k, head in enumerate(model.heads)]
 
     before = logits()
-    model(batch("a")).logits[:, 0].sum().backward()
+    model(batch("a"))["a"].logits[:, 0].sum().backward()
     torch.optim.SGD([*model.heads.parameters(), *model.common_heads.parameters()], lr=1.0).step()
     a, b, c, d = (new - old for new, old in zip(logits(), before, strict=True))
     assert a.any()
@@ -198,10 +200,10 @@ def test_the_head_of_the_star_may_see_the_hub():
     x = wide.encode(batch("a"))
     states, _ = wide.architecture(x, batch("a").lengths, 0)
     torch.testing.assert_close(states[..., 8:], wide.architecture.hub(x, batch("a").lengths))
-    logits = wide(batch("a")).logits
+    logits = wide(batch("a"))["a"].logits
     wide.architecture.lstms[0].load_state_dict(wide.architecture.lstms[1].state_dict())
     assert torch.equal(wide.architecture(x, batch("a").lengths, 0)[0][..., 8:], states[..., 8:])
-    assert not torch.equal(wide(batch("a")).logits, logits)
+    assert not torch.equal(wide(batch("a"))["a"].logits, logits)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def answer_alone(model, text, task):
     texts = text if isinstance(text, tuple) else (text,)
     ids = VOCABULARY.encode(*texts)
     with torch.no_grad():
-        probabilities = model(batch(task.name, texts=[ids])).logits.softmax(-1)[0].tolist()
+        probabilities = model(batch(task.name, texts=[ids]))[task.name].logits.softmax(-1)[0].tolist()
     return dict(zip(task.labels, probabilities, strict=True))
 
 
@@ -286,7 +288,7 @@ def test_edges_of_each_text():
     answers = model.predict(["good film", "bad", ""], "b", edges=True)
     for text, answer in zip(["good film", "bad"], answers, strict=False):
         with torch.no_grad():
-            expected = model(batch("b", texts=[VOCABULARY.encode(text)]), edges=True).edges.per_instance()[0]
+            expected = model(batch("b", texts=[VOCABULARY.encode(text)]), edges=True)["b"].edges.per_instance()[0]
         assert [(edge["source"], edge["target"]) for edge in answer["edges"]] == [("a", "b"), ("pairs", "b")]
         assert [edge["weight"] for edge in answer["edges"]] == pytest.approx(expected.tolist(), abs=1e-6)
         assert sum(edge["weight"] for edge in answer["edges"]) == pytest.approx(1, abs=1e-6)
@@ -341,7 +343,7 @@ def test_what_is_shared_is_shared_after_loading_and_what_is_not_is_not(arch, sav
     used = {}
     for task in TASKS:
         loaded.zero_grad()
-        loaded(batch(task.name)).logits.square().sum().backward()
+        loaded(batch(task.name))[task.name].logits.square().sum().backward()
         used[task.name] = {id(parameter) for parameter in loaded.parameters() if parameter.grad is not None}
     common = used["a"] & used["b"] & used["pairs"]
     embeddings = {id(encoder.embedding.weight) for encoder in loaded.encoders}

@@ -59,7 +59,7 @@ def logits(session, name, tokens, lengths):
 
 @torch.no_grad()
 def expected(model, name, tokens, lengths):
-    return model.eval()(Batch(name, tokens, lengths, None, torch.ones(len(tokens)))).logits
+    return model.eval()(Batch((name,), tokens, lengths, None, torch.ones(len(tokens))))[name].logits
 
 
 def assert_computes_the_same(session, model, names=NAMES):

@@ -33,8 +33,10 @@ def test_predictions_are_in_the_order_of_the_split(model, data, split):
     for name, task in data.items():
         encoded = getattr(task, split)
         for row in range(len(encoded)):
-            torch.testing.assert_close(predictions[name].logits[row], model(encoded.batch([row])).logits[0].detach())
-        assert predictions[name].labels.tolist() == encoded.labels.tolist()
+            torch.testing.assert_close(
+                predictions[name].logits[row], model(encoded.batch([row]))[name].logits[0].detach()
+            )
+        assert predictions[name].labels.tolist() == encoded.labels[name].tolist()
         assert predictions[name].seen.tolist() == encoded.seen.tolist()
 
 

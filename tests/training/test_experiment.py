@@ -62,7 +62,7 @@ def test_the_model_has_the_tasks_in_their_order_and_the_options(tasks):
     model, _ = build(tasks, arch="complete", score="dot")
     assert list(model.tasks.values()) == list(tasks.tasks.values())
     expected = {name: value for name, value in tiny.OPTIONS.items() if name in ModelOptions.__dataclass_fields__}
-    assert model.options == ModelOptions(**expected, arch="complete", score="dot")
+    assert model.options == ModelOptions(**expected, arch="complete", score="dot", chars="none")  # what auto means
 
 
 @pytest.mark.parametrize("arch", list(ARCHITECTURES))
@@ -99,7 +99,7 @@ def predictions(logits, labels):
 
 
 def encoded(name):
-    split = EncodedSplit(task=name, texts=[])
+    split = EncodedSplit(tasks=[name], texts=[])
     return EncodedTask(Task(name=name, labels=("x", "y")), split, split, split)
 
 

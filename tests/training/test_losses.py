@@ -5,72 +5,64 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from graphmtl.data.batching import Batch
-from graphmtl.data.task import Task
 from graphmtl.errors import InputError
+from graphmtl.models.model import ModelOutput
 from graphmtl.training.losses import EpochLosses, task_loss
 
-TASK = Task(name="t", labels=("a", "b", "c"))
 
-
-def make_batch(size: int = 6, fillers: int = 0) -> tuple[torch.Tensor, Batch]:
+def make_batch(size: int = 6, fillers: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits (size, 3), labels and weights (size,)."""
     generator = torch.Generator().manual_seed(size)
     logits = torch.randn(size, 3, generator=generator, dtype=torch.float64)
     weights = torch.ones(size)
     weights[size - fillers :] = 0
-    batch = Batch(
-        task="t",
-        tokens=torch.ones(size, 1, dtype=torch.int64),
-        lengths=torch.ones(size, dtype=torch.int64),
-        labels=torch.randint(3, (size,), generator=generator),
-        weights=weights,
-    )
-    return logits.requires_grad_(), batch
+    labels = torch.randint(3, (size,), generator=generator)
+    return logits.requires_grad_(), labels, weights
 
 
-def part(batch: Batch, rows: slice) -> Batch:
-    return Batch(batch.task, *(getattr(batch, name)[rows] for name in ("tokens", "lengths", "labels", "weights")))
+def loss_of(logits, labels, weights, **options):
+    return task_loss(ModelOutput(logits), labels, weights, **options)
 
 
 def test_loss_is_the_mean_negative_log_likelihood():
-    logits, batch = make_batch()
-    expected = -torch.stack([logits[i].log_softmax(0)[y] for i, y in enumerate(batch.labels)]).mean()
-    torch.testing.assert_close(task_loss(TASK, logits, batch), expected)
+    logits, *batch = make_batch()
+    expected = -torch.stack([logits[i].log_softmax(0)[y] for i, y in enumerate(batch[0])]).mean()
+    torch.testing.assert_close(loss_of(logits, *batch), expected)
 
 
 def test_label_smoothing_spreads_the_target():
-    logits, batch = make_batch()
-    target = 0.7 * F.one_hot(batch.labels, 3) + 0.3 / 3
+    logits, *batch = make_batch()
+    target = 0.7 * F.one_hot(batch[0], 3) + 0.3 / 3
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
-    torch.testing.assert_close(task_loss(TASK, logits, batch, label_smoothing=0.3), expected)
+    torch.testing.assert_close(loss_of(logits, *batch, label_smoothing=0.3), expected)
 
 
 def test_fillers_count_for_nothing():
-    logits, batch = make_batch(6, fillers=2)
-    loss = task_loss(TASK, logits, batch)
-    torch.testing.assert_close(loss, task_loss(TASK, logits[:4], part(batch, slice(0, 4))))
+    logits, *batch = make_batch(6, fillers=2)
+    loss = loss_of(logits, *batch)
+    torch.testing.assert_close(loss, loss_of(logits[:4], *(values[:4] for values in batch)))
     loss.backward()
     assert torch.all(logits.grad[4:] == 0)
     assert torch.all(logits.grad[:4] != 0)
 
 
 def test_the_mean_over_processes_is_the_loss_of_the_whole_batch():
-    logits, batch = make_batch(5)
-    task_loss(TASK, logits, batch).backward()
+    logits, *batch = make_batch(5)
+    loss_of(logits, *batch).backward()
     whole, logits.grad = logits.grad, None
     shares = [slice(0, 5, 2), slice(1, 5, 2)]  # 3 and 2 examples
-    losses = [task_loss(TASK, logits[rows], part(batch, rows), total=5 / 2) for rows in shares]
+    losses = [loss_of(logits[rows], *(values[rows] for values in batch), total=5 / 2) for rows in shares]
     mean = torch.stack(losses).mean()
     mean.backward()
-    torch.testing.assert_close(mean, task_loss(TASK, logits, batch))
+    torch.testing.assert_close(mean, loss_of(logits, *batch))
     torch.testing.assert_close(logits.grad, whole)
 
 
 def test_half_precision_logits_are_summed_in_single():
-    logits, batch = make_batch()
-    loss = task_loss(TASK, logits.detach().bfloat16(), batch)
+    logits, *batch = make_batch()
+    loss = loss_of(logits.detach().bfloat16(), *batch)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, task_loss(TASK, logits.detach().bfloat16().float(), batch))
+    torch.testing.assert_close(loss, loss_of(logits.detach().bfloat16().float(), *batch))
 
 
 def filled(*steps: tuple[str, int, float]) -> EpochLosses:

@@ -213,10 +213,10 @@ class Breaking(ToyModel):
 
     def forward(self, batch, edges=False):
         output = super().forward(batch, edges)
-        if self.training and batch.task == "b":
+        if self.training and batch.tasks == ("b",):
             self.batches_until_then -= 1
             if self.batches_until_then < 0:
-                output.logits = output.logits * float("nan")
+                output["b"].logits = output["b"].logits * float("nan")
         return output
 
 
@@ -274,7 +274,7 @@ def test_mixed_precision_trains_and_leaves_a_plain_model(data):
     assert result.history[-1]["losses"]["a"] < result.history[0]["losses"]["a"]
     assert result.history[0]["losses"] != toy_trainer(data, epochs=8).train().history[0]["losses"]
     batch = data["a"].test.batch([0, 1])
-    assert trainer.model(batch).logits.dtype == torch.float32
+    assert trainer.model(batch)["a"].logits.dtype == torch.float32
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
 
 
@@ -293,7 +293,7 @@ def test_bad_options(data, options, message):
 
 
 def test_a_task_without_validation_examples(data):
-    data["b"].valid = EncodedSplit(task="b", texts=[], labels=[])
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
         toy_trainer(data).train()
     assert toy_trainer(data).train(keep_epochs=2).best_epoch == 2
@@ -312,6 +312,8 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["metrics"], one["metrics"], rtol=0, atol=1e-6)
         assert two["shared"] == two["metrics"]  # read by both processes together, or by each alone

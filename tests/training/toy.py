@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions, TrainingOptions
-from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks
+from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.trainer import Trainer
+from tests.tagging import tagging_tasks
 
 WORDS = 30
 
@@ -21,6 +23,7 @@ WORDS = 30
 class ToyOutput:
     logits: Tensor
     edges: EdgeWeights | None = None
+    losses: Tensor | None = None
 
 
 class ToyModel(nn.Module):
@@ -39,16 +42,17 @@ class ToyModel(nn.Module):
         self.heads = nn.ModuleDict({task.name: nn.Linear(size, len(task.labels)) for task in tasks})
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, batch: Batch, edges: bool = False) -> ToyOutput:
-        part = batch.task if self.own else "shared"
+    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ToyOutput]:
+        (task,) = batch.tasks
+        part = task if self.own else "shared"
         x = self.embeddings[part](batch.tokens) * (batch.tokens > 0)[:, :, None]  # (batch, tokens, size)
         x = x.sum(dim=1) / batch.lengths[:, None]  # (batch, size)
         x = torch.tanh(self.layers[part](self.dropout(x)))  # (batch, size)
         weights = None
         if edges:
             share = (batch.tokens > 0).float()[:, :, None]  # (batch, tokens, 1)
-            weights = EdgeWeights(target=batch.task, sources=("virtual",), weights=share, lengths=batch.lengths)
-        return ToyOutput(self.heads[batch.task](x), weights)
+            weights = EdgeWeights(target=task, sources=("virtual",), weights=share, lengths=batch.lengths)
+        return {task: ToyOutput(self.heads[task](x), weights)}
 
     def selection_groups(self) -> dict[str, list[str]]:
         names = list(self.state_dict())
@@ -65,7 +69,7 @@ def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
     random = np.random.default_rng(seed)
     texts = [random.integers(1, WORDS, random.integers(1, 10)).tolist() for _ in range(size)]
     labels = [int(text[0] > WORDS // 2) for text in texts]
-    return EncodedSplit(task=task, texts=texts, labels=labels, seen=[row % 3 == 0 for row in range(size)])
+    return EncodedSplit(tasks=[task], texts=texts, labels={task: labels}, seen=[row % 3 == 0 for row in range(size)])
 
 
 def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
@@ -80,7 +84,7 @@ def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
         seed = sum(name.encode())
         train, valid, test = (toy_split(name, n, seed + i) for i, n in enumerate((size, 20, 21)))
         if set(name) & set(misleading):
-            valid.labels = 1 - valid.labels
+            valid.labels[name] = 1 - valid.labels[name]
         data[name] = EncodedTask(task=task, train=train, valid=valid, test=test)
     return data
 
@@ -101,8 +105,21 @@ def toy_trainer(
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)
 
 
-def graph_model(tasks: list[Task], arch: str, dropout: float) -> MultiTaskModel:
-    vocabulary = Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
+def tagging_trainer(folder, **options) -> Trainer:
+    """A trainer of a small star without dropout, on layers of tags that have holes and on texts of another task."""
+    tasks = tagging_tasks(size=17, missing=0.5)
+    words = [word for tokens in tasks["pos"].train["tokens"] for word in tokens]
+    vocabulary = Vocabulary.build([words])
+    vocabulary.alphabet = Alphabet.build(words)
+    torch.manual_seed(0)
+    model = graph_model(list(tasks.tasks.values()), "star", 0.0, vocabulary)
+    data = encode_tasks(tasks, vocabulary, model.options)
+    values = {"epochs": 2, "batch_size": 8, "lr": 0.02, "progress": False, "device": "cpu"} | options
+    return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder)
+
+
+def graph_model(tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None) -> MultiTaskModel:
+    vocabulary = vocabulary or Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
     rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
     options = ModelOptions(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
     return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+import tests.span_scores  # noqa: F401
 from graphmtl.graph.task_graph import EdgeRecorder
-from tests.training.toy import toy_data, toy_trainer
+from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
 
 def interrupt(record: dict) -> None:
@@ -20,7 +21,7 @@ def interrupt(record: dict) -> None:
 
 def train(folder: Path) -> dict:
     """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
-    weights of a star graph."""
+    weights of a star graph, and of one with tags."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -39,12 +40,17 @@ def train(folder: Path) -> dict:
     resumed.train(resume=True)
     star = make("star", arch="star")
     star.train()
+    tagging = tagging_trainer(folder / "tagging")
+    tagging.model.double()
+    tagged = tagging.train()
     return {
         "processes": trainer.accelerator.num_processes,
         "rank": trainer.accelerator.process_index,
         "weights": dict(trainer.model.state_dict()),
         "resumed": dict(resumed.model.state_dict()),
         "star": dict(star.model.state_dict()),
+        "tagging": dict(tagging.model.state_dict()),
+        "tagging_losses": [line["losses"] for line in tagged.history],
         "history": [
             {key: line[key] for key in ("epoch", "step", "losses", "metrics", "lr")} for line in result.history
         ],
