@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import tests.span_scores  # noqa: F401
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.config import ModelOptions

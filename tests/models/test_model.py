@@ -382,7 +382,7 @@ def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
     options = Options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
     model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)
     model.save_pretrained(tmp_path)
-    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot")
+    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", chars="none")
     assert MultiTaskModel.from_pretrained(tmp_path).options == expected
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-import tests.span_scores  # noqa: F401
 from graphmtl.graph.task_graph import EdgeRecorder
 from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
