@@ -5,16 +5,22 @@ from collections.abc import Sequence
 from accelerate import PartialState
 
 from graphmtl.cli import run_verb
+from graphmtl.config import Options
 from graphmtl.options import parse_options
 from graphmtl.table import overlap_table, print_table, scores_table
 from graphmtl.training.experiment import load_run_tasks, train_run
+from graphmtl.training.run_folder import Run
 
-__all__ = ["main"]
+__all__ = ["main", "run_and_report"]
 
 
 def main(argv: Sequence[str]) -> None:
     """The verb ``run``."""
-    options = parse_options(argv)
+    run_and_report(parse_options(argv))
+
+
+def run_and_report(options: Options) -> Run:
+    """Trains and tests, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
     report = PartialState(cpu=options.device == "cpu").is_main_process
     overlap = overlap_table(tasks.overlap)
@@ -22,12 +28,13 @@ def main(argv: Sequence[str]) -> None:
         print_table(overlap)
     run = train_run(tasks, options)
     if not report:
-        return
+        return run
     metrics = run.metrics
     headings = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
     print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
     print("test_dedup: test examples whose text stands in no training split of the run")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
+    return run
 
 
 if __name__ == "__main__":
