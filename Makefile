@@ -26,7 +26,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# torch goes first and by its exact version: a later release would bring gigabytes of GPU libraries.
+# torch goes first and by its exact version: a later release would bring gigabytes of GPU libraries. setuptools_scm is
+# what seqeval, published as source only, is built with.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "graphmtl needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
@@ -34,7 +35,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	    echo "'$(PYTHON)' could not make a virtual environment (on Debian: apt install python3-venv)." >&2; exit 1; }
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
-	@$(PIP) setuptools torch==2.13.0
+	@$(PIP) setuptools setuptools_scm torch==2.13.0
 	@$(PIP) --no-build-isolation --editable '.[test]'
 	@touch $@
 
