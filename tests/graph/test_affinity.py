@@ -51,7 +51,8 @@ def naive_gradient(model, text, k):
             seen.append(torch.stack(hubs[d] if d == 0 else hubs[d][::-1]))
     states = torch.cat([*ways, *seen], -1)  # (T, D * H), with the hub's states (T, 2 D * H)
     pooled = torch.cat([states.max(0).values, states.mean(0)])
-    logits = (model.heads[k].linear.weight @ pooled + model.heads[k].linear.bias).sort(descending=True).values
+    parts = [part for part in (model.heads[k].linear, model.common_head(k)) if part is not None]
+    logits = sum(part.weight @ pooled + part.bias for part in parts).sort(descending=True).values
     return torch.cat(torch.autograd.grad(logits[0] - logits[1], [h for hub in hubs for h in hub]))
 
 
@@ -102,7 +103,7 @@ def test_two_tasks_with_the_same_parameters_have_affinity_1():
 
 def test_a_head_turned_around_has_the_same_affinity():
     """The margin is that of the winning label, whichever it is: what counts is what the decision rests on."""
-    model = star()
+    model = star(common_head=False)
     before = affinity(model, batch([0, 1, 2, 3])).matrix()
     head = model.heads[0].linear
     head.weight.data, head.bias.data = head.weight.data.flip(0), head.bias.data.flip(0)
