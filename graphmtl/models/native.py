@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils import cpp_extension
 
 __all__ = ["Graph", "Texts", "address", "call", "load"]
 
@@ -43,8 +42,11 @@ def load() -> ctypes.CDLL | None:
     if os.environ.get("GRAPHMTL_NATIVE") == "0":
         return None
     cpu = torch.backends.cpu.get_cpu_capability()
-    os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)  # ninja's place where nobody activated it
+    # ninja's place where nobody activated the environment
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     try:
+        from torch.utils import cpp_extension  # needs setuptools, which not every environment has
+
         path = cpp_extension.load(
             name=f"graphmtl_recurrence_{cpu.lower()}",  # a cache folder may be shared by machines of several kinds
             sources=[str(_SOURCE)],
@@ -52,7 +54,7 @@ def load() -> ctypes.CDLL | None:
             is_python_module=False,
         )
         return ctypes.CDLL(str(path))
-    except (RuntimeError, OSError) as error:
+    except (ImportError, RuntimeError, OSError) as error:
         logging.getLogger(__name__).warning("no compiled recurrences, so training is several times slower: %s", error)
         return None
 

@@ -1,9 +1,12 @@
 """The compiled loops against the loops in PyTorch, and what both promise."""
 
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils import cpp_extension
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
@@ -130,26 +133,37 @@ def test_at_every_token_only_the_texts_that_have_one_are_left():
     assert [rows.tolist() for rows in steps] == [[1, 4, 0], [2, 5], [3]]
 
 
-def test_without_a_compiler_the_loops_in_pytorch_do_the_work(monkeypatch, caplog):
+@pytest.fixture
+def loading_anew():
+    native.load.cache_clear()
+    yield
+    native.load.cache_clear()
+
+
+def assert_the_loops_in_pytorch_do_the_work():
+    assert native.load() is None
+    states, _ = architecture_of("star")(*texts([3, 1]), 0)
+    assert states.isfinite().all()
+
+
+def test_without_a_compiler_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, loading_anew):
     def no_compiler(**_):
         raise RuntimeError("Ninja is required to load C++ extensions")
 
-    monkeypatch.setattr(native.cpp_extension, "load", no_compiler)
+    monkeypatch.setattr(cpp_extension, "load", no_compiler)
     monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
-    native.load.cache_clear()
-    try:
-        assert native.load() is None
-        assert "Ninja is required" in caplog.text
-        states, _ = architecture_of("star")(*texts([3, 1]), 0)
-        assert states.isfinite().all()
-    finally:
-        native.load.cache_clear()
+    assert_the_loops_in_pytorch_do_the_work()
+    assert "Ninja is required" in caplog.text
 
 
-def test_the_compiled_loops_can_be_turned_off(monkeypatch):
+def test_without_setuptools_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, loading_anew):
+    monkeypatch.setitem(sys.modules, "torch.utils.cpp_extension", None)
+    monkeypatch.delattr(torch.utils, "cpp_extension")
+    monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
+    assert_the_loops_in_pytorch_do_the_work()
+    assert "several times slower" in caplog.text
+
+
+def test_the_compiled_loops_can_be_turned_off(monkeypatch, loading_anew):
     monkeypatch.setenv("GRAPHMTL_NATIVE", "0")
-    native.load.cache_clear()
-    try:
-        assert native.load() is None
-    finally:
-        native.load.cache_clear()
+    assert_the_loops_in_pytorch_do_the_work()
