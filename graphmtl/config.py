@@ -80,8 +80,10 @@ class ModelOptions:
         True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
     )
     common_head: bool = option(True, "heads of tasks with the same labels are a common head plus each task's own")
-    pooling: Literal["max", "mean", "max-mean", "last", "attention"] = option(
-        "max-mean", "how the token states of a text become one vector"
+    pooling: Literal["auto", "max", "mean", "max-mean", "last", "attention", "cls"] = option(
+        "auto",
+        "how the token states of a text become one vector; cls: the encoder's own; auto: cls where a transformer's "
+        "states are not read by LSTMs, else max-mean",
     )
     tag_head: Literal["auto", "linear", "crf"] = option(
         "auto", "head of tagging tasks; auto: crf for spans, else linear"

@@ -138,7 +138,7 @@ def test_what_a_token_reads_is_in_reading_order_in_both_directions():
     model = model_of(tasks)
     data = encode_tasks(tasks, model.vocabulary, model.options)["ner"].test
     batch = data.batch(range(6))
-    x = model.encode(batch)
+    x = model.encode(batch).states
     read = model.architecture(x, batch.lengths, 0, True)[1].positions()
     lstms = (model.architecture.hub, model.architecture.lstms[0])
     for parameter in (own for lstm in lstms for own in lstm.parameters()):  # forward reads as backward did
@@ -258,8 +258,8 @@ def test_the_spelling_of_a_word_depends_on_nothing_beside_it(chars):
     model = model_of(tagging_tasks("ner"), chars=chars)
     texts = [["Ada", "Málaga", "in"], ["in"]]
     batch = split_of(model, texts).batch([0, 1])
-    together = model.encode(batch)
-    alone = model.encode(split_of(model, [["in"]]).batch([0]))
+    together = model.encode(batch).states
+    alone = model.encode(split_of(model, [["in"]]).batch([0])).states
     torch.testing.assert_close(together[0, 2], alone[0, 0])
     torch.testing.assert_close(together[1, 0], alone[0, 0])
 

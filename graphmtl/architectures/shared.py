@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from graphmtl.architectures.architecture import Architecture, Read
-from graphmtl.models.message_lstm import LSTM
 
 __all__ = ["Shared"]
 
 
 class Shared(Architecture):
-    """One LSTM reads every task's texts; only the heads belong to a task."""
+    """One encoder and one LSTM read every task's texts; only the heads belong to a task.
+
+    A contextual encoder needs no LSTM: on a transformer this is the form of MT-DNN (Liu et al., ACL 2019).
+    """
+
+    reads_contextual = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.lstm = LSTM(**self.lstm_sizes)
+        self.lstm = self.lstm_over_encoder()
 
     def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
         states = self.lstm(x, lengths)  # (B, T, D * H)

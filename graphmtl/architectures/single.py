@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
-from graphmtl.models.message_lstm import LSTM
 
 __all__ = ["Single"]
 
 
 class Single(Architecture):
-    """An LSTM and word embeddings per task; no trained parameter is shared."""
+    """An encoder and an LSTM per task; no trained parameter is shared. A contextual encoder needs no LSTM."""
 
     own_encoder_per_task = True
+    reads_contextual = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.lstms = nn.ModuleList(LSTM(**self.lstm_sizes) for _ in self.tasks)
+        self.lstms = nn.ModuleList(self.lstm_over_encoder() for _ in self.tasks)
 
     def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
         return [(self.lstms[task](x, lengths), None) for task in tasks]

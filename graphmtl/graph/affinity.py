@@ -39,14 +39,16 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
     """How each task's margin depends on the virtual node's states: (tasks, batch, flattened), of length 1."""
     star = model.architecture
     with torch.no_grad():
-        x = model.encode(batch)  # (batch, tokens, dim)
+        encoded = model.encode(batch)
+        x = encoded.states  # (batch, tokens, dim)
         packing = Packing(batch.lengths, x.size(1), x.device)
         nodes = star.hub_states(packing.pack(x, star.directions), packing)  # (D, N, H)
     nodes.requires_grad_()
     gradients = []
     for position, name in enumerate(model.tasks):
         states, _ = star(x, batch.lengths, position, nodes=nodes)
-        best = model.classify(states, batch.lengths, name).topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
+        logits = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
+        best = logits.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
         margin = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths).sum()
         (gradient,) = torch.autograd.grad(margin, nodes)
         gradients.append(packing.unpack(gradient).flatten(1))  # (batch, tokens * D * H)

@@ -1,16 +1,43 @@
 """Token ids to token vectors."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from graphmtl.config import ModelOptions
+from graphmtl.data.batching import Batch
 from graphmtl.data.spelling import Alphabet, Spelling
 from graphmtl.data.vocabulary import PAD, UNK, Vectors, Vocabulary
 
-__all__ = ["CHARACTERS", "ENCODERS", "CharacterCNN", "CharacterLSTM", "LockedDropout", "SpellingEncoder", "WordEncoder"]
+__all__ = [
+    "CHARACTERS",
+    "ENCODERS",
+    "CharacterCNN",
+    "CharacterLSTM",
+    "Encoded",
+    "LockedDropout",
+    "SpellingEncoder",
+    "WordEncoder",
+]
 
 _CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 2016
+
+
+@dataclass
+class Encoded:
+    """What an encoder makes of a batch.
+
+    Attributes:
+        states: (batch, tokens, dim).
+        lengths: (batch,), always on the CPU.
+        pooled: (batch, dim), of encoders that have a vector of their own for the whole text, else None.
+    """
+
+    states: Tensor
+    lengths: Tensor
+    pooled: Tensor | None = None
 
 
 class LockedDropout(nn.Module):
@@ -104,7 +131,10 @@ class WordEncoder(nn.Module):
 
     Attributes:
         output_size: dimensions of a token vector.
+        contextual: whether a token's vector depends on the others.
     """
+
+    contextual = False
 
     def __init__(self, *, vocabulary: Vocabulary, options: ModelOptions):
         super().__init__()
@@ -133,15 +163,16 @@ class WordEncoder(nn.Module):
         self.embedding.weight.data[UNK] = matrix.mean(0)
         self.embedding.weight.data[PAD] = 0
 
-    def forward(self, tokens: Tensor, spelling: Spelling | None = None) -> Tensor:
-        """tokens (batch, tokens) int64, and how they are written, to vectors (batch, tokens, output_size)."""
+    def forward(self, batch: Batch) -> Encoded:
+        """The words of a batch, and how they are written, to vectors (batch, tokens, output_size)."""
+        tokens = batch.tokens  # (batch, tokens)
         if self.training and self.word_dropout > 0:
             dropped = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
             tokens = tokens.masked_fill(dropped & (tokens != PAD), UNK)
         vectors = self.embedding(tokens)  # (batch, tokens, embedding_size)
         if self.spelling is not None:
-            vectors = torch.cat([vectors, self.spelling(spelling)], -1)  # (batch, tokens, output_size)
-        return self.dropout(vectors)
+            vectors = torch.cat([vectors, self.spelling(batch.spelling)], -1)  # (batch, tokens, output_size)
+        return Encoded(self.dropout(vectors), batch.lengths)
 
 
 ENCODERS = {"lstm": WordEncoder}

@@ -21,7 +21,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.models.encoders import ENCODERS, LockedDropout
+from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, pool, pooled_size
 
 __all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
@@ -58,6 +58,20 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
 
 
+def resolve_pooling(options: _Options, contextual: bool) -> _Options:
+    """The options with what ``--pooling auto`` means for an architecture and an encoder.
+
+    Raises:
+        InputError: ``cls`` with an encoder that has no such vector.
+    """
+    if options.pooling == "cls" and not contextual:
+        raise InputError(f"--pooling cls: the encoder {options.encoder} has no vector of its own for a whole text")
+    if options.pooling != "auto":
+        return options
+    as_it_is = contextual and not ARCHITECTURES[options.arch].reads_contextual
+    return replace(options, pooling="cls" if as_it_is else "max-mean")
+
+
 def _head_name(task: Task, options: ModelOptions) -> str:
     """The head of a tagging task: the task's own, else the option's."""
     name = task.head or options.tag_head
@@ -85,13 +99,19 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if options.chars != "none" and vocabulary.alphabet is None:
             raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
         self.tasks = {task.name: task for task in tasks}
-        self.vocabulary, self.options = vocabulary, options
         self._position = {name: i for i, name in enumerate(self.tasks)}
         architecture = ARCHITECTURES[options.arch]
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
         encoders = [ENCODERS[options.encoder](vocabulary=vocabulary, options=options) for _ in range(copies)]
+        options = resolve_pooling(options, encoders[0].contextual)
+        self.vocabulary, self.options = vocabulary, options
         self.encoders = nn.ModuleList(encoders)
-        self.architecture = architecture(tasks=[*self.tasks], input_size=encoders[0].output_size, options=options)
+        self.architecture = architecture(
+            tasks=[*self.tasks],
+            input_size=encoders[0].output_size,
+            options=options,
+            contextual=encoders[0].contextual,
+        )
         self.dropout = LockedDropout(options.locked_dropout)
         self.heads = nn.ModuleList(self._head(task) for task in self.tasks.values())
         self.poolings = nn.ModuleList()
@@ -146,18 +166,30 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         for encoder in self.encoders:
             encoder.load_vectors(vectors, self.vocabulary)
 
-    def encode(self, batch: Batch, task: str | None = None) -> Tensor:
-        """The token vectors of a batch (batch, tokens, dim), as a task reads them that has its own encoder."""
+    def encode(self, batch: Batch, task: str | None = None) -> Encoded:
+        """What the encoder makes of a batch, or the encoder of a task that has its own."""
         own: bool = self.architecture.own_encoder_per_task
         encoder: nn.Module = self.encoders[self._position[task or batch.tasks[0]] if own else 0]
-        return encoder(batch.tokens, batch.spelling)
+        return encoder(batch)
 
-    def classify(self, states: Tensor, lengths: Tensor, task: str) -> Tensor:
-        """Token states (batch, tokens, dim) to a task's logits: (batch, classes), of tags (batch, tokens, classes)."""
-        states, position = self.dropout(states), self._position[task]
-        if not self.tasks[task].is_tagging:
-            states = self._pool(states, lengths, position)
-        return self.heads[position](states, self.common_head(position))
+    def represent(self, states: Tensor, encoded: Encoded, task: str) -> Tensor:
+        """A task's token states (batch, tokens, dim) to one vector a text (batch, dim); of tags they stay as they are.
+
+        Args:
+            states: what the architecture made of ``encoded``.
+            encoded: what the encoder made of the texts.
+            task: the task's name.
+        """
+        if self.tasks[task].is_tagging:
+            return self.dropout(states)
+        if self.options.pooling == "cls":
+            return encoded.pooled  # type: ignore[return-value]
+        return self._pool(self.dropout(states), encoded.lengths, self._position[task])
+
+    def classify(self, h: Tensor, task: str) -> Tensor:
+        """What a task's head sees, (batch, dim) or of tags (batch, tokens, dim), to logits (..., classes)."""
+        position = self._position[task]
+        return self.heads[position](h, self.common_head(position))
 
     def common_head(self, k: int) -> Any:
         """The linear layer that task k has in common with the other tasks that have its labels, or None."""
@@ -176,14 +208,17 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         own: bool = self.architecture.own_encoder_per_task
         outputs = {}
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
-            x = self.encode(batch, tasks[0])  # (batch, tokens, dim)
-            read = self.architecture.read(x, batch.lengths, [self._position[name] for name in tasks], edges)
-            for name, (states, weights) in zip(tasks, read, strict=True):
-                outputs[name] = self._output(name, states, weights, batch)
+            encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
+            positions = [self._position[name] for name in tasks]
+            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges)
+            for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
+                h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
+                h, gates = self.architecture.interact(h, position, edges)
+                outputs[name] = self._output(name, h, gates or weights, batch)
         return outputs
 
-    def _output(self, task: str, states: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
-        output = ModelOutput(self.classify(states, batch.lengths, task), edges)
+    def _output(self, task: str, h: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
+        output = ModelOutput(self.classify(h, task), edges)
         if not self.tasks[task].is_tagging:
             return output
         head = self.heads[self._position[task]]

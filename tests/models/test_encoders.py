@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from graphmtl.config import ModelOptions
+from graphmtl.data.batching import Batch
 from graphmtl.data.vocabulary import PAD, UNK, Vectors, Vocabulary
 from graphmtl.models.encoders import LockedDropout, WordEncoder
 
@@ -13,6 +14,11 @@ def encoder(**options):
     torch.manual_seed(0)
     options = {"embedding_size": 5, "embedding_dropout": 0.0} | options
     return WordEncoder(vocabulary=VOCABULARY, options=ModelOptions(**options))
+
+
+def vectors_of(words, tokens):
+    lengths = (tokens != PAD).sum(1)
+    return words(Batch(("a",), tokens, lengths, None, torch.ones(len(tokens)))).states
 
 
 def row(encoder, word):
@@ -41,7 +47,7 @@ def test_locked_dropout_says_its_share():
 def test_tokens_become_the_vectors_of_their_words():
     words = encoder()
     tokens = torch.tensor([[3, 4, PAD], [UNK, PAD, PAD]])
-    vectors = words(tokens)
+    vectors = vectors_of(words, tokens)
     assert vectors.shape == (2, 3, words.output_size) == (2, 3, 5)
     assert torch.equal(vectors[0, :2], words.embedding.weight[3:5])
     assert torch.equal(vectors[1, 0], words.embedding.weight[UNK])
@@ -52,7 +58,7 @@ def test_tokens_become_the_vectors_of_their_words():
 
 def test_padding_is_never_trained():
     words = encoder()
-    words(torch.tensor([[3, PAD]])).sum().backward()
+    vectors_of(words, torch.tensor([[3, PAD]])).sum().backward()
     assert not words.embedding.weight.grad[PAD].any()
     assert words.embedding.weight.grad[3].any()
 
@@ -67,22 +73,22 @@ def test_word_dropout_puts_the_unknown_word_in_place_of_tokens_but_not_of_paddin
     words = encoder(word_dropout=0.3)
     tokens = torch.full((200, 60), 3)
     tokens[:, 50:] = PAD
-    vectors = words.train()(tokens)
+    vectors = vectors_of(words.train(), tokens)
     dropped = (vectors == words.embedding.weight[UNK]).all(-1)  # (batch, tokens)
     kept = (vectors == words.embedding.weight[3]).all(-1)
     assert (dropped ^ kept)[:, :50].all()
     assert dropped[:, :50].float().mean() == pytest.approx(0.3, abs=0.02)  # 10,000 draws
     assert not vectors[:, 50:].any()
-    assert (words.eval()(tokens)[:, :50] == words.embedding.weight[3]).all()
+    assert (vectors_of(words.eval(), tokens)[:, :50] == words.embedding.weight[3]).all()
 
 
 def test_embedding_dropout_is_locked_and_only_in_training():
     words = encoder(embedding_dropout=0.5, embedding_size=50)
     tokens = torch.full((1, 7), 3)
-    dropped = words.train()(tokens)
+    dropped = vectors_of(words.train(), tokens)
     assert torch.equal(dropped, dropped[:, :1].expand(-1, 7, -1))
     assert 0 < (dropped[0, 0] == 0).sum() < 50
-    assert torch.equal(words.eval()(tokens)[0, 0], words.embedding.weight[3])
+    assert torch.equal(vectors_of(words.eval(), tokens)[0, 0], words.embedding.weight[3])
 
 
 def test_vectors_are_put_in_place_and_the_unknown_word_gets_their_mean():

@@ -14,6 +14,7 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError
+from graphmtl.models.encoders import Encoded
 from graphmtl.models.model import MultiTaskModel
 
 TASKS = [
@@ -65,10 +66,12 @@ def test_edges_only_when_asked_for_and_they_change_no_logits(arch):
 @every_architecture
 def test_forward_is_encoder_architecture_and_head_of_the_task(arch):
     model = build(arch)
-    x = model.encode(batch("b"))
-    assert x.shape == (3, 4, 5)
-    states, _ = model.architecture(x, batch("b").lengths, 1)
-    assert torch.equal(model.classify(states, batch("b").lengths, "b"), model(batch("b"))["b"].logits)
+    encoded = model.encode(batch("b"))
+    assert encoded.states.shape == (3, 4, 5)
+    assert encoded.pooled is None
+    states, _ = model.architecture(encoded.states, encoded.lengths, 1)
+    h, _ = model.architecture.interact(model.represent(states, encoded, "b"), 1)
+    assert torch.equal(model.classify(h, "b"), model(batch("b"))["b"].logits)
     before = {task.name: model(batch(task.name))[task.name].logits for task in TASKS}
     model.heads[1].linear.bias.data += 1
     torch.testing.assert_close(model(batch("b"))["b"].logits, before["b"] + 1)
@@ -77,11 +80,10 @@ def test_forward_is_encoder_architecture_and_head_of_the_task(arch):
 
 def test_locked_dropout_lies_on_the_states_in_training():
     model = build("shared", locked_dropout=0.5, output_dropout=0.0, embedding_dropout=0.0, pooling="mean")
-    states = torch.ones(1, 4, 8)
-    lengths = torch.tensor([4])
-    logits = {tuple(model.train().classify(states, lengths, "a")[0].tolist()) for _ in range(10)}
-    assert len(logits) > 1
-    assert len({tuple(model.eval().classify(states, lengths, "a")[0].tolist()) for _ in range(10)}) == 1
+    encoded = Encoded(torch.ones(1, 4, 8), torch.tensor([4]))
+    pooled = {tuple(model.train().represent(encoded.states, encoded, "a")[0].tolist()) for _ in range(10)}
+    assert len(pooled) > 1
+    assert len({tuple(model.eval().represent(encoded.states, encoded, "a")[0].tolist()) for _ in range(10)}) == 1
 
 
 @every_architecture
@@ -197,7 +199,7 @@ def test_without_a_common_head_and_in_single_there_is_none(arch):
 def test_the_head_of_the_star_may_see_the_hub():
     plain, wide = (build("star", hub_to_head=hub, pooling="mean") for hub in (False, True))
     assert (plain.heads[0].linear.in_features, wide.heads[0].linear.in_features) == (8, 16)
-    x = wide.encode(batch("a"))
+    x = wide.encode(batch("a")).states
     states, _ = wide.architecture(x, batch("a").lengths, 0)
     torch.testing.assert_close(states[..., 8:], wide.architecture.hub(x, batch("a").lengths))
     logits = wide(batch("a"))["a"].logits
@@ -382,7 +384,8 @@ def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
     options = Options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
     model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)
     model.save_pretrained(tmp_path)
-    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", chars="none")
+    resolved = {"chars": "none", "pooling": "max-mean"}  # what auto means here
+    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", **resolved)
     assert MultiTaskModel.from_pretrained(tmp_path).options == expected
 
 
@@ -411,3 +414,8 @@ def test_a_file_that_is_missing(name, saved):
 def test_an_empty_folder(tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}: no config.json"):
         MultiTaskModel.from_pretrained(tmp_path)
+
+
+def test_the_encoder_of_words_has_no_vector_of_its_own_for_a_text():
+    with pytest.raises(InputError, match="--pooling cls: the encoder lstm has no vector of its own"):
+        build("shared", pooling="cls")
