@@ -7,9 +7,9 @@ What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``).
 an unfinished one is resumed, so the command can be stopped and started again; the runs of a grid are independent, so
 several processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
 
-Differences are paired. With one seed: the mean over tasks of the accuracy difference on the same test examples, and a
-95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the seeds' differences
-and a 95 % t interval over seeds.
+Differences are paired. With one seed: the mean over tasks of the difference of accuracy or span F1 on the same test
+examples, and a 95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the
+seeds' differences and a 95 % t interval over seeds.
 """
 
 import argparse
@@ -23,8 +23,11 @@ import numpy as np
 import torch
 
 from graphmtl.cli import run_verb
+from graphmtl.data.tags import spans
+from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict_run
+from graphmtl.training.evaluation import Predictions, TagPredictions
 from graphmtl.training.run_folder import Run
 
 _T_975 = (
@@ -38,7 +41,7 @@ _T_975 = (
     2.306,
     2.262,
 )  # Student's t, 97.5 %, 1 to 9 degrees of freedom
-_DRAWS = 10_000
+_DRAWS, _AT_ONCE = 10_000, 500
 
 
 def folder(runs: Path, arch: str, seed: int) -> Path:
@@ -56,29 +59,60 @@ def train(path: Path, arch: str, seed: int, extra: list[str]) -> None:
         raise InputError(f"{path}: the run failed; its message stands above")
 
 
-def correct(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For every task, whether each test example is predicted right, and whether its text stands in a training split."""
-    _, predictions = predict_run(run, "test")
-    return {
-        name: ((each.logits.argmax(-1) == each.labels).numpy(), each.seen.numpy()) for name, each in predictions.items()
-    }
+def shares(task: Task, predictions: Predictions | TagPredictions) -> np.ndarray:
+    """Per test example the two numbers whose sums' ratio is the task's first metric: (examples, 2).
+
+    Raises:
+        InputError: the metric is no such ratio: neither accuracy nor span_f1.
+    """
+    metric = task.metrics[0]
+    if isinstance(predictions, Predictions) and metric == "accuracy":
+        right = predictions.logits.argmax(-1) == predictions.labels  # (examples,)
+        return np.stack([right.numpy(), np.ones(len(right))], 1).astype(float)
+    if isinstance(predictions, TagPredictions) and metric in ("accuracy", "span_f1"):
+        count = _right_tokens if metric == "accuracy" else _right_spans
+        pairs = zip(*predictions.as_lists(), strict=True)
+        return np.array([count(task, *pair) for pair in pairs], dtype=float)
+    raise InputError(f"task {task.name}: no interval for {metric} with one seed; give several --seeds")
+
+
+def _right_tokens(task: Task, tags: list[int], labels: list[int]) -> tuple[int, int]:
+    known = [(tag, label) for tag, label in zip(tags, labels, strict=True) if label != NO_LABEL]
+    return sum(tag == label for tag, label in known), len(known)
+
+
+def _right_spans(task: Task, tags: list[int], labels: list[int]) -> tuple[int, int]:
+    """F1 = 2 right / (predicted + true)."""
+    known = [(tag, label) for tag, label in zip(tags, labels, strict=True) if label != NO_LABEL]
+    found, true = (set(spans([task.labels[i] for i in own])) for own in zip(*known, strict=True))
+    return 2 * len(found & true), len(found) + len(true)
+
+
+def examples(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For every task, its :func:`shares`, and whether each example's text stands in a training split."""
+    data, predictions = predict_run(run, "test")
+    return {name: (shares(data[name].task, each), np.asarray(each.seen)) for name, each in predictions.items()}
 
 
 def bootstrap(ours: dict, theirs: dict, dedup: bool) -> tuple[float, float, float]:
-    """Mean over tasks of the accuracy difference, and its 95 % interval, in points."""
+    """Mean over tasks of the difference of their scores on the same examples, and its 95 % interval, in points."""
     generator = np.random.default_rng(0)
     total, drawn = 0.0, np.zeros(_DRAWS)
-    for name in ours:
-        difference = ours[name][0].astype(float) - theirs[name][0]  # (examples,)
-        if dedup:
-            difference = difference[~ours[name][1]]
-        total += difference.mean()
-        # the mean of a bootstrap sample of values -1, 0 and 1 follows from how many of each are drawn
-        counts = [(difference == value).sum() for value in (-1, 0, 1)]
-        draws = generator.multinomial(len(difference), np.array(counts) / len(difference), size=_DRAWS)  # (draws, 3)
-        drawn += (draws[:, 2] - draws[:, 0]) / len(difference)
+    for name, (mine, seen) in ours.items():
+        kept = ~seen if dedup else np.full(len(seen), True)
+        both = np.concatenate([mine[kept], theirs[name][0][kept]], 1)  # (examples, 4)
+        total += _difference(both.sum(0))
+        kinds, counts = np.unique(both, axis=0, return_counts=True)  # examples that are alike are drawn together
+        for start in range(0, _DRAWS, _AT_ONCE):
+            times = generator.multinomial(len(both), counts / len(both), size=_AT_ONCE)  # (draws, kinds)
+            drawn[start : start + _AT_ONCE] += _difference(times @ kinds)  # (draws,)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return tuple(100 * x / len(ours) for x in (total, low, high))
+
+
+def _difference(sums: np.ndarray):
+    """Our score minus theirs, from sums (..., 4)."""
+    return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
 
 
 def over_seeds(ours: list[Run], theirs: list[Run], split: str) -> tuple[float, float, float]:
@@ -126,7 +160,7 @@ def task_rows(runs: dict[str, list[Run]]) -> list[str]:
 def difference_rows(runs: dict[str, list[Run]]) -> list[str]:
     """Every graph against every baseline, and complete against star."""
     rows = ["| difference of mean scores, points | test | test_dedup |", "|---|---|---|"]
-    first = {arch: correct(seeds[0]) for arch, seeds in runs.items()} if len(next(iter(runs.values()))) == 1 else {}
+    first = {arch: examples(seeds[0]) for arch, seeds in runs.items()} if len(next(iter(runs.values()))) == 1 else {}
     names = list(runs)
     for i, better in enumerate(names):
         for worse in names[:i]:

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import grid
+from graphmtl import metrics
+from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.errors import InputError
+from graphmtl.training.evaluation import Predictions, TagPredictions
+from tests import tagging
+
+KNOWN = Task(name="known", labels=("no", "yes"))
+
+
+def tags_of(task, sentences=60, seed=0):
+    """Random predictions of a tagging task, some labels missing."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 9, size=sentences)
+    tags, labels = ([rng.integers(len(task.labels), size=length) for length in lengths] for _ in range(2))
+    for own in labels:
+        own[rng.random(len(own)) < 0.1] = NO_LABEL
+    seen = rng.random(sentences) < 0.2
+    whole = TagPredictions(tags=tags, labels=labels, losses=np.zeros(sentences), seen=seen)
+    return whole.chosen(np.array([(own != NO_LABEL).any() for own in labels]))
+
+
+def classes(right, seed=0):
+    """Predictions of a classification task, ``right`` (examples,) of which are right."""
+    labels = torch.from_numpy(np.random.default_rng(seed).integers(2, size=len(right)))
+    predicted = torch.where(torch.from_numpy(right), labels, 1 - labels)
+    logits = torch.nn.functional.one_hot(predicted, 2).float()  # (examples, classes)
+    return Predictions(logits=logits, labels=labels, seen=torch.zeros(len(right), dtype=torch.bool))
+
+
+def both(task, predictions):
+    return {task.name: (grid.shares(task, predictions), np.asarray(predictions.seen))}
+
+
+@pytest.mark.parametrize("task", [tagging.POS, tagging.NER])
+def test_the_sums_of_the_shares_give_the_score(task):
+    predictions = tags_of(task)
+    right, of = grid.shares(task, predictions).sum(0)
+    expected = metrics.compute_spans(task, *predictions.as_lists())[task.metrics[0]]
+    assert right / of == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_difference_is_that_of_the_scores_and_its_interval_is_students():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.random(900) < 0.8, rng.random(900) < 0.7
+    mean, low, high = grid.bootstrap(both(KNOWN, classes(ours)), both(KNOWN, classes(theirs)), dedup=False)
+    difference = 100 * (ours.astype(float) - theirs)
+    assert mean == pytest.approx(difference.mean())
+    half = 1.96 * difference.std() / 30
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.1 * half)
+
+
+def test_a_run_differs_from_itself_by_nothing_and_seen_examples_can_be_left_out():
+    ours, theirs = both(tagging.NER, tags_of(tagging.NER)), both(tagging.NER, tags_of(tagging.NER))
+    assert grid.bootstrap(ours, ours, dedup=False) == (0, 0, 0)
+    theirs["ner"][0][theirs["ner"][1]] = 0  # what is seen differs, and only that
+    assert grid.bootstrap(ours, theirs, dedup=False)[0] != 0
+    assert grid.bootstrap(ours, theirs, dedup=True) == (0, 0, 0)
+
+
+def test_a_metric_that_is_no_ratio_of_sums():
+    task = Task(name="known", labels=("no", "yes"), metrics=("matthews",))
+    with pytest.raises(InputError, match="task known: no interval for matthews with one seed"):
+        grid.shares(task, classes(np.array([True])))
