@@ -9,14 +9,16 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.table import print_table, scores_table, types_table
-from graphmtl.training.evaluation import Predictions, TagPredictions, predict_split
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict_run"]
 
 
-def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions | TagPredictions]]:
+def predict_run(
+    run: Run, split: str
+) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     options, model = run.options, run.model
     tasks = load_run_tasks(options)
@@ -48,6 +50,7 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
         name: {
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
+            **({} if task.task.in_mean else {"in_mean": False}),
             **{part: scores[part][name] for part in scores},
             **{f"n_{part}": len(each[name]) for part, each in predictions.items()},
         }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
@@ -22,9 +23,10 @@ from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
+from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
-from graphmtl.training.evaluation import Predictions, TagPredictions, score
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -74,6 +76,9 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
+    for head, data in zip(model.heads, tasks.values(), strict=True):
+        if isinstance(head, RegressionHead):
+            head.standardise(torch.tensor(data.train["label"][:]))
     if vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
         say(
@@ -91,7 +96,7 @@ def _about(topology: Topology) -> str:
 
 
 def split_scores(
-    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | TagPredictions]
+    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | ScorePredictions | TagPredictions]
 ) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, predictions[name]) for name in data}
@@ -178,6 +183,7 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         name: {
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
+            **({} if task.task.in_mean else {"in_mean": False}),
             **{split: scores[split][name] for split in SPLITS},
             **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
             "n_test_dedup": len(unseen[name]),
@@ -206,7 +212,11 @@ def versions() -> dict[str, str]:
 
 
 def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:
-    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks"."""
-    values = [task[split][task["metric"]] for task in tasks.values()]
+    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks".
+
+    Tasks that are not ``in_mean`` are left out, unless all are such.
+    """
+    counted = [task for task in tasks.values() if task.get("in_mean", True)] or tasks.values()
+    values = [task[split][task["metric"]] for task in counted]
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None
