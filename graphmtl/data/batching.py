@@ -197,13 +197,14 @@ class EncodedTask:
     def __post_init__(self):
         self.corpus = self.corpus or self.task.name
 
-    def split(self, name: str) -> EncodedSplit:
-        """A split by its name: ``train``, ``valid``, ``test`` or one of the other tests."""
-        return self.other_tests[name] if name in self.other_tests else getattr(self, name)
+    @property
+    def splits(self) -> dict[str, EncodedSplit]:
+        """Every split by its name."""
+        return {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
 
     def labelled(self, split: str) -> int:
         """How many examples of a split have a label of this task."""
-        return int((self.split(split).counts[self.task.name] > 0).sum())
+        return int((self.splits[split].counts[self.task.name] > 0).sum())
 
 
 def encode_tasks(

@@ -148,7 +148,7 @@ def predict_split(
     Args:
         model: the model, not wrapped for several processes.
         data: the tasks to predict.
-        split: ``train``, ``valid`` or ``test``.
+        split: ``train``, ``valid``, ``test`` or another test split, of the tasks that have it.
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
         record: is given the edge weights of every batch, for architectures that have them.
@@ -158,11 +158,12 @@ def predict_split(
     """
     training = model.training
     model.eval()
+    data = {name: task for name, task in data.items() if split in task.splits}
     processes, rank = accelerator.num_processes, accelerator.process_index
     if record is not None:
         processes, rank = 1, 0
     predictions: dict[str, Predictions | ScorePredictions | TagPredictions] = {}
-    for encoded in {task.corpus: getattr(task, split) for task in data.values()}.values():
+    for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
         done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
         for rows in list(_batches_by_length(encoded, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)

@@ -28,6 +28,7 @@ from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
+from graphmtl.training.submission import Submission
 from graphmtl.training.trainer import Trainer, TrainingResult
 
 __all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
@@ -99,7 +100,7 @@ def split_scores(
     data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | ScorePredictions | TagPredictions]
 ) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
-    scores = {name: score(data[name].task, predictions[name]) for name in data}
+    scores = {name: score(data[name].task, own) for name, own in predictions.items()}
     return {
         name: {metric: None if math.isnan(x) else x for metric, x in values.items() if metric != "loss"}
         for name, values in scores.items()
@@ -134,6 +135,9 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
     if state.is_main_process:
         run.check(options)
+    submission = None
+    if options.write_submission is not None and state.is_main_process:
+        submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     model = build_model(tasks, options, say=print if state.is_main_process else _silent)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
@@ -146,9 +150,12 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     predictions = {
         "valid": trainer.predict_split("valid"),
         "test": trainer.predict_split("test", record=recorder.update),
+        **{split: trainer.predict_split(split) for split in other_tests(data)},
     }
     if state.is_main_process:
         _write(run, options, model, data, result, predictions, recorder)
+        if submission is not None:
+            print(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
     return run
 
@@ -176,7 +183,7 @@ def _write(
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
-    scores = {split: split_scores(data, predictions[split]) for split in ("valid", "test")}
+    scores = {split: split_scores(data, own) for split, own in predictions.items()}
     unseen = {name: each.unseen() for name, each in predictions["test"].items()}
     scores["test_dedup"] = split_scores(data, unseen)
     tasks = {
@@ -187,6 +194,8 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
             **{split: scores[split][name] for split in SPLITS},
             **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
             "n_test_dedup": len(unseen[name]),
+            **{split: scores[split][name] for split in task.other_tests},
+            **{f"n_{split}": task.labelled(split) for split in task.other_tests},
         }
         for name, task in data.items()
     }
@@ -201,6 +210,11 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "best_epoch": result.best_epoch,
         "versions": versions(),
     }
+
+
+def other_tests(data: Mapping[str, EncodedTask]) -> list[str]:
+    """The names of the test splits that some tasks have beside ``test``."""
+    return list(dict.fromkeys(split for task in data.values() for split in task.other_tests))
 
 
 def versions() -> dict[str, str]:

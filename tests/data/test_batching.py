@@ -222,6 +222,6 @@ def test_further_test_splits_and_texts_without_any_score():
     task = Task(name="s", kind="regression")
     data = TaskData(task=task, train=rows, valid=rows, test=rows, overlap=NOTHING, other_tests={"test_other": other})
     encoded = encode_tasks({"s": data}, Vocabulary.build(["a b c"]), ModelOptions())["s"]
-    assert [len(encoded.split(name)) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
+    assert [len(encoded.splits[name]) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
     assert [encoded.labelled(name) for name in ("train", "valid", "test", "test_other")] == [2, 2, 2, 1]
-    assert encoded.split("test_other").labels["s"].tolist() == [0.5]
+    assert encoded.splits["test_other"].labels["s"].tolist() == [0.5]

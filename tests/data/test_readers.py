@@ -250,5 +250,5 @@ def test_labels_that_are_numbers_and_texts_without_labels(tmp_path):
 def test_a_tsv_file_of_any_name(tmp_path):
     path = write(tmp_path, "a.txt", 'text\tlabel\n"NA\t1\nnull\t2\n')
     assert read_tsv(path, Columns()).text == ['"NA', "null"]
-    with pytest.raises(InputError, match="unknown file format '.txt'"):
+    with pytest.raises(InputError, match=r"unknown file format '\.txt'"):
         read_file(path, Columns())

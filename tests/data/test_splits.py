@@ -104,7 +104,7 @@ def test_scores_are_numbers_and_a_cut_takes_any_of_them():
 
 def test_further_test_splits_are_labelled_and_held_out():
     other = examples([("text 3", "b"), ("v", "a")])
-    one = replace(source(many()), other_tests={"test_other": other})
+    one = replace(source(many(), valid=many(4, 200)), other_tests={"test_other": other})
     two = source(examples([("v", "a"), ("w", "b"), ("x", "a")]), valid=examples([("y", "b")]), name="two")
     first, second = build({"one": one, "two": two}, seed=0, keep_overlap=False)
     assert first.other_tests["test_other"]["label"][:] == [1, 0]
@@ -167,7 +167,7 @@ def test_the_positive_label_gets_its_name():
             r"train.tsv, line 34: score '4.125', expected a number from 0 to 4",
         ),
         (
-            {"train": scores(), "kind": "regression", "valid": examples([("v", "nan")], "v.tsv")},
+            {"train": scores(), "kind": "regression", "test": examples([("v", "nan")], "v.tsv")},
             "v.tsv, line 1: score 'nan', expected a number",
         ),
         (
