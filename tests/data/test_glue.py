@@ -8,6 +8,7 @@ from graphmtl.data.catalog import load_tasks
 from graphmtl.data.glue import _TASKS, sentence_of_phrase
 from graphmtl.data.overlap import normalise
 from graphmtl.errors import InputError
+from tests import tiny
 from tests.glue import LAYOUTS, write_glue
 
 DATA = os.environ.get("GRAPHMTL_DATA", "")
@@ -182,3 +183,15 @@ def test_no_validation_text_is_a_phrase_of_a_training_sentence(published):
 
 def test_folders_of_the_tests_are_those_that_are_read():
     assert [spec.folder for spec in _TASKS.values()] == list(LAYOUTS)
+
+
+@needs_glue
+def test_a_short_run_on_published_pairs(tmp_path):
+    """Training texts are cut to a few steps by the batch size; what counts is that files, metrics and tests fit."""
+    tasks = "glue:mrpc,stsb,rte"
+    options = {"max_length": 12, "batch_size": 512, "epochs": 1, "hidden": 4, "embedding_size": 4}
+    run = tiny.run(arch="shared", tasks=tasks, data_dir=DATA, output=tmp_path / "run", **options).run
+    metrics = {name: list(task["test"]) for name, task in run.metrics["tasks"].items()}
+    assert metrics == {"mrpc": ["f1", "accuracy"], "stsb": ["pearson", "spearman"], "rte": ["accuracy"]}
+    assert all(0 <= task["test"][task["metric"]] <= 1 or name == "stsb" for name, task in run.metrics["tasks"].items())
+    assert [task["n_test"] for task in run.metrics["tasks"].values()] == [408, 1500, 277]
