@@ -131,7 +131,10 @@ class RunOptions:
 
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default")
     resume: bool = option(False, "go on with an unfinished run in --output")
-    overwrite: bool = option(False, "replace the run in --output")
+    overwrite: bool = option(False, "replace the run in --output, and the files of a submission")
+    write_submission: str | None = option(
+        None, "folder for the files that a leaderboard takes: the trained tasks' predictions for GLUE's test texts"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

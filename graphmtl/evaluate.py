@@ -1,6 +1,6 @@
 """``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from accelerate import Accelerator
 
@@ -8,15 +8,17 @@ from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.errors import InputError
-from graphmtl.table import print_table, scores_table, types_table
-from graphmtl.training.evaluation import Predictions, TagPredictions, predict_split
-from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, split_scores
+from graphmtl.table import other_test_splits, print_table, scores_table, types_table
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
+from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict_run"]
 
 
-def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions | TagPredictions]]:
+def predict_run(
+    run: Run, split: str
+) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     options, model = run.options, run.model
     tasks = load_run_tasks(options)
@@ -27,10 +29,16 @@ def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str,
         )
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
-    accelerator = Accelerator(cpu=options.device == "cpu")
-    model = model.to(accelerator.device)
-    return data, predict_split(
-        model=model, data=data, split=split, batch_size=options.batch_size, accelerator=accelerator
+    return data, _predict(run, data, split)
+
+
+def _predict(
+    run: Run, data: Mapping[str, EncodedTask], split: str
+) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+    accelerator = Accelerator(cpu=run.options.device == "cpu")
+    model = run.model.to(accelerator.device)
+    return predict_split(
+        model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator
     )
 
 
@@ -43,13 +51,15 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
     predictions = {split: whole}
     if split == "test":
         predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
+        predictions |= {other: _predict(run, data, other) for other in other_tests(data)}
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     results = {
         name: {
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
-            **{part: scores[part][name] for part in scores},
-            **{f"n_{part}": len(each[name]) for part, each in predictions.items()},
+            **({} if task.task.in_mean else {"in_mean": False}),
+            **{part: own[name] for part, own in scores.items() if name in own},
+            **{f"n_{part}": len(each[name]) for part, each in predictions.items() if name in each},
         }
         for name, task in data.items()
     }
@@ -75,8 +85,9 @@ def main(argv: Sequence[str]) -> None:
     tasks = evaluate(run, arguments.split)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
+    columns = [*splits, *other_test_splits(tasks)]
     run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
-    print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in splits}, means))
+    print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in columns}, means))
     types = types_table(tasks)
     if types is not None:
         print_table(types)

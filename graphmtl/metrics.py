@@ -9,45 +9,50 @@ from torch import Tensor
 from graphmtl.data.tags import spans
 from graphmtl.data.task import NO_LABEL, Task
 
-__all__ = ["METRIC_FUNCTIONS", "compute", "compute_spans", "scores_by_type"]
+__all__ = ["METRIC_FUNCTIONS", "compute", "compute_correlations", "compute_spans", "scores_by_type"]
 
 # torchmetrics and seqeval are imported where they are used: it takes seconds that verbs without metrics need not spend.
 
 
-def _accuracy(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+def _accuracy(predictions: Tensor, labels: Tensor, task: Task) -> Tensor:
     from torchmetrics.functional.classification import multiclass_accuracy
 
-    return multiclass_accuracy(predictions, labels, num_classes=classes, average="micro")
+    return multiclass_accuracy(predictions, labels, num_classes=len(task.labels), average="micro")
 
 
-def _f1(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+def _f1(predictions: Tensor, labels: Tensor, task: Task) -> Tensor:
     from torchmetrics.functional.classification import multiclass_f1_score
 
-    return multiclass_f1_score(predictions, labels, num_classes=classes, average="macro")
+    classes = len(task.labels)
+    if task.positive is None:
+        return multiclass_f1_score(predictions, labels, num_classes=classes, average="macro")
+    by_label = multiclass_f1_score(predictions, labels, num_classes=classes, average="none")  # (classes,)
+    return by_label[task.labels.index(task.positive)]
 
 
-def _matthews(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+def _matthews(predictions: Tensor, labels: Tensor, task: Task) -> Tensor:
     from torchmetrics.functional.classification import multiclass_matthews_corrcoef
 
     if predictions.unique().numel() == 1 or labels.unique().numel() == 1:  # torchmetrics gives other values here
         return torch.tensor(0.0)
-    return multiclass_matthews_corrcoef(predictions, labels, num_classes=classes)
+    return multiclass_matthews_corrcoef(predictions, labels, num_classes=len(task.labels))
 
 
-METRIC_FUNCTIONS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+METRIC_FUNCTIONS: dict[str, Callable[[Tensor, Tensor, Task], Tensor]] = {
     "accuracy": _accuracy,
     "f1": _f1,
     "matthews": _matthews,
 }
-"""Predicted labels (examples,), right labels (examples,) and the number of classes to a value, ()."""
+"""Predicted labels (examples,), right labels (examples,) and the task to a value, ()."""
 
 
 def compute(task: Task, logits: Tensor, labels: Tensor) -> dict[str, float]:
     r"""Every metric of a task, in the task's order.
 
     - ``accuracy``: share of examples whose predicted label is the right one.
-    - ``f1``: unweighted mean over the labels of :math:`2PR / (P + R)` (macro F1), with two labels as with more: no
-      label is "the positive one". A label that is neither predicted nor right anywhere is left out of the mean.
+    - ``f1``: of a task that has a ``positive`` label :math:`2PR / (P + R)` of that label alone, 0 where it is neither
+      predicted nor right anywhere (the F1 of the GLUE benchmark); else the unweighted mean over the labels (macro F1),
+      with two labels as with more, without those that are neither predicted nor right anywhere.
     - ``matthews``: correlation of predicted and right labels (Gorodkin 2004; with two labels Matthews 1975), from -1
       to 1; 0 where all predictions or all labels are the same, as scikit-learn and the GLUE benchmark have it.
 
@@ -63,8 +68,45 @@ def compute(task: Task, logits: Tensor, labels: Tensor) -> dict[str, float]:
         return dict.fromkeys(task.metrics, float("nan"))
     predictions = torch.as_tensor(logits).argmax(dim=-1)  # (examples,)
     labels = torch.as_tensor(labels)  # (examples,)
-    values = {name: METRIC_FUNCTIONS[name](predictions, labels, len(task.labels)) for name in task.metrics}
+    values = {name: METRIC_FUNCTIONS[name](predictions, labels, task) for name in task.metrics}
     return {name: _rounded(value) for name, value in values.items()}
+
+
+def compute_correlations(task: Task, scores: Tensor, labels: Tensor) -> dict[str, float]:
+    """Every metric of a regression, in the task's order.
+
+    - ``pearson``: the linear correlation of predicted and right scores.
+    - ``spearman``: the same of their ranks; equal scores have the mean of their ranks.
+
+    Both are from -1 to 1, and 0 where all predictions or all labels are the same.
+
+    Args:
+        task: the task; ``task.metrics`` says what is computed.
+        scores: (examples,), float, the predicted scores.
+        labels: (examples,), float, the right ones.
+
+    Returns:
+        ``{METRIC: value}``; every value is ``nan`` where there is no example at all.
+    """
+    from torchmetrics.functional.regression import pearson_corrcoef
+
+    if len(labels) == 0:
+        return dict.fromkeys(task.metrics, math.nan)
+    if scores.unique().numel() == 1 or labels.unique().numel() == 1:
+        return dict.fromkeys(task.metrics, 0.0)
+    pairs = {"pearson": (scores.double(), labels.double()), "spearman": (_ranks(scores), _ranks(labels))}
+    return {name: _rounded(pearson_corrcoef(*map(_standardised, pairs[name]))) for name in task.metrics}
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """The rank of each value (examples,), equal ones with their mean (torchmetrics' own Spearman is off by 1e-6)."""
+    _, place, counts = values.unique(return_inverse=True, return_counts=True)
+    return (counts.cumsum(0) - (counts.double() - 1) / 2)[place]
+
+
+def _standardised(values: Tensor) -> Tensor:
+    """With mean 0 and standard deviation 1, which changes no correlation: torchmetrics warns of small variances."""
+    return (values - values.mean()) / values.std()
 
 
 def compute_spans(task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from accelerate import PartialState
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.options import parse_options
-from graphmtl.table import overlap_table, print_table, scores_table
+from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
 from graphmtl.training.experiment import load_run_tasks, train_run
 from graphmtl.training.run_folder import Run
 
@@ -31,6 +31,7 @@ def run_and_report(options: Options) -> Run:
         return run
     metrics = run.metrics
     headings = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
+    headings |= {split: split for split in other_test_splits(metrics["tasks"])}
     print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
     print("test_dedup: test examples whose text stands in no training split of the run")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["overlap_table", "print_table", "scores_table", "types_table"]
+__all__ = ["other_test_splits", "overlap_table", "print_table", "scores_table", "types_table"]
 
 
 def print_table(table: Table) -> None:
@@ -29,7 +29,7 @@ def scores_table(
         title: what stands above.
         tasks: scores and sizes by task.
         splits: heading of each split's column, by the split's key.
-        means: the last row.
+        means: the last row, of the splits that have a mean.
     """
     sizes = [
         key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())
@@ -40,12 +40,18 @@ def scores_table(
         table.add_column(size, justify="right")
     table.add_column("metric")
     for split, heading in splits.items():
-        table.add_column(heading, justify="right", footer=_number(means[split]))
+        table.add_column(heading, justify="right", footer=_number(means.get(split)))
     for name, task in tasks.items():
         for i, metric in enumerate(next(iter(task[split] for split in splits))):
             head = [escape(name), *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
-            table.add_row(*head, metric, *(_number(task[split][metric]) for split in splits))
+            table.add_row(*head, metric, *(_number(task.get(split, {}).get(metric)) for split in splits))
     return table
+
+
+def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:
+    """The test splits, in the form of ``metrics.json``'s "tasks", that some task has beside ``test``."""
+    found = (key for task in tasks.values() for key in task if key.startswith("test_") and key != "test_dedup")
+    return list(dict.fromkeys(found))
 
 
 def types_table(tasks: Mapping[str, dict]) -> Table | None:

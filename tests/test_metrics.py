@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.task import METRICS, Task
-from graphmtl.metrics import METRIC_FUNCTIONS, compute, compute_spans, scores_by_type
+from graphmtl.metrics import METRIC_FUNCTIONS, compute, compute_correlations, compute_spans, scores_by_type
 
 
 def task(classes: int, *metrics: str) -> Task:
@@ -93,6 +93,60 @@ def test_no_example():
 
 def test_every_metric_that_a_task_may_ask_for_is_there():
     assert METRIC_FUNCTIONS.keys() == set(METRICS["text-classification"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=30), st.integers(0, 1))
+def test_f1_of_the_positive_label(pairs, positive):
+    """GLUE's F1: twice the hits over predicted and right ones of that label alone."""
+    predicted, labels = (list(column) for column in zip(*pairs, strict=True))
+    one = Task(name="t", labels=("no", "yes"), metrics=("f1",), positive=("no", "yes")[positive])
+    hits = sum(p == y == positive for p, y in pairs)
+    total = predicted.count(positive) + labels.count(positive)
+    found = compute(one, one_hot(predicted, 2), torch.tensor(labels))["f1"]
+    assert found == pytest.approx(2 * hits / total if total else 0.0, abs=1e-6)
+
+
+def ranks(values):
+    """The mean of the places that equal values take."""
+    ordered = sorted(values)
+    places = {value: [i for i, other in enumerate(ordered) if other == value] for value in values}
+    return [np.mean(places[value]) for value in values]
+
+
+def correlation(a, b):
+    a, b = np.array(a) - np.mean(a), np.array(b) - np.mean(b)
+    return (a * b).sum() / math.sqrt((a * a).sum() * (b * b).sum())
+
+
+SCORES = Task(name="t", kind="regression")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=30))
+def test_correlations_are_equal_to_the_definitions(pairs):
+    found, right = (list(column) for column in zip(*pairs, strict=True))
+    scores = compute_correlations(SCORES, torch.tensor(found).float(), torch.tensor(right).float())
+    if len(set(found)) == 1 or len(set(right)) == 1:
+        assert scores == {"pearson": 0.0, "spearman": 0.0}
+        return
+    assert scores["pearson"] == pytest.approx(correlation(found, right), abs=1e-6)
+    assert scores["spearman"] == pytest.approx(correlation(ranks(found), ranks(right)), abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_the_unit_of_a_score_does_not_matter(unit):
+    generator = torch.Generator().manual_seed(0)
+    found, right = torch.randn(2, 20, generator=generator)
+    expected = compute_correlations(SCORES, found, right)
+    assert compute_correlations(SCORES, found * unit + 3 * unit, right) == pytest.approx(expected, abs=1e-5)
+
+
+def test_correlations_of_nothing_and_of_one_example():
+    nothing = compute_correlations(SCORES, torch.zeros(0), torch.zeros(0))
+    assert list(nothing) == ["pearson", "spearman"]
+    assert all(math.isnan(value) for value in nothing.values())
+    assert compute_correlations(SCORES, torch.ones(1), torch.ones(1)) == {"pearson": 0.0, "spearman": 0.0}
 
 
 # conlleval, line by line in Python: the rules that its chunk boundaries come from (Tjong Kim Sang and Buchholz 2000)

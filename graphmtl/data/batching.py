@@ -1,13 +1,15 @@
 """Texts as numbers: every split encoded once into one flat memory-mapped array, and batches cut from it."""
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
@@ -34,8 +36,8 @@ class Batch:
         tasks: names of the tasks that read it.
         tokens: (batch, tokens) int64, padded on the right with 0.
         lengths: (batch,) int64, at least 1; always on the CPU, as torch's packed sequences want them.
-        labels: for each task (batch,) or, of tags, (batch, tokens) int64, -100 where there is none; None for texts
-            without labels.
+        labels: for each task (batch,) or, of tags, (batch, tokens) int64, -100 where there is none; of a regression
+            (batch,) float32, nan where there is none; None for texts without labels.
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
         spelling: how the words are written, where that is read.
     """
@@ -96,7 +98,8 @@ class EncodedSplit:
     Args:
         tasks: names of the tasks that read these texts.
         texts: token ids of every text; its forms, where how words are written is read.
-        labels: for each task a class index, or of tags a list of them, for every text, -100 where there is none.
+        labels: for each task a class index, or of tags a list of them, for every text, -100 where there is none; or a
+            score, nan where there is none.
         seen: whether the text stands in a training split of the run; None where nobody asked.
         forms: what the forms are.
 
@@ -128,8 +131,9 @@ class EncodedSplit:
 
     def _set_labels(self, task: str, values: Sequence[Any] | np.ndarray) -> np.ndarray:
         if len(values) == 0 or np.isscalar(values[0]):
-            labels = np.asarray(values, dtype=np.int64)  # (examples,)
-            self.counts[task] = (labels != NO_LABEL).astype(np.int64)
+            scores = np.asarray(values).dtype.kind == "f" and len(values) > 0
+            labels = np.asarray(values, dtype=np.float32 if scores else np.int64)  # (examples,)
+            self.counts[task] = (~np.isnan(labels) if scores else labels != NO_LABEL).astype(np.int64)
             return labels
         labels, lengths = _one_after_the_other(values)  # (tokens of all texts,)
         if not np.array_equal(lengths, self.lengths):
@@ -177,20 +181,30 @@ class EncodedSplit:
 
 @dataclass
 class EncodedTask:
-    """A task and its three splits, encoded; tasks of the same corpus have the same splits."""
+    """A task and its splits, encoded; tasks of the same corpus have the same splits.
+
+    Attributes:
+        other_tests: further test splits by name.
+    """
 
     task: Task
     train: EncodedSplit
     valid: EncodedSplit
     test: EncodedSplit
     corpus: str = ""
+    other_tests: dict[str, EncodedSplit] = field(default_factory=dict)
 
     def __post_init__(self):
         self.corpus = self.corpus or self.task.name
 
+    @property
+    def splits(self) -> dict[str, EncodedSplit]:
+        """Every split by its name."""
+        return {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
+
     def labelled(self, split: str) -> int:
         """How many examples of a split have a label of this task."""
-        return int((getattr(self, split).counts[self.task.name] > 0).sum())
+        return int((self.splits[split].counts[self.task.name] > 0).sum())
 
 
 def encode_tasks(
@@ -213,24 +227,34 @@ def encode_tasks(
         corpora.setdefault(name if apart else data.corpus or name, []).append(data)
     encoded = {}
     for corpus, layers in corpora.items():
-        train, valid, test = (
-            _encode_split(layers, split, vocabulary, options, forms) for split in ("train", "valid", "test")
-        )
+        rows = [{"train": d.train, "valid": d.valid, "test": d.test, **d.other_tests} for d in layers]
+        splits = {
+            split: _encode_split(
+                {d.task: own[split] for d, own in zip(layers, rows, strict=True)},
+                vocabulary,
+                options,
+                forms,
+                train=split == "train",
+            )
+            for split in rows[0]
+        }
+        train, valid, test = (splits.pop(split) for split in ("train", "valid", "test"))
         for data in layers:
-            encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus)
+            encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus, splits)
     return {name: encoded[name] for name in tasks}
 
 
 def _encode_split(
-    layers: Sequence[TaskData], split: str, vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None
+    layers: Mapping[Task, Dataset], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, *, train: bool
 ) -> EncodedSplit:
-    rows = getattr(layers[0], split)
-    labels = {data.task.name: list(getattr(data, split)["label"]) for data in layers}
-    if split == "train":
+    """The split of a corpus, given as the rows of each of its tasks."""
+    rows = next(iter(layers.values()))
+    labels = {task.name: list(own["label"]) for task, own in layers.items()}
+    if train:
         kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(_is_labelled, own))]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [own[i] for i in kept] for name, own in labels.items()}
-    tagged = any(data.task.is_tagging for data in layers)
+    tagged = any(task.is_tagging for task in layers)
     return EncodedSplit(
         tasks=list(labels),
         texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=tagged),
@@ -240,7 +264,9 @@ def _encode_split(
     )
 
 
-def _is_labelled(label: int | Sequence[int]) -> bool:
+def _is_labelled(label: float | Sequence[int]) -> bool:
+    if isinstance(label, float):
+        return not math.isnan(label)
     return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from graphmtl.config import PlantedOptions
 from graphmtl.data.column_files import Sentences, read_columns, read_sentences, read_three_files
+from graphmtl.data.glue import glue_sources
 from graphmtl.data.planted import generate
-from graphmtl.data.readers import read_label_tab_text
+from graphmtl.data.readers import Columns, read_label_tab_text, read_tsv
 from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import Task, TaskSet
@@ -50,6 +51,36 @@ def planted(settings: Settings) -> SourceSet:
     generated = generate(settings.planted, seed=settings.seed)
     sources = {name: partial(generated.sources.__getitem__, name) for name in generated.sources}
     return SourceSet(name="planted", sources=sources, truth=generated.truth)
+
+
+def glue(settings: Settings) -> SourceSet:
+    """GLUE's nine tasks, from the folders of ``glue`` or from the Hub (`graphmtl.data.glue`)."""
+    return glue_sources(None if settings.data_dir is None else settings.data_dir / "glue")
+
+
+def sick(settings: Settings) -> SourceSet:
+    """SICK: how related two sentences are, from 1 to 5, and whether one entails the other (Marelli et al., LREC 2014).
+
+    ``sick/SICK.txt``, whose column SemEval_set names the split: TRAIN, TRIAL (validation) or TEST. The two tasks are
+    layers of the same pairs.
+    """
+    path = settings.folder("sick") / "SICK.txt"
+    pair = ("sentence_A", "sentence_B")
+    splits = cache(lambda: read_tsv(path, Columns(text=pair, label="SemEval_set")).label)
+
+    def read(task: Task, names: Mapping[str, str]) -> Source:
+        whole = read_tsv(path, Columns(text=pair, label=task.label))
+        rows = {split: [i for i, own in enumerate(splits()) if own == split] for split in ("TRAIN", "TRIAL", "TEST")}
+        train, valid, test = (whole.take(own) for own in rows.values())
+        return Source(task=task, names=names, train=train, valid=valid, test=test, corpus=f"sick {path}")
+
+    labels = {label.upper(): label for label in ("entailment", "neutral", "contradiction")}
+    relatedness = Task(name="relatedness", kind="regression", text=pair, label="relatedness_score", scale=(1.0, 5.0))
+    entailment = Task(name="entailment", text=pair, label="entailment_label", labels=tuple(labels))
+    return SourceSet(
+        name="sick",
+        sources={"relatedness": partial(read, relatedness, {}), "entailment": partial(read, entailment, labels)},
+    )
 
 
 _FDU_MTL = """
@@ -245,6 +276,8 @@ TASK_SETS: dict[str, Callable[[Settings], SourceSet]] = {
     "gum": gum,
     "atis": atis,
     "snips": snips,
+    "glue": glue,
+    "sick": sick,
 }
 
 

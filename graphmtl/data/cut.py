@@ -8,12 +8,13 @@ import numpy as np
 __all__ = ["cut"]
 
 
-def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.random.Generator) -> np.ndarray:
+def cut(labels: Sequence[str], keys: Sequence[str | None], *, size: float, rng: np.random.Generator) -> np.ndarray:
     """Which examples to hold out: stratified by label, and equal texts stay on one side.
 
     Args:
         labels: (n,) the label of each example.
-        keys: (n,) its normalised text.
+        keys: (n,) its normalised text, or whatever must stay together; "" for one that belongs to no other, None for
+            one that is never held out.
         size: how many to hold out: a share below 1, or a number of examples.
         rng: draws them.
 
@@ -25,7 +26,8 @@ def cut(labels: Sequence[str], keys: Sequence[str], *, size: float, rng: np.rand
     room = _quotas(Counter(labels), count)
     rows_of_text = defaultdict(list)
     for i, key in enumerate(keys):
-        rows_of_text[key or i].append(i)
+        if key is not None:
+            rows_of_text[key or i].append(i)
     groups = list(rows_of_text.values())
     held_out = np.zeros(len(labels), dtype=bool)
     for g in rng.permutation(len(groups)):

@@ -22,6 +22,7 @@ __all__ = [
     "read_hub",
     "read_label_tab_text",
     "read_lines",
+    "read_tsv",
     "shown",
 ]
 
@@ -81,19 +82,33 @@ class Columns:
 
     Args:
         text: the column of the text, or the two columns of a pair.
-        label: the column of the label.
+        label: the column of the label; empty for examples without labels.
         header: the names of all columns of a csv or tsv file that has no line of names.
         encoding: the encoding of a csv, tsv or jsonl file.
+        scores: the labels are numbers of any kind.
     """
 
     text: tuple[str, ...] = ("text",)
     label: str = "label"
     header: tuple[str, ...] = ()
     encoding: str = "utf-8"
+    scores: bool = False
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        return (*self.text, self.label)
+        return (*self.text, self.label) if self.label else self.text
+
+    def examples(self, rows: Iterable[Sequence[str]], *, source: str, **fields) -> "Examples":
+        """The examples of rows of the wanted columns; those without labels have the label ""."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        texts = columns[: len(self.text)]
+        return Examples(
+            source=source,
+            text=texts[0],
+            text_pair=texts[1] if len(texts) == 2 else None,
+            label=[label.strip() for label in columns[-1]] if self.label else [""] * len(texts[0]),
+            **fields,
+        )
 
 
 Row = tuple[int, Sequence[str]]
@@ -117,22 +132,24 @@ def read_file(path: Path, columns: Columns) -> Examples:
         return _read_parquet(path, columns)
     if path.suffix not in _ROWS:
         raise InputError(f"{path}: unknown file format {path.suffix!r} (known: {', '.join([*_ROWS, '.parquet'])})")
+    return _read_rows(path, columns, _ROWS[path.suffix])
+
+
+def read_tsv(path: Path, columns: Columns) -> Examples:
+    """Reads a tsv file whatever its name ends in; see `read_file`."""
+    return _read_rows(path, columns, _tsv_rows)
+
+
+def _read_rows(path: Path, columns: Columns, read: "Callable[[Path, Columns], Iterator[Row]]") -> Examples:
     lines, fields = [], []
-    for line, row in _ROWS[path.suffix](path, columns):
-        if not row[-1].strip():
+    for line, row in read(path, columns):
+        if columns.label and not row[-1].strip():
             raise InputError(f"{path}, line {line}: no label in column {columns.label!r}")
         lines.append(line)
         fields.append(row)
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
-    *texts, labels = (list(column) for column in zip(*fields, strict=True))
-    return Examples(
-        source=str(path),
-        text=texts[0],
-        text_pair=texts[1] if len(texts) == 2 else None,
-        label=[label.strip() for label in labels],
-        lines=lines,
-    )
+    return columns.examples(fields, source=str(path), lines=lines)
 
 
 def _tsv_rows(path: Path, columns: Columns) -> Iterator[Row]:
@@ -204,16 +221,21 @@ _ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
 
 
 def _plain(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:
-    """The wanted values of a row whose values have types: texts, and a label of text, whole number or truth value."""
+    """The wanted values of a row whose values have types: texts, and a label of text, number or truth value."""
     for column in columns.text:
         if not isinstance(row[column], str):
             raise InputError(f"{where}: column {column!r} holds {shown(row[column])}, expected a text")
+    texts = [row[column] for column in columns.text]
+    if not columns.label:
+        return texts
     label = row[columns.label]
     if label is None:
         raise InputError(f"{where}: no label in column {columns.label!r}")
-    if not isinstance(label, str | int):
-        raise InputError(f"{where}: label {shown(label)}, expected a text or a whole number")
-    return [*(row[column] for column in columns.text), str(label)]
+    if not isinstance(label, str | int | float if columns.scores else str | int):
+        raise InputError(
+            f"{where}: label {shown(label)}, expected a {'number' if columns.scores else 'text or a whole number'}"
+        )
+    return [*texts, str(label)]
 
 
 def _read_parquet(path: Path, columns: Columns) -> Examples:
@@ -243,19 +265,11 @@ def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> E
     if not len(rows):
         raise InputError(f"{source}: no examples in it")
     _check_columns(source, rows.column_names, columns)
-    declared = getattr(rows.features[columns.label], "names", None)
+    declared = getattr(rows.features[columns.label], "names", None) if columns.label else None
     fields = []
     for i, row in enumerate(rows.select_columns(list(columns.wanted)), 1):
         fields.append(_plain(_named(row, columns.label, declared), columns, f"{source}, row {i}"))
-    *texts, labels = (list(column) for column in zip(*fields, strict=True))
-    return Examples(
-        source=source,
-        text=texts[0],
-        text_pair=texts[1] if len(texts) == 2 else None,
-        label=labels,
-        row="row",
-        labels=tuple(declared or ()),
-    )
+    return columns.examples(fields, source=source, row="row", labels=tuple(declared or ()))
 
 
 def _named(row: dict, label: str, declared: list[str] | None) -> dict:

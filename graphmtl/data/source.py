@@ -1,11 +1,11 @@
 """Tasks and task sets as they are read, before anything is cut, labelled or cleaned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphmtl.data.column_files import Sentences
 from graphmtl.data.readers import Examples
-from graphmtl.data.task import PlantedTruth, Task
+from graphmtl.data.task import PlantedTruth, SubmissionFile, Task
 
 __all__ = ["Corpus", "Layer", "Source", "SourceSet"]
 
@@ -21,6 +21,11 @@ class Source:
         valid: the validation examples, or how many to cut off the training examples: a share below 1 or a number.
         test: the test examples, or how many to cut off, likewise.
         names: names for labels, {label in the data: name}.
+        other_tests: further test splits of the same task by name, such as ``test_mismatched``.
+        together: what must stand on one side of a cut: training texts to a key of each, as `cut` takes them; by default
+            equal texts.
+        corpus: sources with the same corpus are annotation layers of it: row i of each split is the same text in all.
+        submission: the files that a leaderboard takes.
     """
 
     task: Task
@@ -28,6 +33,10 @@ class Source:
     valid: Examples | float
     test: Examples | float
     names: Mapping[str, str] = field(default_factory=dict)
+    other_tests: Mapping[str, Examples] = field(default_factory=dict)
+    together: Callable[[Sequence[str]], list[str | None]] | None = None
+    corpus: str | None = None
+    submission: tuple[SubmissionFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

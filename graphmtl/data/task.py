@@ -1,27 +1,30 @@
 """What a task is, and the data of the tasks of a run."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from datasets import Dataset
 
 from graphmtl.data.overlap import Overlap
+from graphmtl.data.readers import Examples
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["HEADS", "METRICS", "NO_LABEL", "PlantedTruth", "Task", "TaskData", "TaskSet"]
+__all__ = ["HEADS", "METRICS", "NO_LABEL", "PlantedTruth", "SubmissionFile", "Task", "TaskData", "TaskSet"]
 
 METRICS = {
     "text-classification": ("accuracy", "f1", "matthews"),
+    "regression": ("pearson", "spearman"),
     "token-classification": ("span_f1", "span_precision", "span_recall", "accuracy"),
 }
 """The metrics of each kind of task. Those of spans are for tags that are spans (`Task.is_spans`)."""
 HEADS = ("linear", "crf")
 """The heads that a task of kind ``token-classification`` may ask for."""
 NO_LABEL = -100
-"""The index of a label that a corpus does not have; losses and scores leave it out."""
+"""The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
 _RESERVED = ("all", "mean", "virtual")  # predict --task all, --select-by mean, and the star's node
 
 
@@ -31,19 +34,24 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, or ``token-classification`` (a tag for every token).
+        kind: ``text-classification``, ``regression`` (a number for every text), or ``token-classification`` (a tag for
+            every token).
         text: the source's column that holds the text, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
         labels: the names of the classes; a label of the data is an index into them. Tags of spans are IOB2, whatever
-            the scheme of the source.
-        metrics: what is measured; the first one selects the model.
+            the scheme of the source. None of a regression.
+        metrics: what is measured; the first one selects the model. By default accuracy, of a regression both
+            correlations.
+        positive: the label whose F1 ``f1`` is; None: the mean over all labels.
+        scale: the lowest and the highest score of a regression; None: any number.
+        in_mean: the task counts in the mean over tasks, unless no task of the run does.
         tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
         head: ``linear`` or ``crf`` for a task that tags tokens; None: as the run's options say.
 
     Raises:
-        InputError: a name that cannot be used, an unknown kind, metric or head, no metric, not one or two text
-            columns, span scores of tags that are no spans.
+        InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
+            columns, span scores of tags that are no spans, labels of a regression, a scale of anything else.
     """
 
     name: str
@@ -51,7 +59,10 @@ class Task:
     text: tuple[str, ...] = ("text",)
     label: str = "label"
     labels: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ("accuracy",)
+    metrics: tuple[str, ...] = ()
+    positive: str | None = None
+    scale: tuple[float, float] | None = None
+    in_mean: bool = True
     tokens: bool = False
     head: str | None = None
 
@@ -62,14 +73,30 @@ class Task:
             )
         if self.kind not in METRICS:
             raise unknown_name(f"kind of task {self.name!r}", self.kind, METRICS)
+        default = METRICS["regression"] if self.is_regression else ("accuracy",)
+        object.__setattr__(self, "metrics", self.metrics or default)
         for metric in self.metrics:
             if metric not in METRICS[self.kind]:
                 raise unknown_name(f"metric of task {self.name!r}", metric, METRICS[self.kind])
-        if not self.metrics:
-            raise InputError(f"task {self.name!r} has no metric (known: {', '.join(METRICS[self.kind])})")
         if len(self.text) not in (1, 2):
             raise InputError(f"task {self.name!r} has {len(self.text)} text columns, expected one, or two for a pair")
+        self._check_labels()
         self._check_tokens()
+
+    def _check_labels(self) -> None:
+        """What is to be said of labels and of scores."""
+        if self.is_regression and self.labels:
+            raise InputError(f"task {self.name!r} of kind regression has labels, its labels are numbers")
+        if self.scale is not None and not self.is_regression:
+            raise InputError(f"task {self.name!r} of kind {self.kind} has a scale, only regression has")
+        if self.scale is not None and not (
+            len(self.scale) == 2 and -math.inf < self.scale[0] < self.scale[1] < math.inf
+        ):
+            raise InputError(f"scale of task {self.name!r}: {self.scale}, expected the lowest and the highest score")
+        if self.positive is not None and "f1" not in self.metrics:
+            raise InputError(f"task {self.name!r} has a positive label {self.positive!r}, but not the metric f1")
+        if self.positive is not None and self.labels and self.positive not in self.labels:
+            raise unknown_name(f"positive label of task {self.name!r}", self.positive, self.labels)
 
     def _check_tokens(self) -> None:
         """What is to be said of tokens and their tags."""
@@ -90,9 +117,21 @@ class Task:
         return len(self.text) == 2
 
     @property
+    def is_regression(self) -> bool:
+        """Every text has a number for a label."""
+        return self.kind == "regression"
+
+    @property
     def is_tagging(self) -> bool:
         """Every token has a label."""
         return self.kind == "token-classification"
+
+    @property
+    def answers(self) -> str:
+        """What the task answers, in words: its labels, or which numbers."""
+        if not self.is_regression:
+            return ", ".join(self.labels)
+        return "a number" if self.scale is None else f"a number from {self.scale[0]:g} to {self.scale[1]:g}"
 
     @property
     def is_spans(self) -> bool:
@@ -110,12 +149,28 @@ class Task:
         return cls(**values)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SubmissionFile:
+    """A file of predictions that a leaderboard takes.
+
+    Args:
+        name: what the file is called there.
+        read: reads the unlabelled texts that the predictions are for.
+        codes: what the leaderboard calls each label; empty for scores.
+    """
+
+    name: str
+    read: Callable[[], Examples]
+    codes: Mapping[str, str]
+
+
 @dataclass(kw_only=True)
 class TaskData:
     """A task and its three splits.
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
-    ``task.labels``). ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a training split of the run.
+    ``task.labels``; of a regression float, nan where there is none). ``valid`` and ``test`` also have ``seen`` (bool):
+    the text occurs in a training split of the run.
 
     Of a column corpus there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
     token where tokens are tagged; it is `NO_LABEL` (-100) wherever the corpus has no label, be it for a token or for a
@@ -124,6 +179,8 @@ class TaskData:
 
     Args:
         corpus: what the rows belong to; by default the task's own name, which no other task shares.
+        other_tests: further test splits by name, such as ``test_mismatched``.
+        submission: the files that a leaderboard takes.
     """
 
     task: Task
@@ -132,6 +189,8 @@ class TaskData:
     test: Dataset
     overlap: Overlap
     corpus: str = ""
+    other_tests: Mapping[str, Dataset] = field(default_factory=dict)
+    submission: tuple[SubmissionFile, ...] = ()
 
     def __post_init__(self):
         self.corpus = self.corpus or self.task.name

@@ -12,7 +12,13 @@
         text: review                 # the column of the text, or two: [premise, hypothesis]; default: text
         label: stars                 # default: label
         labels: {1: bad, 5: good}    # optional: the classes in order, as a list or with names
+        positive: good               # optional: the label whose F1 the metric f1 is; else the mean over labels
         encoding: latin-1            # default: utf-8
+      prices:
+        kind: regression             # the label is a number
+        scale: [0, 5]                # optional: the lowest and the highest; a number outside is an error
+        train: prices.jsonl
+        test: 0.2
       letters:
         train: letters.csv
         test: 500
@@ -49,7 +55,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -65,7 +71,11 @@ __all__ = ["read_task_file"]
 _SPLITS = ("train", "valid", "test")
 _TEXT_KEYS = ("text", "hub", "config")  # what only tasks of texts have
 _TOKEN_KEYS = ("tokens", "scheme", "head")  # what only tasks of tokens have
-_TASK_KEYS = ("label", "labels", "metrics", "kind", "encoding", "columns", *_TEXT_KEYS, *_TOKEN_KEYS, *_SPLITS)
+_NUMBER_KEYS = ("scale",)  # what only regressions have
+_TASK_KEYS = (
+    *("label", "labels", "metrics", "positive", "kind", "encoding", "columns"),
+    *(*_TEXT_KEYS, *_TOKEN_KEYS, *_NUMBER_KEYS, *_SPLITS),
+)
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _QUOTES = "(in quotes where YAML takes it for something else)"
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
@@ -167,15 +177,26 @@ class _Section:
             raise self.wrong(key, "two or more different labels")
         return {str(label): str(name) for label, name in names.items()}
 
+    def scale(self, key: str) -> tuple[float, float]:
+        """The lowest and the highest score."""
+        value = self.value(key)
+        numbers = isinstance(value, list) and [each for each in value if _is_number(each)]
+        if not numbers or len(numbers) != len(value) or len(value) != 2 or not numbers[0] < numbers[1]:
+            raise self.wrong(key, "the lowest and the highest score, such as [0, 5]")
+        return float(numbers[0]), float(numbers[1])
+
     def split(self, key: str) -> str | float:
         """A file, or the name of a split, or how much of the training examples to cut off."""
         value = self.value(key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and key != "train" and (0 < value < 1 or (value >= 1 and value % 1 == 0)):
+        if _is_number(value) and key != "train" and (0 < value < 1 or (value >= 1 and value % 1 == 0)):
             return value
         if isinstance(value, str) and value.strip():
             return value
         raise self.wrong(key, "a file" if key == "train" else f"a file, or {_SIZE}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _plain(values: Iterable[object]) -> bool:
@@ -211,7 +232,7 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
     own.check_keys(_TASK_KEYS)
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
     names = section["labels"].labels("labels") if "labels" in section else {}
-    task = _task(name, section, tuple(names), tasks.where(name))
+    task = _task(name, section, names, tasks.where(name))
     _check_form(task, section, own, tasks.where(name))
     return _Entry(
         task=task,
@@ -222,9 +243,14 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
     )
 
 
-def _task(name: str, section: Mapping[str, _Section], labels: tuple[str, ...], where: str) -> Task:
+def _task(name: str, section: Mapping[str, _Section], names: Mapping[str, str], where: str) -> Task:
     fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
     fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
+    fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
+    if "positive" in section:  # by its name, where it has one
+        codes = {name: label for label, name in names.items()}
+        positive = section["positive"].text("positive")
+        fields["positive"] = codes.get(positive, positive)
     if "tokens" in section:
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
         tagged = not fields.get("label", "").startswith("#")
@@ -232,7 +258,7 @@ def _task(name: str, section: Mapping[str, _Section], labels: tuple[str, ...], w
         if not tagged:
             fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
     try:
-        return Task(name=name, labels=labels, **fields)
+        return Task(name=name, labels=tuple(names), **fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -264,7 +290,7 @@ def _files(task: Task, section: Mapping[str, _Section], tasks: _Section) -> _Fil
     return _Files(
         folder=tasks.path.parent,
         **splits,
-        columns=Columns(text=task.text, label=label, header=header, encoding=encoding),
+        columns=Columns(text=task.text, label=label, header=header, encoding=encoding, scores=task.is_regression),
         hub=words.get("hub"),
         config=words.get("config"),
     )

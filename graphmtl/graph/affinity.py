@@ -2,7 +2,7 @@ r"""Task affinity of the star graph: do two tasks use the virtual node in the sa
 
 The spokes say how much each task reads from the virtual node, not what two tasks have in common. With
 :math:`\mu_k` the margin of the winning label of task k's head (its logit minus the next one's; of tags the mean over
-the tokens),
+the tokens; of a regression the score itself),
 
 .. math::
     A(k, j) = \mathrm{mean}_{\text{probe texts}} \;
@@ -47,10 +47,11 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
     gradients = []
     for position, name in enumerate(model.tasks):
         states, _ = star(x, batch.lengths, position, nodes=nodes)
-        logits = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
-        best = logits.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
-        margin = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths).sum()
-        (gradient,) = torch.autograd.grad(margin, nodes)
+        margins = model.classify(model.represent(states, encoded, name), name)  # (batch,) of a regression
+        if not model.tasks[name].is_regression:
+            best = margins.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
+            margins = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths)  # (batch,)
+        (gradient,) = torch.autograd.grad(margins.sum(), nodes)
         gradients.append(packing.unpack(gradient).flatten(1))  # (batch, tokens * D * H)
     return F.normalize(torch.stack(gradients), dim=-1)
 

@@ -1,4 +1,4 @@
-r"""Token states to an answer: pooling and a linear layer for a sentence, a linear layer or a CRF for tags.
+r"""Token states to an answer: pooling and a linear layer for a text, a linear layer or a CRF for tags.
 
 The linear-chain CRF (Lafferty et al. 2001) gives a sequence of tags y the score and the probability
 
@@ -14,7 +14,16 @@ import torch
 from torch import Tensor, nn
 from torchcrf import CRF
 
-__all__ = ["HEADS", "AttentionPooling", "CRFHead", "ClassificationHead", "LinearTagHead", "forbidden_in_iob2", "pool"]
+__all__ = [
+    "HEADS",
+    "AttentionPooling",
+    "CRFHead",
+    "ClassificationHead",
+    "LinearTagHead",
+    "RegressionHead",
+    "forbidden_in_iob2",
+    "pool",
+]
 
 _FORBIDDEN = -1e4  # not -inf, which has no derivative
 
@@ -85,16 +94,57 @@ class ClassificationHead(nn.Module):
         pooled = self.dropout(pooled)
         return self.linear(pooled) if common is None else self.linear(pooled) + common(pooled)
 
+    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
+        """None: the loss is the cross-entropy of every label."""
+        return None
+
+
+class RegressionHead(ClassificationHead):
+    r"""Dropout and a linear layer: pooled vectors (batch, input_size) to standardised scores z (batch,).
+
+    The score itself is :math:`\mu + \sigma z`, with the mean and the standard deviation of the training labels, which
+    are buffers of the head, so that a saved model answers in the label's own units.
+
+    Args:
+        input_size: dimensions of a pooled vector.
+        scale: the lowest and the highest score, which no answer leaves; None: any number.
+        dropout: on the pooled vectors.
+    """
+
+    mean: Tensor  # ()
+    std: Tensor  # ()
+
+    def __init__(self, *, input_size: int, scale: tuple[float, float] | None, dropout: float):
+        super().__init__(input_size=input_size, classes=1, dropout=dropout)
+        self.scale = scale
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("std", torch.ones(()))
+
+    def standardise(self, labels: Tensor) -> None:
+        """Take mean and standard deviation from the training labels (examples,), nan where there is none."""
+        known = labels[~labels.isnan()].double()
+        self.mean.fill_(known.mean().item())
+        self.std.fill_(known.std(correction=0).item())
+
+    def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
+        return super().forward(pooled, common).squeeze(-1)  # (batch,)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Standardised scores (batch,) to scores in the label's units (batch,)."""
+        scores = self.mean + self.std * logits
+        return scores if self.scale is None else scores.clamp(*self.scale)
+
+    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
+        r"""The squared error :math:`(z - (y - \mu) / \sigma)^2` of every text: (batch,), 0 without a label."""
+        errors = _at_least_single(logits) - (labels - self.mean) / self.std  # (batch,)
+        return errors.where(~labels.isnan(), 0).square()
+
 
 class LinearTagHead(ClassificationHead):
     """Dropout and a linear layer for every token: (batch, tokens, input_size) to logits (batch, tokens, tags)."""
 
     def __init__(self, *, input_size: int, labels: Sequence[str], spans: bool, dropout: float):
         super().__init__(input_size=input_size, classes=len(labels), dropout=dropout)
-
-    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
-        """None: the loss is the cross-entropy of every token's label."""
-        return None
 
     def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
         """Logits (batch, tokens, tags) to the tags (batch, tokens); those at padding mean nothing."""

@@ -22,7 +22,7 @@ from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout
-from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, pool, pooled_size
+from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 
 __all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
 
@@ -39,16 +39,18 @@ class ModelOutput:
     """What the head of a task says of a batch.
 
     Attributes:
-        logits: (batch, classes), or of tags (batch, tokens, classes).
+        logits: (batch, classes), or of tags (batch, tokens, classes); of a regression standardised scores (batch,).
         edges: if they were asked for and the architecture has any.
-        losses: minus the log-likelihood of every text's labels (batch,), of a head that has its own; else None.
+        losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
         tags: the predicted tags (batch, tokens), of a tagging task outside training.
+        scores: the predicted scores (batch,) in the label's units, of a regression.
     """
 
     logits: Tensor
     edges: EdgeWeights | None = None
     losses: Tensor | None = None
     tags: Tensor | None = None
+    scores: Tensor | None = None
 
 
 def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
@@ -130,6 +132,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             head = HEADS[_head_name(task, self.options)]
             return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
         size = pooled_size(size, self.options.pooling)
+        if task.is_regression:
+            return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
         return ClassificationHead(input_size=size, classes=len(task.labels), dropout=dropout)
 
     def _start_alike(self) -> None:
@@ -155,10 +159,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                     self.heads[k].reset_to_zero()
 
     def _same_labels(self) -> list[list[int]]:
-        """The positions of the tasks, those with the same kind of head and the same labels together."""
+        """The positions of the tasks, those with the same kind of head and the same labels (or scale) together."""
         groups: dict[tuple, list[int]] = {}
         for k, (task, head) in enumerate(zip(self.tasks.values(), self.heads, strict=True)):
-            groups.setdefault((type(head), task.labels), []).append(k)
+            alike = task.labels or task.scale or k  # scores without a scale have nothing in common
+            groups.setdefault((type(head), alike), []).append(k)
         return list(groups.values())
 
     def load_vectors(self, vectors: Vectors) -> None:
@@ -187,7 +192,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return self._pool(self.dropout(states), encoded.lengths, self._position[task])
 
     def classify(self, h: Tensor, task: str) -> Tensor:
-        """What a task's head sees, (batch, dim) or of tags (batch, tokens, dim), to logits (..., classes)."""
+        """What a task's head sees, (batch, dim) or (batch, tokens, dim), to logits as in :class:`ModelOutput`."""
         position = self._position[task]
         return self.heads[position](h, self.common_head(position))
 
@@ -219,12 +224,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _output(self, task: str, h: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
         output = ModelOutput(self.classify(h, task), edges)
-        if not self.tasks[task].is_tagging:
-            return output
-        head = self.heads[self._position[task]]
+        head: Any = self.heads[self._position[task]]
         if batch.labels is not None:
             output.losses = head.losses(output.logits, batch.labels[task], batch.lengths)
-        if not self.training:
+        if self.tasks[task].is_regression:
+            output.scores = head.scores(output.logits)
+        if self.tasks[task].is_tagging and not self.training:
             output.tags = head.decode(output.logits, batch.lengths)
         return output
 
@@ -248,9 +253,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             batch_size: texts read at once; texts of like length are read together.
 
         Returns:
-            One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, or for tags
-            ``{"task", "tokens", "labels"}``, and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``. A
-            blank text has the label None, or no tokens.
+            One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
+            regression ``{"task", "value"}``, or for tags ``{"task", "tokens", "labels"}``, and, with ``edges``,
+            ``"edges": [{"source", "target", "weight"}]``. A blank text has the label or value None, or no tokens.
 
         Raises:
             InputError: the model has no such task.
@@ -269,7 +274,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return [answer[name] for answer in answers for name in names]
 
     def _blank(self, name: str) -> dict:
-        return {"task": name, **({"tokens": [], "labels": []} if self.tasks[name].is_tagging else {"label": None})}
+        if self.tasks[name].is_tagging:
+            return {"task": name, "tokens": [], "labels": []}
+        return {"task": name, "value" if self.tasks[name].is_regression else "label": None}
 
     def _read(
         self, texts: Sequence[Text], names: Sequence[str], edges: bool, batch_size: int, whole: bool
@@ -301,6 +308,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 {"task": name, "tokens": own, "labels": [labels[tag] for tag in tags[: len(own)]]}
                 for own, tags in zip(words, output.tags.tolist(), strict=True)
             ]
+        elif output.scores is not None:
+            answers = [{"task": name, "value": value} for value in output.scores.tolist()]
         else:
             best = output.logits.argmax(-1).tolist()  # (batch,)
             probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
@@ -329,7 +338,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""
-        tasks = "\n".join(f"- {task.name} ({task.kind}): {', '.join(task.labels)}" for task in self.tasks.values())
+        tasks = "\n".join(f"- {task.name} ({task.kind}): {task.answers}" for task in self.tasks.values())
         return ModelCard(
             f"---\nlibrary_name: graphmtl\ntags: [multi-task-learning, {self.options.arch}]\n---\n\n"
             f"# A graphmtl model: {self.options.arch}, {len(self.tasks)} tasks\n\n{tasks}\n\n"

@@ -5,10 +5,10 @@ holds for the traced length only. A plain LSTM is ONNX's own operator ``LSTM``; 
 body is one token. What several tasks read, the virtual node's or the tasks' LSTM states, is computed once for all.
 
 The inputs are ``tokens`` (batch, length) int64 and ``lengths`` (batch,) int64, at least 1; what stands after the end of
-a text plays no part. The outputs are the logits (batch, classes) of every task, by the task's name. A token is the
-place of its word in the vocabulary's file, 0 being the line after the first: 1 for a word that is not there, 2 between
-the texts of a pair. The metadata hold as JSON what else is needed: ``tasks``, ``{NAME: {"labels": [...], "pair":
-bool}}``, ``lower_case``, ``max_length`` and ``truncate``.
+a text plays no part. The outputs are the logits (batch, classes) of every task, by the task's name, of a regression
+its scores (batch,) in the label's units. A token is the place of its word in the vocabulary's file, 0 being the line
+after the first: 1 for a word that is not there, 2 between the texts of a pair. The metadata hold as JSON what else is
+needed: ``tasks``, ``{NAME: {"labels": [...], "pair": bool}}``, ``lower_case``, ``max_length`` and ``truncate``.
 
 Shapes: B examples, T tokens, D directions, S nodes to be read, H hidden units, A attention, I dimensions of a token
 vector. Inside the graph the states of a recurrence have the tokens first, in reading order in every direction.
@@ -29,6 +29,7 @@ from torch import Tensor
 
 from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.heads import RegressionHead
 from graphmtl.models.message_lstm import LSTM, MessageLSTM
 from graphmtl.models.model import MultiTaskModel
 
@@ -225,6 +226,12 @@ def _pool(op: _Graph, states: str, mask: str, pooling: str) -> str:
     return op.Concat(*parts, axis=-1)
 
 
+def _scores(op: _Graph, head: RegressionHead, logits: str) -> str:
+    """Standardised scores (B, 1) to scores (B,), as :meth:`RegressionHead.scores` does it."""
+    scores = op.Add(op.Mul(op.Squeeze(logits, [1]), _array(head.std)), _array(head.mean))  # (B,)
+    return scores if head.scale is None else op.Clip(scores, *map(np.float32, head.scale))
+
+
 def _metadata(model: MultiTaskModel, names: Sequence[str]) -> dict[str, str]:
     tasks = {name: {"labels": model.tasks[name].labels, "pair": model.tasks[name].is_pair} for name in names}
     values = {
@@ -242,9 +249,9 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise unknown_name("task", name, model.tasks)
         if name in ("tokens", "lengths"):
             raise InputError(f"task {name!r} cannot be exported: an input of the ONNX file has that name")
-        if model.tasks[name].kind != "text-classification":
+        if model.tasks[name].is_tagging:
             raise InputError(
-                f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, text-classification can"
+                f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
             )
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
@@ -268,13 +275,17 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
     outputs = []
     all_states = _STATES[model.options.arch](op, model.architecture, tasks, texts)
     for k, name, states in zip(tasks, names, all_states, strict=True):
-        linear: Any = model.heads[k].linear
+        head: Any = model.heads[k]
+        linear = head.linear
         pooled = _pool(op, states, texts[0].mask, model.options.pooling)  # (B, dim)
         parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
         weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
-        logits = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
-        op.nodes.append(helper.make_node("Identity", [logits], [name]))
-        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", linear.out_features]))
+        answers = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
+        if model.tasks[name].is_regression:
+            answers = _scores(op, head, answers)  # (B,)
+        op.nodes.append(helper.make_node("Identity", [answers], [name]))
+        shape = ["batch"] if model.tasks[name].is_regression else ["batch", linear.out_features]
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     if sum(len(weight.raw_data) for weight in op.initializers) > _LARGEST:
         raise InputError("the weights are more than the 2 GiB that an ONNX file can hold; export fewer tasks at a time")
     shapes = {"tokens": ["batch", "length"], "lengths": ["batch"]}
@@ -290,7 +301,8 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
 def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str]) -> float:
     """How far the logits of an ONNX file are from the model's on random texts of different lengths, at most.
 
-    The sizes are ``CHECKED_SIZES``; random tokens stand after the end of a text too, for they must play no part.
+    The difference of scores is measured in standard deviations of the training labels. The sizes are ``CHECKED_SIZES``;
+    random tokens stand after the end of a text too, for they must play no part.
     """
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     model.eval()
@@ -302,10 +314,12 @@ def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str])
         lengths = rng.integers(1, length, size=batch, endpoint=True)  # (batch,)
         lengths[0] = length
         found = session.run([*names], {"tokens": tokens, "lengths": lengths})
-        for name, logits in zip(names, found, strict=True):
+        for name, answers in zip(names, found, strict=True):
             texts = Batch((name,), torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
-            expected = model(texts.to(device))[name].logits.cpu().numpy()  # (batch, classes)
-            differences.append(np.abs(expected - logits).max())
+            output, head = model(texts.to(device))[name], model.heads[[*model.tasks].index(name)]
+            expected = output.logits if output.scores is None else output.scores  # (batch, classes) or (batch,)
+            unit = float(head.std) if isinstance(head, RegressionHead) else 1.0
+            differences.append(np.abs(expected.cpu().numpy() - answers).max() / unit)
     return float(np.max(differences))  # nan where there is one
 
 

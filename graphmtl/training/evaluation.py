@@ -16,7 +16,7 @@ from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.training.losses import text_losses
 
-__all__ = ["Predictions", "Record", "TagPredictions", "predict_split", "score"]
+__all__ = ["Predictions", "Record", "ScorePredictions", "TagPredictions", "predict_split", "score"]
 
 Record = Callable[[EdgeWeights], None]
 
@@ -42,6 +42,36 @@ class Predictions:
         """The predictions for texts that occur in no training split (``test_dedup``)."""
         keep = ~self.seen  # (examples,)
         return Predictions(logits=self.logits[keep], labels=self.labels[keep], seen=self.seen[keep])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorePredictions:
+    """The scores that a regression predicts for the texts of a split that have a label, in the split's order.
+
+    Attributes:
+        scores: (examples,), float, in the label's units.
+        labels: (examples,), float.
+        losses: (examples,), squared errors of the standardised scores.
+        seen: (examples,), bool: the example's text occurs in a training split of the run.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    losses: Tensor
+    seen: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def unseen(self) -> "ScorePredictions":
+        """The predictions for texts that occur in no training split (``test_dedup``)."""
+        return self.chosen(~self.seen)
+
+    def chosen(self, keep: Tensor) -> "ScorePredictions":
+        """The predictions for some of the texts."""
+        return ScorePredictions(
+            scores=self.scores[keep], labels=self.labels[keep], losses=self.losses[keep], seen=self.seen[keep]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +108,15 @@ class TagPredictions:
         return [tags.tolist() for tags in self.tags], [labels.tolist() for labels in self.labels]
 
 
-def score(task: Task, predictions: Predictions | TagPredictions) -> dict[str, float]:
+def score(task: Task, predictions: Predictions | ScorePredictions | TagPredictions) -> dict[str, float]:
     """The task's metrics, and ``loss``: the mean cross-entropy of the right labels, without label smoothing.
 
-    For tags it is the mean per token; a CRF's is minus the log-likelihood. All are ``nan`` where there is no
-    prediction.
+    For tags it is the mean per token; a CRF's is minus the log-likelihood, a regression's the squared error of the
+    standardised scores. All are ``nan`` where there is no prediction.
     """
+    if isinstance(predictions, ScorePredictions):
+        correlations = metrics.compute_correlations(task, predictions.scores, predictions.labels)
+        return correlations | {"loss": float(predictions.losses.mean())}
     if isinstance(predictions, TagPredictions):
         return _tag_scores(task, predictions)
     scores = metrics.compute(task, predictions.logits, predictions.labels)
@@ -106,7 +139,7 @@ def predict_split(
     batch_size: int,
     accelerator: Accelerator,
     record: Record | None = None,
-) -> dict[str, Predictions | TagPredictions]:
+) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
     """Predict every example of a split of every task; what several tasks read is read once.
 
     The processes share the batches, and each gets all predictions. With ``record`` every process reads every batch, so
@@ -115,7 +148,7 @@ def predict_split(
     Args:
         model: the model, not wrapped for several processes.
         data: the tasks to predict.
-        split: ``train``, ``valid`` or ``test``.
+        split: ``train``, ``valid``, ``test`` or another test split, of the tasks that have it.
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
         record: is given the edge weights of every batch, for architectures that have them.
@@ -125,11 +158,12 @@ def predict_split(
     """
     training = model.training
     model.eval()
+    data = {name: task for name, task in data.items() if split in task.splits}
     processes, rank = accelerator.num_processes, accelerator.process_index
     if record is not None:
         processes, rank = 1, 0
-    predictions: dict[str, Predictions | TagPredictions] = {}
-    for encoded in {task.corpus: getattr(task, split) for task in data.values()}.values():
+    predictions: dict[str, Predictions | ScorePredictions | TagPredictions] = {}
+    for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
         done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
         for rows in list(_batches_by_length(encoded, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
@@ -143,13 +177,16 @@ def predict_split(
         done = done if processes == 1 else gather_object(done)
         for name in encoded.tasks:
             task, own = data[name].task, [(rows, results[name]) for rows, results in done]
-            predictions[name] = _tags_in_order(encoded, own, task) if task.is_tagging else _in_order(encoded, own, task)
+            in_order = _tags_in_order if task.is_tagging else _scores_in_order if task.is_regression else _in_order
+            predictions[name] = in_order(encoded, own, task)
     model.train(training)
     return {name: predictions[name] for name in data}
 
 
 def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
-    """The logits (batch, classes), or of tags the predicted ones (batch, tokens) and the losses (batch,)."""
+    """The logits (batch, classes), or the predicted scores (batch,) or tags (batch, tokens) and the losses (batch,)."""
+    if labels.is_floating_point():
+        return output.scores.float(), text_losses(output, labels)
     if labels.ndim == 1:
         return (output.logits.float(),)
     return output.tags, text_losses(output, labels).float()
@@ -169,6 +206,18 @@ def _in_order(split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ..
     known = labels != NO_LABEL
     seen = torch.as_tensor(split.seen, dtype=torch.bool)  # (examples,)
     return Predictions(logits=logits[known], labels=labels[known], seen=seen[known])
+
+
+def _scores_in_order(
+    split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task
+) -> ScorePredictions:
+    scores, losses = torch.zeros(len(split)), torch.zeros(len(split))  # (examples,)
+    for rows, (part, own) in done:
+        scores[torch.as_tensor(rows)], losses[torch.as_tensor(rows)] = part, own
+    labels = torch.as_tensor(split.labels[task.name])  # (examples,)
+    seen = torch.as_tensor(split.seen, dtype=torch.bool)  # (examples,)
+    whole = ScorePredictions(scores=scores, labels=labels, losses=losses, seen=seen)
+    return whole.chosen(~labels.isnan())
 
 
 def _tags_in_order(

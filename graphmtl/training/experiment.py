@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
@@ -22,10 +23,12 @@ from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
+from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
-from graphmtl.training.evaluation import Predictions, TagPredictions, score
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
+from graphmtl.training.submission import Submission
 from graphmtl.training.trainer import Trainer, TrainingResult
 
 __all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
@@ -74,6 +77,9 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
+    for head, data in zip(model.heads, tasks.values(), strict=True):
+        if isinstance(head, RegressionHead):
+            head.standardise(torch.tensor(data.train["label"][:]))
     if vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
         say(
@@ -91,10 +97,10 @@ def _about(topology: Topology) -> str:
 
 
 def split_scores(
-    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | TagPredictions]
+    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | ScorePredictions | TagPredictions]
 ) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
-    scores = {name: score(data[name].task, predictions[name]) for name in data}
+    scores = {name: score(data[name].task, own) for name, own in predictions.items()}
     return {
         name: {metric: None if math.isnan(x) else x for metric, x in values.items() if metric != "loss"}
         for name, values in scores.items()
@@ -129,6 +135,9 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
     if state.is_main_process:
         run.check(options)
+    submission = None
+    if options.write_submission is not None and state.is_main_process:
+        submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     model = build_model(tasks, options, say=print if state.is_main_process else _silent)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
@@ -141,9 +150,12 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     predictions = {
         "valid": trainer.predict_split("valid"),
         "test": trainer.predict_split("test", record=recorder.update),
+        **{split: trainer.predict_split(split) for split in other_tests(data)},
     }
     if state.is_main_process:
         _write(run, options, model, data, result, predictions, recorder)
+        if submission is not None:
+            print(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
     return run
 
@@ -171,16 +183,19 @@ def _write(
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
-    scores = {split: split_scores(data, predictions[split]) for split in ("valid", "test")}
+    scores = {split: split_scores(data, own) for split, own in predictions.items()}
     unseen = {name: each.unseen() for name, each in predictions["test"].items()}
     scores["test_dedup"] = split_scores(data, unseen)
     tasks = {
         name: {
             "kind": task.task.kind,
             "metric": task.task.metrics[0],
+            **({} if task.task.in_mean else {"in_mean": False}),
             **{split: scores[split][name] for split in SPLITS},
             **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
             "n_test_dedup": len(unseen[name]),
+            **{split: scores[split][name] for split in task.other_tests},
+            **{f"n_{split}": task.labelled(split) for split in task.other_tests},
         }
         for name, task in data.items()
     }
@@ -197,6 +212,11 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
     }
 
 
+def other_tests(data: Mapping[str, EncodedTask]) -> list[str]:
+    """The names of the test splits that some tasks have beside ``test``."""
+    return list(dict.fromkeys(split for task in data.values() for split in task.other_tests))
+
+
 def versions() -> dict[str, str]:
     """The installed versions of Python, of this package and of those that its results depend on."""
     return {
@@ -206,7 +226,11 @@ def versions() -> dict[str, str]:
 
 
 def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:
-    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks"."""
-    values = [task[split][task["metric"]] for task in tasks.values()]
+    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks".
+
+    Tasks that are not ``in_mean`` are left out, unless all are such.
+    """
+    counted = [task for task in tasks.values() if task.get("in_mean", True)] or tasks.values()
+    values = [task[split][task["metric"]] for task in counted]
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None

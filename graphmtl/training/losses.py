@@ -24,13 +24,14 @@ class Output(Protocol):
 def text_losses(output: Output, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     r"""The loss of every text, (batch,): of tags the sum over its tokens; what has no label has no loss.
 
-    It is the head's own minus log-likelihood (of a CRF), or else the cross-entropy; with label smoothing
+    It is the head's own (minus the log-likelihood of a CRF, the squared error of a standardised score), or else the
+    cross-entropy; with label smoothing
     :math:`\epsilon` its target is :math:`1 - \epsilon` on the label plus :math:`\epsilon / C` on each of the C labels
     (Szegedy et al., 2016, section 7).
 
     Args:
         output: ``logits`` (batch, classes), of tags (batch, tokens, classes).
-        labels: (batch,), of tags (batch, tokens) int64, -100 where there is none.
+        labels: (batch,), of tags (batch, tokens) int64, -100 where there is none; of scores float, nan likewise.
         label_smoothing: :math:`\epsilon`; plays no part in a head's own losses.
     """
     if output.losses is not None:
@@ -61,7 +62,8 @@ def task_loss(
     """
     losses = text_losses(output, labels, label_smoothing=label_smoothing)  # (batch,)
     if total is None:
-        counts = (labels != NO_LABEL).flatten(1).sum(1) if labels.ndim > 1 else labels != NO_LABEL  # (batch,)
+        known = ~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL  # as labels
+        counts = known.flatten(1).sum(1) if labels.ndim > 1 else known  # (batch,)
         return (losses * weights).sum() / (counts * weights).sum()  # ()
     return (losses * weights).sum() / total  # ()
 

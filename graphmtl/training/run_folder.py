@@ -91,7 +91,10 @@ class Run:
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
         for key in ours:
-            if key not in ("resume", "overwrite", "output", "progress") and ours[key] != theirs[key]:
+            if (
+                key not in ("resume", "overwrite", "output", "progress", "write_submission")
+                and ours[key] != theirs[key]
+            ):
                 raise InputError(
                     f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
                     f"resumed with the options it was started with (--config {self.folder}/config.yaml)"

@@ -18,7 +18,7 @@ from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
-from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split, score
+from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split, score
 from graphmtl.training.log import TrainingLog
 from graphmtl.training.losses import EpochLosses, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
@@ -168,7 +168,9 @@ class Trainer:
         losses.check()
         return losses.means()
 
-    def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions | TagPredictions]:
+    def predict_split(
+        self, split: str, *, record: Record | None = None
+    ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:
@@ -205,7 +207,9 @@ class Trainer:
     def _scores(self, metrics: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
         """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""
         pairs = {name: (values[self.data[name].task.metrics[0]], -values["loss"]) for name, values in metrics.items()}
-        joint = list(pairs.values()) if self.options.select_by == "mean" else [pairs[self.options.select_by]]
+        joint = [pairs[name] for name in pairs if self.data[name].task.in_mean] or [*pairs.values()]
+        if self.options.select_by != "mean":
+            joint = [pairs[self.options.select_by]]
         chosen = {group: [pairs[group]] if group in pairs else joint for group in self.selection.groups}
         return {group: tuple(np.mean(values, axis=0).tolist()) for group, values in chosen.items()}
 

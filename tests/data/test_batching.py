@@ -70,6 +70,16 @@ def test_texts_without_labels():
     assert split.seen.tolist() == [False, False]
 
 
+def test_scores_may_be_missing_where_labels_are_there():
+    labels = {"score": [0.5, float("nan"), -100.0], "class": [1, 0, -100]}
+    split = EncodedSplit(tasks=["score", "class"], texts=[[1, 2], [3], [4]], labels=labels)
+    assert {task: counts.tolist() for task, counts in split.counts.items()} == {"score": [1, 0, 1], "class": [1, 1, 0]}
+    batch = split.batch([2, 1, 0])
+    assert (batch.labels["score"].dtype, batch.labels["class"].dtype) == (torch.float32, torch.int64)
+    assert batch.labels["score"].isnan().tolist() == [False, True, False]
+    assert batch.labels["score"][[0, 2]].tolist() == [-100, 0.5]
+
+
 def test_a_split_without_examples():
     split = EncodedSplit(tasks=["a"], texts=[], labels={"a": []})
     assert (len(split), len(split.seen)) == (0, 0)
@@ -204,3 +214,14 @@ def test_forms_keep_the_case_that_word_vectors_lose():
     assert batch.tokens[1].tolist()[1:] == [PAD, PAD]
     assert len(set(batch.spelling.forms[0].tolist())) == 3
     assert batch.spelling.letters[batch.spelling.forms[0, 0]].tolist()[:3] == vocabulary.alphabet.letters("NYC")
+
+
+def test_further_test_splits_and_texts_without_any_score():
+    rows = Dataset.from_dict({"text": ["a b", "c", "a"], "label": [1.5, float("nan"), 2.0]})
+    other = Dataset.from_dict({"text": ["b c"], "label": [0.5]})
+    task = Task(name="s", kind="regression")
+    data = TaskData(task=task, train=rows, valid=rows, test=rows, overlap=NOTHING, other_tests={"test_other": other})
+    encoded = encode_tasks({"s": data}, Vocabulary.build(["a b c"]), ModelOptions())["s"]
+    assert [len(encoded.splits[name]) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
+    assert [encoded.labelled(name) for name in ("train", "valid", "test", "test_other")] == [2, 2, 2, 1]
+    assert encoded.splits["test_other"].labels["s"].tolist() == [0.5]

@@ -284,6 +284,39 @@ def has(name):
     return pytest.mark.skipif(not (Path(DATA) / name).is_dir(), reason=f"GRAPHMTL_DATA has no {name}")
 
 
+SICK = "pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\tSemEval_set\n"
+SICK_ROWS = [
+    ('1\tA "dog"\tA cat\tNEUTRAL\t2.5\tTRAIN', "train"),
+    ("2\tNA\tnull\tENTAILMENT\t5\tTEST", "test"),
+    ("3\tNo dog\tA dog\tCONTRADICTION\t1.0\tTRIAL", "valid"),
+    ("4\tDogs\tA dog\tENTAILMENT\t4\tTRAIN", "train"),
+    ("5\tNo dogs\tA dog\tCONTRADICTION\t3\tTRAIN", "train"),
+]
+
+
+def test_sick_has_two_layers_of_the_same_pairs(tmp_path):
+    path = tmp_path / "sick" / "SICK.txt"
+    fill(tmp_path / "sick", {"SICK.txt": SICK + "".join(f"{row}\n" for row, _ in SICK_ROWS)})
+    relatedness, entailment = load_tasks("sick", data_dir=tmp_path).values()
+    assert relatedness.corpus == entailment.corpus == "relatedness+entailment"
+    for split in ("train", "valid", "test"):
+        rows = [row.split("\t") for row, own in SICK_ROWS if own == split]
+        ours, theirs = getattr(relatedness, split), getattr(entailment, split)
+        assert ours["text"][:] == theirs["text"][:] == [row[1] for row in rows]
+        assert ours["text_pair"][:] == theirs["text_pair"][:] == [row[2] for row in rows]
+        assert ours["label"][:] == [float(row[4]) for row in rows]
+        assert [entailment.task.labels[label].upper() for label in theirs["label"]] == [row[3] for row in rows]
+    path.write_text(path.read_text().replace("\t2.5\t", "\t0.9\t"))
+    with pytest.raises(InputError, match=r"SICK\.txt, line 2: score '0\.9', expected a number from 1 to 5"):
+        load_tasks("sick", data_dir=tmp_path)
+
+
+@has("sick")
+def test_sick_as_published():
+    for data in load_tasks("sick", data_dir=DATA).values():
+        assert (len(data.train), len(data.valid), len(data.test)) == (4439, 495, 4906)
+
+
 PUBLISHED = [
     ("conll2000", {"pos": 44, "chunk": 23}, (8436, 500, 2012)),
     ("wnut17", {"ner": 13}, (3394, 1009, 1287)),

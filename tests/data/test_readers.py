@@ -1,7 +1,16 @@
 import datasets
 import pytest
 
-from graphmtl.data.readers import Columns, Examples, read_file, read_hub, read_label_tab_text, read_lines, shown
+from graphmtl.data.readers import (
+    Columns,
+    Examples,
+    read_file,
+    read_hub,
+    read_label_tab_text,
+    read_lines,
+    read_tsv,
+    shown,
+)
 from graphmtl.errors import InputError
 
 
@@ -223,3 +232,23 @@ def test_examples_taken_keep_their_places():
 def test_a_value_is_shown_in_one_short_line():
     assert shown("a\nb") == "'a\\nb'"
     assert len(shown("x" * 100)) == 60
+
+
+def test_labels_that_are_numbers_and_texts_without_labels(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "x", "label": 0.1}\n{"text": "y", "label": 3}\n')
+    assert read_file(path, Columns(scores=True)).label == ["0.1", "3"]
+    datasets.Dataset.from_dict({"text": ["x", "y"], "label": [0.1, 3.0]}).to_parquet(tmp_path / "a.parquet")
+    found = read_file(tmp_path / "a.parquet", Columns(scores=True))
+    assert [float(label) for label in found.label] == [0.1, 3]
+    for name in ("a.jsonl", "a.parquet"):
+        unlabelled = read_file(tmp_path / name, Columns(label=""))
+        assert (unlabelled.text, unlabelled.label) == (["x", "y"], ["", ""])
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: label \[1\], expected a number"):
+        read_file(write(tmp_path, "a.jsonl", '{"text": "x", "label": [1]}\n'), Columns(scores=True))
+
+
+def test_a_tsv_file_of_any_name(tmp_path):
+    path = write(tmp_path, "a.txt", 'text\tlabel\n"NA\t1\nnull\t2\n')
+    assert read_tsv(path, Columns()).text == ['"NA', "null"]
+    with pytest.raises(InputError, match=r"unknown file format '\.txt'"):
+        read_file(path, Columns())

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from graphmtl.data.readers import Examples
@@ -87,6 +89,62 @@ def test_clean_evaluation_reaches_the_data():
     assert kept[0].test["seen"][:] == [True, True]
 
 
+def scores(n=40, offset=0):
+    return examples([(f"text {i + offset}", str(i / 8)) for i in range(n)])
+
+
+def test_scores_are_numbers_and_a_cut_takes_any_of_them():
+    one = source(scores(), valid=0.25, test=scores(5, 50), kind="regression", scale=(0.0, 5.0))
+    data = build({"one": one}, seed=0, keep_overlap=False)[0]
+    assert data.task.labels == ()
+    assert len(data.valid) == 10
+    assert data.test["label"][:] == [0, 0.125, 0.25, 0.375, 0.5]
+    assert sorted([*data.train["label"], *data.valid["label"]]) == [i / 8 for i in range(40)]
+
+
+def test_further_test_splits_are_labelled_and_held_out():
+    other = examples([("text 3", "b"), ("v", "a")])
+    one = replace(source(many(), valid=many(4, 200)), other_tests={"test_other": other})
+    two = source(examples([("v", "a"), ("w", "b"), ("x", "a")]), valid=examples([("y", "b")]), name="two")
+    first, second = build({"one": one, "two": two}, seed=0, keep_overlap=False)
+    assert first.other_tests["test_other"]["label"][:] == [1, 0]
+    assert first.other_tests["test_other"]["seen"][:] == [True, False]
+    assert len(first.test["seen"]) == 2
+    assert second.train["text"][:] == ["w", "x"]
+
+
+def test_what_must_stay_together_stays_together():
+    def together(texts):
+        return [None if text.endswith("7") else text[:6] for text in texts]  # by the tens
+
+    data = build({"one": replace(source(many(), valid=0.3), together=together)}, seed=0, keep_overlap=False)[0]
+    train, valid = ({text[:6] for text in rows["text"] if not text.endswith("7")} for rows in (data.train, data.valid))
+    assert valid
+    assert not train & valid
+    assert not any(text.endswith("7") for text in data.valid["text"])
+
+
+def test_sources_of_one_corpus_keep_their_rows_together():
+    texts = [f"text {i}" for i in range(8)]
+    both = Examples(source="x", text=[*texts, texts[0]], label=[*"aabbaabb", "a"])
+    numbers = replace(both, label=["1", "2", "3", "1", "2", "3", "1", "2", "3"])
+    fields = {"valid": both.take([0, 3]), "test": both.take([0, 1, 2])}
+    first = replace(source(both, **fields), corpus="x")
+    fields = {"valid": numbers.take([0, 3]), "test": numbers.take([0, 1, 2])}
+    second = replace(source(numbers, kind="regression", name="two", **fields), corpus="x")
+    a, b = build({"one": first, "two": second}, seed=0, keep_overlap=False)
+    assert a.corpus == b.corpus == "one+two"
+    assert a.train["text"][:] == b.train["text"][:] == both.text  # nothing dropped as another task's
+    assert a.overlap is not None
+    assert b.train["label"][:] == [1, 2, 3, 1, 2, 3, 1, 2, 3]
+
+
+def test_the_positive_label_gets_its_name():
+    one = source(many(), labels=("b", "a"), positive="a", metrics=("f1",))
+    named = replace(one, names={"a": "good", "b": "bad"})
+    assert build({"one": named}, seed=0, keep_overlap=False)[0].task.positive == "good"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -103,6 +161,23 @@ def test_clean_evaluation_reaches_the_data():
         (
             {"train": examples([("x", "a"), ("y", "a")]), "valid": examples([("v", "a")])},
             "the label 'a'; two are needed",
+        ),
+        (
+            {"train": scores(), "kind": "regression", "scale": (0.0, 4.0)},
+            r"train.tsv, line 34: score '4.125', expected a number from 0 to 4",
+        ),
+        (
+            {"train": scores(), "kind": "regression", "test": examples([("v", "nan")], "v.tsv")},
+            "v.tsv, line 1: score 'nan', expected a number",
+        ),
+        (
+            {
+                "train": examples([("x", "1"), ("y", "1.0")]),
+                "kind": "regression",
+                "valid": scores(1),
+                "test": scores(1),
+            },
+            "every training example has the label '1'; two are needed",
         ),
         ({"valid": 100}, "cannot cut a valid split of 100 off 100 examples"),
         ({"test": 0.001}, "cannot cut a test split of 0.001 off 100 examples"),

@@ -8,7 +8,7 @@ from datasets import Dataset
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.task import METRICS, PlantedTruth, Task, TaskData, TaskSet
 from graphmtl.errors import InputError
-from graphmtl.metrics import compute, compute_spans
+from graphmtl.metrics import compute, compute_correlations, compute_spans
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
 
@@ -27,6 +27,20 @@ def test_a_task_survives_json():
     assert not Task(name="a").is_pair
 
 
+def test_a_regression_survives_json_and_says_what_it_answers():
+    task = Task(name="a", kind="regression", scale=(0.0, 5.0), in_mean=False)
+    assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+    assert task.is_regression
+    assert task.answers == "a number from 0 to 5"
+    assert Task(name="a", kind="regression").answers == "a number"
+    assert Task(name="a", labels=("x", "y")).answers == "x, y"
+
+
+def test_metrics_by_default():
+    assert Task(name="a").metrics == Task(name="a", kind="token-classification").metrics == ("accuracy",)
+    assert Task(name="a", kind="regression").metrics == ("pearson", "spearman")
+
+
 def test_every_metric_of_a_kind_can_be_computed():
     names = METRICS["text-classification"]
     task = Task(name="a", labels=("x", "y"), metrics=names)
@@ -35,6 +49,9 @@ def test_every_metric_of_a_kind_can_be_computed():
     names = METRICS["token-classification"]
     tags = Task(name="a", kind="token-classification", labels=("O", "B-x"), metrics=names)
     assert compute_spans(tags, [[0, 1]], [[0, 1]]) == dict.fromkeys(names, 1.0)
+    scores = Task(name="a", kind="regression", metrics=METRICS["regression"])
+    found = compute_correlations(scores, torch.tensor([1.0, 2.0]), torch.tensor([5.0, 7.0]))
+    assert found == dict.fromkeys(METRICS["regression"], 1.0)
 
 
 def test_a_task_of_tokens_survives_json():
@@ -63,7 +80,15 @@ def test_a_task_alone_is_its_own_corpus():
     [
         ({"kind": "text-clasification"}, "did you mean 'text-classification'"),
         ({"metrics": ("acuracy",)}, "unknown metric of task 'a' 'acuracy'; did you mean 'accuracy'"),
-        ({"metrics": ()}, "task 'a' has no metric"),
+        ({"kind": "regression", "labels": ("x", "y")}, "task 'a' of kind regression has labels"),
+        ({"kind": "regression", "metrics": ("accuracy",)}, "unknown metric of task 'a' 'accuracy'.*pearson, spearman"),
+        ({"kind": "regression", "scale": (5.0, 0.0)}, r"scale of task 'a': \(5.0, 0.0\), expected the lowest and"),
+        ({"scale": (0.0, 5.0)}, "task 'a' of kind text-classification has a scale"),
+        ({"positive": "x"}, "task 'a' has a positive label 'x', but not the metric f1"),
+        (
+            {"positive": "z", "labels": ("x", "y"), "metrics": ("f1",)},
+            r"unknown positive label of task 'a' 'z'.*known: x, y",
+        ),
         ({"text": ("x", "y", "z")}, "3 text columns"),
         ({"text": ()}, "0 text columns"),
         ({"text": ("x", "y"), "tokens": True}, "2 text columns, expected one column of tokens"),

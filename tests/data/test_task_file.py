@@ -59,6 +59,16 @@ def test_a_task_file(folder):
     assert (dvd.task.labels, dvd.names) == (("neg", "pos"), {"neg": "negative", "pos": "positive"})
 
 
+def test_a_regression_and_a_positive_label(folder):
+    (folder / "prices.jsonl").write_text('{"text": "x", "label": 1.5}\n{"text": "y", "label": 2}\n')
+    prices = read(folder, "tasks: {a: {kind: regression, scale: [0, 2.5], train: prices.jsonl, test: 1}}", "a")
+    assert prices.train.label == ["1.5", "2"]
+    assert (prices.task.scale, prices.task.metrics, prices.task.labels) == ((0.0, 2.5), ("pearson", "spearman"), ())
+    positive = BOOKS.replace("    metrics: matthews\n", "    positive: positive\n")
+    assert read(folder, positive, "dvd").task.positive == "pos"  # as it is written in the data
+    assert read(folder, positive.replace("positive: positive", "positive: pos"), "dvd").task.positive == "pos"
+
+
 def test_the_name_is_the_files_by_default_and_files_are_read_only_when_needed(folder):
     source_set = read(folder, "tasks: {a: {train: no.tsv, test: no.tsv}, b: {train: books.tsv, test: 1, text: review}}")
     assert source_set.name == "my-tasks"
@@ -171,6 +181,12 @@ TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        ("    scale: 5\n", r"line 6: `scale` is '5', expected the lowest and the highest score, such as \[0, 5\]"),
+        ("    scale: [5, 0]\n", "line 6: `scale` holds several values, expected the lowest and the highest"),
+        ("    scale: [0, x]\n", "line 6: `scale` holds several values, expected the lowest and the highest"),
+        ("    scale: [0, 5]\n", "line 2: task 'a' of kind text-classification has a scale"),
+        ("    kind: regression\n    labels: [x, y]\n", "line 2: task 'a' of kind regression has labels"),
+        ("    positive: x\n", "line 2: task 'a' has a positive label 'x', but not the metric f1"),
         ("    kind: token-classification\n", "line 2: task 'a' has no `tokens`; give the name of the column"),
         ("    tokens: word\n    scheme: iob3\n", "line 7: unknown scheme 'iob3'; did you mean 'iob"),
         ("    tokens: word\n    head: crv\n", "line 2: unknown head of task 'a' 'crv'; did you mean 'crf'"),

@@ -17,10 +17,11 @@ TEXTS = [[3, 4, 5, 6], [7], [8, 9, 3], [4, 4]]
 
 def star(tasks="xyz", **options):
     torch.manual_seed(0)
-    labels = {"x": ("1", "2"), "y": ("1", "2", "3"), "z": ("1", "2")}
+    labels = {"x": ("1", "2"), "y": ("1", "2", "3"), "z": ("1", "2"), "s": ()}
+    kinds = {"s": "regression"}
     options = {"hidden": 3, "attention": 4, "embedding_size": 4} | options
     model = MultiTaskModel(
-        tasks=[Task(name=name, labels=labels[name]) for name in tasks],
+        tasks=[Task(name=name, labels=labels[name], kind=kinds.get(name, Task.kind)) for name in tasks],
         vocabulary=VOCABULARY,
         options=ModelOptions(arch="star", **options),
     ).double()
@@ -53,15 +54,16 @@ def naive_gradient(model, text, k):
     pooled = torch.cat([states.max(0).values, states.mean(0)])
     parts = [part for part in (model.heads[k].linear, model.common_head(k)) if part is not None]
     logits = sum(part.weight @ pooled + part.bias for part in parts).sort(descending=True).values
-    return torch.cat(torch.autograd.grad(logits[0] - logits[1], [h for hub in hubs for h in hub]))
+    margin = logits[0] - logits[1] if len(logits) > 1 else logits[0]  # of a regression the score itself
+    return torch.cat(torch.autograd.grad(margin, [h for hub in hubs for h in hub]))
 
 
 @pytest.mark.parametrize("score", ["additive", "dot", "static"])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_equals_autograd_through_the_reference(score, bidirectional):
-    model = star(score=score, bidirectional=bidirectional)
+    model = star("xyzs", score=score, bidirectional=bidirectional)
     graph = affinity(model, batch([0, 1, 2]), batch([3], task="y"))
-    assert len(graph.edges) == 6
+    assert len(graph.edges) == 12
     for edge in graph.edges:
         k, j = (list(model.tasks).index(name) for name in (edge.target, edge.source))
         cosines = []

@@ -6,7 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.models.heads import AttentionPooling, ClassificationHead, CRFHead, LinearTagHead, pool, pooled_size
+from graphmtl.models.heads import (
+    AttentionPooling,
+    ClassificationHead,
+    CRFHead,
+    LinearTagHead,
+    RegressionHead,
+    pool,
+    pooled_size,
+)
 
 POOLINGS = ["max", "mean", "max-mean"]
 poolings = pytest.mark.parametrize("pooling", POOLINGS)
@@ -199,3 +207,41 @@ def test_the_linear_head_takes_the_largest_logit():
     x, sizes = states([3, 1])
     assert head.losses(head(x), torch.zeros(2, 3, dtype=torch.int64), sizes) is None
     assert torch.equal(head.decode(head(x), sizes), head(x).argmax(-1))
+
+
+def regression(scale=None, **buffers):
+    head = RegressionHead(input_size=4, scale=scale, dropout=0.0).double()
+    head.standardise(torch.tensor([1.0, 3.0, math.nan, 5.0], dtype=torch.float64))
+    return head
+
+
+def test_a_regression_standardises_its_labels():
+    head = regression()
+    assert head.mean.item() == 3
+    assert head.std.item() == pytest.approx(math.sqrt(8 / 3))
+    pooled = torch.randn(5, 4, dtype=torch.float64)
+    logits = head(pooled)
+    assert logits.shape == (5,)
+    torch.testing.assert_close(head.scores(logits), 3 + head.std * (pooled @ head.linear.weight[0] + head.linear.bias))
+    labels = torch.tensor([1.0, 2.0, math.nan, 4.0, 5.0], dtype=torch.float64)
+    losses = head.losses(logits, labels, torch.ones(5))
+    expected = [
+        0 if math.isnan(y) else ((head.scores(z) - y) / head.std).item() ** 2
+        for z, y in zip(logits, labels, strict=True)
+    ]
+    assert losses.tolist() == pytest.approx(expected, abs=1e-12)
+    losses.sum().backward()
+    assert head.linear.weight.grad.isfinite().all()
+
+
+def test_no_score_outside_the_scale():
+    logits = torch.tensor([-100.0, 0.0, 100.0], dtype=torch.float64)
+    assert regression((0.0, 4.0)).scores(logits).tolist() == [0, 3, 4]
+    assert regression().scores(logits)[2] > 100
+
+
+def test_a_common_head_is_added_to_a_regression():
+    head, common = regression(), torch.nn.Linear(4, 1).double()
+    head.reset_to_zero()
+    pooled = torch.randn(5, 4, dtype=torch.float64)
+    torch.testing.assert_close(head(pooled, common), common(pooled)[:, 0])

@@ -15,6 +15,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models import onnx_export
+from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.onnx_export import CHECKED_SIZES, TOLERANCE, checked_onnx, largest_difference, to_onnx
 
@@ -22,6 +23,7 @@ TASKS = [
     Task(name="a", labels=("no", "yes")),
     Task(name="b.c-d", labels=("1", "2", "3"), metrics=("f1", "accuracy")),
     Task(name="pairs", labels=("x", "ß"), text=("p", "q")),
+    Task(name="score", kind="regression", scale=(-1.0, 1.0)),
 ]
 NAMES = [task.name for task in TASKS]
 SIZES = [(2, 1), (1, 6), (5, 13)]
@@ -36,6 +38,9 @@ def build(arch, tasks=TASKS, **options):
     model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=ModelOptions(arch=arch, **options))
     for parameter in model.parameters():  # zero biases would hide a wrong sign
         torch.nn.init.normal_(parameter, std=0.7)
+    for head in model.heads:
+        if isinstance(head, RegressionHead):
+            head.standardise(torch.tensor([-0.3, 0.4, 0.2]))
     return model
 
 
@@ -59,7 +64,8 @@ def logits(session, name, tokens, lengths):
 
 @torch.no_grad()
 def expected(model, name, tokens, lengths):
-    return model.eval()(Batch((name,), tokens, lengths, None, torch.ones(len(tokens))))[name].logits
+    output = model.eval()(Batch((name,), tokens, lengths, None, torch.ones(len(tokens))))[name]
+    return output.logits if output.scores is None else output.scores
 
 
 def assert_computes_the_same(session, model, names=NAMES):
@@ -117,7 +123,7 @@ def test_inputs_and_outputs_have_names_and_free_sizes():
         ("lengths", "tensor(int64)", ["batch"]),
     ]
     assert [(put.name, put.type, put.shape) for put in session.get_outputs()] == [
-        (task.name, "tensor(float)", ["batch", len(task.labels)]) for task in TASKS
+        (task.name, "tensor(float)", ["batch"] if task.is_regression else ["batch", len(task.labels)]) for task in TASKS
     ]
 
 

@@ -6,6 +6,7 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError
+from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import ModelOutput
 from graphmtl.training.losses import EpochLosses, task_loss
 
@@ -35,6 +36,15 @@ def test_label_smoothing_spreads_the_target():
     target = 0.7 * F.one_hot(batch[0], 3) + 0.3 / 3
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(loss_of(logits, *batch, label_smoothing=0.3), expected)
+
+
+def test_scores_that_are_missing_count_for_nothing():
+    head = RegressionHead(input_size=2, scale=None, dropout=0.0)
+    head.standardise(torch.tensor([1.0, 5.0]))  # mean 3, deviation 2
+    logits, labels = torch.tensor([0.0, 9.0, 1.0]), torch.tensor([5.0, math.nan, 3.0])
+    output = ModelOutput(logits, losses=head.losses(logits, labels, torch.ones(3)))
+    assert task_loss(output, labels, torch.ones(3)).item() == pytest.approx((1 + 1) / 2)
+    assert task_loss(output, labels, torch.tensor([1.0, 1.0, 0.0])).item() == pytest.approx(1)
 
 
 def test_fillers_count_for_nothing():

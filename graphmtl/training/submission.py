@@ -1,0 +1,74 @@
+"""The files of predictions that a benchmark's leaderboard takes, for texts whose labels it keeps to itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from graphmtl.data.task import SubmissionFile, TaskSet
+from graphmtl.errors import InputError
+from graphmtl.models.model import MultiTaskModel, Text
+
+__all__ = ["Submission"]
+
+
+class Submission:
+    """The leaderboard's files of the tasks that have such: ``index TAB prediction``, a line for each test text.
+
+    The test texts are read at once, so that what is missing is known before anything is trained.
+
+    Args:
+        tasks: the tasks of a run.
+        folder: where the files are written.
+        overwrite: replace files that are there.
+
+    Raises:
+        InputError: no task has a leaderboard's file, a test file is missing or damaged, a text in it is empty, a file
+            to be written is there, or the folder cannot be made.
+    """
+
+    def __init__(self, tasks: TaskSet, folder: Path | str, *, overwrite: bool):
+        self.folder = Path(folder)
+        self._texts: list[tuple[str, SubmissionFile, list[Text]]] = []
+        for name, data in tasks.items():
+            for file in data.submission:
+                self._check_free(file.name, overwrite)
+                self._texts.append((name, file, _texts(file)))
+        if not self._texts:
+            raise InputError(
+                f"--write-submission: no task of {tasks.name} has a leaderboard's file, those of glue have"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
+
+    def _check_free(self, name: str, overwrite: bool) -> None:
+        if (self.folder / name).exists() and not overwrite:
+            raise InputError(f"{self.folder / name} exists; give --overwrite to replace it")
+
+    def write(self, model: MultiTaskModel) -> list[Path]:
+        """Predicts, and writes every file; returns their paths."""
+        paths = []
+        for task, file, texts in self._texts:
+            answers = model.predict(texts, task)
+            lines = [f"{i}\t{_prediction(answer, file.codes)}\n" for i, answer in enumerate(answers)]
+            paths.append(self.folder / file.name)
+            paths[-1].write_text("".join(["index\tprediction\n", *lines]), encoding="utf-8")
+        return paths
+
+
+def _texts(file: SubmissionFile) -> list[Text]:
+    """What the predictions are for."""
+    try:
+        examples = file.read()
+    except InputError as error:
+        raise InputError(f"--write-submission needs the test texts for {file.name}: {error}") from None
+    pairs = [*zip(examples.text, examples.text_pair or examples.text, strict=True)]
+    for i, pair in enumerate(pairs):
+        if not any(text.strip() for text in pair):
+            raise InputError(f"{examples.where(i)}: no text to predict for")
+    return list(pairs) if examples.text_pair is not None else list(examples.text)
+
+
+def _prediction(answer: Mapping, codes: Mapping[str, str]) -> str:
+    """A label as the leaderboard calls it, or a score."""
+    return codes[answer["label"]] if "label" in answer else f"{answer['value']:.3f}"
