@@ -118,7 +118,11 @@ def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:
     if not graph.virtual:
         return [("Who reads from whom", clustered(graph))]
     found = [("How much each task reads from the virtual node", graph)]
-    return [*found, ("Task affinity: do two tasks use the virtual node alike?", clustered(affinity))] if affinity else found
+    return (
+        [*found, ("Task affinity: do two tasks use the virtual node alike?", clustered(affinity))]
+        if affinity
+        else found
+    )
 
 
 def _interactive(title: str, graph: TaskGraph) -> dict:

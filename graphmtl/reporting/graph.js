@@ -6,6 +6,7 @@ function drawGraph(figure, graph) {
   const tasks = graph.nodes.filter((node) => !node.hub);
   const radial = tasks.length > RADIAL;  // then the names stand like spokes
   const height = radial ? WIDTH : HEIGHT, radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  svg.classList.toggle("radial", radial);
   svg.setAttribute("viewBox", `${-WIDTH / 2} ${-height / 2} ${WIDTH} ${height}`);
   const marker = svgElement("marker", {id: `head-${drawGraph.count = (drawGraph.count ?? 0) + 1}`, viewBox: "0 0 10 10",
     refX: 9, refY: 5, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto"}, svg);
@@ -109,7 +110,7 @@ function drawGraph(figure, graph) {
 
 function label(node, radial) {
   const gap = node.size + 5, right = Math.cos(node.angle) > -1e-9, degrees = node.angle * 180 / Math.PI;
-  const text = svgElement("text", {"font-size": radial ? 12 : 14, "dominant-baseline": "central"}, node.group);
+  const text = svgElement("text", {"font-size": radial ? 13 : 14, "dominant-baseline": "central"}, node.group);
   text.textContent = node.short;
   if (node.hub) text.setAttribute("text-anchor", "middle");
   else if (radial) {
