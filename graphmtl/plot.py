@@ -1,4 +1,4 @@
-"""``python -m graphmtl.plot RUN``: draw a finished run's task graph again, over training, or what a text's tokens read."""
+"""``python -m graphmtl.plot RUN``: draw a finished run's task graph, over training, or what a text's tokens read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     """
     parser = Parser(
         prog="graphmtl plot",
-        description="Draw a finished run's task graph again, how it grew in training, or what the tokens of a text read.",
+        description="Draw a finished run's task graph again, over training, or what the tokens of a text read.",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
     parser.add_argument(

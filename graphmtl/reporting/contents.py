@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,8 +16,14 @@ from graphmtl.training.run_folder import Run
 
 __all__ = ["comparison", "run_contents"]
 
+_Found = TypeVar("_Found")
+
 _SPLITS = ("valid", "test", "test_dedup")
 _SIZES = ("n_train", "n_valid", "n_test", "n_test_dedup")
+_NOTES = {
+    True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
+    False: "Tasks that use the virtual node alike stand side by side.",
+}
 _CONTROLS = {"untrained": "untrained model", "shuffled_labels": "trained on shuffled labels"}
 
 
@@ -42,7 +49,11 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
         "facts": _checked(run.folder / "metrics.json", _facts, run),
         "results": _checked(run.folder / "metrics.json", _results, run),
         "graphs": [_interactive(title, graph) for title, graph in graphs],
-        "maps": [heat_map(title, graph.tasks, graph.matrix()) for title, graph in graphs if not graph.virtual],
+        "maps": [
+            {**heat_map(title, graph.tasks, graph.matrix()), "note": _NOTES[_is_directed(graph)]}
+            for title, graph in graphs
+            if not graph.virtual
+        ],
         "curves": _checked(run.folder / "history.jsonl", _curves, run),
         "examples": texts,
         "no_examples": no_examples,
@@ -52,7 +63,7 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
 
 def comparison(runs: Sequence[Run], names: Sequence[str]) -> dict:
     """The first metric of every task in several runs, with the differences to the first run, for each split."""
-    scores = [{name: own for name, own in run.metrics["tasks"].items()} for run in runs]
+    scores = [run.metrics["tasks"] for run in runs]
     tasks = list(dict.fromkeys(name for own in scores for name in own))
     return {"names": names, "splits": {split: _compared(runs, scores, tasks, split) for split in _SPLITS}}
 
@@ -73,7 +84,7 @@ def _with_differences(values: Sequence[float | None]) -> list[tuple[float | None
     return [(value, None if value is None or first is None else value - first) for value in values]
 
 
-def _checked(path: Path, read: Callable[[Run], dict | None], run: Run):
+def _checked(path: Path, read: Callable[[Run], _Found], run: Run) -> _Found:
     """What ``read`` finds in a file of the run; what is wrong with the file becomes one line that names it."""
     try:
         return read(run)
@@ -118,16 +129,19 @@ def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:
     if not graph.virtual:
         return [("Who reads from whom", clustered(graph))]
     found = [("How much each task reads from the virtual node", graph)]
-    return (
-        [*found, ("Task affinity: do two tasks use the virtual node alike?", clustered(affinity))]
-        if affinity
-        else found
-    )
+    if affinity:
+        found.append(("Task affinity: do two tasks use the virtual node alike?", clustered(affinity)))
+    return found
+
+
+def _is_directed(graph: TaskGraph) -> bool:
+    """A star's affinity is not: both directions are listed, with the same weight."""
+    return graph.virtual or graph.arch != "star"
 
 
 def _interactive(title: str, graph: TaskGraph) -> dict:
     """A graph as graph.js draws it; of an affinity, which is symmetric, each edge once."""
-    directed = not (graph.arch == "star" and not graph.virtual)
+    directed = _is_directed(graph)
     place = {name: i for i, name in enumerate(graph.nodes)}
     edges = [edge for edge in graph.edges if directed or place[edge.source] < place[edge.target]]
     decimals = decimals_for([edge.weight for edge in edges])

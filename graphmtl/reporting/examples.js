@@ -21,7 +21,7 @@ function drawExample(example, weights) {
 
   words.forEach((word, t) => {
     const order = columns.map((_, i) => i).sort((a, b) => weights[t][b] - weights[t][a]).slice(0, 4);
-    const read = order.map((i) => `${columns[i].firstChild.textContent}  ${weights[t][i].toFixed(2)}`);
+    const read = order.map((i) => `${columns[i].firstChild.textContent}  ${weights[t][i].toFixed(3)}`);
     word.dataset.hint = [`${word.firstChild.textContent} read from`, ...read].join("\n");
     const own = () => {
       colour(columns, weights[t], ...range(weights[t]));

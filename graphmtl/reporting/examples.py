@@ -22,9 +22,9 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
 
     Returns:
         For each task, ``{"tokens", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights"}`` of each
-        text. ``weights`` (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens themselves, which is
-        ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are None unless the task
-        tags tokens, and then ``label`` and ``gold`` are.
+        text. ``weights`` (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens
+        themselves, which is ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are
+        None unless the task tags tokens, and then ``label`` and ``gold`` are.
 
     Raises:
         InputError: The run's data or its model cannot be loaded.
@@ -58,9 +58,9 @@ def _choose(split: Dataset, model: MultiTaskModel, count: int, seed: int) -> lis
 
 def _example(task: Task, row: dict, answer: dict) -> dict:
     edges = answer["edges"]
-    columns = [edge["source"] for edge in edges[0]]
-    if columns and "reads" in edges[0][0]:
-        columns, weights = None, [edge["reads"] for (edge,) in edges]  # (tokens, tokens)
+    words_are_read = bool(edges[0]) and "reads" in edges[0][0]
+    if words_are_read:
+        weights = [edge["reads"] for (edge,) in edges]  # (tokens, tokens)
     else:
         weights = [[edge["weight"] for edge in own] for own in edges]  # (tokens, sources)
     tagging = task.is_tagging
@@ -71,7 +71,7 @@ def _example(task: Task, row: dict, answer: dict) -> dict:
         "label": None if tagging else answer["label"],
         "probability": None if tagging else answer["probabilities"][answer["label"]],
         "gold": None if tagging else _names([row["label"]], task.labels)[0],
-        "columns": columns,
+        "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
         "weights": [[round(weight, 4) for weight in own] for own in weights] if any(weights) else [],
     }
 

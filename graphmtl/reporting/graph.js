@@ -32,7 +32,7 @@ function drawGraph(figure, graph) {
     if (graph.directed) line.setAttribute("marker-end", `url(#${marker.id})`);
     const ends = graph.directed ? `${target.name} reads from ${source.name}` : `${source.name} and ${target.name}`;
     const spread = edge.std > 0 ? ` ± ${number(edge.std)}` : "";
-    hit.dataset.hint = `${ends}: ${number(edge.weight)}${spread}\n${edge.count} instances`;
+    group.dataset.hint = `${ends}: ${number(edge.weight)}${spread}\n${edge.count} instances`;
     const drawn = {...edge, source, target, group, hit, line};
     source.edges.push(drawn);
     target.edges.push(drawn);

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_animation_shows_every_evaluation_and_then_starts_again(tmp_path):
         for i in range(5):
             image.seek(i)
             frames.append(np.asarray(image.convert("L"), dtype=float))
-    for one, other in zip(frames, frames[1:], strict=False):
+    for one, other in itertools.pairwise(frames):
         assert np.abs(one - other).mean() > 0.1
 
 
