@@ -24,7 +24,7 @@ function drawChart(figure, chart) {
 
   const many = chart.series.length > 6;
   chart.series.forEach((series, i) => {
-    const colour = `--colour:var(${series.strong ? "--accent" : many ? "--faint" : `--s${i}`})`;
+    const colour = `--colour:var(${series.strong ? "--ink" : many ? "--faint" : `--s${i}`})`;
     const kind = `series${many ? " many" : ""}${series.strong ? " strong" : ""}`;
     const group = svgElement("g", {class: kind, style: colour}, svg);
     svgElement("polyline", {points: series.points.map(([a, b]) => `${x(a)},${y(b)}`).join(" ")}, group);

@@ -62,7 +62,10 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
 
 
 def comparison(runs: Sequence[Run], names: Sequence[str]) -> dict:
-    """The first metric of every task in several runs, with the differences to the first run, for each split."""
+    """The first metric of every task in several runs, with the differences to the first run, for each split.
+
+    The means are compared between runs of the same tasks and metrics only.
+    """
     scores = [run.metrics["tasks"] for run in runs]
     tasks = list(dict.fromkeys(name for own in scores for name in own))
     return {"names": names, "splits": {split: _compared(runs, scores, tasks, split) for split in _SPLITS}}
@@ -72,10 +75,16 @@ def _compared(runs: Sequence[Run], scores: list[dict], tasks: list[str], split: 
     rows = []
     for task in tasks:
         found = [own[task] for own in scores if task in own]
-        values = [own[task][split].get(found[0]["metric"]) if task in own else None for own in scores]
-        rows.append({"task": task, "metric": found[0]["metric"], "values": _with_differences(values)})
+        scored = [own[task][split].get(found[0]["metric"]) if task in own else None for own in scores]
+        rows.append({"task": task, "metric": found[0]["metric"], "values": _with_differences(scored)})
     means = [run.metrics["mean"][split] for run in runs]
-    return [*rows, {"task": "mean", "metric": "first metrics", "values": _with_differences(means)}]
+    same = all(_first_metrics(each) == _first_metrics(scores[0]) for each in scores)
+    values = _with_differences(means) if same else [(mean, None) for mean in means]
+    return [*rows, {"task": "mean", "metric": "first metrics", "values": values}]
+
+
+def _first_metrics(tasks: dict[str, dict]) -> dict[str, str]:
+    return {task: own["metric"] for task, own in tasks.items()}
 
 
 def _with_differences(values: Sequence[float | None]) -> list[tuple[float | None, float | None]]:

@@ -144,18 +144,29 @@ def test_comparison_tells_the_differences_to_the_first_run(finished, tmp_path):
 
     def change(metrics):
         metrics["tasks"]["child1"]["test"]["accuracy"] += 0.125
-        metrics["tasks"]["other"] = metrics["tasks"].pop("parent1")
         metrics["mean"]["test"] -= 0.25
 
     found = comparison([run, changed(run, tmp_path / "other", change)], ["a", "b"])
     rows = {row["task"]: row["values"] for row in found["splits"]["test"]}
-    own = run.metrics["tasks"]
-    score = own["child1"]["test"]["accuracy"]
-    assert list(rows) == [*own, "other", "mean"]
-    assert rows["child1"] == [(score, 0), (score + 0.125, 0.125)]
-    assert rows["parent1"][1] == rows["other"][0] == (None, None)
-    assert rows["other"][1] == (own["parent1"]["test"]["accuracy"], None)
-    assert rows["mean"][1][1] == -0.25
+    score = run.metrics["tasks"]["child1"]["test"]["accuracy"]
+    assert list(rows) == [*run.metrics["tasks"], "mean"]
+    assert rows["child1"] == [(score, 0), (score + 0.125, pytest.approx(0.125))]
+    assert rows["mean"][1][1] == pytest.approx(-0.25)
+
+
+def test_runs_with_other_tasks_are_not_compared(finished, tmp_path):
+    run = finished("complete").run
+
+    def change(metrics):
+        metrics["tasks"]["other"] = metrics["tasks"].pop("parent1")
+
+    rows = comparison([run, changed(run, tmp_path / "other", change)], ["a", "b"])["splits"]["test"]
+    values = {row["task"]: row["values"] for row in rows}
+    score = run.metrics["tasks"]["parent1"]["test"]["accuracy"]
+    assert list(values) == [*run.metrics["tasks"], "other", "mean"]
+    assert values["parent1"] == [(score, 0), (None, None)]
+    assert values["other"] == [(None, None), (score, None)]
+    assert values["mean"] == [(run.metrics["mean"]["test"], None)] * 2
 
 
 def test_runs_with_other_metrics_are_not_compared(finished, tmp_path):
