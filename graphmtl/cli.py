@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": "score a finished run on a split",
     "predict": "label raw text with a finished run",
     "plot": "draw a finished run's task graph again",
+    "report": "write one HTML file with all that there is to see of finished runs",
     "export": "write a finished run's model as an ONNX file, checked in onnxruntime",
 }
 

@@ -1,4 +1,4 @@
-"""``python -m graphmtl.plot RUN``: draw a finished run's task graph again, or what one text's tokens read."""
+"""``python -m graphmtl.plot RUN``: draw a finished run's task graph, over training, or what a text's tokens read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.history import draw_history, read_history, save_animation
 from graphmtl.graph.token_map import draw_token_maps
 from graphmtl.training.run_folder import Run
 
@@ -31,23 +32,37 @@ def main(argv: Sequence[str]) -> None:
             cannot be written where it should.
     """
     parser = Parser(
-        prog="graphmtl plot", description="Draw a finished run's task graph again, or what the tokens of a text read."
+        prog="graphmtl plot",
+        description="Draw a finished run's task graph again, over training, or what the tokens of a text read.",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="picture, .png or .svg (RUN/task_graph.png, RUN/text.png)"
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="picture, .png or .svg, with --history also .gif (RUN/task_graph.png, RUN/history.png, RUN/text.png)",
     )
-    parser.add_argument("--text", help="draw what each token of this text read: from its tokens (star), from the tasks")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
+    )
+    what.add_argument("--text", help="draw what each token of this text read: from its tokens (star), from the tasks")
     parser.add_argument("--task", help="with --text: a task's name, several with commas between (all that tag tokens)")
     parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
-    default = "task_graph.png" if arguments.text is None else "text.png"
+    default = "history.png" if arguments.history else "task_graph.png" if arguments.text is None else "text.png"
     output = arguments.output or run.folder / default
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
-    if arguments.text is None:
+    if arguments.history and output.suffix.lower() == ".gif":
+        save_animation(read_history(run.folder), output)
+        print(f"wrote {output}")
+        return
+    if arguments.history:
+        figure = draw_history(read_history(run.folder))
+    elif arguments.text is None:
         figure = draw_task_graph(run.task_graph, affinity=run.task_affinity)
     else:
         figure = _draw_text(run, arguments.text, arguments.task, arguments.pretokenized)

@@ -6,9 +6,10 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.history import draw_history
 from graphmtl.plot import main
 from graphmtl.training.run_folder import Run
-from tests.graph.examples import affinity, complete, star
+from tests.graph.examples import affinity, complete, growing, star, write_history
 
 
 @pytest.fixture
@@ -82,6 +83,32 @@ def test_malformed_graph(run, name):
     (run / name).write_text('{"nodes": 3}')
     with pytest.raises(InputError, match=f"{name}: not a task graph"):
         main([str(run)])
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_history_is_a_strip(run, ending, tmp_path):
+    history = growing(star(3), 4)
+    write_history(run, history)
+    main([str(run), "--history", "--output", str(tmp_path / f"strip.{ending}")])
+    save_figure(draw_history(history), tmp_path / f"expected.{ending}")
+    assert (tmp_path / f"strip.{ending}").read_bytes() == (tmp_path / f"expected.{ending}").read_bytes()
+
+
+def test_history_is_an_animation(run, tmp_path, capsys):
+    write_history(run, growing(star(3), 4))
+    main([str(run), "--history", "--output", str(tmp_path / "grows.gif")])
+    assert (tmp_path / "grows.gif").read_bytes().startswith(b"GIF89a")
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'grows.gif'}\n"
+
+
+def test_history_needs_its_file(run):
+    with pytest.raises(InputError, match=r"graph_history\.jsonl: no such file; `graphmtl run` writes it"):
+        main([str(run), "--history"])
+
+
+def test_one_picture_at_a_time(run):
+    with pytest.raises(InputError, match="not allowed with"):
+        main([str(run), "--history", "--text", "a text"])
 
 
 @pytest.mark.parametrize("output", ["graph.gif", "nowhere/graph.png"])

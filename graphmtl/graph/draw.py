@@ -1,6 +1,7 @@
 """Pictures of the task graph: who reads from whom as nodes and arrows, beside the same numbers as a K x K heat map."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,18 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
+from graphmtl.graph.clustering import clustered
 from graphmtl.graph.node_link import NodeLinkPanel
 from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["draw_panels", "draw_task_graph", "save_figure"]
+__all__ = ["STYLE", "draw_panels", "draw_task_graph", "save_figure"]
 
 _DPI = 150
 _MARGIN = 0.15  # inches around a panel
 _HEADING = 0.45
 _METADATA = {".png": {"Software": "graphmtl"}, ".svg": {"Date": None}}  # of each format: nothing that changes
-_STYLE: list[str | dict[str, Any]] = [
+STYLE: list[str | dict[str, Any]] = [
     "default",
     {"font.family": FONT, "svg.hashsalt": "graphmtl", "svg.fonttype": "path", "text.parse_math": False},
 ]
@@ -29,8 +31,14 @@ def draw_task_graph(graph: TaskGraph, *, affinity: TaskGraph | None = None) -> F
 
     A graph with a virtual node has no edges between tasks: beside it stands the heat map of ``affinity`` (star's
     ``task_affinity.json``), or the spokes as bars where that is not given. A graph without edges is its nodes and a
-    sentence that says so. The same graph always gives the same picture.
+    sentence that says so. Tasks that read from each other (in a star: whose affinity is high) stand side by side. The
+    same graph always gives the same picture.
     """
+    if graph.virtual and affinity is not None and affinity.edges:
+        affinity = clustered(affinity)
+        graph = replace(graph, tasks=affinity.tasks)
+    else:
+        graph = clustered(graph)
     panels: list[Panel] = [NodeLinkPanel(graph)]
     if graph.virtual and affinity is not None and affinity.edges:
         panels.append(HeatMapPanel(affinity, title="task affinity: do two tasks use the hub alike?", directed=False))
@@ -44,7 +52,7 @@ def draw_task_graph(graph: TaskGraph, *, affinity: TaskGraph | None = None) -> F
 
 def draw_panels(panels: Sequence[Panel], *, heading: str) -> Figure:
     """Panels side by side under a heading."""
-    with matplotlib.style.context(_STYLE):
+    with matplotlib.style.context(STYLE):
         width = sum(panel.width + 2 * _MARGIN for panel in panels)
         height = max(panel.height for panel in panels) + 2 * _MARGIN + _HEADING
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
@@ -68,7 +76,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     if metadata is None:
         raise InputError(f"{path}: unknown picture format {path.suffix!r}; accepted: {', '.join(_METADATA)}")
     try:
-        with matplotlib.style.context(_STYLE):
+        with matplotlib.style.context(STYLE):
             figure.savefig(path, dpi=_DPI, facecolor="white", metadata=metadata)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error

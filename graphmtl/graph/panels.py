@@ -23,6 +23,7 @@ from graphmtl.graph.task_graph import TaskGraph
 __all__ = [
     "ALIKE",
     "ANNOTATED_TASKS",
+    "COLOURS",
     "FONT",
     "TEXT_COLOUR",
     "Area",
@@ -38,7 +39,7 @@ __all__ = [
 FONT = "DejaVu Sans"  # comes with matplotlib, so names are as long everywhere
 TEXT_COLOUR = "#1c1c1c"
 
-_COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind readers
+COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind readers
 _BAR_COLOUR = "#6f86b5"
 
 ANNOTATED_TASKS = 20  # a larger heat map has no room for numbers
@@ -148,7 +149,7 @@ class HeatMapPanel:
         bottom = area.title(self.title) - self._side
         axes = area.axes(self._left, bottom, self._side, self._side)
         matrix = np.ma.masked_invalid(self.graph.matrix())
-        image = axes.imshow(matrix, cmap=_COLOURS, aspect="auto")
+        image = axes.imshow(matrix, cmap=COLOURS, aspect="auto")
         if matrix.max() - matrix.min() < ALIKE:
             image.set_clim(matrix.mean() - 0.1, matrix.mean() + 0.1)
         self._label_axes(axes)

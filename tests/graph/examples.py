@@ -1,6 +1,8 @@
 """Task graphs to draw and to convert."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -76,6 +78,19 @@ def without_edges(count: int) -> TaskGraph:
 
 def rescaled(graph: TaskGraph, scale: float, shift: float) -> TaskGraph:
     return replace(graph, edges=tuple(replace(e, weight=scale * e.weight + shift) for e in graph.edges))
+
+
+def growing(graph: TaskGraph, evaluations: int) -> list[tuple[int, TaskGraph]]:
+    """Evaluations at which the differences between the edges grow to those of ``graph``, which is the last."""
+    mean = float(np.mean([edge.weight for edge in graph.edges]))
+    shares = [(i + 1) / evaluations for i in range(evaluations)]
+    return [(i, rescaled(graph, share, (1 - share) * mean)) for i, share in enumerate(shares, 1)]
+
+
+def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
+    """``graph_history.jsonl``, as training writes it."""
+    lines = [json.dumps({"step": 10 * epoch, "epoch": epoch, "graph": graph.to_json()}) for epoch, graph in history]
+    (folder / "graph_history.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
 def drawn(panel: Panel) -> Figure:

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from matplotlib.patches import Circle
 
 from graphmtl.errors import InputError
+from graphmtl.graph.clustering import clustered
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import VIRTUAL
 from tests.graph.examples import affinity, complete, rescaled, star, without_edges
@@ -162,7 +163,16 @@ def test_heading_tells_what_the_picture_shows():
 
 def test_star_with_affinity_shows_it():
     image = draw_task_graph(star(5), affinity=affinity(5)).axes[1].images[0]
-    np.testing.assert_array_equal(image.get_array().filled(np.nan), affinity(5).matrix())
+    np.testing.assert_array_equal(image.get_array().filled(np.nan), clustered(affinity(5)).matrix())
+
+
+def test_both_panels_have_the_clustered_order():
+    order = list(clustered(affinity(9)).tasks)
+    assert order != list(affinity(9).tasks)
+    left, right = draw_task_graph(star(9), affinity=affinity(9)).axes[:2]
+    assert [text.get_text().split()[0] for text in left.texts if text.get_text() != VIRTUAL] == order
+    assert [label.get_text() for label in right.get_yticklabels()] == order
+    assert [label.get_text() for label in right.get_xticklabels()] == order
 
 
 @pytest.mark.parametrize("given", [None, affinity(1)])

@@ -1,0 +1,58 @@
+"""``python -m graphmtl.report RUN [RUN ...]``: one HTML file with all that there is to see of finished runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from graphmtl.cli import Parser, run_verb
+from graphmtl.errors import InputError
+from graphmtl.reporting.contents import comparison, run_contents
+from graphmtl.reporting.page import render
+from graphmtl.training.run_folder import Run
+
+__all__ = ["main"]
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The folders' own names, or the whole paths where two are called alike."""
+    short = [run.folder.resolve().name for run in runs]
+    return short if len(set(short)) == len(short) else [str(run.folder) for run in runs]
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse, read, write the page, print its path.
+
+    Raises:
+        InputError: RUN is no finished run or its files are damaged, or the page cannot be written where it should.
+    """
+    parser = Parser(
+        prog="graphmtl report",
+        description="Write one HTML file, which loads nothing from elsewhere: results, the task graph to point at and "
+        "drag, training curves, example texts with what their words read, and how far the graph can be trusted.",
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folder of a finished run")
+    parser.add_argument("--output", metavar="FILE", type=Path, default=Path("report.html"), help="(report.html)")
+    parser.add_argument("--examples", type=int, default=2, help="test texts of each task that are shown (2)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the texts (0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file that is there")
+    arguments = parser.parse_args(argv)
+    for flag in ("examples", "seed"):
+        if getattr(arguments, flag) < 0:
+            raise InputError(f"--{flag}: found {getattr(arguments, flag)}, expected 0 or more")
+    if arguments.output.exists() and not arguments.overwrite:
+        raise InputError(f"{arguments.output} exists; give --overwrite to replace it, or another file with --output")
+    runs = [Run.open(folder) for folder in arguments.runs]
+    names = _names(runs)
+    contents = [
+        run_contents(run, name=name, examples=arguments.examples, seed=arguments.seed)
+        for run, name in zip(runs, names, strict=True)
+    ]
+    page = render(contents, comparison(runs, names) if len(runs) > 1 else None)
+    try:
+        arguments.output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{arguments.output}: cannot be written: {error.strerror}") from error
+    print(f"wrote {arguments.output}")
+
+
+if __name__ == "__main__":
+    run_verb(main)

@@ -1,0 +1,264 @@
+"""What a report says of a run: plain lists, numbers and names, read from the files in its folder."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from graphmtl.errors import InputError
+from graphmtl.graph.clustering import clustered
+from graphmtl.graph.panels import ALIKE, ANNOTATED_TASKS, decimals_for, short_name
+from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
+from graphmtl.reporting.examples import example_texts
+from graphmtl.training.run_folder import Run
+
+__all__ = ["comparison", "run_contents"]
+
+_Found = TypeVar("_Found")
+
+_SPLITS = ("valid", "test", "test_dedup")
+_SIZES = ("n_train", "n_valid", "n_test", "n_test_dedup")
+_NOTES = {
+    True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
+    False: "Tasks that use the virtual node alike stand side by side.",
+}
+_CONTROLS = {"untrained": "untrained model", "shuffled_labels": "trained on shuffled labels"}
+
+
+def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
+    """Everything that the report says of a run.
+
+    A part that the run's folder does not give is None (``graphs`` an empty list), and ``no_examples`` says why there
+    are no examples.
+
+    Args:
+        run: a finished run.
+        name: what the report calls it.
+        examples: texts of each task that are shown with their edges.
+        seed: draws the texts.
+
+    Raises:
+        InputError: A file of the run holds something else than its name says.
+    """
+    texts, no_examples = _example_texts(run, examples, seed)
+    graphs = _graphs(run)
+    return {
+        "name": name,
+        "facts": _checked(run.folder / "metrics.json", _facts, run),
+        "results": _checked(run.folder / "metrics.json", _results, run),
+        "graphs": [_interactive(title, graph) for title, graph in graphs],
+        "maps": [
+            {**heat_map(title, graph.tasks, graph.matrix()), "note": _NOTES[_is_directed(graph)]}
+            for title, graph in graphs
+            if not graph.virtual
+        ],
+        "curves": _checked(run.folder / "history.jsonl", _curves, run),
+        "examples": texts,
+        "no_examples": no_examples,
+        "explanation": _checked(run.folder / "explanation.json", _explanation, run),
+    }
+
+
+def comparison(runs: Sequence[Run], names: Sequence[str]) -> dict:
+    """The first metric of every task in several runs, with the differences to the first run, for each split.
+
+    The means are compared between runs of the same tasks and metrics only.
+    """
+    scores = [run.metrics["tasks"] for run in runs]
+    tasks = list(dict.fromkeys(name for own in scores for name in own))
+    return {"names": names, "splits": {split: _compared(runs, scores, tasks, split) for split in _SPLITS}}
+
+
+def _compared(runs: Sequence[Run], scores: list[dict], tasks: list[str], split: str) -> list[dict]:
+    rows = []
+    for task in tasks:
+        found = [own[task] for own in scores if task in own]
+        scored = [own[task][split].get(found[0]["metric"]) if task in own else None for own in scores]
+        rows.append({"task": task, "metric": found[0]["metric"], "values": _with_differences(scored)})
+    means = [run.metrics["mean"][split] for run in runs]
+    same = all(_first_metrics(each) == _first_metrics(scores[0]) for each in scores)
+    values = _with_differences(means) if same else [(mean, None) for mean in means]
+    return [*rows, {"task": "mean", "metric": "first metrics", "values": values}]
+
+
+def _first_metrics(tasks: dict[str, dict]) -> dict[str, str]:
+    return {task: own["metric"] for task, own in tasks.items()}
+
+
+def _with_differences(values: Sequence[float | None]) -> list[tuple[float | None, float | None]]:
+    """Each value with its difference to the first."""
+    first = values[0]
+    return [(value, None if value is None or first is None else value - first) for value in values]
+
+
+def _checked(path: Path, read: Callable[[Run], _Found], run: Run) -> _Found:
+    """What ``read`` finds in a file of the run; what is wrong with the file becomes one line that names it."""
+    try:
+        return read(run)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from error
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    metrics, options = run.metrics, run.options
+    facts = [
+        ("architecture", metrics["arch"]),
+        ("tasks", f"{options.tasks} ({len(metrics['tasks'])})"),
+        ("seed", str(metrics["seed"])),
+        ("parameters", f"{metrics['parameters']:,}"),
+        ("training", f"{metrics['train_seconds']:,.0f} s"),
+    ]
+    if isinstance(metrics["best_epoch"], int):  # of `single` every task has its own
+        facts.append(("best epoch", str(metrics["best_epoch"])))
+    return [*facts, ("folder", str(run.folder))]
+
+
+def _results(run: Run) -> dict:
+    rows = [
+        {
+            "task": task if i == 0 else "",
+            "sizes": [own[size] if i == 0 else "" for size in _SIZES],
+            "metric": metric,
+            "first": i == 0,
+            "scores": [own[split].get(metric) for split in _SPLITS],
+        }
+        for task, own in run.metrics["tasks"].items()
+        for i, metric in enumerate(own["test"])
+    ]
+    return {"rows": rows, "means": [run.metrics["mean"][split] for split in _SPLITS]}
+
+
+def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:
+    """The run's graphs that have edges, with their titles, tasks that read from each other side by side."""
+    graph, affinity = run.task_graph, run.task_affinity
+    if not graph.edges:
+        return []
+    if not graph.virtual:
+        return [("Who reads from whom", clustered(graph))]
+    found = [("How much each task reads from the virtual node", graph)]
+    if affinity:
+        found.append(("Task affinity: do two tasks use the virtual node alike?", clustered(affinity)))
+    return found
+
+
+def _is_directed(graph: TaskGraph) -> bool:
+    """A star's affinity is not: both directions are listed, with the same weight."""
+    return graph.virtual or graph.arch != "star"
+
+
+def _interactive(title: str, graph: TaskGraph) -> dict:
+    """A graph as graph.js draws it; of an affinity, which is symmetric, each edge once."""
+    directed = _is_directed(graph)
+    place = {name: i for i, name in enumerate(graph.nodes)}
+    edges = [edge for edge in graph.edges if directed or place[edge.source] < place[edge.target]]
+    decimals = decimals_for([edge.weight for edge in edges])
+    return {
+        "title": title,
+        "directed": directed,
+        "nodes": [{"name": name, "short": short_name(name, 24), "hub": name == VIRTUAL} for name in graph.nodes],
+        "edges": [
+            {"source": place[e.source], "target": place[e.target], "weight": e.weight, "std": e.std, "count": e.count}
+            for e in edges
+            if e.source != e.target
+        ],
+        "decimals": decimals,
+    }
+
+
+def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
+    """A (targets, sources) matrix as a table.
+
+    A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
+    (0) and the largest (1) of the matrix.
+    """
+    known = matrix[~np.isnan(matrix)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    decimals = decimals_for(known.tolist())
+
+    def cell(weight: float) -> dict | None:
+        share = (weight - low) / (high - low) if high - low >= ALIKE else 0.5
+        return None if np.isnan(weight) else {"text": f"{weight:z.{decimals}f}", "share": round(float(share), 3)}
+
+    rows = [[cell(weight) for weight in row] for row in matrix]
+    return {"title": title, "tasks": list(tasks), "rows": rows, "numbers": len(tasks) <= ANNOTATED_TASKS}
+
+
+def _curves(run: Run) -> list[dict] | None:
+    """Losses and the first metrics by epoch, a series for each task and one for the mean."""
+    path = run.folder / "history.jsonl"
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").split("\n")
+    history = [json.loads(line) for line in lines if line]
+    metric = {task: own["metric"] for task, own in run.metrics["tasks"].items()}
+    read: dict[str, Callable[[dict, str], float | None]] = {
+        "training loss": lambda record, task: record["losses"].get(task),
+        "validation loss": lambda record, task: record["metrics"][task].get("loss"),
+        "first metric, validation": lambda record, task: record["metrics"][task][metric[task]],
+    }
+    epochs = [record["epoch"] for record in history]
+    return [
+        {"title": title, "x": "epoch", "series": _series(epochs, {t: [get(r, t) for r in history] for t in metric})}
+        for title, get in read.items()
+    ]
+
+
+def _series(x: Sequence[float], values: dict[str, list[float | None]]) -> list[dict]:
+    """A series for each name, and their mean where there are several; a value that is missing is left out."""
+    mean = [_mean(column) for column in zip(*values.values(), strict=True)]
+    named = [*values.items(), *([("mean of all tasks", mean)] if len(values) > 1 else [])]
+    return [
+        {"name": name, "points": [[a, b] for a, b in zip(x, y, strict=True) if b is not None], "strong": y is mean}
+        for name, y in named
+    ]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _example_texts(run: Run, count: int, seed: int) -> tuple[dict[str, list[dict]] | None, str]:
+    if count == 0:
+        return None, "left out by --examples 0"
+    try:
+        return example_texts(run, per_task=count, seed=seed), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _explanation(run: Run) -> dict | None:
+    """What ``graphmtl explain`` left in ``explanation.json``: the agreement of several pictures of the same model."""
+    path = run.folder / "explanation.json"
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    own = {(row["a"], row["b"]): row for row in found["correlations"]}
+    controls = {
+        _CONTROLS[name]: {(row["a"], row["b"]): row for row in control["correlations"]}
+        for name, control in found.get("controls", {}).items()
+    }
+    columns = {"this model": own, **controls}
+    return {
+        "split": found["split"],
+        "columns": list(columns),
+        "rows": [{"a": a, "b": b, "cells": [column.get((a, b)) for column in columns.values()]} for a, b in own],
+        "maps": [
+            heat_map(name.replace("_", ", "), found["tasks"], np.array(picture, dtype=float))  # null: nan
+            for name, picture in found["pictures"].items()
+        ],
+        "removal": [
+            {
+                "title": "Harm of removing edges: the strongest, random ones, the weakest",
+                "x": "edges removed",
+                "series": [
+                    {"name": name, "points": list(zip(found["removal"]["edges"], found["removal"][name], strict=True))}
+                    for name in ("top", "random", "bottom")
+                ],
+            }
+        ]
+        if "removal" in found
+        else [],
+    }

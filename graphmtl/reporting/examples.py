@@ -1,0 +1,80 @@
+"""Test texts of a run with what each of their tokens read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.errors import InputError
+from graphmtl.models.model import MultiTaskModel, Text
+from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_folder import Run
+
+__all__ = ["example_texts"]
+
+_LONGEST = 60  # tokens; of longer texts the shortest are taken, where a task has no other
+
+
+def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]]:
+    """Some test texts of every task, drawn by ``seed``, as the finished model reads them.
+
+    Returns:
+        For each task, ``{"tokens", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights"}`` of each
+        text. ``weights`` (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens
+        themselves, which is ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are
+        None unless the task tags tokens, and then ``label`` and ``gold`` are.
+
+    Raises:
+        InputError: The run's data or its model cannot be loaded.
+    """
+    data, model = load_run_tasks(run.options), run.model
+    if data.tasks != model.tasks:
+        raise InputError(f"{run.folder}: the data has other tasks or labels than the model")
+    examples = {}
+    for name, task in data.tasks.items():
+        rows = _choose(data[name].test, model, per_task, seed)
+        answers = model.predict([_text(row) for row in rows], name, edges="tokens")
+        examples[name] = [_example(task, row, answer) for row, answer in zip(rows, answers, strict=True)]
+    return examples
+
+
+def _text(row: dict) -> Text:
+    """What the model reads of a row of a split."""
+    if "tokens" in row:
+        return row["tokens"]
+    return (row["text"], row["text_pair"]) if "text_pair" in row else row["text"]
+
+
+def _choose(split: Dataset, model: MultiTaskModel, count: int, seed: int) -> list[dict]:
+    """``count`` rows in an order drawn by ``seed``; no blank texts, and those of more than 60 tokens come last."""
+    rows: list[dict[str, Any]] = [split[int(i)] for i in np.random.default_rng(seed).permutation(len(split))[:200]]
+    texts = [_text(row) for row in rows]
+    words = [model.vocabulary.split(*(text if isinstance(text, tuple) else (text,))) for text in texts]
+    order = sorted(range(len(rows)), key=lambda i: max(len(words[i]), _LONGEST))  # stable: the drawn order
+    return [rows[i] for i in order if "".join(texts[i]).strip()][:count]
+
+
+def _example(task: Task, row: dict, answer: dict) -> dict:
+    edges = answer["edges"]
+    words_are_read = bool(edges[0]) and "reads" in edges[0][0]
+    if words_are_read:
+        weights = [edge["reads"] for (edge,) in edges]  # (tokens, tokens)
+    else:
+        weights = [[edge["weight"] for edge in own] for own in edges]  # (tokens, sources)
+    tagging = task.is_tagging
+    return {
+        "tokens": answer["tokens"],
+        "tags": answer["labels"] if tagging else None,
+        "gold_tags": _names(row["label"], task.labels) if tagging else None,
+        "label": None if tagging else answer["label"],
+        "probability": None if tagging else answer["probabilities"][answer["label"]],
+        "gold": None if tagging else _names([row["label"]], task.labels)[0],
+        "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
+        "weights": [[round(weight, 4) for weight in own] for own in weights] if any(weights) else [],
+    }
+
+
+def _names(labels: Sequence[int], names: Sequence[str]) -> list[str | None]:
+    return [None if label == NO_LABEL else names[label] for label in labels]

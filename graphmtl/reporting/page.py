@@ -1,0 +1,52 @@
+"""The report's page: one HTML file that loads nothing from elsewhere."""
+
+import base64
+import hashlib
+from importlib.resources import files
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+__all__ = ["render"]
+
+_SCRIPTS = ("hints.js", "tabs.js", "graph.js", "chart.js", "examples.js")
+
+
+def _read(name: str) -> str:
+    return (files("graphmtl.reporting") / name).read_text(encoding="utf-8")
+
+
+def render(runs: list[dict], comparison: dict | None) -> str:
+    """The page.
+
+    Whatever comes from data or names is escaped by the template engine, in JSON too (``<`` is written ``\\u003c``). A
+    content security policy lets the page run graphmtl's own script only, by its hash, and load nothing.
+
+    Args:
+        runs: what :func:`~graphmtl.reporting.contents.run_contents` says of each run.
+        comparison: what :func:`~graphmtl.reporting.contents.comparison` says of several runs.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read))
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters["score"] = lambda value: "–" if value is None else f"{value:.4f}"
+    environment.filters["difference"] = lambda value: "" if value is None else f"{value:+.4f}"
+    script = "\n".join(map(_read, _SCRIPTS))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    data = {
+        "graphs": [graph for run in runs for graph in run["graphs"]],
+        "charts": [chart for run in runs for chart in _charts(run)],
+        "examples": [text["weights"] for run in runs for texts in (run["examples"] or {}).values() for text in texts],
+    }
+    return environment.get_template("page.html").render(
+        runs=runs,
+        comparison=comparison,
+        data=data,
+        style=_read("page.css"),
+        script=script,
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+    )
+
+
+def _charts(run: dict) -> list[dict]:
+    """The charts of a run, in the order of the page."""
+    return [*(run["curves"] or []), *(run["explanation"]["removal"] if run["explanation"] else [])]

@@ -1,0 +1,181 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from graphmtl.errors import InputError
+from graphmtl.graph.clustering import clustered
+from graphmtl.reporting.contents import comparison, heat_map, run_contents
+from graphmtl.training.run_folder import Run
+from tests.graph.examples import complete
+from tests.reporting.explained import explain
+
+
+def contents(run: Run, examples: int = 0) -> dict:
+    return run_contents(run, name="a run", examples=examples, seed=0)
+
+
+def test_results_are_those_of_the_run(finished):
+    run = finished("complete").run
+    found = contents(run)["results"]
+    rows = iter(found["rows"])
+    for task, own in run.metrics["tasks"].items():
+        for i, metric in enumerate(own["test"]):
+            row = next(rows)
+            assert (row["task"], row["metric"]) == ("" if i else task, metric)
+            assert row["scores"] == [own[split][metric] for split in ("valid", "test", "test_dedup")]
+    assert next(rows, None) is None
+    assert found["means"] == list(run.metrics["mean"].values())
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_graphs_have_every_edge(arch, finished):
+    run = finished(arch).run
+    graphs = contents(run)["graphs"]
+    for graph, drawn in zip([run.task_graph, run.task_affinity], graphs, strict=False):
+        names = [node["name"] for node in drawn["nodes"]]
+        found = {(names[edge["source"]], names[edge["target"]]): edge["weight"] for edge in drawn["edges"]}
+        expected = {(edge.source, edge.target): edge.weight for edge in graph.edges}
+        if not drawn["directed"]:  # each edge once
+            found |= {(target, source): weight for (source, target), weight in found.items()}
+        assert found == pytest.approx(expected)
+    assert [graph["directed"] for graph in graphs] == {"complete": [True], "star": [True, False]}[arch]
+
+
+def test_maps_are_in_clustered_order(copy_of):
+    run = Run.open(copy_of("complete"))
+    complete(9).save(run.folder / "task_graph.json")
+    (found,) = contents(run)["maps"]
+    order = clustered(complete(9))
+    assert found["tasks"] == list(order.tasks)
+    for cells, weights in zip(found["rows"], order.matrix(), strict=True):
+        for cell, weight in zip(cells, weights, strict=True):
+            assert cell is None if np.isnan(weight) else float(cell["text"]) == pytest.approx(weight, abs=0.0051)
+
+
+def test_shares_run_from_the_smallest_to_the_largest():
+    found = heat_map("", "ab", np.array([[-1.0, 3.0], [np.nan, 1.0]]))
+    assert [[cell and cell["share"] for cell in row] for row in found["rows"]] == [[0, 1], [None, 0.5]]
+    alike = heat_map("", "ab", np.array([[2.0, 2.0], [np.nan, 2.0]]))
+    assert {cell["share"] for row in alike["rows"] for cell in row if cell} == {0.5}
+
+
+@pytest.mark.parametrize(("count", "numbers"), [(20, True), (21, False)])
+def test_large_maps_have_no_numbers(count, numbers):
+    assert heat_map("", [""] * count, np.eye(count))["numbers"] is numbers
+
+
+def test_curves_are_those_of_history(finished):
+    run = finished("complete").run
+    history = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    training, _, metric = contents(run)["curves"]
+    for series in training["series"][:-1]:
+        assert series["points"] == [[record["epoch"], record["losses"][series["name"]]] for record in history]
+    first = run.metrics["tasks"]["pairs"]["metric"]
+    points = next(series["points"] for series in metric["series"] if series["name"] == "pairs")
+    assert points == [[record["epoch"], record["metrics"]["pairs"][first]] for record in history]
+    means = [np.mean(list(record["losses"].values())) for record in history]
+    assert [value for _, value in training["series"][-1]["points"]] == pytest.approx(means)
+
+
+def test_what_is_not_there_is_left_out(copy_of):
+    run = Run.open(copy_of("shared"))
+    (run.folder / "history.jsonl").unlink()
+    found = contents(run)
+    assert (found["graphs"], found["maps"]) == ([], [])
+    assert (found["curves"], found["explanation"], found["examples"]) == (None, None, None)
+
+
+def test_missing_data_is_said(copy_of):
+    run = Run.open(copy_of("shared"))
+    config = run.folder / "config.yaml"
+    config.write_text(config.read_text().replace(f"tasks: {run.options.tasks}", "tasks: gone.yaml"))
+    found = contents(Run.open(run.folder), examples=1)
+    assert found["examples"] is None
+    assert "gone.yaml" in found["no_examples"]
+
+
+def test_explanation_has_its_controls_beside(copy_of):
+    run = Run.open(copy_of("complete"))
+    explanation = explain(run)
+    found = contents(run)["explanation"]
+    assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
+    assert [[cell["spearman"] for cell in row["cells"]] for row in found["rows"]] == [
+        [0.75, 0.125, 0.25],
+        [0.5, -0.125, 0.0],
+    ]
+    assert [map["title"] for map in found["maps"]][2] == "ablation, renormalised"
+    (removal,) = found["removal"]
+    assert [series["points"] for series in removal["series"]] == [
+        list(zip([1, 2], explanation["removal"][which], strict=True)) for which in ("top", "random", "bottom")
+    ]
+
+
+def test_pictures_have_no_number_where_no_edge_is(copy_of):
+    run = Run.open(copy_of("complete"))
+    explain(run)
+    for map in contents(run)["explanation"]["maps"]:
+        for k, row in enumerate(map["rows"]):
+            assert [cell is None for cell in row] == [k == j for j in range(len(row))]
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "history.jsonl", "explanation.json"])
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"tasks": 3}', "3"])
+def test_damaged_files_are_named(name, text, copy_of):
+    folder = copy_of("complete")
+    (folder / name).write_text(text + "\n")
+    with pytest.raises(InputError, match=f"{name}: not what graphmtl writes there"):
+        contents(Run.open(folder))
+
+
+def changed(run: Run, folder, change) -> Run:
+    """A run with other metrics."""
+    metrics = copy.deepcopy(run.metrics)
+    change(metrics)
+    other = Run(folder)
+    folder.mkdir()
+    other.write_json("metrics.json", metrics)
+    return other
+
+
+def test_comparison_tells_the_differences_to_the_first_run(finished, tmp_path):
+    run = finished("complete").run
+
+    def change(metrics):
+        metrics["tasks"]["child1"]["test"]["accuracy"] += 0.125
+        metrics["mean"]["test"] -= 0.25
+
+    found = comparison([run, changed(run, tmp_path / "other", change)], ["a", "b"])
+    rows = {row["task"]: row["values"] for row in found["splits"]["test"]}
+    score = run.metrics["tasks"]["child1"]["test"]["accuracy"]
+    assert list(rows) == [*run.metrics["tasks"], "mean"]
+    assert rows["child1"] == [(score, 0), (score + 0.125, pytest.approx(0.125))]
+    assert rows["mean"][1][1] == pytest.approx(-0.25)
+
+
+def test_runs_with_other_tasks_are_not_compared(finished, tmp_path):
+    run = finished("complete").run
+
+    def change(metrics):
+        metrics["tasks"]["other"] = metrics["tasks"].pop("parent1")
+
+    rows = comparison([run, changed(run, tmp_path / "other", change)], ["a", "b"])["splits"]["test"]
+    values = {row["task"]: row["values"] for row in rows}
+    score = run.metrics["tasks"]["parent1"]["test"]["accuracy"]
+    assert list(values) == [*run.metrics["tasks"], "other", "mean"]
+    assert values["parent1"] == [(score, 0), (None, None)]
+    assert values["other"] == [(None, None), (score, None)]
+    assert values["mean"] == [(run.metrics["mean"]["test"], None)] * 2
+
+
+def test_runs_with_other_metrics_are_not_compared(finished, tmp_path):
+    run = finished("complete").run
+
+    def change(metrics):
+        metrics["tasks"]["child1"] |= {"metric": "f1", "test": {"f1": 0.5}}
+
+    rows = comparison([run, changed(run, tmp_path / "other", change)], ["a", "b"])["splits"]["test"]
+    child = next(row for row in rows if row["task"] == "child1")
+    assert child["metric"] == "accuracy"
+    assert child["values"][1] == (None, None)

@@ -1,0 +1,75 @@
+import base64
+import hashlib
+import html
+import json
+import re
+
+import pytest
+
+from graphmtl.reporting.contents import comparison, run_contents
+from graphmtl.reporting.page import render
+from graphmtl.training.run_folder import Run
+from tests.reporting.explained import explain
+
+
+def contents(run: Run, name: str = "a run", examples: int = 1) -> dict:
+    return run_contents(run, name=name, examples=examples, seed=0)
+
+
+def data_of(page: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_data_of_the_script_is_what_the_run_holds(finished):
+    found = contents(finished("star").run)
+    data = data_of(render([found], None))
+    assert data["graphs"] == found["graphs"]
+    assert data["charts"] == found["curves"]
+    assert data["examples"] == [text["weights"] for texts in found["examples"].values() for text in texts]
+
+
+def test_drawings_are_as_many_as_their_data(copy_of, finished):
+    run = Run.open(copy_of("complete"))
+    explain(run)
+    page = render([contents(run), contents(finished("star").run)], None)
+    data = data_of(page)
+    for name, marker in {"graphs": 'class="graph"', "charts": 'class="chart"', "examples": 'class="example"'}.items():
+        assert page.count(marker) == len(data[name]) > 0
+
+
+def test_only_the_pages_own_script_may_run(finished):
+    page = render([contents(finished("complete").run)], None)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1])
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+@pytest.mark.parametrize("name", ["</script><b>", "a & b", "{{ 7 * 7 }}"])
+def test_names_are_texts(name, finished):
+    found = contents(finished("complete").run, name=name)
+    found["graphs"][0]["title"] = name
+    page = render([found], None)
+    assert f"<h2>{html.escape(name, quote=False)}</h2>" in page
+    assert data_of(page)["graphs"][0]["title"] == name
+    assert page.count("</script>") == 2
+
+
+def test_numbers_that_are_missing_are_dashes(finished):
+    found = contents(finished("complete").run)
+    found["results"]["means"] = [None, 0.5, 0.25]
+    page = render([found], None)
+    assert "<td>–</td><td>0.5000</td><td>0.2500</td>" in page
+
+
+def test_runs_are_compared(finished):
+    runs = [finished("complete").run, finished("star").run]
+    page = render([contents(run, name) for run, name in zip(runs, "ab", strict=True)], comparison(runs, ["a", "b"]))
+    means = [run.metrics["mean"]["test"] for run in runs]
+    assert f"<td>{means[0]:.4f}</td>" in page
+    assert f">{means[1] - means[0]:+.4f}</td>" in page
+    assert page.count('role="tab"') == 3
+
+
+def test_the_same_run_gives_the_same_page(finished):
+    assert render([contents(finished("star").run)], None) == render([contents(finished("star").run)], None)

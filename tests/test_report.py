@@ -1,0 +1,331 @@
+"""The report as a command, and in a browser without a network."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from graphmtl.errors import InputError
+from graphmtl.report import main
+from graphmtl.training.run_folder import Run
+from tests import tiny
+from tests.reporting.explained import explain
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'</script>"
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the text outside of scripts and styles."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.cdata_elem is None:
+            self.text += data
+
+
+class Opened:
+    """A page in the browser, and all that went wrong or was asked for there."""
+
+    def __init__(self, page: Page, path: Path):
+        self.page = page
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(path.as_uri())
+
+    def show(self, tab: str) -> None:
+        self.page.click(f"[data-tab={tab}]")
+
+    @property
+    def hint(self) -> str:
+        return self.page.locator("#hint").inner_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for found in map(shutil.which, names) if found), None)
+    if path is None:
+        pytest.skip("no Chromium is installed (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file in a window of its own that has no network."""
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 800})
+    yield lambda path: Opened(context.new_page(), path)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def report(finished, folder) -> Path:
+    """Of two runs, complete and star."""
+    path = folder / "report.html"
+    main([str(finished("complete").run.folder), str(finished("star").run.folder), "--output", str(path)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def evil(folder) -> Path:
+    """The report of a run whose texts, labels and, by hand, task names and metrics are markup."""
+    rows = [f"{text} {i}\t{label}" for i in range(20) for text, label in ((f"a {EVIL} b", EVIL), ("good film", "no"))]
+    for split, some in {"train": rows[:24], "test": rows[24:]}.items():
+        (folder / f"{split}.tsv").write_text("text\tlabel\n" + "".join(f"{row}\n" for row in some))
+    labels = json.dumps([EVIL, "no"])
+    task = f"{{train: train.tsv, test: test.tsv, valid: 0.25, text: text, label: label, labels: {labels}}}"
+    (folder / "tasks.yaml").write_text(f"tasks:\n  one: {task}\n  two: {task}\n")
+    tasks = str(folder / "tasks.yaml")
+    run = tiny.run(arch="complete", tasks=tasks, epochs=1, keep_overlap=True, output=folder / EVIL.replace("/", ""))
+    explain(run.run)
+    for name in ("metrics.json", "task_graph.json", "history.jsonl", "explanation.json"):
+        path = run.run.folder / name
+        path.write_text(path.read_text().replace('"one"', json.dumps(EVIL)).replace('"accuracy"', json.dumps(EVIL)))
+    main([str(run.run.folder), "--output", str(folder / "evil.html")])
+    return folder / "evil.html"
+
+
+def middle(edge) -> tuple[float, float]:
+    """Where the middle of an edge's line is on the screen."""
+    return edge.locator(".hit").evaluate(
+        """(path) => {
+            const point = path.getPointAtLength(path.getTotalLength() / 2).matrixTransform(path.getScreenCTM());
+            return [point.x, point.y];
+        }"""
+    )
+
+
+# The file
+
+
+def test_nothing_is_loaded_from_elsewhere(report):
+    page = report.read_text()
+    elements = Elements(page)
+    assert {tag for tag, _ in elements.found} & {"link", "iframe", "object", "embed", "base", "img"} == set()
+    loading = {"src", "href", "action", "data", "srcset", "poster", "background"}
+    assert [attributes for _, attributes in elements.found if loading & attributes.keys()] == []
+    assert re.findall(r"@import|url\((?!#|`)|fetch\(|XMLHttpRequest|import\(", page) == []
+    assert set(re.findall(r"https?://[^\"'\s]*", page)) == {"http://www.w3.org/2000/svg"}  # the name of SVG
+
+
+def test_data_and_names_are_escaped(evil):
+    elements = Elements(evil.read_text())
+    tags = [tag for tag, _ in elements.found]
+    assert tags.count("script") == 2
+    assert "img" not in tags
+    assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
+    assert elements.text.count(EVIL) > 10
+
+
+# In the browser
+
+
+def test_page_opens_without_errors_and_asks_for_nothing(report, opened):
+    found = opened(report)
+    for tab in ("run-1", "run-2", "comparison"):
+        found.show(tab)
+        assert found.page.locator("main:visible").get_attribute("id") == tab
+    assert found.problems == []
+    assert found.requests == [report.as_uri()]
+
+
+def test_markup_in_names_and_texts_does_not_run(evil, opened):
+    found = opened(evil)
+    page = found.page
+    assert page.evaluate("document.scripts.length") == 2
+    assert page.evaluate("document.images.length") == 0
+    for selector in (".node", ".heat [data-hint]", ".token", ".chart circle", ".names span"):
+        page.locator(selector).first.scroll_into_view_if_needed()
+        page.locator(selector).first.hover(force=True)
+    page.mouse.move(*middle(page.locator(".edge").last))
+    assert page.evaluate("[document.scripts.length, document.images.length]") == [2, 0]
+    assert EVIL in page.locator("h2, .numbers").all_inner_texts()[1]
+    assert found.problems == []
+    assert found.requests == [evil.as_uri()]
+
+
+def test_pointing_at_an_edge_shows_its_weight(report, opened, finished):
+    found = opened(report)
+    found.show("run-1")
+    strongest = max(finished("complete").run.task_graph.edges, key=lambda edge: edge.weight)
+    found.page.locator("#run-1 .graph svg").scroll_into_view_if_needed()
+    found.page.mouse.move(*middle(found.page.locator("#run-1 .edge").last))
+    what, numbers = found.hint.splitlines()[0].split(": ")
+    assert what == f"{strongest.target} reads from {strongest.source}"
+    assert float(numbers.split()[0]) == pytest.approx(strongest.weight, abs=0.006)
+    assert f"{strongest.count} instances" in found.hint
+    found.page.mouse.move(2, 2)
+    assert found.page.locator("#hint").is_hidden()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_slider_hides_weak_edges(share, report, opened, finished):
+    found = opened(report)
+    found.show("run-1")
+    weights = sorted(edge.weight for edge in finished("complete").run.task_graph.edges)
+    least = weights[0] + share * (weights[-1] - weights[0])
+    figure = found.page.locator("#run-1 .graph")
+    figure.locator("input").fill(str(round(1000 * share)))
+    expected = sum(weight >= least - 1e-9 for weight in weights)
+    assert figure.locator(".edge:visible").count() == expected
+    assert f"{expected} of {len(weights)} edges shown" in figure.locator("output").inner_text()
+
+
+def test_dragging_moves_a_task_and_its_edges_only(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    svg, node = found.page.locator("#run-1 .graph svg"), found.page.locator("#run-1 .node").first
+    svg.scroll_into_view_if_needed()
+
+    def places():
+        return [each.get_attribute("transform") for each in found.page.locator("#run-1 .node").all()]
+
+    def lines():
+        return [each.get_attribute("d") for each in found.page.locator("#run-1 .line").all()]
+
+    before, before_lines = places(), lines()
+    box, frame = node.locator("circle").bounding_box(), svg.bounding_box()
+    found.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    found.page.mouse.down()
+    target = (frame["x"] + 0.2 * frame["width"], frame["y"] + 0.9 * frame["height"])
+    found.page.mouse.move(*target, steps=5)
+    found.page.mouse.up()
+    found.page.mouse.move(2, 2)
+    moved = node.locator("circle").bounding_box()
+    assert (moved["x"] + moved["width"] / 2, moved["y"] + moved["height"] / 2) == pytest.approx(target, abs=2)
+    assert places()[1:] == before[1:]
+    changed = [old != new for old, new in zip(before_lines, lines(), strict=True)]
+    assert sum(changed) == 4  # of three tasks: two edges into the one that moved, two out of it
+    found.page.locator("#run-1 .graph button").click()
+    assert places() == before
+    assert lines() == before_lines
+
+
+def test_pointing_at_a_task_pales_what_it_does_not_read(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    found.page.locator("#run-1 .graph svg").scroll_into_view_if_needed()
+    found.page.locator("#run-1 .node circle").first.hover()
+    assert found.page.locator("#run-1 .line.far").count() == 4  # of six
+    assert "reads from" in found.hint
+
+
+@pytest.mark.parametrize("tab", ["run-1", "run-2"])
+def test_words_are_coloured_by_what_is_pointed_at(tab, report, opened):
+    found = opened(report)
+    found.show(tab)
+    example = found.page.locator(f"#{tab} .example:visible").first
+    read = ".sources button" if tab == "run-1" else ".token"  # tasks in complete, words in star
+
+    def shades():
+        return example.locator(read).evaluate_all("found => found.map(e => e.style.getPropertyValue('--w'))")
+
+    before = shades()
+    assert all(0 <= float(shade) <= 1 for shade in before)
+    example.locator(".token").first.hover()
+    assert found.hint.startswith(f"{example.locator('.token').first.inner_text()} read from\n")
+    assert shades() != before
+    found.page.mouse.move(2, 2)
+    assert shades() == before
+
+
+def test_pointing_at_a_source_shows_which_words_read_it(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    example = found.page.locator("#run-1 .example:visible").first
+    shades = set()
+    for button in example.locator(".sources button").all():
+        button.hover()
+        assert "chosen" in button.get_attribute("class")
+        shades.add(str(example.locator(".token").evaluate_all("f => f.map(e => e.style.getPropertyValue('--w'))")))
+    assert len(shades) == example.locator(".sources button").count() > 1
+
+
+def test_pointing_at_a_name_lights_its_curve(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    chart = found.page.locator("#run-1 .chart").first
+    for i, name in enumerate(chart.locator(".names span").all()):
+        name.hover()
+        lit = chart.locator("g.lit")
+        assert lit.count() == 1
+        assert name.inner_text() in lit.locator("circle").first.get_attribute("data-hint")
+        assert chart.locator("g").nth(i).get_attribute("class").endswith("lit")
+
+
+# The command
+
+
+def test_one_run_has_no_tabs(finished, folder, capsys):
+    path = folder / "one.html"
+    main([str(finished("shared").run.folder), "--output", str(path), "--examples", "0"])
+    assert capsys.readouterr().out == f"wrote {path}\n"
+    text = path.read_text()
+    assert 'data-tab="' not in text.split("<script>")[0]
+    assert "This architecture does not let tasks read from each other." in text
+    assert "No examples: left out by --examples 0" in text
+
+
+def test_runs_of_the_same_name_are_told_apart(copy_of, finished, tmp_path):
+    copy = copy_of("star")
+    other = shutil.copytree(copy, tmp_path / "other" / "run")
+    main([str(copy), str(other), "--output", str(tmp_path / "r.html"), "--examples", "0"])
+    for folder in (copy, other):
+        assert f"<h2>{folder}</h2>" in (tmp_path / "r.html").read_text()
+
+
+def test_nothing_is_overwritten_unless_asked(finished, tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text("precious")
+    arguments = [str(finished("single").run.folder), "--output", str(path), "--examples", "0"]
+    with pytest.raises(InputError, match=r"r\.html exists; give --overwrite"):
+        main(arguments)
+    assert path.read_text() == "precious"
+    main([*arguments, "--overwrite"])
+    assert path.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_run_is_left_as_it_is(copy_of, tmp_path):
+    run = Run.open(copy_of("complete"))
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    main([str(run.folder), "--output", str(tmp_path / "r.html")])
+    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["nothing"], "nothing: no such run folder"),
+        ([], "required: RUN"),
+        (["{run}", "--examples", "-1"], "--examples: found -1, expected 0 or more"),
+        (["{run}", "--seed", "-1"], "--seed: found -1, expected 0 or more"),
+        (["{run}", "--examples", "0", "--output", "nowhere/r.html"], "nowhere/r.html: cannot be written"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, problem, finished, error_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = str(finished("single").run.folder)
+    assert problem in error_of("report", *(argument.format(run=folder) for argument in arguments))
