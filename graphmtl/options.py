@@ -11,7 +11,6 @@ from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
 from graphmtl.config import FORMAT, Options
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.models.encoders import check_options
 
 __all__ = ["make_options", "parse_options", "read_options"]
 
@@ -69,7 +68,7 @@ def make_options(**values) -> Options:
     """Options by name.
 
     Raises:
-        InputError: a name that does not exist, a number out of range, or an option that does not suit the encoder.
+        InputError: a name that does not exist, or a number out of range.
     """
     for name in values:
         if name not in _FIELDS:
@@ -81,7 +80,6 @@ def make_options(**values) -> Options:
         if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
             accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
             raise InputError(f"{_flag(name)}: found {value}, expected {accepted}")
-    check_options(options)
     return options
 
 

@@ -150,7 +150,7 @@ class TransformerEncoder(nn.Module):
         has_cls: the tokenizer begins every text with [CLS].
 
     Raises:
-        InputError: more layers are to be frozen than there are.
+        InputError: more layers are to be frozen than there are, or activations must be kept.
     """
 
     contextual = True
@@ -164,7 +164,9 @@ class TransformerEncoder(nn.Module):
         if options.freeze_layers:
             self._freeze(options.freeze_layers)
         if options.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            if not self.model.supports_gradient_checkpointing:
+                raise InputError(f"--gradient-checkpointing: {self.model.config.model_type} does not support it")
+            self.model.activation_checkpointing_enable()
 
     def load_pretrained(self, name: str) -> None:
         """Starts from the weights in a folder, or of a name on the Hub.

@@ -23,7 +23,7 @@ from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
-from graphmtl.models.encoders import ENCODERS
+from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
 from graphmtl.training.evaluation import Predictions, TagPredictions, score
@@ -54,6 +54,7 @@ def load_run_tasks(options: Options) -> TaskSet:
 
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
+    check_options(options)
     vectors = read_vectors(options.embeddings) if options.embeddings else None
     if vectors is not None:
         options = replace(options, embedding_size=vectors.dim)
