@@ -222,9 +222,10 @@ def main(argv: Sequence[str]) -> None:
     tokenizer, config = _prepared(arguments)
     trainer = _trainer(arguments, tokenizer, config)
     saved = any((arguments.output / "checkpoints").glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=saved or None)
-    trainer.accelerator.unwrap_model(trainer.model).bert.save_pretrained(arguments.output)
-    print(f"{arguments.output}: {sum(p.numel() for p in trainer.model.bert.parameters()):,} parameters")
+    trainer.train(resume_from_checkpoint=saved)
+    bert: Any = trainer.accelerator.unwrap_model(trainer.model).bert
+    bert.save_pretrained(arguments.output)
+    print(f"{arguments.output}: {bert.num_parameters():,} parameters")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ class Windows:
     words: Tensor | None
 
     def to(self, device: torch.device | str) -> "Windows":
-        moved = {name: getattr(self, name) for name in ("types", "texts", "words")}
-        return replace(self, **{name: None if own is None else own.to(device) for name, own in moved.items()})
+        types, words = (None if own is None else own.to(device) for own in (self.types, self.words))
+        return replace(self, types=types, texts=self.texts.to(device), words=words)
 
 
 class PieceTexts:
@@ -57,17 +57,22 @@ class PieceTexts:
 
     def __init__(self, texts: Iterable[tuple[Sequence[int], ...]], *, words: bool):
         self.truncated = 0
-        (self._ids, self._pieces), (self._types, _), (self._windows, self._counts), (self._places, self._words) = (
-            one_after_the_other(texts, 4)
-        )
+        (
+            (self._ids, self._pieces),
+            (self._types, _),
+            (self._windows, self._windows_of_text),
+            (self._places, self._words),
+        ) = one_after_the_other(texts, 4)
+        counts = (self._pieces, self._windows_of_text, self._words)
+        self._first_piece, self._first_window, self._first_word = (np.cumsum(own) - own for own in counts)  # (texts,)
         self._by_word = words
         self.lengths = self._words if words else self._pieces
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, Windows]:
         """The pieces (windows, pieces) of some texts, padded with 0, and how the windows belong to the texts."""
-        lengths = self._windows[_of(self._counts, rows)].astype(np.int64)  # (windows,)
+        lengths = self._windows[ranges(self._first_window[rows], self._windows_of_text[rows])]  # (windows,)
         inside = np.arange(lengths.max()) < lengths[:, None]  # (windows, pieces)
-        where = _of(self._pieces, rows)
+        where = ranges(self._first_piece[rows], self._pieces[rows])
 
         def padded(numbers: np.ndarray) -> np.ndarray:
             values = np.zeros(inside.shape, dtype=np.int64)  # (windows, pieces)
@@ -75,9 +80,9 @@ class PieceTexts:
             return values
 
         windows = Windows(
-            lengths=torch.from_numpy(lengths),
+            lengths=torch.from_numpy(lengths.astype(np.int64)),
             types=torch.from_numpy(padded(self._types)) if len(self._types) else None,
-            texts=torch.from_numpy(np.repeat(np.arange(len(rows)), self._counts[rows])),
+            texts=torch.from_numpy(np.repeat(np.arange(len(rows)), self._windows_of_text[rows])),
             words=torch.from_numpy(self._words_of(rows, inside)) if self._by_word else None,
         )
         return padded(self._ids), windows
@@ -85,17 +90,12 @@ class PieceTexts:
     def _words_of(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """``Windows.words`` of some texts whose pieces are ``inside`` (windows, pieces)."""
         words, pieces = self._words[rows], self._pieces[rows]  # (batch,)
-        places = self._places[_of(self._words, rows)]  # in each text
+        places = self._places[ranges(self._first_word[rows], words)]  # in each text
         before = np.repeat(np.cumsum(pieces) - pieces, words)
         found = np.where(places < 0, -1, np.flatnonzero(inside)[np.maximum(places, 0) + before])
         padded = np.full((len(rows), words.max()), -1, dtype=np.int64)  # (batch, words)
         padded[np.arange(words.max()) < words[:, None]] = found
         return padded
-
-
-def _of(lengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The places in a flat array of what belongs to some texts."""
-    return ranges((np.cumsum(lengths) - lengths)[rows], lengths[rows])
 
 
 class Pieces:
@@ -183,13 +183,14 @@ class Pieces:
     def _in_windows(self, encoding: Any, words: int, size: int) -> tuple[Sequence[int], ...]:
         """Pieces, types, windows' lengths and words' places of a text."""
         content = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence is not None]
+        word_ids = encoding.word_ids  # a new list each time it is asked for
         before = range(content[0]) if content else range(len(encoding))
         after = range(content[-1] + 1, len(encoding)) if content else range(0)
         room = size - len(before) - len(after)
         overlap = room // 4
         first: dict[int, int] = {}  # of each word, counted from the first piece that is not the tokenizer's own
         for c, i in enumerate(content):
-            first.setdefault(encoding.word_ids[i], c)
+            first.setdefault(word_ids[i], c)
         kept: list[int] = []
         lengths: list[int] = []
         best = dict.fromkeys(range(words), (-1, -1))  # how many pieces stand around it, and its place
