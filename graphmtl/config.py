@@ -57,8 +57,16 @@ class ModelOptions:
     """The encoder, the architecture and the heads."""
 
     arch: str = option("star", "architecture: single, shared, complete or star")
-    encoder: str = option("lstm", "encoder: lstm, word embeddings for the architecture's LSTMs to read")
-    max_length: int = option(200, "tokens kept of a text", low=1)
+    encoder: str = option(
+        "lstm",
+        "encoder: lstm, word embeddings for the architecture's LSTMs to read, or a transformer: a folder, or a name on "
+        "the Hugging Face Hub",
+    )
+    freeze_layers: int = option(
+        0, "transformer: the embeddings and so many of the lower layers are not trained; 0: all are", low=0
+    )
+    gradient_checkpointing: bool = option(False, "transformer: less memory, for a third more time in training")
+    max_length: int = option(200, "tokens kept of a text; of a transformer pieces, no more than it can read", low=1)
     truncate: Literal["head", "tail", "both"] = option("both", "which end of a longer text is kept")
     embeddings: str | None = option(None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz")
     embedding_size: int = option(100, "dimensions of the word embeddings where no vectors are given", low=1)
@@ -105,7 +113,11 @@ class TrainingOptions:
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
     epochs: int = option(8, "epochs at most", low=1)
     batch_size: int = option(32, "examples in a step, all of one task", low=1)
-    lr: float = option(3e-3, "peak learning rate (AdamW)", low=0)
+    lr: float = option(3e-3, "peak learning rate (AdamW); of everything but the transformer, where there is one", low=0)
+    encoder_lr: float = option(5e-5, "peak learning rate of a transformer's last layer", low=0)
+    layer_decay: float = option(
+        1.0, "transformer: a layer's learning rate as a share of that of the layer above it", low=0, high=1
+    )
     weight_decay: float = option(0.0, "weight decay (AdamW), not applied to biases and embeddings", low=0)
     embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0)
     freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0)

@@ -56,3 +56,15 @@ def error_of(capsys) -> Callable[..., str]:
         return error
 
     return error_of
+
+
+@pytest.fixture(scope="session")
+def transformer(tmp_path_factory) -> Callable[..., str]:
+    """The folder of a small random transformer of a kind, for ``--encoder``; nobody may change it."""
+    from tests.transformer_folders import write_transformer  # transformers takes seconds to load
+
+    @cache
+    def transformer(kind: str = "bert", **changes) -> str:
+        return write_transformer(tmp_path_factory.mktemp(kind), kind, **changes)
+
+    return transformer

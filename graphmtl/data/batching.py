@@ -1,7 +1,6 @@
 """Texts as numbers: every split encoded once into one flat memory-mapped array, and batches cut from it."""
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,11 @@ from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
+from graphmtl.data.flat import one_after_the_other
+from graphmtl.data.pieces import Pieces, PieceTexts, Windows
 from graphmtl.data.spelling import Forms, Spelling
 from graphmtl.data.task import NO_LABEL, Task, TaskData
-from graphmtl.data.vocabulary import PAD, Vocabulary
+from graphmtl.data.vocabulary import PAD, Vocabulary, truncate
 
 __all__ = [
     "Batch",
@@ -23,8 +24,9 @@ __all__ = [
     "EncodedTask",
     "encode_tasks",
     "encode_texts",
+    "forms_of",
     "made_ahead",
-    "truncate",
+    "read_by_word",
 ]
 
 
@@ -34,12 +36,13 @@ class Batch:
 
     Attributes:
         tasks: names of the tasks that read it.
-        tokens: (batch, tokens) int64, padded on the right with 0.
+        tokens: (batch, tokens) int64, padded on the right with 0; for a transformer (windows, pieces).
         lengths: (batch,) int64, at least 1; always on the CPU, as torch's packed sequences want them.
         labels: for each task (batch,) or, of tags, (batch, tokens) int64, -100 where there is none; of a regression
             (batch,) float32, nan where there is none; None for texts without labels.
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
         spelling: how the words are written, where that is read.
+        windows: how the pieces that a transformer reads belong to the texts and their words.
     """
 
     tasks: tuple[str, ...]
@@ -48,12 +51,14 @@ class Batch:
     labels: dict[str, Tensor] | None
     weights: Tensor
     spelling: Spelling | None = None
+    windows: Windows | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
         spelling = None if self.spelling is None else self.spelling.to(device)
+        windows = None if self.windows is None else self.windows.to(device)
         tokens, weights = self.tokens.to(device), self.weights.to(device)
-        return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling)
+        return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling, windows=windows)
 
 
 def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -69,35 +74,12 @@ def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             yield waiting.result()
 
 
-def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
-    """At most ``max_length`` tokens: the head, the tail, or half of both.
-
-    >>> truncate([1, 2, 3, 4, 5, 6], 3, "both")
-    [1, 2, 6]
-    """
-    if len(ids) <= max_length:
-        return ids
-    head = {"head": max_length, "tail": 0, "both": (max_length + 1) // 2}[end]
-    return ids[:head] + ids[len(ids) - (max_length - head) :]
-
-
-def _one_after_the_other(texts: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of all texts in a temporary file that is mapped into memory, and how many each text has."""
-    lengths = []
-    with tempfile.TemporaryFile() as file:
-        for text in texts:
-            np.asarray(text, dtype=np.int32).tofile(file)
-            lengths.append(len(text))
-        numbers = np.memmap(file, dtype=np.int32, mode="r") if any(lengths) else np.empty(0, dtype=np.int32)
-    return numbers, np.array(lengths, dtype=np.int64)
-
-
 class EncodedSplit:
     """The texts of one split of a corpus, and the labels of all its tasks.
 
     Args:
         tasks: names of the tasks that read these texts.
-        texts: token ids of every text; its forms, where how words are written is read.
+        texts: token ids of every text; its forms, where how words are written is read; for a transformer its pieces.
         labels: for each task a class index, or of tags a list of them, for every text, -100 where there is none; or a
             score, nan where there is none.
         seen: whether the text stands in a training split of the run; None where nobody asked.
@@ -113,13 +95,17 @@ class EncodedSplit:
         self,
         *,
         tasks: Sequence[str],
-        texts: Iterable[Sequence[int]],
+        texts: Iterable[Sequence[int]] | PieceTexts,
         labels: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         seen: Sequence[bool] | None = None,
         forms: Forms | None = None,
     ):
         self.tasks = tuple(tasks)
-        self._ids, self.lengths = _one_after_the_other(texts)
+        self._pieces = texts if isinstance(texts, PieceTexts) else None
+        if isinstance(texts, PieceTexts):
+            self.lengths = texts.lengths
+        else:
+            ((self._ids, self.lengths),) = one_after_the_other(((text,) for text in texts), 1)
         self._ends = np.cumsum(self.lengths)
         self._forms = forms
         self.labels: dict[str, np.ndarray] | None = None
@@ -135,7 +121,7 @@ class EncodedSplit:
             labels = np.asarray(values, dtype=np.float32 if scores else np.int64)  # (examples,)
             self.counts[task] = (~np.isnan(labels) if scores else labels != NO_LABEL).astype(np.int64)
             return labels
-        labels, lengths = _one_after_the_other(values)  # (tokens of all texts,)
+        ((labels, lengths),) = one_after_the_other(((tags,) for tags in values), 1)  # (tokens of all texts,)
         if not np.array_equal(lengths, self.lengths):
             raise ValueError(f"task {task!r}: as many tags as tokens are expected in every text")
         self._tagged.add(task)
@@ -145,6 +131,11 @@ class EncodedSplit:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def truncated(self) -> int:
+        """How many texts a transformer gets a part of only."""
+        return 0 if self._pieces is None else self._pieces.truncated
 
     def labels_of(self, task: str) -> list[np.ndarray]:
         """The tags of every text, or -100: (tokens,) each."""
@@ -163,7 +154,11 @@ class EncodedSplit:
             values[inside] = numbers[where]
             return values
 
-        ids, spelling = padded(self._ids, PAD), None  # (batch, tokens)
+        spelling = windows = None
+        if self._pieces is not None:
+            ids, windows = self._pieces.batch(rows)  # (windows, pieces)
+        else:
+            ids = padded(self._ids, PAD)  # (batch, tokens)
         if self._forms is not None:
             ids, spelling = self._forms.indices(ids), self._forms.spelling(ids)
         weights = torch.ones(len(rows))
@@ -176,7 +171,7 @@ class EncodedSplit:
                 name: torch.from_numpy(padded(own, NO_LABEL) if name in self._tagged else own[rows])
                 for name, own in found.items()
             }
-        return Batch(names, torch.from_numpy(ids), torch.from_numpy(lengths), labels, weights, spelling)
+        return Batch(names, torch.from_numpy(ids), torch.from_numpy(lengths), labels, weights, spelling, windows)
 
 
 @dataclass
@@ -208,7 +203,7 @@ class EncodedTask:
 
 
 def encode_tasks(
-    tasks: Mapping[str, TaskData], vocabulary: Vocabulary, options: ModelOptions, *, apart: bool = False
+    tasks: Mapping[str, TaskData], vocabulary: Vocabulary | Pieces, options: ModelOptions, *, apart: bool = False
 ) -> dict[str, EncodedTask]:
     """Every split of every task; tasks of one corpus get the same splits.
 
@@ -217,11 +212,11 @@ def encode_tasks(
 
     Args:
         tasks: the tasks and their data.
-        vocabulary: with an alphabet, how words are written is kept too.
+        vocabulary: with an alphabet, how words are written is kept too; of a transformer its pieces.
         options: how long a text may be.
         apart: every task gets splits of its own, as if all corpora had one task: for models that share nothing.
     """
-    forms = None if vocabulary.alphabet is None else Forms(vocabulary.alphabet, vocabulary.index)
+    forms = forms_of(vocabulary)
     corpora: dict[str, list[TaskData]] = {}
     for name, data in tasks.items():
         corpora.setdefault(name if apart else data.corpus or name, []).append(data)
@@ -244,8 +239,32 @@ def encode_tasks(
     return {name: encoded[name] for name in tasks}
 
 
+def forms_of(vocabulary: Vocabulary | Pieces) -> Forms | None:
+    """The table of words as they are written, where the vocabulary has an alphabet."""
+    if isinstance(vocabulary, Pieces) or vocabulary.alphabet is None:
+        return None
+    return Forms(vocabulary.alphabet, vocabulary.index)
+
+
+def read_by_word(task: Task, vocabulary: Vocabulary | Pieces, *, every_token: bool) -> bool:
+    """Whether each word of a task's texts must have a state of its own, so that none may be cut off.
+
+    Args:
+        task: the task.
+        vocabulary: with word embeddings this is so where ``every_token`` is spoken of; a transformer reads a corpus of
+            tokens so, other texts as they are written.
+        every_token: tags, or edge weights of every token, are wanted.
+    """
+    return task.tokens if isinstance(vocabulary, Pieces) else every_token
+
+
 def _encode_split(
-    layers: Mapping[Task, Dataset], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, *, train: bool
+    layers: Mapping[Task, Dataset],
+    vocabulary: Vocabulary | Pieces,
+    options: ModelOptions,
+    forms: Forms | None,
+    *,
+    train: bool,
 ) -> EncodedSplit:
     """The split of a corpus, given as the rows of each of its tasks."""
     rows = next(iter(layers.values()))
@@ -254,10 +273,10 @@ def _encode_split(
         kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(_is_labelled, own))]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [own[i] for i in kept] for name, own in labels.items()}
-    tagged = any(task.is_tagging for task in layers)
+    by_word = any(read_by_word(task, vocabulary, every_token=task.is_tagging) for task in layers)
     return EncodedSplit(
         tasks=list(labels),
-        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=tagged),
+        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word),
         labels=labels,
         seen=rows["seen"] if "seen" in rows.column_names else None,
         forms=forms,
@@ -278,9 +297,25 @@ def _texts(rows) -> Iterator[tuple]:
 
 
 def encode_texts(
-    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, *, whole: bool = False
+    texts: Iterable[tuple],
+    vocabulary: Vocabulary | Pieces,
+    options: ModelOptions,
+    forms: Forms | None,
+    *,
+    whole: bool = False,
+) -> Iterator[list[int]] | PieceTexts:
+    """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any.
+
+    With ``whole`` every word has a state of its own and none is cut off.
+    """
+    if isinstance(vocabulary, Pieces):
+        return vocabulary.encode_texts(texts, options, words=whole)
+    return _word_ids(texts, vocabulary, options, forms, whole)
+
+
+def _word_ids(
+    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, whole: bool
 ) -> Iterator[list[int]]:
-    """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any."""
     for text in texts:
         if forms is not None:
             ids = forms.encode(vocabulary.split(*text))

@@ -18,7 +18,19 @@ import numpy as np
 from graphmtl.data.spelling import Alphabet
 from graphmtl.errors import InputError
 
-__all__ = ["PAD", "SEP", "UNK", "Coverage", "Vectors", "Vocabulary", "coverage", "read_vectors", "tokenize"]
+__all__ = [
+    "PAD",
+    "SEP",
+    "UNK",
+    "Coverage",
+    "Vectors",
+    "Vocabulary",
+    "coverage",
+    "read_vectors",
+    "split",
+    "tokenize",
+    "truncate",
+]
 
 PAD, UNK, SEP = 0, 1, 2
 _SPECIAL = ("<pad>", "<unk>", "<sep>")
@@ -80,6 +92,27 @@ def tokenize(text: str) -> list[str]:
     return [token for piece in text.translate(_STRAIGHT).split() for token in _split(piece)]
 
 
+def split(text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
+    """The words of a text, or of a pair with ``<sep>`` between, as they are written; a list is taken as it is."""
+    if not isinstance(text, str):
+        return list(text)
+    if text_pair is not None:
+        return [*split(text), _SPECIAL[SEP], *split(text_pair)]
+    return tokenize(text) or [_SPECIAL[UNK]]
+
+
+def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
+    """At most ``max_length`` tokens: the head, the tail, or half of both.
+
+    >>> truncate([1, 2, 3, 4, 5, 6], 3, "both")
+    [1, 2, 6]
+    """
+    if len(ids) <= max_length:
+        return ids
+    head = {"head": max_length, "tail": 0, "both": (max_length + 1) // 2}[end]
+    return ids[:head] + ids[len(ids) - (max_length - head) :]
+
+
 class Vocabulary:
     """The words that have an embedding, in index order: ``<pad>``, ``<unk>``, ``<sep>``, then the rest.
 
@@ -135,11 +168,7 @@ class Vocabulary:
 
     def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
         """The words of a text, or of a pair with ``<sep>`` between, as they are written."""
-        if not isinstance(text, str):
-            return list(text)
-        if text_pair is not None:
-            return [*self.split(text), _SPECIAL[SEP], *self.split(text_pair)]
-        return tokenize(text) or [_SPECIAL[UNK]]
+        return split(text, text_pair)
 
     def index(self, word: str) -> int:
         """The index of a word as it is written; that of ``<unk>`` if it has none of its own."""

@@ -1,15 +1,17 @@
 """Token ids to token vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from graphmtl.config import ModelOptions
+from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import Batch
 from graphmtl.data.spelling import Alphabet, Spelling
 from graphmtl.data.vocabulary import PAD, UNK, Vectors, Vocabulary
+from graphmtl.errors import InputError
 
 __all__ = [
     "CHARACTERS",
@@ -20,6 +22,8 @@ __all__ = [
     "LockedDropout",
     "SpellingEncoder",
     "WordEncoder",
+    "check_options",
+    "encoder_class",
 ]
 
 _CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 2016
@@ -132,9 +136,11 @@ class WordEncoder(nn.Module):
     Attributes:
         output_size: dimensions of a token vector.
         contextual: whether a token's vector depends on the others.
+        has_cls: whether there is a vector for the whole text.
     """
 
     contextual = False
+    has_cls = False
 
     def __init__(self, *, vocabulary: Vocabulary, options: ModelOptions):
         super().__init__()
@@ -176,3 +182,37 @@ class WordEncoder(nn.Module):
 
 
 ENCODERS = {"lstm": WordEncoder}
+"""The encoders by name; any other name is that of a transformer."""
+
+_OF_WORDS = (
+    *("embeddings", "embedding_size", "freeze_embeddings", "embedding_dropout", "word_dropout", "char_size"),
+    *("embedding_lr", "freeze_embeddings_epochs", "lower_case", "min_count"),
+)
+_OF_TRANSFORMERS = ("encoder_lr", "layer_decay", "freeze_layers", "gradient_checkpointing")
+
+
+def encoder_class(name: str) -> Any:
+    """The class of an encoder; transformers' library is loaded when one is asked for."""
+    if name in ENCODERS:
+        return ENCODERS[name]
+    from graphmtl.models.transformer import TransformerEncoder
+
+    return TransformerEncoder
+
+
+def check_options(options: Options) -> None:
+    """Whether all that was asked for has a meaning with the encoder.
+
+    Raises:
+        InputError: an option of word embeddings with a transformer, or the other way round.
+    """
+    words = options.encoder in ENCODERS
+    for field in fields(options):
+        given = getattr(options, field.name) != field.default
+        if given and field.name in (_OF_TRANSFORMERS if words else _OF_WORDS):
+            needed = "a transformer" if words else "--encoder lstm"
+            raise InputError(
+                f"--{field.name.replace('_', '-')} has no meaning with --encoder {options.encoder}, only with {needed}"
+            )
+    if not words and options.chars not in ("auto", "none"):
+        raise InputError(f"--chars {options.chars} has no meaning with --encoder {options.encoder}: pieces are read")

@@ -1,6 +1,7 @@
 """MultiTaskModel: encoder, architecture, one head per task."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,18 +16,20 @@ from torch import Tensor, nn
 
 from graphmtl.architectures import ARCHITECTURES, resolve_topology
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import Batch, EncodedSplit, encode_texts
-from graphmtl.data.spelling import Alphabet, Forms
+from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
+from graphmtl.data.pieces import Pieces
+from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout
+from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 
 __all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
 
 _CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
+_PIECES = "encoder"  # the folder of a transformer's tokenizer and config.json
 
 _Options = TypeVar("_Options", bound=ModelOptions)
 
@@ -57,20 +60,22 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     """The options with what ``--chars auto`` means for these tasks."""
     if options.chars != "auto":
         return options
+    if options.encoder not in ENCODERS:
+        return replace(options, chars="none")
     return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
 
 
-def resolve_pooling(options: _Options, contextual: bool) -> _Options:
+def resolve_pooling(options: _Options, encoder: Any) -> _Options:
     """The options with what ``--pooling auto`` means for an architecture and an encoder.
 
     Raises:
         InputError: ``cls`` with an encoder that has no such vector.
     """
-    if options.pooling == "cls" and not contextual:
+    if options.pooling == "cls" and not encoder.has_cls:
         raise InputError(f"--pooling cls: the encoder {options.encoder} has no vector of its own for a whole text")
     if options.pooling != "auto":
         return options
-    as_it_is = contextual and not ARCHITECTURES[options.arch].reads_contextual
+    as_it_is = encoder.has_cls and not ARCHITECTURES[options.arch].reads_contextual
     return replace(options, pooling="cls" if as_it_is else "max-mean")
 
 
@@ -85,18 +90,18 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     Args:
         tasks: the tasks, with their label names; their order is that of the nodes.
-        vocabulary: the words.
+        vocabulary: the words, or the pieces of a transformer.
         options: sizes and kinds of the parts.
 
     Raises:
         InputError: the architecture or encoder does not exist, or the topology does not fit the tasks.
     """
 
-    def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary, options: ModelOptions):
+    def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | Pieces, options: ModelOptions):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
-        if options.encoder not in ENCODERS:
+        if (options.encoder in ENCODERS) == isinstance(vocabulary, Pieces):
             raise unknown_name("encoder", options.encoder, ENCODERS)
         if options.chars != "none" and vocabulary.alphabet is None:
             raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
@@ -104,8 +109,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self._position = {name: i for i, name in enumerate(self.tasks)}
         architecture = ARCHITECTURES[options.arch]
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
-        encoders = [ENCODERS[options.encoder](vocabulary=vocabulary, options=options) for _ in range(copies)]
-        options = resolve_pooling(options, encoders[0].contextual)
+        encoders = [encoder_class(options.encoder)(vocabulary=vocabulary, options=options) for _ in range(copies)]
+        options = resolve_pooling(options, encoders[0])
         self.vocabulary, self.options = vocabulary, options
         self.encoders = nn.ModuleList(encoders)
         self.architecture = architecture(
@@ -170,6 +175,17 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """Starts the word embeddings from pre-trained vectors."""
         for encoder in self.encoders:
             encoder.load_vectors(vectors, self.vocabulary)
+
+    def load_encoder(self) -> None:
+        """Starts the transformer, or that of every task, from its pre-trained weights.
+
+        Raises:
+            InputError: there are none.
+        """
+        first, *others = self.encoders
+        first.load_pretrained(self.options.encoder)
+        for encoder in others:
+            encoder.load_state_dict(first.state_dict())
 
     def encode(self, batch: Batch, task: str | None = None) -> Encoded:
         """What the encoder makes of a batch, or the encoder of a task that has its own."""
@@ -266,10 +282,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 raise unknown_name("task", name, self.tasks)
         self.eval()
         answers = [{name: self._blank(name) for name in names} for _ in texts]
-        by_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
-        for whole in set(by_token.values()):
-            alike = [name for name in names if by_token[name] == whole]
-            for row, found in self._read(texts, alike, bool(edges), batch_size, whole=whole):
+        every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
+        groups: dict[tuple[bool, bool], list[str]] = {}
+        for name, every in every_token.items():
+            by_word = read_by_word(self.tasks[name], self.vocabulary, every_token=every)
+            groups.setdefault((by_word, every), []).append(name)
+        for (by_word, every), alike in groups.items():
+            for row, found in self._read(texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
                 answers[row] |= found
         return [answer[name] for answer in answers for name in names]
 
@@ -279,25 +298,42 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return {"task": name, "value" if self.tasks[name].is_regression else "label": None}
 
     def _read(
-        self, texts: Sequence[Text], names: Sequence[str], edges: bool, batch_size: int, whole: bool
+        self,
+        texts: Sequence[Text],
+        names: Sequence[str],
+        edges: bool,
+        batch_size: int,
+        *,
+        whole: bool,
+        every_token: bool,
     ) -> Iterator[tuple[int, dict[str, dict]]]:
-        """The row and the answers of every text that is not blank; ``whole`` cuts no token off."""
+        """The row and the answers of every text that is not blank; ``whole`` cuts no token off.
+
+        With ``every_token`` the answers speak of every token.
+        """
         device = next(self.parameters()).device
         pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
         rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
-        alphabet = self.vocabulary.alphabet
-        forms = None if alphabet is None else Forms(alphabet, self.vocabulary.index)
+        forms = forms_of(self.vocabulary)
         chosen = (pairs[row] for row in rows)
         ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
         split = EncodedSplit(tasks=names, texts=ids, forms=forms)
         order = split.lengths.argsort(kind="stable")  # (examples,)
         for start in range(0, len(order), batch_size):
             some = order[start : start + batch_size]
-            outputs = self(split.batch(some).to(device), edges=edges)
-            words = [self.vocabulary.split(*pairs[rows[i]]) for i in some] if whole else []
+            batch = split.batch(some)
+            outputs = self(batch.to(device), edges=edges)
+            words = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else []
             found = {name: self._answers(name, outputs[name], words, edges) for name in names}
             for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
                 yield rows[i], dict(zip(names, answers, strict=True))
+
+    def _tokens(self, texts: Sequence[tuple], batch: Batch) -> list[list[str]]:
+        """The tokens of each text of a batch: its words, or the pieces that a transformer read of it."""
+        if isinstance(self.vocabulary, Pieces) and batch.windows.words is None:
+            ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
+            return [self.vocabulary.tokens(own[:length]) for own, length in ids]
+        return [self.vocabulary.split(*text) for text in texts]
 
     def _answers(self, name: str, output: ModelOutput, words: list[list[str]], edges: bool) -> list[dict]:
         """The answers of a task to the texts of a batch; ``words`` are their tokens where each is spoken of."""
@@ -328,13 +364,17 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         names = [name for name, _ in self.named_parameters()]
         if not self.architecture.own_encoder_per_task:
             return {"mean": names}
-        return {
-            task: [n for n in names if f".{i}." in n.removeprefix("architecture")] for task, i in self._position.items()
-        }
+        place = re.compile(r"\.(\d+)\.")  # the first number of a name: the task's place
+        return {task: [n for n in names if int(place.search(n)[1]) == i] for task, i in self._position.items()}
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""
-        return [encoder.embedding.weight for encoder in self.encoders if encoder.embedding.weight.requires_grad]
+        embeddings = [encoder.embedding.weight for encoder in self.encoders if not encoder.contextual]
+        return [weight for weight in embeddings if weight.requires_grad]
+
+    def encoder_layers(self) -> list[Any]:
+        """The parameters of each transformer by layer, the embeddings first; nothing of other encoders."""
+        return [encoder.layers() for encoder in self.encoders if encoder.contextual]
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""
@@ -355,7 +395,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if self.vocabulary.alphabet is not None:
             self.vocabulary.alphabet.save(save_directory / _ALPHABET)
         (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        self.vocabulary.save(save_directory / _VOCABULARY)
+        self.vocabulary.save(save_directory / (_PIECES if isinstance(self.vocabulary, Pieces) else _VOCABULARY))
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
@@ -387,9 +427,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         known = {field.name for field in fields(ModelOptions)}
         options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
         tasks = [Task.from_dict(task) for task in config["tasks"]]
-        vocabulary = Vocabulary.load(folder / _VOCABULARY)
-        if options.chars not in ("auto", "none"):
-            vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
+        vocabulary = _load_vocabulary(folder, options)
         model = cls(tasks=tasks, vocabulary=vocabulary, options=options)
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
         return model.eval()
@@ -425,7 +463,19 @@ def _edges(read: EdgeWeights, row: Sequence[float]) -> list[dict]:
     return [{"source": source, "target": read.target, "weight": weight} for source, weight in weights]
 
 
+def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Pieces:
+    if options.encoder not in ENCODERS:
+        from graphmtl.models.transformer import load_pieces
+
+        return load_pieces(str(folder / _PIECES))
+    vocabulary = Vocabulary.load(folder / _VOCABULARY)
+    if options.chars not in ("auto", "none"):
+        vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
+    return vocabulary
+
+
 def _check_files(folder: Path) -> None:
-    for name in (_CONFIG, _WEIGHTS, _VOCABULARY):
-        if not (folder / name).is_file():
+    vocabulary = _PIECES if (folder / _PIECES).is_dir() else _VOCABULARY
+    for name in (_CONFIG, _WEIGHTS, vocabulary):
+        if not (folder / name).exists():
             raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.message_lstm import LSTM, MessageLSTM
 from graphmtl.models.model import MultiTaskModel
@@ -253,6 +254,8 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise InputError(
                 f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
             )
+    if model.options.encoder not in ENCODERS:
+        raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
     if model.options.pooling not in ("max", "mean", "max-mean"):

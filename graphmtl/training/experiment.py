@@ -15,14 +15,16 @@ from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
+from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskSet
-from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors
+from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
 from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
+from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
@@ -34,7 +36,7 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 __all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
 
 SPLITS = ("valid", "test", "test_dedup")
-_VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets")
+_VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
 
 
 def part(options: Options, kind: type):
@@ -54,10 +56,38 @@ def load_run_tasks(options: Options) -> TaskSet:
 
 
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
-    """A fresh model for the tasks, with the vocabulary of their training texts and, if given, pre-trained vectors."""
+    """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
+    check_options(options)
     vectors = read_vectors(options.embeddings) if options.embeddings else None
     if vectors is not None:
         options = replace(options, embedding_size=vectors.dim)
+    options = resolve_chars(options, tasks.tasks.values())
+    vocabulary = _vocabulary(tasks, options, vectors, say)
+    set_seed(options.seed)
+    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
+    if model.architecture.topology is not None:
+        say(_about(model.architecture.topology))
+    for head, data in zip(model.heads, tasks.values(), strict=True):
+        if isinstance(head, RegressionHead):
+            head.standardise(torch.tensor(data.train["label"][:]))
+    if isinstance(vocabulary, Pieces):
+        _load_encoder(model, options, say)
+    elif vectors is not None:
+        covered = coverage(vocabulary.counts, vectors)
+        say(
+            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} "
+            f"of the training texts' different words, {covered.tokens:.1%} of all their words"
+        )
+        model.load_vectors(vectors)
+    return model
+
+
+def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | Pieces:
+    """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
+    if options.encoder not in ENCODERS:
+        from graphmtl.models.transformer import load_pieces
+
+        return load_pieces(options.encoder)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]
     vocabulary = Vocabulary.build(
@@ -67,27 +97,31 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
         extra_words=vectors.words if vectors is not None else (),
     )
     say(f"{len(vocabulary)} words in the vocabulary")
-    options = resolve_chars(options, tasks.tasks.values())
     if options.chars != "none":
         vocabulary.alphabet = Alphabet.build(
             word for text in chain.from_iterable(texts) for word in vocabulary.split(text)
         )
         say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
-    set_seed(options.seed)
-    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
-    if model.architecture.topology is not None:
-        say(_about(model.architecture.topology))
-    for head, data in zip(model.heads, tasks.values(), strict=True):
-        if isinstance(head, RegressionHead):
-            head.standardise(torch.tensor(data.train["label"][:]))
-    if vectors is not None:
-        covered = coverage(vocabulary.counts, vectors)
-        say(
-            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} "
-            f"of the training texts' different words, {covered.tokens:.1%} of all their words"
-        )
-        model.load_vectors(vectors)
-    return model
+    return vocabulary
+
+
+def _load_encoder(model: MultiTaskModel, options: Options, say) -> None:
+    first, *_ = layers = model.encoder_layers()
+    if options.layer_decay < 1 and len(first) == 1:
+        raise InputError(f"--layer-decay: the layers of {options.encoder} share their weights")
+    model.load_encoder()
+    size = sum(parameter.numel() for layer in first for parameter in layer)
+    copies = "" if len(layers) == 1 else f", one for each of {len(layers)} tasks"
+    say(f"{options.encoder}: {size:,} parameters, {len(model.vocabulary):,} pieces{copies}")
+
+
+def _say_truncated(data: Mapping[str, EncodedTask], say) -> None:
+    """How many texts of each task a transformer gets a part of only."""
+    for name, task in data.items():
+        splits = task.splits.values()
+        cut, texts = sum(split.truncated for split in splits), sum(map(len, splits))
+        if cut:
+            say(f"{name}: {cut} of {texts} texts ({cut / texts:.1%}) cut to the pieces that are read (--max-length)")
 
 
 def _about(topology: Topology) -> str:
@@ -138,9 +172,11 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     submission = None
     if options.write_submission is not None and state.is_main_process:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
-    model = build_model(tasks, options, say=print if state.is_main_process else _silent)
+    say = print if state.is_main_process else _silent
+    model = build_model(tasks, options, say=say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
+    _say_truncated(data, say)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)

@@ -23,21 +23,26 @@ _VECTORS = ("b", "u")  # by direction, so of two dimensions in an LSTM of two
 
 
 def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
-    """AdamW with weight decay for matrices alone, and a learning rate of their own for the embeddings.
+    """AdamW with weight decay for matrices alone, and learning rates of their own for embeddings and transformers.
 
     Biases, the attention's vector u and embeddings (``model.embedding_parameters()``) are not decayed; parameters that
-    need no gradient are left out.
+    need no gradient are left out. The last layer of a transformer (``model.encoder_layers()``) has ``encoder_lr``, and
+    each layer below it the share ``layer_decay`` of the one above it; the embeddings are the lowest layer (Howard and
+    Ruder, ACL 2018, section 3.2; Clark et al., ICLR 2020, appendix B).
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
-    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "others": [], "embeddings": []}
+    rates = dict.fromkeys(embeddings, options.lr * options.embedding_lr)
+    for layers in model.encoder_layers():
+        for depth, layer in enumerate(reversed(layers)):
+            rates |= dict.fromkeys(map(id, layer), options.encoder_lr * options.layer_decay**depth)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {(options.lr, options.weight_decay): []}  # the first: --lr
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        vector = parameter.ndim <= 1 or name.rpartition(".")[2] in _VECTORS
-        groups["embeddings" if id(parameter) in embeddings else "others" if vector else "matrices"].append(parameter)
-    rates = {"matrices": options.lr, "others": options.lr, "embeddings": options.lr * options.embedding_lr}
-    decays = {"matrices": options.weight_decay, "others": 0.0, "embeddings": 0.0}
-    trained = [{"params": own, "lr": rates[key], "weight_decay": decays[key]} for key, own in groups.items() if own]
+        vector = parameter.ndim <= 1 or name.rpartition(".")[2] in _VECTORS or id(parameter) in embeddings
+        group = rates.get(id(parameter), options.lr), 0.0 if vector else options.weight_decay
+        groups.setdefault(group, []).append(parameter)
+    trained = [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items() if own]
     return torch.optim.AdamW(trained, fused=True)
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead, truncate
+from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task, TaskData
-from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary
+from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary, truncate
 from tests.tagging import tagging_tasks
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)

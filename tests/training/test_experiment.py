@@ -62,7 +62,8 @@ def test_the_model_has_the_tasks_in_their_order_and_the_options(tasks):
     model, _ = build(tasks, arch="complete", score="dot")
     assert list(model.tasks.values()) == list(tasks.tasks.values())
     expected = {name: value for name, value in tiny.OPTIONS.items() if name in ModelOptions.__dataclass_fields__}
-    assert model.options == ModelOptions(**expected, arch="complete", score="dot", chars="none")  # what auto means
+    auto = {"chars": "none", "pooling": "max-mean"}  # what it means here
+    assert model.options == ModelOptions(**expected, **auto, arch="complete", score="dot")
 
 
 @pytest.mark.parametrize("arch", list(ARCHITECTURES))

@@ -63,6 +63,9 @@ class ToyModel(nn.Module):
     def embedding_parameters(self) -> list[nn.Parameter]:
         return [embedding.weight for embedding in self.embeddings.values()]
 
+    def encoder_layers(self) -> list:
+        return []
+
 
 def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
     """Texts of 1 to 9 words; the label says whether the first word is in the upper half of the vocabulary."""

@@ -1,0 +1,237 @@
+"""Encoders of the Hugging Face transformers library: their tokenizers, and their pieces to token vectors."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import Batch
+from graphmtl.data.pieces import Pieces
+from graphmtl.errors import InputError
+from graphmtl.models.encoders import ENCODERS, Encoded
+from graphmtl.models.heads import token_mask
+
+__all__ = ["TransformerEncoder", "load_pieces"]
+
+_FAILURES = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, SafetensorError)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the library's progress bars and its reports of weights that are not needed."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def load_pieces(name: str) -> Pieces:
+    """The tokenizer and the configuration of an encoder, from a folder or by its name on the Hugging Face Hub.
+
+    Code that an encoder brings along is never run.
+
+    Raises:
+        InputError: there is no such encoder (the message says where it was looked for), it is none that can be used, or
+            its tokenizer has no fast version.
+    """
+    _find(name)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except _FAILURES as error:
+        raise InputError(f"encoder {name!r}: no config.json of a transformer ({_one_line(error)})") from None
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(
+            f"encoder {name!r}: {config.model_type} is an encoder and a decoder; encoders such as BERT are expected"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except _FAILURES as error:
+        raise InputError(f"encoder {name!r}: no tokenizer that can be loaded ({_one_line(error)})") from None
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"encoder {name!r}: its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json), which "
+            "says which piece belongs to which word"
+        )
+    with torch.device("meta"):  # no memory, no weights
+        model = _new_model(config, name)
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise InputError(f"encoder {name!r}: its tokenizer has {len(tokenizer)} pieces, its embeddings only {rows}")
+    return Pieces(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
+
+
+def _find(name: str) -> None:
+    """A folder with a ``config.json``, or else a repository on the Hub or in its cache."""
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise InputError(f"encoder {name!r}: the folder has no config.json")
+        return
+    try:
+        hf_hub_download(name, "config.json")
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        near = get_close_matches(name, ENCODERS, n=1)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"unknown encoder {name!r};{hint} there is no such folder, nothing of that name in the cache "
+            f"{constants.HF_HUB_CACHE}, and the Hugging Face Hub ({constants.ENDPOINT}) was asked in vain: "
+            f"{_one_line(error.__cause__ or error)} (known: {', '.join(ENCODERS)}, a folder, a name on the Hub)"
+        ) from None
+
+
+def _limit(tokenizer: Any, model: Any) -> int:
+    """How many pieces the model can read at once."""
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1  # of RoBERTa and its kin
+            limits.append(module.num_embeddings - first)
+    return min(limit for limit in limits if limit is not None and limit > 0)
+
+
+def _new_model(config: Any, name: str) -> Any:
+    """A model with random weights, in single precision, without the layer that BERT has for the next sentence.
+
+    Raises:
+        InputError: it is none that reads pieces and gives states of one size.
+    """
+    try:
+        model = AutoModel.from_config(deepcopy(config), dtype=torch.float32, trust_remote_code=False)
+        readable = "input_ids" in inspect.signature(model.forward).parameters
+    except _FAILURES as error:
+        raise InputError(
+            f"encoder {name!r}: no transformer can be built from config.json ({_one_line(error)})"
+        ) from None
+    if not readable or not isinstance(getattr(config, "hidden_size", None), int):
+        raise InputError(
+            f"encoder {name!r}: {config.model_type} does not read text to hidden states; encoders such as BERT do"
+        )
+    return _without_pooler(model)
+
+
+def _without_pooler(model: Any) -> Any:
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+    return model
+
+
+class TransformerEncoder(nn.Module):
+    """The last hidden states of a transformer; the first piece of a text ([CLS]) stands for the whole text.
+
+    A text that is read in several windows (see :class:`~graphmtl.data.pieces.Pieces`) has the mean of their first
+    pieces. Where words are asked for, a word's state is that of its first piece; 0 for a word without one.
+
+    Args:
+        vocabulary: its tokenizer and configuration.
+        options: which layers are frozen, and whether activations are computed again instead of being kept.
+
+    Attributes:
+        output_size: dimensions of a state.
+        contextual: pieces have read each other.
+        has_cls: the tokenizer begins every text with [CLS].
+
+    Raises:
+        InputError: more layers are to be frozen than there are, or activations must be kept.
+    """
+
+    contextual = True
+
+    def __init__(self, *, vocabulary: Pieces, options: ModelOptions):
+        super().__init__()
+        self.model = _new_model(vocabulary.config, options.encoder)
+        self.output_size: int = vocabulary.config.hidden_size
+        self.has_cls = vocabulary.starts_with_cls
+        self._padding = vocabulary.tokenizer.pad_token_id or 0
+        if options.freeze_layers:
+            self._freeze(options.freeze_layers)
+        if options.gradient_checkpointing:
+            if not self.model.supports_gradient_checkpointing:
+                raise InputError(f"--gradient-checkpointing: {self.model.config.model_type} does not support it")
+            self.model.activation_checkpointing_enable()
+
+    def load_pretrained(self, name: str) -> None:
+        """Starts from the weights in a folder, or of a name on the Hub.
+
+        Raises:
+            InputError: there are none, or not all of them.
+        """
+        try:
+            with _quietly():
+                model, found = AutoModel.from_pretrained(
+                    name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+                )
+        except _FAILURES as error:
+            raise InputError(f"encoder {name!r}: no weights that can be loaded ({_one_line(error)})") from None
+        missing = sorted(key for key in found["missing_keys"] if not key.startswith("pooler."))
+        if missing:
+            raise InputError(f"encoder {name!r}: its weights lack {len(missing)} tensors, such as {missing[0]}")
+        self.model.load_state_dict(_without_pooler(model).state_dict())
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The embeddings' parameters, then those of each layer from below; what follows the layers is in the last one.
+
+        One list with everything where there is no layer for each of ``num_hidden_layers`` (ALBERT's share weights).
+        """
+        count = self.model.config.num_hidden_layers
+        stack = next(
+            (name for name, m in self.model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count), None
+        )
+        if stack is None:
+            return [list(self.model.parameters())]
+        layers: list[list[nn.Parameter]] = [[] for _ in range(count + 1)]
+        depth = 0
+        for name, parameter in self.model.named_parameters():
+            if name.startswith(f"{stack}."):
+                depth = int(name.removeprefix(f"{stack}.").split(".")[0]) + 1
+            layers[depth if depth == 0 or name.startswith(f"{stack}.") else -1].append(parameter)
+        return layers
+
+    def _freeze(self, count: int) -> None:
+        layers = self.layers()
+        if count >= len(layers):
+            raise InputError(
+                f"--freeze-layers {count}: the encoder has {len(layers) - 1} layers that can be told apart"
+            )
+        for parameter in (parameter for layer in layers[: count + 1] for parameter in layer):
+            parameter.requires_grad_(False)
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Pieces (windows, pieces) to states (batch, pieces or words, output_size)."""
+        windows: Any = batch.windows
+        mask = token_mask(windows.lengths, batch.tokens)  # (windows, pieces)
+        inputs = {"input_ids": batch.tokens.masked_fill(~mask, self._padding), "attention_mask": mask.long()}
+        if windows.types is not None:
+            inputs["token_type_ids"] = windows.types
+        states = self.model(**inputs).last_hidden_state  # (windows, pieces, dim)
+        pooled = _mean_of_windows(states[:, 0], windows.texts, len(batch.lengths)) if self.has_cls else None
+        if windows.words is None:
+            return Encoded(states, batch.lengths, pooled)
+        words = nn.functional.embedding(windows.words.clamp_min(0), states.flatten(0, 1))  # (batch, words, dim)
+        return Encoded(words * (windows.words >= 0).unsqueeze(-1), batch.lengths, pooled)
+
+
+def _mean_of_windows(vectors: Tensor, texts: Tensor, batch: int) -> Tensor:
+    """Vectors (windows, dim) of windows of ``texts`` (windows,) to their mean for each text, (batch, dim)."""
+    if len(vectors) == batch:
+        return vectors
+    share = 1 / texts.bincount(minlength=batch)[texts]  # (windows,)
+    return vectors.new_zeros(batch, vectors.size(1)).index_add(0, texts, vectors * share.to(vectors)[:, None])
