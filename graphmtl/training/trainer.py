@@ -11,12 +11,13 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, is_tensorboard_available, set_seed
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.model import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split, score
 from graphmtl.training.log import TrainingLog
@@ -147,7 +148,7 @@ class Trainer:
                 )  # ()
                 for task, count in counts.items()
             }
-            accelerator.backward(sum(own.values()))
+            accelerator.backward(sum(own.values()) + self._penalty(outputs, batch, len(rows)))
             for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
                 parameter.grad = None
             if options.clip > 0:
@@ -167,6 +168,14 @@ class Trainer:
                 self._show(bar, loss=f"{losses.check():.3f}", speed=f"{speed:.0f} tokens/s")
         losses.check()
         return losses.means()
+
+    def _penalty(self, outputs: Mapping[str, ModelOutput], batch: Batch, total: int) -> Tensor | float:
+        """What the architecture adds to the loss: the mean over the step's ``total`` examples, of all processes."""
+        penalties = [
+            (output.penalty * batch.weights).sum() for output in outputs.values() if output.penalty is not None
+        ]
+        ramp = min(1.0, (self.step + 1) / max(self.options.gate_ramp * self._steps, 1))
+        return self.options.gate_reg_weight * ramp * sum(penalties) * self.accelerator.num_processes / total
 
     def predict_split(self, split: str, *, record: Record | None = None) -> dict[str, Predictions | TagPredictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
@@ -236,7 +245,8 @@ class Trainer:
         self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
         self._evaluated = self.model if self._average is None else self._average.model
         optimizer = adamw(self.model, options)
-        schedule = learning_rate_schedule(optimizer, options, steps=options.epochs * len(self.sampler))
+        self._steps = options.epochs * len(self.sampler)
+        schedule = learning_rate_schedule(optimizer, options, steps=self._steps)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
 
     def _record(self, losses: dict[str, float], metrics: dict[str, dict[str, float]]) -> dict:
@@ -288,7 +298,7 @@ class Trainer:
     def _progress_bar(self) -> tqdm:
         self._shown: dict[str, str] = {}
         return tqdm(
-            total=self.options.epochs * len(self.sampler),
+            total=self._steps,
             initial=self.step,
             unit="step",
             mininterval=0.5 if sys.stderr.isatty() else 10.0,  # seconds; a log file needs few lines
