@@ -140,12 +140,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _head(self, task: Task) -> nn.Module:
         size, dropout = self.architecture.output_size, self.options.output_dropout
+        size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
         if task.is_tagging:
             head = HEADS[_head_name(task, self.options)]
-            return head(
-                input_size=self.architecture.head_size(size), labels=task.labels, spans=task.is_spans, dropout=dropout
-            )
-        size = self.architecture.head_size(pooled_size(size, self.options.pooling))
+            return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
         return ClassificationHead(input_size=size, classes=len(task.labels), dropout=dropout)
 
     def _start_alike(self) -> None:

@@ -171,9 +171,7 @@ class Trainer:
 
     def _penalty(self, outputs: Mapping[str, ModelOutput], batch: Batch, total: int) -> Tensor | float:
         """What the architecture adds to the loss: the mean over the step's ``total`` examples, of all processes."""
-        penalties = [
-            (output.penalty * batch.weights).sum() for output in outputs.values() if output.penalty is not None
-        ]
+        penalties = [(each.penalty * batch.weights).sum() for each in outputs.values() if each.penalty is not None]
         ramp = min(1.0, (self.step + 1) / max(self.options.gate_ramp * self._steps, 1))
         return self.options.gate_reg_weight * ramp * sum(penalties) * self.accelerator.num_processes / total
 

@@ -1,4 +1,4 @@
-"""The ONNX file computes what the model computes, for every architecture that can be exported, any batch and any length."""
+"""The ONNX file computes what the model computes, for every architecture it can hold, any batch and any length."""
 
 import json
 
