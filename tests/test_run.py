@@ -17,6 +17,7 @@ from graphmtl.training.experiment import load_run_tasks
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
 
+KNOWN = ", ".join(ARCHITECTURES)
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 FILES = {"config.yaml", "metrics.json", "model", "task_graph.json", "task_graph.png", "history.jsonl", "checkpoints"}
 
@@ -308,7 +309,7 @@ def data_dir(tmp_path, monkeypatch):
         (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'?"),
         (["--tasks", "planted:chld1"], "unknown task of planted 'chld1'; did you mean 'child1'?"),
         (["--tasks", "no.yaml"], "no.yaml: no such file"),
-        (["--arch", "stra"], f"unknown arch 'stra'; did you mean 'star'? (known: {', '.join(ARCHITECTURES)})"),
+        (["--arch", "stra"], f"unknown arch 'stra'; did you mean 'star'? (known: {KNOWN})"),
         (["--encoder", "lstn"], "unknown encoder 'lstn'; did you mean 'lstm'?"),
         (["--arch", "star", "--topology", "complete"], "--topology: --arch star has no edges between tasks; accepted"),
         (["--arch", "shared", "--top-k", "2"], "--top-k: --arch shared has no edges between tasks; accepted"),

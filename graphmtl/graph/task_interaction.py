@@ -68,6 +68,7 @@ class _Convolution(nn.Module):
             self.convolution = GATv2Conv(size, channels, heads, add_self_loops=False)
         else:
             self.convolution = TransformerConv(size, channels, heads, root_weight=False)
+            del self.convolution.lin_skip  # made all the same, and never used
         self.register_buffer("edge_index", edges.nonzero().T.flip(0).contiguous(), persistent=False)  # (2, E)
 
     def forward(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
