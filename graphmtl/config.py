@@ -131,6 +131,17 @@ class TrainingOptions:
     clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
     gate_reg_weight: float = option(0.01, "cmtr: weight of --gate-reg in the loss", low=0)
     gate_ramp: float = option(0.1, "cmtr: share of all steps in which that weight rises from 0", low=0, high=1)
+    teachers: str | None = option(
+        None,
+        "cmtr: distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "
+        "--arch single), or train, for teachers in OUTPUT/teachers",
+    )
+    teacher_outputs: str | None = option(None, "folder of what teachers said, which runs may share (OUTPUT/teachers)")
+    kd_target: Literal["logits", "hidden"] = option("logits", "what is imitated: answers, or what the head reads")
+    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01)
+    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0)
+    kd_off: float = option(0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0)
+    teacher_annealing: bool = option(False, "go from distillation to labels over the steps")
     label_smoothing: float = option(0.0, "share of the target spread over all labels", low=0, high=1)
     ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
     sampling: Sampling = option("proportional", "how the task of a step is drawn")

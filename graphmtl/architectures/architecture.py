@@ -65,6 +65,7 @@ class Architecture(nn.Module):
         output_size: dimensions of a token state.
         ways: the reading directions of the equal blocks of a token state, 0 forward, 1 backward.
         topology: which tasks a task reads from; None where tasks read from no task.
+        node_size: dimensions of what :class:`Seen` has as nodes; None where there are none.
     """
 
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
@@ -77,6 +78,7 @@ class Architecture(nn.Module):
         super().__init__()
         self.tasks = tuple(tasks)
         self.topology: Topology | None = None
+        self.node_size: int | None = None
         if self.reads_tasks:
             self.topology = read_topology(options.topology, self.tasks, options.top_k)
         self.contextual = contextual

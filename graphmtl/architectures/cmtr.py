@@ -42,7 +42,8 @@ class CMTR(Shared):
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)
-        K, size = len(self.tasks), pooled_size(self.output_size, options.pooling)
+        K = len(self.tasks)
+        self.node_size = size = pooled_size(self.output_size, options.pooling)
         edges = torch.eye(K, dtype=torch.bool)  # (K targets, K sources)
         source, target = self.topology.edge_index
         edges[target, source] = True

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
+from pathlib import Path
 
 from accelerate import PartialState
 from accelerate.utils import set_seed
@@ -24,8 +25,10 @@ from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
+from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
+from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trainer import Trainer, TrainingResult
 
 __all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
@@ -133,10 +136,15 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
+    given = _given_teachers(options, tasks, model)
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)
     state.wait_for_everyone()
-    result = trainer.train(resume=options.resume)
+    distillation = None
+    if options.teachers is not None:
+        teachers = given or find_teachers([_train_teachers(run, tasks, options)], model.tasks)
+        distillation = _distillation(run, options, tasks, model, data, teachers)
+    result = trainer.train(resume=options.resume, distillation=distillation)
     recorder = EdgeRecorder()
     predictions = {
         "valid": trainer.predict_split("valid"),
@@ -146,6 +154,51 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
         _write(run, options, model, data, result, predictions, recorder)
     state.wait_for_everyone()
     return run
+
+
+def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
+    """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
+    if options.teachers is None:
+        return {}
+    if model.architecture.node_size is None:
+        raise InputError(f"--teachers: --arch {options.arch} has nothing that could imitate them; accepted with cmtr")
+    if options.teachers == "train":
+        return {}
+    teachers = find_teachers([Run.open(folder) for folder in options.teachers.split(",")], model.tasks)
+    for run in dict.fromkeys(teachers.values()):
+        names = [name for name, own in teachers.items() if own is run]
+        check_unseen(run, names, load_run_tasks(run.options), tasks)
+    return teachers
+
+
+def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
+    """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
+    teachers = Run(run.folder / "teachers" / "single")
+    if not (teachers.folder / "metrics.json").is_file():
+        alone = {"arch": "single", "teachers": None, "teacher_outputs": None, "topology": None, "top_k": 0}
+        output = {"output": str(teachers.folder), "resume": True, "overwrite": False}
+        train_run(tasks, replace(options, **alone, **output))
+    PartialState().wait_for_everyone()
+    return Run.open(teachers.folder)
+
+
+def _distillation(
+    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run]
+) -> Distillation:
+    """What the teachers say of all training texts, and heads to imitate them."""
+    folder = Path(options.teacher_outputs) if options.teacher_outputs else run.folder / "teachers" / "outputs"
+    state = PartialState()
+    about = {"target": options.kd_target, "folder": folder, "device": state.device, "write": state.is_main_process}
+    with state.main_process_first():
+        outputs = read_by_teachers(teachers, tasks, **about)  # type: ignore[arg-type]
+    set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
+    return Distillation(
+        tasks=model.tasks,
+        node_size=model.architecture.node_size,  # type: ignore[arg-type]
+        outputs=outputs,
+        own={name: each.corpus for name, each in data.items()},
+        options=options,
+    )
 
 
 def _silent(*_args) -> None:
