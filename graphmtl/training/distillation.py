@@ -8,8 +8,8 @@ own, must imitate it:
     \ell_j = T^2\, \mathrm{KL}(\mathrm{softmax}(t_j / T) \Vert \mathrm{softmax}(D_j z_j / T))
 
 for teachers that give labels (Hinton et al., 2015, section 2.1); for scores and hidden states
-:math:`\ell_j = \mathrm{mean}((D_j z_j - (t_j - \mu_j) / \sigma_j)^2)`, with the teacher's mean and standard deviation on
-its own training texts. w_j is 1 for the instance's own task and ``--kd-off`` for the others; a teacher whose input form
+:math:`\ell_j = \mathrm{mean}((D_j z_j - (t_j - \mu_j) / \sigma_j)^2)`, with the teacher's mean and standard deviation
+on its own training texts. w_j is 1 for the instance's own task and ``--kd-off`` for the others; a teacher whose input form
 does not fit is left out. Of tags it is the mean over tokens, and a CRF's logits are those before the CRF. With
 ``--teacher-annealing`` the weight of the labels rises from 0 to 1 and that of KD falls from 1 to 0 over training
 (Clark et al., BAM, ACL 2019, section 3.2).
@@ -86,8 +86,7 @@ class Distillation(nn.Module):
             lengths: (batch,).
         """
         losses = [
-            (1.0 if j == k else self.options.kd_off)
-            * self._loss(j, z[..., list(self.tasks).index(j), :], said, lengths)
+            (1.0 if j == k else self.options.kd_off) * self._loss(j, z, said, lengths)
             for k, z in nodes.items()
             for j, said in targets.items()
             if fits(self.tasks[j], self.tasks[k])
@@ -95,9 +94,9 @@ class Distillation(nn.Module):
         return torch.stack(losses).sum(0)
 
     def _loss(self, name: str, z: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
-        """l_j of every text, (batch,), from z_j (batch, dim), or the mean over tokens from z_j (batch, tokens, dim)."""
+        """l_j of every text, (batch,), of tags the mean over its tokens; z as in :meth:`forward`."""
         j = list(self.tasks).index(name)
-        student = self.heads[j](z).float()  # (batch, size), of tags (batch, tokens, size)
+        student = self.heads[j](z[..., j, :]).float()  # (batch, size), of tags (batch, tokens, size)
         if self.options.kd_target == "logits" and self.tasks[name].labels:
             T = self.options.kd_temperature
             divergence = F.kl_div(

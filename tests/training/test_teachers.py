@@ -81,7 +81,7 @@ def test_outputs_of_other_weights_or_texts_are_refused(other, single, tmp_path):
     run, options = single, {}
     if other == "texts":
         split = split_of(single)
-        texts = [[1] + split.batch([row]).tokens[0].tolist()[1:] for row in range(len(split))]
+        texts = [[1, *split.batch([row]).tokens[0].tolist()[1:]] for row in range(len(split))]
         options["split"] = EncodedSplit(tasks=split.tasks, texts=texts)
     if other == "target":
         options["target"] = "hidden"
@@ -110,9 +110,7 @@ def test_who_may_teach(single, finished):
     with pytest.raises(InputError, match="no run has task 'other'"):
         find_teachers([single], tasks | {"other": Task(name="other", labels=("x", "y"))})
     changed = Task(name="pairs", labels=("no", "yes"), text=("premise", "hypothesis"))
-    with pytest.raises(
-        InputError, match=r"labels of task 'pairs': found \('no', 'maybe', 'yes'\), expected \('no', 'y"
-    ):
+    with pytest.raises(InputError, match=r"labels of task 'pairs': found \('no', 'maybe', 'yes'\), expected \('no'"):
         find_teachers([single], tasks | {"pairs": changed})
 
 
