@@ -29,7 +29,7 @@ Mode = Literal["train", "inference"]
 MODES: tuple[Mode, ...] = ("train", "inference")
 SPARSE = "topology" in {field.name for field in fields(ModelOptions)}  #: whether ``complete`` may lack edges
 
-_WITHOUT_SCORE = ("single", "shared", "cmtr", "mmoe", "ple")
+_WITHOUT_SCORE = ("single", "shared", "cmtr", "mmoe", "ple", "adapters", "adapter-fusion")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,9 @@ class DataOptions:
 class ModelOptions:
     """The encoder, the architecture and the heads."""
 
-    arch: str = option("star", "architecture: single, shared, complete, star, cmtr, mmoe or ple")
+    arch: str = option(
+        "star", "architecture: single, shared, complete, star, cmtr, mmoe, ple, adapters or adapter-fusion"
+    )
     encoder: str = option("lstm", "encoder: lstm, word embeddings for the architecture's LSTMs to read")
     max_length: int = option(200, "tokens kept of a text", low=1)
     truncate: Literal["head", "tail", "both"] = option("both", "which end of a longer text is kept")
@@ -131,6 +133,9 @@ class TrainingOptions:
     clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
     gate_reg_weight: float = option(0.01, "cmtr: weight of --gate-reg in the loss", low=0)
     gate_ramp: float = option(0.1, "cmtr: share of all steps in which that weight rises from 0", low=0, high=1)
+    adapters: str | None = option(
+        None, "adapter-fusion: folder of a finished run of --arch adapters, whose body and adapters stay as they are"
+    )
     teachers: str | None = option(
         None,
         "cmtr: distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "

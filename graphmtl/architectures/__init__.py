@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from graphmtl.architectures.adapterfusion import AdapterFusion
+from graphmtl.architectures.adapters import TaskAdapters
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.architectures.cmtr import CMTR
 from graphmtl.architectures.complete import Complete
@@ -20,12 +22,14 @@ __all__ = [
     "ARCHITECTURES",
     "CMTR",
     "PLE",
+    "AdapterFusion",
     "Architecture",
     "Complete",
     "MMoE",
     "Shared",
     "Single",
     "Star",
+    "TaskAdapters",
     "resolve_topology",
 ]
 
@@ -37,6 +41,8 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "cmtr": CMTR,
     "mmoe": MMoE,
     "ple": PLE,
+    "adapters": TaskAdapters,
+    "adapter-fusion": AdapterFusion,
 }
 
 _Options = TypeVar("_Options", bound=ModelOptions)

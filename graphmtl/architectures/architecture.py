@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions
@@ -106,6 +107,13 @@ class Architecture(nn.Module):
 
     def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
         return Seen(h)
+
+    def edge_weights(self, gates: Tensor, sources: Sequence[str], h: Tensor, lengths: Tensor, task: int) -> EdgeWeights:
+        """What a task read after pooling: gates (N, S), one row of a text, of tags one of each token; h is h above."""
+        if h.ndim == 2:
+            return EdgeWeights(self.tasks[task], tuple(sources), gates.unsqueeze(1), torch.ones_like(lengths))
+        weights = gates.view(*h.shape[:-1], -1) * token_mask(lengths, h).unsqueeze(-1)  # (batch, tokens, S)
+        return EdgeWeights(self.tasks[task], tuple(sources), weights, lengths)
 
     def head_size(self, size: int) -> int:
         """Dimensions of what the heads see, where ``size`` is that of h."""

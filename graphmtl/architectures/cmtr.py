@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import EdgeWeights, attend
+from graphmtl.graph.interaction import attend
 from graphmtl.graph.task_interaction import TaskInteraction
 from graphmtl.models.gate_regularisation import gate_penalty
-from graphmtl.models.heads import mean_over_tokens, pooled_size, token_mask
+from graphmtl.models.heads import mean_over_tokens, pooled_size
 from graphmtl.models.stacked import Adapters
 
 __all__ = ["CMTR"]
@@ -80,7 +80,10 @@ class CMTR(Shared):
             per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
             seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
         if edges:
-            seen.edges = self._edges(gates, alpha, h, lengths, task)
+            own = self.sources[task]
+            if self.interacted and alpha is not None:  # what is fused was read from all tasks
+                gates, own = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2), range(len(self.tasks))  # (N, K)
+            seen.edges = self.edge_weights(gates, [self.tasks[j] for j in own], h, lengths, task)
         return seen
 
     def _fuse(self, values: Tensor, interacted: Tensor, task: int) -> tuple[Tensor, Tensor]:
@@ -93,15 +96,3 @@ class CMTR(Shared):
             key = self.key(interacted[:, own]).unsqueeze(0)  # (1, N, S, A)
         fused, gates = attend(query, key, values[:, own].unsqueeze(0), None, equal)
         return fused.squeeze(0), gates.squeeze(0)
-
-    def _edges(self, gates: Tensor, alpha: Tensor | None, h: Tensor, lengths: Tensor, task: int) -> EdgeWeights:
-        """One row of weights for a text, one for each token of tags."""
-        own = self.sources[task]
-        if self.interacted and alpha is not None:
-            gates = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2)  # (N, K)
-            own = list(range(len(self.tasks)))
-        names = tuple(self.tasks[j] for j in own)
-        if h.ndim == 2:
-            return EdgeWeights(self.tasks[task], names, gates.unsqueeze(1), torch.ones_like(lengths))
-        weights = gates.view(*h.shape[:-1], -1) * token_mask(lengths, h).unsqueeze(-1)  # (batch, tokens, S)
-        return EdgeWeights(self.tasks[task], names, weights, lengths)

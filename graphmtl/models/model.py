@@ -258,7 +258,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             texts: texts, lists of tokens, or pairs of texts for a task that takes pairs.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
-                ``"tokens"`` gives a list per token, and the tokens, whatever the task. Where the tokens of the text
+                ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
+                read once for a whole text (cmtr). Where the tokens of the text
                 were read (star), an edge of a token also says how much of each was read: ``"reads"``.
             batch_size: texts read at once; texts of like length are read together.
 

@@ -9,8 +9,8 @@ own, must imitate it:
 
 for teachers that give labels (Hinton et al., 2015, section 2.1); for scores and hidden states
 :math:`\ell_j = \mathrm{mean}((D_j z_j - (t_j - \mu_j) / \sigma_j)^2)`, with the teacher's mean and standard deviation
-on its own training texts. w_j is 1 for the instance's own task and ``--kd-off`` for the others; a teacher whose input form
-does not fit is left out. Of tags it is the mean over tokens, and a CRF's logits are those before the CRF. With
+on its own training texts. w_j is 1 for the instance's own task and ``--kd-off`` for the others; a teacher whose input
+form does not fit is left out. Of tags it is the mean over tokens, and a CRF's logits are those before the CRF. With
 ``--teacher-annealing`` the weight of the labels rises from 0 to 1 and that of KD falls from 1 to 0 over training
 (Clark et al., BAM, ACL 2019, section 3.2).
 

@@ -25,6 +25,7 @@ from graphmtl.graph.task_graph import EdgeRecorder
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
+from graphmtl.training.adapters import load_adapters
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
@@ -84,6 +85,8 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
             f"of the training texts' different words, {covered.tokens:.1%} of all their words"
         )
         model.load_vectors(vectors)
+    if options.adapters is not None:
+        load_adapters(model, Run.open(options.adapters))
     return model
 
 

@@ -27,6 +27,9 @@ VOCABULARY = Vocabulary.build(WORDS)
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 
 
+WITH_SELF = dict.fromkeys(("cmtr", "adapter-fusion"), ("a", "b", "pairs"))  # after pooling, once for a text
+
+
 def build(arch, tasks=TASKS, **options):
     torch.manual_seed(0)
     options = {"hidden": 4, "attention": 3, "embedding_size": 5} | options
@@ -56,11 +59,11 @@ def test_edges_only_when_asked_for_and_they_change_no_logits(arch):
     model = build(arch)
     output = model(batch("b"), edges=True)["b"]
     assert torch.equal(output.logits, model(batch("b"))["b"].logits)
-    sources = {"complete": ("a", "pairs"), "star": ("virtual",), "cmtr": ("a", "b", "pairs")}.get(arch)
+    sources = {"complete": ("a", "pairs"), "star": ("virtual",), **WITH_SELF}.get(arch)
     assert (output.edges is None) == (sources is None)
     if sources is not None:
         assert (output.edges.target, output.edges.sources) == ("b", sources)
-        assert output.edges.weights.shape == (3, 1 if arch == "cmtr" else 4, len(sources))
+        assert output.edges.weights.shape == (3, 1 if arch in WITH_SELF else 4, len(sources))
 
 
 @every_architecture
