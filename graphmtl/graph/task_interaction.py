@@ -60,6 +60,8 @@ class Attention(nn.Module):
 class _Convolution(nn.Module):
     """A convolution of torch_geometric on N copies of the task graph at once; arguments and shapes as `Attention`."""
 
+    edge_index: Tensor  # (2, E)
+
     def __init__(self, *, kind: str, size: int, channels: int, heads: int, edges: Tensor):
         from torch_geometric.nn import GATv2Conv, TransformerConv
 

@@ -20,19 +20,20 @@ def load_adapters(model: MultiTaskModel, run: Run) -> None:
     first = run.model
     if first.options.arch != "adapters":
         raise InputError(f"{what}: a run of --arch {first.options.arch}; accepted: a run of --arch adapters")
-    for name, theirs, ours in (
-        ("tasks", [*first.tasks], [*model.tasks]),
-        ("words", first.vocabulary.words, model.vocabulary.words),
-    ):
-        if theirs != ours:
+    same = {
+        "tasks": [*first.tasks] == [*model.tasks],
+        "words": first.vocabulary.words == model.vocabulary.words,
+    }
+    for name, is_same in same.items():
+        if not is_same:
             raise InputError(f"{what}: its {name} are not those of this run; give both the same --tasks and --seed")
     parts = ("encoders.", "architecture.lstm.", "architecture.adapters.")
-    state = {name: value for name, value in first.state_dict().items() if name.startswith(parts)}
+    theirs = {name: value for name, value in first.state_dict().items() if name.startswith(parts)}
     ours = {name: value for name, value in model.state_dict().items() if name.startswith(parts)}
-    for name in sorted({*state, *ours}):
-        shapes = [tuple(each[name].shape) if name in each else None for each in (state, ours)]
+    for name in sorted({*theirs, *ours}):
+        shapes = [tuple(each[name].shape) if name in each else None for each in (theirs, ours)]
         if shapes[0] != shapes[1]:
             raise InputError(f"{what}: {name} is {shapes[0]}, expected {shapes[1]}; give both runs the same sizes")
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict(theirs, strict=False)
     for part in (model.encoders, *model.architecture.frozen_parts()):
         part.requires_grad_(False)

@@ -178,9 +178,8 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
     """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
     teachers = Run(run.folder / "teachers" / "single")
     if not (teachers.folder / "metrics.json").is_file():
-        alone = {"arch": "single", "teachers": None, "teacher_outputs": None, "topology": None, "top_k": 0}
-        output = {"output": str(teachers.folder), "resume": True, "overwrite": False}
-        train_run(tasks, replace(options, **alone, **output))
+        alone = replace(options, arch="single", teachers=None, teacher_outputs=None, topology=None, top_k=0)
+        train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)
 
@@ -191,9 +190,15 @@ def _distillation(
     """What the teachers say of all training texts, and heads to imitate them."""
     folder = Path(options.teacher_outputs) if options.teacher_outputs else run.folder / "teachers" / "outputs"
     state = PartialState()
-    about = {"target": options.kd_target, "folder": folder, "device": state.device, "write": state.is_main_process}
     with state.main_process_first():
-        outputs = read_by_teachers(teachers, tasks, **about)  # type: ignore[arg-type]
+        outputs = read_by_teachers(
+            teachers,
+            tasks,
+            target=options.kd_target,
+            folder=folder,
+            device=state.device,
+            write=state.is_main_process,
+        )
     set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
     return Distillation(
         tasks=model.tasks,
