@@ -29,7 +29,7 @@ Mode = Literal["train", "inference"]
 MODES: tuple[Mode, ...] = ("train", "inference")
 SPARSE = "topology" in {field.name for field in fields(ModelOptions)}  #: whether ``complete`` may lack edges
 
-_WITHOUT_SCORE = ("single", "shared")
+_WITHOUT_SCORE = ("single", "shared", "cmtr", "mmoe", "ple", "adapters", "adapter-fusion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +165,7 @@ def product_operations(contender: Contender, mode: Mode) -> float | None:
     tokens = s.batch * s.tokens
     recurrences = contender.limit.passes * 2 * tokens * (s.input + H) * 4 * H
     passes = 3 if mode == "train" else 1
-    if contender.kind == "lstm" or contender.name in _WITHOUT_SCORE:
+    if contender.kind == "lstm" or contender.name in ("single", "shared"):
         return passes * recurrences
     if contender.name not in ("complete", "star"):
         return None
@@ -199,7 +199,10 @@ def _ring(tasks: Sequence[str], in_degree: int) -> list[list[str]]:
 
 
 class _Batch(nn.Module):
-    """An architecture on a batch of task 0 whose texts are all of one length: x (B, T, I) to [h (B, T, H)]."""
+    """An architecture on a batch of task 0 whose texts are all of one length: x (B, T, I) to [h (B, T, H)].
+
+    What acts after pooling reads the mean of each text's states: [h (B, dim)].
+    """
 
     def __init__(self, architecture: Architecture, shape: Shape):
         super().__init__()
@@ -207,7 +210,8 @@ class _Batch(nn.Module):
         self.lengths = torch.full((shape.batch,), shape.tokens)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        return [self.architecture(x, self.lengths, 0)[0]]
+        h, _ = self.architecture(x, self.lengths, 0)
+        return [self.architecture.interact(h.mean(1), self.lengths, 0).h if self.architecture.acts_after_pooling else h]
 
 
 class _PlainLoop(nn.Module):

@@ -42,6 +42,7 @@ from benchmarks.contenders import (
     scores_of,
 )
 from benchmarks.measuring import MachineLimits, Measurement, machine_limits, measure_alone, median_ms, processor
+from benchmarks.overhead import overhead_lines
 from benchmarks.training_steps import PARTS, training_speed
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import Parser, run_verb
@@ -299,6 +300,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="TASKS",
         help="also real training steps, on planted by default",
     )
+    parser.add_argument(
+        "--overhead", action="store_true", help="only training steps on a BERT-base-shaped encoder, beside shared's"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=list(_DTYPES), default="float32")
     parser.add_argument("--threads", type=_at_least_1, default=Setting.threads, help="CPU threads")
@@ -339,7 +343,9 @@ def main(argv: Sequence[str]) -> None:
     tasks = load_run_tasks(make_options(tasks=arguments.training)) if arguments.training else None
     limits = machine_limits(setting)
     say(machine_lines(shlex.join(["python", "benchmarks/speed.py", *argv]), shape, setting, limits))
-    for section in _sections(arguments, shape):
+    if arguments.overhead:
+        say(overhead_lines(setting, arguments.repeats or 5))
+    for section in [] if arguments.overhead else _sections(arguments, shape):
         rows = measure(section, setting, limits)
         say(section_lines(section, rows))
         if arguments.json:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.task import TaskSet
+from graphmtl.models.encoders import Encoded
 from graphmtl.training.experiment import build_model
 from graphmtl.training.trainer import Trainer
 
@@ -74,10 +75,10 @@ class _Clock:
         for handle in self._handles:
             handle.remove()
 
-    def _after_encoder(self, _module: nn.Module, _inputs: tuple, x: Tensor) -> None:
+    def _after_encoder(self, _module: nn.Module, _inputs: tuple, encoded: Encoded) -> None:
         self.mark("embedding")
-        if x.requires_grad:  # not while evaluating
-            x.register_hook(lambda _: self.mark("recurrence"))
+        if encoded.states.requires_grad:  # not while evaluating
+            encoded.states.register_hook(lambda _: self.mark("recurrence"))
 
     def _after_architecture(self, _module: nn.Module, _inputs: tuple, output: tuple) -> None:
         self.mark("recurrence")

@@ -56,7 +56,9 @@ class DataOptions:
 class ModelOptions:
     """The encoder, the architecture and the heads."""
 
-    arch: str = option("star", "architecture: single, shared, complete or star")
+    arch: str = option(
+        "star", "architecture: single, shared, complete, star, cmtr, mmoe, ple, adapters or adapter-fusion"
+    )
     encoder: str = option(
         "lstm",
         "encoder: lstm, word embeddings for the architecture's LSTMs to read, or a transformer: a folder, or a name on "
@@ -77,11 +79,28 @@ class ModelOptions:
     node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
     topology: str | None = option(
         None,
-        "which tasks a task of the complete graph may read from (all others): complete, star, star:TASK, "
+        "which tasks a task of complete or cmtr may read from (all others): complete, star, star:TASK, "
         "[[SOURCE, TARGET], ...], a YAML or GraphML file of edges, or the folder of a finished run",
     )
     top_k: int = option(0, "with a run as --topology: how many of the strongest edges into a task stay; 0: all", low=0)
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
+    adapter_size: int = option(64, "dimensions inside a task's adaptation layer", low=1)
+    interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
+        "attention", "cmtr: how tasks' representations read each other; two are torch_geometric's convolutions"
+    )
+    interaction_heads: int = option(4, "cmtr: heads of the interaction, each of --attention dimensions", low=1)
+    fusion_values: Literal["raw", "interacted"] = option(
+        "raw", "cmtr: what the gates sum up, the tasks' representations before or after the interaction"
+    )
+    uniform_gates: bool = option(False, "cmtr: equal gates for all tasks (ablation)")
+    gate_reg: Literal["prior", "entropy", "balance", "none"] = option(
+        "prior", "cmtr: what the gates are pulled towards: mostly the own task, few tasks, all tasks alike"
+    )
+    gate_prior: float = option(0.5, "cmtr: the own task's share in --gate-reg prior", low=0, high=1)
+    experts: int = option(4, "mmoe: experts; ple: shared experts of a layer", low=1)
+    task_experts: int = option(1, "ple: experts of each task in a layer", low=1)
+    expert_size: int = option(128, "mmoe, ple: dimensions of an expert", low=1)
+    extraction_layers: int = option(2, "ple: layers of experts; 1 is CGC", low=1)
     hub_to_head: bool = option(False, "star: a task's head also sees the virtual node's states")
     bidirectional: bool = option(True, "read every text in both directions")
     same_start: bool = option(
@@ -124,6 +143,22 @@ class TrainingOptions:
     schedule: Literal["constant", "linear", "cosine"] = option("linear", "learning rate after the warm-up")
     warmup: float = option(0.05, "share of all steps in which the learning rate rises", low=0, high=1)
     clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
+    gate_reg_weight: float = option(0.01, "cmtr: weight of --gate-reg in the loss", low=0)
+    gate_ramp: float = option(0.1, "cmtr: share of all steps in which that weight rises from 0", low=0, high=1)
+    adapters: str | None = option(
+        None, "adapter-fusion: folder of a finished run of --arch adapters, whose body and adapters stay as they are"
+    )
+    teachers: str | None = option(
+        None,
+        "cmtr: distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "
+        "--arch single), or train, for teachers in OUTPUT/teachers",
+    )
+    teacher_outputs: str | None = option(None, "folder of what teachers said, which runs may share (OUTPUT/teachers)")
+    kd_target: Literal["logits", "hidden"] = option("logits", "what is imitated: answers, or what the head reads")
+    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01)
+    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0)
+    kd_off: float = option(0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0)
+    teacher_annealing: bool = option(False, "go from distillation to labels over the steps")
     label_smoothing: float = option(0.0, "share of the target spread over all labels", low=0, high=1)
     ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
     sampling: Sampling = option("proportional", "how the task of a step is drawn")

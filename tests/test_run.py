@@ -17,6 +17,7 @@ from graphmtl.training.experiment import load_run_tasks
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
 
+KNOWN = ", ".join(ARCHITECTURES)
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 FILES = {"config.yaml", "metrics.json", "model", "task_graph.json", "task_graph.png", "history.jsonl", "checkpoints"}
 
@@ -136,13 +137,12 @@ def test_the_task_graph_file(arch, finished):
         assert set(edge) == {"source", "target", "weight", "std", "count"}
     ends = Counter((edge["source"], edge["target"]) for edge in data["edges"])
     expected = {
-        "single": [],
-        "shared": [],
+        **{name: [(j, k) for j in TASKS for k in TASKS] for name in ("cmtr", "adapter-fusion")},
         "complete": [(j, k) for j in TASKS for k in TASKS if j != k],
         "star": [("virtual", k) for k in TASKS],
     }
-    assert ends == Counter(expected[arch])
-    if arch == "complete":
+    assert ends == Counter(expected.get(arch, []))
+    if arch in ("complete", "cmtr", "adapter-fusion"):
         for target in TASKS:
             assert sum(e["weight"] for e in data["edges"] if e["target"] == target) == pytest.approx(1, abs=1e-5)
     assert all(0 < edge["weight"] < 1 for edge in data["edges"])
@@ -309,7 +309,7 @@ def data_dir(tmp_path, monkeypatch):
         (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'?"),
         (["--tasks", "planted:chld1"], "unknown task of planted 'chld1'; did you mean 'child1'?"),
         (["--tasks", "no.yaml"], "no.yaml: no such file"),
-        (["--arch", "stra"], "unknown arch 'stra'; did you mean 'star'? (known: single, shared, complete, star)"),
+        (["--arch", "stra"], f"unknown arch 'stra'; did you mean 'star'? (known: {KNOWN})"),
         (["--encoder", "lstn"], "unknown encoder 'lstn'; did you mean 'lstm'?"),
         (["--arch", "star", "--topology", "complete"], "--topology: --arch star has no edges between tasks; accepted"),
         (["--arch", "shared", "--top-k", "2"], "--top-k: --arch shared has no edges between tasks; accepted"),

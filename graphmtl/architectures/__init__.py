@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from graphmtl.architectures.adapterfusion import AdapterFusion
+from graphmtl.architectures.adapters import TaskAdapters
 from graphmtl.architectures.architecture import Architecture
+from graphmtl.architectures.cmtr import CMTR
 from graphmtl.architectures.complete import Complete
+from graphmtl.architectures.mmoe import MMoE
+from graphmtl.architectures.ple import PLE
 from graphmtl.architectures.shared import Shared
 from graphmtl.architectures.single import Single
 from graphmtl.architectures.star import Star
@@ -13,13 +18,31 @@ from graphmtl.config import ModelOptions
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.topology import read_topology
 
-__all__ = ["ARCHITECTURES", "Architecture", "Complete", "Shared", "Single", "Star", "resolve_topology"]
+__all__ = [
+    "ARCHITECTURES",
+    "CMTR",
+    "PLE",
+    "AdapterFusion",
+    "Architecture",
+    "Complete",
+    "MMoE",
+    "Shared",
+    "Single",
+    "Star",
+    "TaskAdapters",
+    "resolve_topology",
+]
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "single": Single,
     "shared": Shared,
     "complete": Complete,
     "star": Star,
+    "cmtr": CMTR,
+    "mmoe": MMoE,
+    "ple": PLE,
+    "adapters": TaskAdapters,
+    "adapter-fusion": AdapterFusion,
 }
 
 _Options = TypeVar("_Options", bound=ModelOptions)

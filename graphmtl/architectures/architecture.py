@@ -1,8 +1,10 @@
 """What every architecture is to the rest of the toolkit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions
@@ -11,10 +13,27 @@ from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.models.heads import token_mask
 from graphmtl.models.message_lstm import LSTM
 
-__all__ = ["Architecture", "Read"]
+__all__ = ["Architecture", "Read", "Seen"]
 
 Read = tuple[Tensor, EdgeWeights | None]
 """What a task reads: its token states (batch, tokens, dim), and the edge weights."""
+
+
+@dataclass
+class Seen:
+    """What a task's head sees.
+
+    Attributes:
+        h: (batch, dim) of a text, (batch, tokens, dim) of tags.
+        edges: the edge weights, where they are asked for and the architecture has some after pooling.
+        penalty: (batch,), what is added to the loss of every text in training, times ``--gate-reg-weight``.
+        nodes: the representations of all K tasks, (batch, K, dim) or (batch, tokens, K, dim), where there are such.
+    """
+
+    h: Tensor
+    edges: EdgeWeights | None = None
+    penalty: Tensor | None = None
+    nodes: Tensor | None = None
 
 
 class TokenStates(nn.Module):
@@ -33,9 +52,9 @@ class Architecture(nn.Module):
     ``edges`` asks for them and the architecture has any, the :class:`~graphmtl.graph.interaction.EdgeWeights`, else
     None. What the tasks have in common is computed once. ``forward`` is ``read`` for one task.
 
-    ``interact(h, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a text or
-    (batch, tokens, dim) of tags. It returns what the head does see, of the same shape, and the edge weights as above.
-    Most architectures leave h as it is.
+    ``interact(h, lengths, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a
+    text or (batch, tokens, dim) of tags. It returns what the head does see, a :class:`Seen` of ``head_size(dim)``
+    dimensions, with the edge weights as above. Most architectures leave h as it is.
 
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
@@ -47,17 +66,20 @@ class Architecture(nn.Module):
         output_size: dimensions of a token state.
         ways: the reading directions of the equal blocks of a token state, 0 forward, 1 backward.
         topology: which tasks a task reads from; None where tasks read from no task.
+        node_size: dimensions of what :class:`Seen` has as nodes; None where there are none.
     """
 
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
     reads_tasks = False  #: True where tasks read from tasks, and ``--topology`` says from which
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
+    acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one
 
     def __init__(self, *, tasks: Sequence[str], input_size: int, options: ModelOptions, contextual: bool = False):
         super().__init__()
         self.tasks = tuple(tasks)
         self.topology: Topology | None = None
+        self.node_size: int | None = None
         if self.reads_tasks:
             self.topology = read_topology(options.topology, self.tasks, options.top_k)
         self.contextual = contextual
@@ -83,5 +105,16 @@ class Architecture(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, **kwargs) -> Read:
         return self.read(x, lengths, [task], edges, **kwargs)[0]
 
-    def interact(self, h: Tensor, task: int, edges: bool = False) -> tuple[Tensor, EdgeWeights | None]:
-        return h, None
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        return Seen(h)
+
+    def edge_weights(self, gates: Tensor, sources: Sequence[str], h: Tensor, lengths: Tensor, task: int) -> EdgeWeights:
+        """What a task read after pooling: gates (N, S), one row of a text, of tags one of each token; h is h above."""
+        if h.ndim == 2:
+            return EdgeWeights(self.tasks[task], tuple(sources), gates.unsqueeze(1), torch.ones_like(lengths))
+        weights = gates.view(*h.shape[:-1], -1) * token_mask(lengths, h).unsqueeze(-1)  # (batch, tokens, S)
+        return EdgeWeights(self.tasks[task], tuple(sources), weights, lengths)
+
+    def head_size(self, size: int) -> int:
+        """Dimensions of what the heads see, where ``size`` is that of h."""
+        return size

@@ -1,5 +1,6 @@
 """Texts as numbers: every split encoded once into one flat memory-mapped array, and batches cut from it."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +137,12 @@ class EncodedSplit:
     def truncated(self) -> int:
         """How many texts a transformer gets a part of only."""
         return 0 if self._pieces is None else self._pieces.truncated
+
+    def digest(self) -> bytes:
+        """SHA-256 of the texts as they are encoded; labels play no part."""
+        digest = hashlib.sha256(self.lengths.tobytes())
+        digest.update(np.ascontiguousarray(self._ids if self._pieces is None else self._pieces.ids).data)
+        return digest.digest()
 
     def labels_of(self, task: str) -> list[np.ndarray]:
         """The tags of every text, or -100: (tokens,) each."""

@@ -51,6 +51,7 @@ class PieceTexts:
         words: states of words are wanted, not of pieces.
 
     Attributes:
+        ids: (pieces of all texts,).
         lengths: (texts,), words of each text, or pieces.
         truncated: how many texts were cut.
     """
@@ -58,7 +59,7 @@ class PieceTexts:
     def __init__(self, texts: Iterable[tuple[Sequence[int], ...]], *, words: bool):
         self.truncated = 0
         (
-            (self._ids, self._pieces),
+            (self.ids, self._pieces),
             (self._types, _),
             (self._windows, self._windows_of_text),
             (self._places, self._words),
@@ -85,7 +86,7 @@ class PieceTexts:
             texts=torch.from_numpy(np.repeat(np.arange(len(rows)), self._windows_of_text[rows])),
             words=torch.from_numpy(self._words_of(rows, inside)) if self._by_word else None,
         )
-        return padded(self._ids), windows
+        return padded(self.ids), windows
 
     def _words_of(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """``Windows.words`` of some texts whose pieces are ``inside`` (windows, pieces)."""

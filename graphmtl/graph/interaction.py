@@ -28,8 +28,9 @@ class EdgeWeights:
     Attributes:
         target: the task whose head was asked.
         sources: names of the nodes read from, in the order of the last dimension of ``weights``.
-        weights: (batch, tokens, sources), the mean over the reading directions, 0 at padding.
-        lengths: (batch,), tokens of each text.
+        weights: (batch, tokens, sources), the mean over the reading directions, 0 at padding; (batch, 1, sources)
+            where the nodes are read once for a whole text.
+        lengths: (batch,), tokens of each text, or 1 where its nodes are read once.
         positions: where the tokens of a text are the nodes, gives how much token t read from token i:
             (batch, tokens t, tokens i), the mean over the reading directions, 0 at padding.
     """

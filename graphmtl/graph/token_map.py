@@ -1,4 +1,4 @@
-"""Pictures of one text: what each of its tokens read, from its tokens (star) or from the tasks (complete)."""
+"""Pictures of one text: what each of its tokens read, from its tokens (star) or from the tasks (complete, cmtr)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,9 +96,12 @@ def _panel(answer: dict) -> TokenMapPanel:
         raise InputError(f"--text: task {task!r} reads from no node, so there is nothing to draw")
     labels = answer.get("labels")
     rows = tokens if labels is None else [f"{token}  {label}" for token, label in zip(tokens, labels, strict=True)]
+    if len(edges) < len(tokens):  # cmtr reads tasks once for a whole text
+        rows = ["the whole text"]
     if "reads" in edges[0][0]:
         reads = np.array([edge["reads"] for (edge,) in edges])  # (tokens, tokens)
         return TokenMapPanel(rows, tokens, reads, f"{task}: what each token read", "token that was read")
     weights = np.array([[edge["weight"] for edge in own] for own in edges])  # (tokens, sources)
     sources = [edge["source"] for edge in edges[0]]
-    return TokenMapPanel(rows, sources, weights, f"{task}: which task each token read", "task that was read")
+    title = f"{task}: which task {'the text' if len(rows) < len(tokens) else 'each token'} read"
+    return TokenMapPanel(rows, sources, weights, title, "task that was read")

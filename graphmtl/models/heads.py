@@ -39,6 +39,14 @@ def token_mask(lengths: Tensor, states: Tensor) -> Tensor:
     return torch.arange(states.size(1), device=states.device) < lengths[:, None]
 
 
+def mean_over_tokens(values: Tensor, lengths: Tensor) -> Tensor:
+    """Values of tokens (batch, tokens, dim) to their mean over each text (batch, dim); values of texts stay."""
+    if values.ndim == 2:
+        return values
+    inside = values * token_mask(lengths, values).unsqueeze(-1)  # (batch, tokens, dim)
+    return inside.sum(1) / lengths.to(values.device)[:, None]
+
+
 def pool(states: Tensor, lengths: Tensor, pooling: str, ways: Sequence[int] = (0,)) -> Tensor:
     """States (batch, tokens, dim), 0 at padding, to a vector per text: (batch, dim), or (batch, 2 dim) for max-mean.
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graphmtl.architectures import ARCHITECTURES, resolve_topology
+from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
 from graphmtl.data.pieces import Pieces
@@ -44,6 +45,8 @@ class ModelOutput:
     Attributes:
         logits: (batch, classes), or of tags (batch, tokens, classes); of a regression standardised scores (batch,).
         edges: if they were asked for and the architecture has any.
+        penalty, nodes: see :class:`~graphmtl.architectures.architecture.Seen`.
+        hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
         losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
         tags: the predicted tags (batch, tokens), of a tagging task outside training.
         scores: the predicted scores (batch,) in the label's units, of a regression.
@@ -54,6 +57,9 @@ class ModelOutput:
     losses: Tensor | None = None
     tags: Tensor | None = None
     scores: Tensor | None = None
+    penalty: Tensor | None = None
+    nodes: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
@@ -65,18 +71,26 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
 
 
-def resolve_pooling(options: _Options, encoder: Any) -> _Options:
-    """The options with what ``--pooling auto`` means for an architecture and an encoder.
+def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:
+    """The options with what ``--pooling auto`` means for an architecture, an encoder and the tasks.
 
     Raises:
-        InputError: ``cls`` with an encoder that has no such vector.
+        InputError: ``cls`` with an encoder that has no such vector, or ``max-mean`` where what acts after pooling also
+            reads the tokens of a task, which have half as many dimensions.
     """
+    architecture = ARCHITECTURES[options.arch]
+    tagging = next((task.name for task in tasks if task.is_tagging), None) if architecture.acts_after_pooling else None
+    if options.pooling == "max-mean" and tagging is not None:
+        raise InputError(
+            f"--pooling max-mean: --arch {options.arch} reads texts and the tokens of task {tagging!r} with the same "
+            "layers, and max-mean doubles the size of texts; accepted: auto, max, mean, last, attention"
+        )
     if options.pooling == "cls" and not encoder.has_cls:
         raise InputError(f"--pooling cls: the encoder {options.encoder} has no vector of its own for a whole text")
     if options.pooling != "auto":
         return options
-    as_it_is = encoder.has_cls and not ARCHITECTURES[options.arch].reads_contextual
-    return replace(options, pooling="cls" if as_it_is else "max-mean")
+    as_it_is = encoder.has_cls and not architecture.reads_contextual
+    return replace(options, pooling="cls" if as_it_is else "max-mean" if tagging is None else "max")
 
 
 def _head_name(task: Task, options: ModelOptions) -> str:
@@ -110,7 +124,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         architecture = ARCHITECTURES[options.arch]
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
         encoders = [encoder_class(options.encoder)(vocabulary=vocabulary, options=options) for _ in range(copies)]
-        options = resolve_pooling(options, encoders[0])
+        options = resolve_pooling(options, encoders[0], tasks)
         self.vocabulary, self.options = vocabulary, options
         self.encoders = nn.ModuleList(encoders)
         self.architecture = architecture(
@@ -133,10 +147,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _head(self, task: Task) -> nn.Module:
         size, dropout = self.architecture.output_size, self.options.output_dropout
+        size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
         if task.is_tagging:
             head = HEADS[_head_name(task, self.options)]
             return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
-        size = pooled_size(size, self.options.pooling)
         if task.is_regression:
             return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
         return ClassificationHead(input_size=size, classes=len(task.labels), dropout=dropout)
@@ -234,12 +248,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             read = self.architecture.read(encoded.states, encoded.lengths, positions, edges)
             for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
-                h, gates = self.architecture.interact(h, position, edges)
-                outputs[name] = self._output(name, h, gates or weights, batch)
+                seen = self.architecture.interact(h, encoded.lengths, position, edges)
+                outputs[name] = self._output(name, seen, seen.edges or weights, batch)
         return outputs
 
-    def _output(self, task: str, h: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
-        output = ModelOutput(self.classify(h, task), edges)
+    def _output(self, task: str, seen: Seen, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
+        logits = self.classify(seen.h, task)
+        output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
         head: Any = self.heads[self._position[task]]
         if batch.labels is not None:
             output.losses = head.losses(output.logits, batch.labels[task], batch.lengths)
@@ -264,7 +279,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             texts: texts, lists of tokens, or pairs of texts for a task that takes pairs.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
-                ``"tokens"`` gives a list per token, and the tokens, whatever the task. Where the tokens of the text
+                ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
+                read once for a whole text (cmtr). Where the tokens of the text
                 were read (star), an edge of a token also says how much of each was read: ``"reads"``.
             batch_size: texts read at once; texts of like length are read together.
 

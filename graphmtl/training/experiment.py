@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
+from pathlib import Path
 
 import torch
 from accelerate import PartialState
@@ -28,9 +29,12 @@ from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options
+from graphmtl.training.adapters import load_adapters
+from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
+from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trainer import Trainer, TrainingResult
 
 __all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
@@ -79,6 +83,8 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
             f"of the training texts' different words, {covered.tokens:.1%} of all their words"
         )
         model.load_vectors(vectors)
+    if options.adapters is not None:
+        load_adapters(model, Run.open(options.adapters))
     return model
 
 
@@ -178,10 +184,15 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     _say_truncated(data, say)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
+    given = _given_teachers(options, tasks, model)
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)
     state.wait_for_everyone()
-    result = trainer.train(resume=options.resume)
+    distillation = None
+    if options.teachers is not None:
+        teachers = given or find_teachers([_train_teachers(run, tasks, options)], model.tasks)
+        distillation = _distillation(run, options, tasks, model, data, teachers)
+    result = trainer.train(resume=options.resume, distillation=distillation)
     recorder = EdgeRecorder()
     predictions = {
         "valid": trainer.predict_split("valid"),
@@ -194,6 +205,56 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
             print(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
     return run
+
+
+def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
+    """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
+    if options.teachers is None:
+        return {}
+    if model.architecture.node_size is None:
+        raise InputError(f"--teachers: --arch {options.arch} has nothing that could imitate them; accepted with cmtr")
+    if options.teachers == "train":
+        return {}
+    teachers = find_teachers([Run.open(folder) for folder in options.teachers.split(",")], model.tasks)
+    for run in dict.fromkeys(teachers.values()):
+        names = [name for name, own in teachers.items() if own is run]
+        check_unseen(run, names, load_run_tasks(run.options), tasks)
+    return teachers
+
+
+def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
+    """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
+    teachers = Run(run.folder / "teachers" / "single")
+    if not (teachers.folder / "metrics.json").is_file():
+        alone = replace(options, arch="single", teachers=None, teacher_outputs=None, topology=None, top_k=0)
+        train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
+    PartialState().wait_for_everyone()
+    return Run.open(teachers.folder)
+
+
+def _distillation(
+    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run]
+) -> Distillation:
+    """What the teachers say of all training texts, and heads to imitate them."""
+    folder = Path(options.teacher_outputs) if options.teacher_outputs else run.folder / "teachers" / "outputs"
+    state = PartialState()
+    with state.main_process_first():
+        outputs = read_by_teachers(
+            teachers,
+            tasks,
+            target=options.kd_target,
+            folder=folder,
+            device=state.device,
+            write=state.is_main_process,
+        )
+    set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
+    return Distillation(
+        tasks=model.tasks,
+        node_size=model.architecture.node_size,  # type: ignore[arg-type]
+        outputs=outputs,
+        own={name: each.corpus for name, each in data.items()},
+        options=options,
+    )
 
 
 def _silent(*_args) -> None:

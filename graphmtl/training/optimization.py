@@ -19,7 +19,7 @@ _AFTER_WARMUP: dict[str, Callable[[float], float]] = {  # from the share of the 
     "linear": lambda done: 1 - done,
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
 }
-_VECTORS = ("b", "u")  # by direction, so of two dimensions in an LSTM of two
+_VECTORS = ("b", "u", "bias", "task_embedding")  # of several directions or tasks, so of two dimensions
 
 
 def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:

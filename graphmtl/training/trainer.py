@@ -11,13 +11,15 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, is_tensorboard_available, set_seed
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.model import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
+from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split, score
 from graphmtl.training.log import TrainingLog
 from graphmtl.training.losses import EpochLosses, task_loss
@@ -90,7 +92,13 @@ class Trainer:
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model
 
-    def train(self, *, resume: bool = False, keep_epochs: int | Mapping[str, int] | None = None) -> TrainingResult:
+    def train(
+        self,
+        *,
+        resume: bool = False,
+        keep_epochs: int | Mapping[str, int] | None = None,
+        distillation: Distillation | None = None,
+    ) -> TrainingResult:
         """Train to the last epoch, or until no selection group makes progress, and restore the best weights.
 
         Args:
@@ -98,6 +106,7 @@ class Trainer:
                 uninterrupted run.
             keep_epochs: do not look at the validation split, and keep the weights of this epoch (or these, one per
                 selection group: a ``TrainingResult.best_epoch``); nothing is trained after it.
+            distillation: teachers to imitate, for an architecture with nodes; its heads are trained too.
 
         Raises:
             InputError: the loss is not finite (the message names task and step), or a task has no validation example
@@ -105,7 +114,7 @@ class Trainer:
         """
         if keep_epochs is None:
             self._check_valid()
-        self._prepare(keep_epochs)
+        self._prepare(keep_epochs, distillation)
         if resume:
             self._load_checkpoint()
         log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=self.history)
@@ -135,7 +144,7 @@ class Trainer:
         losses = EpochLosses(accelerator=accelerator)
         self.model.train()
         started, tokens = time.perf_counter(), self.tokens
-        for corpus, rows, counts, batch in made_ahead(self._share, self.sampler.epoch(self.epoch)):
+        for corpus, rows, counts, batch, targets in made_ahead(self._share, self.sampler.epoch(self.epoch)):
             outputs = self._parallel(batch)
             own = {
                 task: task_loss(
@@ -147,11 +156,15 @@ class Trainer:
                 )  # ()
                 for task, count in counts.items()
             }
-            accelerator.backward(sum(own.values()))
+            accelerator.backward(
+                self._labels_weight * sum(own.values())
+                + self._penalty(outputs, batch, len(rows))
+                + self._imitation(outputs, batch, targets, len(rows))
+            )
             for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
                 parameter.grad = None
             if options.clip > 0:
-                accelerator.clip_grad_norm_(self.model.parameters(), options.clip)
+                accelerator.clip_grad_norm_(self._trained, options.clip)
             self._optimizer.step()
             self._schedule.step()
             self._optimizer.zero_grad(set_to_none=True)  # a task that is absent from a step gets no update at all
@@ -167,6 +180,28 @@ class Trainer:
                 self._show(bar, loss=f"{losses.check():.3f}", speed=f"{speed:.0f} tokens/s")
         losses.check()
         return losses.means()
+
+    def _penalty(self, outputs: Mapping[str, ModelOutput], batch: Batch, total: int) -> Tensor | float:
+        """What the architecture adds to the loss: the mean over the step's ``total`` examples, of all processes."""
+        penalties = [(each.penalty * batch.weights).sum() for each in outputs.values() if each.penalty is not None]
+        ramp = min(1.0, (self.step + 1) / max(self.options.gate_ramp * self._steps, 1))
+        return self.options.gate_reg_weight * ramp * sum(penalties) * self.accelerator.num_processes / total
+
+    @property
+    def _labels_weight(self) -> float:
+        """1, or with teacher annealing the share of the steps that are done."""
+        annealing = self.options.teacher_annealing and self._distillation is not None
+        return self.step / max(self._steps - 1, 1) if annealing else 1.0
+
+    def _imitation(
+        self, outputs: Mapping[str, ModelOutput], batch: Batch, targets: Mapping[str, Tensor], total: int
+    ) -> Tensor | float:
+        """What distillation adds to the loss: the mean over the step's ``total`` examples, of all processes."""
+        if self._distillation is None:
+            return 0.0
+        weight = self.options.kd_weight * (1 - self._labels_weight if self.options.teacher_annealing else 1)
+        losses = self._distillation({name: output.nodes for name, output in outputs.items()}, targets, batch.lengths)
+        return weight * (losses * batch.weights).sum() * self.accelerator.num_processes / total
 
     def predict_split(
         self, split: str, *, record: Record | None = None
@@ -191,8 +226,9 @@ class Trainer:
         predictions = self.predict_split(split, record=record)
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
-    def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, dict[str, int], Batch]:
-        """This process's part of a step's batch, and how many labels the whole batch has of each task.
+    def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, dict[str, int], Batch, dict[str, Tensor]]:
+        """This process's part of a step's batch, how many labels the whole batch has of each task, and what its
+        teachers say.
 
         Tasks of which it has none are left out. A process that gets no example gets one that counts for nothing.
         """
@@ -201,8 +237,12 @@ class Trainer:
         labels = {task: int(own[rows].sum()) for task, own in split.counts.items()}
         counts = {task: count for task, count in labels.items() if count}
         mine = rows[self.accelerator.process_index :: self.accelerator.num_processes]  # (batch,)
-        batch = split.batch(mine, tasks=[*counts]) if len(mine) else split.batch(rows[:1], fillers=1, tasks=[*counts])
-        return corpus, rows, counts, batch.to(self.accelerator.device)
+        fillers = 0 if len(mine) else 1
+        mine = mine if len(mine) else rows[:1]
+        device = self.accelerator.device
+        batch = split.batch(mine, fillers=fillers, tasks=[*counts]).to(device)
+        said = {} if self._teachers is None else self._teachers.targets(corpus, mine)
+        return corpus, rows, counts, batch, {name: target.to(device) for name, target in said.items()}
 
     def _scores(self, metrics: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
         """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""
@@ -218,7 +258,7 @@ class Trainer:
             if task.labelled("valid") == 0:
                 raise InputError(f"task {name!r} has no validation example to select the best epoch by")
 
-    def _prepare(self, keep_epochs: int | Mapping[str, int] | None) -> None:
+    def _prepare(self, keep_epochs: int | Mapping[str, int] | None, distillation: Distillation | None) -> None:
         options = self.options
         set_seed(options.seed, device_specific=True)
         self.epoch = self.step = self.tokens = 0
@@ -240,7 +280,15 @@ class Trainer:
         self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
         self._evaluated = self.model if self._average is None else self._average.model
         optimizer = adamw(self.model, options)
-        schedule = learning_rate_schedule(optimizer, options, steps=options.epochs * len(self.sampler))
+        self._teachers = self._distillation = distillation
+        self._trained = [*self.model.parameters()]
+        if distillation is not None:
+            heads = [*distillation.parameters()]
+            optimizer.add_param_group({"params": heads, "lr": options.lr, "weight_decay": 0.0})
+            self._trained += heads
+            self._distillation = self.accelerator.prepare(distillation)
+        self._steps = options.epochs * len(self.sampler)
+        schedule = learning_rate_schedule(optimizer, options, steps=self._steps)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
 
     def _record(self, losses: dict[str, float], metrics: dict[str, dict[str, float]]) -> dict:
@@ -292,7 +340,7 @@ class Trainer:
     def _progress_bar(self) -> tqdm:
         self._shown: dict[str, str] = {}
         return tqdm(
-            total=self.options.epochs * len(self.sampler),
+            total=self._steps,
             initial=self.step,
             unit="step",
             mininterval=0.5 if sys.stderr.isatty() else 10.0,  # seconds; a log file needs few lines

@@ -1,10 +1,11 @@
 import json
 import time
+from functools import partial
 
 import pytest
 import torch
 
-from benchmarks import measuring, speed
+from benchmarks import measuring, overhead, speed
 from benchmarks.contenders import (
     Contender,
     GeometricComplete,
@@ -125,7 +126,7 @@ def test_in_degree():
 
 def test_limits():
     limits = {name: Contender(name=name, shape=TINY).limit.passes for name in ARCHITECTURES}
-    assert limits == {"single": 1, "shared": 1, "complete": 3, "star": 2}
+    assert limits == dict.fromkeys(ARCHITECTURES, 1) | {"complete": 3, "star": 2}
 
 
 def test_operations_of_an_lstm():
@@ -217,3 +218,16 @@ def test_mistakes_are_one_line(capsys, monkeypatch, arguments, message):
     assert leaving.value.code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_overhead_on_a_transformer(small_machine, capsys, monkeypatch):
+    from transformers import BertConfig
+
+    small = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=50)
+    monkeypatch.setattr(speed, "overhead_lines", partial(overhead.overhead_lines, config=small))
+    run("--overhead")
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if line.startswith(("| shared", "| cmtr"))]
+    assert [row[1] for row in rows] == ["shared", "cmtr"]
+    assert rows[0][5] == "1.000"
+    assert "## Architectures" not in printed

@@ -12,7 +12,7 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.training import trainer as trainer_module
 from tests.training import two_processes
-from tests.training.toy import ToyModel, toy_data, toy_trainer
+from tests.training.toy import ToyModel, ToyOutput, toy_data, toy_trainer
 
 ARCHS = [{"arch": arch} for arch in ARCHITECTURES]
 
@@ -290,6 +290,21 @@ def test_mixed_precision_trains_and_leaves_a_plain_model(data):
 def test_bad_options(data, options, message):
     with pytest.raises(InputError, match=message):
         toy_trainer(data, **options).train()
+
+
+def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
+    trainer = toy_trainer(data, gate_reg_weight=0.5, gate_ramp=0.5)
+    trainer._prepare(None, None)
+    batch = data["a"].train.batch([0, 1, 2], fillers=1)
+    outputs = {name: ToyOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
+    found = []
+    for step in range(trainer._steps):
+        trainer.step = step
+        found.append(float(trainer._penalty(outputs, batch, 2)))
+    rising = trainer._steps // 2
+    assert found[rising:] == [2 * 0.5 * 2.0] * (trainer._steps - rising)
+    assert found[:rising] == pytest.approx([2.0 * (step + 1) / (0.5 * trainer._steps) for step in range(rising)])
+    assert trainer._penalty({"a": ToyOutput(torch.zeros(3, 2))}, batch, 2) == 0
 
 
 def test_a_task_without_validation_examples(data):

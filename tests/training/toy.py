@@ -24,6 +24,7 @@ class ToyOutput:
     logits: Tensor
     edges: EdgeWeights | None = None
     losses: Tensor | None = None
+    penalty: Tensor | None = None
 
 
 class ToyModel(nn.Module):

@@ -1,0 +1,53 @@
+r"""AdapterFusion (Pfeiffer, Kamath, Rücklé, Cho, Gurevych, EACL 2021, section 3.2).
+
+Each task's adapter is trained first (``--arch adapters``). Then body and adapters stay as they are, and every task k
+learns to fuse all adapters by attention:
+
+.. math::
+    z_j = h + \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)), \quad
+    g_{k,j} = \mathrm{softmax}_j(Q_k h \cdot K_k z_j / \sqrt A), \quad
+    y_k = \mathrm{head}_k\left(V_k \textstyle\sum_j g_{k,j} z_j\right)
+
+V_k starts as the identity. It departs from the paper in that the adapters stand after the encoder alone, and in the
+:math:`\sqrt A`. ``--adapters RUN`` gives the finished run of the first stage; without it the adapters are trained at
+the same time as the fusion. What task k reads from task j's adapter is the edge j -> k of the task graph, k -> k among
+them.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from graphmtl.architectures.adapters import TaskAdapters
+from graphmtl.architectures.architecture import Seen
+from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import attend
+from graphmtl.models.stacked import StackedLinear
+
+__all__ = ["AdapterFusion"]
+
+
+class AdapterFusion(TaskAdapters):
+    """What ``adapters`` has, fused for each task; see the top of the file."""
+
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        K, size = len(self.tasks), self.adapters.norm.normalized_shape[0]
+        self.query = StackedLinear(layers=K, input_size=size, output_size=options.attention)
+        self.key = StackedLinear(layers=K, input_size=size, output_size=options.attention)
+        self.value = nn.Parameter(torch.eye(size).repeat(K, 1, 1))  # (K, size, size)
+
+    def frozen_parts(self) -> list[nn.Module]:
+        """What the first stage trained."""
+        return [self.lstm, self.adapters]
+
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        own = slice(task, task + 1)
+        z = self.adapters(h).flatten(0, -3)  # (N, K, size)
+        query = self.query(h.flatten(0, -2).unsqueeze(1), own).squeeze(1)  # (N, A)
+        key = self.key(z.unsqueeze(-2), own).squeeze(-2)  # (N, K, A)
+        equal = z.new_zeros(1, len(self.tasks))  # (1, K)
+        fused, gates = attend(query.unsqueeze(0), key.unsqueeze(0), z.unsqueeze(0), None, equal)
+        seen = Seen((fused.squeeze(0) @ self.value[task]).view_as(h))
+        if edges:
+            seen.edges = self.edge_weights(gates.squeeze(0), self.tasks, h, lengths, task)
+        return seen

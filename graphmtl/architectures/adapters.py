@@ -1,0 +1,32 @@
+r"""An adapter for each task on one shared body (Houlsby et al., ICML 2019).
+
+.. math::
+    y_k = \mathrm{head}_k(h + \mathrm{Up}_k\, \mathrm{gelu}(\mathrm{Down}_k\, \mathrm{LayerNorm}(h)))
+
+h is what ``shared`` gives a head. It departs from the paper in that there is one adapter after the encoder, not two in
+each of its layers, and that the body is trained too. It is the first stage of adapter fusion.
+"""
+
+from torch import Tensor
+
+from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.shared import Shared
+from graphmtl.config import ModelOptions
+from graphmtl.models.heads import pooled_size
+from graphmtl.models.stacked import Adapters
+
+__all__ = ["TaskAdapters"]
+
+
+class TaskAdapters(Shared):
+    """What ``shared`` has, then the task's adapter; see the top of the file."""
+
+    acts_after_pooling = True
+
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        size = pooled_size(self.output_size, options.pooling)
+        self.adapters = Adapters(tasks=len(self.tasks), size=size, bottleneck=options.adapter_size)
+
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        return Seen(self.adapters(h, slice(task, task + 1)).squeeze(-2))

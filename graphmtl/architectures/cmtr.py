@@ -1,0 +1,98 @@
+r"""Collaborative multi-task representation, CMTR (Yang, Cao, Zeng, Yu, Ren, Tong, Wang, IJCNN 2024).
+
+Only the paper's abstract was at hand: the parts are the paper's, the equations are our reading of them. For an instance
+of task k, h is what the encoder makes of it, one vector of a text, or one of each token where tokens are tagged:
+
+.. math::
+    z_j &= h + \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)) \\
+    Z' &= \mathrm{TaskInteraction}(Z + E) \\
+    g_k &= \mathrm{softmax}_j(q(z'_k) \cdot k(z'_j) / \sqrt d) \\
+    y_k &= \mathrm{head}_k\left(\textstyle\sum_j g_{k,j} z_j\right)
+
+z_j is the task-oriented representation of task j, by an adaptation layer of its own; E holds a learned embedding of
+each task; q and k are linear layers; j runs over the sources of k in the topology, and k itself. The gates g_k are the
+edges of the task graph, k -> k among them. With ``--fusion-values interacted`` the head reads z'_j in the place of z_j,
+and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's weights :math:`\alpha`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.shared import Shared
+from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import attend
+from graphmtl.graph.task_interaction import TaskInteraction
+from graphmtl.models.gate_regularisation import gate_penalty
+from graphmtl.models.heads import mean_over_tokens, pooled_size
+from graphmtl.models.stacked import Adapters
+
+__all__ = ["CMTR"]
+
+
+class CMTR(Shared):
+    """What ``shared`` has, then adaptation layers, task interaction and gated fusion; see the top of the file.
+
+    Attributes:
+        sources: the positions of the tasks that each task reads from, itself among them.
+    """
+
+    reads_tasks = True
+    acts_after_pooling = True
+
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        K = len(self.tasks)
+        self.node_size = size = pooled_size(self.output_size, options.pooling)
+        edges = torch.eye(K, dtype=torch.bool)  # (K targets, K sources)
+        source, target = self.topology.edge_index
+        edges[target, source] = True
+        self.sources = [row.nonzero().flatten().tolist() for row in edges]
+        self.interacted = options.fusion_values == "interacted"
+        self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size)
+        self.task_embedding = nn.Parameter(torch.empty(K, size))
+        nn.init.normal_(self.task_embedding, std=0.02)
+        self.interaction: TaskInteraction | None = None
+        if options.interaction != "none":
+            self.interaction = TaskInteraction(
+                kind=options.interaction,
+                size=size,
+                channels=options.attention,
+                heads=options.interaction_heads,
+                edges=edges,
+            )
+        self.query: nn.Linear | None = None
+        self.key: nn.Linear | None = None
+        self.penalty: nn.Module | None = None
+        if not options.uniform_gates:
+            self.query, self.key = nn.Linear(size, options.attention), nn.Linear(size, options.attention)
+            self.penalty = gate_penalty(options.gate_reg, own=options.gate_prior, edges=edges)
+
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
+        z = nodes.flatten(0, -3)  # (N, K, dim)
+        interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
+        if self.interaction is not None:
+            interacted, alpha = self.interaction(interacted)  # (N, K, dim), (N, K, K)
+        fused, gates = self._fuse(interacted if self.interacted else z, interacted, task)  # (N, dim), (N, S)
+        seen = Seen(fused.view_as(h), nodes=nodes)
+        if self.training and self.penalty is not None:
+            per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
+            seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
+        if edges:
+            own = self.sources[task]
+            if self.interacted and alpha is not None:  # what is fused was read from all tasks
+                gates, own = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2), range(len(self.tasks))  # (N, K)
+            seen.edges = self.edge_weights(gates, [self.tasks[j] for j in own], h, lengths, task)
+        return seen
+
+    def _fuse(self, values: Tensor, interacted: Tensor, task: int) -> tuple[Tensor, Tensor]:
+        """The sum of the values (N, K, dim) of k's S sources, weighted by the gates: (N, dim), and gates (N, S)."""
+        own = self.sources[task]
+        equal = values.new_zeros(1, len(own))  # (1, S)
+        query = key = None
+        if self.query is not None and self.key is not None:
+            query = self.query(interacted[:, task]).unsqueeze(0)  # (1, N, A)
+            key = self.key(interacted[:, own]).unsqueeze(0)  # (1, N, S, A)
+        fused, gates = attend(query, key, values[:, own].unsqueeze(0), None, equal)
+        return fused.squeeze(0), gates.squeeze(0)

@@ -1,0 +1,43 @@
+r"""Multi-gate mixture-of-experts, MMoE (Ma, Zhao, Yi, Chen, Hong, Chi, KDD 2018, section 4.2).
+
+All tasks share the experts, and each mixes them by a gate of its own that looks at the input:
+
+.. math::
+    y_k = \mathrm{head}_k\left(\sum_e g_{k,e}\, \mathrm{relu}(W_e h + b_e)\right), \quad
+    g_k = \mathrm{softmax}(W_{g_k} h)
+
+h is what ``shared`` gives a head: one vector of a text, or one of each token where tokens are tagged. The gates are
+over experts, which belong to no task, so there is no task graph.
+"""
+
+from torch import Tensor
+
+from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.shared import Shared
+from graphmtl.config import ModelOptions
+from graphmtl.models.heads import pooled_size
+from graphmtl.models.stacked import StackedLinear
+
+__all__ = ["MMoE"]
+
+
+class MMoE(Shared):
+    """What ``shared`` has, then experts that are mixed for each task; see the top of the file."""
+
+    acts_after_pooling = True
+
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        size = pooled_size(self.output_size, options.pooling)
+        self.expert_size = options.expert_size
+        self.experts = StackedLinear(layers=options.experts, input_size=size, output_size=self.expert_size)
+        self.gates = StackedLinear(layers=len(self.tasks), input_size=size, output_size=options.experts)
+
+    def head_size(self, size: int) -> int:
+        return self.expert_size
+
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        x = h.unsqueeze(-2)  # (..., 1, dim)
+        experts = self.experts(x).relu()  # (..., E, expert_size)
+        gate = self.gates(x, slice(task, task + 1)).softmax(-1)  # (..., 1, E)
+        return Seen((gate @ experts).squeeze(-2))

@@ -1,0 +1,95 @@
+r"""Progressive layered extraction, PLE (Tang, Liu, Zhao, Gong, RecSys 2020).
+
+Every task has experts of its own, and some are shared. In each extraction layer a task mixes its own and the shared
+ones, and the shared stream s mixes all (section 4.2; one layer is CGC, section 4.1):
+
+.. math::
+    x_k^{l} &= \mathrm{softmax}(W_{g_k} x_k^{l-1})\, [e_k(x_k^{l-1}); e_s(x_s^{l-1})], \quad x_k^0 = x_s^0 = h \\
+    x_s^{l} &= \mathrm{softmax}(W_{g_s} x_s^{l-1})\, [e_1(x_1^{l-1}); \dots; e_K(x_K^{l-1}); e_s(x_s^{l-1})]
+
+Each expert is a linear layer and a ReLU; the head of task k reads :math:`x_k` of the last layer, which has no shared
+stream. The gates are over experts, so there is no task graph.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.shared import Shared
+from graphmtl.config import ModelOptions
+from graphmtl.models.heads import pooled_size
+from graphmtl.models.stacked import StackedLinear
+
+__all__ = ["PLE", "ExtractionLayer"]
+
+
+class ExtractionLayer(nn.Module):
+    """One layer of experts and gates; the equations stand at the top of the file.
+
+    Args:
+        tasks: K.
+        input_size: dimensions of a stream that comes in.
+        output_size: dimensions of an expert, and of a stream that goes out.
+        own: experts of each task.
+        shared: experts of the shared stream.
+        last: no shared stream goes out.
+    """
+
+    def __init__(self, *, tasks: int, input_size: int, output_size: int, own: int, shared: int, last: bool):
+        super().__init__()
+        self.sizes = (own, output_size)
+        self.own = StackedLinear(layers=tasks, input_size=input_size, output_size=own * output_size)
+        self.shared = StackedLinear(layers=shared, input_size=input_size, output_size=output_size)
+        self.gates = StackedLinear(layers=tasks, input_size=input_size, output_size=own + shared)
+        self.shared_gate = None if last else nn.Linear(input_size, tasks * own + shared)
+
+    def forward(self, x: Tensor, x_s: Tensor, some: slice = slice(None)) -> tuple[Tensor, Tensor | None]:
+        """The streams of all tasks, or ``some``, (..., K, input_size), and the shared one (..., input_size), go on.
+
+        Returns:
+            (..., K, output_size), and (..., output_size) but from the last layer.
+        """
+        own = self.own(x, some).relu().unflatten(-1, self.sizes)  # (..., K, own, output_size)
+        shared = self.shared(x_s.unsqueeze(-2)).relu()  # (..., shared, output_size)
+        to_all = shared.unsqueeze(-3).expand(*own.shape[:-2], *shared.shape[-2:])  # (..., K, shared, output_size)
+        gates = self.gates(x, some).softmax(-1).unsqueeze(-2)  # (..., K, 1, own + shared)
+        mixed = (gates @ torch.cat([own, to_all], -2)).squeeze(-2)  # (..., K, output_size)
+        if self.shared_gate is None:
+            return mixed, None
+        experts = torch.cat([own.flatten(-3, -2), shared], -2)  # (..., K * own + shared, output_size)
+        gate = self.shared_gate(x_s).softmax(-1).unsqueeze(-2)  # (..., 1, K * own + shared)
+        return mixed, (gate @ experts).squeeze(-2)
+
+
+class PLE(Shared):
+    """What ``shared`` has, then extraction layers; see the top of the file."""
+
+    acts_after_pooling = True
+
+    def __init__(self, *, options: ModelOptions, **kwargs):
+        super().__init__(options=options, **kwargs)
+        self.expert_size = options.expert_size
+        layers = options.extraction_layers
+        self.layers = nn.ModuleList(
+            ExtractionLayer(
+                tasks=len(self.tasks),
+                input_size=pooled_size(self.output_size, options.pooling) if layer == 0 else self.expert_size,
+                output_size=self.expert_size,
+                own=options.task_experts,
+                shared=options.experts,
+                last=layer == layers - 1,
+            )
+            for layer in range(layers)
+        )
+
+    def head_size(self, size: int) -> int:
+        return self.expert_size
+
+    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+        *lower, last = self.layers
+        x, x_s = h.unsqueeze(-2).expand(*h.shape[:-1], len(self.tasks), -1), h  # (..., K, dim), (..., dim)
+        for layer in lower:
+            x, x_s = layer(x, x_s)  # (..., K, expert_size), (..., expert_size)
+        own = slice(task, task + 1)
+        x, _ = last(x[..., own, :], x_s, own)  # (..., 1, expert_size)
+        return Seen(x.squeeze(-2))

@@ -1,0 +1,72 @@
+"""Several linear layers of the same size as one product."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Adapters", "StackedLinear"]
+
+
+class StackedLinear(nn.Module):
+    r"""K linear layers side by side: :math:`y_k = x_k W_k + b_k`.
+
+    Each begins as ``nn.Linear`` does.
+
+    Args:
+        layers: K.
+        input_size: dimensions of x_k.
+        output_size: dimensions of y_k.
+
+    Shapes:
+        x (..., K, input_size), or (..., 1, input_size) where all read the same, to (..., K, output_size)
+    """
+
+    def __init__(self, *, layers: int, input_size: int, output_size: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(layers, input_size, output_size))
+        self.bias = nn.Parameter(torch.empty(layers, output_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = 1 / math.sqrt(self.weight.size(1))
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor, some: slice = slice(None)) -> Tensor:
+        """What all layers, or ``some`` of them, make of x."""
+        return torch.einsum("...ki,kio->...ko", x, self.weight[some]) + self.bias[some]
+
+    def extra_repr(self) -> str:
+        layers, input_size, output_size = self.weight.shape
+        return f"layers={layers}, input_size={input_size}, output_size={output_size}"
+
+
+class Adapters(nn.Module):
+    r"""A bottleneck for each of K tasks: :math:`z_k = h + \mathrm{Up}_k\, \mathrm{gelu}(\mathrm{Down}_k\,
+    \mathrm{LayerNorm}(h))` (Houlsby et al., ICML 2019, section 2).
+
+    Up starts near 0, so that z_k starts near h.
+
+    Args:
+        tasks: K.
+        size: dimensions of h.
+        bottleneck: dimensions between Down and Up.
+
+    Shapes:
+        h (..., size) to (..., K, size)
+    """
+
+    def __init__(self, *, tasks: int, size: int, bottleneck: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(size)
+        self.down = StackedLinear(layers=tasks, input_size=size, output_size=bottleneck)
+        self.up = StackedLinear(layers=tasks, input_size=bottleneck, output_size=size)
+        nn.init.normal_(self.up.weight, std=0.01)  # Houlsby et al., section 3.6
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, h: Tensor, some: slice = slice(None)) -> Tensor:
+        """What all tasks' adapters, or ``some`` of them, make of h."""
+        h = h.unsqueeze(-2)  # (..., 1, size)
+        inner = nn.functional.gelu(self.down(self.norm(h), some))  # (..., K, bottleneck)
+        return h + self.up(inner, some)

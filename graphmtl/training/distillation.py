@@ -1,0 +1,109 @@
+r"""Knowledge distillation into the task-oriented representations of ``cmtr``.
+
+For every task j a teacher that was trained on j alone has read the instance. z_j, through a distillation head of its
+own, must imitate it:
+
+.. math::
+    \mathrm{KD} = \sum_j w_j\, \ell_j, \quad
+    \ell_j = T^2\, \mathrm{KL}(\mathrm{softmax}(t_j / T) \Vert \mathrm{softmax}(D_j z_j / T))
+
+for teachers that give labels (Hinton et al., 2015, section 2.1); for scores and hidden states
+:math:`\ell_j = \mathrm{mean}((D_j z_j - (t_j - \mu_j) / \sigma_j)^2)`, with the teacher's mean and standard deviation
+on its own training texts. w_j is 1 for the instance's own task and ``--kd-off`` for the others; a teacher whose input
+form does not fit is left out. Of tags it is the mean over tokens, and a CRF's logits are those before the CRF. With
+``--teacher-annealing`` the weight of the labels rises from 0 to 1 and that of KD falls from 1 to 0 over training
+(Clark et al., BAM, ACL 2019, section 3.2).
+
+That CMTR distils, its abstract says; how, is our reading.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphmtl.config import TrainingOptions
+from graphmtl.data.task import Task
+from graphmtl.models.heads import mean_over_tokens
+from graphmtl.training.teachers import TeacherOutputs, fits
+
+__all__ = ["Distillation"]
+
+
+class Distillation(nn.Module):
+    """The distillation heads and their loss; see the top of the file.
+
+    Args:
+        tasks: the run's tasks.
+        node_size: dimensions of z_j.
+        outputs: of the teachers, for every corpus.
+        own: the corpus that each task belongs to.
+        options: temperature, weights and what is imitated.
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: Mapping[str, Task],
+        node_size: int,
+        outputs: Mapping[str, TeacherOutputs],
+        own: Mapping[str, str],
+        options: TrainingOptions,
+    ):
+        super().__init__()
+        self.tasks, self.options = dict(tasks), options
+        self._outputs = dict(outputs)
+        self.heads = nn.ModuleList()
+        for j, name in enumerate(self.tasks):
+            values = self._outputs[own[name]].values[name]  # (texts or tokens, size)
+            self.heads.append(nn.Linear(node_size, values.shape[1]))
+            mean, std = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+            self.register_buffer(f"mean{j}", torch.from_numpy(mean).float())
+            self.register_buffer(f"std{j}", torch.from_numpy(std).float().clamp_min(1e-6))
+
+    def targets(self, corpus: str, rows: np.ndarray) -> dict[str, Tensor]:
+        """What every teacher says of some texts: (batch, size), of taggers (batch, tokens, size), 0 at padding."""
+        outputs = self._outputs[corpus]
+        lengths = outputs.lengths[rows]  # (batch,)
+        ends = outputs.lengths.cumsum()[rows]  # (batch,)
+        found = {}
+        for name, values in outputs.values.items():
+            if self.tasks[name].is_tagging:
+                own = [torch.from_numpy(values[end - n : end].copy()) for end, n in zip(ends, lengths, strict=True)]
+                found[name] = nn.utils.rnn.pad_sequence(own, batch_first=True)
+            else:
+                found[name] = torch.from_numpy(values[rows])
+        return found
+
+    def forward(self, nodes: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+        """The loss of every text, (batch,).
+
+        Args:
+            nodes: z of all K tasks for each task that the texts have, (batch, K, dim), of tags (batch, tokens, K, dim).
+            targets: see :meth:`targets`.
+            lengths: (batch,).
+        """
+        losses = [
+            (1.0 if j == k else self.options.kd_off) * self._loss(j, z, said, lengths)
+            for k, z in nodes.items()
+            for j, said in targets.items()
+            if fits(self.tasks[j], self.tasks[k])
+        ]
+        return torch.stack(losses).sum(0)
+
+    def _loss(self, name: str, z: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+        """l_j of every text, (batch,), of tags the mean over its tokens; z as in :meth:`forward`."""
+        j = list(self.tasks).index(name)
+        student = self.heads[j](z[..., j, :]).float()  # (batch, size), of tags (batch, tokens, size)
+        if self.options.kd_target == "logits" and self.tasks[name].labels:
+            T = self.options.kd_temperature
+            divergence = F.kl_div(
+                (student / T).log_softmax(-1), (target / T).log_softmax(-1), reduction="none", log_target=True
+            )
+            loss = T**2 * divergence.sum(-1, keepdim=True)  # (batch, 1), of tags (batch, tokens, 1)
+        else:
+            expected = (target - getattr(self, f"mean{j}")) / getattr(self, f"std{j}")
+            loss = (student - expected).square().mean(-1, keepdim=True)
+        return mean_over_tokens(loss, lengths).squeeze(-1)

@@ -1,0 +1,219 @@
+"""Teachers, models that were trained on one task alone, and what they say of training texts, kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor
+
+from graphmtl.data.batching import EncodedSplit, encode_tasks
+from graphmtl.data.overlap import normalise
+from graphmtl.data.task import Task, TaskSet
+from graphmtl.errors import InputError
+from graphmtl.models.heads import token_mask
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.run_folder import Run
+
+__all__ = ["TeacherOutputs", "check_unseen", "find_teachers", "fits", "read_by_teachers", "teacher_outputs"]
+
+_AT_ONCE = 64  # texts that a teacher reads in one go
+_CHUNK = 1024  # texts whose outputs are written in one go; of these, texts of like length are read together
+
+
+@dataclass(frozen=True)
+class TeacherOutputs:
+    """What all teachers that fit say of the training texts of a corpus.
+
+    Attributes:
+        lengths: (texts,), tokens of each text.
+        values: by the teacher's task, (texts, size), of taggers (tokens of all texts, size).
+    """
+
+    lengths: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task]) -> dict[str, Run]:
+    """The run that holds each task's teacher, the first one that has the task.
+
+    Raises:
+        InputError: a run whose tasks learned from each other, a task without teacher, or one whose labels differ.
+    """
+    teachers: dict[str, Run] = {}
+    for run in runs:
+        model = run.model
+        if len(model.tasks) > 1 and not model.architecture.own_encoder_per_task:
+            raise InputError(
+                f"--teachers {run.folder}: its {len(model.tasks)} tasks were trained together ({model.options.arch}); "
+                "accepted: runs of one task, or of --arch single"
+            )
+        for name, task in model.tasks.items():
+            if name in tasks and name not in teachers:
+                _check_same(run, task, tasks[name])
+                teachers[name] = run
+    for name in tasks:
+        if name not in teachers:
+            raise InputError(
+                f"--teachers: no run has task {name!r}; `--teachers train` trains a teacher for every task"
+            )
+    return {name: teachers[name] for name in tasks}
+
+
+def _check_same(run: Run, theirs: Task, ours: Task) -> None:
+    for what in ("kind", "labels"):
+        if getattr(theirs, what) != getattr(ours, what):
+            raise InputError(
+                f"--teachers {run.folder}: {what} of task {ours.name!r}: found {getattr(theirs, what)}, "
+                f"expected {getattr(ours, what)}, as in this run"
+            )
+
+
+def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet) -> None:
+    """Whether no teacher of a run was trained on a text that this run validates or tests on.
+
+    Texts that are in the task's training split of both runs are left out: this run has them too.
+
+    Raises:
+        InputError: a teacher has seen such a text.
+    """
+    held_out = {key for data in ours.values() for split in (data.valid, data.test) for key in _keys(split)}
+    for name in names:
+        unseen = held_out & (set(_keys(theirs[name].train)) - set(_keys(ours[name].train)) - {""})
+        if unseen:
+            raise InputError(
+                f"--teachers {run.folder}: task {name!r} was trained on {len(unseen)} texts that stand in a validation "
+                "or test split of this run; train it with this run's --tasks and --seed"
+            )
+
+
+def _keys(rows: Dataset) -> list[str]:
+    if "tokens" in rows.column_names:
+        return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
+    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
+    return [normalise(text, pair) for text, pair in zip(rows["text"], pairs, strict=True)]
+
+
+def fits(teacher: Task, task: Task) -> bool:
+    """Whether a teacher of one task can read the instances of another: one text, a pair, or tokens to be tagged."""
+    return (teacher.is_tagging, teacher.is_pair) == (task.is_tagging, task.is_pair)
+
+
+def read_by_teachers(
+    teachers: Mapping[str, Run], tasks: TaskSet, *, target: str, folder: Path, device: torch.device, write: bool = True
+) -> dict[str, TeacherOutputs]:
+    """What the teachers say of the training texts of every corpus; see :func:`teacher_outputs`.
+
+    Args:
+        teachers: the run that holds each task's teacher.
+        tasks: the run's tasks, and their texts.
+        device: where the teachers read.
+    """
+    outputs: dict[str, TeacherOutputs] = {}
+    for run in dict.fromkeys(teachers.values()):
+        model = run.model.to(device)
+        encoded = encode_tasks(tasks, model.vocabulary, model.options)
+        for corpus, split in {each.corpus: each.train for each in encoded.values()}.items():
+            found = outputs.setdefault(corpus, TeacherOutputs(split.lengths, {}))
+            for name, own in teachers.items():
+                if own is run and any(fits(model.tasks[name], tasks[other].task) for other in split.tasks):
+                    found.values[name] = teacher_outputs(
+                        run=run, task=name, split=split, target=target, folder=folder, write=write
+                    )
+    return outputs
+
+
+def teacher_outputs(
+    *, run: Run, task: str, split: EncodedSplit, target: str, folder: Path, write: bool = True
+) -> np.ndarray:
+    """What a teacher says of every text of a split, read from ``folder``, and written there first where it is not.
+
+    ``TASK-on-FIRST_TASK_OF_SPLIT.float32`` holds the outputs of the texts, or of tags those of all tokens, one after
+    the other; its ``.json`` says by which weights they were made of which texts. A file that was not finished is gone
+    on with.
+
+    Args:
+        run: the teacher's run.
+        task: the task that it teaches.
+        split: the texts, encoded for the teacher.
+        target: ``logits``, or ``hidden`` for what the teacher's head reads.
+        folder: of all teachers' outputs.
+        write: False where another process does that.
+
+    Returns:
+        (texts, size), or of tags (tokens of all texts, size), float32, mapped into memory.
+
+    Raises:
+        InputError: the outputs there were made by other weights or of other texts, or the folder cannot be written.
+    """
+    path = folder / f"{task}-on-{split.tasks[0]}.float32"
+    model = run.model
+    ends = split.lengths.cumsum() if model.tasks[task].is_tagging else np.arange(1, len(split) + 1)  # (texts,)
+    about = path.with_suffix(".json")
+    try:
+        if write:
+            folder.mkdir(parents=True, exist_ok=True)
+            _check_key(path, about, _key(run, task, split, target), lambda: _size(model, task, split, target))
+            _write(path, model, task, split, target, ends, json.loads(about.read_text())["size"])
+        size = json.loads(about.read_text())["size"]
+    except OSError as error:
+        raise InputError(f"{error.filename}: teachers' outputs cannot be kept here ({error.strerror})") from None
+    return np.memmap(path, dtype=np.float32, mode="r", shape=(int(ends[-1]), size))
+
+
+def _key(run: Run, task: str, split: EncodedSplit, target: str) -> str:
+    digest = hashlib.sha256(f"{task} {target}".encode())
+    for file in sorted((run.folder / "model").rglob("*")):
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    digest.update(split.digest())
+    return digest.hexdigest()
+
+
+def _check_key(path: Path, about: Path, key: str, size) -> None:
+    """Whether the file that is there may be used; where there is none, what will be in it is written down."""
+    if not about.is_file():
+        path.write_bytes(b"")
+        about.write_text(json.dumps({"key": key, "size": size()}) + "\n")
+    elif json.loads(about.read_text())["key"] != key:
+        raise InputError(
+            f"{path}: made by a teacher with other weights, of other texts or with another --kd-target; remove it, or "
+            "name another folder with --teacher-outputs"
+        )
+
+
+def _size(model: MultiTaskModel, task: str, split: EncodedSplit, target: str) -> int:
+    return _say(model, task, split, np.array([0]), target)[0].size(-1)
+
+
+def _write(
+    path: Path, model: MultiTaskModel, task: str, split: EncodedSplit, target: str, ends: np.ndarray, size: int
+) -> None:
+    """Appends the outputs of the texts that the file lacks, in order."""
+    with path.open("r+b") as file:
+        done = int(np.searchsorted(ends, file.seek(0, 2) // (4 * size), side="right"))  # whole texts
+        file.truncate(4 * size * (int(ends[done - 1]) if done else 0))
+        file.seek(0, 2)
+        for start in range(done, len(split), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(split)))
+            order = rows[split.lengths[rows].argsort(kind="stable")]
+            said: dict[int, Tensor] = {}
+            for some in np.split(order, range(_AT_ONCE, len(order), _AT_ONCE)):
+                said |= zip(some.tolist(), _say(model, task, split, some, target), strict=True)
+            file.write(torch.cat([said[row] for row in rows.tolist()]).numpy().tobytes())
+
+
+@torch.no_grad()
+def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[int] | np.ndarray, target: str):
+    """The outputs of some texts, each (1, size), or of tags (tokens, size)."""
+    device = next(model.parameters()).device
+    batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
+    output = model.eval()(batch)[task]
+    values = output.logits if target == "logits" else output.hidden
+    if not model.tasks[task].is_tagging:
+        return values.float().cpu().view(len(rows), 1, -1).unbind()
+    inside = token_mask(batch.lengths, values)  # (batch, tokens)
+    return values[inside].float().cpu().split(batch.lengths.tolist())

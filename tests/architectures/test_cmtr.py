@@ -1,0 +1,209 @@
+"""CMTR against its equations written out for one instance, one task, one token at a time."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions
+
+TASKS = ("a", "b", "c", "d")
+SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
+SIZE = 6  # of a state and, by max pooling, of a text
+LENGTHS = torch.tensor([5, 1, 7, 3])
+EVERY = [{}, {"topology": SPARSE}, {"fusion_values": "interacted"}, {"interaction": "none"}, {"uniform_gates": True}]
+every_form = pytest.mark.parametrize("options", [*EVERY, {"topology": SPARSE, "fusion_values": "interacted"}])
+
+
+def build(tasks=TASKS, contextual=False, **options):
+    torch.manual_seed(0)
+    options = {"hidden": 3, "attention": 4, "interaction_heads": 2, "adapter_size": 5, "pooling": "max"} | options
+    options = ModelOptions(**options)
+    cmtr = ARCHITECTURES["cmtr"](tasks=tasks, input_size=SIZE, options=options, contextual=contextual).double()
+    for parameter in cmtr.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return cmtr
+
+
+def states(*shape):
+    return torch.randn(*shape, SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def assert_equal(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-9)
+
+
+def norm(layer, x):
+    return F.layer_norm(x, (SIZE,)) * layer.weight + layer.bias
+
+
+def reads(cmtr, source, target):
+    return source == target or cmtr.topology is None or (cmtr.tasks[source], cmtr.tasks[target]) in cmtr.topology.edges
+
+
+def represented(cmtr, h):
+    """z_j of one instance, h (SIZE,)."""
+    own = cmtr.adapters
+    inner = [norm(own.norm, h) @ own.down.weight[j] + own.down.bias[j] for j in range(len(cmtr.tasks))]
+    return [h + F.gelu(x) @ own.up.weight[j] + own.up.bias[j] for j, x in enumerate(inner)]
+
+
+def interacted(cmtr, z):
+    """z'_j of one instance, and alpha[i][j], the mean over the heads."""
+    x = [own + embedding for own, embedding in zip(z, cmtr.task_embedding, strict=True)]
+    K = len(x)
+    if cmtr.interaction is None:
+        return x, torch.eye(K, dtype=torch.float64)
+    read, alpha, out = cmtr.interaction.read, torch.zeros(K, K, dtype=torch.float64), []
+    for i in range(K):
+        sources, messages = [j for j in range(K) if reads(cmtr, j, i)], []
+        for head in range(read.heads):
+            some = slice(head * read.channels, (head + 1) * read.channels)
+            q = read.lin_query(x[i])[some]
+            scores = torch.stack([q @ read.lin_key(x[j])[some] / read.channels**0.5 for j in sources])
+            weights = torch.softmax(scores, 0)
+            messages.append(sum(w * read.lin_value(x[j])[some] for w, j in zip(weights, sources, strict=True)))
+            alpha[i, sources] += weights / read.heads
+        out.append(norm(cmtr.interaction.norm, x[i] + cmtr.interaction.output(torch.cat(messages))))
+    return out, alpha
+
+
+def reference(cmtr, h, k):
+    """What head k sees of one instance h (SIZE,), and the weight of every task, (K,)."""
+    z = represented(cmtr, h)
+    x, alpha = interacted(cmtr, z)
+    sources = [j for j in range(len(z)) if reads(cmtr, j, k)]
+    gates = torch.full((len(sources),), 1 / len(sources), dtype=torch.float64)
+    if cmtr.query is not None:
+        q = cmtr.query(x[k])
+        gates = torch.softmax(torch.stack([q @ cmtr.key(x[j]) / len(q) ** 0.5 for j in sources]), 0)
+    values = x if cmtr.interacted else z
+    seen = sum(g * values[j] for g, j in zip(gates, sources, strict=True))
+    weights = torch.zeros(len(z), dtype=torch.float64)
+    weights[sources] = gates
+    return seen, weights @ alpha if cmtr.interacted else weights
+
+
+def all_weights(edges):
+    """The weights (..., K) of every task, 0 for those that are not read."""
+    weights = edges.weights.new_zeros(*edges.weights.shape[:-1], len(TASKS))
+    weights[..., [TASKS.index(name) for name in edges.sources]] = edges.weights
+    return weights
+
+
+@every_form
+@pytest.mark.parametrize("task", [1, 2])
+def test_a_text_equals_the_reference(options, task):
+    cmtr, h = build(**options), states(4)
+    seen = cmtr.interact(h, LENGTHS, task, edges=True)
+    weights = all_weights(seen.edges)
+    assert weights.shape == (4, 1, 4)
+    for b in range(4):
+        expected, gates = reference(cmtr, h[b], task)
+        assert_equal(seen.h[b], expected)
+        assert_equal(weights[b, 0], gates)
+
+
+@every_form
+def test_every_token_of_tags_equals_the_reference(options):
+    cmtr, h = build(**options), states(4, 7)
+    seen = cmtr.interact(h, LENGTHS, 2, edges=True)
+    weights = all_weights(seen.edges)
+    for b, length in enumerate(LENGTHS):
+        for t in range(length):
+            expected, gates = reference(cmtr, h[b, t], 2)
+            assert_equal(seen.h[b, t], expected)
+            assert_equal(weights[b, t], gates)
+        assert not weights[b, length:].any()
+
+
+@every_form
+@pytest.mark.parametrize("shape", [(4,), (4, 7)])
+def test_what_a_task_reads_sums_to_one(options, shape):
+    seen = build(**options).interact(states(*shape), LENGTHS, 2, edges=True)
+    assert_equal(seen.edges.per_instance().sum(-1), torch.ones(4, dtype=torch.float64))
+
+
+def test_a_task_reads_from_itself_and_from_the_topologys_sources_only():
+    cmtr = build(topology=SPARSE)
+    read = [cmtr.interact(states(4), LENGTHS, k, edges=True).edges for k in range(4)]
+    assert [edges.sources for edges in read] == [("a", "c"), ("b",), ("a", "c", "d"), ("a", "d")]
+    assert_equal(read[1].per_instance(), torch.ones(4, 1, dtype=torch.float64))
+
+
+def test_uniform_gates_are_the_mean_of_what_is_read():
+    seen = build(uniform_gates=True, topology=SPARSE).interact(states(4), LENGTHS, 2, edges=True)
+    assert_equal(seen.h, seen.nodes[:, [0, 2, 3]].mean(1))
+    assert_equal(seen.edges.weights, torch.full((4, 1, 3), 1 / 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", ["attention", "transformer", "gatv2"])
+@pytest.mark.parametrize("values", ["raw", "interacted"])
+def test_permuting_the_tasks_permutes_the_gates_and_changes_nothing_else(kind, values):
+    cmtr, h, order = build(interaction=kind, fusion_values=values), states(4), [2, 0, 3, 1]
+    permuted = build(tasks=[TASKS[k] for k in order], interaction=kind, fusion_values=values)
+    state = cmtr.state_dict()
+    for name in state:
+        if name == "task_embedding" or name.startswith(("adapters.down", "adapters.up")):
+            state[name] = state[name][order]
+    permuted.load_state_dict(state)
+    for k in range(4):
+        before = cmtr.interact(h, LENGTHS, k, edges=True)
+        after = permuted.interact(h, LENGTHS, order.index(k), edges=True)
+        assert_equal(after.h, before.h)
+        assert_equal(after.edges.weights, before.edges.weights[..., order])
+        assert after.edges.sources == tuple(before.edges.sources[k] for k in order)
+
+
+@every_form
+def test_gradcheck(options):
+    cmtr = build(tasks=TASKS, **options)
+    parameters = {name: value for name, value in cmtr.named_parameters() if not name.startswith("lstm")}
+
+    def seen(h, *values):
+        named = dict(zip(parameters, values, strict=True))
+        return _seen(cmtr, named, h)
+
+    assert torch.autograd.gradcheck(seen, (states(2).requires_grad_(), *parameters.values()), fast_mode=True)
+
+
+class _Interact(torch.nn.Module):
+    def __init__(self, cmtr):
+        super().__init__()
+        self.cmtr = cmtr
+
+    def forward(self, h):
+        return self.cmtr.interact(h, LENGTHS[: len(h)], 2).h
+
+
+def _seen(cmtr, named, h):
+    return torch.func.functional_call(_Interact(cmtr), {f"cmtr.{name}": value for name, value in named.items()}, (h,))
+
+
+def test_a_contextual_encoder_needs_no_lstm():
+    cmtr = build(contextual=True)
+    x = states(4, 7)
+    read, _ = cmtr(x, LENGTHS, 0)
+    assert not [name for name, _ in cmtr.named_parameters() if name.startswith("lstm")]
+    inside = torch.arange(7) < LENGTHS[:, None]
+    assert_equal(read, x * inside[..., None])
+    assert cmtr.interact(read.amax(1), LENGTHS, 1).h.shape == (4, SIZE)
+
+
+def test_the_penalty_is_one_of_each_text_and_only_of_training():
+    cmtr = build(gate_reg="entropy")
+    h = states(4, 7)
+    gates = cmtr.interact(h, LENGTHS, 1, edges=True).edges.per_instance()  # (4, K)
+    assert cmtr.eval().interact(h, LENGTHS, 1).penalty is None
+    assert_equal(cmtr.train().interact(h, LENGTHS, 1).penalty, -(gates * gates.log()).sum(-1))
+    assert build(gate_reg="none").train().interact(h, LENGTHS, 1).penalty is None
+    assert build(uniform_gates=True).train().interact(h, LENGTHS, 1).penalty is None
+
+
+def test_bfloat16_on_autocast():
+    cmtr = build().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = cmtr.train().interact(states(4).float(), LENGTHS, 1, edges=True)
+    exact = cmtr.interact(states(4).float(), LENGTHS, 1, edges=True)
+    assert (seen.h - exact.h).norm() / exact.h.norm() < 0.05
+    assert (seen.edges.weights - exact.edges.weights).abs().max() < 0.05

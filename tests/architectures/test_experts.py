@@ -1,0 +1,79 @@
+"""MMoE and PLE against their equations, one instance and one expert at a time."""
+
+import pytest
+import torch
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions
+
+TASKS = ("a", "b", "c")
+SIZE = 6
+LENGTHS = torch.tensor([3, 1])
+
+
+def build(arch, **options):
+    torch.manual_seed(0)
+    sizes = {"hidden": 3, "experts": 2, "task_experts": 3, "expert_size": 5, "pooling": "max"}
+    architecture = ARCHITECTURES[arch](tasks=TASKS, input_size=4, options=ModelOptions(**sizes | options)).double()
+    for parameter in architecture.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return architecture
+
+
+def states(*shape):
+    return torch.randn(*shape, SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def layer(stacked, i, x):
+    return x @ stacked.weight[i] + stacked.bias[i]
+
+
+def mixed(gate, experts):
+    return sum(weight * expert for weight, expert in zip(torch.softmax(gate, 0), experts, strict=True))
+
+
+def mmoe(architecture, h, k):
+    experts = [layer(architecture.experts, e, h).relu() for e in range(2)]
+    return mixed(layer(architecture.gates, k, h), experts)
+
+
+def ple(architecture, h, k):
+    x, x_s = [h] * 3, h
+    for each in architecture.layers:
+        own = [list(layer(each.own, j, x[j]).relu().split(5)) for j in range(3)]
+        shared = [layer(each.shared, e, x_s).relu() for e in range(2)]
+        x = [mixed(layer(each.gates, j, x[j]), own[j] + shared) for j in range(3)]
+        if each.shared_gate is not None:
+            x_s = mixed(each.shared_gate(x_s), [*own[0], *own[1], *own[2], *shared])
+    return x[k]
+
+
+@pytest.mark.parametrize(
+    ("arch", "reference", "options"),
+    [("mmoe", mmoe, {}), *(("ple", ple, {"extraction_layers": layers}) for layers in (1, 2, 3))],
+)
+@pytest.mark.parametrize("task", [0, 2])
+def test_equals_the_reference(arch, reference, options, task):
+    architecture = build(arch, **options)
+    texts, tokens = states(2), states(2, 3)
+    seen = architecture.interact(texts, LENGTHS, task, edges=True)
+    assert seen.edges is None
+    of_tokens = architecture.interact(tokens, LENGTHS, task).h
+    assert of_tokens.shape == (2, 3, architecture.head_size(SIZE)) == (2, 3, 5)
+    for b in range(2):
+        torch.testing.assert_close(seen.h[b], reference(architecture, texts[b], task), rtol=0, atol=1e-9)
+        for t in range(3):
+            expected = reference(architecture, tokens[b, t], task)
+            torch.testing.assert_close(of_tokens[b, t], expected, rtol=0, atol=1e-9)
+
+
+def test_the_last_extraction_layer_has_no_shared_stream():
+    assert [each.shared_gate is None for each in build("ple", extraction_layers=3).layers] == [False, False, True]
+
+
+@pytest.mark.parametrize("arch", ["mmoe", "ple"])
+def test_other_tasks_own_parts_learn_nothing_from_the_last_layer(arch):
+    architecture = build(arch, extraction_layers=1)
+    architecture.interact(states(2), LENGTHS, 1).h.sum().backward()
+    own = architecture.gates if arch == "mmoe" else architecture.layers[0].own
+    assert [bool(gradient.any()) for gradient in own.weight.grad] == [False, True, False]
