@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graphmtl.data.batching import Batch, EncodedSplit
-from graphmtl.graph.task_graph import EdgeRecorder, TaskGraph
+from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.recurrence import Packing

@@ -20,7 +20,7 @@ from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors
 from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
-from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel, resolve_chars
 from graphmtl.options import make_options

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.graph.recorder import EdgeRecorder
 from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
 
