@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": "score a finished run on a split",
     "predict": "label raw text with a finished run",
     "plot": "draw a finished run's task graph again",
+    "explain": "measure whether a finished run's task graph can be trusted",
     "export": "write a finished run's model as an ONNX file, checked in onnxruntime",
 }
 

@@ -23,6 +23,10 @@ class Architecture(nn.Module):
     ``edges`` asks for them and the architecture has any, the :class:`~graphmtl.graph.interaction.EdgeWeights`, else
     None. What the tasks have in common is computed once. ``forward`` is ``read`` for one task.
 
+    Architectures with edges also have ``node_states(x, lengths, tasks)``, the states of the nodes that these tasks may
+    read, and their ``read`` takes ``nodes``, these states if they are at hand, and ``ablation``, edges to be cut
+    (:class:`~graphmtl.graph.interaction.Ablation`).
+
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
         input_size: dimensions of a token vector.

@@ -20,7 +20,7 @@ from graphmtl.data.spelling import Alphabet, Forms
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.encoders import ENCODERS, LockedDropout
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, pool, pooled_size
 
@@ -181,6 +181,17 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             for name, (states, weights) in zip(tasks, read, strict=True):
                 outputs[name] = self._output(name, states, weights, batch)
         return outputs
+
+    def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
+        """What every task says without some of its edges, once for each ablation; the nodes are computed once.
+
+        For architectures that have edges.
+        """
+        x, positions = self.encode(batch), [self._position[name] for name in batch.tasks]  # (batch, tokens, dim)
+        nodes = self.architecture.node_states(x, batch.lengths, positions)
+        for ablation in ablations:
+            read = self.architecture.read(x, batch.lengths, positions, nodes=nodes, ablation=ablation)
+            yield {name: self._output(name, *own, batch) for name, own in zip(batch.tasks, read, strict=True)}
 
     def _output(self, task: str, states: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
         output = ModelOutput(self.classify(states, batch.lengths, task), edges)

@@ -16,7 +16,7 @@ from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.training.losses import text_losses
 
-__all__ = ["Predictions", "Record", "TagPredictions", "predict_split", "score"]
+__all__ = ["Predictions", "Record", "TagPredictions", "batches_by_length", "predict_split", "score"]
 
 Record = Callable[[EdgeWeights], None]
 
@@ -131,7 +131,7 @@ def predict_split(
     predictions: dict[str, Predictions | TagPredictions] = {}
     for encoded in {task.corpus: getattr(task, split) for task in data.values()}.values():
         done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
-        for rows in list(_batches_by_length(encoded, batch_size))[rank::processes]:
+        for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
                 outputs = model(batch, edges=record is not None)
@@ -155,8 +155,9 @@ def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
     return output.tags, text_losses(output, labels).float()
 
 
-def _batches_by_length(split: EncodedSplit, batch_size: int) -> Iterator[np.ndarray]:
-    order = np.argsort(np.asarray(split.lengths), kind="stable")  # (examples,)
+def batches_by_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """The places of texts with these lengths (examples,), those of like length together."""
+    order = np.argsort(np.asarray(lengths), kind="stable")  # (examples,)
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 

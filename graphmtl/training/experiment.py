@@ -45,6 +45,8 @@ def load_run_tasks(options: Options) -> TaskSet:
         options.tasks,
         data_dir=options.data_dir,
         seed=options.seed,
+        only=options.only,
+        shuffle_labels=options.shuffle_labels,
         keep_overlap=options.keep_overlap,
         planted=part(options, PlantedOptions),
     )
