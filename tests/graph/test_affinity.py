@@ -45,7 +45,7 @@ def naive_gradient(model, text, k):
     for d in range(architecture.directions):
         way = x if d == 0 else x.flip(0)
         hubs.append([h.detach().requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
-        states, _, _ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
+        states, *_ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
         ways.append(torch.stack(states if d == 0 else states[::-1]))
         if architecture.hub_to_head:
             seen.append(torch.stack(hubs[d] if d == 0 else hubs[d][::-1]))
