@@ -1,8 +1,9 @@
 """Edge weights of a stream of batches, summed up as they come."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from graphmtl.graph.interaction import EdgeWeights
@@ -24,7 +25,6 @@ class EdgeRecorder:
     in float64 (Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979).
     Everything stays on the device of the weights until :meth:`graph`.
 
-    >>> import torch
     >>> recorder = EdgeRecorder()
     >>> recorder.add("dvd", ("books", "music"), torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
     >>> graph = recorder.graph(arch="complete", tasks=("books", "dvd", "music"), split="test", seed=0)
@@ -60,6 +60,12 @@ class EdgeRecorder:
             mean = weights.mean(dim=0)  # (sources,)
             moments = _Moments(tuple(sources), len(weights), mean, (weights - mean).square().sum(dim=0))
             self._merge(target, moments)
+
+    def to(self, device: torch.device | str) -> "EdgeRecorder":
+        """The same numbers on another device."""
+        moved = EdgeRecorder()
+        moved._moments = {target: moments.to(device) for target, moments in self._moments.items()}
+        return moved
 
     def merge(self, other: "EdgeRecorder") -> None:
         """Count what ``other`` counted too, as if its batches had come here; ``other`` stays as it is."""
@@ -102,6 +108,9 @@ class _Moments:
     count: int
     mean: Tensor
     deviations: Tensor
+
+    def to(self, device: torch.device | str) -> "_Moments":
+        return replace(self, mean=self.mean.to(device), deviations=self.deviations.to(device))
 
     def merged(self, other: "_Moments") -> "_Moments":
         count = self.count + other.count

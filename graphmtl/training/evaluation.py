@@ -109,8 +109,7 @@ def predict_split(
 ) -> dict[str, Predictions | TagPredictions]:
     """Predict every example of a split of every task; what several tasks read is read once.
 
-    The processes share the batches, and each gets all predictions. With ``record`` every process reads every batch, so
-    that each one's recorder sees every example.
+    The processes share the batches, and each gets all predictions.
 
     Args:
         model: the model, not wrapped for several processes.
@@ -118,7 +117,7 @@ def predict_split(
         split: ``train``, ``valid`` or ``test``.
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
-        record: is given the edge weights of every batch, for architectures that have them.
+        record: is given the edge weights of every batch of this process, for architectures that have them.
 
     Returns:
         ``{task: predictions}``.
@@ -126,8 +125,6 @@ def predict_split(
     training = model.training
     model.eval()
     processes, rank = accelerator.num_processes, accelerator.process_index
-    if record is not None:
-        processes, rank = 1, 0
     predictions: dict[str, Predictions | TagPredictions] = {}
     for encoded in {task.corpus: getattr(task, split) for task in data.values()}.values():
         done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []

@@ -142,7 +142,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     recorder = EdgeRecorder()
     predictions = {
         "valid": trainer.predict_split("valid"),
-        "test": trainer.predict_split("test", record=recorder.update),
+        "test": trainer.predict_split("test", recorder=recorder),
     }
     if state.is_main_process:
         _write(run, options, model, data, result, predictions, recorder)
