@@ -156,11 +156,14 @@ def main(argv: Sequence[str]) -> None:
     reports = []
     for run in runs:
         reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
-        for table in explanation_tables(f"{run.folder}, {arguments.split}", reports[-1].trained, reports[-1].controls):
+        heading = f"{run.folder}, {arguments.split}"
+        for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
+            print(f"\n{title}")
             print_table(table)
     alike = stability([report.trained for report in reports]) if len(reports) > 1 else None
     if alike is not None:
-        print_table(stability_table(alike, len(runs)))
+        print(f"\n{len(runs)} runs: Spearman within rows, the mean over pairs of runs")
+        print_table(stability_table(alike))
     for target, report in zip(targets, reports, strict=True):
         content = report.to_json()
         if alike is not None:

@@ -84,7 +84,7 @@ def test_what_prune_cannot_be_given_with(run, arguments, message):
 
 
 def test_keep_top_and_prune_need_a_run(tmp_path):
-    with pytest.raises(InputError, match="--keep-top 3: .* found no --prune"):
+    with pytest.raises(InputError, match=r"--keep-top 3: .* found no --prune"):
         parse_options(["--keep-top", "3"])
     with pytest.raises(InputError, match=r"nothing/config.yaml: cannot be read"):
         parse_options(["--prune", f"{tmp_path}/nothing"])

@@ -152,8 +152,9 @@ class MessageLSTM(LSTM):
         z = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x, torch.cat(W, -1))  # (D, N, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
         bias = self.node_bias
-        if cut is not None and renormalise and not cut.all():
-            bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)
-        elif cut is not None:
-            nodes = nodes.masked_fill(cut[:, None], 0)
+        if cut is not None and cut.any():
+            if renormalise and not cut.all():
+                bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)
+            else:
+                nodes = nodes.masked_fill(cut[:, None], 0)
         return message_lstm(z, torch.cat(U, -1), self.V_m, W_mr, nodes, keys, u, bias, packing)
