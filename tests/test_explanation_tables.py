@@ -19,12 +19,8 @@ def text_of(table) -> str:
 @pytest.fixture
 def trained():
     graph = complete(4)
-    removal = {
-        "edges": [1, 2, 3],
-        "strongest": [0.1, 0.2, 0.4],
-        "weakest": [0.0, 0.1, 0.4],
-        "random": [0.05, 0.15, 0.4],
-    }
+    rises = {"strongest": [0.1, 0.2, 0.4], "weakest": [0.0, 0.1, 0.4], "random": [0.05, 0.15, 0.4]}
+    removal = {"edges": [1, 2, 3], **rises}
     truth = PlantedTruth(edges=((graph.incoming(graph.tasks[1])[0].source, graph.tasks[1]),))
     pictures = {"attention": graph, "ablation": rescaled(graph, 2, -0.1)}
     return Explanation(pictures=pictures, removal=removal, truth=truth)
@@ -45,7 +41,7 @@ def test_each_table_says_what_the_explanation_does(trained):
     assert row(agreement, "attention ~ ablation")[3] == "+1.000"
     within = complete(4).compare(complete(4, seed=1)).within
     assert row(likeness, "attention")[1] == f"{within:+.3f}"
-    assert row(removal, "2") == ["2", "+0.200", "+0.150", "+0.100"] * 1 + ["+0.200", "+0.150", "+0.100"]
+    assert row(removal, "2") == ["2", *["+0.200", "+0.150", "+0.100"] * 2]
     assert row(auroc, "attention")[:3] == ["attention", "1", "1.000"]
 
 

@@ -14,6 +14,7 @@ however many tasks there are. A task without sources has r_t = 0.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,8 @@ class Complete(Architecture):
         states_of = self._states_of(sources, x, packing) if nodes is None else nodes  # (D, N, sources, H)
 
         def read(task: int) -> Read:
-            own, lstm = states_of, self.lstms[task]
+            own: Tensor = states_of
+            lstm: Any = self.lstms[task]
             if self.sources[task] != sources:
                 own = states_of[:, :, [sources.index(j) for j in self.sources[task]]]  # (D, N, S, H)
             target, names = self.tasks[task], tuple(self.tasks[j] for j in self.sources[task])

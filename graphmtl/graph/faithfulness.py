@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,9 +158,9 @@ def explain_model(
         truth: the true task graph, where it is known.
     """
     device = next(model.parameters()).device
-    texts = {"per_task": per_task, "batch_size": batch_size, "seed": seed, "device": device}
+    texts: dict[str, Any] = {"per_task": per_task, "batch_size": batch_size, "seed": seed, "device": device}
     virtual = model.architecture.virtual_node is not None
-    about = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": split, "seed": seed}
+    about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": split, "seed": seed}
     pictures = {
         name: recorder.graph(**about, virtual=virtual)
         for name, recorder in _read(model, draw_texts(data, split, **texts)).items()
@@ -267,7 +268,7 @@ class _Plan:
             return float(np.mean([(cut - whole).mean() for whole, cut in rows]))
 
         everything = change("all")
-        orders = {"strongest": ["strongest"], "weakest": ["weakest"]}
+        orders: dict[str, list] = {"strongest": ["strongest"], "weakest": ["weakest"]}
         orders["random"] = [("random", draw) for draw in range(_RANDOM_DRAWS)]
         return {
             "edges": [*self.sizes, self.most],

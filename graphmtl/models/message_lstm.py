@@ -151,7 +151,7 @@ class MessageLSTM(LSTM):
             u = self.u
         z = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x, torch.cat(W, -1))  # (D, N, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
-        bias = self.node_bias
+        bias: Tensor | None = self.node_bias
         if cut is not None and cut.any():
             if renormalise and not cut.all():
                 bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)

@@ -183,15 +183,14 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return outputs
 
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
-        """What every task says without some of its edges, once for each ablation; the nodes are computed once.
-
-        For architectures that have edges.
-        """
+        """What every task says without some of its edges, once for each ablation; the nodes are computed once."""
         x, positions = self.encode(batch), [self._position[name] for name in batch.tasks]  # (batch, tokens, dim)
-        nodes = self.architecture.node_states(x, batch.lengths, positions)
+        architecture: Any = self.architecture  # one that has edges
+        nodes = architecture.node_states(x, batch.lengths, positions)
         for ablation in ablations:
-            read = self.architecture.read(x, batch.lengths, positions, nodes=nodes, ablation=ablation)
-            yield {name: self._output(name, *own, batch) for name, own in zip(batch.tasks, read, strict=True)}
+            read = architecture.read(x, batch.lengths, positions, nodes=nodes, ablation=ablation)
+            states = dict(zip(batch.tasks, (own for own, _ in read), strict=True))
+            yield {name: self._output(name, own, None, batch) for name, own in states.items()}
 
     def _output(self, task: str, states: Tensor, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
         output = ModelOutput(self.classify(states, batch.lengths, task), edges)
