@@ -115,13 +115,18 @@ def _difference(sums: np.ndarray):
     return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
 
 
+def t_interval(values: list[float]) -> tuple[float, float, float]:
+    """The mean of two values or more, and its 95 % t interval."""
+    half = _T_975[len(values) - 2] * np.std(values, ddof=1) / len(values) ** 0.5
+    return float(np.mean(values)), float(np.mean(values) - half), float(np.mean(values) + half)
+
+
 def over_seeds(ours: list[Run], theirs: list[Run], split: str) -> tuple[float, float, float]:
     """Mean of the seeds' differences of the mean test score, and its 95 % t interval, in points."""
     differences = [
         100 * (a.metrics["mean"][split] - b.metrics["mean"][split]) for a, b in zip(ours, theirs, strict=True)
     ]
-    half = _T_975[len(differences) - 2] * np.std(differences, ddof=1) / len(differences) ** 0.5
-    return float(np.mean(differences)), float(np.mean(differences) - half), float(np.mean(differences) + half)
+    return t_interval(differences)
 
 
 def scores_rows(runs: dict[str, list[Run]]) -> list[str]:

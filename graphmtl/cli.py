@@ -15,6 +15,7 @@ VERBS = {
     "predict": "label raw text with a finished run",
     "plot": "draw a finished run's task graph again",
     "report": "write one HTML file with all that there is to see of finished runs",
+    "explain": "measure whether a finished run's task graph can be trusted",
     "export": "write a finished run's model as an ONNX file, checked in onnxruntime",
 }
 

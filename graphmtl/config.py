@@ -47,6 +47,8 @@ class DataOptions:
 
     tasks: str = option("planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file")
     data_dir: str | None = option(None, "folder with one folder per data set (or GRAPHMTL_DATA)")
+    only: str | None = option(None, "of --tasks these alone, by their names in the run: TASK,TASK")
+    shuffle_labels: bool = option(False, "permute the labels of each task's training split: a control")
     keep_overlap: bool = option(False, "keep training examples that stand in another task's validation or test split")
     lower_case: bool = option(True, "lower-case every word")
     min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)

@@ -1,10 +1,10 @@
 """Options from the command line and from a YAML file: flags before ``--config`` before defaults."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
@@ -14,6 +14,7 @@ from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["make_options", "parse_options", "read_options"]
 
+_KEEP_TOP = 3  # edges into each task that --prune keeps
 _FIELDS = {field.name: field for field in fields(Options)}
 # a text that may be missing is a text where it is given: jsonargparse would take "#" or "null" for None
 _TYPES = {name: str if kind == str | None else kind for name, kind in get_type_hints(Options).items()}
@@ -27,6 +28,15 @@ def _parser() -> ArgumentParser:
     description = "Trains on a set of tasks, tests, and draws the learned task graph."
     parser = ArgumentParser(prog="graphmtl run", description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", metavar="FILE", help="YAML file of options, such as a run's config.yaml")
+    parser.add_argument(
+        "--prune",
+        metavar="RUN",
+        help="train a finished run's options again on the strongest edges between tasks that it learned (of star: its "
+        "task affinity): --config RUN/config.yaml --arch complete --topology RUN --top-k N --output RUN-topN",
+    )
+    parser.add_argument(
+        "--keep-top", metavar="N", type=int, default=_KEEP_TOP, help="with --prune: edges that stay into each task"
+    )
     for group in reversed(Options.__mro__[1:-1]):
         section = parser.add_argument_group((group.__doc__ or "").splitlines()[0].rstrip("."))
         for name in group.__annotations__:
@@ -54,14 +64,30 @@ def parse_options(argv: Sequence[str]) -> Options:
     for argument in argv:
         name = argument.split("=")[0]
         if name.startswith("--") and name not in parser._option_string_actions:
-            raise unknown_name("option", name, [_flag(field) for field in _FIELDS])
+            raise unknown_name("option", name, [*map(_flag, _FIELDS), "--config", "--prune", "--keep-top"])
     try:
         given = vars(parser.parse_args(list(argv), defaults=False))
     except ArgumentError as error:
         raise InputError(_readable(str(error))) from None
-    config = given.pop("config", None)
-    from_file = asdict(read_options(config)) if config else {}
+    config, prune, keep_top = (given.pop(name, None) for name in ("config", "prune", "keep_top"))
+    if prune is not None:
+        from_file = _pruned(prune, _KEEP_TOP if keep_top is None else keep_top, {"config": config, **given})
+    elif keep_top is not None:
+        raise InputError(f"--keep-top {keep_top}: how many edges stay of the run that --prune names; found no --prune")
+    else:
+        from_file = asdict(read_options(config)) if config else {}
     return make_options(**{**from_file, **given})
+
+
+def _pruned(run: str, keep_top: int, given: Mapping[str, Any]) -> dict:
+    """The options of a finished run, for its strongest edges into each task."""
+    for name in ("config", "arch", "topology", "top_k"):
+        if given.get(name) is not None:
+            raise InputError(f"{_flag(name)}: --prune says it already; without --prune give --topology {run} --top-k N")
+    if keep_top < 1:
+        raise InputError(f"--keep-top: found {keep_top}, expected 1 or more")
+    pruned = {"arch": "complete", "topology": run, "top_k": keep_top, "output": f"{Path(run)}-top{keep_top}"}
+    return {**asdict(read_options(Path(run) / "config.yaml", written_by_a_run=True)), **pruned}
 
 
 def make_options(**values) -> Options:

@@ -11,6 +11,7 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options, PlantedOptions
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options, read_options
+from graphmtl.training.run_folder import Run
 from tests.tiny import flags
 
 FIELDS = {field.name: field for field in fields(Options)}
@@ -51,6 +52,44 @@ def test_every_option_has_a_flag():
     assert parse_options(flags(**values)) == Options(**values)
     defaults = {name: field.default for name, field in FIELDS.items() if field.default is not None}
     assert parse_options([*flags(**values), *flags(**defaults)]) == Options(**values | defaults)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run of a star with an option that is not the default."""
+    Run(tmp_path / "run").create(Options(arch="star", lr=0.5, epochs=3, output="elsewhere"))
+    return tmp_path / "run"
+
+
+def test_prune_is_the_runs_options_on_its_strongest_edges(run):
+    pruned = parse_options(["--prune", str(run), "--keep-top", "2", "--epochs", "4"])
+    expected = {"arch": "complete", "topology": str(run), "top_k": 2, "output": f"{run}-top2", "lr": 0.5, "epochs": 4}
+    assert pruned == Options(**expected)
+    assert parse_options(["--prune", f"{run}/"]).output == f"{run}-top3"
+    assert parse_options(["--prune", str(run), "--output", "here"]).output == "here"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--keep-top", "0"], "--keep-top: found 0, expected 1 or more"),
+        (["--top-k", "2"], "--top-k: --prune says it already"),
+        (["--arch", "star"], "--arch: --prune says it already"),
+        (["--config", "c.yaml"], "--config: --prune says it already"),
+    ],
+)
+def test_what_prune_cannot_be_given_with(run, arguments, message):
+    with pytest.raises(InputError, match=message):
+        parse_options(["--prune", str(run), *arguments])
+
+
+def test_keep_top_and_prune_need_a_run(tmp_path):
+    with pytest.raises(InputError, match=r"--keep-top 3: .* found no --prune"):
+        parse_options(["--keep-top", "3"])
+    with pytest.raises(InputError, match=r"nothing/config.yaml: cannot be read"):
+        parse_options(["--prune", f"{tmp_path}/nothing"])
+    with pytest.raises(InputError, match="did you mean '--prune'"):
+        parse_options(["--prun", "run"])
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])

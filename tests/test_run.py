@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.config import Options
+from graphmtl.evaluate import predict_run
+from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
 
@@ -43,7 +46,8 @@ def accuracy(answers, labels, keep=None):
 @every_architecture
 def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
-    assert {path.name for path in folder.iterdir()} == FILES | ({"task_affinity.json"} if arch == "star" else set())
+    more = {"complete": {"graph_history.jsonl"}, "star": {"graph_history.jsonl", "task_affinity.json"}}
+    assert {path.name for path in folder.iterdir()} == FILES | more.get(arch, set())
 
 
 @every_architecture
@@ -185,6 +189,29 @@ def test_history_has_a_line_per_epoch(arch, finished):
     for line in lines:
         assert set(line["losses"]) == set(line["metrics"]) == set(TASKS)
         assert set(line["metrics"]["pairs"]) == {"f1", "accuracy", "loss"}
+
+
+@every_architecture
+def test_the_graph_of_each_epoch_is_that_of_the_validation_split(arch, finished):
+    run = Run.open(finished(arch).run.folder)
+    if arch in ("single", "shared"):
+        assert run.graph_history == []
+        return
+    assert [epoch for epoch, _ in run.graph_history] == [1, 2]
+    ends = {(edge.source, edge.target) for edge in run.task_graph.edges}
+    for _, graph in run.graph_history:
+        assert {(edge.source, edge.target) for edge in graph.edges} == ends
+        assert {edge.target: edge.count for edge in graph.edges} == {
+            name: task["n_valid"] for name, task in run.metrics["tasks"].items()
+        }
+        assert (graph.split, graph.tasks, graph.virtual) == ("valid", run.task_graph.tasks, run.task_graph.virtual)
+    best = dict(run.graph_history)[run.metrics["best_epoch"]]
+    recorder = EdgeRecorder()
+    data = predict_run(run, "valid")[0]
+    for name, task in data.items():
+        recorder.update(run.model(task.valid.batch(range(len(task.valid))), edges=True)[name].edges)
+    again = recorder.graph(arch=arch, tasks=best.tasks, split="valid", seed=best.seed, virtual=best.virtual)
+    assert [edge.weight for edge in again.edges] == pytest.approx([edge.weight for edge in best.edges], abs=1e-5)
 
 
 @every_architecture

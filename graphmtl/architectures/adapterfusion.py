@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from graphmtl.architectures.adapters import TaskAdapters
 from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import attend
+from graphmtl.graph.interaction import Ablation, attend
 from graphmtl.models.stacked import StackedLinear
 
 __all__ = ["AdapterFusion"]
@@ -40,14 +40,20 @@ class AdapterFusion(TaskAdapters):
         """What the first stage trained."""
         return [self.lstm, self.adapters]
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         own = slice(task, task + 1)
         z = self.adapters(h).flatten(0, -3)  # (N, K, size)
         query = self.query(h.flatten(0, -2).unsqueeze(1), own).squeeze(1)  # (N, A)
         key = self.key(z.unsqueeze(-2), own).squeeze(-2)  # (N, K, A)
         equal = z.new_zeros(1, len(self.tasks))  # (1, K)
         fused, gates = attend(query.unsqueeze(0), key.unsqueeze(0), z.unsqueeze(0), None, equal)
-        seen = Seen((fused.squeeze(0) @ self.value[task]).view_as(h))
+        fused, gates = fused.squeeze(0), gates.squeeze(0)  # (N, size), (N, K)
+        if ablation is not None:
+            gates = ablation.apply(gates, self.tasks[task], self.tasks)
+            fused = (gates.unsqueeze(-2) @ z).squeeze(-2)
+        seen = Seen((fused @ self.value[task]).view_as(h))
         if edges:
-            seen.edges = self.edge_weights(gates.squeeze(0), self.tasks, h, lengths, task)
+            seen.edges = self.edge_weights(gates, z, range(len(self.tasks)), h, lengths, task)
         return seen

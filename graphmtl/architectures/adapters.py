@@ -12,6 +12,7 @@ from torch import Tensor
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import Ablation
 from graphmtl.models.heads import pooled_size
 from graphmtl.models.stacked import Adapters
 
@@ -28,5 +29,7 @@ class TaskAdapters(Shared):
         size = pooled_size(self.output_size, options.pooling)
         self.adapters = Adapters(tasks=len(self.tasks), size=size, bottleneck=options.adapter_size)
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         return Seen(self.adapters(h, slice(task, task + 1)).squeeze(-2))

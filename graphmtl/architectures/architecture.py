@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.models.heads import token_mask
 from graphmtl.models.message_lstm import LSTM
@@ -55,6 +55,10 @@ class Architecture(nn.Module):
     ``interact(h, lengths, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a
     text or (batch, tokens, dim) of tags. It returns what the head does see, a :class:`Seen` of ``head_size(dim)``
     dimensions, with the edge weights as above. Most architectures leave h as it is.
+
+    Architectures with edges also have ``node_states(x, lengths, tasks)``, the states of the nodes that these tasks may
+    read, and their ``read`` takes ``nodes``, these states if they are at hand. It and ``interact`` take ``ablation``,
+    edges to be cut (:class:`~graphmtl.graph.interaction.Ablation`).
 
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
@@ -105,15 +109,34 @@ class Architecture(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, **kwargs) -> Read:
         return self.read(x, lengths, [task], edges, **kwargs)[0]
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         return Seen(h)
 
-    def edge_weights(self, gates: Tensor, sources: Sequence[str], h: Tensor, lengths: Tensor, task: int) -> EdgeWeights:
-        """What a task read after pooling: gates (N, S), one row of a text, of tags one of each token; h is h above."""
+    def edge_weights(
+        self, gates: Tensor, values: Tensor, sources: Sequence[int], h: Tensor, lengths: Tensor, task: int
+    ) -> EdgeWeights:
+        """What a task read after pooling, as said of ``interact``, whose h this is.
+
+        Args:
+            gates: (N, S), a row for each text, of tags for each token.
+            values: (N, S, dim), what the gates weigh.
+            sources: the positions of the tasks.
+        """
+        weights = gates.view(*h.shape[:-1], -1)  # (batch, S), of tags (batch, tokens, S)
         if h.ndim == 2:
-            return EdgeWeights(self.tasks[task], tuple(sources), gates.unsqueeze(1), torch.ones_like(lengths))
-        weights = gates.view(*h.shape[:-1], -1) * token_mask(lengths, h).unsqueeze(-1)  # (batch, tokens, S)
-        return EdgeWeights(self.tasks[task], tuple(sources), weights, lengths)
+            weights, lengths = weights.unsqueeze(1), torch.ones_like(lengths)  # (batch, 1, S)
+        else:
+            weights = weights * token_mask(lengths, h).unsqueeze(-1)
+        names = tuple(self.tasks[j] for j in sources)
+        return EdgeWeights(
+            self.tasks[task],
+            names,
+            weights,
+            lengths,
+            contributions=lambda: weights * values.norm(dim=-1).view_as(weights),
+        )
 
     def head_size(self, size: int) -> int:
         """Dimensions of what the heads see, where ``size`` is that of h."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import attend
+from graphmtl.graph.interaction import Ablation, attend
 from graphmtl.graph.task_interaction import TaskInteraction
 from graphmtl.models.gate_regularisation import gate_penalty
 from graphmtl.models.heads import mean_over_tokens, pooled_size
@@ -68,13 +68,16 @@ class CMTR(Shared):
             self.query, self.key = nn.Linear(size, options.attention), nn.Linear(size, options.attention)
             self.penalty = gate_penalty(options.gate_reg, own=options.gate_prior, edges=edges)
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
             interacted, alpha = self.interaction(interacted)  # (N, K, dim), (N, K, K)
-        fused, gates = self._fuse(interacted if self.interacted else z, interacted, task)  # (N, dim), (N, S)
+        values = interacted if self.interacted else z  # (N, K, dim)
+        fused, gates = self._fuse(values, interacted, task, ablation)  # (N, dim), (N, S)
         seen = Seen(fused.view_as(h), nodes=nodes)
         if self.training and self.penalty is not None:
             per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
@@ -82,11 +85,11 @@ class CMTR(Shared):
         if edges:
             own = self.sources[task]
             if self.interacted and alpha is not None:  # what is fused was read from all tasks
-                gates, own = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2), range(len(self.tasks))  # (N, K)
-            seen.edges = self.edge_weights(gates, [self.tasks[j] for j in own], h, lengths, task)
+                gates, own = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2), [*range(len(self.tasks))]  # (N, K)
+            seen.edges = self.edge_weights(gates, z[:, own], own, h, lengths, task)
         return seen
 
-    def _fuse(self, values: Tensor, interacted: Tensor, task: int) -> tuple[Tensor, Tensor]:
+    def _fuse(self, values: Tensor, interacted: Tensor, task: int, ablation: Ablation | None) -> tuple[Tensor, Tensor]:
         """The sum of the values (N, K, dim) of k's S sources, weighted by the gates: (N, dim), and gates (N, S)."""
         own = self.sources[task]
         equal = values.new_zeros(1, len(own))  # (1, S)
@@ -95,4 +98,8 @@ class CMTR(Shared):
             query = self.query(interacted[:, task]).unsqueeze(0)  # (1, N, A)
             key = self.key(interacted[:, own]).unsqueeze(0)  # (1, N, S, A)
         fused, gates = attend(query, key, values[:, own].unsqueeze(0), None, equal)
-        return fused.squeeze(0), gates.squeeze(0)
+        fused, gates = fused.squeeze(0), gates.squeeze(0)
+        if ablation is not None:
+            gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in own])
+            fused = (gates.unsqueeze(-2) @ values[:, own]).squeeze(-2)
+        return fused, gates

@@ -13,12 +13,15 @@ however many tasks there are. A task without sources has r_t = 0.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.message_lstm import MessageLSTM, run_side_by_side
 from graphmtl.models.recurrence import Packing
 
@@ -40,24 +43,45 @@ class Complete(Architecture):
             MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
         )
 
-    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+    def read(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        ablation: Ablation | None = None,
+    ) -> list[Read]:
         packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
-        sources = list(dict.fromkeys(j for task in tasks for j in self.sources[task]))
-        nodes = self._states_of(sources, x, packing)  # (D, N, sources, H)
+        sources = self._sources_of(tasks)
+        states_of = self._states_of(sources, x, packing) if nodes is None else nodes  # (D, N, sources, H)
 
         def read(task: int) -> Read:
-            own = nodes
+            own: Tensor = states_of
+            lstm: Any = self.lstms[task]
             if self.sources[task] != sources:
-                own = nodes[:, :, [sources.index(j) for j in self.sources[task]]]  # (D, N, S, H)
-            states, weights, _ = self.lstms[task].read(x, own, packing)  # (D, N, H), (D, N, S)
+                own = states_of[:, :, [sources.index(j) for j in self.sources[task]]]  # (D, N, S, H)
+            target, names = self.tasks[task], tuple(self.tasks[j] for j in self.sources[task])
+            cut = () if ablation is None else (ablation.cut(target, names, own.device), ablation.renormalise)
+            states, weights, _, reads = lstm.read(x, own, packing, *cut)  # (D, N, H), (D, N, S), (D, N), (D, N, 2H)
             states = packing.unpack(states)  # (B, T, D * H)
             if not edges:
                 return states, None
-            names = tuple(self.tasks[j] for j in self.sources[task])
-            return states, EdgeWeights(self.tasks[task], names, packing.unpack_mean(weights), lengths)
+            contributions = partial(_contributions, lstm, own, weights, reads, packing)
+            weights = packing.unpack_mean(weights)  # (B, T, S)
+            return states, EdgeWeights(target, names, weights, lengths, contributions=contributions)
 
         return [read(task) for task in tasks]
+
+    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
+        """The states of these tasks' sources at each token, (D, N, sources, H)."""
+        packing = Packing(lengths, x.size(1), x.device)
+        return self._states_of(self._sources_of(tasks), packing.pack(x, self.directions), packing)
+
+    def _sources_of(self, tasks: Sequence[int]) -> list[int]:
+        """All that these tasks read from."""
+        return list(dict.fromkeys(j for task in tasks for j in self.sources[task]))
 
     def _states_of(self, sources: Sequence[int], x: Tensor, packing: Packing) -> Tensor:
         """What may be read at each token of x (D, N, I): the states of S tasks, (D, N, S, H)."""
@@ -65,3 +89,10 @@ class Complete(Architecture):
             return x.new_empty(*x.shape[:2], 0, self.lstm_sizes["hidden"])
         nodes = run_side_by_side([self.lstms[j] for j in sources], x, packing)
         return nodes.detach() if self.detach_sources else nodes
+
+
+def _contributions(lstm: MessageLSTM, nodes: Tensor, weights: Tensor, reads: Tensor, packing: Packing) -> Tensor:
+    """a_{t,j} |m_t * W_r h^(j)_t| as (B, T, S), the mean over the directions."""
+    gate = reads[..., : lstm.hidden].unsqueeze(2)  # (D, N, 1, H)
+    said = torch.bmm(nodes.flatten(1, 2), lstm.W_r).view_as(nodes)  # (D, N, S, H)
+    return packing.unpack_mean(weights * (gate * said).norm(dim=-1))

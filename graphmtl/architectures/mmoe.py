@@ -15,6 +15,7 @@ from torch import Tensor
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import Ablation
 from graphmtl.models.heads import pooled_size
 from graphmtl.models.stacked import StackedLinear
 
@@ -36,7 +37,9 @@ class MMoE(Shared):
     def head_size(self, size: int) -> int:
         return self.expert_size
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         x = h.unsqueeze(-2)  # (..., 1, dim)
         experts = self.experts(x).relu()  # (..., E, expert_size)
         gate = self.gates(x, slice(task, task + 1)).softmax(-1)  # (..., 1, E)

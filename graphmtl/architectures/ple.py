@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import Ablation
 from graphmtl.models.heads import pooled_size
 from graphmtl.models.stacked import StackedLinear
 
@@ -85,7 +86,9 @@ class PLE(Shared):
     def head_size(self, size: int) -> int:
         return self.expert_size
 
-    def interact(self, h: Tensor, lengths: Tensor, task: int, edges: bool = False) -> Seen:
+    def interact(
+        self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
+    ) -> Seen:
         *lower, last = self.layers
         x, x_s = h.unsqueeze(-2).expand(*h.shape[:-1], len(self.tasks), -1), h  # (..., K, dim), (..., dim)
         for layer in lower:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from graphmtl.architectures.architecture import Architecture, Read
+from graphmtl.graph.interaction import Ablation
 
 __all__ = ["Shared"]
 
@@ -21,6 +22,18 @@ class Shared(Architecture):
         super().__init__(**kwargs)
         self.lstm = self.lstm_over_encoder()
 
-    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
-        states = self.lstm(x, lengths)  # (B, T, D * H)
+    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
+        """The LSTM's states (B, T, D * H), from which the nodes are made in architectures that act after pooling."""
+        return self.lstm(x, lengths)
+
+    def read(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        ablation: Ablation | None = None,
+    ) -> list[Read]:
+        states = self.node_states(x, lengths, tasks) if nodes is None else nodes
         return [(states, None) for _ in tasks]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
 from graphmtl.models.recurrence import Packing
 
@@ -44,20 +44,32 @@ class Star(Architecture):
         self.hub = LSTM(**self.lstm_sizes)
         self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
 
-    def hub_states(self, x: Tensor, packing: Packing) -> Tensor:
-        """Packed x (D, N, I) to the virtual node's states at all positions, the nodes to be read: (D, N, H)."""
+    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int] = ()) -> Tensor:
+        """The virtual node's states at all positions, which every task reads: (D, N, H)."""
+        packing = Packing(lengths, x.size(1), x.device)
+        return self._hub_states(packing.pack(x, self.directions), packing)
+
+    def _hub_states(self, x: Tensor, packing: Packing) -> Tensor:
         return run_side_by_side([self.hub], x, packing).squeeze(2)
 
     def read(
-        self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False, nodes: Tensor | None = None
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        ablation: Ablation | None = None,
     ) -> list[Read]:
-        """As :class:`Architecture` says; ``nodes`` are the virtual node's states if they are at hand."""
+        """As :class:`Architecture` says; what ``hub_to_head`` shows the head is no edge, and is never cut."""
         packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
-        hub = self.hub_states(x, packing) if nodes is None else nodes  # (D, N, H)
+        hub = self._hub_states(x, packing) if nodes is None else nodes  # (D, N, H)
 
         def read(task: int) -> Read:
-            states, weights, share = self.lstms[task].read(x, hub, packing)  # (D, N, H), (D, N, T), (D, N)
+            target, names = self.tasks[task], (self.virtual_node,)
+            cut = () if ablation is None else (ablation.cut(target, names, hub.device), ablation.renormalise)
+            states, weights, share, reads = self.lstms[task].read(x, hub, packing, *cut)  # as MessageLSTM.read says
             states = packing.unpack(states)  # (B, T, D * H)
             if self.hub_to_head:
                 states = torch.cat([states, packing.unpack(hub)], -1)
@@ -65,6 +77,13 @@ class Star(Architecture):
                 return states, None
             spokes = packing.unpack_mean(share.unsqueeze(-1))  # (B, T, 1)
             positions = partial(packing.unpack_positions, weights)
-            return states, EdgeWeights(self.tasks[task], (self.virtual_node,), spokes, lengths, positions)
+            contributions = partial(_contributions, reads, packing)
+            return states, EdgeWeights(target, names, spokes, lengths, positions, contributions)
 
         return [read(task) for task in tasks]
+
+
+def _contributions(reads: Tensor, packing: Packing) -> Tensor:
+    """|m_t * W_r r_t| as (B, T, 1), the mean over the directions."""
+    gate, said = reads.chunk(2, -1)  # (D, N, H)
+    return packing.unpack_mean((gate * said).norm(dim=-1, keepdim=True))

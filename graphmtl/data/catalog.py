@@ -14,6 +14,7 @@ from graphmtl.data.column_files import Sentences, read_columns, read_sentences, 
 from graphmtl.data.glue import glue_sources
 from graphmtl.data.planted import generate
 from graphmtl.data.readers import Columns, read_label_tab_text, read_tsv
+from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import Task, TaskSet
@@ -286,6 +287,8 @@ def load_tasks(
     *,
     data_dir: Path | str | None = None,
     seed: int = 0,
+    only: str | None = None,
+    shuffle_labels: bool = False,
     keep_overlap: bool = False,
     planted: PlantedOptions = PlantedOptions(),
 ) -> TaskSet:
@@ -297,6 +300,8 @@ def load_tasks(
             share gets the set's name before it.
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
         seed: the seed of the validation splits that are cut off, and of the generated texts.
+        only: names of the tasks of these that are kept, with commas between; None keeps all.
+        shuffle_labels: permute the labels of each task's training split, so that nothing can be learned.
         keep_overlap: keep training examples whose text stands in another task's validation or test split.
         planted: options of the generated task set.
 
@@ -308,7 +313,7 @@ def load_tasks(
     parts = [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
     find = cache(partial(_find, settings=settings))  # of a set that is named twice, nothing is read twice
     chosen = [_choose(part, find) for part in parts]
-    names = _names_in_run(chosen)
+    names = _kept(_names_in_run(chosen), only)
     sources = {
         new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
     }
@@ -317,14 +322,17 @@ def load_tasks(
         for part, renamed in zip(chosen, names, strict=True)
         if part.source_set.truth
     ]
+    data = build(sources, seed=seed, keep_overlap=keep_overlap)
     return TaskSet(
-        name=_slug("-".join(part.slug for part in chosen)),
-        data=build(sources, seed=seed, keep_overlap=keep_overlap),
+        name=_slug("-".join([*(part.slug for part in chosen), *(only.split(",") if only else ())])),
+        data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
         truth=truths[0] if truths else None,
         loaded_with={
             "tasks": tasks,
             "data_dir": None if data_dir is None else str(data_dir),
             "seed": seed,
+            "only": only,
+            "shuffle_labels": shuffle_labels,
             "keep_overlap": keep_overlap,
             **asdict(planted),
         },
@@ -377,6 +385,18 @@ def _names_in_run(chosen: Sequence[_Part]) -> list[list[tuple[str, str]]]:
     if repeated:
         raise InputError(f"task {repeated[0]!r} is asked for more than once")
     return names
+
+
+def _kept(names: list[list[tuple[str, str]]], only: str | None) -> list[list[tuple[str, str]]]:
+    """Of each part's (name in its set, name in the run) those that ``--only`` names."""
+    if only is None:
+        return names
+    wanted = [task.strip() for task in only.split(",")]
+    known = [new for part in names for _, new in part]
+    for task in wanted:
+        if task not in known:
+            raise unknown_name("task of --only", task, known)
+    return [[pair for pair in part if pair[1] in wanted] for part in names]
 
 
 def _slug(name: str) -> str:

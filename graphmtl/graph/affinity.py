@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graphmtl.data.batching import Batch, EncodedSplit
-from graphmtl.graph.task_graph import EdgeRecorder, TaskGraph
+from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.recurrence import Packing
 
-__all__ = ["probe_batches", "task_affinity"]
+__all__ = ["logit_correlation", "probe_batches", "task_affinity"]
 
 
 def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: int) -> Iterable[Batch]:
@@ -42,7 +43,7 @@ def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
         encoded = model.encode(batch)
         x = encoded.states  # (batch, tokens, dim)
         packing = Packing(batch.lengths, x.size(1), x.device)
-        nodes = star.hub_states(packing.pack(x, star.directions), packing)  # (D, N, H)
+        nodes = star.node_states(x, batch.lengths)  # (D, N, H)
     nodes.requires_grad_()
     gradients = []
     for position, name in enumerate(model.tasks):
@@ -81,4 +82,37 @@ def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str
         for k, target in enumerate(names):
             others = [j for j in range(len(names)) if j != k]
             recorder.add(target, [names[j] for j in others], cosines[:, k, others])
+    return recorder.graph(arch=model.options.arch, tasks=names, split=split, seed=seed)
+
+
+@torch.no_grad()
+def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split: str, seed: int) -> TaskGraph:
+    """The control of the affinity, which needs no graph: do two tasks answer alike on the same texts?
+
+    Pearson's correlation of the two heads' logits over all texts and labels (of tags their means over a text), each
+    label's logits centred; for tasks with the same labels only. Arguments as for :func:`task_affinity`.
+    """
+    model.eval()
+    names = tuple(model.tasks)
+    answers: dict[str, list[Tensor]] = {name: [] for name in names}
+    for batch in batches:
+        encoded = model.encode(batch)  # states (batch, tokens, dim)
+        read = model.architecture.read(encoded.states, encoded.lengths, range(len(names)))
+        for name, (states, _) in zip(names, read, strict=True):
+            logits = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
+            if logits.ndim == 3:
+                mask = token_mask(encoded.lengths, logits[..., 0]).unsqueeze(-1)  # (batch, tokens, 1)
+                logits = (logits * mask).sum(1) / encoded.lengths.to(logits.device)[:, None]
+            answers[name].append(logits.view(len(logits), -1))  # of a regression (batch, 1)
+    standard = {}
+    for name, parts in answers.items():
+        centred = torch.cat(parts).double()  # (texts, classes)
+        centred = centred - centred.mean(0)
+        standard[name] = centred / centred.square().mean().sqrt().clamp_min(1e-12)
+    recorder = EdgeRecorder()
+    for target in names:
+        others = [j for j in names if j != target and model.tasks[j].labels == model.tasks[target].labels]
+        if others:
+            products = [(standard[target] * standard[j]).mean(-1) for j in others]  # (texts,), whose mean is Pearson's
+            recorder.add(target, others, torch.stack(products, -1))
     return recorder.graph(arch=model.options.arch, tasks=names, split=split, seed=seed)

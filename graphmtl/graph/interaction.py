@@ -12,13 +12,13 @@ This one step is what every architecture of the toolkit that lets tasks talk put
 ``attend`` computes it, ``attend_backward`` is its derivative written out, for recurrences that go back in time by hand.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["EdgeWeights", "attend", "attend_backward"]
+__all__ = ["Ablation", "EdgeWeights", "attend", "attend_backward"]
 
 
 @dataclass
@@ -33,6 +33,8 @@ class EdgeWeights:
         lengths: (batch,), tokens of each text, or 1 where its nodes are read once.
         positions: where the tokens of a text are the nodes, gives how much token t read from token i:
             (batch, tokens t, tokens i), the mean over the reading directions, 0 at padding.
+        contributions: gives how much of what each node said came through to the target, in the shape of ``weights``:
+            the length of its part of the message behind the fusion gate.
     """
 
     target: str
@@ -40,10 +42,38 @@ class EdgeWeights:
     weights: Tensor
     lengths: Tensor
     positions: Callable[[], Tensor] | None = None
+    contributions: Callable[[], Tensor] | None = None
 
     def per_instance(self) -> Tensor:
         """Mean over the tokens of each text: (batch, sources)."""
-        return self.weights.sum(1) / self.lengths.to(self.weights.device)[:, None]
+        return self.mean_over_tokens(self.weights)
+
+    def mean_over_tokens(self, values: Tensor) -> Tensor:
+        """(batch, tokens, sources), 0 at padding, to (batch, sources)."""
+        return values.sum(1) / self.lengths.to(values.device)[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """Edges that are cut when a trained model reads, to see what it makes of the rest.
+
+    Attributes:
+        edges: pairs (source, target).
+        renormalise: a source that is cut is not attended to, so that the weights of the others sum to 1; otherwise all
+            weights stay, and the part of the message that came from it is 0. Where nothing is left there is no message.
+    """
+
+    edges: frozenset[tuple[str, str]] = frozenset()
+    renormalise: bool = True
+
+    def cut(self, target: str, sources: Sequence[str], device: torch.device) -> Tensor:
+        """Which of a target's sources are cut: (sources,) bool."""
+        return torch.tensor([(source, target) in self.edges for source in sources], dtype=torch.bool, device=device)
+
+    def apply(self, weights: Tensor, target: str, sources: Sequence[str]) -> Tensor:
+        """Weights (..., sources) of a target's sources that sum to 1, without those that are cut."""
+        weights = weights.masked_fill(self.cut(target, sources, weights.device), 0)
+        return weights / weights.sum(-1, keepdim=True).clamp_min(1e-12) if self.renormalise else weights
 
 
 def _products(vector: Tensor, vectors: Tensor) -> Tensor:

@@ -3,19 +3,20 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import torch
-from torch import Tensor
 
 from graphmtl.errors import InputError
+from graphmtl.graph.comparison import Comparison, compare
 
-__all__ = ["VIRTUAL", "Edge", "EdgeRecorder", "TaskGraph"]
+__all__ = ["VIRTUAL", "Edge", "TaskGraph"]
 
 VIRTUAL = "virtual"
 """Name and kind of the star graph's hub; every other node is of kind ``task``."""
@@ -123,6 +124,108 @@ class TaskGraph:
             if edge.source in index and edge.target in index:
                 matrix[index[edge.target], index[edge.source]] = edge.weight
         return matrix
+
+    # Operations
+
+    def threshold(self, weight: float) -> "TaskGraph":
+        """Only the edges of this weight or more."""
+        return replace(self, edges=tuple(edge for edge in self.edges if edge.weight >= weight))
+
+    def top_k(self, k: int) -> "TaskGraph":
+        """Only the ``k`` strongest edges into each node; of equal ones the first in the order of the tasks."""
+        return replace(self, edges=tuple(edge for node in self.nodes for edge in self.incoming(node)[:k]))
+
+    def symmetrise(self) -> "TaskGraph":
+        """Both directions of every edge, each with the mean of the two weights; a direction that is missing weighs 0.
+
+        ``std`` is that of the mean of two independent numbers, ``count`` the sum of both.
+        """
+        known = {(edge.source, edge.target): edge for edge in self.edges}
+        edges = []
+        for a, b in dict.fromkeys(pair for ends in known for pair in (ends, ends[::-1])):
+            both = [known[ends] for ends in {(a, b), (b, a)} if ends in known]
+            share = 1 if a == b else 2
+            weight = sum(edge.weight for edge in both) / share
+            std = math.hypot(*(edge.std for edge in both)) / share
+            edges.append(Edge(source=a, target=b, weight=weight, std=std, count=sum(edge.count for edge in both)))
+        return replace(self, edges=tuple(edges))
+
+    def communities(self, seed: int = 0) -> list[set[str]]:
+        """The tasks in groups that are joined more strongly within than across, by the Louvain method.
+
+        Directions are symmetrised; the virtual node, self-loops and weights of 0 and below play no part (Blondel,
+        Guillaume, Lambiotte, Lefebvre: Fast unfolding of communities in large networks, 2008; as networkx has it).
+        """
+        graph: nx.Graph = nx.Graph()
+        graph.add_nodes_from(self.tasks)
+        for edge in self.symmetrise().edges:
+            if VIRTUAL not in (edge.source, edge.target) and edge.source != edge.target and edge.weight > 0:
+                graph.add_edge(edge.source, edge.target, weight=edge.weight)
+        groups = nx.community.louvain_communities(graph, seed=seed)
+        return sorted(map(set, groups), key=lambda group: min(map(self.tasks.index, group)))
+
+    def compare(self, other: "TaskGraph", k: int = 3) -> Comparison:
+        """Whether two graphs over the same tasks rank the edges alike: within each target's row, and over all edges.
+
+        Edges that only one of them has play no part. The spokes of a star are one row: every target has but one.
+
+        Raises:
+            ValueError: The nodes are others.
+        """
+        if other.nodes != self.nodes:
+            raise ValueError(f"nodes: expected {self.nodes}, found {other.nodes}")
+        return compare(self._rows(), other._rows(), k=k)
+
+    def _rows(self) -> np.ndarray:
+        """Weights that may be ranked: of each target (targets, sources), or of the virtual node (1, targets)."""
+        if not self.virtual:
+            return self.matrix()
+        weights = {edge.target: edge.weight for edge in self.edges if edge.source == VIRTUAL}
+        return np.array([[weights.get(task, np.nan) for task in self.tasks]])
+
+    @classmethod
+    def average(cls, graphs: Sequence["TaskGraph"]) -> "TaskGraph":
+        """The mean graph of several runs, such as those of several seeds.
+
+        ``std`` is the spread over the graphs and ``count`` how many of them have the edge; the rest is the first one's.
+
+        Raises:
+            ValueError: There is no graph, or their nodes differ.
+        """
+        if not graphs or any(graph.nodes != graphs[0].nodes for graph in graphs):
+            raise ValueError(f"graphs: expected one or more with the same nodes, found {list(graphs)}")
+        weights: dict[tuple[str, str], list[float]] = {}
+        for edge in (edge for graph in graphs for edge in graph.edges):
+            weights.setdefault((edge.source, edge.target), []).append(edge.weight)
+        edges = [
+            Edge(source=a, target=b, weight=float(np.mean(own)), std=float(np.std(own)), count=len(own))
+            for (a, b), own in weights.items()
+        ]
+        return replace(graphs[0], edges=tuple(edges))
+
+    # pandas
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each edge: ``source``, ``target``, ``weight``, ``std``, ``count``; all else is in ``attrs``."""
+        rows = [(edge.source, edge.target, edge.weight, edge.std, edge.count) for edge in self.edges]
+        frame = pd.DataFrame(rows, columns=["source", "target", *_EDGE_VALUES])
+        about = {"arch": self.arch, "tasks": list(self.tasks), "split": self.split, "seed": self.seed}
+        frame.attrs = {**about, "virtual": self.virtual}
+        return frame
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame) -> "TaskGraph":
+        """The inverse of :meth:`to_pandas`.
+
+        Raises:
+            ValueError: ``attrs`` or a column is missing.
+        """
+        names = ("arch", "tasks", "split", "seed", "virtual")
+        about = {name: _required(frame.attrs, name, "attrs of the frame") for name in names}
+        for column in ("source", "target", *_EDGE_VALUES):
+            _required(dict.fromkeys(frame.columns), column, "the frame")
+        rows = frame[["source", "target", *_EDGE_VALUES]].to_dict("records")
+        return cls(**about, edges=tuple(Edge(**row) for row in rows))
 
     # networkx and JSON
 
@@ -274,105 +377,6 @@ class TaskGraph:
             f"{type(self).__name__}(arch={self.arch!r}, tasks={len(self.tasks)}, edges={len(self.edges)}, "
             f"split={self.split!r}, seed={self.seed})"
         )
-
-
-class EdgeRecorder:
-    r"""Mean, standard deviation and count of edge weights over a stream of batches; memory does not grow with it.
-
-    A batch of :math:`n_b` instances with mean :math:`\mu_b` and sum of squared deviations :math:`M_b` is merged into
-    what came before (:math:`n_a, \mu_a, M_a`) by
-
-    .. math::
-        \delta = \mu_b - \mu_a, \quad n = n_a + n_b, \quad \mu = \mu_a + \delta \frac{n_b}{n}, \quad
-        M = M_a + M_b + \delta^2 \frac{n_a n_b}{n}
-
-    in float64 (Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979).
-    Everything stays on the device of the weights until :meth:`graph`.
-
-    >>> recorder = EdgeRecorder()
-    >>> recorder.add("dvd", ("books", "music"), torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
-    >>> graph = recorder.graph(arch="complete", tasks=("books", "dvd", "music"), split="test", seed=0)
-    >>> graph.incoming("dvd")[0]
-    Edge(source='books', target='dvd', weight=0.75, std=0.25, count=2)
-    """
-
-    def __init__(self) -> None:
-        self._moments: dict[str, _Moments] = {}
-
-    def update(self, edges, keep: Tensor | None = None) -> None:
-        """Count the instances of a batch.
-
-        Args:
-            edges: :class:`~graphmtl.graph.interaction.EdgeWeights` of the batch; an instance counts once, with its
-                mean over tokens.
-            keep: (batch,), nonzero for the instances that count, such as ``Batch.weights``; by default all.
-        """
-        self.add(edges.target, edges.sources, edges.per_instance(), keep)
-
-    def add(self, target: str, sources: Sequence[str], weights: Tensor, keep: Tensor | None = None) -> None:
-        """Count instances of ``target`` that read from ``sources`` with ``weights`` of shape (instances, sources).
-
-        Raises:
-            ValueError: The shape of ``weights`` is another, or ``target`` was recorded with other sources before.
-        """
-        if weights.dim() != 2 or weights.size(1) != len(sources):
-            raise ValueError(f"weights: expected (instances, {len(sources)}), found {tuple(weights.shape)}")
-        weights = weights.detach().double()  # (instances, sources)
-        if keep is not None:
-            weights = weights[keep != 0]
-        if len(weights) > 0:
-            mean = weights.mean(dim=0)  # (sources,)
-            moments = _Moments(tuple(sources), len(weights), mean, (weights - mean).square().sum(dim=0))
-            self._merge(target, moments)
-
-    def merge(self, other: "EdgeRecorder") -> None:
-        """Count what ``other`` counted too, as if its batches had come here; ``other`` stays as it is."""
-        for target, moments in other._moments.items():
-            self._merge(target, moments)
-
-    def _merge(self, target: str, moments: "_Moments") -> None:
-        known = self._moments.get(target)
-        if known is not None and known.sources != moments.sources:
-            raise ValueError(f"sources of {target!r}: expected {known.sources}, found {moments.sources}")
-        self._moments[target] = moments if known is None else known.merged(moments)
-
-    def graph(self, *, arch: str, tasks: Sequence[str], split: str, seed: int, virtual: bool = False) -> TaskGraph:
-        """The task graph of all instances so far.
-
-        Raises:
-            ValueError: A source or target is not among the nodes, or a weight was not finite.
-        """
-        edges = [edge for target, moments in self._moments.items() for edge in moments.edges(target)]
-        return TaskGraph(arch=arch, tasks=tuple(tasks), split=split, seed=seed, virtual=virtual, edges=tuple(edges))
-
-    def __repr__(self) -> str:
-        counts = {target: moments.count for target, moments in self._moments.items()}
-        return f"{type(self).__name__}(instances={counts})"
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """What is known of one target's incoming weights: count, mean (sources,) and squared deviations (sources,)."""
-
-    sources: tuple[str, ...]
-    count: int
-    mean: Tensor
-    deviations: Tensor
-
-    def merged(self, other: "_Moments") -> "_Moments":
-        count = self.count + other.count
-        delta = other.mean.to(self.mean.device) - self.mean  # (sources,)
-        mean = self.mean + delta * (other.count / count)
-        between = delta.square() * (self.count * other.count / count)
-        deviations = self.deviations + other.deviations.to(self.deviations.device) + between
-        return _Moments(self.sources, count, mean, deviations)
-
-    def edges(self, target: str) -> list[Edge]:
-        stds = (self.deviations / self.count).sqrt().tolist()
-        return [
-            Edge(source=source, target=target, weight=weight, std=std, count=self.count)
-            for source, weight, std in zip(self.sources, self.mean.tolist(), stds, strict=True)
-        ]
 
 
 _EDGE_VALUES = ("weight", "std", "count")

@@ -123,17 +123,21 @@ class MessageLSTM(LSTM):
         if "u" in own:
             nn.init.uniform_(own["u"], -(own["u"].size(-1) ** -0.5), own["u"].size(-1) ** -0.5)
 
-    def read(self, x: Tensor, nodes: Tensor, packing: Packing) -> tuple[Tensor, Tensor, Tensor]:
+    def read(
+        self, x: Tensor, nodes: Tensor, packing: Packing, cut: Tensor | None = None, renormalise: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Reads the texts and the nodes.
 
         Args:
             x: (D, N, I), as ``packing.pack`` makes it.
             nodes: (D, N, S, H), S nodes for every token; or (D, N, H): all tokens of a text are nodes of that text.
             packing: where the texts stand in x.
+            cut: (S,) bool, the nodes of an :class:`~graphmtl.graph.interaction.Ablation`; or (1,) for all.
+            renormalise: its other half.
 
         Returns:
-            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, and
-            the share of the message in the cell's output (D, N).
+            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, the
+            share of the message in the cell's output (D, N), and m_t beside W_r r_t (D, N, 2H).
         """
         W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
         if self.score != "static":
@@ -147,4 +151,10 @@ class MessageLSTM(LSTM):
             u = self.u
         z = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x, torch.cat(W, -1))  # (D, N, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
-        return message_lstm(z, torch.cat(U, -1), self.V_m, W_mr, nodes, keys, u, self.node_bias, packing)
+        bias: Tensor | None = self.node_bias
+        if cut is not None and cut.any():
+            if renormalise and not cut.all():
+                bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)
+            else:
+                nodes = nodes.masked_fill(cut[:, None], 0)
+        return message_lstm(z, torch.cat(U, -1), self.V_m, W_mr, nodes, keys, u, bias, packing)

@@ -23,7 +23,7 @@ from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 
@@ -251,6 +251,20 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
                 outputs[name] = self._output(name, seen, seen.edges or weights, batch)
         return outputs
+
+    def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
+        """What every task says without some of its edges, once for each ablation; the nodes are computed once."""
+        encoded, positions = self.encode(batch), [self._position[name] for name in batch.tasks]
+        architecture: Any = self.architecture  # one that has edges
+        nodes = architecture.node_states(encoded.states, encoded.lengths, positions)
+        for ablation in ablations:
+            read = architecture.read(encoded.states, encoded.lengths, positions, nodes=nodes, ablation=ablation)
+            outputs = {}
+            for name, position, (states, _) in zip(batch.tasks, positions, read, strict=True):
+                h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
+                seen = architecture.interact(h, encoded.lengths, position, ablation=ablation)
+                outputs[name] = self._output(name, seen, None, batch)
+            yield outputs
 
     def _output(self, task: str, seen: Seen, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
         logits = self.classify(seen.h, task)

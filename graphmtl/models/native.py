@@ -8,6 +8,7 @@ import ctypes
 import logging
 import os
 import sys
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def load() -> ctypes.CDLL | None:
         from torch.utils import cpp_extension  # needs setuptools, which not every environment has
 
         path = cpp_extension.load(
-            name=f"graphmtl_recurrence_{cpu.lower()}",  # a cache folder may be shared by machines of several kinds
+            # the cache folder may be shared by machines of several kinds and by several versions of graphmtl
+            name=f"graphmtl_recurrence_{cpu.lower()}_{zlib.crc32(_SOURCE.read_bytes()):08x}",
             sources=[str(_SOURCE)],
             extra_cflags=_FLAGS + _VECTORS.get(cpu, []),
             is_python_module=False,

@@ -323,12 +323,13 @@ class _MessageLSTM(torch.autograd.Function):
     Shapes:
         z (D, N, 4H + A): W x + b for the gates and W_q x for the query, overwritten; U (D, H, 4H + A), likewise;
         V_m (D, H, H); W_mr (D, H, 2H), W_m beside W_r; the rest as in :class:`_Graph`.
-        Returns h (D, N, H), edge weights (D, N, S) and the share of the message in what leaves the cell,
-        |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), as (D, N); no gradient flows through the last two.
+        Returns h (D, N, H), edge weights (D, N, S), the share of the message in what leaves the cell,
+        |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), as (D, N), and m_t beside W_r r_t (D, N, 2H); no gradient flows
+        through the last three.
     """
 
     @staticmethod
-    def forward(ctx, z, U, V_m, W_mr, nodes, keys, u, bias, packing) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx, z, U, V_m, W_mr, nodes, keys, u, bias, packing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         (D, N, _), H = z.shape, V_m.size(-1)
         graph = _Graph(nodes, keys, u, bias)
         if _is_native(z):
@@ -342,12 +343,12 @@ class _MessageLSTM(torch.autograd.Function):
         ctx.packing = packing
         message = (reads[..., :H] * reads[..., H:]).norm(dim=-1)  # (D, N)
         share = message / (cells.norm(dim=-1) + message).clamp_min(1e-12)  # (D, N)
-        ctx.mark_non_differentiable(weights, share)
-        return states, weights, share
+        ctx.mark_non_differentiable(weights, share, reads)
+        return states, weights, share, reads
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_states, _grad_weights, _grad_share):
+    def backward(ctx, grad_states, _grad_weights, _grad_share, _grad_reads):
         z, U, V_m, W_mr, nodes, keys, u, bias, states, cells, messages, weights, reads = ctx.saved_tensors
         H, graph, packing = states.size(-1), _Graph(nodes, keys, u, bias), ctx.packing
         saved = (z, U, V_m, W_mr, cells, weights, reads, grad_states.contiguous())
@@ -399,7 +400,7 @@ def plain_lstms(gates: Tensor, U: Tensor, packing: Packing) -> Tensor:
     return _in_full_precision(_PlainLSTMs, gates, U.contiguous(), packing)
 
 
-def message_lstm(z, U, V_m, W_mr, nodes, keys, u, bias, packing: Packing) -> tuple[Tensor, Tensor, Tensor]:
+def message_lstm(z, U, V_m, W_mr, nodes, keys, u, bias, packing: Packing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The message LSTM; shapes as in :class:`_MessageLSTM`."""
     z, U, V_m, W_mr, nodes, keys, u, bias = (
         None if t is None else t.contiguous() for t in (z, U, V_m, W_mr, nodes, keys, u, bias)

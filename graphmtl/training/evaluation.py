@@ -16,7 +16,15 @@ from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.training.losses import text_losses
 
-__all__ = ["Predictions", "Record", "ScorePredictions", "TagPredictions", "predict_split", "score"]
+__all__ = [
+    "Predictions",
+    "Record",
+    "ScorePredictions",
+    "TagPredictions",
+    "batches_by_length",
+    "predict_split",
+    "score",
+]
 
 Record = Callable[[EdgeWeights], None]
 
@@ -142,8 +150,7 @@ def predict_split(
 ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
     """Predict every example of a split of every task; what several tasks read is read once.
 
-    The processes share the batches, and each gets all predictions. With ``record`` every process reads every batch, so
-    that each one's recorder sees every example.
+    The processes share the batches, and each gets all predictions.
 
     Args:
         model: the model, not wrapped for several processes.
@@ -151,7 +158,7 @@ def predict_split(
         split: ``train``, ``valid``, ``test`` or another test split, of the tasks that have it.
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
-        record: is given the edge weights of every batch, for architectures that have them.
+        record: is given the edge weights of every batch of this process, for architectures that have them.
 
     Returns:
         ``{task: predictions}``.
@@ -160,12 +167,10 @@ def predict_split(
     model.eval()
     data = {name: task for name, task in data.items() if split in task.splits}
     processes, rank = accelerator.num_processes, accelerator.process_index
-    if record is not None:
-        processes, rank = 1, 0
     predictions: dict[str, Predictions | ScorePredictions | TagPredictions] = {}
     for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
         done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
-        for rows in list(_batches_by_length(encoded, batch_size))[rank::processes]:
+        for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
                 outputs = model(batch, edges=record is not None)
@@ -192,8 +197,9 @@ def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
     return output.tags, text_losses(output, labels).float()
 
 
-def _batches_by_length(split: EncodedSplit, batch_size: int) -> Iterator[np.ndarray]:
-    order = np.argsort(np.asarray(split.lengths), kind="stable")  # (examples,)
+def batches_by_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """The places of texts with these lengths (examples,), those of like length together."""
+    order = np.argsort(np.asarray(lengths), kind="stable")  # (examples,)
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 

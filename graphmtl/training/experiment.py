@@ -23,7 +23,7 @@ from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
 from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
-from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.topology import Topology
 from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.heads import RegressionHead
@@ -54,6 +54,8 @@ def load_run_tasks(options: Options) -> TaskSet:
         options.tasks,
         data_dir=options.data_dir,
         seed=options.seed,
+        only=options.only,
+        shuffle_labels=options.shuffle_labels,
         keep_overlap=options.keep_overlap,
         planted=part(options, PlantedOptions),
     )
@@ -196,7 +198,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     recorder = EdgeRecorder()
     predictions = {
         "valid": trainer.predict_split("valid"),
-        "test": trainer.predict_split("test", record=recorder.update),
+        "test": trainer.predict_split("test", recorder=recorder),
         **{split: trainer.predict_split(split) for split in other_tests(data)},
     }
     if state.is_main_process:

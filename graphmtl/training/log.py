@@ -1,11 +1,16 @@
 """What is written about a training run while it goes on."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 
 from accelerate import Accelerator
 
-__all__ = ["TrainingLog"]
+from graphmtl.graph.task_graph import Edge
+
+__all__ = ["GraphLog", "TrainingLog"]
 
 
 class TrainingLog:
@@ -49,3 +54,30 @@ class TrainingLog:
         """Finish TensorBoard's files; unlike ``Accelerator.end_training`` the process group stays."""
         for tracker in self._accelerator.trackers:
             tracker.finish()
+
+
+class GraphLog:
+    """``graph_history.jsonl``: the task graph's edges at each evaluation, a line each; none of them stay in memory.
+
+    The first process alone writes, and only where there are edges.
+
+    Args:
+        folder: the run's folder; None writes no file.
+        accelerator: says which process this is.
+        epochs: how many are done; lines of an interrupted run that are of later ones are removed.
+    """
+
+    def __init__(self, *, folder: Path | None, accelerator: Accelerator, epochs: int) -> None:
+        self._path = None if folder is None or not accelerator.is_main_process else folder / "graph_history.jsonl"
+        if self._path is not None and self._path.is_file():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            # a line that was cut off is of an epoch that left no checkpoint
+            done = takewhile(lambda line: line.endswith("\n") and json.loads(line)["epoch"] <= epochs, lines)
+            self._path.write_text("".join(done), encoding="utf-8")
+
+    def add(self, *, epoch: int, step: int, edges: Sequence[Edge]) -> None:
+        """Write a line: ``epoch``, ``step``, and ``edges`` as in ``task_graph.json``."""
+        if self._path is not None and edges:
+            line = json.dumps({"epoch": epoch, "step": step, "edges": [asdict(edge) for edge in edges]})
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")

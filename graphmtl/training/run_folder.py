@@ -11,7 +11,7 @@ import yaml
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.readers import shown
 from graphmtl.errors import InputError
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import read_options
 
@@ -22,7 +22,7 @@ class Run:
     """A run's folder.
 
     ``config.yaml``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``, ``history.jsonl`` and
-    ``checkpoints/``; ``star`` also has ``task_affinity.json``.
+    ``checkpoints/``; ``star`` also has ``task_affinity.json``, and all that have edges ``graph_history.jsonl``.
 
     Args:
         folder: where it is.
@@ -136,6 +136,17 @@ class Run:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
         return TaskGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def graph_history(self) -> list[tuple[int, TaskGraph]]:
+        """``graph_history.jsonl``: each evaluation's epoch and task graph of the validation split."""
+        path = self.folder / "graph_history.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        history = []
+        for line in map(json.loads, lines):
+            edges = tuple(Edge(**edge) for edge in line["edges"])
+            history.append((line["epoch"], replace(self.task_graph, split="valid", edges=edges)))
+        return history
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

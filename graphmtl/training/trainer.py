@@ -10,18 +10,19 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration, is_tensorboard_available, set_seed
+from accelerate.utils import ProjectConfiguration, gather_object, is_tensorboard_available, set_seed
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
-from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split, score
-from graphmtl.training.log import TrainingLog
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score
+from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.losses import EpochLosses, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
 from graphmtl.training.sampling import TaskSampler
@@ -118,17 +119,20 @@ class Trainer:
         if resume:
             self._load_checkpoint()
         log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=self.history)
+        graphs = GraphLog(folder=self.folder, accelerator=self.accelerator, epochs=self.epoch)
         with self._progress_bar() as bar:
             while self.epoch < self.options.epochs and not self.selection.finished:
                 self.epoch += 1
                 started = time.perf_counter()
                 losses = self._train_epoch(bar)
                 self.train_seconds += time.perf_counter() - started
-                metrics = {} if keep_epochs is not None else self.evaluate("valid")
+                recorder = EdgeRecorder()
+                metrics = {} if keep_epochs is not None else self.evaluate("valid", recorder=recorder)
                 self.seconds += time.perf_counter() - started
                 scores = self._scores(metrics) if metrics else {}
                 self.selection.update(model=self._evaluated, epoch=self.epoch, scores=scores)
                 log.add(self._record(losses, metrics))
+                graphs.add(epoch=self.epoch, step=self.step, edges=recorder.edges())
                 self._save_checkpoint()
                 valid = f"{np.mean([first for first, _ in scores.values()]):.3f}" if scores else "-"
                 self._show(bar, epoch=str(self.epoch), valid=valid)
@@ -204,26 +208,31 @@ class Trainer:
         return weight * (losses * batch.weights).sum() * self.accelerator.num_processes / total
 
     def predict_split(
-        self, split: str, *, record: Record | None = None
+        self, split: str, *, recorder: EdgeRecorder | None = None
     ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:
             split: ``train``, ``valid`` or ``test``.
-            record: is called with the edge weights of every batch, for instance ``EdgeRecorder.update``.
+            recorder: counts the edge weights of every example, in the same pass.
         """
-        return predict_split(
+        own = EdgeRecorder()
+        predictions = predict_split(
             model=self._evaluated,
             data=self.data,
             split=split,
             batch_size=self.options.batch_size,
             accelerator=self.accelerator,
-            record=record,
+            record=None if recorder is None else own.update,
         )
+        if recorder is not None:
+            for part in gather_object([own.to("cpu")]):
+                recorder.merge(part)
+        return predictions
 
-    def evaluate(self, split: str, *, record: Record | None = None) -> dict[str, dict[str, float]]:
+    def evaluate(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, dict[str, float]]:
         """``{task: {METRIC: value, "loss": value}}`` of a split; see :meth:`predict_split`."""
-        predictions = self.predict_split(split, record=record)
+        predictions = self.predict_split(split, recorder=recorder)
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
     def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, dict[str, int], Batch, dict[str, Tensor]]:

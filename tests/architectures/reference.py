@@ -37,28 +37,39 @@ def score(lstm, d: int, node: Tensor, h: Tensor, x: Tensor) -> Tensor:
 
 
 def message_lstm(
-    lstm, d: int, text: Tensor, nodes: list[list[Tensor]]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """h_t, edge weights and message share of every token; nodes[t] are the nodes that token t may read."""
+    lstm,
+    d: int,
+    text: Tensor,
+    nodes: list[list[Tensor]],
+    hidden: set[int] = frozenset(),
+    silent: set[int] = frozenset(),
+) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """h_t, edge weights, message share, and m_t with W_r r_t of every token; nodes[t] are what token t may read.
+
+    Hidden nodes are not attended to; silent ones are, and then count as 0 in the message.
+    """
     h = c = text.new_zeros(lstm.hidden)
-    states, weights, shares = [], [], []
+    states, weights, shares, reads = [], [], [], []
     for t, x in enumerate(text):
         i, f, o, g = lstm_gates(lstm, d, x, h)
         c = f * c + i * g
         scores = [score(lstm, d, node, h, x) for node in nodes[t]]
         if lstm.node_bias is not None:
             scores = [s + n for s, n in zip(scores, lstm.node_bias, strict=True)]
+        scores = [s - torch.inf if j in hidden else s for j, s in enumerate(scores)]
         a = torch.softmax(torch.stack(scores), 0) if scores else text.new_zeros(0)
         r = text.new_zeros(lstm.hidden)
-        for weight, node in zip(a, nodes[t], strict=True):
-            r = r + weight * node
+        for j, (weight, node) in enumerate(zip(a, nodes[t], strict=True)):
+            r = r if j in silent else r + weight * node
         m = torch.sigmoid(lstm.W_m[d].T @ r + lstm.V_m[d].T @ c)
-        message = m * (lstm.W_r[d].T @ r)
+        said = lstm.W_r[d].T @ r
+        message = m * said
         h = o * torch.tanh(c + message)
         states.append(h)
         weights.append(a)
         shares.append(message.norm() / (c.norm() + message.norm()))
-    return states, weights, shares
+        reads.append((m, said))
+    return states, weights, shares, reads
 
 
 def _directions(architecture, text: Tensor):
@@ -67,29 +78,38 @@ def _directions(architecture, text: Tensor):
         yield d, text if d == 0 else text.flip(0), (lambda way: way) if d == 0 else (lambda way: way[::-1])
 
 
-def complete(architecture, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """States (T, D * H) and weights (T, S) of the S edges into k, averaged over directions, of a text (T, I) of k."""
+def complete(architecture, text: Tensor, k: int, **cut) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a text (T, I) of k: states (T, D * H); weights and contributions (T, S) of the S edges into k, averaged over
+    directions."""
     tasks, edges = architecture.tasks, architecture.topology.edges
     sources = [j for j in range(len(tasks)) if (tasks[j], tasks[k]) in edges]
-    states, weights = [], []
+    states, weights, contributions = [], [], []
     for d, way, back in _directions(architecture, text):
         read = [plain_lstm(architecture.lstms[j], d, way) for j in sources]
         nodes = [[source[t] for source in read] for t in range(len(way))]
-        h, a, _ = message_lstm(architecture.lstms[k], d, way, nodes)
+        h, a, _, reads = message_lstm(architecture.lstms[k], d, way, nodes, **cut)
+        W_r = architecture.lstms[k].W_r[d]
+        through = [text.new_zeros(len(sources)) for _ in way]
+        for t, (m, _) in enumerate(reads):
+            for j, (weight, node) in enumerate(zip(a[t], nodes[t], strict=True)):
+                through[t][j] = (weight * (m * (W_r.T @ node)).norm()).detach()
         states.append(torch.stack(back(h)))
         weights.append(torch.stack(back(a)))
-    return torch.cat(states, -1), torch.stack(weights).mean(0)
+        contributions.append(torch.stack(back(through)))
+    return torch.cat(states, -1), torch.stack(weights).mean(0), torch.stack(contributions).mean(0)
 
 
-def star(architecture, text: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """States (T, D * H) and spokes (T, 1), averaged over directions, of one text (T, I) of task k."""
-    states, spokes = [], []
+def star(architecture, text: Tensor, k: int, silent: set[int] = frozenset()) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one text (T, I) of task k: states (T, D * H); spokes and contributions (T, 1), averaged over directions."""
+    states, spokes, contributions = [], [], []
     for d, way, back in _directions(architecture, text):
         hub = plain_lstm(architecture.hub, d, way)
-        h, _, share = message_lstm(architecture.lstms[k], d, way, [hub] * len(way))
+        every = set(range(len(way))) if silent else set()
+        h, _, share, reads = message_lstm(architecture.lstms[k], d, way, [hub] * len(way), silent=every)
         states.append(torch.stack(back(h)))
         spokes.append(torch.stack(back(share)))
-    return torch.cat(states, -1), torch.stack(spokes).mean(0)[:, None]
+        contributions.append(torch.stack(back([(m * said).norm() for m, said in reads])))
+    return torch.cat(states, -1), torch.stack(spokes).mean(0)[:, None], torch.stack(contributions).mean(0)[:, None]
 
 
 REFERENCES = {"complete": complete, "star": star}

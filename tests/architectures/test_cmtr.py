@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import Ablation
 
 TASKS = ("a", "b", "c", "d")
 SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
@@ -115,6 +116,27 @@ def test_every_token_of_tags_equals_the_reference(options):
             assert_equal(seen.h[b, t], expected)
             assert_equal(weights[b, t], gates)
         assert not weights[b, length:].any()
+
+
+@pytest.mark.parametrize("options", [{}, {"topology": SPARSE}, {"uniform_gates": True}])
+@pytest.mark.parametrize("renormalise", [True, False])
+def test_a_source_that_is_cut_is_not_fused(options, renormalise):
+    cmtr, h = build(**options), states(4)
+    ablation = Ablation(edges=frozenset({("a", "c"), ("c", "a")}), renormalise=renormalise)
+    seen = cmtr.interact(h, LENGTHS, 2, ablation=ablation)
+    for b in range(4):
+        z, (_, gates) = represented(cmtr, h[b]), reference(cmtr, h[b], 2)
+        gates[0] = 0
+        assert_equal(
+            seen.h[b], sum(g * own for g, own in zip(gates, z, strict=True)) / (gates.sum() if renormalise else 1)
+        )
+
+
+def test_contributions_are_the_gates_times_what_they_let_through():
+    cmtr, h = build(), states(4)
+    edges = cmtr.interact(h, LENGTHS, 2, edges=True).edges
+    expected = torch.stack([torch.stack(represented(cmtr, own)).norm(dim=-1) for own in h])  # (4, K)
+    assert_equal(edges.contributions().squeeze(1), edges.weights.squeeze(1) * expected)
 
 
 @every_form

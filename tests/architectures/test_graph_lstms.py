@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
+from graphmtl.graph.interaction import Ablation
 from graphmtl.models import native
 from graphmtl.models.message_lstm import LSTM
 from tests.architectures.reference import REFERENCES
@@ -65,11 +66,13 @@ def test_equals_the_reference(arch, topology, score, bidirectional, task):
     x, lengths = texts()
     states, edges = architecture(x, lengths, task, edges=True)
     for b, length in enumerate(LENGTHS):
-        expected_states, expected_weights = REFERENCES[arch](architecture, x[b, :length], task)
+        expected_states, expected_weights, contributions = REFERENCES[arch](architecture, x[b, :length], task)
         assert_equal(states[b, :length], expected_states)
         assert_equal(edges.weights[b, :length], expected_weights)
+        assert_equal(edges.contributions()[b, :length], contributions)
         assert not states[b, length:].any()
         assert not edges.weights[b, length:].any()
+        assert not edges.contributions()[b, length:].any()
 
 
 @every_graph
@@ -239,3 +242,79 @@ def test_single_shares_nothing_and_shared_everything():
     single(x, lengths, 2)[0].sum().backward()
     assert [lstm.W.grad is not None for lstm in single.lstms] == [False, False, True, False]
     assert_equal(shared(x, lengths, 0)[0], shared(x, lengths, 3)[0])
+
+
+# Edges that are cut
+
+
+@scores
+@pytest.mark.parametrize("node_bias", [True, False])
+@pytest.mark.parametrize("renormalise", [True, False])
+@both_loops
+def test_ablation_equals_the_reference_that_leaves_the_sources_out(score, node_bias, renormalise):
+    architecture = build("complete", score=score, node_bias=node_bias)
+    x, lengths = texts()
+    ablation = Ablation(edges=frozenset({("a", "c"), ("d", "c"), ("c", "b")}), renormalise=renormalise)
+    states, edges = architecture(x, lengths, 2, edges=True, ablation=ablation)
+    cut = {"hidden" if renormalise else "silent": {0, 2}}  # of the sources a, b and d
+    for b, length in enumerate(LENGTHS):
+        expected, weights, _ = REFERENCES["complete"](architecture, x[b, :length], 2, **cut)
+        assert_equal(states[b, :length], expected)
+        assert_equal(edges.weights[b, :length], weights)
+
+
+@pytest.mark.parametrize("renormalise", [True, False])
+@both_loops
+def test_without_any_edge_no_message_is_left(renormalise):
+    """The reference's cell, whose message is 0: h_t = o * tanh(c_t)."""
+    architecture = build("complete")
+    x, lengths = texts()
+    ablation = Ablation(edges=frozenset((j, "b") for j in "acd"), renormalise=renormalise)
+    states, _ = architecture(x, lengths, 1, ablation=ablation)
+    for b, length in enumerate(LENGTHS):
+        assert_equal(states[b, :length], REFERENCES["complete"](architecture, x[b, :length], 1, silent={0, 1, 2})[0])
+    assert_equal(states, LSTM.forward(architecture.lstms[1], x, lengths))
+
+
+@both_loops
+def test_without_its_spoke_a_task_of_the_star_is_a_plain_lstm():
+    architecture = build("star")
+    x, lengths = texts()
+    states, edges = architecture(x, lengths, 1, edges=True, ablation=Ablation(edges=frozenset({("virtual", "b")})))
+    assert_equal(states, LSTM.forward(architecture.lstms[1], x, lengths))
+    for b, length in enumerate(LENGTHS):
+        assert_equal(states[b, :length], REFERENCES["star"](architecture, x[b, :length], 1, silent={0})[0])
+    assert not edges.per_instance().any()
+
+
+@graph_lstms
+@both_loops
+def test_cutting_other_edges_or_none_changes_nothing(arch):
+    architecture = build(arch)
+    x, lengths = texts()
+    states, _ = architecture(x, lengths, 1)
+    others = frozenset({("a", "c"), ("b", "a"), ("virtual", "c")})
+    for ablation in (Ablation(), Ablation(edges=others), Ablation(edges=others, renormalise=False)):
+        assert_equal(architecture(x, lengths, 1, ablation=ablation)[0], states)
+
+
+def test_float32_hides_a_source_too():
+    architecture = build("complete")
+    x, lengths = texts()
+    ablation = Ablation(edges=frozenset({("a", "c")}))
+    exact, _ = architecture(x, lengths, 2, ablation=ablation)
+    rounded, edges = architecture.float()(x.float(), lengths, 2, edges=True, ablation=ablation)
+    assert (rounded - exact).norm() / exact.norm() < 1e-4
+    assert edges.weights[..., 0].max() < 1e-30
+
+
+@graph_lstms
+def test_nodes_at_hand_are_taken(arch):
+    architecture = build(arch)
+    x, lengths = texts()
+    nodes = architecture.node_states(x, lengths, [0, 2])
+    expected = architecture.read(x, lengths, [0, 2])
+    for (states, _), (again, _) in zip(expected, architecture.read(x, lengths, [0, 2], nodes=nodes), strict=True):
+        assert_equal(again, states)
+    zeros = torch.zeros_like(nodes)
+    assert_equal(architecture.read(x, lengths, [2], nodes=zeros)[0][0], LSTM.forward(architecture.lstms[2], x, lengths))

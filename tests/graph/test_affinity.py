@@ -7,7 +7,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.graph.affinity import probe_batches, task_affinity
+from graphmtl.graph.affinity import logit_correlation, probe_batches, task_affinity
 from graphmtl.models.model import MultiTaskModel
 from tests.architectures import reference
 
@@ -46,7 +46,7 @@ def naive_gradient(model, text, k):
     for d in range(architecture.directions):
         way = x if d == 0 else x.flip(0)
         hubs.append([h.detach().requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
-        states, _, _ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
+        states, *_ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
         ways.append(torch.stack(states if d == 0 else states[::-1]))
         if architecture.hub_to_head:
             seen.append(torch.stack(hubs[d] if d == 0 else hubs[d][::-1]))
@@ -135,3 +135,22 @@ def test_the_probe_is_as_many_texts_of_every_task_as_there_are():
     assert [len(set(batch.tokens.flatten().tolist())) for batch in first] == [4, 2]
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].tokens, other[0].tokens)
+
+
+def test_logit_correlation_is_pearsons_of_the_margins():
+    model = star("xz")
+    graph = logit_correlation(model, [batch([0, 1]), batch([2, 3])], split="valid", seed=0)
+    margins = []
+    encoded = model.encode(batch([0, 1, 2, 3]))
+    for k, name in enumerate("xz"):
+        states, _ = model.architecture(encoded.states, encoded.lengths, k)
+        logits = model.classify(model.represent(states, encoded, name), name)
+        margins.append((logits - logits.mean(0)).flatten())
+    expected = torch.corrcoef(torch.stack(margins))[0, 1].item()
+    assert [edge.weight for edge in graph.edges] == pytest.approx([expected, expected], abs=1e-9)
+    assert {edge.count for edge in graph.edges} == {len(TEXTS)}
+
+
+def test_logit_correlation_joins_tasks_with_the_same_labels():
+    graph = logit_correlation(star(), [batch([0, 1, 2, 3])], split="valid", seed=0)
+    assert {(edge.source, edge.target) for edge in graph.edges} == {("x", "z"), ("z", "x")}

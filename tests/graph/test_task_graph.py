@@ -1,5 +1,4 @@
 import json
-import pickle
 from dataclasses import replace
 
 import networkx as nx
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from graphmtl.errors import InputError
-from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.graph.task_graph import VIRTUAL, Edge, EdgeRecorder, TaskGraph
+from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
 from tests.graph.examples import affinity, complete, star, without_edges
 
 GRAPHS = [complete(5), star(4), affinity(3), without_edges(3), complete(1)]
@@ -103,6 +101,7 @@ def test_round_trips(graph, tmp_path):
     assert TaskGraph.from_networkx(graph.to_networkx()) == graph
     assert TaskGraph.from_json(json.loads(json.dumps(graph.to_json()))) == graph
     assert TaskGraph.from_pyg(graph.to_pyg(torch.float64)) == graph
+    assert TaskGraph.from_pandas(graph.to_pandas()) == graph
     graph.save(tmp_path / "task_graph.json")
     assert TaskGraph.load(tmp_path / "task_graph.json") == graph
     graph.write_graphml(tmp_path / "task_graph.graphml")
@@ -171,6 +170,109 @@ def test_pyg_aggregates_along_the_edges():
     states = torch.randn(5, 3, dtype=torch.float64)
     read = SimpleConv(aggr="sum")(states, data.edge_index, data.edge_weight)
     assert_close(read, torch.from_numpy(np.nan_to_num(graph.matrix())) @ states)
+
+
+def test_pandas_has_a_row_for_each_edge():
+    frame = TaskGraph(**ABOUT, edges=(edge("a", "c", 0.25, 0.5, 3),)).to_pandas()
+    assert frame.to_dict("records") == [{"source": "a", "target": "c", "weight": 0.25, "std": 0.5, "count": 3}]
+    assert frame.attrs == {"arch": "complete", "tasks": ["a", "b", "c"], "split": "test", "seed": 3, "virtual": False}
+
+
+def test_pandas_frames_of_something_else_are_refused():
+    frame = complete(3).to_pandas()
+    with pytest.raises(ValueError, match="the frame has no 'std'"):
+        TaskGraph.from_pandas(frame.drop(columns="std"))
+    frame.attrs = {}
+    with pytest.raises(ValueError, match="attrs of the frame has no 'arch'"):
+        TaskGraph.from_pandas(frame)
+
+
+# Operations
+
+
+def test_threshold_keeps_what_is_as_strong():
+    graph = complete(5)
+    weight = graph.edges[3].weight
+    assert graph.threshold(weight).edges == tuple(e for e in graph.edges if e.weight >= weight)
+    assert graph.edges[3] in graph.threshold(weight).edges
+    assert graph.threshold(0) == graph
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 9])
+def test_top_k_keeps_the_strongest_into_each_task(k):
+    graph = complete(5)
+    for task in graph.tasks:
+        assert graph.top_k(k).incoming(task) == graph.incoming(task)[:k]
+
+
+def test_symmetrise_is_the_mean_of_the_two_directions():
+    graph = complete(5).symmetrise()
+    matrix = complete(5).matrix()
+    np.testing.assert_allclose(graph.matrix(), (matrix + matrix.T) / 2)
+    assert graph.symmetrise().matrix() == pytest.approx(graph.matrix(), nan_ok=True)
+
+
+def test_symmetrise_takes_a_missing_direction_for_0_and_leaves_loops():
+    graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.5, 0.2, 3), edge("c", "c", 0.7, 0.3, 4))).symmetrise()
+    assert graph.edges == (edge("a", "b", 0.25, 0.1, 3), edge("b", "a", 0.25, 0.1, 3), edge("c", "c", 0.7, 0.3, 4))
+
+
+def test_communities_are_what_is_joined_strongly():
+    tasks = tuple("abcdef")
+    groups = [{"a", "d", "e"}, {"b", "c", "f"}]
+    edges = tuple(
+        edge(a, b, 0.9 if any({a, b} <= group for group in groups) else 0.05) for a in tasks for b in tasks if a != b
+    )
+    assert TaskGraph(**{**ABOUT, "tasks": tasks}, edges=edges).communities() == groups
+
+
+def test_communities_leave_out_hub_loops_and_negative_weights():
+    assert star(4).communities() == [{task} for task in star(4).tasks]
+    apart = TaskGraph(**ABOUT, edges=(edge("a", "b", -0.5), edge("c", "c", 0.5)))
+    assert apart.communities() == [{"a"}, {"b"}, {"c"}]
+
+
+def test_compare_ranks_within_the_rows_of_targets():
+    graph = complete(6)
+    again = graph.compare(graph)
+    assert (again.within, again.overlap) == (pytest.approx(1), 1)
+    scaled = replace(graph, edges=tuple(replace(e, weight=e.weight * (1 + len(e.target))) for e in graph.edges))
+    assert graph.compare(scaled).within == pytest.approx(1)
+    assert graph.compare(replace(graph, edges=tuple(replace(e, weight=-e.weight) for e in graph.edges))).within < 0
+    assert graph.compare(graph.top_k(2)).rows == 6
+
+
+def test_compare_takes_the_spokes_as_one_row():
+    assert star(5).compare(star(5)).within == pytest.approx(1)
+    assert star(5).compare(star(5)).rows == 1
+
+
+def test_compare_of_other_nodes():
+    with pytest.raises(ValueError, match="nodes: expected"):
+        complete(4).compare(star(4))
+
+
+def test_average_has_mean_spread_and_number_of_graphs():
+    graphs = [complete(4, seed) for seed in range(3)]
+    matrices = np.stack([graph.matrix() for graph in graphs])
+    average = TaskGraph.average(graphs)
+    assert average.matrix() == pytest.approx(matrices.mean(0), nan_ok=True)
+    for found in average.edges:
+        k, j = average.tasks.index(found.target), average.tasks.index(found.source)
+        assert found.std == pytest.approx(matrices[:, k, j].std())
+        assert found.count == 3
+    assert sum(e.weight for e in average.incoming(average.tasks[0])) == pytest.approx(1)
+
+
+def test_average_counts_the_graphs_that_have_an_edge():
+    one, two = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.2),)), TaskGraph(**ABOUT)
+    assert TaskGraph.average([two, one]).edges == (edge("a", "b", 0.2, 0.0, 1),)
+
+
+@pytest.mark.parametrize("graphs", [[], [complete(3), complete(4)]])
+def test_average_of_what_does_not_fit(graphs):
+    with pytest.raises(ValueError, match="one or more with the same nodes"):
+        TaskGraph.average(graphs)
 
 
 # Bad files
@@ -243,122 +345,3 @@ def test_read_of_a_foreign_graphml(tmp_path):
     nx.write_graphml_xml(nx.path_graph(3, create_using=nx.DiGraph), tmp_path / "g.graphml")
     with pytest.raises(InputError, match="the graph has no 'tasks'"):
         TaskGraph.read_graphml(tmp_path / "g.graphml")
-
-
-# Recording
-
-
-def attention(instances: int, sources: int, seed: int = 0) -> torch.Tensor:
-    """(instances, sources), rows sum to 1."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.softmax(3 * torch.randn(instances, sources, generator=generator, dtype=torch.float64), dim=-1)
-
-
-def recorded(weights: torch.Tensor, batch: int) -> EdgeRecorder:
-    recorder = EdgeRecorder()
-    for part in weights.split(batch):
-        recorder.add("c", ("a", "b"), part)
-    return recorder
-
-
-@pytest.mark.parametrize("batch", [1, 7, 100])
-def test_recorder_equals_mean_and_std_of_all_instances(batch):
-    weights = attention(100, 2)
-    found = recorded(weights, batch).graph(**ABOUT).edges
-    assert [(e.source, e.target, e.count) for e in found] == [("a", "c", 100), ("b", "c", 100)]
-    assert [e.weight for e in found] == pytest.approx(weights.mean(0).tolist(), rel=1e-12)
-    assert [e.std for e in found] == pytest.approx(weights.std(0, correction=0).tolist(), rel=1e-12)
-
-
-def test_recorder_is_exact_far_from_zero():
-    weights = 1e6 + 1e-3 * attention(100, 2)  # the mean of squares less the square of the mean would lose all digits
-    found = recorded(weights, 7).graph(**ABOUT).edges
-    assert [e.std for e in found] == pytest.approx(weights.std(0, correction=0).tolist(), rel=1e-5)
-
-
-def test_weights_of_incoming_edges_sum_to_one():
-    graph = recorded(attention(50, 2), 8).graph(**ABOUT)
-    assert sum(e.weight for e in graph.incoming("c")) == pytest.approx(1, abs=1e-12)
-
-
-def test_instance_counts_once_however_long_it_is():
-    weights = torch.zeros(2, 3, 2)  # (batch, tokens, sources)
-    weights[0, :1] = torch.tensor([1.0, 0.0])
-    weights[1, :3] = torch.tensor([0.0, 1.0])
-    recorder = EdgeRecorder()
-    recorder.update(EdgeWeights(target="c", sources=("a", "b"), weights=weights, lengths=torch.tensor([1, 3])))
-    assert [e.weight for e in recorder.graph(**ABOUT).edges] == [0.5, 0.5]
-
-
-def test_filler_instances_are_left_out():
-    weights = attention(6, 2)
-    keep = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 0.0])
-    recorder = EdgeRecorder()
-    recorder.add("c", ("a", "b"), weights, keep)
-    recorder.add("c", ("a", "b"), weights, torch.zeros(6))
-    assert recorder.graph(**ABOUT) == recorded(weights[keep == 1], 6).graph(**ABOUT)
-
-
-def test_update_leaves_fillers_out():
-    edges = EdgeWeights(
-        target="c", sources=("a", "b"), weights=attention(4, 2)[:, None], lengths=torch.ones(4, dtype=torch.int64)
-    )
-    recorder = EdgeRecorder()
-    recorder.update(edges, keep=torch.tensor([1, 1, 1, 0]))
-    assert {e.count for e in recorder.graph(**ABOUT).edges} == {3}
-
-
-def test_merge_equals_one_recorder_for_all():
-    weights = attention(100, 2)
-    first, second = recorded(weights[:31], 10), recorded(weights[31:], 10)
-    before = second.graph(**ABOUT)
-    second.add("a", ("c",), torch.ones(2, 1))
-    first.merge(second)
-    merged = first.graph(**ABOUT)
-    for found, expected in zip(merged.incoming("c"), recorded(weights, 100).graph(**ABOUT).incoming("c"), strict=True):
-        assert found.count == expected.count
-        assert (found.weight, found.std) == pytest.approx((expected.weight, expected.std), rel=1e-12)
-    assert merged.incoming("a") == [edge("c", "a", 1.0, 0.0, 2)]
-    assert second.graph(**ABOUT).incoming("c") == before.incoming("c")
-
-
-def test_memory_does_not_grow_with_the_split():
-    few, many = recorded(attention(200, 2), 100), recorded(attention(20_000, 2), 100)
-    assert len(pickle.dumps(many)) <= len(pickle.dumps(few)) + 16  # the count may take more digits
-
-
-def test_recorder_keeps_no_graph_of_derivatives():
-    weights = attention(4, 2).requires_grad_()
-    recorder = recorded(weights, 2)
-    assert all(not moments.mean.requires_grad for moments in recorder._moments.values())
-
-
-def test_star_spokes_leave_the_virtual_node():
-    recorder = EdgeRecorder()
-    recorder.add("b", (VIRTUAL,), torch.tensor([[0.2], [0.4]]))
-    graph = recorder.graph(arch="star", tasks=("a", "b"), split="test", seed=0, virtual=True)
-    assert graph.nodes == ("a", "b", VIRTUAL)
-    assert [(e.source, e.target) for e in graph.edges] == [(VIRTUAL, "b")]
-    assert graph.edges[0].weight == pytest.approx(0.3)
-
-
-def test_nothing_recorded_is_a_graph_without_edges():
-    assert EdgeRecorder().graph(**ABOUT) == TaskGraph(**ABOUT)
-
-
-def test_recorder_refuses_other_shapes_and_sources():
-    recorder = recorded(attention(4, 2), 4)
-    with pytest.raises(ValueError, match=r"weights: expected \(instances, 2\), found \(4, 3\)"):
-        recorder.add("c", ("a", "b"), attention(4, 3))
-    with pytest.raises(ValueError, match="sources of 'c': expected"):
-        recorder.add("c", ("b", "a"), attention(4, 2))
-
-
-def test_weight_that_is_not_finite_is_named():
-    recorder = recorded(torch.tensor([[0.5, float("nan")]]), 1)
-    with pytest.raises(ValueError, match="'b' -> 'c': weight is a finite number"):
-        recorder.graph(**ABOUT)
-
-
-def test_repr_of_recorder():
-    assert repr(recorded(attention(4, 2), 3)) == "EdgeRecorder(instances={'c': 4})"

@@ -81,3 +81,16 @@ def test_the_strongest_edges_of_a_finished_run(arch, finished, tiny_tasks, tmp_p
     main(["run", *tiny.flags(**tiny.OPTIONS | options, output=run.folder), "--resume"])
     tiny.run(output=run.folder, overwrite=True, **options | {"topology": run.folder})
     assert ends(Run.open(run.folder).task_graph) == ends(run.task_graph)
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_prune_trains_again_on_the_strongest_edges(arch, copy_of):
+    first = Run.open(copy_of(arch))
+    main(["run", "--prune", str(first.folder), "--keep-top", "1", "--epochs", "1"])
+    pruned = Run.open(f"{first.folder}-top1")
+    learned = first.task_graph if arch == "complete" else first.task_affinity
+    assert ends(pruned.task_graph) == ends(learned.top_k(1))
+    changed = {"arch", "epochs", "output", "topology"}
+    ours, theirs = (vars(run.options) for run in (pruned, first))
+    assert {name for name in ours if ours[name] != theirs[name]} <= changed
+    assert first.metrics  # where it was

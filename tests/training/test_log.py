@@ -3,7 +3,8 @@ import json
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
 
-from graphmtl.training.log import TrainingLog
+from graphmtl.graph.task_graph import Edge
+from graphmtl.training.log import GraphLog, TrainingLog
 
 
 def line(epoch: int) -> dict:
@@ -59,3 +60,42 @@ def test_tensorboard_gets_every_number(tmp_path):
         "tokens_per_second",
     }
     assert [(event.step, event.value) for event in events.Scalars("train/loss/a")] == [(10, 0.25), (20, 0.25)]
+
+
+EDGES = [Edge(source="a", target="b", weight=0.5, std=0.25, count=3)]
+
+
+def graph_log(folder, epochs=0):
+    return GraphLog(folder=folder, accelerator=Accelerator(cpu=True), epochs=epochs)
+
+
+def epochs_in(folder) -> list[int]:
+    return [json.loads(text)["epoch"] for text in (folder / "graph_history.jsonl").read_text().splitlines()]
+
+
+def test_a_line_for_each_graph_at_once(tmp_path):
+    log = graph_log(tmp_path)
+    for epoch in (1, 2):
+        log.add(epoch=epoch, step=10 * epoch, edges=EDGES)
+        assert epochs_in(tmp_path) == list(range(1, epoch + 1))
+    first = json.loads((tmp_path / "graph_history.jsonl").read_text().splitlines()[0])
+    edge = {"source": "a", "target": "b", "weight": 0.5, "std": 0.25, "count": 3}
+    assert first == {"epoch": 1, "step": 10, "edges": [edge]}
+
+
+def test_graphs_of_an_interrupted_epoch_go(tmp_path):
+    for epoch in (1, 2, 3):
+        graph_log(tmp_path, epoch - 1).add(epoch=epoch, step=epoch, edges=EDGES)
+    with (tmp_path / "graph_history.jsonl").open("a") as file:
+        file.write('{"epoch": 4, "st')
+    graph_log(tmp_path, 2).add(epoch=3, step=9, edges=EDGES)
+    assert epochs_in(tmp_path) == [1, 2, 3]
+    graph_log(tmp_path)
+    assert epochs_in(tmp_path) == []
+
+
+def test_without_edges_or_folder_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    graph_log(tmp_path).add(epoch=1, step=1, edges=[])
+    graph_log(None).add(epoch=1, step=1, edges=EDGES)
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from graphmtl.graph.task_graph import EdgeRecorder
+from graphmtl.graph.recorder import EdgeRecorder
 from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
 
@@ -31,7 +31,7 @@ def train(folder: Path) -> dict:
     trainer = make("run")
     result = trainer.train()
     recorder = EdgeRecorder()
-    metrics = trainer.evaluate("test", record=recorder.update)
+    metrics = trainer.evaluate("test", recorder=recorder)
     edges = recorder.graph(arch="toy", tasks=tuple(data), split="test", seed=0, virtual=True).edges
     with suppress(InterruptedError):
         make("parts", callbacks=[interrupt]).train()

@@ -1,0 +1,108 @@
+"""Do the pictures show the true task graph? AUROC per target on the planted task set with frozen embeddings.
+
+    python benchmarks/planted_graph.py --archs complete,star --seeds 0,1,2,3,4 --runs runs/planted-graph \
+        --results benchmarks/results/planted-graph.md
+
+Every architecture is trained once for each seed, and explained with both controls. A target counts if it has true and
+false sources; siblings are neither. What stands after ``--`` goes to every run. Finished runs and explanations are
+taken as they are, so the command can be stopped and started again.
+"""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.grid import folder, t_interval, train
+from graphmtl.cli import run_verb
+from graphmtl.explain import explain_run
+from graphmtl.training.run_folder import Run
+
+# 6 children of 2 parents each: 12 true edges. Frozen, so that nothing but the graph can carry what tasks share.
+_PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]
+_MODELS = ("trained", "untrained", "shuffled")
+
+
+def explanation(run: Run) -> dict:
+    """``explanation.json``, which is written if it is missing."""
+    path = run.folder / "explanation.json"
+    if not path.is_file():
+        run.write_json(path.name, explain_run(run).to_json())
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def rows(arch: str, explanations: list[dict]) -> list[str]:
+    """A row for each picture: the mean over seeds of the mean over targets, and its interval, for all three models."""
+    found = []
+    for picture in explanations[0]["auroc"]:
+        cells = []
+        for model in _MODELS:
+            areas = [each["auroc"] if model == "trained" else each["controls"][model]["auroc"] for each in explanations]
+            cells.append(_interval([float(np.mean([*own[picture].values()])) for own in areas]))
+        targets = sum(len(each["auroc"][picture]) for each in explanations)
+        found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")
+    return found
+
+
+def _interval(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    mean, low, high = t_interval(values)
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def agreement_rows(arch: str, explanations: list[dict]) -> list[str]:
+    """How far attention (or affinity) agrees with the other pictures of the same model, the mean over seeds."""
+    found = []
+    for i, each in enumerate(explanations[0]["agreement"]):
+        values = [one["agreement"][i]["within"] for one in explanations]
+        if each["pictures"][0] in ("attention", "affinity") and None not in values:
+            found.append(f"| {arch} | {' ~ '.join(each['pictures'])} | {_interval(values)} |")
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """Trains and explains what is missing, and writes the table."""
+    argv, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--archs", default="complete,star")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
+    arguments = parser.parse_args(argv)
+    command = shlex.join(["python", "benchmarks/planted_graph.py", *argv, *(["--", *extra] if extra else [])])
+    areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
+    agreements = ["| arch | pictures | Spearman within rows |", "|---|---|---|"]
+    scores = ["| arch | mean test accuracy | of the children |", "|---|---|---|"]
+    for arch in arguments.archs.split(","):
+        runs, explanations = [], []
+        for seed in map(int, arguments.seeds.split(",")):
+            path = folder(arguments.runs, arch, seed)
+            train(path, arch, seed, [*_PLANTED, *extra])
+            runs.append(Run.open(path))
+            explanations.append(explanation(runs[-1]))
+        areas += rows(arch, explanations)
+        agreements += agreement_rows(arch, explanations)
+        children = [
+            float(np.mean([task["test"]["accuracy"] for name, task in run.metrics["tasks"].items() if "child" in name]))
+            for run in runs
+        ]
+        means = [run.metrics["mean"]["test"] for run in runs]
+        scores.append(f"| {arch} | {_interval(means)} | {_interval(children)} |")
+    lines = [f"Command: `{command}`", "", f"Seeds {arguments.seeds}; mean and 95 % t interval over seeds.", ""]
+    for title, table in {
+        "AUROC of true sources against the others, the mean over targets; 0.5 is chance:": areas,
+        "Two pictures of the same model:": agreements,
+        "Test accuracy:": scores,
+    }.items():
+        lines += [title, "", *table, ""]
+    print("\n".join(lines))
+    if arguments.results:
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        arguments.results.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_verb(main)

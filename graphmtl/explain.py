@@ -1,0 +1,184 @@
+"""``python -m graphmtl.explain RUN``: can the task graph be trusted? Writes RUN/explanation.json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from graphmtl.cli import Parser, run_verb
+from graphmtl.data.batching import encode_tasks
+from graphmtl.errors import InputError
+from graphmtl.explanation_tables import explanation_tables, stability_table
+from graphmtl.graph.faithfulness import Explanation, explain_model
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.table import print_table
+from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_folder import Run
+
+__all__ = ["Report", "explain_run", "main", "stability"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is said of a run.
+
+    Attributes:
+        split: whose texts were read.
+        trained: its model's pictures.
+        controls: those of the ``untrained`` model and of the one trained on ``shuffled`` labels.
+    """
+
+    split: str
+    trained: Explanation
+    controls: dict[str, Explanation]
+
+    def to_json(self) -> dict:
+        """The content of ``explanation.json``."""
+        attention = self.trained.pictures["attention"]
+        controls = {
+            name: {**own.to_json(), "likeness": {key: asdict(c) for key, c in self.trained.likeness(own).items()}}
+            for name, own in self.controls.items()
+        }
+        return {
+            "format": _FORMAT,
+            "arch": attention.arch,
+            "tasks": list(attention.tasks),
+            "split": self.split,
+            "seed": attention.seed,
+            "texts": {edge.target: edge.count for edge in attention.edges},
+            **self.trained.to_json(),
+            "controls": controls,
+        }
+
+
+def explain_run(
+    run: Run,
+    *,
+    folder: Path | None = None,
+    split: str = "test",
+    per_task: int = 500,
+    controls: bool = True,
+    affinity: bool = False,
+) -> Report:
+    """The pictures of a finished run's model, and of its controls, which are trained where they are missing.
+
+    Args:
+        run: a finished run whose architecture has edges.
+        folder: where ``controls/`` and ``affinity/`` are; the run's by default.
+        split: whose texts are read.
+        per_task: texts of each task, at most.
+        controls: whether there are controls.
+        affinity: whether every two tasks are trained together, and each alone, for the picture ``benefit``.
+
+    Raises:
+        InputError: the run has no edges, or its data are no longer there.
+    """
+    _check_edges(run)
+    options, folder = run.options, folder or run.folder
+    tasks = load_run_tasks(options)
+
+    def explained(model: MultiTaskModel) -> Explanation:
+        return explain_model(
+            model,
+            encode_tasks(tasks, model.vocabulary, model.options),
+            split=split,
+            seed=options.seed,
+            per_task=per_task,
+            batch_size=options.batch_size,
+            probe=options.affinity_probe,
+            truth=tasks.truth,
+        )
+
+    trained = explained(run.model)
+    held_against = {}
+    if controls:
+        held_against["untrained"] = explained(untrained(run, tasks))
+        held_against["shuffled"] = explained(shuffled(run, folder / "controls" / "shuffled").model)
+    if affinity:
+        gains = benefit(run, folder / "affinity", split=split, per_task=per_task)
+        trained = replace(trained, pictures={**trained.pictures, "benefit": gains})
+    return Report(split=split, trained=trained, controls=held_against)
+
+
+def _check_edges(run: Run) -> None:
+    if not run.task_graph.edges:
+        raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to explain")
+
+
+def stability(explanations: Sequence[Explanation]) -> dict[str, float | None]:
+    """Of each picture how alike several runs are: Spearman within rows, the mean over pairs of runs."""
+    pairs = [a.likeness(b) for a, b in combinations(explanations, 2)]
+    values = {name: np.array([pair[name].within for pair in pairs], dtype=float) for name in pairs[0]}  # None is nan
+    return {name: None if np.isnan(own).any() else float(own.mean()) for name, own in values.items()}
+
+
+def main(argv: Sequence[str]) -> None:
+    """The verb ``explain``.
+
+    Raises:
+        InputError: a RUN is no finished run, has no edges or is of other tasks, or the files exist.
+    """
+    parser = Parser(
+        prog="graphmtl explain",
+        description="Measure whether a finished run's task graph can be trusted; writes RUN/explanation.json. The "
+        "first time, a control is trained: the run again on shuffled labels.",
+    )
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"
+    )
+    parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
+    parser.add_argument("--examples", type=int, default=500, help="texts of each task, at most (500)")
+    parser.add_argument("--no-controls", action="store_true", help="without untrained model and shuffled labels")
+    parser.add_argument("--affinity", action="store_true", help="also train every two tasks, and each alone: slow")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder to write in instead of RUN, of one run")
+    parser.add_argument("--overwrite", action="store_true", help="replace explanation.json")
+    arguments = parser.parse_args(argv)
+    if arguments.examples < 1:
+        raise InputError(f"--examples: found {arguments.examples}, expected 1 or more")
+    if arguments.output and len(arguments.runs) > 1:
+        raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
+    runs = [Run.open(folder) for folder in arguments.runs]
+    for run in runs:
+        _check_edges(run)
+        if run.task_graph.nodes != runs[0].task_graph.nodes:
+            raise InputError(f"{run.folder}: its task graph has other nodes than that of {runs[0].folder}")
+    targets = [(arguments.output or run.folder) / "explanation.json" for run in runs]
+    for target in targets:
+        if target.exists() and not arguments.overwrite:
+            raise InputError(f"{target} exists; give --overwrite to replace it")
+    options = {"split": arguments.split, "per_task": arguments.examples, "controls": not arguments.no_controls}
+    reports = []
+    for run in runs:
+        reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
+        heading = f"{run.folder}, {arguments.split}"
+        for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
+            print(f"\n{title}")
+            print_table(table)
+    alike = stability([report.trained for report in reports]) if len(reports) > 1 else None
+    if alike is not None:
+        print(f"\n{len(runs)} runs: Spearman within rows, the mean over pairs of runs")
+        print_table(stability_table(alike))
+    for target, report in zip(targets, reports, strict=True):
+        content = report.to_json()
+        if alike is not None:
+            content["stability"] = {"runs": [str(run.folder) for run in runs], "pictures": alike}
+        _write(target, content)
+
+
+def _write(path: Path, content: dict) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    run_verb(main)

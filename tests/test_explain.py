@@ -1,0 +1,161 @@
+import contextlib
+import io
+import json
+from functools import cache
+
+import pytest
+
+from graphmtl import Run, TaskGraph
+from graphmtl.cli import main
+from graphmtl.explain import stability
+from graphmtl.graph.comparison import Comparison
+from graphmtl.graph.faithfulness import Explanation
+from tests import tiny
+from tests.graph.examples import complete, rescaled
+from tests.tiny import TASKS
+
+PICTURES = {
+    "complete": ["attention", "contribution", "ablation", "ablation_accuracy", "ablation_zeroed", "alone"],
+    "star": ["attention", "contribution", "ablation", "ablation_accuracy", "affinity", "logits"],
+}
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory, tiny_tasks):
+    """A run of an architecture that has been explained, and what was printed."""
+
+    @cache
+    def explained(arch):
+        folder = tmp_path_factory.mktemp("explained") / arch
+        tiny.run(arch=arch, tasks=tiny_tasks, output=folder, epochs=1)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            main(["explain", str(folder)])
+        return folder, json.loads((folder / "explanation.json").read_text()), printed.getvalue()
+
+    return explained
+
+
+graphs = pytest.mark.parametrize("arch", ["complete", "star"])
+
+
+@graphs
+def test_the_file_holds_every_picture_and_both_controls(arch, explained):
+    _, content, _ = explained(arch)
+    assert (content["format"], content["arch"], content["split"], content["seed"]) == (1, arch, "test", 0)
+    assert content["tasks"] == list(TASKS)
+    assert list(content["pictures"]) == PICTURES[arch]
+    assert set(content["controls"]) == {"untrained", "shuffled"}
+    for each in (content, *content["controls"].values()):
+        assert list(each["pictures"]) == PICTURES[arch]
+        for graph in each["pictures"].values():
+            assert TaskGraph.from_json(graph).tasks == TASKS
+    for control in content["controls"].values():
+        assert set(control["likeness"]) == set(PICTURES[arch])
+    pairs = [tuple(each["pictures"]) for each in content["agreement"]]
+    assert ("attention", "ablation") in pairs
+    fields = {"pictures", *Comparison.__dataclass_fields__}
+    assert all(set(each) == fields for each in content["agreement"])
+
+
+@graphs
+def test_attention_is_the_runs_task_graph(arch, explained):
+    folder, content, _ = explained(arch)
+    run = Run.open(folder)
+    attention = TaskGraph.from_json(content["pictures"]["attention"])
+    for edge, other in zip(attention.edges, run.task_graph.edges, strict=True):
+        assert (edge.source, edge.target, edge.count) == (other.source, other.target, other.count)
+        assert (edge.weight, edge.std) == pytest.approx((other.weight, other.std), abs=1e-5)
+    assert content["texts"] == {name: task["n_test"] for name, task in run.metrics["tasks"].items()}
+
+
+@graphs
+def test_the_shuffled_control_is_the_run_on_shuffled_labels(arch, explained):
+    folder, content, _ = explained(arch)
+    run, control = Run.open(folder), Run.open(folder / "controls" / "shuffled")
+    ours, theirs = vars(run.options), vars(control.options)
+    assert {name for name in ours if ours[name] != theirs[name]} == {"output", "shuffle_labels"}
+    graph = TaskGraph.from_json(content["controls"]["shuffled"]["pictures"]["attention"])
+    weights = [edge.weight for edge in control.task_graph.edges]
+    assert [edge.weight for edge in graph.edges] == pytest.approx(weights, abs=1e-5)
+
+
+def test_untrained_pictures_are_not_the_trained_ones(explained):
+    _, content, _ = explained("complete")
+    trained, untrained = (
+        TaskGraph.from_json(each["pictures"]["attention"]) for each in (content, content["controls"]["untrained"])
+    )
+    assert trained != untrained
+    assert [edge.weight for edge in untrained.edges] == pytest.approx([0.5] * 6, abs=1e-3)  # LSTMs that start alike
+
+
+@graphs
+def test_what_is_printed(arch, explained):
+    folder, _, printed = explained(arch)
+    assert "reliance of this trained model" in printed
+    for text in ("attention ~ ablation", "untrained", "shuffled", *TASKS, f"wrote {folder}/explanation.json"):
+        assert text in printed.replace("\n", "") or text in printed
+    assert ("Edges cut into every task" in printed) == (arch == "complete")
+
+
+def test_again_takes_the_control_that_is_there(explained, capsys):
+    folder, content, _ = explained("complete")
+    before = (folder / "controls" / "shuffled" / "metrics.json").stat().st_mtime_ns
+    main(["explain", str(folder), "--overwrite"])
+    assert (folder / "controls" / "shuffled" / "metrics.json").stat().st_mtime_ns == before
+    assert json.loads((folder / "explanation.json").read_text()) == content
+
+
+def test_benefit_is_of_every_pair_and_resumable(explained, tmp_path, capsys):
+    folder, _, _ = explained("complete")
+    arguments = ["explain", str(folder), "--no-controls", "--affinity", "--output", str(tmp_path)]
+    main(arguments)
+    first = json.loads((tmp_path / "explanation.json").read_text())
+    graph = TaskGraph.from_json(first["pictures"]["benefit"])
+    assert {(edge.source, edge.target) for edge in graph.edges} == {(a, b) for a in TASKS for b in TASKS if a != b}
+    runs = {path.name for path in (tmp_path / "affinity").iterdir()}
+    assert runs == {*TASKS, "pairs+parent1", "pairs+child1", "parent1+child1"}
+    assert Run.open(tmp_path / "affinity" / "pairs+child1").options.only == "pairs,child1"
+    assert first["controls"] == {}
+    (tmp_path / "explanation.json").unlink()
+    (tmp_path / "affinity" / "parent1" / "metrics.json").unlink()  # as if it had been interrupted
+    main(arguments)
+    again = json.loads((tmp_path / "explanation.json").read_text())
+    assert again["pictures"]["benefit"]["edges"] == first["pictures"]["benefit"]["edges"]
+    assert not (folder / "affinity").exists()
+
+
+def test_several_runs_are_compared(explained, copy_of, capsys):
+    first, second = explained("complete")[0], copy_of("complete")
+    main(["explain", str(first), str(second), "--no-controls", "--overwrite", "--examples", "20"])
+    for folder in (first, second):
+        content = json.loads((folder / "explanation.json").read_text())
+        assert content["stability"]["runs"] == [str(first), str(second)]
+        assert set(content["stability"]["pictures"]) == set(PICTURES["complete"])
+    assert "2 runs" in capsys.readouterr().out
+
+
+def test_stability_is_the_mean_over_pairs():
+    graph = complete(5)
+    scaled = (rescaled(graph, scale, 0) for scale in (1, 2, -1))
+    explanations = [Explanation(pictures={"attention": each}, removal=None) for each in scaled]
+    assert stability(explanations)["attention"] == pytest.approx((1 - 1 - 1) / 3)
+    assert stability(explanations[:2])["attention"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--examples", "0"], "--examples: found 0, expected 1 or more"),
+        (["--split", "dev"], "invalid choice: 'dev'"),
+    ],
+)
+def test_mistakes(arguments, message, finished, error_of):
+    assert message in error_of("explain", finished("complete").run.folder, *arguments)
+
+
+def test_what_cannot_be_explained(finished, explained, tmp_path, error_of):
+    shared, star, graph = finished("shared").run.folder, finished("star").run.folder, explained("complete")[0]
+    assert f"{shared}: --arch shared learned no edges" in error_of("explain", shared)
+    assert "explanation.json exists; give --overwrite" in error_of("explain", graph)
+    assert f"{star}: its task graph has other nodes" in error_of("explain", graph, star)
+    assert "--output: one run is expected, found 2" in error_of("explain", graph, graph, "--output", tmp_path)

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from graphmtl import Run
+from graphmtl.data.batching import encode_tasks
+from graphmtl.graph.faithfulness import draw_texts, measure
+from graphmtl.graph.interaction import Ablation
+from graphmtl.training.controls import benefit, untrained
+from graphmtl.training.experiment import load_run_tasks
+
+
+def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
+    run = finished("star").run
+    model = untrained(run, load_run_tasks(run.options))
+    assert model.options == run.model.options
+    assert model.vocabulary.words == run.model.vocabulary.words
+    trained, fresh = run.model.state_dict(), model.state_dict()
+    assert trained.keys() == fresh.keys()
+    assert any(not torch.equal(trained[name], fresh[name]) for name in trained)
+
+
+def test_benefit_is_the_gain_over_training_alone(finished, tmp_path):
+    run = finished("star").run
+    graph = benefit(run, tmp_path, split="test", per_task=30)
+    losses = {}
+    for folder in tmp_path.iterdir():
+        own = Run.open(folder)
+        data = encode_tasks(load_run_tasks(own.options), own.model.vocabulary, own.model.options)
+        texts = draw_texts(data, "test", per_task=30, batch_size=7, seed=run.options.seed, device="cpu")
+        for name, found in measure(own.model, texts, [Ablation()]).items():
+            losses[folder.name, name] = found.losses[0].mean()
+    for edge in graph.edges:
+        pair = "+".join(name for name in graph.tasks if name in (edge.source, edge.target))
+        gain = losses[edge.target, edge.target] - losses[pair, edge.target]
+        assert edge.weight == pytest.approx(gain, abs=1e-5)
