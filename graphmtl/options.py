@@ -44,8 +44,12 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def parse_options(argv: Sequence[str]) -> Options:
+def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Options:
     """The options of a command line.
+
+    Args:
+        argv: the flags.
+        defaults: what holds where no flag says anything and ``--config`` names no file; None: the defaults.
 
     Raises:
         InputError: an option that does not exist (the nearest is named), or a value that is not accepted.
@@ -60,8 +64,8 @@ def parse_options(argv: Sequence[str]) -> Options:
     except ArgumentError as error:
         raise InputError(_readable(str(error))) from None
     config = given.pop("config", None)
-    from_file = asdict(read_options(config)) if config else {}
-    return make_options(**{**from_file, **given})
+    base = read_options(config) if config else defaults
+    return make_options(**{**(asdict(base) if base else {}), **given})
 
 
 def make_options(**values) -> Options:

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-VERBS = ["run", "evaluate", "predict", "plot", "export"]
+VERBS = ["run", "evaluate", "predict", "transfer", "plot", "export"]
 STARTED = {"graphmtl", "graphmtl.__main__", "graphmtl.cli", *(f"graphmtl.{verb}" for verb in VERBS)}
 
 

@@ -28,7 +28,7 @@ from graphmtl.training.evaluation import Predictions, TagPredictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
-__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
+__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions", "write_run"]
 
 SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets")
@@ -143,7 +143,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
         "test": trainer.predict_split("test", record=recorder.update),
     }
     if state.is_main_process:
-        _write(run, options, model, data, result, predictions, recorder)
+        write_run(run, options, model, data, result, predictions, recorder)
     state.wait_for_everyone()
     return run
 
@@ -152,7 +152,7 @@ def _silent(*_args) -> None:
     pass
 
 
-def _write(
+def write_run(
     run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder
 ) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last."""
@@ -163,7 +163,8 @@ def _write(
     affinity = None
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
-        probe = probe_batches({n: d.valid for n, d in data.items()}, per_task=options.affinity_probe, seed=options.seed)
+        valid = {name: own.valid for name, own in data.items() if len(own.valid)}
+        probe = probe_batches(valid, per_task=options.affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
     save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")

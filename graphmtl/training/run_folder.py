@@ -22,7 +22,8 @@ class Run:
     """A run's folder.
 
     ``config.yaml``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``, ``history.jsonl`` and
-    ``checkpoints/``; ``star`` also has ``task_affinity.json``.
+    ``checkpoints/``; ``star`` also has ``task_affinity.json``, and what `graphmtl transfer` wrote
+    has ``transfer.json``.
 
     Args:
         folder: where it is.
@@ -133,6 +134,11 @@ class Run:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
         return TaskGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def transfer(self) -> dict:
+        """``transfer.json``, of a run in which new tasks joined the graph of another."""
+        return json.loads((self.folder / "transfer.json").read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
