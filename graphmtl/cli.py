@@ -13,7 +13,7 @@ VERBS = {
     "run": "train on a set of tasks, test, and draw the learned task graph",
     "evaluate": "score a finished run on a split",
     "predict": "label raw text with a finished run",
-    "transfer": "a new task joins the graph of a finished run",
+    "transfer": "a new task joins the graph of a finished run, or each in turn (--leave-one-out)",
     "plot": "draw a finished run's task graph again",
     "export": "write a finished run's model as an ONNX file, checked in onnxruntime",
 }
