@@ -56,7 +56,7 @@ def _order(layers: Sequence[TaskData], rng: np.random.Generator) -> np.ndarray:
     """The rows that have a label, each text once, in random order; labels alternate as their shares allow."""
     labels = [each.train["label"] for each in layers]
     labelled = (any(np.any(np.asarray(label) != NO_LABEL) for label in row) for row in zip(*labels, strict=True))
-    first = {key or str(i): i for i, key in reversed(list(enumerate(_keys(layers[0].train))))}
+    first = {key or i: i for i, key in reversed(list(enumerate(_keys(layers[0].train))))}
     rows = np.array([i for i, known in enumerate(labelled) if known], dtype=np.int64)
     rows = rng.permutation(rows[np.isin(rows, list(first.values()))])  # (rows,)
     if len(layers) > 1 or layers[0].task.is_tagging:

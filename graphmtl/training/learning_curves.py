@@ -141,18 +141,21 @@ def draw_curves(cells: Sequence[Cell], split: str = "test") -> Figure:
     arms = list(next(cell.arms for cell in cells if cell.examples != 0))
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
-    figure = Figure(figsize=(3.2 * columns + 0.3, 2.9 * rows + 0.4), dpi=150, layout="constrained")
+    figure = Figure(figsize=(3.2 * columns + 0.6, 2.9 * rows + 0.4), dpi=150, layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
     for panel, target in zip(panels, targets, strict=False):
         own = {key: curve for key, curve in _curves(cells, split).items() if key[0] == target}
         for arm, colour in zip(arms, _COLOURS, strict=False):
             _draw_curve(panel, arm, colour, list(own.values()))
+        sizes = sorted({size for curve in own.values() for size in curve})
         panel.set(title=target, xscale="log", xlabel="labelled examples")
+        panel.set_xticks(sizes, [str(size) for size in sizes])
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     for panel in list(figure.axes)[len(targets) :]:
         panel.remove()
     figure.axes[0].set_ylabel(f"{next(cell.metric for cell in cells)}, points")
-    figure.axes[0].legend(loc="lower right", frameon=False)
+    figure.axes[0].legend(loc="best", frameon=False)
     return figure
 
 

@@ -73,8 +73,8 @@ def options_for(run: Run) -> Options:
     No early stop, the epoch is chosen on the new tasks, and a third of the learning rate: on the generated set, with 50
     and 100 examples of child1, better by 3 and 1 points of test accuracy than the whole.
     """
-    ours = {"select_by": "mean", "patience": 0, "lr": run.options.lr / 3}
-    return replace(run.options, **ours, output=None, resume=False, overwrite=False)
+    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr / 3)
+    return replace(training, output=None, resume=False, overwrite=False)
 
 
 class JoinedTraining:

@@ -22,7 +22,7 @@ def drawn(examples, draw, *names):
     return draw_examples({name: TASKS[name] for name in names}, examples, draw=draw)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 3))
 def test_draws_are_nested_and_count_validation(a, b, draw):
     few, many = sorted((a, b))
@@ -30,7 +30,8 @@ def test_draws_are_nested_and_count_validation(a, b, draw):
         small, large = (texts(drawn(n, draw, name)[name]) for n in (few, many))
         assert [sum(map(len, own)) for own in (small, large)] == [few, many]
         assert {*small[0], *small[1]} <= {*large[0], *large[1]}
-        assert len({*large[0], *large[1]}) == many
+        keys = [key for own in large for key in own if key]  # a text without letters equals no other
+        assert len(set(keys)) == len(keys)
         if few > NO_SELECTION:
             assert all(set(ours) <= set(theirs) for ours, theirs in zip(small, large, strict=True))
 
@@ -41,8 +42,9 @@ def test_a_fifth_is_for_validation_where_there_are_enough(examples, valid):
 
 
 def test_labels_have_their_shares_in_every_number():
-    whole = TASKS["plain"].train["label"]
-    share = sum(whole) / len(whole)
+    rows = TASKS["plain"].train
+    whole = {normalise(text) or str(i): label for i, (text, label) in enumerate(zip(*rows[:].values(), strict=True))}
+    share = sum(whole.values()) / len(whole)
     for examples in (1, 2, 3, 7, 20, 50):
         labels = drawn(examples, 1, "plain")["plain"].train["label"]
         assert abs(sum(labels) - share * examples) <= 1
