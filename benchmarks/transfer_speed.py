@@ -20,7 +20,7 @@ from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.models.growth import add_tasks, frozen_parameters
+from graphmtl.models.growth import add_tasks, frozen_parameters, keep_frozen_states
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.experiment import part
 from graphmtl.training.losses import task_loss
@@ -73,6 +73,7 @@ def measure(arch: str, *, words: int, score: str, ema: float, repeats: int) -> d
     for frozen in frozen_parameters(joined, whole, "all-but-new").values():
         for parameter in frozen:
             parameter.requires_grad_(False)
+    keep_frozen_states(joined, [NEW.name])
     steps = {
         "whole graph": step_of(whole, batch_of("task0", words), ema),
         "new task": step_of(joined, batch_of("new", words), ema),
@@ -92,7 +93,8 @@ def main() -> None:
     arguments = parser.parse_args()
     lines = [
         f"{TASKS} tasks, {TEXTS} texts of {TOKENS} tokens, {arguments.words:,} words, hidden 64, {arguments.score} "
-        f"score, ema {arguments.ema}; {processor('cpu')}, {torch.get_num_threads()} thread(s), torch {torch.__version__}.",
+        f"score, ema {arguments.ema}; {processor('cpu')}, {torch.get_num_threads()} thread(s), torch "
+        f"{torch.__version__}.",
         "",
         "| arch | step of the whole graph, ms | of one task that joins it, frozen, ms | times faster |",
         "|---|---|---|---|",

@@ -10,6 +10,7 @@ from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.models.heads import token_mask
 from graphmtl.models.message_lstm import LSTM
+from graphmtl.models.recurrence import Packing
 
 __all__ = ["Architecture", "Read"]
 
@@ -76,6 +77,13 @@ class Architecture(nn.Module):
     def lstm_over_encoder(self) -> nn.Module:
         """A plain LSTM; where the encoder's states are enough, what gives them back as they are."""
         return TokenStates() if self.contextual and not self.reads_contextual else LSTM(**self.lstm_sizes)
+
+    def nodes(self, x: Tensor, packing: Packing, tasks: Sequence[int]) -> Tensor | None:
+        """What the tasks read at packed token vectors x (D, N, I): states (D, N, ...); None where they read nothing.
+
+        Where there are nodes, ``read`` takes them by this name if they are at hand.
+        """
+        return None
 
     def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
         raise NotImplementedError

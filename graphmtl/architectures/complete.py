@@ -40,11 +40,22 @@ class Complete(Architecture):
             MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
         )
 
-    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+    def sources_of(self, tasks: Sequence[int]) -> list[int]:
+        """Every task that one of the tasks reads from."""
+        return list(dict.fromkeys(j for task in tasks for j in self.sources[task]))
+
+    def nodes(self, x: Tensor, packing: Packing, tasks: Sequence[int]) -> Tensor:
+        """The states of the tasks' sources: (D, N, sources, H)."""
+        return self._states_of(self.sources_of(tasks), x, packing)
+
+    def read(
+        self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False, nodes: Tensor | None = None
+    ) -> list[Read]:
+        """As :class:`Architecture` says."""
         packing = Packing(lengths, x.size(1), x.device)
         x = packing.pack(x, self.directions)  # (D, N, I)
-        sources = list(dict.fromkeys(j for task in tasks for j in self.sources[task]))
-        nodes = self._states_of(sources, x, packing)  # (D, N, sources, H)
+        sources = self.sources_of(tasks)
+        nodes = self.nodes(x, packing, tasks) if nodes is None else nodes  # (D, N, sources, H)
 
         def read(task: int) -> Read:
             own = nodes

@@ -48,6 +48,10 @@ class Star(Architecture):
         """Packed x (D, N, I) to the virtual node's states at all positions, the nodes to be read: (D, N, H)."""
         return run_side_by_side([self.hub], x, packing).squeeze(2)
 
+    def nodes(self, x: Tensor, packing: Packing, tasks: Sequence[int]) -> Tensor:
+        """The virtual node's states: (D, N, H)."""
+        return self.hub_states(x, packing)
+
     def read(
         self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False, nodes: Tensor | None = None
     ) -> list[Read]:

@@ -28,12 +28,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from graphmtl.architectures import Architecture
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.graph.topology import Topology
+from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.model import MultiTaskModel
 
-__all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "old_blocks", "parts"]
+__all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
 
 FREEZE = {
     "all-but-new": ("encoder", "shared", "task"),
@@ -185,6 +187,16 @@ def frozen_parameters(model: MultiTaskModel, old: MultiTaskModel, freeze: str) -
         if part in chosen and id(parameter) not in blocks:
             chosen[part].append(parameter)
     return chosen
+
+
+def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
+    """Lets a model compute once what the nodes that a new task reads make of a text, where they are all frozen.
+
+    That is so for a single new task; how words are written is not looked at, so where it is read nothing is kept.
+    """
+    reads = type(model.architecture).nodes is not Architecture.nodes
+    if reads and len(tasks) == 1 and model.options.chars == "none":
+        model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
 
 
 def old_blocks(model: MultiTaskModel, old: MultiTaskModel, freeze: str) -> list[tuple[nn.Parameter, Tensor]]:

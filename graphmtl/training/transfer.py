@@ -20,7 +20,7 @@ from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.task_graph import EdgeRecorder
-from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, old_blocks
+from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split
 from graphmtl.training.experiment import part, split_scores, write_run
@@ -109,6 +109,8 @@ class JoinedTraining:
         if not self._waits:
             for parameter in chain.from_iterable(frozen.values()):
                 parameter.requires_grad_(False)
+            if transfer.freeze == "all-but-new":
+                keep_frozen_states(self.model, [*self.data])
         self.trainer = Trainer(
             model=self.model, data=self.data, options=self.options, folder=folder, frozen_until=until
         )
@@ -122,7 +124,9 @@ class JoinedTraining:
     def train(self, *, resume: bool = False) -> TrainingResult:
         """Trains the new tasks."""
         with held(self._blocks, lambda: not self._waits or self.trainer.epoch <= self._waits):
-            return self.trainer.train(resume=resume, keep_epochs=self.keep_epochs)
+            result = self.trainer.train(resume=resume, keep_epochs=self.keep_epochs)
+        self.model.frozen_states = None
+        return result
 
 
 def _words(data: Mapping[str, TaskData], known: Vocabulary, min_count: int) -> list[str]:
