@@ -12,12 +12,11 @@ may follow.
 """
 
 import random
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from graphmtl import transfer
-from graphmtl.cli import run_verb
+from graphmtl.cli import Parser, run_verb
 
 TASKS = "ud-ewt:upos+conll2000:chunk+wnut17:ner"
 FILE = """
@@ -59,6 +58,7 @@ def sentence(words: dict[str, list[str]], rng: random.Random) -> list[tuple[str,
 def generate(folder: Path) -> Path:
     """Writes the three corpora; returns what ``--tasks`` takes."""
     rng = random.Random(0)
+    folder.mkdir(parents=True, exist_ok=True)
     words = invented_words(rng)
     for column, name, size in ((1, "upos", 500), (2, "chunk", 500), (3, "ner", 500)):
         sentences = [sentence(words, rng) for _ in range(size)]
@@ -70,13 +70,16 @@ def generate(folder: Path) -> Path:
 
 def main(argv: Sequence[str]) -> None:
     """Trains what is missing, and writes the scores."""
-    flags = ["--leave-one-out", "--targets", "ner", "--examples", "200,all", "--draws", "1", "--score", "dot"]
+    parser = Parser(add_help=False)
+    parser.add_argument("--output", type=Path, default=Path("runs/pos-to-ner"))
+    output = parser.parse_known_args(argv)[0].output
+    flags = ["--leave-one-out", "--targets", "ner", "--draws", "1", "--score", "dot", "--output", str(output)]
     if "--data-dir" in argv:
-        transfer.main([*flags, "--tasks", TASKS, "--output", "runs/pos-to-ner", *argv])
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        tasks = ["--tasks", str(generate(Path(folder))), "--hidden", "32", "--chars", "none"]
-        transfer.main([*flags, *tasks, "--examples", "50,200", "--output", "runs/pos-to-ner", *argv])
+        tasks = ["--tasks", TASKS, "--examples", "200,all"]
+    else:
+        words = generate(output.with_name(f"{output.name}-words"))
+        tasks = ["--tasks", str(words), "--examples", "20,50,200", "--hidden", "32", "--chars", "none"]
+    transfer.main([*flags, *tasks, *argv])
 
 
 if __name__ == "__main__":

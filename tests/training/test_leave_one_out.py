@@ -62,9 +62,8 @@ def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
         options = flags(**OPTIONS | SETS)
         return error_of("transfer", "--leave-one-out", *options, *SIZES, "--output", folder, *arguments)
 
-    assert "target-lr" not in error(finished, "--target-lr", "0.5")
     assert "lr is 0.01, not 0.5" in error(finished, "--target-lr", "0.5")
-    assert "freeze is none, not encoder" in error(finished, "--freeze", "encoder")
+    assert "freeze is 'none', not 'encoder'" in error(finished, "--freeze", "encoder")
     (tmp_path / "mine.txt").write_text("mine")
     assert "is no leave-one-out experiment" in error(tmp_path)
     assert "unknown target 'child7'" in error(tmp_path / "new", "--targets", "child7")
