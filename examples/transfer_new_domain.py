@@ -7,7 +7,8 @@ r"""A new domain joins a trained graph with 100 labelled examples.
 Without ``--data-dir`` the tasks are generated ones, and ``child1`` joins, whose deciding words are mostly those of
 ``parent2`` and ``poor1``; with it, they are the review domains of FDU-MTL, and ``books`` joins. In the complete graph
 the new task's incoming edges say which old tasks it reads from; they are printed, and drawn with the old graph in
-runs/new-domain/joined/task_graph.png. The old tasks stay as they are. Options of ``graphmtl run`` may follow.
+runs/new-domain/joined/task_graph.png; 100 examples move them little from equal weights. The old tasks stay as they are.
+Options of ``graphmtl run`` may follow.
 """
 
 from collections.abc import Sequence

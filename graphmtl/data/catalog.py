@@ -305,12 +305,8 @@ def join_tasks(
 ) -> tuple[str, list[str]]:
     """What ``--tasks`` takes for the tasks of a run and new ones, and the names of the new ones.
 
-    Args:
-        tasks: what the run's ``--tasks`` took.
-        new: the new tasks, likewise; a task of one of the run's sets may be spoken of by its name alone.
-        data_dir: see `load_tasks`, as for the rest.
-        seed: of the run.
-        planted: of the run.
+    ``new`` is like ``tasks``, but a task of one of the run's sets may be spoken of by its name alone; the rest is as in
+    `load_tasks`.
 
     Raises:
         InputError: a new task has the name of a task of the run, or no set has it.
@@ -321,8 +317,7 @@ def join_tasks(
     old = [_choose(part, find) for part in _parts(tasks)]
     known = [name for part in _names_in_run(old) for _, name in part]
     added = [_choose(part, find) for part in parts]
-    names = [name for part in added for name in part.tasks]
-    for name in names:
+    for name in (name for part in added for name in part.tasks):
         if name in known or name in {task for part in old for task in part.tasks}:
             raise InputError(f"task {name!r} is in the graph already (its tasks: {', '.join(known)})")
     return "+".join([tasks, *parts]), [name for part in _names_in_run([*old, *added])[len(old) :] for _, name in part]

@@ -1,5 +1,7 @@
 """What the frozen nodes of a graph make of a text, computed once for all epochs."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class FrozenStates:
     """
 
     def __init__(self, model: nn.Module, task: int):
-        self._model, self._task = (model,), task  # in a tuple: the model is no part of what it holds
+        self._model, self._task = model, task
         self._known: dict[bytes, Tensor] = {}
         self._bytes = 0
 
@@ -44,7 +46,7 @@ class FrozenStates:
 
     def _read(self, batch: Batch, rows: list[int]) -> list[Tensor]:
         """The states of some texts of a batch: (D, length, ...) each."""
-        (model,) = self._model
+        model: Any = self._model
         lengths = batch.lengths[rows]
         tokens = batch.tokens[rows, : int(lengths.max())]  # (texts, tokens)
         some = Batch(batch.tasks, tokens, lengths, None, batch.weights[rows])
