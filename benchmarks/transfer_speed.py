@@ -9,6 +9,7 @@ does.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     lines = [
+        f"Command: `python {' '.join(sys.argv)}`",
+        "",
         f"{TASKS} tasks, {TEXTS} texts of {TOKENS} tokens, {arguments.words:,} words, hidden 64, {arguments.score} "
         f"score, ema {arguments.ema}; {processor('cpu')}, {torch.get_num_threads()} thread(s), torch "
         f"{torch.__version__}.",
