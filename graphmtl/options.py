@@ -54,8 +54,12 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def parse_options(argv: Sequence[str]) -> Options:
+def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Options:
     """The options of a command line.
+
+    Args:
+        argv: the flags.
+        defaults: what holds where no flag says anything and ``--config`` names no file; None: the defaults.
 
     Raises:
         InputError: an option that does not exist (the nearest is named), or a value that is not accepted.
@@ -71,12 +75,13 @@ def parse_options(argv: Sequence[str]) -> Options:
         raise InputError(_readable(str(error))) from None
     config, prune, keep_top = (given.pop(name, None) for name in ("config", "prune", "keep_top"))
     if prune is not None:
-        from_file = _pruned(prune, _KEEP_TOP if keep_top is None else keep_top, {"config": config, **given})
+        base = _pruned(prune, _KEEP_TOP if keep_top is None else keep_top, {"config": config, **given})
     elif keep_top is not None:
         raise InputError(f"--keep-top {keep_top}: how many edges stay of the run that --prune names; found no --prune")
     else:
-        from_file = asdict(read_options(config)) if config else {}
-    return make_options(**{**from_file, **given})
+        options = read_options(config) if config else defaults
+        base = asdict(options) if options else {}
+    return make_options(**{**base, **given})
 
 
 def _pruned(run: str, keep_top: int, given: Mapping[str, Any]) -> dict:

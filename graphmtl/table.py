@@ -1,13 +1,21 @@
 """The tables that the verbs print."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["other_test_splits", "overlap_table", "print_table", "scores_table", "types_table"]
+__all__ = [
+    "forgetting_table",
+    "incoming_table",
+    "other_test_splits",
+    "overlap_table",
+    "print_table",
+    "scores_table",
+    "types_table",
+]
 
 
 def print_table(table: Table) -> None:
@@ -91,4 +99,34 @@ def overlap_table(overlap: Mapping[str, object]) -> Table | None:
         table.add_column(heading, justify="right", footer=str(sum(row[i] for row in rows.values())))
     for name, row in rows.items():
         table.add_row(escape(name), *map(str, row))
+    return table
+
+
+def forgetting_table(old: Mapping[str, dict]) -> Table:
+    """The old tasks' test scores before and after a new one joined, in the form of ``transfer.json``'s "old"."""
+    table = Table(title="Old tasks, test", title_justify="left", box=None, header_style="bold")
+    table.add_column("task")
+    table.add_column("metric")
+    for heading in ("before", "after", "identical"):
+        table.add_column(heading, justify="right")
+    for name, own in old.items():
+        metric = own["metric"]
+        values = [_number(own[when]["test"][metric]) for when in ("before", "after")]
+        table.add_row(escape(name), metric, *values, "yes" if own["identical"] else "no")
+    return table
+
+
+def incoming_table(incoming: Mapping[str, Sequence[dict]]) -> Table | None:
+    """What every new task reads from, the strongest first; None where there are no edges."""
+    if not any(incoming.values()):
+        return None
+    table = Table(title="What the new tasks read", title_justify="left", box=None, header_style="bold")
+    for heading in ("task", "reads from"):
+        table.add_column(heading)
+    for heading in ("weight", "std", "texts"):
+        table.add_column(heading, justify="right")
+    for name, edges in incoming.items():
+        for edge in edges:
+            numbers = (_number(edge["weight"]), _number(edge["std"]), str(edge["count"]))
+            table.add_row(escape(name), escape(edge["source"]), *numbers)
     return table

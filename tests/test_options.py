@@ -272,3 +272,10 @@ def test_what_stands_in_the_file_and_defaults_for_the_rest(tmp_path):
 def test_every_group_of_options_is_part_of_the_whole():
     assert {field.name for field in fields(PlantedOptions)} < set(FIELDS)
     assert all(name.startswith("planted_") for name in (field.name for field in fields(PlantedOptions)))
+
+
+def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
+    base = Options(hidden=8, epochs=3)
+    assert parse_options(["--epochs", "5"], base) == Options(hidden=8, epochs=5)
+    (tmp_path / "options.yaml").write_text("hidden: 16\n")
+    assert parse_options(["--config", str(tmp_path / "options.yaml")], base) == Options(hidden=16)

@@ -29,6 +29,8 @@ __all__ = ["AdapterFusion"]
 class AdapterFusion(TaskAdapters):
     """What ``adapters`` has, fused for each task; see the top of the file."""
 
+    reads_new_tasks = True
+
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)
         K, size = len(self.tasks), self.adapters.norm.normalized_shape[0]

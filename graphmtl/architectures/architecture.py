@@ -75,6 +75,8 @@ class Architecture(nn.Module):
 
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
     reads_tasks = False  #: True where tasks read from tasks, and ``--topology`` says from which
+    reads_new_tasks = False  #: True where every task reads from all others, whatever ``--topology`` says
+    reads_nodes = False  #: True where a task's LSTM reads nodes at every token: packed ``node_states`` (D, N, ...)
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one

@@ -32,6 +32,7 @@ class Complete(Architecture):
     """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads its sources."""
 
     reads_tasks = True
+    reads_nodes = True
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)

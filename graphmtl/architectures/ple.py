@@ -66,6 +66,7 @@ class PLE(Shared):
     """What ``shared`` has, then extraction layers; see the top of the file."""
 
     acts_after_pooling = True
+    reads_new_tasks = True  # the gate over the shared experts reads all tasks' experts
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)

@@ -35,6 +35,7 @@ class Star(Architecture):
     """
 
     virtual_node = "virtual"
+    reads_nodes = True
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)

@@ -21,7 +21,7 @@ from graphmtl.data.task import Task, TaskSet
 from graphmtl.data.task_file import read_task_file
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["TASK_SETS", "Settings", "load_tasks"]
+__all__ = ["TASK_SETS", "Settings", "join_tasks", "load_tasks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,11 +308,8 @@ def load_tasks(
     Raises:
         InputError: whatever is wrong with the name or the files.
     """
-    folder = data_dir or os.environ.get("GRAPHMTL_DATA")
-    settings = Settings(data_dir=Path(folder) if folder else None, seed=seed, planted=planted)
-    parts = [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
-    find = cache(partial(_find, settings=settings))  # of a set that is named twice, nothing is read twice
-    chosen = [_choose(part, find) for part in parts]
+    find = _finder(data_dir, seed, planted)
+    chosen = [_choose(part, find) for part in _parts(tasks)]
     names = _kept(_names_in_run(chosen), only)
     sources = {
         new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
@@ -337,6 +334,57 @@ def load_tasks(
             **asdict(planted),
         },
     )
+
+
+def join_tasks(
+    tasks: str,
+    new: str,
+    *,
+    data_dir: Path | str | None = None,
+    seed: int = 0,
+    planted: PlantedOptions = PlantedOptions(),
+) -> tuple[str, list[str]]:
+    """What ``--tasks`` takes for the tasks of a run and new ones, and the names of the new ones.
+
+    ``new`` is like ``tasks``, but a task of one of the run's sets may be spoken of by its name alone; the rest is as in
+    `load_tasks`.
+
+    Raises:
+        InputError: a new task has the name of a task of the run, or no set has it.
+    """
+    find = _finder(data_dir, seed, planted)
+    sets = [part if _is_file(part) else part.partition(":")[0] for part in _parts(tasks)]
+    parts = [_with_its_set(part, sets, find) for part in _parts(new)]
+    old = [_choose(part, find) for part in _parts(tasks)]
+    known = [name for part in _names_in_run(old) for _, name in part]
+    added = [_choose(part, find) for part in parts]
+    for name in (name for part in added for name in part.tasks):
+        if name in known or name in {task for part in old for task in part.tasks}:
+            raise InputError(f"task {name!r} is in the graph already (its tasks: {', '.join(known)})")
+    return "+".join([tasks, *parts]), [name for part in _names_in_run([*old, *added])[len(old) :] for _, name in part]
+
+
+def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
+    """``books`` as ``fdu-mtl:books`` where one of the sets has it; all else as it is."""
+    if part in TASK_SETS or ":" in part or _is_file(part) or _is_treebank(part):
+        return part
+    own = [name for name in dict.fromkeys(sets) if part in find(name).sources]
+    if len(own) != 1:
+        known = sorted({task for name in sets for task in find(name).sources})
+        raise InputError(f"{unknown_name('task', part, known)}, a task set with NAME:TASK, or a .yaml file")
+    return f"{own[0]}:{part}"
+
+
+def _finder(data_dir: Path | str | None, seed: int, planted: PlantedOptions) -> Callable[[str], SourceSet]:
+    """What finds a set by its name; of one that is named twice, nothing is read twice."""
+    folder = data_dir or os.environ.get("GRAPHMTL_DATA")
+    return cache(
+        partial(_find, settings=Settings(data_dir=Path(folder) if folder else None, seed=seed, planted=planted))
+    )
+
+
+def _parts(tasks: str) -> list[str]:
+    return [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,6 +166,14 @@ class Vocabulary:
         words = dict.fromkeys([*_SPECIAL, *frequent, *extra_words])
         return cls(list(words), lower_case=lower_case, counts=counts)
 
+    def extended(self, words: Iterable[str]) -> "Vocabulary":
+        """A vocabulary that knows more words, behind those of this one; characters and shapes stay the same."""
+        vocabulary = Vocabulary(
+            list(dict.fromkeys([*self.words, *words])), lower_case=self.lower_case, counts=self.counts
+        )
+        vocabulary.alphabet = self.alphabet
+        return vocabulary
+
     def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
         """The words of a text, or of a pair with ``<sep>`` between, as they are written."""
         return split(text, text_pair)

@@ -169,6 +169,10 @@ class WordEncoder(nn.Module):
         self.embedding.weight.data[UNK] = matrix.mean(0)
         self.embedding.weight.data[PAD] = 0
 
+    def start_new_words(self, known: int) -> None:
+        """The words behind the first ``known`` ones begin as what stood for them: the unknown word."""
+        self.embedding.weight.data[known:] = self.embedding.weight.data[UNK]
+
     def forward(self, batch: Batch) -> Encoded:
         """The words of a batch, and how they are written, to vectors (batch, tokens, output_size)."""
         tokens = batch.tokens  # (batch, tokens)

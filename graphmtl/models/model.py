@@ -25,6 +25,7 @@ from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
+from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 
 __all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
@@ -140,6 +141,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
         if options.same_start:
             self._start_alike()
+        self.frozen_states: FrozenStates | None = None  # while a task is trained that joined a frozen graph
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
         self._common_head: dict[int, int] = {}  # its place there, by the task's position
         if options.common_head and not architecture.own_encoder_per_task:
@@ -245,7 +247,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
             encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
             positions = [self._position[name] for name in tasks]
-            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges)
+            known = {"nodes": self.frozen_states.nodes(batch)} if self.frozen_states is not None else {}
+            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges, **known)
             for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)

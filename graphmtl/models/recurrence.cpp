@@ -506,7 +506,7 @@ void message_backward(Texts texts, int64_t D, Graph<T> graph, const T* z, const 
                     for (int64_t s = 0; s < S; ++s) grad_bias[unit * S + s] += scores[s];
                 cell_backward(H, z + row * G, t ? cells + (row - 1) * H : nullptr, grad_o.data() + i * H, grad_cs[i],
                               grad_zs[i]);
-                if (graph.per_text) continue;
+                if (graph.per_text || !grad_nodes) continue;
                 for (int64_t s = 0; s < S; ++s) {
                     const T weight = w[s], score = dots ? scores[s] * attention.scale() : T(0);
                     const T* q = dots ? attention.query : grad_rs[i];
@@ -516,7 +516,7 @@ void message_backward(Texts texts, int64_t D, Graph<T> graph, const T* z, const 
             }
             if (t > 0) recurrent.multiply(n, grad_zs.data(), grad_hs.data(), false);
         }
-        for (int64_t i = 0; graph.per_text && i < count; ++i) {
+        for (int64_t i = 0; graph.per_text && grad_nodes && i < count; ++i) {
             const int64_t row = d * N + texts.starts[mine[i]], length = texts.length(mine[i]);
             add_products(length, H, S, weights + row * S, grad_messages.data() + offset[i] * H, H, T(1),
                          grad_nodes + row * H);

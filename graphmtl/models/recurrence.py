@@ -353,7 +353,7 @@ class _MessageLSTM(torch.autograd.Function):
         H, graph, packing = states.size(-1), _Graph(nodes, keys, u, bias), ctx.packing
         saved = (z, U, V_m, W_mr, cells, weights, reads, grad_states.contiguous())
         if _is_native(z):
-            grads = _message_backward_native(*saved, graph, packing)
+            grads = _message_backward_native(*saved, graph, packing, of_nodes=ctx.needs_input_grad[4])
         else:
             grads = _message_backward(*saved, graph, packing)
         grad_z, grad_reads, grad_keys, grad_nodes, grad_u, grad_bias = grads
@@ -370,10 +370,13 @@ class _MessageLSTM(torch.autograd.Function):
         )
 
 
-def _message_backward_native(z, U, V_m, W_mr, cells, weights, reads, grad_states, graph: _Graph, packing: Packing):
+def _message_backward_native(
+    z, U, V_m, W_mr, cells, weights, reads, grad_states, graph: _Graph, packing: Packing, of_nodes: bool
+):
+    """As :func:`_message_backward`; nodes that need no gradient, those of a frozen graph, get none."""
     D, texts = z.size(0), packing.native(z.size(0))
     grad_z, grad_reads = torch.empty_like(z), torch.empty_like(reads)
-    grad_nodes, additive = torch.zeros_like(graph.nodes), graph.score == "additive"
+    grad_nodes, additive = torch.zeros_like(graph.nodes) if of_nodes else None, graph.score == "additive"
     grad_keys = graph.nodes.new_zeros(*graph.nodes.shape[:-1], graph.attention) if additive else None
     grad_u = z.new_zeros(D, texts.parts, graph.attention) if additive else None
     grad_bias = None if graph.bias is None else z.new_zeros(D * texts.parts, weights.size(-1))

@@ -18,7 +18,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
-from graphmtl.data.task import TaskSet
+from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
 from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
@@ -37,7 +37,17 @@ from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trainer import Trainer, TrainingResult
 
-__all__ = ["SPLITS", "build_model", "load_run_tasks", "split_scores", "train", "train_run", "versions"]
+__all__ = [
+    "SPLITS",
+    "build_model",
+    "load_run_tasks",
+    "split_scores",
+    "standardise_scores",
+    "train",
+    "train_run",
+    "versions",
+    "write_run",
+]
 
 SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
@@ -73,9 +83,7 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
-    for head, data in zip(model.heads, tasks.values(), strict=True):
-        if isinstance(head, RegressionHead):
-            head.standardise(torch.tensor(data.train["label"][:]))
+    standardise_scores(model, tasks)
     if isinstance(vocabulary, Pieces):
         _load_encoder(model, options, say)
     elif vectors is not None:
@@ -88,6 +96,13 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     if options.adapters is not None:
         load_adapters(model, Run.open(options.adapters))
     return model
+
+
+def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> None:
+    """Gives the heads of regressions the mean and the standard deviation of their training labels."""
+    for head, task in zip(model.heads, model.tasks, strict=True):
+        if isinstance(head, RegressionHead) and task in tasks:
+            head.standardise(torch.tensor(tasks[task].train["label"][:]))
 
 
 def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | Pieces:
@@ -202,7 +217,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
         **{split: trainer.predict_split(split) for split in other_tests(data)},
     }
     if state.is_main_process:
-        _write(run, options, model, data, result, predictions, recorder)
+        write_run(run, options, model, data, result, predictions, recorder)
         if submission is not None:
             print(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
@@ -263,7 +278,7 @@ def _silent(*_args) -> None:
     pass
 
 
-def _write(
+def write_run(
     run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder
 ) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last."""
@@ -274,7 +289,8 @@ def _write(
     affinity = None
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
-        probe = probe_batches({n: d.valid for n, d in data.items()}, per_task=options.affinity_probe, seed=options.seed)
+        valid = {name: own.valid for name, own in data.items() if len(own.valid)}
+        probe = probe_batches(valid, per_task=options.affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
     save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")

@@ -83,10 +83,12 @@ class WeightAverage:
         self.updates = 0
 
     def update(self, model: nn.Module) -> None:
-        """Take one step towards the model's parameters."""
+        """Take one step towards the model's parameters; those that are not trained stay as they are."""
         self.updates += 1
         decay = min(self.decay, self.updates / (self.updates + 9))
-        get_ema_multi_avg_fn(decay)(list(self.model.parameters()), [p.detach() for p in model.parameters()], None)
+        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        averages, trained = zip(*((a, p.detach()) for a, p in pairs if p.requires_grad), strict=True)
+        get_ema_multi_avg_fn(decay)(averages, trained, None)
 
     def state_dict(self) -> dict:
         """What :meth:`load_state_dict` of an average of the same model needs."""

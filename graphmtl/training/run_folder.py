@@ -22,7 +22,8 @@ class Run:
     """A run's folder.
 
     ``config.yaml``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``, ``history.jsonl`` and
-    ``checkpoints/``; ``star`` also has ``task_affinity.json``, and all that have edges ``graph_history.jsonl``.
+    ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges ``graph_history.jsonl``, and what
+    `graphmtl transfer` wrote ``transfer.json``.
 
     Args:
         folder: where it is.
@@ -147,6 +148,11 @@ class Run:
             edges = tuple(Edge(**edge) for edge in line["edges"])
             history.append((line["epoch"], replace(self.task_graph, split="valid", edges=edges)))
         return history
+
+    @cached_property
+    def transfer(self) -> dict:
+        """``transfer.json``, of a run in which new tasks joined the graph of another."""
+        return json.loads((self.folder / "transfer.json").read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

@@ -67,6 +67,7 @@ class Trainer:
         options: see :class:`~graphmtl.config.TrainingOptions`.
         folder: the run's folder for ``history.jsonl``, ``checkpoints/`` and TensorBoard's ``tensorboard/``; None
             writes nothing.
+        frozen_until: pairs of an epoch and parameters that are not trained up to its end.
         callbacks: each is called with each line of ``history.jsonl``, after the epoch's checkpoint is written.
 
     Raises:
@@ -80,6 +81,7 @@ class Trainer:
         data: Mapping[str, EncodedTask],
         options: TrainingOptions,
         folder: Path | str | None = None,
+        frozen_until: Sequence[tuple[int, Sequence[nn.Parameter]]] = (),
         callbacks: Sequence[Callable[[dict], None]] = (),
     ) -> None:
         if options.select_by not in ("mean", *data):
@@ -88,6 +90,7 @@ class Trainer:
         self.corpora = {task.corpus: task.train for task in self.data.values()}
         self.options = options
         self.folder = None if folder is None else Path(folder)
+        self.frozen_until = [(options.freeze_embeddings_epochs, model.embedding_parameters()), *frozen_until]
         self.callbacks = callbacks
         self.accelerator = _accelerator(options, self.folder)
         self.model = model.to(self.accelerator.device)
@@ -144,7 +147,7 @@ class Trainer:
     def _train_epoch(self, bar: tqdm) -> dict[str, float]:
         """One epoch; returns the mean loss of every task."""
         options, accelerator = self.options, self.accelerator
-        frozen = self.model.embedding_parameters() if self.epoch <= options.freeze_embeddings_epochs else []
+        frozen = [parameter for last, own in self.frozen_until if self.epoch <= last for parameter in own]
         losses = EpochLosses(accelerator=accelerator)
         self.model.train()
         started, tokens = time.perf_counter(), self.tokens

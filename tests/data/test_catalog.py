@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.catalog import TASK_SETS, load_tasks
+from graphmtl.data.catalog import TASK_SETS, join_tasks, load_tasks
 from graphmtl.data.task import PlantedTruth
 from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors, tokenize
 from graphmtl.errors import InputError
@@ -387,3 +387,31 @@ def test_the_vectors_cover_fdu_mtl(reviews):
     assert vectors.matrix.shape == (len(vectors.words), 100)
     vocabulary = Vocabulary.build(text for data in reviews.values() for text in data.train["text"])
     assert coverage(vocabulary.counts, vectors).tokens > 0.98
+
+
+@pytest.mark.parametrize(
+    ("new", "joined", "names"),
+    [
+        ("child1", "planted:parent1+planted:child1", ["child1"]),
+        ("child1+planted:child2", "planted:parent1+planted:child1+planted:child2", ["child1", "child2"]),
+        ("fdu-mtl:books", "planted:parent1+fdu-mtl:books", ["books"]),
+    ],
+)
+def test_new_tasks_beside_those_of_a_run(new, joined, names, data_dir):
+    about = {"data_dir": data_dir, "planted": SMALL}
+    assert join_tasks("planted:parent1", new, **about) == (joined, names)
+    assert list(load_tasks(joined, **about)) == ["parent1", *names]
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("parent1", "task 'parent1' is in the graph already"),
+        ("planted", "task 'parent1' is in the graph already"),
+        ("chidl1", "unknown task 'chidl1'; did you mean 'child1'"),
+        ("child1+child1", "task 'planted.child1' is asked for more than once"),
+    ],
+)
+def test_new_tasks_that_cannot_be(new, message):
+    with pytest.raises(InputError, match=message):
+        join_tasks("planted:parent1", new, planted=SMALL)

@@ -225,3 +225,11 @@ def test_coverage_counts_words_and_their_occurrences():
     vectors = Vectors(["a", "b"], np.zeros((2, 1), dtype=np.float32))
     assert coverage(Counter("aaabccde"), vectors) == Coverage(types=2 / 5, tokens=4 / 8)
     assert coverage({}, vectors) == Coverage(types=0, tokens=0)
+
+
+def test_more_words_stand_behind_the_known_ones():
+    vocabulary = Vocabulary.build(["a good film"], lower_case=False)
+    extended = vocabulary.extended(["noir", "film", "Rome"])
+    assert extended.words == [*vocabulary.words, "noir", "Rome"]
+    assert (extended.lower_case, extended.alphabet) == (False, vocabulary.alphabet)
+    assert len(vocabulary) == 6

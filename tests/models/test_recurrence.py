@@ -167,3 +167,18 @@ def test_without_setuptools_the_loops_in_pytorch_do_the_work(monkeypatch, caplog
 def test_the_compiled_loops_can_be_turned_off(monkeypatch, loading_anew):
     monkeypatch.setenv("GRAPHMTL_NATIVE", "0")
     assert_the_loops_in_pytorch_do_the_work()
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+@pytest.mark.parametrize("score", ["additive", "dot", "static"])
+def test_frozen_nodes_change_no_other_gradient(arch, score):
+    architecture = architecture_of(arch, score=score)
+    x, lengths = texts([4, 2])
+    gradients = []
+    for frozen in (False, True):
+        nodes = architecture.node_states(x, lengths, [0])
+        states, _ = architecture(x, lengths, 0, nodes=nodes.detach() if frozen else nodes)
+        lstm = architecture.lstms[0]
+        gradients.append(torch.autograd.grad(states.square().sum(), list(lstm.parameters())))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -101,3 +101,16 @@ def test_average_goes_on_elsewhere():
     for model in models[2:]:
         third.update(model)
     assert torch.equal(first.model.weight, third.model.weight)
+
+
+def test_average_leaves_what_is_not_trained_as_it_is():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    average = WeightAverage(model=model, decay=0.7)
+    before = model[0].weight.clone()
+    with torch.no_grad():
+        model[0].weight.add_(1)  # nobody else changes it; the average must not even look
+        model[1].weight.add_(1)
+    average.update(model)
+    assert torch.equal(average.model[0].weight, before)
+    assert not torch.equal(average.model[1].weight, model[1].weight - 1)

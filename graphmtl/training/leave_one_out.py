@@ -1,0 +1,245 @@
+"""Leave one out: every target in turn joins a graph of all other tasks, with more and more labelled examples.
+
+The folder of such an experiment:
+
+- ``leave_one_out.json``: what was asked for; a command that goes on must ask for the same.
+- ``sources/ARCH-without-TARGET/``: the trained graphs, ordinary runs.
+- ``cells/TARGET-EXAMPLES-DRAW.json``: the scores of all arms on the same examples; what is there is not done again.
+
+An experiment may thus be stopped and started again at any time, and several processes with different targets may share
+its folder. The arms: the architecture, and ``shared``, each trained on the other tasks, which the target then joins;
+and ``single``, which begins anew with the same vectors, vocabulary, examples, steps and seeds. Source examples whose
+text stands in the target's validation or test split are dropped before the source graph is trained.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from graphmtl.config import Options
+from graphmtl.data.draw import NO_SELECTION, draw_examples
+from graphmtl.data.pieces import Pieces
+from graphmtl.data.readers import shown
+from graphmtl.data.task import Task, TaskData, TaskSet
+from graphmtl.data.vocabulary import Vectors, read_vectors
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.run_folder import Run
+from graphmtl.training.trainer import Trainer
+from graphmtl.training.transfer import JoinedTraining, TransferOptions
+from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
+
+__all__ = ["Cell", "LeaveOneOut", "read_cells"]
+
+SINGLE = "single"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The scores of all arms on the same examples of a target.
+
+    Attributes:
+        target: the task.
+        examples: how many examples, validation included; None: all of them.
+        draw: which examples; it is also added to the seed of the fine-tuning.
+        n_train: examples that were trained on.
+        n_valid: examples that the epoch was selected by.
+        metric: the task's first metric.
+        arms: ``{arm: {"test", "test_dedup", "seconds"}}``.
+    """
+
+    target: str
+    examples: int | None
+    draw: int
+    n_train: int
+    n_valid: int
+    metric: str
+    arms: dict[str, dict[str, float | None]]
+
+
+def read_cells(folder: Path) -> list[Cell]:
+    """The finished cells of an experiment's folder."""
+    return [Cell(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted((folder / "cells").glob("*.json"))]
+
+
+class LeaveOneOut:
+    """The experiment.
+
+    Args:
+        folder: where it is.
+        options: of the source graphs; ``arch`` is the architecture that is compared with ``shared`` and ``single``.
+        transfer: how a target joins, but for the examples; ``single`` takes the steps from it.
+        target_options: what of the options differs when a target is trained, in every arm: epochs, batch_size, lr.
+
+    Raises:
+        InputError: the folder holds something else, or the architecture has nothing to transfer.
+    """
+
+    def __init__(self, *, folder: Path, options: Options, transfer: TransferOptions, target_options: Mapping):
+        if options.arch == SINGLE:
+            raise InputError("--arch single has nothing to transfer; it is an arm of every leave-one-out experiment")
+        self.folder, self.options, self.transfer = folder, options, transfer
+        self.fine_tuning = replace(
+            options, patience=0, select_by="mean", output=None, resume=False, overwrite=False, **target_options
+        )
+        ours = asdict(replace(options, output=None, resume=False, overwrite=False, progress=False))
+        how = {key: value for key, value in asdict(transfer).items() if key not in ("examples", "draw")}
+        self._begin({"options": ours, "transfer": how, "target": dict(target_options)})
+        self.tasks: TaskSet = load_run_tasks(options)
+
+    def _begin(self, asked: dict) -> None:
+        path = self.folder / "leave_one_out.json"
+        if not path.is_file():
+            if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+                raise InputError(f"{self.folder} exists and is no leave-one-out experiment (no {path.name})")
+            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+            _write(path, asked)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for group, values in asked.items():
+            for key, value in values.items():
+                if found[group][key] != value:
+                    raise InputError(
+                        f"{path}: {key} is {shown(found[group][key])}, not {shown(value)}; an experiment goes on with "
+                        "the options it was started with, or under another --output"
+                    )
+
+    def about(self) -> str:
+        """What all arms were trained with, for the table."""
+        options, target, transfer = self.options, self.fine_tuning, self.transfer
+        vectors = f", vectors {Path(options.embeddings).name}" if options.embeddings else ""
+        return (
+            f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, {options.epochs} "
+            f"epochs, batch size {options.batch_size}, learning rate {options.lr}, hidden {options.hidden}{vectors}. "
+            f"The target, in every arm: {target.epochs} epochs and at least {transfer.steps} steps, batch size "
+            f"{target.batch_size}, learning rate {target.lr}, {target.schedule} schedule; where it joins: --freeze "
+            f"{transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
+            f"fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
+        )
+
+    @property
+    def architectures(self) -> list[str]:
+        """The architectures that are trained on the other tasks."""
+        return list(dict.fromkeys([self.options.arch, "shared"]))
+
+    @cached_property
+    def vectors(self) -> Vectors | None:
+        """The pre-trained vectors of all arms."""
+        return read_vectors(self.options.embeddings) if self.options.embeddings else None
+
+    def run(self, targets: Sequence[str], examples: Sequence[int | None], draws: int) -> Iterator[Cell]:
+        """Does what is not done yet, and gives every cell; of 0 examples there is one draw.
+
+        Raises:
+            InputError: there is no such target, or it has not as many examples.
+        """
+        for target in targets:
+            if target not in self.tasks:
+                raise unknown_name("target", target, self.tasks)
+        for target in targets:
+            wanted = [(number, draw) for draw in range(draws) for number in examples if number != 0 or draw == 0]
+            if all(self._cell_path(target, *each).is_file() for each in wanted):
+                sources = {}
+            else:
+                sources = {arch: self.source(arch, target) for arch in self.architectures}
+            for number, draw in wanted:
+                path = self._cell_path(target, number, draw)
+                if not path.is_file():
+                    cell = (
+                        self._zero_shot(target, sources) if number == 0 else self._cell(target, number, draw, sources)
+                    )
+                    _write(path, asdict(cell))
+                yield Cell(**json.loads(path.read_text(encoding="utf-8")))
+
+    def _cell_path(self, target: str, examples: int | None, draw: int) -> Path:
+        return self.folder / "cells" / f"{target}-{'all' if examples is None else examples}-{draw}.json"
+
+    def source(self, arch: str, target: str) -> MultiTaskModel:
+        """The graph of all tasks but the target, which is trained if it is not there."""
+        run = Run(self.folder / "sources" / f"{arch}-without-{target}")
+        if not (run.folder / "metrics.json").is_file():
+            others = [name for name in self.tasks if name != target]
+            tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
+            print(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
+            options = replace(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
+            train_run(tasks, options)
+        return run.model
+
+    def _cell(self, target: str, examples: int | None, draw: int, sources: Mapping[str, MultiTaskModel]) -> Cell:
+        if examples == 0:
+            return self._zero_shot(target, sources)
+        data = draw_examples({target: self.tasks[target]}, examples, draw=draw)
+        options = replace(self.fine_tuning, seed=self.options.seed + draw)
+        transfer = replace(self.transfer, examples=examples, draw=draw)
+        arms, started = {}, time.perf_counter()
+
+        def tested(trainer: Trainer) -> dict:
+            nonlocal started
+            scores = _test(self.tasks[target].task, trainer.predict_split("test")[target])
+            seconds, started = time.perf_counter() - started, time.perf_counter()
+            return {**scores, "seconds": round(seconds, 2)}
+
+        for arch, old in sources.items():
+            joined = JoinedTraining(old=old, data=data, transfer=transfer, options=options)
+            joined.train()
+            arms[arch] = tested(joined.trainer)
+        arms[SINGLE] = tested(self._alone(old, joined, data))
+        own = joined.data[target]
+        sizes = {"n_train": own.labelled("train"), "n_valid": own.labelled("valid")}
+        return Cell(target=target, examples=examples, draw=draw, **sizes, metric=own.task.metrics[0], arms=arms)
+
+    def _alone(self, old: MultiTaskModel, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
+        """``single`` on the examples that the target joined with, trained."""
+        set_seed(joined.options.seed)
+        model = MultiTaskModel(
+            tasks=[own.task for own in joined.data.values()],
+            vocabulary=joined.model.vocabulary,  # all sources have read the same texts, so that it is that of all
+            options=replace(old.options, arch=SINGLE, topology=None),
+        )
+        standardise_scores(model, data)
+        if isinstance(model.vocabulary, Pieces):
+            model.load_encoder()
+        elif self.vectors is not None:
+            model.load_vectors(self.vectors)
+        trainer = Trainer(model=model, data=joined.data, options=joined.options)
+        trainer.train(keep_epochs=joined.keep_epochs)
+        return trainer
+
+    def _zero_shot(self, target: str, sources: Mapping[str, MultiTaskModel]) -> Cell:
+        """The old tasks answer: their mean, and their mixture by which task a text looks like."""
+        data, arms = self.tasks[target], {}
+        accelerator = Accelerator(cpu=self.options.device == "cpu")
+        names = answering_tasks(next(iter(sources.values())), data.task)
+        if names:
+            count = len(data.test)
+            weights = {"mean": np.full((count, len(names)), 1 / len(names))}
+            weights["mixture"] = task_weights({name: self.tasks[name] for name in names}, data.test)
+            for arch, model in sources.items():
+                for how, own in weights.items():
+                    about = {"model": model, "names": names, "target": data, "accelerator": accelerator}
+                    arms[f"{arch} {how}"] = _test(data.task, zero_shot(**about, weights=own))
+        return Cell(target=target, examples=0, draw=0, n_train=0, n_valid=0, metric=data.task.metrics[0], arms=arms)
+
+
+def _test(task: Task, predictions: Predictions | ScorePredictions | TagPredictions) -> dict[str, float | None]:
+    """The first metric on the test split, whole and without seen texts."""
+    scores = {"test": score(task, predictions), "test_dedup": score(task, predictions.unseen())}
+    values = {split: own[task.metrics[0]] for split, own in scores.items()}
+    return {split: None if math.isnan(value) else value for split, value in values.items()}
+
+
+def _write(path: Path, content: Mapping) -> None:
+    """Writes JSON, as a whole or not at all."""
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    unfinished.rename(path)

@@ -1,0 +1,72 @@
+"""Leave one out, at the smallest size."""
+
+import json
+import shutil
+
+import pytest
+
+from graphmtl.cli import main
+from graphmtl.training import leave_one_out
+from graphmtl.training.leave_one_out import read_cells
+from tests.tiny import OPTIONS, flags
+
+SIZES = ["--targets", "child1", "--examples", "0,10,all", "--draws", "2", "--steps", "0", "--target-epochs", "1"]
+SETS = {"planted_parents": 2, "planted_rich": 40, "epochs": 1}
+
+
+def run(folder, *arguments):
+    main(["transfer", "--leave-one-out", *flags(**OPTIONS | SETS), *SIZES, "--output", str(folder), *arguments])
+    return read_cells(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiments") / "one"
+    run(folder)
+    return folder
+
+
+def without_clock(cells):
+    return [{arm: (s["test"], s["test_dedup"]) for arm, s in cell.arms.items()} for cell in cells]
+
+
+def test_cells_and_arms(finished):
+    cells = {(cell.examples, cell.draw): cell for cell in read_cells(finished)}
+    assert set(cells) == {(0, 0), (10, 0), (10, 1), (None, 0), (None, 1)}
+    assert (cells[10, 0].n_train, cells[10, 0].n_valid) == (10, 0)
+    assert cells[None, 0].n_train + cells[None, 0].n_valid > 30
+    assert set(cells[0, 0].arms) == {"star mean", "star mixture", "shared mean", "shared mixture"}
+    for examples, draw in set(cells) - {(0, 0)}:
+        assert list(cells[examples, draw].arms) == ["star", "shared", "single"]
+    for source in ("star-without-child1", "shared-without-child1"):
+        metrics = json.loads((finished / "sources" / source / "metrics.json").read_text())
+        assert set(metrics["tasks"]) == {"parent1", "parent2"}
+    assert (finished / "learning_curves.png").is_file()
+    text = (finished / "learning_curves.md").read_text()
+    assert "| child1 | all |" in text
+    assert "area between the curves" in text
+    assert "star mixture" in text
+
+
+def test_it_goes_on_where_it_stopped(finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished, tmp_path / "two")
+    before = read_cells(folder)
+    for name in ("child1-10-1.json", "child1-0-0.json"):
+        (folder / "cells" / name).unlink()
+    monkeypatch.setattr(leave_one_out, "train_run", None)  # the sources are there
+    assert without_clock(run(folder)) == without_clock(before)
+
+
+def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
+    def error(folder, *arguments):
+        options = flags(**OPTIONS | SETS)
+        return error_of("transfer", "--leave-one-out", *options, *SIZES, "--output", folder, *arguments)
+
+    assert "lr is 0.01, not 0.5" in error(finished, "--target-lr", "0.5")
+    assert "freeze is 'none', not 'encoder'" in error(finished, "--freeze", "encoder")
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "is no leave-one-out experiment" in error(tmp_path)
+    assert "unknown target 'child7'" in error(tmp_path / "new", "--targets", "child7")
+    assert "--arch single has nothing to transfer" in error(tmp_path / "new2", "--arch", "single")
+    assert "--batch-size: found 0" in error(tmp_path / "new3", "--target-batch-size", "0")
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
+from tests.models.test_growth import LONGER, PLAIN, POS, SCALE, make
+from tests.tagging import tagging_tasks
+
+
+def test_tasks_with_the_same_labels_answer():
+    model = make(PLAIN, POS, SCALE)
+    assert answering_tasks(model, LONGER) == ["plain"]
+    assert answering_tasks(model, POS) == []
+
+
+def test_weights_tell_whose_texts_a_text_looks_like():
+    tasks = tagging_tasks("plain", "mood", missing=0.1)
+    other = tasks["mood"].train.map(lambda row: {"tokens": ["quite", "another", "domain", *row["tokens"]]})
+    tasks["mood"].train = other
+    weights = task_weights(tasks, tasks["plain"].test)
+    assert weights.shape == (len(tasks["plain"].test), 2)
+    np.testing.assert_allclose(weights.sum(1), 1)
+    assert (weights[:, 0] > 0.5).all()
+    assert (task_weights({"plain": tasks["plain"]}, tasks["plain"].test) == 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_mixture_of_the_old_tasks_probabilities(share):
+    model = make(PLAIN, LONGER, chars="none")
+    target = tagging_tasks("plain")["plain"]
+    weights = np.tile([share, 1 - share], (len(target.test), 1))
+    about = {"model": model, "names": ["plain", "longer"], "target": target, "accelerator": Accelerator(cpu=True)}
+    found = zero_shot(**about, weights=weights)
+    answers = model.predict(target.test["text"], ["plain", "longer"])
+    own = torch.tensor([list(answer["probabilities"].values()) for answer in answers]).view(-1, 2, 2)
+    expected = share * own[:, 0] + (1 - share) * own[:, 1]
+    torch.testing.assert_close(found.logits.exp(), expected, atol=1e-5, rtol=1e-4)
+    assert found.labels.tolist() == target.test["label"]
