@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from accelerate import Accelerator
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import encode_tasks
@@ -81,11 +82,11 @@ def explain_run(
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks = load_run_tasks(options)
+    tasks, device = load_run_tasks(options), Accelerator(cpu=options.device == "cpu").device
 
     def explained(model: MultiTaskModel) -> Explanation:
         return explain_model(
-            model,
+            model.to(device),
             encode_tasks(tasks, model.vocabulary, model.options),
             split=split,
             seed=options.seed,

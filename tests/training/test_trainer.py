@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -253,7 +254,8 @@ def test_without_a_folder_nothing_is_written(data, tmp_path, monkeypatch):
 
 def test_run_folder(data, tmp_path):
     toy_trainer(data, folder=tmp_path, tensorboard=True).train()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "history.jsonl", "tensorboard"]
+    files = ["checkpoints", "graph_history.jsonl", "history.jsonl", "tensorboard"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert any((tmp_path / "tensorboard").iterdir())
 
 
@@ -336,3 +338,20 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         assert_same_weights(two["resumed"], two["weights"])
     assert_same_weights(ranks[0]["weights"], ranks[1]["weights"])
     assert len(read_history(tmp_path / "run")) == 4
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_the_graphs_of_a_resumed_run_are_those_of_the_whole(data, tmp_path, arch):
+    toy_trainer(data, folder=tmp_path / "whole", arch=arch).train()
+    with suppress(InterruptedError):
+        toy_trainer(data, folder=tmp_path / "parts", arch=arch, callbacks=[stop_after(2)]).train()
+    toy_trainer(data, folder=tmp_path / "parts", arch=arch).train(resume=True)
+    whole, parts = (
+        [json.loads(line) for line in (tmp_path / name / "graph_history.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    )
+    assert whole == parts
+    assert [line["epoch"] for line in whole] == [1, 2, 3, 4]
+    assert [line["step"] for line in whole] == [line["step"] for line in read_history(tmp_path / "whole")]
+    for edge in whole[-1]["edges"]:
+        assert edge["count"] == len(data[edge["target"]].valid)
