@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
-from graphmtl.graph.history import draw_history, read_history, save_animation
+from graphmtl.graph.history import draw_history, save_animation
 from graphmtl.graph.token_map import draw_token_maps
 from graphmtl.training.run_folder import Run
 
@@ -57,11 +57,11 @@ def main(argv: Sequence[str]) -> None:
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
     if arguments.history and output.suffix.lower() == ".gif":
-        save_animation(read_history(run.folder), output)
+        save_animation(run.graph_history, output)
         print(f"wrote {output}")
         return
     if arguments.history:
-        figure = draw_history(read_history(run.folder))
+        figure = draw_history(run.graph_history)
     elif arguments.text is None:
         figure = draw_task_graph(run.task_graph, affinity=run.task_affinity)
     else:

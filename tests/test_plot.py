@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_malformed_graph(run, name):
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_history_is_a_strip(run, ending, tmp_path):
-    history = growing(star(3), 4)
+    history = [(epoch, replace(graph, split="valid")) for epoch, graph in growing(star(3), 4)]
     write_history(run, history)
     main([str(run), "--history", "--output", str(tmp_path / f"strip.{ending}")])
     save_figure(draw_history(history), tmp_path / f"expected.{ending}")

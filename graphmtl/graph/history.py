@@ -1,6 +1,5 @@
 """The task graph over training: heat maps side by side, or one after the other as an animation."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from graphmtl.graph.panels import (
 )
 from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
 
-__all__ = ["HistoryPanel", "draw_history", "read_history", "save_animation"]
+__all__ = ["HistoryPanel", "draw_history", "save_animation"]
 
 History = Sequence[tuple[int, TaskGraph]]
 """The graph at each evaluation, with its epoch."""
@@ -35,27 +34,6 @@ History = Sequence[tuple[int, TaskGraph]]
 _GAP = 0.3  # inches between two heat maps
 _FRAMES_PER_SECOND = 2
 _FRAME_DPI = 100
-
-
-def read_history(folder: Path) -> list[tuple[int, TaskGraph]]:
-    """What a run wrote into ``graph_history.jsonl``: the graph at each evaluation, with its epoch.
-
-    Raises:
-        InputError: There is no such file, it has no line, or a line is no graph.
-    """
-    path = folder / "graph_history.jsonl"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `graphmtl run` writes it where tasks read from each other")
-    history = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line)
-            history.append((int(record["epoch"]), TaskGraph.from_json(record["graph"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: no epoch and task graph in JSON: {error}") from error
-    if not any(graph.edges for _, graph in history):
-        raise InputError(f"{path}: no evaluation has a graph with edges")
-    return history
 
 
 @dataclass(frozen=True)

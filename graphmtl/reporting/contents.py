@@ -24,7 +24,7 @@ _NOTES = {
     True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
     False: "Tasks that use the virtual node alike stand side by side.",
 }
-_CONTROLS = {"untrained": "untrained model", "shuffled_labels": "trained on shuffled labels"}
+_CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
 
 
 def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
@@ -230,35 +230,38 @@ def _example_texts(run: Run, count: int, seed: int) -> tuple[dict[str, list[dict
 
 
 def _explanation(run: Run) -> dict | None:
-    """What ``graphmtl explain`` left in ``explanation.json``: the agreement of several pictures of the same model."""
+    """What ``graphmtl explain`` left in ``explanation.json``: how far several pictures of the same model agree."""
     path = run.folder / "explanation.json"
     if not path.is_file():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    own = {(row["a"], row["b"]): row for row in found["correlations"]}
-    controls = {
-        _CONTROLS[name]: {(row["a"], row["b"]): row for row in control["correlations"]}
-        for name, control in found.get("controls", {}).items()
-    }
-    columns = {"this model": own, **controls}
+    controls = {_CONTROLS[name]: _agreement(control) for name, control in found["controls"].items()}
+    columns = {"this model": _agreement(found), **controls}
+    graphs = {name: TaskGraph.from_json(picture) for name, picture in found["pictures"].items()}
     return {
         "split": found["split"],
         "columns": list(columns),
-        "rows": [{"a": a, "b": b, "cells": [column.get((a, b)) for column in columns.values()]} for a, b in own],
-        "maps": [
-            heat_map(name.replace("_", ", "), found["tasks"], np.array(picture, dtype=float))  # null: nan
-            for name, picture in found["pictures"].items()
+        "rows": [
+            {"a": a, "b": b, "cells": [column.get((a, b)) for column in columns.values()]}
+            for a, b in columns["this model"]
         ],
-        "removal": [
-            {
-                "title": "Harm of removing edges: the strongest, random ones, the weakest",
-                "x": "edges removed",
-                "series": [
-                    {"name": name, "points": list(zip(found["removal"]["edges"], found["removal"][name], strict=True))}
-                    for name in ("top", "random", "bottom")
-                ],
-            }
-        ]
-        if "removal" in found
-        else [],
+        "maps": [
+            heat_map(name.replace("_", ", "), graph.tasks, graph.matrix())
+            for name, graph in graphs.items()
+            if not graph.virtual
+        ],
+        "removal": [] if found["removal"] is None else [_removal(found["removal"])],
+    }
+
+
+def _agreement(explanation: dict) -> dict[tuple[str, str], dict]:
+    return {(row["pictures"][0], row["pictures"][1]): row for row in explanation["agreement"]}
+
+
+def _removal(curves: dict) -> dict:
+    orders = ("strongest", "random", "weakest")
+    return {
+        "title": "Harm of removing edges: the strongest, random ones, the weakest",
+        "x": "edges removed",
+        "series": [{"name": name, "points": list(zip(curves["edges"], curves[name], strict=True))} for name in orders],
     }

@@ -1,5 +1,6 @@
 """Test texts of a run with what each of their tokens read."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,17 +64,23 @@ def _example(task: Task, row: dict, answer: dict) -> dict:
         weights = [edge["reads"] for (edge,) in edges]  # (tokens, tokens)
     else:
         weights = [[edge["weight"] for edge in own] for own in edges]  # (tokens, sources)
-    tagging = task.is_tagging
+    if len(weights) == 1:  # the nodes are read once for the whole text
+        weights = weights * len(answer["tokens"])
+    tagging, regression = task.is_tagging, task.is_regression
     return {
         "tokens": answer["tokens"],
         "tags": answer["labels"] if tagging else None,
         "gold_tags": _names(row["label"], task.labels) if tagging else None,
-        "label": None if tagging else answer["label"],
-        "probability": None if tagging else answer["probabilities"][answer["label"]],
-        "gold": None if tagging else _names([row["label"]], task.labels)[0],
+        "label": None if tagging else f"{answer['value']:.3g}" if regression else answer["label"],
+        "probability": None if tagging or regression else answer["probabilities"][answer["label"]],
+        "gold": None if tagging else _score(row["label"]) if regression else _names([row["label"]], task.labels)[0],
         "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
         "weights": [[round(weight, 4) for weight in own] for own in weights] if any(weights) else [],
     }
+
+
+def _score(label: float) -> str | None:
+    return None if math.isnan(label) else f"{label:.3g}"
 
 
 def _names(labels: Sequence[int], names: Sequence[str]) -> list[str | None]:

@@ -140,13 +140,24 @@ class Run:
 
     @cached_property
     def graph_history(self) -> list[tuple[int, TaskGraph]]:
-        """``graph_history.jsonl``: each evaluation's epoch and task graph of the validation split."""
+        """``graph_history.jsonl``: each evaluation's epoch and task graph of the validation split.
+
+        Raises:
+            InputError: there is none or it has no edges, as for architectures without a graph, or a line is damaged.
+        """
         path = self.folder / "graph_history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; `graphmtl run` writes it for architectures that have edges")
         history = []
-        for line in map(json.loads, lines):
-            edges = tuple(Edge(**edge) for edge in line["edges"])
-            history.append((line["epoch"], replace(self.task_graph, split="valid", edges=edges)))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                record = json.loads(line)
+                edges = tuple(Edge(**edge) for edge in record["edges"])
+                history.append((int(record["epoch"]), replace(self.task_graph, split="valid", edges=edges)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{path}, line {number}: no epoch and edges of a task graph: {error}") from None
+        if not any(graph.edges for _, graph in history):
+            raise InputError(f"{path}: no evaluation has a graph with edges")
         return history
 
     @cached_property

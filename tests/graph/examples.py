@@ -1,7 +1,7 @@
 """Task graphs to draw and to convert."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,10 @@ def growing(graph: TaskGraph, evaluations: int) -> list[tuple[int, TaskGraph]]:
 
 def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
     """``graph_history.jsonl``, as training writes it."""
-    lines = [json.dumps({"step": 10 * epoch, "epoch": epoch, "graph": graph.to_json()}) for epoch, graph in history]
+    lines = [
+        json.dumps({"step": 10 * epoch, "epoch": epoch, "edges": [asdict(edge) for edge in graph.edges]})
+        for epoch, graph in history
+    ]
     (folder / "graph_history.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 

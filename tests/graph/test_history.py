@@ -7,9 +7,9 @@ from PIL import Image
 
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
-from graphmtl.graph.history import HistoryPanel, draw_history, read_history, save_animation
+from graphmtl.graph.history import HistoryPanel, draw_history, save_animation
 from graphmtl.graph.task_graph import VIRTUAL
-from tests.graph.examples import complete, growing, rescaled, star, without_edges, write_history
+from tests.graph.examples import complete, growing, rescaled, star
 from tests.graph.test_draw import cut_off, drawn_texts, overlapping
 
 
@@ -94,25 +94,3 @@ def test_animation_shows_every_evaluation_and_then_starts_again(tmp_path):
 def test_animation_cannot_be_written_nowhere(tmp_path):
     with pytest.raises(InputError, match=r"nowhere/g\.gif: cannot be written: No such file"):
         save_animation(growing(complete(3), 2), tmp_path / "nowhere" / "g.gif")
-
-
-def test_history_is_read_as_it_was_written(tmp_path):
-    history = growing(complete(3), 4)
-    write_history(tmp_path, history)
-    assert read_history(tmp_path) == history
-
-
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"epoch": 1, "graph": {}}', '{"epoch": null}'])
-def test_damaged_line_is_named(line, tmp_path):
-    write_history(tmp_path, growing(complete(3), 2))
-    with (tmp_path / "graph_history.jsonl").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(InputError, match=r"graph_history\.jsonl, line 3: no epoch and task graph"):
-        read_history(tmp_path)
-
-
-@pytest.mark.parametrize("history", [[], [(1, without_edges(3))]])
-def test_history_without_edges_cannot_be_drawn(history, tmp_path):
-    write_history(tmp_path, history)
-    with pytest.raises(InputError, match="no evaluation has a graph with edges"):
-        read_history(tmp_path)

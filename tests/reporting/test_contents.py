@@ -101,15 +101,25 @@ def test_explanation_has_its_controls_beside(copy_of):
     explanation = explain(run)
     found = contents(run)["explanation"]
     assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
-    assert [[cell["spearman"] for cell in row["cells"]] for row in found["rows"]] == [
-        [0.75, 0.125, 0.25],
-        [0.5, -0.125, 0.0],
-    ]
-    assert [map["title"] for map in found["maps"]][2] == "ablation, renormalised"
+    columns = [explanation, explanation["controls"]["untrained"], explanation["controls"]["shuffled"]]
+    for i, row in enumerate(found["rows"]):
+        assert [row["a"], row["b"]] == explanation["agreement"][i]["pictures"]
+        assert row["cells"] == [column["agreement"][i] for column in columns]
+    assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
+    assert len(found["maps"]) == len(explanation["pictures"])
     (removal,) = found["removal"]
     assert [series["points"] for series in removal["series"]] == [
-        list(zip([1, 2], explanation["removal"][which], strict=True)) for which in ("top", "random", "bottom")
+        list(zip(explanation["removal"]["edges"], explanation["removal"][order], strict=True))
+        for order in ("strongest", "random", "weakest")
     ]
+
+
+def test_pictures_of_a_star_that_are_no_matrix_are_left_out(copy_of):
+    run = Run.open(copy_of("star"))
+    explain(run)
+    found = contents(run)["explanation"]
+    assert [map["title"] for map in found["maps"]] == ["affinity", "logits"]
+    assert found["removal"] == []
 
 
 def test_pictures_have_no_number_where_no_edge_is(copy_of):

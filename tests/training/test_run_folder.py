@@ -9,6 +9,7 @@ from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import FORMAT, Run
+from tests.graph.examples import complete, growing, without_edges, write_history
 
 
 @pytest.fixture
@@ -178,3 +179,35 @@ def test_the_graphs_and_the_model_of_a_finished_run(finished):
     assert star.model is star.model
     assert star.model.options.arch == "star"
     assert star.metrics["arch"] == "star"
+
+
+@pytest.fixture
+def grown(folder) -> Path:
+    """A run whose graph was recorded at four evaluations."""
+    complete(3).save(folder / "task_graph.json")
+    write_history(folder, growing(complete(3), 4))
+    return folder
+
+
+def test_the_graph_history_comes_back(grown):
+    assert Run(grown).graph_history == [(i, replace(graph, split="valid")) for i, graph in growing(complete(3), 4)]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"epoch": 1, "edges": [{}]}', '{"epoch": null, "edges": []}'])
+def test_a_damaged_line_of_the_graph_history_is_named(line, grown):
+    with (grown / "graph_history.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(InputError, match=r"graph_history\.jsonl, line 5: no epoch and edges of a task graph"):
+        Run(grown).graph_history  # noqa: B018
+
+
+@pytest.mark.parametrize("history", [[], [(1, without_edges(3))]])
+def test_a_graph_history_without_edges(history, grown):
+    write_history(grown, history)
+    with pytest.raises(InputError, match=r"graph_history\.jsonl: no evaluation has a graph with edges"):
+        Run(grown).graph_history  # noqa: B018
+
+
+def test_an_architecture_without_a_graph_has_no_graph_history(folder):
+    with pytest.raises(InputError, match=r"graph_history\.jsonl: no such file; `graphmtl run` writes it for"):
+        Run(folder).graph_history  # noqa: B018
