@@ -57,6 +57,7 @@ class Architecture(nn.Module):
             "directions": self.directions,
         }
         self.message_sizes = {**self.lstm_sizes, "attention": options.attention, "score": options.score}
+        self.message_sizes["message_start"] = options.message_start
 
     def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
         raise NotImplementedError
