@@ -97,8 +97,8 @@ class MessageLSTM(LSTM):
         attention: dimensions A of keys and queries.
         score: additive, dot or static.
         sources: number of nodes that have a bias n_j of their own; 0 for none.
-        message_start: ``random`` (Xavier), or ``identity`` for W_r, so that from the first step on a node's state counts
-            for the reader as it does for the node itself; with heads that start alike this is where sharing begins.
+        message_start: ``random`` (Xavier), or ``identity`` for W_r: from the first step on a node's state then counts
+            for the reader as it does for the node itself.
     """
 
     def __init__(
