@@ -78,6 +78,9 @@ class ModelOptions:
     hidden: int = option(64, "LSTM units per direction", low=1)
     attention: int = option(64, "dimensions of the attention's keys and queries", low=1)
     score: Score = option("additive", "how a query is matched with a node")
+    message_start: Literal["random", "identity"] = option(
+        "random", "first weights of W_r; identity: what a node says is added to the cell as it stands"
+    )
     node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
     topology: str | None = option(
         None,

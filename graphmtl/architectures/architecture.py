@@ -100,6 +100,7 @@ class Architecture(nn.Module):
             "directions": self.directions,
         }
         self.message_sizes = {**self.lstm_sizes, "attention": options.attention, "score": options.score}
+        self.message_sizes["message_start"] = options.message_start
 
     def lstm_over_encoder(self) -> nn.Module:
         """A plain LSTM; where the encoder's states are enough, what gives them back as they are."""

@@ -97,10 +97,20 @@ class MessageLSTM(LSTM):
         attention: dimensions A of keys and queries.
         score: additive, dot or static.
         sources: number of nodes that have a bias n_j of their own; 0 for none.
+        message_start: ``random`` (Xavier), or ``identity`` for W_r: from the first step on a node's state then counts
+            for the reader as it does for the node itself.
     """
 
     def __init__(
-        self, *, input_size: int, hidden: int, attention: int, score: str, sources: int = 0, directions: int = 2
+        self,
+        *,
+        input_size: int,
+        hidden: int,
+        attention: int,
+        score: str,
+        sources: int = 0,
+        message_start: str = "random",
+        directions: int = 2,
     ):
         super().__init__(input_size=input_size, hidden=hidden, directions=directions)
         self.score = score
@@ -113,13 +123,16 @@ class MessageLSTM(LSTM):
             self.W_q = nn.Parameter(torch.empty(directions, hidden + input_size, attention))
         if score == "additive":
             self.u = nn.Parameter(torch.empty(directions, attention))
-        self._reset_message_parameters()
+        self._reset_message_parameters(message_start)
 
-    def _reset_message_parameters(self) -> None:
+    def _reset_message_parameters(self, message_start: str) -> None:
         own = dict(self.named_parameters(recurse=False))
         for name in ("W_m", "V_m", "W_r", "W_n", "W_q"):
             for direction in own.get(name, ()):
                 nn.init.xavier_uniform_(direction.data)
+        if message_start == "identity":
+            for direction in self.W_r.data:
+                nn.init.eye_(direction)
         if "u" in own:
             nn.init.uniform_(own["u"], -(own["u"].size(-1) ** -0.5), own["u"].size(-1) ** -0.5)
 

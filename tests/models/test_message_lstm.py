@@ -2,7 +2,7 @@
 
 import torch
 
-from graphmtl.models.message_lstm import LSTM, run_side_by_side
+from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
 from graphmtl.models.recurrence import Packing
 
 
@@ -63,3 +63,16 @@ def test_under_autocast_the_recurrence_stays_in_float32():
     states.sum().backward()
     assert lstm.U.grad.isfinite().all()
     torch.testing.assert_close(states, lstm(x, lengths), rtol=0, atol=0.02)
+
+
+def test_a_message_can_start_as_what_the_node_says():
+    sizes = {"input_size": 4, "hidden": 3, "attention": 5, "score": "dot"}
+    torch.manual_seed(0)
+    plain = MessageLSTM(**sizes)
+    torch.manual_seed(0)
+    identity = MessageLSTM(**sizes, message_start="identity")
+    for (name, ours), theirs in zip(identity.named_parameters(), plain.parameters(), strict=True):
+        if name == "W_r":
+            torch.testing.assert_close(ours.data, torch.eye(3).expand(2, 3, 3))
+        else:
+            torch.testing.assert_close(ours, theirs)
