@@ -33,7 +33,8 @@ from graphmtl.graph.comparison import Comparison, auroc
 from graphmtl.graph.interaction import Ablation
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import Edge, TaskGraph
-from graphmtl.models.model import ModelOutput, MultiTaskModel
+from graphmtl.models.answers import ModelOutput
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import batches_by_length
 from graphmtl.training.losses import text_losses
 

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
@@ -24,80 +24,19 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.interaction import Ablation, EdgeWeights
+from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
+from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
 from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 
-__all__ = ["ModelOutput", "MultiTaskModel", "Text", "resolve_chars"]
+__all__ = ["MultiTaskModel", "Text"]
 
 _CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
 _PIECES = "encoder"  # the folder of a transformer's tokenizer and config.json
 
-_Options = TypeVar("_Options", bound=ModelOptions)
-
 Text = str | list[str] | tuple[str, str]
 """What can be read: a text, a list of tokens, or a pair of texts."""
-
-
-@dataclass
-class ModelOutput:
-    """What the head of a task says of a batch.
-
-    Attributes:
-        logits: (batch, classes), or of tags (batch, tokens, classes); of a regression standardised scores (batch,).
-        edges: if they were asked for and the architecture has any.
-        penalty, nodes: see :class:`~graphmtl.architectures.architecture.Seen`.
-        hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
-        losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
-        tags: the predicted tags (batch, tokens), of a tagging task outside training.
-        scores: the predicted scores (batch,) in the label's units, of a regression.
-    """
-
-    logits: Tensor
-    edges: EdgeWeights | None = None
-    losses: Tensor | None = None
-    tags: Tensor | None = None
-    scores: Tensor | None = None
-    penalty: Tensor | None = None
-    nodes: Tensor | None = None
-    hidden: Tensor | None = None
-
-
-def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
-    """The options with what ``--chars auto`` means for these tasks."""
-    if options.chars != "auto":
-        return options
-    if options.encoder not in ENCODERS:
-        return replace(options, chars="none")
-    return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
-
-
-def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:
-    """The options with what ``--pooling auto`` means for an architecture, an encoder and the tasks.
-
-    Raises:
-        InputError: ``cls`` with an encoder that has no such vector, or ``max-mean`` where what acts after pooling also
-            reads the tokens of a task, which have half as many dimensions.
-    """
-    architecture = ARCHITECTURES[options.arch]
-    tagging = next((task.name for task in tasks if task.is_tagging), None) if architecture.acts_after_pooling else None
-    if options.pooling == "max-mean" and tagging is not None:
-        raise InputError(
-            f"--pooling max-mean: --arch {options.arch} reads texts and the tokens of task {tagging!r} with the same "
-            "layers, and max-mean doubles the size of texts; accepted: auto, max, mean, last, attention"
-        )
-    if options.pooling == "cls" and not encoder.has_cls:
-        raise InputError(f"--pooling cls: the encoder {options.encoder} has no vector of its own for a whole text")
-    if options.pooling != "auto":
-        return options
-    as_it_is = encoder.has_cls and not architecture.reads_contextual
-    return replace(options, pooling="cls" if as_it_is else "max-mean" if tagging is None else "max")
-
-
-def _head_name(task: Task, options: ModelOptions) -> str:
-    """The head of a tagging task: the task's own, else the option's."""
-    name = task.head or options.tag_head
-    return ("crf" if task.is_spans else "linear") if name == "auto" else name
 
 
 class MultiTaskModel(nn.Module, ModelHubMixin):
@@ -151,7 +90,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         size, dropout = self.architecture.output_size, self.options.output_dropout
         size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
         if task.is_tagging:
-            head = HEADS[_head_name(task, self.options)]
+            head = HEADS[head_name(task, self.options)]
             return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
         if task.is_regression:
             return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
@@ -314,7 +253,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             if name not in self.tasks:
                 raise unknown_name("task", name, self.tasks)
         self.eval()
-        answers = [{name: self._blank(name) for name in names} for _ in texts]
+        answers = [{name: blank_answer(self.tasks[name]) for name in names} for _ in texts]
         every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
         groups: dict[tuple[bool, bool], list[str]] = {}
         for name, every in every_token.items():
@@ -324,11 +263,6 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             for row, found in self._read(texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
                 answers[row] |= found
         return [answer[name] for answer in answers for name in names]
-
-    def _blank(self, name: str) -> dict:
-        if self.tasks[name].is_tagging:
-            return {"task": name, "tokens": [], "labels": []}
-        return {"task": name, "value" if self.tasks[name].is_regression else "label": None}
 
     def _read(
         self,
@@ -357,7 +291,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             batch = split.batch(some)
             outputs = self(batch.to(device), edges=edges)
             words = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else []
-            found = {name: self._answers(name, outputs[name], words, edges) for name in names}
+            found = {name: answers_of(self.tasks[name], outputs[name], words, edges) for name in names}
             for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
                 yield rows[i], dict(zip(names, answers, strict=True))
 
@@ -367,30 +301,6 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
             return [self.vocabulary.tokens(own[:length]) for own, length in ids]
         return [self.vocabulary.split(*text) for text in texts]
-
-    def _answers(self, name: str, output: ModelOutput, words: list[list[str]], edges: bool) -> list[dict]:
-        """The answers of a task to the texts of a batch; ``words`` are their tokens where each is spoken of."""
-        labels = self.tasks[name].labels
-        answers: list[dict]
-        if output.tags is not None:
-            answers = [
-                {"task": name, "tokens": own, "labels": [labels[tag] for tag in tags[: len(own)]]}
-                for own, tags in zip(words, output.tags.tolist(), strict=True)
-            ]
-        elif output.scores is not None:
-            answers = [{"task": name, "value": value} for value in output.scores.tolist()]
-        else:
-            best = output.logits.argmax(-1).tolist()  # (batch,)
-            probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
-            answers = [
-                {"task": name, "label": labels[label], "probabilities": dict(zip(labels, row, strict=True))}
-                for label, row in zip(best, probabilities, strict=True)
-            ]
-        if edges:
-            per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
-            for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):
-                answers[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
-        return answers
 
     def selection_groups(self) -> dict[str, list[str]]:
         """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
@@ -468,32 +378,6 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
 def _is_something(text: str | Sequence[str]) -> bool:
     return bool(text.strip()) if isinstance(text, str) else len(text) > 0
-
-
-def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:
-    """For every text what was read from each source, the mean over its tokens; nothing where there is no graph."""
-    if read is None:
-        return [[] for _ in range(texts)]
-    return [_edges(read, row) for row in read.per_instance().tolist()]
-
-
-def token_edges(read: EdgeWeights | None, words: Sequence[Sequence[str]]) -> list[list[list[dict]]]:
-    """For every token of every text what was read from each source and, where the nodes are tokens, from which."""
-    if read is None:
-        return [[[] for _ in own] for own in words]
-    edges = [
-        [_edges(read, row) for row in rows[: len(own)]] for own, rows in zip(words, read.weights.tolist(), strict=True)
-    ]
-    if read.positions is not None:
-        for own, rows in zip(edges, read.positions().tolist(), strict=True):
-            for (edge,), row in zip(own, rows[: len(own)], strict=True):
-                edge["reads"] = row[: len(own)]
-    return edges
-
-
-def _edges(read: EdgeWeights, row: Sequence[float]) -> list[dict]:
-    weights = zip(read.sources, row, strict=True)
-    return [{"source": source, "target": read.target, "weight": weight} for source, weight in weights]
 
 
 def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Pieces:

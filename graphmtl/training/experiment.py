@@ -25,9 +25,10 @@ from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.topology import Topology
+from graphmtl.models.auto import resolve_chars
 from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.heads import RegressionHead
-from graphmtl.models.model import MultiTaskModel, resolve_chars
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
 from graphmtl.training.adapters import load_adapters
 from graphmtl.training.distillation import Distillation

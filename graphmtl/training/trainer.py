@@ -18,7 +18,7 @@ from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.models.model import ModelOutput
+from graphmtl.models.answers import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score

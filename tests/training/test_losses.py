@@ -6,8 +6,8 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError
+from graphmtl.models.answers import ModelOutput
 from graphmtl.models.heads import RegressionHead
-from graphmtl.models.model import ModelOutput
 from graphmtl.training.losses import EpochLosses, task_loss
 
 

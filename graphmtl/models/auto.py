@@ -1,0 +1,52 @@
+"""What the option value ``auto`` means for some tasks, an architecture and an encoder."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import ModelOptions
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+from graphmtl.models.encoders import ENCODERS
+
+__all__ = ["head_name", "resolve_chars", "resolve_pooling"]
+
+_Options = TypeVar("_Options", bound=ModelOptions)
+
+
+def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
+    """The options with what ``--chars auto`` means for these tasks."""
+    if options.chars != "auto":
+        return options
+    if options.encoder not in ENCODERS:
+        return replace(options, chars="none")
+    return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
+
+
+def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:
+    """The options with what ``--pooling auto`` means for an architecture, an encoder and the tasks.
+
+    Raises:
+        InputError: ``cls`` with an encoder that has no such vector, or ``max-mean`` where what acts after pooling also
+            reads the tokens of a task, which have half as many dimensions.
+    """
+    architecture = ARCHITECTURES[options.arch]
+    tagging = next((task.name for task in tasks if task.is_tagging), None) if architecture.acts_after_pooling else None
+    if options.pooling == "max-mean" and tagging is not None:
+        raise InputError(
+            f"--pooling max-mean: --arch {options.arch} reads texts and the tokens of task {tagging!r} with the same "
+            "layers, and max-mean doubles the size of texts; accepted: auto, max, mean, last, attention"
+        )
+    if options.pooling == "cls" and not encoder.has_cls:
+        raise InputError(f"--pooling cls: the encoder {options.encoder} has no vector of its own for a whole text")
+    if options.pooling != "auto":
+        return options
+    as_it_is = encoder.has_cls and not architecture.reads_contextual
+    return replace(options, pooling="cls" if as_it_is else "max-mean" if tagging is None else "max")
+
+
+def head_name(task: Task, options: ModelOptions) -> str:
+    """The head of a tagging task: the task's own, else the option's."""
+    name = task.head or options.tag_head
+    return ("crf" if task.is_spans else "linear") if name == "auto" else name
