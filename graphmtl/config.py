@@ -148,7 +148,7 @@ class TrainingOptions:
     schedule: Literal["constant", "linear", "cosine"] = option("linear", "learning rate after the warm-up")
     warmup: float = option(0.05, "share of all steps in which the learning rate rises", low=0, high=1)
     clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
-    gate_reg_weight: float = option(0.01, "cmtr: weight of --gate-reg in the loss", low=0)
+    gate_reg_weight: float = option(0.1, "cmtr: weight of --gate-reg in the loss", low=0)
     gate_ramp: float = option(0.1, "cmtr: share of all steps in which that weight rises from 0", low=0, high=1)
     adapters: str | None = option(
         None, "adapter-fusion: folder of a finished run of --arch adapters, whose body and adapters stay as they are"

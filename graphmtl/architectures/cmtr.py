@@ -51,7 +51,7 @@ class CMTR(Shared):
         self.interacted = options.fusion_values == "interacted"
         self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size)
         self.task_embedding = nn.Parameter(torch.empty(K, size))
-        nn.init.normal_(self.task_embedding, std=0.02)
+        nn.init.normal_(self.task_embedding)  # as nn.Embedding: tasks that look alike would keep equal gates
         self.interaction: TaskInteraction | None = None
         if options.interaction != "none":
             self.interaction = TaskInteraction(
