@@ -229,3 +229,12 @@ def test_bfloat16_on_autocast():
     exact = cmtr.interact(states(4).float(), LENGTHS, 1, edges=True)
     assert (seen.h - exact.h).norm() / exact.h.norm() < 0.05
     assert (seen.edges.weights - exact.edges.weights).abs().max() < 0.05
+
+
+def test_gates_differ_between_targets_before_any_training():
+    """Equal gates would teach all adaptation layers the same, and so stay equal."""
+    torch.manual_seed(0)
+    cmtr = ARCHITECTURES["cmtr"](tasks=TASKS, input_size=SIZE, options=ModelOptions(pooling="max"))
+    h = torch.tanh(torch.randn(20, cmtr.output_size))
+    gates = [cmtr.interact(h, torch.ones(20), k, edges=True).edges.per_instance().mean(0) for k in range(4)]  # (K,)
+    assert torch.stack(gates).std(1).min() > 0.01
