@@ -169,6 +169,9 @@ class TrainingOptions:
     sampling: Sampling = option("proportional", "how the task of a step is drawn")
     temperature: float = option(2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1)
     patience: int = option(5, "evaluations without progress before training stops; 0 never stops early", low=0)
+    refit_on_valid: bool = option(
+        False, "once the epoch is chosen, train again from the start on training and validation split; for the test"
+    )
     select_by: str = option("mean", "what picks the best epoch: mean, or the name of a task")
     precision: Literal["no", "bf16", "fp16"] = option("no", "mixed precision")
     device: Literal["auto", "cpu"] = option("auto", "auto takes the accelerator when there is one")

@@ -10,7 +10,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.table import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
-from graphmtl.training.experiment import load_run_tasks, mean_of_first_metrics, other_tests, split_scores
+from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict_run"]
@@ -21,7 +21,7 @@ def predict_run(
 ) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     options, model = run.options, run.model
-    tasks = load_run_tasks(options)
+    tasks = load_fitted_tasks(options)
     if tasks.tasks != model.tasks:
         raise InputError(
             f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "

@@ -34,6 +34,8 @@ def run_and_report(options: Options) -> Run:
     headings |= {split: split for split in other_test_splits(metrics["tasks"])}
     print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
     print("test_dedup: test examples whose text stands in no training split of the run")
+    if options.refit_on_valid:
+        print("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
     return run
 

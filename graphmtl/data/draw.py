@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.overlap import normalise
+from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import NO_LABEL, TaskData
 from graphmtl.errors import InputError
 
@@ -56,7 +56,7 @@ def _order(layers: Sequence[TaskData], rng: np.random.Generator) -> np.ndarray:
     """The rows that have a label, each text once, in random order; labels alternate as their shares allow."""
     labels = [each.train["label"] for each in layers]
     labelled = (any(np.any(np.asarray(label) != NO_LABEL) for label in row) for row in zip(*labels, strict=True))
-    first = {key or i: i for i, key in reversed(list(enumerate(_keys(layers[0].train))))}
+    first = {key or i: i for i, key in reversed(list(enumerate(row_keys(layers[0].train))))}
     rows = np.array([i for i, known in enumerate(labelled) if known], dtype=np.int64)
     rows = rng.permutation(rows[np.isin(rows, list(first.values()))])  # (rows,)
     if len(layers) > 1 or layers[0].task.is_tagging:
@@ -76,13 +76,6 @@ def _held_out(examples: int, rng: np.random.Generator) -> np.ndarray:
         fifths = np.arange(examples // _FIFTH) * _FIFTH
         held_out[fifths + rng.integers(0, _FIFTH, len(fifths))] = True
     return held_out
-
-
-def _keys(rows: Dataset) -> list[str]:
-    if "tokens" in rows.column_names:
-        return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
-    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-    return [normalise(text, pair) for text, pair in zip(rows["text"], pairs, strict=True)]
 
 
 def _as_valid(rows: Dataset) -> Dataset:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from datasets import Dataset
 
-__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "seen_in"]
+__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "row_keys", "seen_in"]
 
 _OTHER = re.compile(r"[\W_]+")
 
@@ -23,6 +24,14 @@ def normalise(text: str, text_pair: str | None = None) -> str:
     """
     key = _OTHER.sub("", text.lower())
     return key if text_pair is None else f"{key} {normalise(text_pair)}".strip()
+
+
+def row_keys(rows: Dataset) -> list[str]:
+    """The normalised texts of a split with the columns of :class:`~graphmtl.data.task.TaskData`."""
+    if "tokens" in rows.column_names:
+        return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
+    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
+    return [normalise(text, pair) for text, pair in zip(rows["text"], pairs, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
 
 def shuffled(run: Run, folder: Path) -> Run:
     """The run again, in another folder, with the labels of each task's training split permuted."""
-    return _trained(replace(run.options, shuffle_labels=True), folder)
+    return _trained(replace(run.options, shuffle_labels=True, refit_on_valid=False), folder)
 
 
 def _trained(options: Options, folder: Path) -> Run:

@@ -17,6 +17,7 @@ from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.catalog import load_tasks
 from graphmtl.data.pieces import Pieces
+from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
@@ -41,6 +42,7 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 __all__ = [
     "SPLITS",
     "build_model",
+    "load_fitted_tasks",
     "load_run_tasks",
     "split_scores",
     "standardise_scores",
@@ -70,6 +72,12 @@ def load_run_tasks(options: Options) -> TaskSet:
         keep_overlap=options.keep_overlap,
         planted=part(options, PlantedOptions),
     )
+
+
+def load_fitted_tasks(options: Options) -> TaskSet:
+    """The task set of a finished run, with the training split that its model was trained on."""
+    tasks = load_run_tasks(options)
+    return train_with_valid(tasks) if options.refit_on_valid else tasks
 
 
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
@@ -189,6 +197,8 @@ def train(tasks: TaskSet | str | None = None, **values) -> Run:
 def train_run(tasks: TaskSet, options: Options) -> Run:
     """:func:`train`, for options that are at hand."""
     options = resolve_topology(options, list(tasks))
+    if options.refit_on_valid and options.shuffle_labels:
+        raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
     state = PartialState(cpu=options.device == "cpu")
     run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
     if state.is_main_process:
@@ -206,17 +216,18 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)
     state.wait_for_everyone()
-    distillation = None
-    if options.teachers is not None:
-        teachers = given or find_teachers([_train_teachers(run, tasks, options)], model.tasks)
-        distillation = _distillation(run, options, tasks, model, data, teachers)
+    teachers, said = given, Path(options.teacher_outputs or run.folder / "teachers" / "outputs")
+    if options.teachers == "train":
+        teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
+    distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     result = trainer.train(resume=options.resume, distillation=distillation)
+    predictions = {"valid": trainer.predict_split("valid")}
+    if options.refit_on_valid:
+        tasks = train_with_valid(tasks)
+        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, say)
     recorder = EdgeRecorder()
-    predictions = {
-        "valid": trainer.predict_split("valid"),
-        "test": trainer.predict_split("test", recorder=recorder),
-        **{split: trainer.predict_split(split) for split in other_tests(data)},
-    }
+    predictions["test"] = trainer.predict_split("test", recorder=recorder)
+    predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
     if state.is_main_process:
         write_run(run, options, model, data, result, predictions, recorder)
         if submission is not None:
@@ -236,7 +247,7 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
     teachers = find_teachers([Run.open(folder) for folder in options.teachers.split(",")], model.tasks)
     for run in dict.fromkeys(teachers.values()):
         names = [name for name, own in teachers.items() if own is run]
-        check_unseen(run, names, load_run_tasks(run.options), tasks)
+        check_unseen(run, names, load_fitted_tasks(run.options), tasks)
     return teachers
 
 
@@ -245,16 +256,36 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
     teachers = Run(run.folder / "teachers" / "single")
     if not (teachers.folder / "metrics.json").is_file():
         alone = replace(options, arch="single", teachers=None, teacher_outputs=None, topology=None, top_k=0)
+        alone = replace(alone, refit_on_valid=False)
         train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)
 
 
+def _refit(
+    run: Run, options: Options, tasks: TaskSet, teachers: Mapping[str, Run], said: Path, chosen: TrainingResult, say
+) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult]:
+    """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
+
+    Its ``history.jsonl`` and ``checkpoints/`` stand in ``refit`` of the run's folder. The time is that of both.
+    """
+    say("again from the start, on the training and validation splits")
+    model = build_model(tasks, options, say=say)
+    data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
+    folder = run.folder / "refit"
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(model=model, data=data, options=options, folder=folder)
+    distillation = _distillation(options, tasks, model, data, teachers, folder=said)
+    result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, distillation=distillation)
+    return model, data, trainer, replace(result, seconds=chosen.seconds + result.seconds)
+
+
 def _distillation(
-    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run]
-) -> Distillation:
-    """What the teachers say of all training texts, and heads to imitate them."""
-    folder = Path(options.teacher_outputs) if options.teacher_outputs else run.folder / "teachers" / "outputs"
+    options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run], *, folder: Path
+) -> Distillation | None:
+    """What the teachers say of all training texts, kept in a folder, and heads to imitate them; None without any."""
+    if not teachers:
+        return None
     state = PartialState()
     with state.main_process_first():
         outputs = read_by_teachers(

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.data.batching import EncodedSplit, encode_tasks
-from graphmtl.data.overlap import normalise
+from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.models.heads import token_mask
@@ -81,21 +80,14 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet)
     Raises:
         InputError: a teacher has seen such a text.
     """
-    held_out = {key for data in ours.values() for split in (data.valid, data.test) for key in _keys(split)}
+    held_out = {key for data in ours.values() for split in (data.valid, data.test) for key in row_keys(split)}
     for name in names:
-        unseen = held_out & (set(_keys(theirs[name].train)) - set(_keys(ours[name].train)) - {""})
+        unseen = held_out & (set(row_keys(theirs[name].train)) - set(row_keys(ours[name].train)) - {""})
         if unseen:
             raise InputError(
                 f"--teachers {run.folder}: task {name!r} was trained on {len(unseen)} texts that stand in a validation "
                 "or test split of this run; train it with this run's --tasks and --seed"
             )
-
-
-def _keys(rows: Dataset) -> list[str]:
-    if "tokens" in rows.column_names:
-        return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
-    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-    return [normalise(text, pair) for text, pair in zip(rows["text"], pairs, strict=True)]
 
 
 def fits(teacher: Task, task: Task) -> bool:

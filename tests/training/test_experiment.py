@@ -9,10 +9,12 @@ from graphmtl import Run, load_tasks, train
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptions
-from graphmtl.data.batching import EncodedSplit, EncodedTask
+from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
+from graphmtl.data.refit import train_with_valid
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import UNK
 from graphmtl.errors import InputError
+from graphmtl.evaluate import evaluate
 from graphmtl.options import make_options
 from graphmtl.training import experiment
 from graphmtl.training.evaluation import Predictions
@@ -166,6 +168,72 @@ def test_a_group_of_the_options():
     options = Options(epochs=7, hidden=3)
     assert experiment.part(options, TrainingOptions) == TrainingOptions(epochs=7)
     assert experiment.part(options, ModelOptions) == ModelOptions(hidden=3)
+
+
+# trained again on training and validation split
+
+
+@pytest.fixture(scope="module")
+def refitted(tiny_tasks, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refit") / "run"
+    return tiny.run(arch="star", tasks=tiny_tasks, output=folder, refit_on_valid=True)
+
+
+def test_a_refit_trains_on_the_validation_examples_too(refitted, finished):
+    once, again = finished("star").run.metrics, refitted.run.metrics
+    for name, task in again["tasks"].items():
+        before = once["tasks"][name]
+        assert task["n_train"] == before["n_train"] + before["n_valid"]
+        assert task["valid"] == before["valid"]
+    assert again["best_epoch"] == once["best_epoch"]
+    assert again["tasks"]["parent1"]["test"] != once["tasks"]["parent1"]["test"]
+    assert "of the model trained again" in refitted.printed
+
+
+def test_a_refit_is_the_run_on_all_of_them_up_to_the_chosen_epoch(refitted):
+    run = refitted.run
+    tasks = train_with_valid(load_run_tasks(run.options))
+    model = build_model(tasks, run.options, say=lambda *_: None)
+    trainer = Trainer(model=model, data=encode_tasks(tasks, model.vocabulary, model.options), options=run.options)
+    trainer.train(keep_epochs=run.metrics["best_epoch"])
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, run.model.state_dict()[name]), name
+
+
+def test_evaluating_a_refit_gives_its_scores(refitted):
+    again = evaluate(refitted.run, "test")
+    for name, task in refitted.run.metrics["tasks"].items():
+        for split in ("test", "test_dedup"):
+            assert again[name][split] == pytest.approx(task[split])
+        assert again[name]["n_test_dedup"] == task["n_test_dedup"]
+
+
+def test_a_refit_that_was_interrupted_ends_as_if_it_had_not_been(interrupted, refitted):
+    folder = interrupted("star", refit_on_valid=True)
+    main(["run", "--config", f"{folder}/config.yaml", "--resume"])
+    for name in ("model/model.safetensors", "task_graph.json"):
+        assert (folder / name).read_bytes() == (refitted.run.folder / name).read_bytes()
+
+
+def test_a_refit_with_teachers_has_their_outputs_on_both_sets(finished, tiny_tasks, tmp_path):
+    teacher = finished("single").run.folder
+    run = tiny.run(
+        arch="cmtr", tasks=tiny_tasks, output=tmp_path / "run", refit_on_valid=True, teachers=str(teacher)
+    ).run
+    sizes = [
+        len((run.folder / "teachers/outputs" / part / "child1-on-child1.float32").read_bytes())
+        for part in ("", "refit")
+    ]
+    task = run.metrics["tasks"]["child1"]
+    assert sizes[1] * (task["n_train"] - task["n_valid"]) == sizes[0] * task["n_train"]
+
+
+def test_a_refit_takes_no_shuffled_labels(tiny_tasks, tmp_path, error_of):
+    error = error_of(
+        "run", *flags(**tiny.OPTIONS, tasks=tiny_tasks, output=tmp_path / "run"), "--refit-on-valid", "--shuffle-labels"
+    )
+    assert "--refit-on-valid" in error
+    assert not (tmp_path / "run").exists()
 
 
 # resuming

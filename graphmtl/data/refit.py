@@ -1,0 +1,55 @@
+"""Training and validation split as one, for a model that is trained again once its epoch is chosen."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+
+from graphmtl.data.overlap import row_keys, seen_in
+from graphmtl.data.task import TaskData, TaskSet
+
+__all__ = ["train_with_valid"]
+
+
+def train_with_valid(tasks: TaskSet) -> TaskSet:
+    """The tasks with their validation examples at the end of the training split; ``valid`` itself stays.
+
+    Validation examples whose text stands in another task's test split are left out, as training examples are, and
+    ``seen`` marks the texts of the enlarged training splits.
+    """
+    one = {data.corpus: data for data in tasks.values()}  # task of each corpus, whose layers have the same texts
+    tests = {corpus: {key for rows in _tests(data).values() for key in row_keys(rows)} for corpus, data in one.items()}
+    chosen = {corpus: _fit_for_training(data, tests) for corpus, data in one.items()}
+    merged = [_merged(data, chosen[data.corpus]) for data in tasks.values()]
+    training = {key for data in merged for key in row_keys(data.train)}
+    return TaskSet(
+        name=tasks.name,
+        data=[_marked(data, training) for data in merged],
+        truth=tasks.truth,
+        loaded_with=tasks.loaded_with,
+    )
+
+
+def _tests(data: TaskData) -> dict[str, Dataset]:
+    return {"test": data.test, **data.other_tests}
+
+
+def _fit_for_training(data: TaskData, tests: Mapping[str, set[str]]) -> np.ndarray:
+    """The rows of ``valid`` whose text stands in no other corpus' test split."""
+    others = {key for corpus, keys in tests.items() if corpus != data.corpus for key in keys}
+    return np.flatnonzero(~seen_in(others, row_keys(data.valid)))
+
+
+def _merged(data: TaskData, rows: np.ndarray) -> TaskData:
+    valid = data.valid.select(rows).remove_columns("seen").cast(data.train.features)
+    return replace(data, train=concatenate_datasets([data.train, valid]))
+
+
+def _marked(data: TaskData, training: set[str]) -> TaskData:
+    marked = {split: _with_seen(rows, training) for split, rows in {"valid": data.valid, **_tests(data)}.items()}
+    return replace(data, valid=marked.pop("valid"), test=marked.pop("test"), other_tests=marked)
+
+
+def _with_seen(rows: Dataset, training: set[str]) -> Dataset:
+    return rows.remove_columns("seen").add_column("seen", seen_in(training, row_keys(rows)))
