@@ -74,7 +74,7 @@ def options_for(run: Run) -> Options:
     No early stop, the epoch is chosen on the new tasks, and a third of the learning rate: on the generated set, with 50
     and 100 examples of child1, better by 3 and 1 points of test accuracy than the whole.
     """
-    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr / 3)
+    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr / 3, refit_on_valid=False)
     return replace(training, output=None, resume=False, overwrite=False)
 
 
@@ -231,6 +231,8 @@ def check_options(source: Run, options: Options) -> None:
     Raises:
         InputError: one does not.
     """
+    if options.refit_on_valid:
+        raise InputError("--refit-on-valid: a task that joins a graph is trained once; accepted by `graphmtl run`")
     for group in (ModelOptions, DataOptions, PlantedOptions):
         for name in group.__annotations__:
             ours, theirs = getattr(options, name), getattr(source.options, name)

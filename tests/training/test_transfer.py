@@ -176,6 +176,7 @@ def test_what_users_get_wrong(finished, transfer, tone, tmp_path, error_of):
     assert "--unfreeze-after 2: with --freeze none nothing is frozen" in error("--task", tone, "--unfreeze-after", "2")
     assert "--steps: found -1" in error("--task", tone, "--steps", "-1")
     assert "--hidden 16: the trained graph has 8" in error("--task", tone, "--hidden", "16")
+    assert "--refit-on-valid" in error("--task", tone, "--refit-on-valid")
     assert "single has nothing to transfer" in error("--task", tone, run=finished("single").run.folder)
     assert not (tmp_path / "new").exists()
     transfer(source, tone)
