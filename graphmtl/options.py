@@ -92,7 +92,8 @@ def _pruned(run: str, keep_top: int, given: Mapping[str, Any]) -> dict:
     if keep_top < 1:
         raise InputError(f"--keep-top: found {keep_top}, expected 1 or more")
     pruned = {"arch": "complete", "topology": run, "top_k": keep_top, "output": f"{Path(run)}-top{keep_top}"}
-    return {**asdict(read_options(Path(run) / "config.yaml", written_by_a_run=True)), **pruned}
+    others = dict.fromkeys(("teachers", "teacher_outputs", "adapters"))  # of which complete has none
+    return {**asdict(read_options(Path(run) / "config.yaml", written_by_a_run=True)), **others, **pruned}
 
 
 def make_options(**values) -> Options:

@@ -69,6 +69,12 @@ def test_prune_is_the_runs_options_on_its_strongest_edges(run):
     assert parse_options(["--prune", str(run), "--output", "here"]).output == "here"
 
 
+def test_prune_leaves_out_what_the_complete_graph_has_none_of(tmp_path):
+    Run(tmp_path / "run").create(Options(arch="cmtr", teachers="train", teacher_outputs="said", output="elsewhere"))
+    pruned = parse_options(["--prune", str(tmp_path / "run")])
+    assert (pruned.teachers, pruned.teacher_outputs, pruned.adapters) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

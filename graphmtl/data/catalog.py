@@ -340,6 +340,7 @@ def join_tasks(
     tasks: str,
     new: str,
     *,
+    only: str | None = None,
     data_dir: Path | str | None = None,
     seed: int = 0,
     planted: PlantedOptions = PlantedOptions(),
@@ -353,7 +354,9 @@ def join_tasks(
         InputError: a new task has the name of a task of the run, or no set has it.
     """
     find = _finder(data_dir, seed, planted)
-    sets = [part if _is_file(part) else part.partition(":")[0] for part in _parts(tasks)]
+    if only is not None:
+        tasks = _written_out(tasks, only, find)
+    sets = [_set_and_tasks(part)[0] for part in _parts(tasks)]
     parts = [_with_its_set(part, sets, find) for part in _parts(new)]
     old = [_choose(part, find) for part in _parts(tasks)]
     known = [name for part in _names_in_run(old) for _, name in part]
@@ -362,6 +365,14 @@ def join_tasks(
         if name in known or name in {task for part in old for task in part.tasks}:
             raise InputError(f"task {name!r} is in the graph already (its tasks: {', '.join(known)})")
     return "+".join([tasks, *parts]), [name for part in _names_in_run([*old, *added])[len(old) :] for _, name in part]
+
+
+def _written_out(tasks: str, only: str, find: Callable[[str], SourceSet]) -> str:
+    """``--tasks`` and ``--only`` as ``--tasks`` alone: ``planted`` and ``child1`` as ``planted:child1``."""
+    chosen = [_choose(part, find) for part in _parts(tasks)]
+    kept = [",".join(old for old, _ in part) for part in _kept(_names_in_run(chosen), only)]
+    sets = [_set_and_tasks(part)[0] for part in _parts(tasks)]
+    return "+".join(f"{name}:{own}" for name, own in zip(sets, kept, strict=True) if own)
 
 
 def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
@@ -396,10 +407,16 @@ class _Part:
     slug: str
 
 
+def _set_and_tasks(part: str) -> tuple[str, str]:
+    """``fdu-mtl:books,dvd`` as ``fdu-mtl`` and ``books,dvd``; of a whole set the second is empty."""
+    name, _, wanted = (part, "", "") if _is_file(part) else part.partition(":")
+    return name, wanted
+
+
 def _choose(text: str, find: Callable[[str], SourceSet]) -> _Part:
-    name, colon, wanted = (text, "", "") if _is_file(text) else text.partition(":")
+    name, wanted = _set_and_tasks(text)
     source_set = find(name)
-    if not colon:
+    if ":" not in text.removeprefix(name):
         return _Part(source_set=source_set, tasks=tuple(source_set.sources), slug=source_set.name)
     tasks = tuple(task.strip() for task in wanted.split(","))
     for task in tasks:

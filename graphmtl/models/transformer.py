@@ -72,6 +72,8 @@ def load_pieces(name: str) -> Pieces:
             f"encoder {name!r}: its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json), which "
             "says which piece belongs to which word"
         )
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # what transformers makes where a folder holds none
+        raise InputError(f"encoder {name!r}: its tokenizer has no pieces; are tokenizer.json or vocab.txt missing?")
     with torch.device("meta"):  # no memory, no weights
         model = _new_model(config, name)
     rows = model.get_input_embeddings().num_embeddings

@@ -196,15 +196,16 @@ def train(tasks: TaskSet | str | None = None, **values) -> Run:
 
 def train_run(tasks: TaskSet, options: Options) -> Run:
     """:func:`train`, for options that are at hand."""
+    run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
+    if options.overwrite:
+        run.check_kept(_read_from(options))
     options = resolve_topology(options, list(tasks))
     if options.refit_on_valid and options.shuffle_labels:
         raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
     state = PartialState(cpu=options.device == "cpu")
-    run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
-    if state.is_main_process:
-        run.check(options)
+    run.check(options)  # as all checks, by every process, so that none waits for one that has failed
     submission = None
-    if options.write_submission is not None and state.is_main_process:
+    if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     say = print if state.is_main_process else _silent
     model = build_model(tasks, options, say=say)
@@ -213,6 +214,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     _say_truncated(data, say)
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
     given = _given_teachers(options, tasks, model)
+    state.wait_for_everyone()
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options)
     state.wait_for_everyone()
@@ -236,6 +238,12 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     return run
 
 
+def _read_from(options: Options) -> list[str]:
+    """The folders of other runs that a run reads."""
+    given = [options.adapters, options.topology, *(options.teachers or "").split(",")]
+    return [folder for folder in given if folder and Path(folder).is_dir()]
+
+
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
     """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
     if options.teachers is None:
@@ -244,7 +252,10 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
         raise InputError(f"--teachers: --arch {options.arch} has nothing that could imitate them; accepted with cmtr")
     if options.teachers == "train":
         return {}
-    teachers = find_teachers([Run.open(folder) for folder in options.teachers.split(",")], model.tasks)
+    folders = options.teachers.split(",")
+    if not all(folders):
+        raise InputError(f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train")
+    teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
     for run in dict.fromkeys(teachers.values()):
         names = [name for name, own in teachers.items() if own is run]
         check_unseen(run, names, load_fitted_tasks(run.options), tasks)

@@ -89,6 +89,9 @@ class LeaveOneOut:
     def __init__(self, *, folder: Path, options: Options, transfer: TransferOptions, target_options: Mapping):
         if options.arch == SINGLE:
             raise InputError("--arch single has nothing to transfer; it is an arm of every leave-one-out experiment")
+        self.tasks: TaskSet = load_run_tasks(options)
+        if len(self.tasks) < 2:
+            raise InputError(f"--leave-one-out: found {len(self.tasks)} task in --tasks, expected 2 or more")
         self.folder, self.options, self.transfer = folder, options, transfer
         self.fine_tuning = replace(
             options, patience=0, select_by="mean", output=None, resume=False, overwrite=False, **target_options
@@ -96,7 +99,6 @@ class LeaveOneOut:
         ours = asdict(replace(options, output=None, resume=False, overwrite=False, progress=False))
         how = {key: value for key, value in asdict(transfer).items() if key not in ("examples", "draw")}
         self._begin({"options": ours, "transfer": how, "target": dict(target_options)})
-        self.tasks: TaskSet = load_run_tasks(options)
 
     def _begin(self, asked: dict) -> None:
         path = self.folder / "leave_one_out.json"

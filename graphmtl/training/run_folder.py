@@ -1,7 +1,9 @@
 """A run's folder: what is written where, and reading it back."""
 
 import json
+import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,12 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import read_options
 
 __all__ = ["Run"]
+
+_WRITTEN = (  # all that a run and the verbs leave in its folder
+    *("config.yaml", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
+    *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
+    *("model", "checkpoints", "tensorboard", "refit", "teachers", "controls", "affinity"),
+)
 
 
 class Run:
@@ -48,11 +56,26 @@ class Run:
             raise InputError(
                 f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
             )
-        if not (self.folder / "config.yaml").is_file():
-            raise InputError(f"{self.folder} is not a run's folder (no config.yaml), so --overwrite leaves it alone")
+        config = self.folder / "config.yaml"
+        if not config.is_file() or not re.search(r"^format:", config.read_text(errors="replace"), re.MULTILINE):
+            raise InputError(
+                f"{self.folder} is not a run's folder (no config.yaml with a format), so --overwrite leaves it alone"
+            )
+
+    def check_kept(self, folders: Iterable[Path | str | None]) -> None:
+        """Whether ``overwrite`` would leave folders alone that are still to be read.
+
+        Raises:
+            InputError: one of them is this folder or stands in it.
+        """
+        for folder in folders:
+            if folder is not None and Path(folder).resolve().is_relative_to(self.folder.resolve()):
+                raise InputError(f"--output {self.folder}: --overwrite would remove {folder}, which this run reads")
 
     def create(self, options: Options) -> None:
         """Makes the folder and writes ``config.yaml``; with ``resume`` a run of the same options is taken as it is.
+
+        With ``overwrite`` the earlier run's files are removed; other files in the folder stay.
 
         What ``resume`` and ``overwrite`` allowed is not written down, so that ``--config`` does not allow it again.
 
@@ -63,13 +86,24 @@ class Run:
         if self._taken():
             if options.resume:
                 return
-            shutil.rmtree(self.folder)
+            self._remove()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
         config = {"format": FORMAT, **asdict(replace(options, resume=False, overwrite=False))}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    def _remove(self) -> None:
+        """Removes what a run leaves, and nothing else that stands in the folder."""
+        try:
+            for path in (self.folder / name for name in _WRITTEN):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be removed ({error.strerror})") from None
 
     def _taken(self) -> bool:
         return self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))

@@ -1,5 +1,6 @@
 """The files of predictions that a benchmark's leaderboard takes, for texts whose labels it keeps to itself."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,8 @@ __all__ = ["Submission"]
 class Submission:
     """The leaderboard's files of the tasks that have such: ``index TAB prediction``, a line for each test text.
 
-    The test texts are read at once, so that what is missing is known before anything is trained.
+    The test texts are read at once, so that what is missing is known before anything is trained; the folder is made
+    when the files are written.
 
     Args:
         tasks: the tasks of a run.
@@ -22,7 +24,7 @@ class Submission:
 
     Raises:
         InputError: no task has a leaderboard's file, a test file is missing or damaged, a text in it is empty, a file
-            to be written is there, or the folder cannot be made.
+            to be written is there, or the folder cannot be written in.
     """
 
     def __init__(self, tasks: TaskSet, folder: Path | str, *, overwrite: bool):
@@ -36,10 +38,9 @@ class Submission:
             raise InputError(
                 f"--write-submission: no task of {tasks.name} has a leaderboard's file, those of glue have"
             )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
+        there = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise InputError(f"{self.folder}: the folder cannot be made or written in")
 
     def _check_free(self, name: str, overwrite: bool) -> None:
         if (self.folder / name).exists() and not overwrite:
@@ -48,6 +49,7 @@ class Submission:
     def write(self, model: MultiTaskModel) -> list[Path]:
         """Predicts, and writes every file; returns their paths."""
         paths = []
+        self.folder.mkdir(parents=True, exist_ok=True)
         for task, file, texts in self._texts:
             answers = model.predict(texts, task)
             lines = [f"{i}\t{_prediction(answer, file.codes)}\n" for i, answer in enumerate(answers)]

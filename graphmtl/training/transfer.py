@@ -30,6 +30,8 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 
 __all__ = ["JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
+_UNUSED = {"refit_on_valid": False, "teachers": None, "teacher_outputs": None, "write_submission": None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferOptions:
@@ -74,7 +76,7 @@ def options_for(run: Run) -> Options:
     No early stop, the epoch is chosen on the new tasks, and a third of the learning rate: on the generated set, with 50
     and 100 examples of child1, better by 3 and 1 points of test accuracy than the whole.
     """
-    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr / 3, refit_on_valid=False)
+    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr / 3, **_UNUSED)
     return replace(training, output=None, resume=False, overwrite=False)
 
 
@@ -177,7 +179,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     check_options(source, options)
     old = source.model
     where = {"data_dir": options.data_dir, "seed": options.seed, "planted": part(options, PlantedOptions)}
-    joined, names = join_tasks(options.tasks, task, **where)
+    joined, names = join_tasks(options.tasks, task, only=options.only, **where)
     tasks = load_tasks(joined, keep_overlap=True, **where)
     new = draw_examples({name: tasks[name] for name in names}, transfer.examples, draw=transfer.draw)
     known = _only(tasks, [name for name in tasks if name not in names])
@@ -187,10 +189,12 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         )
     state = PartialState(cpu=options.device == "cpu")
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
+    if options.overwrite:
+        run.check_kept([source.folder])
     training = JoinedTraining(old=old, data=new, transfer=transfer, options=options, folder=run.folder)
     model = training.model
     resolved = {name: getattr(model.options, name) for name in ("topology", "chars", "pooling")}
-    options = replace(training.options, tasks=joined, keep_overlap=True, **resolved)
+    options = replace(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
     if state.is_main_process:
         _create(run, options, asked)
@@ -231,8 +235,9 @@ def check_options(source: Run, options: Options) -> None:
     Raises:
         InputError: one does not.
     """
-    if options.refit_on_valid:
-        raise InputError("--refit-on-valid: a task that joins a graph is trained once; accepted by `graphmtl run`")
+    for name, unused in _UNUSED.items():
+        if getattr(options, name) != unused:
+            raise InputError(f"--{name.replace('_', '-')}: has no meaning for a task that joins a trained graph")
     for group in (ModelOptions, DataOptions, PlantedOptions):
         for name in group.__annotations__:
             ours, theirs = getattr(options, name), getattr(source.options, name)

@@ -327,6 +327,13 @@ def test_no_tokenizer(copied):
     assert "tokenizer" in message(copied)
 
 
+def test_a_folder_without_any_tokenizer_file(copied):
+    """transformers makes an empty tokenizer there, to which every word is unknown."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (copied / name).unlink()
+    assert "tokenizer" in message(copied)
+
+
 def test_a_tokenizer_without_fast_version(copied, monkeypatch):
     monkeypatch.setattr("transformers.PreTrainedTokenizerFast.is_fast", False)
     assert "has no fast version" in message(copied)

@@ -331,3 +331,20 @@ def test_a_task_set_brings_the_options_it_was_loaded_with(tmp_path):
     assert load_run_tasks(run.options)["child1"].train["text"] == tasks["child1"].train["text"]
     with pytest.raises(InputError, match="seed is 4, but the tasks were loaded with 3"):
         train(tasks, seed=4, output=str(tmp_path / "other"))
+
+
+# what a run reads is not what it replaces
+
+
+@pytest.mark.parametrize(("option", "arch", "read"), [("teachers", "cmtr", "single"), ("topology", *["complete"] * 2)])
+def test_a_run_that_is_read_is_not_replaced(option, arch, read, copy_of, tiny_tasks, error_of):
+    source = copy_of(read)
+    given = tiny.OPTIONS | {"arch": arch, "tasks": tiny_tasks, "output": source, option: source, "overwrite": True}
+    assert "--overwrite would remove" in error_of("run", *flags(**given))
+    assert (source / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize("teachers", ["", "run,"])
+def test_teachers_without_a_name(teachers, tiny_tasks, tmp_path, error_of):
+    given = tiny.OPTIONS | {"arch": "cmtr", "tasks": tiny_tasks, "output": tmp_path / "run", "teachers": teachers}
+    assert "--teachers" in error_of("run", *flags(**given))

@@ -68,5 +68,7 @@ def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     assert "is no leave-one-out experiment" in error(tmp_path)
     assert "unknown target 'child7'" in error(tmp_path / "new", "--targets", "child7")
     assert "--arch single has nothing to transfer" in error(tmp_path / "new2", "--arch", "single")
+    assert "found 1 task in --tasks" in error(tmp_path / "new4", "--only", "child1")
+    assert not (tmp_path / "new4").exists()
     assert "--batch-size: found 0" in error(tmp_path / "new3", "--target-batch-size", "0")
     assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -61,6 +61,43 @@ def test_what_is_there_stays_unless_overwrite_says_otherwise(folder):
     assert Run(folder).options.seed == 4
 
 
+def test_overwriting_removes_what_a_run_writes_and_nothing_else(folder):
+    (folder / "notes.txt").write_text("precious")
+    for name in ("model", "checkpoints", "controls"):
+        (folder / name).mkdir()
+        (folder / name / "file").write_text("old")
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "notes.txt"}
+
+
+def test_everything_a_run_leaves_is_removed(copy_of):
+    folder = copy_of("star")
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+
+
+def test_a_link_to_a_run_stays_a_link(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    Run(tmp_path / "link").create(replace(OPTIONS, seed=4, overwrite=True))
+    assert (tmp_path / "link").is_symlink()
+    assert Run(folder).options.seed == 4
+
+
+def test_options_of_ones_own_are_no_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("epochs: 3\n")
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match="not a run's folder"):
+        Run(tmp_path).create(replace(OPTIONS, overwrite=True))
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "thesis.txt"}
+
+
+@pytest.mark.parametrize("read", [".", "teachers/single"])
+def test_a_folder_that_is_read_is_not_overwritten(folder, read):
+    with pytest.raises(InputError, match="--overwrite would remove"):
+        Run(folder).check_kept([None, folder / read])
+    Run(folder).check_kept([None, folder.parent, folder.parent / "runner"])
+
+
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
 def test_what_is_no_run_stays_in_any_case(tmp_path, options):
     (tmp_path / "letters").mkdir()

@@ -116,3 +116,10 @@ def test_faults(error_of, data_dir, tmp_path):
     path = other / "glue" / "RTE" / "test.tsv"
     path.write_text(path.read_text() + "7\t \t\n")
     assert f"{path}, line 9: no text to predict for" in error_of(*command(other, tmp_path, "glue:rte"))
+
+
+def test_a_submission_may_stand_in_the_runs_folder(data_dir, tmp_path):
+    for options in ({}, {"overwrite": True}):
+        given = {"arch": "shared", "epochs": 1, "tasks": "glue:cola,rte", "data_dir": data_dir, **options}
+        tiny.run(**given, output=tmp_path / "run", write_submission=tmp_path / "run" / "submission")
+        assert {path.name for path in (tmp_path / "run" / "submission").iterdir()} == {"CoLA.tsv", "RTE.tsv"}

@@ -176,7 +176,8 @@ def test_what_users_get_wrong(finished, transfer, tone, tmp_path, error_of):
     assert "--unfreeze-after 2: with --freeze none nothing is frozen" in error("--task", tone, "--unfreeze-after", "2")
     assert "--steps: found -1" in error("--task", tone, "--steps", "-1")
     assert "--hidden 16: the trained graph has 8" in error("--task", tone, "--hidden", "16")
-    assert "--refit-on-valid" in error("--task", tone, "--refit-on-valid")
+    assert "--refit-on-valid: has no meaning" in error("--task", tone, "--refit-on-valid")
+    assert "--write-submission: has no meaning" in error("--task", tone, "--write-submission", tmp_path / "files")
     assert "single has nothing to transfer" in error("--task", tone, run=finished("single").run.folder)
     assert not (tmp_path / "new").exists()
     transfer(source, tone)
@@ -189,3 +190,18 @@ def test_a_task_of_the_runs_set_is_known_by_its_name(tmp_path, transfer):
     run = transfer(source.folder, "child1", "--examples", 20)
     assert run.options.tasks == "planted:parent1+planted:child1"
     assert yaml.safe_load((run.folder / "config.yaml").read_text())["keep_overlap"] is True
+
+
+def test_a_run_of_some_tasks_is_joined_by_another_of_its_set(tmp_path, transfer):
+    source = tiny.run(arch="star", tasks="planted", only="child1", output=tmp_path / "source").run.folder
+    run = transfer(source, "parent1")
+    assert list(run.model.tasks) == ["child1", "parent1"]
+    assert run.options.only is None
+    assert load_run_tasks(run.options).tasks == run.model.tasks
+
+
+def test_a_run_is_not_replaced_by_what_comes_of_it(copy_of, tone, error_of):
+    source = copy_of("star")
+    error = error_of("transfer", source, "--task", tone, "--output", source, "--overwrite", "--no-progress")
+    assert "--overwrite would remove" in error
+    assert (source / "metrics.json").is_file()
