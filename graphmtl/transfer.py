@@ -15,7 +15,7 @@ from graphmtl.training.experiment import mean_of_first_metrics
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
 from graphmtl.training.run_folder import Run
-from graphmtl.training.transfer import TransferOptions, options_for, transfer_run
+from graphmtl.training.transfer import JOINING_LR, TransferOptions, options_for, transfer_run
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ picture and the area between them. What is done already is not done again: the c
 again, and several processes with different --targets may share --output.
 
 Options of `graphmtl run` may follow (--tasks, --arch, --embeddings, --output, ...): they are those of the source
-graphs, and but for --target-epochs, --target-batch-size and --target-lr of all arms.
+graphs, and but for --target-epochs, --target-batch-size and --target-lr of all arms. `single` has the learning rate --lr.
 """
 
 
@@ -111,11 +111,13 @@ def _leave_one_out(argv: Sequence[str]) -> None:
     parser.add_argument("--draws", type=int, default=5, help="draws of examples (5)")
     parser.add_argument("--target-epochs", type=int, default=8, help="epochs of the target's training (8)")
     parser.add_argument("--target-batch-size", type=int, default=16, help="its batch size (16)")
-    parser.add_argument("--target-lr", type=float, help="its learning rate (--lr)")
+    parser.add_argument("--target-lr", type=float, help="its learning rate where it joins a graph (a third of --lr)")
     arguments, rest = parser.parse_known_args(argv)
     options = parse_options(rest)
-    values = {"epochs": arguments.target_epochs, "batch_size": arguments.target_batch_size, "lr": arguments.target_lr}
-    target_options = {name: getattr(options, name) if value is None else value for name, value in values.items()}
+    target_lr = options.lr * JOINING_LR if arguments.target_lr is None else arguments.target_lr
+    if not target_lr >= 0:
+        raise InputError(f"--target-lr: found {target_lr}, expected 0 or more")
+    target_options = {"epochs": arguments.target_epochs, "batch_size": arguments.target_batch_size, "lr": target_lr}
     make_options(**target_options)  # whether each is in its range
     if options.output is None:
         raise InputError("--leave-one-out needs --output, the folder of the experiment")

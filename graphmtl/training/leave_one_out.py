@@ -8,7 +8,8 @@ The folder of such an experiment:
 
 An experiment may thus be stopped and started again at any time, and several processes with different targets may share
 its folder. The arms: the architecture, and ``shared``, each trained on the other tasks, which the target then joins;
-and ``single``, which begins anew with the same vectors, vocabulary, examples, steps and seeds. Source examples whose
+and ``single``, which begins anew with the same vectors, vocabulary, examples, steps and seeds, at the learning rate of
+the sources. Source examples whose
 text stands in the target's validation or test split are dropped before the source graph is trained.
 """
 
@@ -80,7 +81,8 @@ class LeaveOneOut:
         folder: where it is.
         options: of the source graphs; ``arch`` is the architecture that is compared with ``shared`` and ``single``.
         transfer: how a target joins, but for the examples; ``single`` takes the steps from it.
-        target_options: what of the options differs when a target is trained, in every arm: epochs, batch_size, lr.
+        target_options: what of the options differs when a target is trained: epochs and batch_size in every arm, lr
+            where it joins a graph.
 
     Raises:
         InputError: the folder holds something else, or the architecture has nothing to transfer.
@@ -122,9 +124,10 @@ class LeaveOneOut:
         vectors = f", vectors {Path(options.embeddings).name}" if options.embeddings else ""
         return (
             f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, {options.epochs} "
-            f"epochs, batch size {options.batch_size}, learning rate {options.lr}, hidden {options.hidden}{vectors}. "
+            f"epochs, batch size {options.batch_size}, learning rate {options.lr}, which is that of single too, hidden "
+            f"{options.hidden}{vectors}. "
             f"The target, in every arm: {target.epochs} epochs and at least {transfer.steps} steps, batch size "
-            f"{target.batch_size}, learning rate {target.lr}, {target.schedule} schedule; where it joins: --freeze "
+            f"{target.batch_size}, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, --freeze "
             f"{transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
             f"fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
         )
@@ -213,7 +216,8 @@ class LeaveOneOut:
             model.load_encoder()
         elif self.vectors is not None:
             model.load_vectors(self.vectors)
-        trainer = Trainer(model=model, data=joined.data, options=joined.options)
+        options = replace(joined.options, lr=self.options.lr)  # from scratch, as the sources were trained
+        trainer = Trainer(model=model, data=joined.data, options=options)
         trainer.train(keep_epochs=joined.keep_epochs)
         return trainer
 
