@@ -37,7 +37,8 @@ picture and the area between them. What is done already is not done again: the c
 again, and several processes with different --targets may share --output.
 
 Options of `graphmtl run` may follow (--tasks, --arch, --embeddings, --output, ...): they are those of the source
-graphs, and but for --target-epochs, --target-batch-size and --target-lr of all arms. `single` has the learning rate --lr.
+graphs, and but for --target-epochs, --target-batch-size and --target-lr of all arms. The learning rate of `single` is
+--lr.
 """
 
 

@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.training import leave_one_out
+from graphmtl.training import leave_one_out, transfer
 from graphmtl.training.leave_one_out import read_cells
+from graphmtl.training.transfer import JOINING_LR
 from tests.tiny import OPTIONS, flags
 
 SIZES = ["--targets", "child1", "--examples", "0,10,all", "--draws", "2", "--steps", "0", "--target-epochs", "1"]
@@ -57,12 +58,28 @@ def test_it_goes_on_where_it_stopped(finished, tmp_path, monkeypatch):
     assert without_clock(run(folder)) == without_clock(before)
 
 
+def test_a_target_joins_at_a_third_of_the_rate_that_single_has(tmp_path, monkeypatch):
+    rates = {}
+
+    class Spied(transfer.Trainer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            rates.setdefault(kwargs["model"].options.arch, []).append(kwargs["options"].lr)
+
+    monkeypatch.setattr(transfer, "Trainer", Spied)
+    monkeypatch.setattr(leave_one_out, "Trainer", Spied)
+    run(tmp_path / "one", "--examples", "10", "--draws", "1")
+    third = OPTIONS["lr"] * JOINING_LR
+    assert rates == {"star": [third], "shared": [third], "single": [OPTIONS["lr"]]}
+
+
 def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     def error(folder, *arguments):
         options = flags(**OPTIONS | SETS)
         return error_of("transfer", "--leave-one-out", *options, *SIZES, "--output", folder, *arguments)
 
-    assert "lr is 0.01, not 0.5" in error(finished, "--target-lr", "0.5")
+    assert "not 0.5" in error(finished, "--target-lr", "0.5")
+    assert "--target-lr: found -1.0" in error(tmp_path / "new5", "--target-lr", "-1")
     assert "freeze is 'none', not 'encoder'" in error(finished, "--freeze", "encoder")
     (tmp_path / "mine.txt").write_text("mine")
     assert "is no leave-one-out experiment" in error(tmp_path)
