@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = [
     "read_tsv",
     "shown",
 ]
+
+_HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +148,19 @@ def _read_rows(path: Path, columns: Columns, read: "Callable[[Path, Columns], It
     for line, row in read(path, columns):
         if columns.label and not row[-1].strip():
             raise InputError(f"{path}, line {line}: no label in column {columns.label!r}")
+        _check_encodable(row, f"{path}, line {line}")
         lines.append(line)
         fields.append(row)
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
     return columns.examples(fields, source=str(path), lines=lines)
+
+
+def _check_encodable(row: Sequence[str], where: str) -> None:
+    """JSON can name half of a character, which cannot be written into any file."""
+    for value in row:
+        if _HALF.search(value):
+            raise InputError(f"{where}: {shown(value)} holds half of a character (a lone surrogate); text is expected")
 
 
 def _tsv_rows(path: Path, columns: Columns) -> Iterator[Row]:
@@ -205,7 +216,7 @@ def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path, encoding=columns.encoding), 1):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
             raise InputError(f"{path}, line {number}: not JSON ({error}): {shown(line)}") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: a JSON object expected, found {shown(line)}")

@@ -146,6 +146,9 @@ def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
         ("a.jsonl", '{"text": "a", "label": null}\n', "line 1: no label in column 'label'"),
         ("a.jsonl", '{"text": "a", "label": ""}\n', "line 1: no label in column 'label'"),
         ("a.jsonl", '{"text": "a", "label": [1]}\n', r"line 1: label \[1\], expected a text or a whole number"),
+        ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON \(.* 5000 digits"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "x \\ud800", "label": 1}\n', r"line 2: 'x \\ud800' holds"),
+        ("a.jsonl", '{"text": "a", "label": "x \\udfff"}\n', r"line 1: 'x \\udfff' holds half of a character"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
         ("a.parquet", "", "the file is empty"),
         ("a.xlsx", "", r"unknown file format '.xlsx' \(known: .csv, .tsv, .jsonl, .parquet\)"),
@@ -157,6 +160,11 @@ def test_faults_name_the_file_the_line_and_the_value(tmp_path, name, content, me
         read_file(path, Columns())
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_character_in_two_halves_is_one(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "\\ud83d\\ude00", "label": 1, "other": "\\ud800"}\n')
+    assert read_file(path, Columns()).text == ["😀"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
