@@ -20,6 +20,8 @@ from graphmtl.errors import InputError
 
 __all__ = ["build"]
 
+_LARGEST = float(np.finfo(np.float32).max)  # scores are learned as float32
+
 
 def build(sources: Mapping[str, Source | Layer], *, seed: int, keep_overlap: bool) -> list[TaskData]:
     """Cuts, labels and cleans the tasks of a run.
@@ -113,7 +115,7 @@ def _task_data(
     task = replace(source.task, name=name)
     if task.is_regression:
         values = {split: _scores(task, examples) for split, examples in splits.items()}
-        _check_two(train, values["train"])
+        _check_two(train, np.asarray(values["train"], dtype=np.float32).tolist())  # as they are learned
     else:
         labels = _labels(task, splits)
         index = {label: i for i, label in enumerate(labels)}
@@ -150,6 +152,9 @@ def _scores(task: Task, examples: Examples) -> list[float]:
             score = math.nan
         if not (math.isfinite(score) and low <= score <= high):
             raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {task.answers}")
+        if abs(score) > _LARGEST:
+            accepted = f"{task.answers} that single precision holds, up to {_LARGEST:.3g}"
+            raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {accepted}")
         scores.append(score)
     return scores
 
