@@ -5,12 +5,15 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import yaml
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from graphmtl.errors import InputError, unknown_name
 
@@ -27,6 +30,9 @@ __all__ = [
     "shown",
 ]
 
+datasets.disable_progress_bars()  # of casts and files, which come and go; --progress is the training's
+
+_PATIENCE = 10  # seconds in which the Hub must answer
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 
 
@@ -252,7 +258,8 @@ def _plain(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:
 def _read_parquet(path: Path, columns: Columns) -> Examples:
     read_bytes(path)
     try:
-        rows = datasets.Dataset.from_parquet(str(path))
+        with _without_log():
+            rows = datasets.Dataset.from_parquet(str(path))
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
         raise InputError(f"{path}: cannot be read as parquet ({_one_line(error)})") from None
     return _from_dataset(rows, columns, source=str(path))
@@ -265,11 +272,49 @@ def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> 
         InputError: the data set, its configuration, its split or a column does not exist, or the Hub is out of reach.
     """
     source = f"Hub data set {name}{f' ({config})' if config else ''}, split {split}"
+    problem = None if Path(name).is_dir() else _hub_problem(name)
     try:
-        rows = datasets.load_dataset(name, name=config, split=split)
+        with _without_log(), _offline(problem is not None):
+            rows = datasets.load_dataset(name, name=config, split=split)
     except Exception as error:  # network, Hub and data set errors have no common class
+        if problem is not None and isinstance(error, ConnectionError):
+            place = f", and the cache {datasets.config.HF_DATASETS_CACHE} does not have it"
+            raise InputError(f"{source}: cannot be loaded ({_one_line(problem)}){place}") from None
         raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
     return _from_dataset(rows, columns, source=source)
+
+
+def _hub_problem(name: str) -> Exception | None:
+    """Why the Hub does not answer, if so; asked once, where a library that loads asks on for half a minute."""
+    try:
+        HfApi().dataset_info(name, timeout=_PATIENCE)
+    except (RepositoryNotFoundError, ValueError):  # it answers, or is not asked: of the name more is said by loading
+        return None
+    except Exception as error:  # network and Hub errors have no common class
+        return error
+    return None
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """Loads from the cache alone, if wanted."""
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Without what the library logs beside the error that it raises."""
+    level = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
 
 
 def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> Examples:
