@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = [
     "Columns",
@@ -436,12 +436,6 @@ def compose_yaml(content: bytes, name: object) -> yaml.Node | None:
         raise InputError(f"{name}, line {error.problem_mark.line + 1}: not YAML ({error.problem})") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from None
-
-
-def shown(value: object) -> str:
-    """A value of a user's file for an error message: one short line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _one_line(error: Exception) -> str:

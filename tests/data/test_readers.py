@@ -13,7 +13,6 @@ from graphmtl.data.readers import (
     read_label_tab_text,
     read_lines,
     read_tsv,
-    shown,
 )
 from graphmtl.errors import InputError
 
@@ -292,11 +291,6 @@ def test_examples_taken_keep_their_places():
     examples = Examples(source="f", text=["a", "b", "c"], text_pair=["p", "q", "r"], label=["1", "2", "3"], row="row")
     taken = examples.take([2, 0]).take([0])
     assert (taken.text, taken.text_pair, taken.label, taken.where(0)) == (["c"], ["r"], ["3"], "f, row 3")
-
-
-def test_a_value_is_shown_in_one_short_line():
-    assert shown("a\nb") == "'a\\nb'"
-    assert len(shown("x" * 100)) == 60
 
 
 def test_labels_that_are_numbers_and_texts_without_labels(tmp_path):
