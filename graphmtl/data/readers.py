@@ -20,6 +20,7 @@ from graphmtl.errors import InputError, shown, unknown_name
 __all__ = [
     "Columns",
     "Examples",
+    "YamlKey",
     "compose_yaml",
     "read_bytes",
     "read_file",
@@ -28,6 +29,7 @@ __all__ = [
     "read_lines",
     "read_tsv",
     "shown",
+    "yaml_keys",
 ]
 
 datasets.disable_progress_bars()  # of casts and files, which come and go; --progress is the training's
@@ -436,6 +438,36 @@ def compose_yaml(content: bytes, name: object) -> yaml.Node | None:
         raise InputError(f"{name}, line {error.problem_mark.line + 1}: not YAML ({error.problem})") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from None
+
+
+@dataclass(frozen=True)
+class YamlKey:
+    """The value of a key in a YAML document, and the key's line, counted from 1."""
+
+    node: yaml.Node
+    line: int
+
+
+def yaml_keys(mapping: yaml.MappingNode, name: object, *, what: str) -> dict[str, YamlKey]:
+    """The keys of a mapping.
+
+    Args:
+        mapping: the mapping.
+        name: what an error calls the document.
+        what: what it calls the mapping.
+
+    Raises:
+        InputError: a key is no plain name, or stands twice.
+    """
+    keys: dict[str, YamlKey] = {}
+    for key, value in mapping.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError(f"{name}, line {line}: the keys of {what} must be plain names")
+        if key.value in keys:
+            raise InputError(f"{name}, line {line}: key {shown(key.value)} stands twice in {what}")
+        keys[key.value] = YamlKey(value, line)
+    return keys
 
 
 def _one_line(error: Exception) -> str:
