@@ -14,7 +14,7 @@ from graphmtl.data.cut import cut
 from graphmtl.data.layers import cut_corpus, layer_data, sentence_keys
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
 from graphmtl.data.readers import Examples, shown
-from graphmtl.data.source import Layer, Source
+from graphmtl.data.source import Layer, Source, described
 from graphmtl.data.task import Task, TaskData
 from graphmtl.errors import InputError
 
@@ -120,11 +120,12 @@ def _task_data(
         labels = _labels(task, splits)
         index = {label: i for i, label in enumerate(labels)}
         values = {split: [index[label] for label in examples.label] for split, examples in splits.items()}
-        task = replace(
-            task,
-            labels=tuple(source.names.get(label, label) for label in labels),
-            positive=source.names.get(task.positive or "", task.positive),
-        )
+        with described(source):
+            task = replace(
+                task,
+                labels=tuple(source.names.get(label, label) for label in labels),
+                positive=source.names.get(task.positive or "", task.positive),
+            )
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
     seen = {"valid": cleaned.valid_seen, **dict(zip(tests, test_seen, strict=True))}

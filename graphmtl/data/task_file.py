@@ -217,6 +217,7 @@ class _Entry:
     names: dict[str, str]
     scheme: str | None
     default_metrics: bool
+    where: str
 
 
 def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
@@ -232,6 +233,7 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
         names=names,
         scheme=_scheme(section),
         default_metrics="metrics" not in section,
+        where=section["positive"].where("positive") if "positive" in section else tasks.where(name),
     )
 
 
@@ -305,6 +307,7 @@ def _read_layer(entry: _Entry, corpus: Callable[[], Corpus]) -> Layer:
         scheme=entry.scheme,
         default_metrics=entry.default_metrics,
         names=entry.names,
+        where=entry.where,
     )
 
 
@@ -324,6 +327,7 @@ def _read_source(entry: _Entry) -> Source:
     return Source(
         task=entry.task,
         names=entry.names,
+        where=entry.where,
         train=_read(files, files.train),
         valid=_read(files, files.valid) if isinstance(files.valid, str) else files.valid,
         test=_read(files, files.test) if isinstance(files.test, str) else files.test,
