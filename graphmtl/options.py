@@ -100,7 +100,7 @@ def make_options(**values) -> Options:
     """Options by name.
 
     Raises:
-        InputError: a name that does not exist, or a number out of range.
+        InputError: a name that does not exist, a number out of range, or two options that exclude each other.
     """
     for name in values:
         if name not in _FIELDS:
@@ -108,6 +108,8 @@ def make_options(**values) -> Options:
     options = Options(**values)
     for name in _FIELDS:
         _check_range(name, getattr(options, name))
+    if options.resume and options.overwrite:
+        raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
 
 

@@ -47,11 +47,17 @@ def test_without_arguments_the_defaults():
     assert parse_options([]) == Options()
 
 
-def test_every_option_has_a_flag():
-    values = {name: another(name) for name in FIELDS}
+@pytest.mark.parametrize("left_out", ["resume", "overwrite"])
+def test_every_option_has_a_flag(left_out):
+    values = {name: another(name) for name in FIELDS if name != left_out}
     assert parse_options(flags(**values)) == Options(**values)
     defaults = {name: field.default for name, field in FIELDS.items() if field.default is not None}
     assert parse_options([*flags(**values), *flags(**defaults)]) == Options(**values | defaults)
+
+
+def test_what_is_gone_on_with_is_not_replaced():
+    with pytest.raises(InputError, match=r"^--resume --overwrite: .* give one$"):
+        parse_options(["--resume", "--overwrite"])
 
 
 @pytest.fixture
