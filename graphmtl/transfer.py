@@ -113,6 +113,8 @@ def _leave_one_out(argv: Sequence[str]) -> None:
     parser.add_argument("--target-batch-size", type=int, default=16, help="its batch size (16)")
     parser.add_argument("--target-lr", type=float, help="its learning rate (--lr)")
     arguments, rest = parser.parse_known_args(argv)
+    if arguments.draws < 1:
+        raise InputError(f"--draws: found {arguments.draws}, expected 1 or more")
     options = parse_options(rest)
     values = {"epochs": arguments.target_epochs, "batch_size": arguments.target_batch_size, "lr": arguments.target_lr}
     target_options = {name: getattr(options, name) if value is None else value for name, value in values.items()}

@@ -57,6 +57,12 @@ def test_it_goes_on_where_it_stopped(finished, tmp_path, monkeypatch):
     assert without_clock(run(folder)) == without_clock(before)
 
 
+def test_there_is_a_draw(tmp_path, error_of):
+    error = error_of("transfer", "--leave-one-out", "--draws", "0", "--output", tmp_path / "new")
+    assert "--draws: found 0, expected 1 or more" in error
+    assert not (tmp_path / "new").exists()
+
+
 def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     def error(folder, *arguments):
         options = flags(**OPTIONS | SETS)
