@@ -38,6 +38,7 @@ from graphmtl.errors import InputError
 __all__ = ["Blocks", "main", "read_texts"]
 
 _AT_ONCE = 1024  # texts given to the tokenizer
+_CHECKPOINTS = "checkpoints"  # the folder of what --resume needs
 
 
 def read_texts(files: Sequence[Path]) -> Iterator[str]:
@@ -128,12 +129,11 @@ def _prepared(arguments: argparse.Namespace) -> tuple[BertTokenizer, BertConfig]
         InputError: the folder may not be written, or holds an encoder of other sizes.
     """
     output: Path = arguments.output
-    if output.exists() and any(output.iterdir()) and not arguments.resume:
-        if not arguments.overwrite:
-            raise InputError(f"{output} exists: --overwrite replaces it, --resume goes on with it")
-        if not (output / "config.json").is_file():
-            raise InputError(f"{output} is no encoder's folder (no config.json), so --overwrite leaves it alone")
-        shutil.rmtree(output)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output {output}: a folder is expected, found a file")
+    replaced = output.exists() and any(output.iterdir()) and not arguments.resume
+    if replaced:
+        _check_replaceable(output, arguments.overwrite)
     resumed = arguments.resume and (output / "config.json").is_file()
     tokenizer = BertTokenizer.from_pretrained(output) if resumed else _tokenizer(arguments)
     config = _config(arguments, tokenizer)
@@ -142,16 +142,31 @@ def _prepared(arguments: argparse.Namespace) -> tuple[BertTokenizer, BertConfig]
         for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
             if getattr(before, name) != getattr(config, name):
                 raise InputError(f"{output}: {name} is {getattr(before, name)}, not {getattr(config, name)}")
+    if replaced:
+        shutil.rmtree(output)
+    try:
+        (output / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output}: the folder cannot be made ({error.strerror})") from None
     tokenizer.save_pretrained(output)
     config.save_pretrained(output)
     return tokenizer, config
+
+
+def _check_replaceable(output: Path, overwrite: bool) -> None:
+    """An encoder's folder may be anybody's, such as a downloaded model; the one of checkpoints is written here only."""
+    if not overwrite:
+        raise InputError(f"{output} exists: --overwrite replaces it, --resume goes on with it")
+    for name, found in (("config.json", Path.is_file), (_CHECKPOINTS, Path.is_dir)):
+        if not found(output / name):
+            raise InputError(f"{output} was not written by this script (no {name}), so --overwrite leaves it alone")
 
 
 def _trainer(arguments: argparse.Namespace, tokenizer: Any, config: BertConfig) -> Trainer:
     gpu = torch.cuda.is_available()
     torch.manual_seed(arguments.seed)
     settings = TrainingArguments(
-        output_dir=str(arguments.output / "checkpoints"),
+        output_dir=str(arguments.output / _CHECKPOINTS),
         max_steps=arguments.steps,
         per_device_train_batch_size=arguments.batch_size,
         learning_rate=arguments.lr,
@@ -221,7 +236,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = _parsed(argv)
     tokenizer, config = _prepared(arguments)
     trainer = _trainer(arguments, tokenizer, config)
-    saved = any((arguments.output / "checkpoints").glob("checkpoint-*"))
+    saved = any((arguments.output / _CHECKPOINTS).glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=saved)
     bert: Any = trainer.accelerator.unwrap_model(trainer.model).bert
     bert.save_pretrained(arguments.output)

@@ -22,7 +22,8 @@ SMALL = ["--hidden", "32", "--score", "dot", "--examples", "0,20,50,100", "--dra
 
 def main(argv: Sequence[str]) -> None:
     """Trains what is missing, and writes the curves."""
-    tasks = BOOKS if "--data-dir" in argv else PLANTED
+    data_dir = any(each.partition("=")[0] == "--data-dir" for each in argv)
+    tasks = BOOKS if data_dir else PLANTED
     transfer.main(["--leave-one-out", *tasks, *SMALL, "--output", "runs/learning-curve", *argv])
 
 

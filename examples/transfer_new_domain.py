@@ -24,7 +24,8 @@ DOMAINS = "fdu-mtl:dvd,electronics,imdb,kitchen_housewares,magazines,music,toys_
 
 def main(argv: Sequence[str]) -> None:
     """Trains the graph, lets the new task join, and prints what it reads."""
-    tasks, new = (DOMAINS, "books") if "--data-dir" in argv else (PLANTED, "child1")
+    data_dir = any(each.partition("=")[0] == "--data-dir" for each in argv)
+    tasks, new = (DOMAINS, "books") if data_dir else (PLANTED, "child1")
     small = ["--planted-rich", "600", "--score", "dot", "--hidden", "32"]
     options = parse_options(
         ["--arch", "complete", "--tasks", tasks, *small, "--output", "runs/new-domain/graph", *argv]

@@ -70,11 +70,11 @@ def generate(folder: Path) -> Path:
 
 def main(argv: Sequence[str]) -> None:
     """Trains what is missing, and writes the scores."""
-    parser = Parser(add_help=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--output", type=Path, default=Path("runs/pos-to-ner"))
     output = parser.parse_known_args(argv)[0].output
     flags = ["--leave-one-out", "--targets", "ner", "--draws", "1", "--score", "dot", "--output", str(output)]
-    if "--data-dir" in argv:
+    if any(each.partition("=")[0] == "--data-dir" for each in argv):
         tasks = ["--tasks", TASKS, "--examples", "200,all"]
     else:
         words = generate(output.with_name(f"{output.name}-words"))

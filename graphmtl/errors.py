@@ -3,7 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "unknown_name"]
+__all__ = ["InputError", "shown", "unknown_name"]
+
+_LONGEST = 60  # characters of a user's value that a message shows
 
 
 class InputError(ValueError):
@@ -14,14 +16,23 @@ class InputError(ValueError):
     """
 
 
+def shown(value: object) -> str:
+    """A value of a user's file for an error message: one short line."""
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist, with the nearest name that does.
 
     >>> str(unknown_name("arch", "stra", ["single", "star"]))
     "unknown arch 'stra'; did you mean 'star'? (known: single, star)"
     """
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    known = [_short(each) for each in known]  # a file's columns, say, may be texts
+    near = difflib.get_close_matches(_short(name), known, n=1, cutoff=0.4)
     hint = f" did you mean {near[0]!r}?" if near else ""
     listed = f" (known: {', '.join(known)})" if len(known) <= 30 else ""
-    return InputError(f"unknown {what} {name!r};{hint}{listed}")
+    return InputError(f"unknown {what} {shown(name)};{hint}{listed}")

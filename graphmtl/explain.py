@@ -1,6 +1,7 @@
 """``python -m graphmtl.explain RUN``: can the task graph be trusted? Writes RUN/explanation.json."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -153,6 +154,7 @@ def main(argv: Sequence[str]) -> None:
     for target in targets:
         if target.exists() and not arguments.overwrite:
             raise InputError(f"{target} exists; give --overwrite to replace it")
+        _make_folder(target)  # hours before it is written
     options = {"split": arguments.split, "per_task": arguments.examples, "controls": not arguments.no_controls}
     reports = []
     for run in runs:
@@ -172,9 +174,20 @@ def main(argv: Sequence[str]) -> None:
         _write(target, content)
 
 
-def _write(path: Path, content: dict) -> None:
+def _make_folder(path: Path) -> None:
+    """The folder of a file that is to be written."""
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"--output {path.parent}: a folder is expected, found a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: the folder cannot be made ({error.strerror})") from None
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written (no permission to write into the folder)")
+
+
+def _write(path: Path, content: dict) -> None:
+    try:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None

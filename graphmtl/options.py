@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
 from graphmtl.config import FORMAT, Options
+from graphmtl.data.readers import yaml_keys
 from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["make_options", "parse_options", "read_options"]
@@ -100,19 +101,24 @@ def make_options(**values) -> Options:
     """Options by name.
 
     Raises:
-        InputError: a name that does not exist, or a number out of range.
+        InputError: a name that does not exist, a number out of range, or two options that exclude each other.
     """
     for name in values:
         if name not in _FIELDS:
             raise unknown_name("option", name, _FIELDS)
     options = Options(**values)
-    for name, field in _FIELDS.items():
-        low, high = field.metadata["range"]
-        value = getattr(options, name)
-        if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
-            accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
-            raise InputError(f"{_flag(name)}: found {value}, expected {accepted}")
+    for name in _FIELDS:
+        _check_range(name, getattr(options, name))
+    if options.resume and options.overwrite:
+        raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
+
+
+def _check_range(name: str, value: Any, where: str = "") -> None:
+    low, high = _FIELDS[name].metadata["range"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
+        accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
+        raise InputError(f"{where}{_flag(name)}: found {value}, expected {accepted}")
 
 
 def _readable(message: str) -> str:
@@ -130,24 +136,29 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
 
     Raises:
         InputError: the file is missing, is no YAML mapping, is of another format, or has a key that is no option or a
-            value that is not accepted; it names the file, and the line of an unknown key.
+            value that is not accepted, or a key that stands twice; it names the file and the line.
     """
-    config = _read_yaml(Path(path))
+    config, lines = _read_yaml(Path(path))
+    where = {name: f"{path}, line {line}: " for name, line in lines.items()}
     found = config.pop("format", None if written_by_a_run else FORMAT)
     if found != FORMAT:
         raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format {FORMAT}")
     for name, value in config.items():
         if value is None and _FIELDS[name].default is not None:
-            raise InputError(f"{path}: {name} has no value")
+            raise InputError(f"{where[name]}{name} has no value")
+    given = {name: value for name, value in config.items() if value is not None}
     try:
-        given = {name: value for name, value in config.items() if value is not None}
         values = vars(_parser().parse_object(given, defaults=False))
     except ArgumentError as error:
-        raise InputError(f"{path}: {_readable(str(error))}") from None
+        key = re.search(r'Parser key "(\w+)"', str(error))
+        raise InputError(f"{where[key[1]] if key else f'{path}: '}{_readable(str(error))}") from None
+    for name, value in values.items():
+        _check_range(name, value, where[name])
     return make_options(**values)
 
 
-def _read_yaml(path: Path) -> dict:
+def _read_yaml(path: Path) -> tuple[dict, dict[str, int]]:
+    """What the file says, and the line of each key."""
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -160,8 +171,8 @@ def _read_yaml(path: Path) -> dict:
         raise InputError(f"{path}: not YAML: {error}") from None
     if not isinstance(config, dict):
         raise InputError(f"{path}: options as `key: value` lines are expected")
-    for key, _ in node.value:
-        if key.value not in {*_FIELDS, "format"}:
-            problem = unknown_name("key", key.value, sorted(_FIELDS))
-            raise InputError(f"{path}, line {key.start_mark.line + 1}: {problem}")
-    return config
+    keys = yaml_keys(node, path, what="the file")
+    for name, key in keys.items():
+        if name not in {*_FIELDS, "format"}:
+            raise InputError(f"{path}, line {key.line}: {unknown_name('key', name, sorted(_FIELDS))}")
+    return config, {name: key.line for name, key in keys.items()}

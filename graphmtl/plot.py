@@ -51,6 +51,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
     arguments = parser.parse_args(argv)
+    for flag in ("task", "pretokenized"):
+        if arguments.text is None and getattr(arguments, flag):
+            raise InputError(f"--{flag}: says how the text of --text is drawn; found no --text")
     run = Run.open(arguments.run)
     default = "history.png" if arguments.history else "task_graph.png" if arguments.text is None else "text.png"
     output = arguments.output or run.folder / default

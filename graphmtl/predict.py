@@ -1,5 +1,6 @@
 """``python -m graphmtl.predict RUN --task NAME``: label raw text, a text a line; JSON lines come out."""
 
+import codecs
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,8 +30,9 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Line numbers and lines; only a newline ends a line."""
+    """Line numbers and lines; only a newline ends a line, and the byte order mark before the first is left out."""
     for number, line in enumerate(file, 1):
+        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         try:
             yield number, line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:

@@ -114,6 +114,8 @@ def _leave_one_out(argv: Sequence[str]) -> None:
     parser.add_argument("--target-batch-size", type=int, default=16, help="its batch size (16)")
     parser.add_argument("--target-lr", type=float, help="its learning rate where it joins a graph (a third of --lr)")
     arguments, rest = parser.parse_known_args(argv)
+    if arguments.draws < 1:
+        raise InputError(f"--draws: found {arguments.draws}, expected 1 or more")
     options = parse_options(rest)
     target_lr = options.lr * JOINING_LR if arguments.target_lr is None else arguments.target_lr
     if not target_lr >= 0:

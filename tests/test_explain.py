@@ -153,6 +153,18 @@ def test_mistakes(arguments, message, finished, error_of):
     assert message in error_of("explain", finished("complete").run.folder, *arguments)
 
 
+def test_an_output_that_can_be_no_folder_is_found_at_the_start(finished, tmp_path, error_of, monkeypatch):
+    monkeypatch.setattr("graphmtl.explain.explain_run", None)  # nothing is worked out
+    folder = finished("complete").run.folder
+    (tmp_path / "file").write_text("precious")
+    error = error_of("explain", folder, "--output", tmp_path / "file", "--overwrite")
+    assert f"--output {tmp_path / 'file'}: a folder is expected, found a file" in error
+    error = error_of("explain", folder, "--output", tmp_path / "file" / "new")
+    assert f"{tmp_path / 'file' / 'new'}: the folder cannot be made (Not a directory)" in error
+    monkeypatch.setattr("os.access", lambda *_arguments: False)
+    assert "explanation.json: cannot be written (no permission" in error_of("explain", folder, "--output", tmp_path)
+
+
 def test_what_cannot_be_explained(finished, explained, tmp_path, error_of):
     shared, star, graph = finished("shared").run.folder, finished("star").run.folder, explained("complete")[0]
     assert f"{shared}: --arch shared learned no edges" in error_of("explain", shared)

@@ -47,11 +47,17 @@ def test_without_arguments_the_defaults():
     assert parse_options([]) == Options()
 
 
-def test_every_option_has_a_flag():
-    values = {name: another(name) for name in FIELDS}
+@pytest.mark.parametrize("left_out", ["resume", "overwrite"])
+def test_every_option_has_a_flag(left_out):
+    values = {name: another(name) for name in FIELDS if name != left_out}
     assert parse_options(flags(**values)) == Options(**values)
     defaults = {name: field.default for name, field in FIELDS.items() if field.default is not None}
     assert parse_options([*flags(**values), *flags(**defaults)]) == Options(**values | defaults)
+
+
+def test_what_is_gone_on_with_is_not_replaced():
+    with pytest.raises(InputError, match=r"^--resume --overwrite: .* give one$"):
+        parse_options(["--resume", "--overwrite"])
 
 
 @pytest.fixture
@@ -227,10 +233,13 @@ def test_options_by_name():
         (b"epochs: 3: 4\n", ": not YAML: "),
         (b"? [a]\n: b\n", ": not YAML: "),
         (b"\x00", ": not YAML: "),
+        (b"lr: 0.1\nhidden: 3\nlr: 0.2\n", ", line 3: key 'lr' stands twice in the file"),
+        (b"lr: 0.1\nhidden: -3\n", ", line 2: --hidden: found -3, expected 1 or more"),
+        (b"{lr: 0.1,\n seed:}", ", line 2: seed has no value"),
         (b"tasks: caf\xe9\n", ": not UTF-8 text"),
-        (b"epochs: many\n", ": --epochs: Expected a int. Got value: many"),
-        (b"tasks: [a, b]\n", ": --tasks: Expected a str. Got value: ['a', 'b']"),
-        (b"score: dott\n", ": --score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
+        (b"epochs: many\n", ", line 1: --epochs: Expected a int. Got value: many"),
+        (b"lr: 0.1\ntasks: [a, b]\n", ", line 2: --tasks: Expected a str. Got value: ['a', 'b']"),
+        (b"\n\nscore: dott\n", ", line 3: --score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
     ],
 )
 def test_mistakes_in_the_file(tmp_path, content, message):

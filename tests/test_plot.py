@@ -112,6 +112,12 @@ def test_one_picture_at_a_time(run):
         main([str(run), "--history", "--text", "a text"])
 
 
+@pytest.mark.parametrize("flags", [["--task", "a"], ["--pretokenized"], ["--pretokenized", "--history"]])
+def test_what_is_said_of_a_text_needs_one(run, flags):
+    with pytest.raises(InputError, match=rf"^{flags[0]}: .* found no --text$"):
+        main([str(run), *flags])
+
+
 @pytest.mark.parametrize("output", ["graph.gif", "nowhere/graph.png"])
 def test_impossible_output(run, output, tmp_path):
     with pytest.raises(InputError, match=output):

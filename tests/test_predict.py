@@ -74,6 +74,15 @@ def test_a_line_of_json_for_each_line_of_text(arch, finished, predicted):
     assert_same(found, [{"line": i, **answer} for i, answer in enumerate(expected, 1)])
 
 
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_byte_order_mark_is_no_word(folder, predicted, stdin):
+    found = predicted(folder, b"\xef\xbb\xbf" + lines(TEXTS).encode(), "--task", "child1", "--edges", stdin=stdin)
+    assert found == predicted(folder, lines(TEXTS), "--task", "child1", "--edges")
+    assert predicted(folder, b"\xef\xbb\xbf", "--task", "child1", stdin=stdin) == predicted(
+        folder, "\n", "--task", "child1"
+    )
+
+
 def test_standard_input_is_as_good_as_a_file(folder, predicted):
     arguments = ("--task", "child1")
     assert predicted(folder, lines(TEXTS), *arguments, stdin=True) == predicted(folder, lines(TEXTS), *arguments)

@@ -448,8 +448,19 @@ def _names_in_run(chosen: Sequence[_Part]) -> list[list[tuple[str, str]]]:
     ]
     repeated = [new for new, times in Counter(new for part in names for _, new in part).items() if times > 1]
     if repeated:
-        raise InputError(f"task {repeated[0]!r} is asked for more than once")
+        those = [part.source_set for part, own in zip(chosen, names, strict=True) if repeated[0] in dict(own).values()]
+        raise _repeated(repeated[0], those)
     return names
+
+
+def _repeated(task: str, sets: Sequence[SourceSet]) -> InputError:
+    """The error for a task that several parts ask for: the same one, or those of sets that are called alike."""
+    if all(each is sets[0] for each in sets):
+        return InputError(f"task {task!r} is asked for more than once")
+    return InputError(
+        f"task {task!r} is asked for more than once: several task sets are called {sets[0].name!r}; to tell them apart "
+        "give one another name by the key `name` of its file"
+    )
 
 
 def _kept(names: list[list[tuple[str, str]]], only: str | None) -> list[list[tuple[str, str]]]:

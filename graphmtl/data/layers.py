@@ -10,7 +10,7 @@ from datasets import Dataset
 from graphmtl.data.column_files import Sentences
 from graphmtl.data.cut import cut
 from graphmtl.data.overlap import CleanSplits, normalise
-from graphmtl.data.source import Corpus, Layer
+from graphmtl.data.source import Corpus, Layer, described
 from graphmtl.data.tags import MISSING, are_spans, check, recognise, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task, TaskData
 from graphmtl.errors import InputError
@@ -89,7 +89,12 @@ def _check_enough(layer: str, sentences: Sentences, values: Sequence, least: int
 
 def _named(name: str, layer: Layer, labels: Sequence[str]) -> Task:
     task = replace(layer.task, name=name, metrics=("accuracy",) if layer.default_metrics else layer.task.metrics)
-    task = replace(task, labels=tuple(layer.names.get(label, label) for label in labels))
+    with described(layer):
+        task = replace(
+            task,
+            labels=tuple(layer.names.get(label, label) for label in labels),
+            positive=layer.names.get(task.positive or "", task.positive),
+        )
     if layer.default_metrics and task.is_spans and layer.scheme != "none":
         return replace(task, metrics=METRICS["token-classification"][:3])
     return task

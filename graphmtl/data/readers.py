@@ -3,19 +3,24 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import yaml
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = [
     "Columns",
     "Examples",
+    "YamlKey",
     "compose_yaml",
     "read_bytes",
     "read_file",
@@ -24,7 +29,13 @@ __all__ = [
     "read_lines",
     "read_tsv",
     "shown",
+    "yaml_keys",
 ]
+
+datasets.disable_progress_bars()  # of casts and files, which come and go; --progress is the training's
+
+_PATIENCE = 10  # seconds in which the Hub must answer
+_HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +156,19 @@ def _read_rows(path: Path, columns: Columns, read: "Callable[[Path, Columns], It
     for line, row in read(path, columns):
         if columns.label and not row[-1].strip():
             raise InputError(f"{path}, line {line}: no label in column {columns.label!r}")
+        _check_encodable(row, f"{path}, line {line}")
         lines.append(line)
         fields.append(row)
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
     return columns.examples(fields, source=str(path), lines=lines)
+
+
+def _check_encodable(row: Sequence[str], where: str) -> None:
+    """JSON can name half of a character, which cannot be written into any file."""
+    for value in row:
+        if _HALF.search(value):
+            raise InputError(f"{where}: {shown(value)} holds half of a character (a lone surrogate); text is expected")
 
 
 def _tsv_rows(path: Path, columns: Columns) -> Iterator[Row]:
@@ -205,7 +224,7 @@ def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path, encoding=columns.encoding), 1):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
             raise InputError(f"{path}, line {number}: not JSON ({error}): {shown(line)}") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: a JSON object expected, found {shown(line)}")
@@ -241,7 +260,8 @@ def _plain(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:
 def _read_parquet(path: Path, columns: Columns) -> Examples:
     read_bytes(path)
     try:
-        rows = datasets.Dataset.from_parquet(str(path))
+        with _without_log():
+            rows = datasets.Dataset.from_parquet(str(path))
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
         raise InputError(f"{path}: cannot be read as parquet ({_one_line(error)})") from None
     return _from_dataset(rows, columns, source=str(path))
@@ -254,11 +274,49 @@ def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> 
         InputError: the data set, its configuration, its split or a column does not exist, or the Hub is out of reach.
     """
     source = f"Hub data set {name}{f' ({config})' if config else ''}, split {split}"
+    problem = None if Path(name).is_dir() else _hub_problem(name)
     try:
-        rows = datasets.load_dataset(name, name=config, split=split)
+        with _without_log(), _offline(problem is not None):
+            rows = datasets.load_dataset(name, name=config, split=split)
     except Exception as error:  # network, Hub and data set errors have no common class
+        if problem is not None and isinstance(error, ConnectionError):
+            place = f", and the cache {datasets.config.HF_DATASETS_CACHE} does not have it"
+            raise InputError(f"{source}: cannot be loaded ({_one_line(problem)}){place}") from None
         raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
     return _from_dataset(rows, columns, source=source)
+
+
+def _hub_problem(name: str) -> Exception | None:
+    """Why the Hub does not answer, if so; asked once, where a library that loads asks on for half a minute."""
+    try:
+        HfApi().dataset_info(name, timeout=_PATIENCE)
+    except (RepositoryNotFoundError, ValueError):  # it answers, or is not asked: of the name more is said by loading
+        return None
+    except Exception as error:  # network and Hub errors have no common class
+        return error
+    return None
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """Loads from the cache alone, if wanted."""
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Without what the library logs beside the error that it raises."""
+    level = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
 
 
 def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> Examples:
@@ -382,10 +440,34 @@ def compose_yaml(content: bytes, name: object) -> yaml.Node | None:
         raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from None
 
 
-def shown(value: object) -> str:
-    """A value of a user's file for an error message: one short line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+@dataclass(frozen=True)
+class YamlKey:
+    """The value of a key in a YAML document, and the key's line, counted from 1."""
+
+    node: yaml.Node
+    line: int
+
+
+def yaml_keys(mapping: yaml.MappingNode, name: object, *, what: str) -> dict[str, YamlKey]:
+    """The keys of a mapping.
+
+    Args:
+        mapping: the mapping.
+        name: what an error calls the document.
+        what: what it calls the mapping.
+
+    Raises:
+        InputError: a key is no plain name, or stands twice.
+    """
+    keys: dict[str, YamlKey] = {}
+    for key, value in mapping.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError(f"{name}, line {line}: the keys of {what} must be plain names")
+        if key.value in keys:
+            raise InputError(f"{name}, line {line}: key {shown(key.value)} stands twice in {what}")
+        keys[key.value] = YamlKey(value, line)
+    return keys
 
 
 def _one_line(error: Exception) -> str:

@@ -1,13 +1,15 @@
 """Tasks and task sets as they are read, before anything is cut, labelled or cleaned."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from graphmtl.data.column_files import Sentences
 from graphmtl.data.readers import Examples
 from graphmtl.data.task import PlantedTruth, SubmissionFile, Task
+from graphmtl.errors import InputError
 
-__all__ = ["Corpus", "Layer", "Source", "SourceSet"]
+__all__ = ["Corpus", "Layer", "Source", "SourceSet", "described"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class Source:
             equal texts.
         corpus: sources with the same corpus are annotation layers of it: row i of each split is the same text in all.
         submission: the files that a leaderboard takes.
+        where: the place in a task file that describes it.
     """
 
     task: Task
@@ -37,6 +40,7 @@ class Source:
     together: Callable[[Sequence[str]], list[str | None]] | None = None
     corpus: str | None = None
     submission: tuple[SubmissionFile, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,7 @@ class Layer:
         scheme: the scheme of the tags, ``none`` for tags that are no spans, and None to recognise it.
         default_metrics: the metrics are those of spans where the tags are spans, whatever the task says.
         names: names for labels, {label in the data: name}.
+        where: the place in a task file that describes it.
     """
 
     task: Task
@@ -80,6 +85,16 @@ class Layer:
     scheme: str | None = None
     default_metrics: bool = True
     names: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+
+
+@contextmanager
+def described(source: Source | Layer) -> Iterator[None]:
+    """A task whose labels in the data do not fit its description: the error names the place in its task file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source.where}: {error}" if source.where else str(error)) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,13 @@ from graphmtl.data.cut import cut
 from graphmtl.data.layers import cut_corpus, layer_data, sentence_keys
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
 from graphmtl.data.readers import Examples, shown
-from graphmtl.data.source import Layer, Source
+from graphmtl.data.source import Layer, Source, described
 from graphmtl.data.task import Task, TaskData
 from graphmtl.errors import InputError
 
 __all__ = ["build"]
+
+_LARGEST = float(np.finfo(np.float32).max)  # scores are learned as float32
 
 
 def build(sources: Mapping[str, Source | Layer], *, seed: int, keep_overlap: bool) -> list[TaskData]:
@@ -113,16 +115,17 @@ def _task_data(
     task = replace(source.task, name=name)
     if task.is_regression:
         values = {split: _scores(task, examples) for split, examples in splits.items()}
-        _check_two(train, values["train"])
+        _check_two(train, np.asarray(values["train"], dtype=np.float32).tolist())  # as they are learned
     else:
         labels = _labels(task, splits)
         index = {label: i for i, label in enumerate(labels)}
         values = {split: [index[label] for label in examples.label] for split, examples in splits.items()}
-        task = replace(
-            task,
-            labels=tuple(source.names.get(label, label) for label in labels),
-            positive=source.names.get(task.positive or "", task.positive),
-        )
+        with described(source):
+            task = replace(
+                task,
+                labels=tuple(source.names.get(label, label) for label in labels),
+                positive=source.names.get(task.positive or "", task.positive),
+            )
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
     seen = {"valid": cleaned.valid_seen, **dict(zip(tests, test_seen, strict=True))}
@@ -150,6 +153,9 @@ def _scores(task: Task, examples: Examples) -> list[float]:
             score = math.nan
         if not (math.isfinite(score) and low <= score <= high):
             raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {task.answers}")
+        if abs(score) > _LARGEST:
+            accepted = f"{task.answers} that single precision holds, up to {_LARGEST:.3g}"
+            raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {accepted}")
         scores.append(score)
     return scores
 

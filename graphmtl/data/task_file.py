@@ -60,7 +60,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from graphmtl.data.column_files import read_sentences
-from graphmtl.data.readers import Columns, Examples, compose_yaml, read_bytes, read_file, read_hub, shown
+from graphmtl.data.readers import Columns, Examples, compose_yaml, read_bytes, read_file, read_hub, shown, yaml_keys
 from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
@@ -91,8 +91,8 @@ def read_task_file(path: Path) -> SourceSet:
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")
-    tasks = _Section(path, top.nodes["tasks"], what="`tasks`")
-    entries = [_entry(name, tasks, top) for name in tasks.nodes]
+    tasks = _Section(path, top.keys["tasks"].node, what="`tasks`")
+    entries = [_entry(name, tasks, top) for name in tasks.keys]
     name = top.text("name") if "name" in top else path.stem
     first = {entry.files: entry.task.name for entry in reversed(entries)}
     corpus = cache(_read_corpus)
@@ -121,35 +121,27 @@ class _Section:
             line = f", line {node.start_mark.line + 1}" if node else ""
             raise InputError(f"{path}{line}: {what} must hold `key: value` lines")
         self.path, self.what = path, what
-        self.nodes: dict[str, yaml.Node] = {}
-        self.lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise InputError(f"{path}, line {line}: the keys of {what} must be plain names")
-            if key.value in self.nodes:
-                raise InputError(f"{path}, line {line}: key {key.value!r} stands twice in {what}")
-            self.nodes[key.value], self.lines[key.value] = value, line
+        self.keys = yaml_keys(node, path, what=what)
 
     def __contains__(self, key: str) -> bool:
-        return key in self.nodes
+        return key in self.keys
 
     def where(self, key: str) -> str:
-        return f"{self.path}, line {self.lines[key]}"
+        return f"{self.path}, line {self.keys[key].line}"
 
     def check_keys(self, known: Iterable[str]) -> None:
-        for key in self.nodes:
+        for key in self.keys:
             if key not in known:
                 raise InputError(f"{self.where(key)}: {unknown_name('key', key, known)}")
 
     def value(self, key: str) -> Any:
         try:
-            return yaml.SafeLoader("").construct_document(self.nodes[key])
+            return yaml.SafeLoader("").construct_document(self.keys[key].node)
         except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2020-13-45
             raise self.wrong(key, "a plain value") from None
 
     def wrong(self, key: str, expected: str) -> InputError:
-        found = self.nodes[key].value
+        found = self.keys[key].node.value
         found = f"is {shown(found)}" if isinstance(found, str) else "holds several values"
         return InputError(f"{self.where(key)}: `{key}` {found}, expected {expected}")
 
@@ -225,10 +217,11 @@ class _Entry:
     names: dict[str, str]
     scheme: str | None
     default_metrics: bool
+    where: str
 
 
 def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
-    own = _Section(tasks.path, tasks.nodes[name], what=f"task {name!r}")
+    own = _Section(tasks.path, tasks.keys[name].node, what=f"task {name!r}")
     own.check_keys(_TASK_KEYS)
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
     names = section["labels"].labels("labels") if "labels" in section else {}
@@ -240,6 +233,7 @@ def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
         names=names,
         scheme=_scheme(section),
         default_metrics="metrics" not in section,
+        where=section["positive"].where("positive") if "positive" in section else tasks.where(name),
     )
 
 
@@ -270,7 +264,7 @@ def _check_form(task: Task, section: Mapping[str, _Section], own: _Section, wher
     wrong = set(_TEXT_KEYS if task.tokens else _TOKEN_KEYS)
     if not task.is_tagging:
         wrong |= {"scheme", "head"}
-    for key in own.nodes:
+    for key in own.keys:
         if key in wrong:
             form = "that tags tokens" if task.is_tagging else "of labelled sentences" if task.tokens else "of texts"
             raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
@@ -313,6 +307,7 @@ def _read_layer(entry: _Entry, corpus: Callable[[], Corpus]) -> Layer:
         scheme=entry.scheme,
         default_metrics=entry.default_metrics,
         names=entry.names,
+        where=entry.where,
     )
 
 
@@ -332,6 +327,7 @@ def _read_source(entry: _Entry) -> Source:
     return Source(
         task=entry.task,
         names=entry.names,
+        where=entry.where,
         train=_read(files, files.train),
         valid=_read(files, files.valid) if isinstance(files.valid, str) else files.valid,
         test=_read(files, files.test) if isinstance(files.test, str) else files.test,

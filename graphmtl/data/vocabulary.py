@@ -1,5 +1,6 @@
 """Words: the tokenizer, the vocabulary, and pre-trained word vectors read from text files."""
 
+import codecs
 import gzip
 import lzma
 import re
@@ -284,7 +285,7 @@ def _open(path: Path | str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
 
 
 def _read_vectors(file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | str) -> Vectors:
-    first = file.readline()
+    first = file.readline().removeprefix(codecs.BOM_UTF8)
     fields = first.split()
     header = len(fields) == 2 and all(field.isdigit() for field in fields)
     expected, dim = (int(fields[0]), int(fields[1])) if header else (None, len(fields) - 1)

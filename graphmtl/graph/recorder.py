@@ -1,11 +1,13 @@
 """Edge weights of a stream of batches, summed up as they come."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from graphmtl.errors import InputError
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.graph.task_graph import Edge, TaskGraph
 
@@ -82,7 +84,7 @@ class EdgeRecorder:
         """The edges into every target so far.
 
         Raises:
-            ValueError: A weight was not finite.
+            InputError: A weight was not finite.
         """
         return [edge for target, moments in self._moments.items() for edge in moments.edges(target)]
 
@@ -90,7 +92,8 @@ class EdgeRecorder:
         """The task graph of all instances so far.
 
         Raises:
-            ValueError: A source or target is not among the nodes, or a weight was not finite.
+            ValueError: A source or target is not among the nodes.
+            InputError: A weight was not finite.
         """
         edges = tuple(self.edges())
         return TaskGraph(arch=arch, tasks=tuple(tasks), split=split, seed=seed, virtual=virtual, edges=edges)
@@ -121,6 +124,10 @@ class _Moments:
         return _Moments(self.sources, count, mean, deviations)
 
     def edges(self, target: str) -> list[Edge]:
+        for source, weight in zip(self.sources, self.mean.tolist(), strict=True):
+            if not math.isfinite(weight):  # a loss may still be finite, of states that are saturated
+                problem = f"edge {source!r} -> {target!r}: weight is a finite number, not {weight}"
+                raise InputError(f"{problem}; the training has diverged, try a lower --lr")
         stds = (self.deviations / self.count).sqrt().tolist()
         return [
             Edge(source=source, target=target, weight=weight, std=std, count=self.count)

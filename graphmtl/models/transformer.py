@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -26,6 +25,7 @@ from graphmtl.models.heads import token_mask
 __all__ = ["TransformerEncoder", "load_pieces"]
 
 _FAILURES = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, SafetensorError)
+_PATIENCE = 10  # seconds in which the Hub must answer
 
 
 @contextmanager
@@ -54,9 +54,9 @@ def load_pieces(name: str) -> Pieces:
         InputError: there is no such encoder (the message says where it was looked for), it is none that can be used, or
             its tokenizer has no fast version.
     """
-    _find(name)
+    local = _find(name)
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
     except _FAILURES as error:
         raise InputError(f"encoder {name!r}: no config.json of a transformer ({_one_line(error)})") from None
     if getattr(config, "is_encoder_decoder", False):
@@ -64,7 +64,7 @@ def load_pieces(name: str) -> Pieces:
             f"encoder {name!r}: {config.model_type} is an encoder and a decoder; encoders such as BERT are expected"
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=local)
     except _FAILURES as error:
         raise InputError(f"encoder {name!r}: no tokenizer that can be loaded ({_one_line(error)})") from None
     if not tokenizer.is_fast:
@@ -82,15 +82,23 @@ def load_pieces(name: str) -> Pieces:
     return Pieces(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
 
 
-def _find(name: str) -> None:
-    """A folder with a ``config.json``, or else a repository on the Hub or in its cache."""
+def _find(name: str) -> bool:
+    """Whether an encoder is to be read from this machine alone; else it is on the Hub, which is within reach.
+
+    It is a folder with a ``config.json``, or in the cache of a Hub that does not answer. The Hub is asked once before
+    anything is loaded: a library that loads asks again and again, for half a minute.
+    """
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
             raise InputError(f"encoder {name!r}: the folder has no config.json")
-        return
+        return True
+    cached = None
     try:
-        hf_hub_download(name, "config.json")
-    except (OSError, ValueError, HfHubHTTPError) as error:
+        cached = try_to_load_from_cache(name, "config.json")
+        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=_PATIENCE)
+    except Exception as error:  # network and Hub errors, and names that can be none, have no common class
+        if isinstance(cached, str):
+            return True
         near = get_close_matches(name, ENCODERS, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
         raise InputError(
@@ -98,6 +106,7 @@ def _find(name: str) -> None:
             f"{constants.HF_HUB_CACHE}, and the Hugging Face Hub ({constants.ENDPOINT}) was asked in vain: "
             f"{_one_line(error.__cause__ or error)} (known: {', '.join(ENCODERS)}, a folder, a name on the Hub)"
         ) from None
+    return False
 
 
 def _limit(tokenizer: Any, model: Any) -> int:
@@ -176,10 +185,15 @@ class TransformerEncoder(nn.Module):
         Raises:
             InputError: there are none, or not all of them.
         """
+        local = _find(name)
         try:
             with _quietly():
                 model, found = AutoModel.from_pretrained(
-                    name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+                    name,
+                    dtype=torch.float32,
+                    trust_remote_code=False,
+                    local_files_only=local,
+                    output_loading_info=True,
                 )
         except _FAILURES as error:
             raise InputError(f"encoder {name!r}: no weights that can be loaded ({_one_line(error)})") from None

@@ -193,10 +193,15 @@ def _curves(run: Run) -> list[dict] | None:
     lines = path.read_text(encoding="utf-8").split("\n")
     history = [json.loads(line) for line in lines if line]
     metric = {task: own["metric"] for task, own in run.metrics["tasks"].items()}
+
+    def scored(record: dict, task: str, key: str) -> float | None:
+        own = record["metrics"].get(task)  # a transfer evaluates its new tasks alone, and few examples are not split
+        return None if own is None else own[key]
+
     read: dict[str, Callable[[dict, str], float | None]] = {
         "training loss": lambda record, task: record["losses"].get(task),
-        "validation loss": lambda record, task: record["metrics"][task].get("loss"),
-        "first metric, validation": lambda record, task: record["metrics"][task][metric[task]],
+        "validation loss": lambda record, task: scored(record, task, "loss"),
+        "first metric, validation": lambda record, task: scored(record, task, metric[task]),
     }
     epochs = [record["epoch"] for record in history]
     return [
@@ -206,7 +211,11 @@ def _curves(run: Run) -> list[dict] | None:
 
 
 def _series(x: Sequence[float], values: dict[str, list[float | None]]) -> list[dict]:
-    """A series for each name, and their mean where there are several; a value that is missing is left out."""
+    """A series for each name, and their mean where there are several; a value that is missing is left out.
+
+    So is a name without any value.
+    """
+    values = {name: column for name, column in values.items() if any(value is not None for value in column)}
     mean = [_mean(column) for column in zip(*values.values(), strict=True)]
     named = [*values.items(), *([("mean of all tasks", mean)] if len(values) > 1 else [])]
     return [

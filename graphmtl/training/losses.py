@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError
 
-__all__ = ["EpochLosses", "Output", "task_loss", "text_losses"]
+__all__ = ["EpochLosses", "Output", "check_finite", "task_loss", "text_losses"]
 
 
 class Output(Protocol):
@@ -68,6 +68,19 @@ def task_loss(
     return (losses * weights).sum() / total  # ()
 
 
+def check_finite(loss: float, *, task: str, step: int, which: str) -> None:
+    """Whether a training or validation loss is a number that can be gone on with.
+
+    Raises:
+        InputError: it is not finite.
+    """
+    if not math.isfinite(loss):
+        raise InputError(
+            f"task {task!r}, step {step}: the {which} loss is {loss}, not a finite number;"
+            " try a lower --lr, a lower --clip, or --precision no"
+        )
+
+
 class EpochLosses:
     """The training losses of an epoch, per task.
 
@@ -96,11 +109,7 @@ class EpochLosses:
         losses = torch.stack([loss for _, _, _, loss in self._pending])  # (steps,)
         values = self._accelerator.reduce(losses, reduction="mean").tolist()
         for (step, task, examples, _), value in zip(self._pending, values, strict=True):
-            if not math.isfinite(value):
-                raise InputError(
-                    f"task {task!r}, step {step}: the training loss is {value}, not a finite number;"
-                    " try a lower --lr, a lower --clip, or --precision no"
-                )
+            check_finite(value, task=task, step=step, which="training")
             self._sums[task] = self._sums.get(task, 0.0) + value * examples
             self._examples[task] = self._examples.get(task, 0) + examples
         self._pending.clear()

@@ -23,7 +23,7 @@ from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score
 from graphmtl.training.log import GraphLog, TrainingLog
-from graphmtl.training.losses import EpochLosses, task_loss
+from graphmtl.training.losses import EpochLosses, check_finite, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.selection import BestEpochs, GivenEpochs
@@ -131,6 +131,7 @@ class Trainer:
                 self.train_seconds += time.perf_counter() - started
                 recorder = EdgeRecorder()
                 metrics = {} if keep_epochs is not None else self.evaluate("valid", recorder=recorder)
+                self._check_losses(metrics)
                 self.seconds += time.perf_counter() - started
                 scores = self._scores(metrics) if metrics else {}
                 self.selection.update(model=self._evaluated, epoch=self.epoch, scores=scores)
@@ -269,6 +270,12 @@ class Trainer:
         for name, task in self.data.items():
             if task.labelled("valid") == 0:
                 raise InputError(f"task {name!r} has no validation example to select the best epoch by")
+
+    def _check_losses(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
+        """The epoch's last step may have spoilt the weights, which no training loss has seen."""
+        for name, values in metrics.items():
+            if self.data[name].labelled("valid"):  # without examples it is nan
+                check_finite(values["loss"], task=name, step=self.step, which="validation")
 
     def _prepare(self, keep_epochs: int | Mapping[str, int] | None, distillation: Distillation | None) -> None:
         options = self.options

@@ -160,6 +160,29 @@ def test_faults_in_what_is_asked_for(tasks, message, data_dir):
     assert "\n" not in str(error.value)
 
 
+def test_two_sets_of_the_same_name_are_told_apart_by_another(task_file, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tmp_path / "books.tsv", tmp_path / name)
+        shutil.copy(task_file, tmp_path / name / "good.yaml")
+    one, two = (tmp_path / name / "good.yaml" for name in ("one", "two"))
+    with pytest.raises(InputError, match=r"^task 'good.books' .*: several task sets are called 'good'; .* key `name`"):
+        load_tasks(f"{one}:books+{two}:books")
+    with pytest.raises(InputError, match=r"^task 'good.books' is asked for more than once$"):
+        load_tasks(f"{one}:books+{one}:books,films")
+    two.write_text(f"name: better\n{two.read_text()}")
+    assert list(load_tasks(f"{one}:books+{two}:books")) == ["good.books", "better.books"]
+
+
+def test_a_positive_label_that_is_none_is_said_with_its_line(task_file, tmp_path):
+    path = Path(task_file)
+    path.write_text("metrics: f1\ntasks:\n  books:\n    train: books.tsv\n    test: 0.2\n    positive: posi\n")
+    with pytest.raises(InputError) as error:
+        load_tasks(task_file)
+    assert str(error.value).startswith(f"{path}, line 6: unknown positive label of task 'books' 'posi'")
+    assert "(known: 0, 1, 2)" in str(error.value)
+
+
 def test_missing_data_folders(tmp_path):
     with pytest.raises(InputError, match="'fdu-mtl' needs a data folder: give --data-dir or set GRAPHMTL_DATA"):
         load_tasks("fdu-mtl")

@@ -25,7 +25,7 @@ def no_hub(monkeypatch):
     def no_network(*args, **kwargs):
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(datasets, "load_dataset", no_network)
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", no_network)
 
 
 def test_all_nine_tasks_in_the_published_layouts(data_dir, no_hub):
@@ -89,6 +89,7 @@ def test_the_hub_gives_the_same_tasks(data_dir, tmp_path, monkeypatch):
         features = datasets.Features({"sentence1": text, "sentence2": text, "label": label})
         return datasets.Dataset.from_dict(rows, features=features)
 
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *args, **kwargs: None)
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.delenv("GRAPHMTL_DATA", raising=False)
     hub = load_tasks("glue:mrpc,stsb")

@@ -33,7 +33,7 @@ TEST = sentences(("Ann , no", "N , X", "I-P O I-L"), source="t.conll", s_type=["
 
 def layer(label, corpus, **fields):
     kind = "text-classification" if label.startswith("#") else "token-classification"
-    task = {key: fields.pop(key) for key in ("labels", "metrics") if key in fields}
+    task = {key: fields.pop(key) for key in ("labels", "metrics", "positive") if key in fields}
     name = label.removeprefix("# ")
     return Layer(task=Task(name=name, kind=kind, label=label, tokens=True, **task), corpus=corpus, **fields)
 
@@ -154,6 +154,15 @@ def test_faults(made, message):
     with pytest.raises(InputError, match=message) as error:
         load(made)
     assert "\n" not in str(error.value)
+
+
+def test_a_positive_label_has_its_name():
+    fields = {"metrics": ("f1",), "default_metrics": False, "names": {"q": "question"}, "where": "my.yaml, line 3"}
+    splits = {"valid": TRAIN, "test": TRAIN}
+    (data,) = load(layer("# s_type", corpus(**splits), positive="q", **fields), keep_overlap=True).values()
+    assert (data.task.labels, data.task.positive) == (("decl", "question"), "question")
+    with pytest.raises(InputError, match=r"^my.yaml, line 3: unknown positive label of task 's_type' 'z'"):
+        load(layer("# s_type", corpus(**splits), positive="z", **fields), keep_overlap=True)
 
 
 def test_training_that_stands_in_anothers_test_split_altogether():

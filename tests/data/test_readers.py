@@ -1,3 +1,7 @@
+import logging
+import shutil
+from pathlib import Path
+
 import datasets
 import pytest
 
@@ -9,7 +13,6 @@ from graphmtl.data.readers import (
     read_label_tab_text,
     read_lines,
     read_tsv,
-    shown,
 )
 from graphmtl.errors import InputError
 
@@ -146,6 +149,9 @@ def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
         ("a.jsonl", '{"text": "a", "label": null}\n', "line 1: no label in column 'label'"),
         ("a.jsonl", '{"text": "a", "label": ""}\n', "line 1: no label in column 'label'"),
         ("a.jsonl", '{"text": "a", "label": [1]}\n', r"line 1: label \[1\], expected a text or a whole number"),
+        ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON \(.* 5000 digits"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "x \\ud800", "label": 1}\n', r"line 2: 'x \\ud800' holds"),
+        ("a.jsonl", '{"text": "a", "label": "x \\udfff"}\n', r"line 1: 'x \\udfff' holds half of a character"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
         ("a.parquet", "", "the file is empty"),
         ("a.xlsx", "", r"unknown file format '.xlsx' \(known: .csv, .tsv, .jsonl, .parquet\)"),
@@ -157,6 +163,11 @@ def test_faults_name_the_file_the_line_and_the_value(tmp_path, name, content, me
         read_file(path, Columns())
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_character_in_two_halves_is_one(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "\\ud83d\\ude00", "label": 1, "other": "\\ud800"}\n')
+    assert read_file(path, Columns()).text == ["😀"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
@@ -206,32 +217,80 @@ def test_a_local_folder_laid_out_like_a_hub_data_set(tmp_path):
         read_hub(str(tmp_path), Columns(text=("s",)), config=None, split="validation")
 
 
-def test_a_hub_out_of_reach(monkeypatch):
-    def no_network(*args, **kwargs):
-        raise ConnectionError("Couldn't reach the Hub\n(offline)")
+@pytest.fixture
+def unreachable(monkeypatch):
+    """The Hub does not answer; how often it was asked."""
+    asked = []
 
-    monkeypatch.setattr(datasets, "load_dataset", no_network)
-    with pytest.raises(
-        InputError, match=r"^Hub data set o/n \(cola\), split train: cannot be loaded \(Connection.*Hub \("
-    ):
+    def no_network(_api, name, **_options):
+        asked.append(name)
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", no_network)
+    return asked
+
+
+def test_a_hub_out_of_reach(unreachable, capfd):
+    with pytest.raises(InputError) as error:
         read_hub("o/n", Columns(), config="cola", split="train")
+    assert str(error.value) == (
+        "Hub data set o/n (cola), split train: cannot be loaded (OSError: no route to host), and the cache "
+        f"{datasets.config.HF_DATASETS_CACHE} does not have it"
+    )
+    assert unreachable == ["o/n"]
+    assert capfd.readouterr().err == ""  # nothing of huggingface_hub's retries
 
 
-def test_a_hub_data_set_without_examples(monkeypatch):
+def test_what_can_be_no_name_on_the_hub():
+    with pytest.raises(InputError, match=r"^Hub data set o n/x, split train: cannot be loaded \(HFValidationError"):
+        read_hub("o n/x", Columns(), config=None, split="train")
+
+
+def test_a_cached_hub_data_set_is_read_without_the_hub(unreachable, tmp_path):
+    datasets.Dataset.from_dict({"text": ["a"], "label": [1]}).to_parquet(tmp_path / "train.parquet")
+    builder = datasets.load_dataset_builder(str(tmp_path), cache_dir=str(tmp_path / "built"))
+    builder.download_and_prepare()
+    before = datasets.config.HF_HUB_OFFLINE
+    folder = Path(datasets.config.HF_DATASETS_CACHE) / "our___set" / "default" / "0.0.0" / "abc"
+    shutil.copytree(builder.cache_dir, folder)
+    (arrow,) = folder.glob("*.arrow")
+    arrow.rename(folder / "set-train.arrow")
+    assert read_hub("our/set", Columns(), config=None, split="train").text == ["a"]
+    with pytest.raises(InputError, match=r'cannot be loaded \(ValueError: Unknown split "test"'):
+        read_hub("our/set", Columns(), config=None, split="test")
+    assert datasets.config.HF_HUB_OFFLINE is before
+
+
+def test_a_hub_data_set_without_examples(unreachable, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: datasets.Dataset.from_dict({"text": []}))
     with pytest.raises(InputError, match=r"^Hub data set o/n, split train: no examples in it"):
         read_hub("o/n", Columns(), config=None, split="train")
+
+
+def test_a_damaged_parquet_file_is_said_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("datasets"), "propagate", True)  # to caplog
+    datasets.logging.set_verbosity_warning()  # as it is where nothing is set
+    path = write(tmp_path, "a.parquet", "no parquet")
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        read_file(path, Columns())
+    with pytest.raises(InputError, match="split train: cannot be loaded"):
+        read_hub(str(tmp_path), Columns(), config=None, split="train")
+    assert caplog.records == []
+    assert datasets.logging.get_verbosity() == datasets.logging.WARNING
+
+
+def test_nothing_but_the_training_has_a_progress_bar(tmp_path, capfd):
+    rows = datasets.Dataset.from_dict({"text": ["a"], "label": [1]})
+    rows.to_parquet(tmp_path / "a.parquet")
+    read_file(tmp_path / "a.parquet", Columns())
+    rows.map(lambda row: row).cast(datasets.Features(text=datasets.Value("string"), label=datasets.Value("int32")))
+    assert capfd.readouterr().err == ""
 
 
 def test_examples_taken_keep_their_places():
     examples = Examples(source="f", text=["a", "b", "c"], text_pair=["p", "q", "r"], label=["1", "2", "3"], row="row")
     taken = examples.take([2, 0]).take([0])
     assert (taken.text, taken.text_pair, taken.label, taken.where(0)) == (["c"], ["r"], ["3"], "f, row 3")
-
-
-def test_a_value_is_shown_in_one_short_line():
-    assert shown("a\nb") == "'a\\nb'"
-    assert len(shown("x" * 100)) == 60
 
 
 def test_labels_that_are_numbers_and_texts_without_labels(tmp_path):

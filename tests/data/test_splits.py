@@ -171,6 +171,19 @@ def test_the_positive_label_gets_its_name():
             "v.tsv, line 1: score 'nan', expected a number",
         ),
         (
+            {"train": scores(), "kind": "regression", "test": examples([("u", "3.4e38"), ("v", "-1e300")], "v.tsv")},
+            r"v.tsv, line 2: score '-1e300', expected a number that single precision holds, up to 3.4e\+38",
+        ),
+        (
+            {
+                "train": examples([("x", "1e-50"), ("y", "1e-60")]),
+                "kind": "regression",
+                "valid": scores(1),
+                "test": scores(1),
+            },
+            "every training example has the label '1e-50'; two are needed",
+        ),
+        (
             {
                 "train": examples([("x", "1"), ("y", "1.0")]),
                 "kind": "regression",

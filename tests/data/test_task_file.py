@@ -108,6 +108,7 @@ def test_a_hub_out_of_reach(folder, monkeypatch):
         tried.append((args, kwargs))
         raise ConnectionError("no network")
 
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *args, **kwargs: None)
     monkeypatch.setattr(datasets, "load_dataset", no_network)
     with pytest.raises(InputError, match=r"Hub data set nyu-mll/glue \(cola\), split train: .*no network"):
         read(folder, "tasks: {a: {hub: nyu-mll/glue, config: cola}}", "a")

@@ -168,6 +168,15 @@ def test_white_space_between_numbers_does_not_matter(tmp_path, content):
     np.testing.assert_array_equal(read_vectors(path).matrix, MATRIX)
 
 
+@pytest.mark.parametrize("header", [b"", b"3 3\n"])
+def test_a_byte_order_mark_before_vectors_is_left_out(tmp_path, header):
+    path = tmp_path / "v.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + header + VECTORS)
+    vectors = read_vectors(path)
+    assert vectors.words == ["the", ",", "là"]
+    np.testing.assert_array_equal(vectors.matrix, MATRIX)
+
+
 def test_a_word_may_hold_spaces_and_a_repeated_word_keeps_its_first_vector(tmp_path):
     path = tmp_path / "v.txt"
     path.write_bytes(b"a 1 2\n. . . 3 4\na 5 6\n")

@@ -1,5 +1,6 @@
 import gzip
 import lzma
+import shutil
 
 import pytest
 import torch
@@ -160,3 +161,27 @@ def test_nothing_is_overwritten(pretrain, tmp_path):
     (tmp_path / "mine" / "letter").touch()
     with pytest.raises(InputError, match="leaves it alone"):
         pretrain("--overwrite", output="mine")
+
+
+def test_an_encoder_of_other_origin_is_left_alone(pretrain, text, tmp_path):
+    folder = pretrain()
+    shutil.rmtree(folder / "checkpoints")
+    assert "no checkpoints), so --overwrite leaves it alone" in fails(text, "--output", folder, "--overwrite")
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_nothing_is_removed_for_mistaken_options(pretrain, text):
+    folder = pretrain()
+    assert "--heads 3" in fails(text, "--output", folder, "--overwrite", "--heads", 3, "--hidden", 8)
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_an_output_that_can_be_no_folder(text, tmp_path):
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n")
+    for flags in ([], ["--resume"], ["--overwrite"]):
+        error = fails(text, "--vocab", vocabulary, "--output", text, *flags)
+        assert error == f"--output {text}: a folder is expected, found a file"
+    error = fails(text, "--vocab", vocabulary, "--output", text / "encoder")
+    assert error == f"{text / 'encoder'}: the folder cannot be made (Not a directory)"
+    assert text.read_text() == TEXT

@@ -3,6 +3,7 @@
 import pytest
 
 from examples import transfer_learning_curve, transfer_new_domain, transfer_pos_to_ner
+from graphmtl.errors import InputError
 from graphmtl.training.leave_one_out import read_cells
 from graphmtl.training.run_folder import Run
 
@@ -45,3 +46,11 @@ def test_pos_to_ner(tmp_path):
     transfer_pos_to_ner.main([*TINY, *small, "--output", str(tmp_path / "ner")])
     (cell,) = read_cells(tmp_path / "ner")
     assert (cell.target, cell.metric, cell.n_train) == ("ner", "span_f1", 10)
+
+
+@pytest.mark.parametrize("example", [transfer_learning_curve, transfer_new_domain, transfer_pos_to_ner])
+@pytest.mark.parametrize("flags", [["--data-dir", "{}"], ["--data-dir={}"]])
+def test_a_data_folder_is_taken_in_either_form(example, flags, tmp_path):
+    flags = [each.format(tmp_path / "nowhere") for each in flags]
+    with pytest.raises(InputError, match=r"data folder .*nowhere does not exist"):
+        example.main([*TINY, *flags, "--output", str(tmp_path / "run")])

@@ -3,6 +3,7 @@ import pickle
 import pytest
 import torch
 
+from graphmtl.errors import InputError
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
@@ -122,7 +123,7 @@ def test_recorder_refuses_other_shapes_and_sources():
 
 def test_weight_that_is_not_finite_is_named():
     recorder = recorded(torch.tensor([[0.5, float("nan")]]), 1)
-    with pytest.raises(ValueError, match="'b' -> 'c': weight is a finite number"):
+    with pytest.raises(InputError, match=r"'b' -> 'c': weight is a finite number, not nan; .* try a lower --lr"):
         recorder.graph(**ABOUT)
 
 

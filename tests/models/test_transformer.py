@@ -295,11 +295,20 @@ def copied(transformer, tmp_path):
     return shutil.copytree(transformer(), tmp_path / "encoder")
 
 
-def test_neither_folder_nor_reachable(monkeypatch):
-    def unreachable(*_args):
+@pytest.fixture
+def unreachable(monkeypatch):
+    """The Hub does not answer; how often it was asked."""
+    asked = []
+
+    def no_route(url, **_options):
+        asked.append(url)
         raise OSError("no route to host")
 
-    monkeypatch.setattr("graphmtl.models.transformer.hf_hub_download", unreachable)
+    monkeypatch.setattr("graphmtl.models.transformer.get_hf_file_metadata", no_route)
+    return asked
+
+
+def test_neither_folder_nor_reachable(unreachable, capfd):
     said = message("lsmt")
     assert "unknown encoder 'lsmt'; did you mean 'lstm'?" in said
     assert "no such folder" in said
@@ -307,6 +316,20 @@ def test_neither_folder_nor_reachable(monkeypatch):
     assert "huggingface/hub" in said
     assert "OSError: no route to host" in said
     assert "did you mean" not in message("bert-base-uncased")
+    assert len(unreachable) == 2
+    assert capfd.readouterr().err == ""  # nothing of huggingface_hub's retries
+
+
+def test_a_cached_encoder_is_loaded_without_the_hub(transformer, tmp_path, unreachable, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    repository = tmp_path / "models--our--encoder"
+    shutil.copytree(transformer(), repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    ours, theirs = (logits_of(build(name)) for name in ("our/encoder", transformer()))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert len(unreachable) == 2  # for the tokenizer and for the weights
 
 
 def test_what_can_be_no_name_on_the_hub():

@@ -4,10 +4,12 @@ import json
 import numpy as np
 import pytest
 
+from graphmtl.cli import main
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.reporting.contents import comparison, heat_map, run_contents
 from graphmtl.training.run_folder import Run
+from tests import tiny
 from tests.graph.examples import complete
 from tests.reporting.explained import explain
 
@@ -77,6 +79,18 @@ def test_curves_are_those_of_history(finished):
     assert points == [[record["epoch"], record["metrics"]["pairs"][first]] for record in history]
     means = [np.mean(list(record["losses"].values())) for record in history]
     assert [value for _, value in training["series"][-1]["points"]] == pytest.approx(means)
+
+
+@pytest.mark.parametrize(("examples", "evaluated"), [("all", True), ("20", False)])
+def test_a_transfer_has_the_curves_of_its_new_task(examples, evaluated, tmp_path):
+    source = tiny.run(arch="complete", tasks="planted:parent1", output=tmp_path / "source", epochs=1).run
+    flags = ["--task", "child1", "--examples", examples, "--steps", "0", "--no-progress"]
+    main(["transfer", str(source.folder), *flags, "--output", str(tmp_path / "new")])
+    found = contents(Run.open(tmp_path / "new"))
+    assert {row["task"] for row in found["results"]["rows"]} == {"parent1", "child1"}
+    training, *validation = ([series["name"] for series in curve["series"]] for curve in found["curves"])
+    assert training == ["child1"]
+    assert validation == [["child1"] if evaluated else []] * 2
 
 
 def test_what_is_not_there_is_left_out(copy_of):

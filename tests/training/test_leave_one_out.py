@@ -73,6 +73,12 @@ def test_a_target_joins_at_a_third_of_the_rate_that_single_has(tmp_path, monkeyp
     assert rates == {"star": [third], "shared": [third], "single": [OPTIONS["lr"]]}
 
 
+def test_there_is_a_draw(tmp_path, error_of):
+    error = error_of("transfer", "--leave-one-out", "--draws", "0", "--output", tmp_path / "new")
+    assert "--draws: found 0, expected 1 or more" in error
+    assert not (tmp_path / "new").exists()
+
+
 def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     def error(folder, *arguments):
         options = flags(**OPTIONS | SETS)

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -232,6 +233,30 @@ def test_a_loss_that_is_not_finite_names_task_and_step(data):
         trainer.train()
 
 
+class Spoilt(ToyModel):
+    """Answers nan for task ``b`` once it is evaluated, as after a last step that went wrong."""
+
+    def forward(self, batch, edges=False):
+        output = super().forward(batch, edges)
+        if not self.training and batch.tasks == ("b",):
+            output["b"].logits = output["b"].logits * float("nan")
+        return output
+
+
+def test_a_validation_loss_that_is_not_finite_names_task_and_step(data, tmp_path):
+    trainer = toy_trainer(data, folder=tmp_path)
+    trainer.model.__class__ = Spoilt
+    with pytest.raises(InputError, match=r"task 'b', step 10: the validation loss is nan, .* try a lower --lr"):
+        trainer.train()
+    assert not read_history(tmp_path)
+
+
+def test_a_star_that_diverges_in_its_last_step(data):
+    trainer = toy_trainer(data, arch="star", lr=1e30, epochs=1, warmup=0.0, batch_size=100)
+    with pytest.raises(InputError, match="try a lower --lr"):
+        trainer.train()
+
+
 def test_history_has_a_line_for_each_evaluation(data, tmp_path):
     lines = []
     result = toy_trainer(data, folder=tmp_path, callbacks=[lines.append]).train()
@@ -314,6 +339,15 @@ def test_a_task_without_validation_examples(data):
     with pytest.raises(InputError, match="task 'b' has no validation example"):
         toy_trainer(data).train()
     assert toy_trainer(data).train(keep_epochs=2).best_epoch == 2
+
+
+def test_a_loss_of_no_examples_is_not_checked(data):
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    trainer = toy_trainer(data)
+    trainer.train(keep_epochs=1)
+    losses = trainer.evaluate("valid")
+    assert math.isnan(losses["b"]["loss"])
+    trainer._check_losses(losses)
 
 
 def test_two_processes_give_the_result_of_one(tmp_path):
