@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
 JOINING_LR = 1 / 3  # of the learning rate that the graph was trained with
-_UNUSED = {"refit_on_valid": False, "teachers": None, "teacher_outputs": None, "write_submission": None}
+_UNUSED: dict[str, Any] = {"refit_on_valid": False, "teachers": None, "teacher_outputs": None, "write_submission": None}
 
 
 @dataclass(frozen=True, kw_only=True)
