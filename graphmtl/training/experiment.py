@@ -239,8 +239,8 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
 
 
 def _read_from(options: Options) -> list[str]:
-    """The folders of other runs that a run reads."""
-    given = [options.adapters, options.topology, *(options.teachers or "").split(",")]
+    """The folders of other runs that a run reads while it goes on; the edges of a topology are written down at once."""
+    given = [options.adapters, *(options.teachers or "").split(",")]
     return [folder for folder in given if folder and Path(folder).is_dir()]
 
 
