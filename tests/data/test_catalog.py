@@ -426,6 +426,11 @@ def test_new_tasks_beside_those_of_a_run(new, joined, names, data_dir):
     assert list(load_tasks(joined, **about)) == ["parent1", *names]
 
 
+def test_tasks_that_only_leaves_out_may_join():
+    joined = join_tasks("planted:child1+planted:parent1,parent2", "child1", only="parent2", planted=SMALL)
+    assert joined == ("planted:parent2+planted:child1", ["child1"])
+
+
 @pytest.mark.parametrize(
     ("new", "message"),
     [
