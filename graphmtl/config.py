@@ -15,9 +15,27 @@ Score = Literal["additive", "dot", "static"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
 
 
-def option(default, help: str, *, low: float | None = None, high: float | None = None):
-    """A dataclass field with the sentence that ``--help`` prints for it, and the range of its values."""
-    return field(default=default, metadata={"help": help, "range": (low, high)})
+def option(
+    default,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    archs: tuple[str, ...] = (),
+    needs: str | None = None,
+):
+    """A dataclass field.
+
+    Args:
+        default: its default.
+        help: the sentence that ``--help`` prints for it, behind the names of ``archs``.
+        low: the lowest value.
+        high: the highest value.
+        archs: the architectures that look at it; none: all.
+        needs: the option without which nothing looks at it.
+    """
+    help = f"{', '.join(archs)}: {help}" if archs else help
+    return field(default=default, metadata={"help": help, "range": (low, high), "archs": archs, "needs": needs})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,37 +94,53 @@ class ModelOptions:
     embedding_size: int = option(100, "dimensions of the word embeddings where no vectors are given", low=1)
     freeze_embeddings: bool = option(False, "never train the word embeddings")
     hidden: int = option(64, "LSTM units per direction", low=1)
-    attention: int = option(64, "dimensions of the attention's keys and queries", low=1)
-    score: Score = option("additive", "how a query is matched with a node")
-    message_start: Literal["random", "identity"] = option(
-        "random", "first weights of W_r; identity: what a node says is added to the cell as it stands"
+    attention: int = option(
+        64,
+        "dimensions of the attention's keys and queries",
+        low=1,
+        archs=("complete", "star", "cmtr", "adapter-fusion"),
     )
-    node_bias: bool = option(True, "learned scalar per source task in the complete graph's attention")
+    score: Score = option("additive", "how a query is matched with a node", archs=("complete", "star"))
+    message_start: Literal["random", "identity"] = option(
+        "random",
+        "first weights of W_r; identity: what a node says is added to the cell as it stands",
+        archs=("complete", "star"),
+    )
+    node_bias: bool = option(True, "learned scalar per source task in the attention", archs=("complete",))
     topology: str | None = option(
         None,
-        "which tasks a task of complete or cmtr may read from (all others): complete, star, star:TASK, "
-        "[[SOURCE, TARGET], ...], a YAML or GraphML file of edges, or the folder of a finished run",
+        "which tasks a task may read from (all others): complete, star, star:TASK, [[SOURCE, TARGET], ...], a YAML or "
+        "GraphML file of edges, or the folder of a finished run",
+        archs=("complete", "cmtr"),
     )
-    top_k: int = option(0, "with a run as --topology: how many of the strongest edges into a task stay; 0: all", low=0)
-    detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
-    adapter_size: int = option(64, "dimensions inside a task's adaptation layer", low=1)
+    top_k: int = option(
+        0, "with a run as --topology: how many of the strongest edges into a task stay; 0: all", low=0, needs="topology"
+    )
+    detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs", archs=("complete",))
+    adapter_size: int = option(
+        64, "dimensions inside a task's adaptation layer", low=1, archs=("cmtr", "adapters", "adapter-fusion")
+    )
     interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
-        "attention", "cmtr: how tasks' representations read each other; two are torch_geometric's convolutions"
+        "attention",
+        "how tasks' representations read each other; two are torch_geometric's convolutions",
+        archs=("cmtr",),
     )
-    interaction_heads: int = option(4, "cmtr: heads of the interaction, each of --attention dimensions", low=1)
+    interaction_heads: int = option(
+        4, "heads of the interaction, each of --attention dimensions", low=1, archs=("cmtr",)
+    )
     fusion_values: Literal["raw", "interacted"] = option(
-        "raw", "cmtr: what the gates sum up, the tasks' representations before or after the interaction"
+        "raw", "what the gates sum up, the tasks' representations before or after the interaction", archs=("cmtr",)
     )
-    uniform_gates: bool = option(False, "cmtr: equal gates for all tasks (ablation)")
+    uniform_gates: bool = option(False, "equal gates for all tasks (ablation)", archs=("cmtr",))
     gate_reg: Literal["prior", "entropy", "balance", "none"] = option(
-        "prior", "cmtr: what the gates are pulled towards: mostly the own task, few tasks, all tasks alike"
+        "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike", archs=("cmtr",)
     )
-    gate_prior: float = option(0.5, "cmtr: the own task's share in --gate-reg prior", low=0, high=1)
-    experts: int = option(4, "mmoe: experts; ple: shared experts of a layer", low=1)
-    task_experts: int = option(1, "ple: experts of each task in a layer", low=1)
-    expert_size: int = option(128, "mmoe, ple: dimensions of an expert", low=1)
-    extraction_layers: int = option(2, "ple: layers of experts; 1 is CGC", low=1)
-    hub_to_head: bool = option(False, "star: a task's head also sees the virtual node's states")
+    gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1, archs=("cmtr",))
+    experts: int = option(4, "experts; of ple shared experts of a layer", low=1, archs=("mmoe", "ple"))
+    task_experts: int = option(1, "experts of each task in a layer", low=1, archs=("ple",))
+    expert_size: int = option(128, "dimensions of an expert", low=1, archs=("mmoe", "ple"))
+    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, archs=("ple",))
+    hub_to_head: bool = option(False, "a task's head also sees the virtual node's states", archs=("star",))
     bidirectional: bool = option(True, "read every text in both directions")
     same_start: bool = option(
         True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
@@ -148,22 +182,33 @@ class TrainingOptions:
     schedule: Literal["constant", "linear", "cosine"] = option("linear", "learning rate after the warm-up")
     warmup: float = option(0.05, "share of all steps in which the learning rate rises", low=0, high=1)
     clip: float = option(1.0, "largest norm of the gradient; 0 turns clipping off", low=0)
-    gate_reg_weight: float = option(0.1, "cmtr: weight of --gate-reg in the loss", low=0)
-    gate_ramp: float = option(0.1, "cmtr: share of all steps in which that weight rises from 0", low=0, high=1)
+    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, archs=("cmtr",))
+    gate_ramp: float = option(
+        0.1, "share of all steps in which that weight rises from 0", low=0, high=1, archs=("cmtr",)
+    )
     adapters: str | None = option(
-        None, "adapter-fusion: folder of a finished run of --arch adapters, whose body and adapters stay as they are"
+        None,
+        "folder of a finished run of --arch adapters, whose body and adapters stay as they are",
+        archs=("adapter-fusion",),
     )
     teachers: str | None = option(
         None,
-        "cmtr: distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "
+        "distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "
         "--arch single), or train, for teachers in OUTPUT/teachers",
+        archs=("cmtr",),
     )
-    teacher_outputs: str | None = option(None, "folder of what teachers said, which runs may share (OUTPUT/teachers)")
-    kd_target: Literal["logits", "hidden"] = option("logits", "what is imitated: answers, or what the head reads")
-    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01)
-    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0)
-    kd_off: float = option(0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0)
-    teacher_annealing: bool = option(False, "go from distillation to labels over the steps")
+    teacher_outputs: str | None = option(
+        None, "folder of what teachers said, which runs may share (OUTPUT/teachers)", needs="teachers"
+    )
+    kd_target: Literal["logits", "hidden"] = option(
+        "logits", "what is imitated: answers, or what the head reads", needs="teachers"
+    )
+    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01, needs="teachers")
+    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0, needs="teachers")
+    kd_off: float = option(
+        0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0, needs="teachers"
+    )
+    teacher_annealing: bool = option(False, "go from distillation to labels over the steps", needs="teachers")
     label_smoothing: float = option(0.0, "share of the target spread over all labels", low=0, high=1)
     ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
     sampling: Sampling = option("proportional", "how the task of a step is drawn")
@@ -177,7 +222,9 @@ class TrainingOptions:
     device: Literal["auto", "cpu"] = option("auto", "auto takes the accelerator when there is one")
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
     progress: bool = option(True, "progress bar")
-    affinity_probe: int = option(20, "validation texts per task on which star's task affinity is measured", low=1)
+    affinity_probe: int = option(
+        20, "validation texts per task on which the task affinity is measured", low=1, archs=("star",)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

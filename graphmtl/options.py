@@ -13,7 +13,7 @@ from graphmtl.config import FORMAT, Options
 from graphmtl.data.readers import yaml_keys
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["make_options", "parse_options", "read_options"]
+__all__ = ["make_options", "parse_options", "read_options", "without_effect"]
 
 _KEEP_TOP = 3  # edges into each task that --prune keeps
 _FIELDS = {field.name: field for field in fields(Options)}
@@ -112,6 +112,26 @@ def make_options(**values) -> Options:
     if options.resume and options.overwrite:
         raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
+
+
+def without_effect(options: Options) -> list[str]:
+    """A line for every option that is not at its default and that nothing looks at in such a run.
+
+    >>> without_effect(Options(arch="shared", hub_to_head=True))
+    ['--hub-to-head has no effect with --arch shared; it is for star']
+    """
+    lines = []
+    for name, field in _FIELDS.items():
+        if getattr(options, name) == field.default:
+            continue
+        archs, needs = field.metadata["archs"], field.metadata["needs"]
+        if archs and options.arch not in archs:
+            lines.append(f"{_flag(name)} has no effect with --arch {options.arch}; it is for {', '.join(archs)}")
+        elif needs is not None and getattr(options, needs) == _FIELDS[needs].default:
+            lines.append(f"{_flag(name)} has no effect without {_flag(needs)}")
+        elif name.startswith("planted_") and "planted" not in re.split("[+:]", options.tasks):
+            lines.append(f"{_flag(name)} has no effect with --tasks {options.tasks}; it is for planted")
+    return lines
 
 
 def _check_range(name: str, value: Any, where: str = "") -> None:

@@ -6,7 +6,7 @@ from accelerate import PartialState
 
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
-from graphmtl.options import parse_options
+from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
 from graphmtl.training.experiment import load_run_tasks, train_run
 from graphmtl.training.run_folder import Run
@@ -23,6 +23,8 @@ def run_and_report(options: Options) -> Run:
     """Trains and tests, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
     report = PartialState(cpu=options.device == "cpu").is_main_process
+    for line in without_effect(options) if report else ():
+        print(line)
     overlap = overlap_table(tasks.overlap)
     if report and overlap is not None:
         print_table(overlap)

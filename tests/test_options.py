@@ -7,10 +7,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
 from graphmtl.config import Options, PlantedOptions
 from graphmtl.errors import InputError
-from graphmtl.options import make_options, parse_options, read_options
+from graphmtl.options import make_options, parse_options, read_options, without_effect
 from graphmtl.training.run_folder import Run
 from tests.tiny import flags
 
@@ -294,3 +295,24 @@ def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
     assert parse_options(["--epochs", "5"], base) == Options(hidden=8, epochs=5)
     (tmp_path / "options.yaml").write_text("hidden: 16\n")
     assert parse_options(["--config", str(tmp_path / "options.yaml")], base) == Options(hidden=16)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"arch": "star", "gate_prior": 0.1}, "--gate-prior has no effect with --arch star; it is for cmtr"),
+        ({"arch": "cmtr", "kd_weight": 2.0}, "--kd-weight has no effect without --teachers"),
+        ({"tasks": "sick", "planted_words": 9}, "--planted-words has no effect with --tasks sick; it is for planted"),
+        ({"tasks": "sick+planted:child1", "planted_words": 9}, None),
+        ({"arch": "cmtr", "kd_weight": 2.0, "teachers": "train"}, None),
+        ({"arch": "cmtr", "gate_prior": 0.1}, None),
+    ],
+)
+def test_an_option_that_nothing_looks_at_is_named(given, line):
+    assert without_effect(Options(**given)) == ([] if line is None else [line])
+
+
+def test_options_are_for_architectures_and_need_options_that_exist():
+    for field in FIELDS.values():
+        assert set(field.metadata["archs"]) <= set(ARCHITECTURES)
+        assert field.metadata["needs"] in (None, *FIELDS)
