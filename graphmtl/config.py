@@ -193,8 +193,8 @@ class TrainingOptions:
     )
     teachers: str | None = option(
         None,
-        "distil from single-task teachers; folders of finished runs with commas between (of one task each, or of "
-        "--arch single), or train, for teachers in OUTPUT/teachers",
+        "distil from teachers; folders of finished runs with commas between, or train, for single-task teachers in "
+        "OUTPUT/teachers",
         archs=("cmtr",),
     )
     teacher_outputs: str | None = option(

@@ -1,7 +1,7 @@
 r"""Knowledge distillation into the task-oriented representations of ``cmtr``.
 
-For every task j a teacher that was trained on j alone has read the instance. z_j, through a distillation head of its
-own, must imitate it:
+For every task j a teacher, a model of j alone or the head for j of one that was trained on several tasks, has read the
+instance. z_j, through a distillation head of its own, must imitate it:
 
 .. math::
     \mathrm{KD} = \sum_j w_j\, \ell_j, \quad

@@ -258,6 +258,8 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
     teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
     for run in dict.fromkeys(teachers.values()):
         names = [name for name, own in teachers.items() if own is run]
+        if not run.model.architecture.own_encoder_per_task:  # it learned from the texts of all its tasks
+            names = list(run.model.tasks)
         check_unseen(run, names, load_fitted_tasks(run.options), tasks)
     return teachers
 

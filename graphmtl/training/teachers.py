@@ -1,4 +1,4 @@
-"""Teachers, models that were trained on one task alone, and what they say of training texts, kept on disk."""
+"""Teachers, models that were trained before, and what they say of training texts, kept on disk."""
 
 import hashlib
 import json
@@ -41,17 +41,11 @@ def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task]) -> dict[str, R
     """The run that holds each task's teacher, the first one that has the task.
 
     Raises:
-        InputError: a run whose tasks learned from each other, a task without teacher, or one whose labels differ.
+        InputError: a task without teacher, or one whose labels differ.
     """
     teachers: dict[str, Run] = {}
     for run in runs:
-        model = run.model
-        if len(model.tasks) > 1 and not model.architecture.own_encoder_per_task:
-            raise InputError(
-                f"--teachers {run.folder}: its {len(model.tasks)} tasks were trained together ({model.options.arch}); "
-                "accepted: runs of one task, or of --arch single"
-            )
-        for name, task in model.tasks.items():
+        for name, task in run.model.tasks.items():
             if name in tasks and name not in teachers:
                 _check_same(run, task, tasks[name])
                 teachers[name] = run
@@ -75,14 +69,21 @@ def _check_same(run: Run, theirs: Task, ours: Task) -> None:
 def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet) -> None:
     """Whether no teacher of a run was trained on a text that this run validates or tests on.
 
-    Texts that are in the task's training split of both runs are left out: this run has them too.
+    Texts that are in a task's training split of both runs are left out: this run has them too.
+
+    Args:
+        run: the teachers' run.
+        names: the tasks whose texts they were trained on.
+        theirs: the tasks of their run.
+        ours: those of this run.
 
     Raises:
         InputError: a teacher has seen such a text.
     """
     held_out = {key for data in ours.values() for split in (data.valid, data.test) for key in row_keys(split)}
     for name in names:
-        unseen = held_out & (set(row_keys(theirs[name].train)) - set(row_keys(ours[name].train)) - {""})
+        known = set(row_keys(ours[name].train)) if name in ours else set()
+        unseen = held_out & (set(row_keys(theirs[name].train)) - known - {""})
         if unseen:
             raise InputError(
                 f"--teachers {run.folder}: task {name!r} was trained on {len(unseen)} texts that stand in a validation "

@@ -215,8 +215,9 @@ def test_a_refit_that_was_interrupted_ends_as_if_it_had_not_been(interrupted, re
         assert (folder / name).read_bytes() == (refitted.run.folder / name).read_bytes()
 
 
-def test_a_refit_with_teachers_has_their_outputs_on_both_sets(finished, tiny_tasks, tmp_path):
-    teacher = finished("single").run.folder
+@pytest.mark.parametrize("arch", ["single", "star"])
+def test_a_refit_with_teachers_has_their_outputs_on_both_sets(arch, finished, tiny_tasks, tmp_path):
+    teacher = finished(arch).run.folder
     run = tiny.run(
         arch="cmtr", tasks=tiny_tasks, output=tmp_path / "run", refit_on_valid=True, teachers=str(teacher)
     ).run

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from graphmtl.data.batching import EncodedSplit, encode_tasks
-from graphmtl.data.task import Task
+from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.training import teachers
 from graphmtl.training.experiment import load_run_tasks, train
@@ -105,8 +106,8 @@ def test_a_folder_that_cannot_be_made(single, tmp_path):
 def test_who_may_teach(single, finished):
     tasks = single.model.tasks
     assert find_teachers([single], tasks) == dict.fromkeys(tasks, single)
-    with pytest.raises(InputError, match="its 3 tasks were trained together"):
-        find_teachers([finished("shared").run], tasks)
+    joint = finished("shared").run
+    assert find_teachers([joint, single], tasks) == dict.fromkeys(tasks, joint)
     with pytest.raises(InputError, match="no run has task 'other'"):
         find_teachers([single], tasks | {"other": Task(name="other", labels=("x", "y"))})
     changed = Task(name="pairs", labels=("no", "yes"), text=("premise", "hypothesis"))
@@ -136,6 +137,13 @@ def test_a_teacher_that_has_seen_what_is_held_out_is_refused(tiny_tasks):
         with pytest.raises(InputError, match="task 'plain' was trained on 1 texts that stand in a validation or test"):
             check_unseen(nobody, ["plain"], theirs, ours)
         check_unseen(nobody, ["plain"], theirs, theirs)
+        with pytest.raises(InputError, match=r"task 'extra' was trained on \d+ texts"):
+            check_unseen(nobody, ["extra"], _named(theirs, "extra"), ours)
+
+
+def _named(tasks, name):
+    (data,) = tasks.values()
+    return TaskSet(name="theirs", data=[replace(data, task=replace(data.task, name=name))])
 
 
 def test_the_key_stands_beside_the_outputs(single, tmp_path):
