@@ -1,7 +1,7 @@
 """Multi-task learning for text as message passing on a graph of tasks."""
 
 from graphmtl.config import Options, PlantedOptions
-from graphmtl.data.catalog import load_tasks
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure

@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
 from graphmtl.config import FORMAT, Options
-from graphmtl.data.readers import yaml_keys
+from graphmtl.data.yaml_lines import yaml_keys
 from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["make_options", "parse_options", "read_options", "without_effect"]

@@ -1,6 +1,6 @@
 """Tasks and their data: named task sets, YAML task files, the generated task set, vocabularies and word vectors."""
 
-from graphmtl.data.catalog import load_tasks
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary, read_vectors, tokenize
 

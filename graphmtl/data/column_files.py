@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from graphmtl.data.readers import read_lines, shown
+from graphmtl.data.readers import read_lines
 from graphmtl.data.tags import MISSING
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["CONLLU", "Sentences", "read_columns", "read_conllu", "read_sentences", "read_three_files"]
 

@@ -22,8 +22,8 @@ def draw_examples(data: Mapping[str, TaskData], examples: int | None, *, draw: i
     """Tasks with ``examples`` labelled examples, those for validation included; the test splits stay.
 
     The examples are drawn from the training split, each text once; of a task of texts, every number of them has the
-    labels in the proportions of the whole. Above 50 one in five is for validation, up to 50 none. Tasks of one corpus
-    get the same sentences.
+    labels in the proportions of the whole. Above 50 one of every five is for validation, up to 50 none. Tasks of one
+    corpus get the same sentences.
 
     Args:
         data: the tasks.
@@ -73,8 +73,9 @@ def _held_out(examples: int, rng: np.random.Generator) -> np.ndarray:
     """(examples,) bool: one of every five in a row, drawn; nested as the examples are."""
     held_out = np.zeros(examples, dtype=bool)
     if examples > NO_SELECTION:
-        fifths = np.arange(examples // _FIFTH) * _FIFTH
-        held_out[fifths + rng.integers(0, _FIFTH, len(fifths))] = True
+        fifths = np.arange(0, examples, _FIFTH)
+        chosen = fifths + rng.integers(0, _FIFTH, len(fifths))
+        held_out[chosen[chosen < examples]] = True  # of the last five not all may be there
     return held_out
 
 

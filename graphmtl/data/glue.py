@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from graphmtl.data.arrow import read_hub
+from graphmtl.data.examples import Columns, Examples
 from graphmtl.data.overlap import normalise
-from graphmtl.data.readers import Columns, Examples, read_hub, read_tsv
+from graphmtl.data.readers import read_tsv
 from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.task import SubmissionFile, Task
 from graphmtl.errors import InputError

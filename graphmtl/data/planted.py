@@ -24,7 +24,7 @@ from itertools import combinations
 import numpy as np
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.readers import Examples
+from graphmtl.data.examples import Examples
 from graphmtl.data.source import Source
 from graphmtl.data.task import PlantedTruth, Task
 from graphmtl.errors import InputError

@@ -4,123 +4,16 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import datasets
-import yaml
-from huggingface_hub import HfApi
-from huggingface_hub.errors import RepositoryNotFoundError
+from graphmtl.data.arrow import read_parquet
+from graphmtl.data.examples import Columns, Examples, check_columns, plain_row
+from graphmtl.errors import InputError, shown
 
-from graphmtl.errors import InputError, shown, unknown_name
+__all__ = ["read_bytes", "read_file", "read_label_tab_text", "read_lines", "read_tsv"]
 
-__all__ = [
-    "Columns",
-    "Examples",
-    "YamlKey",
-    "compose_yaml",
-    "read_bytes",
-    "read_file",
-    "read_hub",
-    "read_label_tab_text",
-    "read_lines",
-    "read_tsv",
-    "shown",
-    "yaml_keys",
-]
-
-datasets.disable_progress_bars()  # of casts and files, which come and go; --progress is the training's
-
-_PATIENCE = 10  # seconds in which the Hub must answer
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """Examples as they were read.
-
-    Args:
-        source: the file (or Hub data set) they come from.
-        text: the texts.
-        label: the labels as written there.
-        text_pair: the second texts, of pairs only.
-        lines: the line of each example, counted from 1; None where the source has no lines.
-        row: what such a line is called.
-        labels: the names of all classes in their order, where the source itself declares them.
-    """
-
-    source: str
-    text: list[str]
-    label: list[str]
-    text_pair: list[str] | None = None
-    lines: list[int] | None = None
-    row: str = "line"
-    labels: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def where(self, i: int) -> str:
-        """The place of example ``i``, for an error message."""
-        return f"{self.source}, {self.row} {i + 1 if self.lines is None else self.lines[i]}"
-
-    def take(self, rows: Iterable[int]) -> "Examples":
-        """Some of the examples."""
-        lines = range(1, len(self) + 1) if self.lines is None else self.lines
-        rows = list(rows)
-        return Examples(
-            source=self.source,
-            text=[self.text[i] for i in rows],
-            label=[self.label[i] for i in rows],
-            text_pair=None if self.text_pair is None else [self.text_pair[i] for i in rows],
-            lines=[lines[i] for i in rows],
-            row=self.row,
-            labels=self.labels,
-        )
-
-    def empty(self) -> int:
-        """How many examples have an empty text (of a pair: either)."""
-        pairs = self.text if self.text_pair is None else self.text_pair
-        return sum(not (a.strip() and b.strip()) for a, b in zip(self.text, pairs, strict=True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns to read, and how a file of lines is read.
-
-    Args:
-        text: the column of the text, or the two columns of a pair.
-        label: the column of the label; empty for examples without labels.
-        header: the names of all columns of a csv or tsv file that has no line of names.
-        encoding: the encoding of a csv, tsv or jsonl file.
-        scores: the labels are numbers of any kind.
-    """
-
-    text: tuple[str, ...] = ("text",)
-    label: str = "label"
-    header: tuple[str, ...] = ()
-    encoding: str = "utf-8"
-    scores: bool = False
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        return (*self.text, self.label) if self.label else self.text
-
-    def examples(self, rows: Iterable[Sequence[str]], *, source: str, **fields) -> "Examples":
-        """The examples of rows of the wanted columns; those without labels have the label ""."""
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        texts = columns[: len(self.text)]
-        return Examples(
-            source=source,
-            text=texts[0],
-            text_pair=texts[1] if len(texts) == 2 else None,
-            label=[label.strip() for label in columns[-1]] if self.label else [""] * len(texts[0]),
-            **fields,
-        )
-
 
 Row = tuple[int, Sequence[str]]
 """The line of a row, and the wanted columns of it."""
@@ -140,7 +33,8 @@ def read_file(path: Path, columns: Columns) -> Examples:
             exist; a line with too few or too many fields, or without a label.
     """
     if path.suffix == ".parquet":
-        return _read_parquet(path, columns)
+        read_bytes(path)  # which says whether it is there
+        return read_parquet(path, columns)
     if path.suffix not in _ROWS:
         raise InputError(f"{path}: unknown file format {path.suffix!r} (known: {', '.join([*_ROWS, '.parquet'])})")
     return _read_rows(path, columns, _ROWS[path.suffix])
@@ -203,14 +97,8 @@ def _csv_rows(path: Path, columns: Columns) -> Iterator[Row]:
 
 
 def _positions(path: Path, header: Sequence[str], columns: Columns) -> list[int]:
-    _check_columns(path, header, columns)
+    check_columns(path, header, columns)
     return [header.index(column) for column in columns.wanted]
-
-
-def _check_columns(source: Path | str, found: Sequence[str], columns: Columns) -> None:
-    for column in columns.wanted:
-        if column not in found:
-            raise InputError(f"{source}: {unknown_name('column', column, found)}")
 
 
 def _pick(fields: list[str], chosen: list[int], header: Sequence[str], path: Path, number: int) -> list[str]:
@@ -228,8 +116,8 @@ def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
             raise InputError(f"{path}, line {number}: not JSON ({error}): {shown(line)}") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: a JSON object expected, found {shown(line)}")
-        _check_columns(f"{path}, line {number}", list(row), columns)
-        yield number, _plain(row, columns, f"{path}, line {number}")
+        check_columns(f"{path}, line {number}", list(row), columns)
+        yield number, plain_row(row, columns, f"{path}, line {number}")
 
 
 _ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
@@ -237,104 +125,6 @@ _ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
     ".tsv": _tsv_rows,
     ".jsonl": _jsonl_rows,
 }
-
-
-def _plain(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:
-    """The wanted values of a row whose values have types: texts, and a label of text, number or truth value."""
-    for column in columns.text:
-        if not isinstance(row[column], str):
-            raise InputError(f"{where}: column {column!r} holds {shown(row[column])}, expected a text")
-    texts = [row[column] for column in columns.text]
-    if not columns.label:
-        return texts
-    label = row[columns.label]
-    if label is None:
-        raise InputError(f"{where}: no label in column {columns.label!r}")
-    if not isinstance(label, str | int | float if columns.scores else str | int):
-        raise InputError(
-            f"{where}: label {shown(label)}, expected a {'number' if columns.scores else 'text or a whole number'}"
-        )
-    return [*texts, str(label)]
-
-
-def _read_parquet(path: Path, columns: Columns) -> Examples:
-    read_bytes(path)
-    try:
-        with _without_log():
-            rows = datasets.Dataset.from_parquet(str(path))
-    except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
-        raise InputError(f"{path}: cannot be read as parquet ({_one_line(error)})") from None
-    return _from_dataset(rows, columns, source=str(path))
-
-
-def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> Examples:
-    """Reads one split of a data set of the Hugging Face Hub, or of a local folder that is laid out like one.
-
-    Raises:
-        InputError: the data set, its configuration, its split or a column does not exist, or the Hub is out of reach.
-    """
-    source = f"Hub data set {name}{f' ({config})' if config else ''}, split {split}"
-    problem = None if Path(name).is_dir() else _hub_problem(name)
-    try:
-        with _without_log(), _offline(problem is not None):
-            rows = datasets.load_dataset(name, name=config, split=split)
-    except Exception as error:  # network, Hub and data set errors have no common class
-        if problem is not None and isinstance(error, ConnectionError):
-            place = f", and the cache {datasets.config.HF_DATASETS_CACHE} does not have it"
-            raise InputError(f"{source}: cannot be loaded ({_one_line(problem)}){place}") from None
-        raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
-    return _from_dataset(rows, columns, source=source)
-
-
-def _hub_problem(name: str) -> Exception | None:
-    """Why the Hub does not answer, if so; asked once, where a library that loads asks on for half a minute."""
-    try:
-        HfApi().dataset_info(name, timeout=_PATIENCE)
-    except (RepositoryNotFoundError, ValueError):  # it answers, or is not asked: of the name more is said by loading
-        return None
-    except Exception as error:  # network and Hub errors have no common class
-        return error
-    return None
-
-
-@contextmanager
-def _offline(wanted: bool) -> Iterator[None]:
-    """Loads from the cache alone, if wanted."""
-    before = datasets.config.HF_HUB_OFFLINE
-    datasets.config.HF_HUB_OFFLINE = before or wanted
-    try:
-        yield
-    finally:
-        datasets.config.HF_HUB_OFFLINE = before
-
-
-@contextmanager
-def _without_log() -> Iterator[None]:
-    """Without what the library logs beside the error that it raises."""
-    level = datasets.logging.get_verbosity()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(level)
-
-
-def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> Examples:
-    if not len(rows):
-        raise InputError(f"{source}: no examples in it")
-    _check_columns(source, rows.column_names, columns)
-    declared = getattr(rows.features[columns.label], "names", None) if columns.label else None
-    fields = []
-    for i, row in enumerate(rows.select_columns(list(columns.wanted)), 1):
-        fields.append(_plain(_named(row, columns.label, declared), columns, f"{source}, row {i}"))
-    return columns.examples(fields, source=source, row="row", labels=tuple(declared or ()))
-
-
-def _named(row: dict, label: str, declared: list[str] | None) -> dict:
-    """The row with its class index replaced by the class's name; the Hub's -1 for a hidden label is no label."""
-    if declared is None or row[label] is None:
-        return row
-    return {**row, label: declared[row[label]] if row[label] >= 0 else None}
 
 
 def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Examples:
@@ -417,58 +207,3 @@ def read_bytes(path: Path) -> bytes:
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
     return content
-
-
-def compose_yaml(content: bytes, name: object) -> yaml.Node | None:
-    """The nodes of a YAML document, which know their lines; None for a document of comments.
-
-    Args:
-        content: the document.
-        name: what an error calls it.
-
-    Raises:
-        InputError: the content is not UTF-8, or no YAML.
-    """
-    try:
-        return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{name}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        raise InputError(f"{name}, line {error.problem_mark.line + 1}: not YAML ({error.problem})") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from None
-
-
-@dataclass(frozen=True)
-class YamlKey:
-    """The value of a key in a YAML document, and the key's line, counted from 1."""
-
-    node: yaml.Node
-    line: int
-
-
-def yaml_keys(mapping: yaml.MappingNode, name: object, *, what: str) -> dict[str, YamlKey]:
-    """The keys of a mapping.
-
-    Args:
-        mapping: the mapping.
-        name: what an error calls the document.
-        what: what it calls the mapping.
-
-    Raises:
-        InputError: a key is no plain name, or stands twice.
-    """
-    keys: dict[str, YamlKey] = {}
-    for key, value in mapping.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise InputError(f"{name}, line {line}: the keys of {what} must be plain names")
-        if key.value in keys:
-            raise InputError(f"{name}, line {line}: key {shown(key.value)} stands twice in {what}")
-        keys[key.value] = YamlKey(value, line)
-    return keys
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from graphmtl.data.column_files import Sentences
-from graphmtl.data.readers import Examples
+from graphmtl.data.examples import Examples
 from graphmtl.data.task import PlantedTruth, SubmissionFile, Task
 from graphmtl.errors import InputError
 

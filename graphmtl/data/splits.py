@@ -11,12 +11,12 @@ from datasets import Dataset
 
 from graphmtl.data.column_files import Sentences
 from graphmtl.data.cut import cut
+from graphmtl.data.examples import Examples
 from graphmtl.data.layers import cut_corpus, layer_data, sentence_keys
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
-from graphmtl.data.readers import Examples, shown
 from graphmtl.data.source import Layer, Source, described
 from graphmtl.data.task import Task, TaskData
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown
 
 __all__ = ["build"]
 

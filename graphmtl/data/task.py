@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from graphmtl.data.examples import Examples
 from graphmtl.data.overlap import Overlap
-from graphmtl.data.readers import Examples
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, unknown_name
 

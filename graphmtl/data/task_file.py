@@ -59,12 +59,15 @@ from typing import Any, TypeGuard
 
 import yaml
 
+from graphmtl.data.arrow import read_hub
 from graphmtl.data.column_files import read_sentences
-from graphmtl.data.readers import Columns, Examples, compose_yaml, read_bytes, read_file, read_hub, shown, yaml_keys
+from graphmtl.data.examples import Columns, Examples
+from graphmtl.data.readers import read_bytes, read_file
 from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.data.yaml_lines import compose_yaml, yaml_keys
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["read_task_file"]
 

@@ -27,8 +27,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from graphmtl.data.readers import compose_yaml, read_bytes, shown
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.data.readers import read_bytes
+from graphmtl.data.yaml_lines import compose_yaml
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["Topology", "read_topology"]

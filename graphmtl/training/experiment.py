@@ -15,7 +15,7 @@ from accelerate.utils import set_seed
 from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
-from graphmtl.data.catalog import load_tasks
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet

@@ -29,10 +29,9 @@ from accelerate.utils import set_seed
 from graphmtl.config import Options
 from graphmtl.data.draw import NO_SELECTION, draw_examples
 from graphmtl.data.pieces import Pieces
-from graphmtl.data.readers import shown
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vocabulary import Vectors, read_vectors
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run

@@ -11,8 +11,7 @@ from pathlib import Path
 import yaml
 
 from graphmtl.config import FORMAT, Options
-from graphmtl.data.readers import shown
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import read_options

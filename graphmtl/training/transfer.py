@@ -14,13 +14,12 @@ from accelerate.utils import gather_object, set_seed
 
 from graphmtl.config import DataOptions, ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
-from graphmtl.data.catalog import join_tasks, load_tasks
 from graphmtl.data.draw import draw_examples
+from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.pieces import Pieces
-from graphmtl.data.readers import shown
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel

@@ -4,8 +4,8 @@ from pathlib import Path
 import datasets
 import pytest
 
-from graphmtl.data.catalog import load_tasks
 from graphmtl.data.glue import _TASKS, sentence_of_phrase
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.overlap import normalise
 from graphmtl.errors import InputError
 from tests import tiny

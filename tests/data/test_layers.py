@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.column_files import Sentences
-from graphmtl.data.readers import Examples
+from graphmtl.data.examples import Examples
 from graphmtl.data.source import Corpus, Layer, Source
 from graphmtl.data.splits import build
 from graphmtl.data.task import Task

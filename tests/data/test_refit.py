@@ -1,6 +1,6 @@
 import pytest
 
-from graphmtl.data.catalog import load_tasks
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.overlap import row_keys
 from graphmtl.data.refit import train_with_valid
 

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.catalog import load_tasks
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.shuffled import shuffle_labels
 from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError

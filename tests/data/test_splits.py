@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from graphmtl.data.readers import Examples
+from graphmtl.data.examples import Examples
 from graphmtl.data.source import Source
 from graphmtl.data.splits import build
 from graphmtl.data.task import Task

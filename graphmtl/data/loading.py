@@ -1,0 +1,205 @@
+"""What ``--tasks`` means: names of the catalog, some of their tasks, YAML files, and several of these joined."""
+
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from graphmtl.config import PlantedOptions
+from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_task_file, is_treebank
+from graphmtl.data.shuffled import shuffle_labels as shuffled
+from graphmtl.data.source import SourceSet
+from graphmtl.data.splits import build
+from graphmtl.data.task import TaskSet
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["join_tasks", "load_tasks"]
+
+
+def load_tasks(
+    tasks: str = "planted",
+    *,
+    data_dir: Path | str | None = None,
+    seed: int = 0,
+    only: str | None = None,
+    shuffle_labels: bool = False,
+    keep_overlap: bool = False,
+    planted: PlantedOptions = PlantedOptions(),
+) -> TaskSet:
+    """Loads the tasks of a run.
+
+    Args:
+        tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``), some tasks of a set
+            (``fdu-mtl:books,dvd``), a YAML file, or several of these joined by ``+``. A task name that two of them
+            share gets the set's name before it.
+        data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
+        seed: the seed of the validation splits that are cut off, and of the generated texts.
+        only: names of the tasks of these that are kept, with commas between; None keeps all.
+        shuffle_labels: permute the labels of each task's training split, so that nothing can be learned.
+        keep_overlap: keep training examples whose text stands in another task's validation or test split.
+        planted: options of the generated task set.
+
+    Raises:
+        InputError: whatever is wrong with the name or the files.
+    """
+    find = _finder(data_dir, seed, planted)
+    chosen = [_choose(part, find) for part in _parts(tasks)]
+    names = _kept(_names_in_run(chosen), only)
+    sources = {
+        new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
+    }
+    truths = [
+        part.source_set.truth.restricted(dict(renamed))
+        for part, renamed in zip(chosen, names, strict=True)
+        if part.source_set.truth
+    ]
+    data = build(sources, seed=seed, keep_overlap=keep_overlap)
+    return TaskSet(
+        name=_slug("-".join([*(part.slug for part in chosen), *(only.split(",") if only else ())])),
+        data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
+        truth=truths[0] if truths else None,
+        loaded_with={
+            "tasks": tasks,
+            "data_dir": None if data_dir is None else str(data_dir),
+            "seed": seed,
+            "only": only,
+            "shuffle_labels": shuffle_labels,
+            "keep_overlap": keep_overlap,
+            **asdict(planted),
+        },
+    )
+
+
+def join_tasks(
+    tasks: str,
+    new: str,
+    *,
+    only: str | None = None,
+    data_dir: Path | str | None = None,
+    seed: int = 0,
+    planted: PlantedOptions = PlantedOptions(),
+) -> tuple[str, list[str]]:
+    """What ``--tasks`` takes for the tasks of a run and new ones, and the names of the new ones.
+
+    ``new`` is like ``tasks``, but a task of one of the run's sets may be spoken of by its name alone; the rest is as in
+    `load_tasks`.
+
+    Raises:
+        InputError: a new task has the name of a task of the run, or no set has it.
+    """
+    find = _finder(data_dir, seed, planted)
+    if only is not None:
+        tasks = _written_out(tasks, only, find)
+    sets = [_set_and_tasks(part)[0] for part in _parts(tasks)]
+    parts = [_with_its_set(part, sets, find) for part in _parts(new)]
+    old = [_choose(part, find) for part in _parts(tasks)]
+    known = [name for part in _names_in_run(old) for _, name in part]
+    added = [_choose(part, find) for part in parts]
+    for name in (name for part in added for name in part.tasks):
+        if name in known or name in {task for part in old for task in part.tasks}:
+            raise InputError(f"task {name!r} is in the graph already (its tasks: {', '.join(known)})")
+    return "+".join([tasks, *parts]), [name for part in _names_in_run([*old, *added])[len(old) :] for _, name in part]
+
+
+def _written_out(tasks: str, only: str, find: Callable[[str], SourceSet]) -> str:
+    """``--tasks`` and ``--only`` as ``--tasks`` alone: ``planted`` and ``child1`` as ``planted:child1``."""
+    chosen = [_choose(part, find) for part in _parts(tasks)]
+    kept = [",".join(old for old, _ in part) for part in _kept(_names_in_run(chosen), only)]
+    sets = [_set_and_tasks(part)[0] for part in _parts(tasks)]
+    return "+".join(f"{name}:{own}" for name, own in zip(sets, kept, strict=True) if own)
+
+
+def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
+    """``books`` as ``fdu-mtl:books`` where one of the sets has it; all else as it is."""
+    if part in TASK_SETS or ":" in part or is_task_file(part) or is_treebank(part):
+        return part
+    own = [name for name in dict.fromkeys(sets) if part in find(name).sources]
+    if len(own) != 1:
+        known = sorted({task for name in sets for task in find(name).sources})
+        raise InputError(f"{unknown_name('task', part, known)}, a task set with NAME:TASK, or a .yaml file")
+    return f"{own[0]}:{part}"
+
+
+def _finder(data_dir: Path | str | None, seed: int, planted: PlantedOptions) -> Callable[[str], SourceSet]:
+    """What finds a set by its name; of one that is named twice, nothing is read twice."""
+    folder = data_dir or os.environ.get("GRAPHMTL_DATA")
+    return cache(
+        partial(find_set, settings=Settings(data_dir=Path(folder) if folder else None, seed=seed, planted=planted))
+    )
+
+
+def _parts(tasks: str) -> list[str]:
+    return [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One part of ``--tasks``: a task set, the tasks of it that are asked for, and a short name of the two."""
+
+    source_set: SourceSet
+    tasks: tuple[str, ...]
+    slug: str
+
+
+def _set_and_tasks(part: str) -> tuple[str, str]:
+    """``fdu-mtl:books,dvd`` as ``fdu-mtl`` and ``books,dvd``; of a whole set the second is empty."""
+    name, _, wanted = (part, "", "") if is_task_file(part) else part.partition(":")
+    return name, wanted
+
+
+def _choose(text: str, find: Callable[[str], SourceSet]) -> _Part:
+    name, wanted = _set_and_tasks(text)
+    source_set = find(name)
+    if ":" not in text.removeprefix(name):
+        return _Part(source_set=source_set, tasks=tuple(source_set.sources), slug=source_set.name)
+    tasks = tuple(task.strip() for task in wanted.split(","))
+    for task in tasks:
+        if task not in source_set.sources:
+            raise unknown_name(f"task of {name}", task, source_set.sources)
+    return _Part(source_set=source_set, tasks=tasks, slug="-".join([source_set.name, *tasks]))
+
+
+def _names_in_run(chosen: Sequence[_Part]) -> list[list[tuple[str, str]]]:
+    """The (name in its set, name in the run) of each part's tasks: the set's name goes before a name that two share."""
+    count = Counter(task for part in chosen for task in part.tasks)
+    names = [
+        [(task, task if count[task] == 1 else f"{_slug(part.source_set.name)}.{task}") for task in part.tasks]
+        for part in chosen
+    ]
+    repeated = [new for new, times in Counter(new for part in names for _, new in part).items() if times > 1]
+    if repeated:
+        those = [part.source_set for part, own in zip(chosen, names, strict=True) if repeated[0] in dict(own).values()]
+        raise _repeated(repeated[0], those)
+    return names
+
+
+def _repeated(task: str, sets: Sequence[SourceSet]) -> InputError:
+    """The error for a task that several parts ask for: the same one, or those of sets that are called alike."""
+    if all(each is sets[0] for each in sets):
+        return InputError(f"task {task!r} is asked for more than once")
+    return InputError(
+        f"task {task!r} is asked for more than once: several task sets are called {sets[0].name!r}; to tell them apart "
+        "give one another name by the key `name` of its file"
+    )
+
+
+def _kept(names: list[list[tuple[str, str]]], only: str | None) -> list[list[tuple[str, str]]]:
+    """Of each part's (name in its set, name in the run) those that ``--only`` names."""
+    if only is None:
+        return names
+    wanted = [task.strip() for task in only.split(",")]
+    known = [new for part in names for _, new in part]
+    for task in wanted:
+        if task not in known:
+            raise unknown_name("task of --only", task, known)
+    return [[pair for pair in part if pair[1] in wanted] for part in names]
+
+
+def _slug(name: str) -> str:
+    """A name fit for a folder, of 40 characters at most."""
+    slug = re.sub(r"[^\w.]+", "-", name).strip("-.")
+    return slug if len(slug) <= 40 else f"{slug[:31].strip('-.')}-{zlib.crc32(name.encode()):08x}"
