@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from accelerate import Accelerator
+from torch import nn
 
 from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
@@ -13,13 +14,11 @@ from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredi
 from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_folder import Run
 
-__all__ = ["evaluate", "main", "predict_run"]
+__all__ = ["evaluate", "main", "predict", "predict_run", "read_run"]
 
 
-def predict_run(
-    run: Run, split: str
-) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
-    """The data of a finished run, and what its model predicts on a split, by task."""
+def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
+    """The data of a finished run, of some of its tasks, or of all, as its model reads it."""
     options, model = run.options, run.model
     tasks = load_fitted_tasks(options)
     if tasks.tasks != model.tasks:
@@ -28,18 +27,27 @@ def predict_run(
             "scored on the tasks and labels that it was trained on"
         )
     apart: bool = model.architecture.own_encoder_per_task
-    data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
-    return data, _predict(run, data, split)
+    chosen = {name: tasks[name] for name in names or tasks}
+    return encode_tasks(chosen, model.vocabulary, model.options, apart=apart)
 
 
-def _predict(
-    run: Run, data: Mapping[str, EncodedTask], split: str
+def predict(
+    run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
 ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+    """What the run's model, or another one, predicts on a split of the run's data, by task."""
     accelerator = Accelerator(cpu=run.options.device == "cpu")
-    model = run.model.to(accelerator.device)
+    model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
         model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator
     )
+
+
+def predict_run(
+    run: Run, split: str
+) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
+    """The data of a finished run, and what its model predicts on a split, by task."""
+    data = read_run(run)
+    return data, predict(run, data, split)
 
 
 def evaluate(run: Run, split: str) -> dict[str, dict]:
@@ -51,7 +59,7 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
     predictions = {split: whole}
     if split == "test":
         predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
-        predictions |= {other: _predict(run, data, other) for other in other_tests(data)}
+        predictions |= {other: predict(run, data, other) for other in other_tests(data)}
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     results = {
         name: {

@@ -4,11 +4,41 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
+from graphmtl.evaluate import predict, read_run
+from graphmtl.training.experiment import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
+
+_ACCEPTED = 0.001  # of the mean validation score that 8 bits may cost: 0.1 point
+
+
+def _mean_scores(run: Run, names: Sequence[str], models: Sequence[nn.Module]) -> list[float | None]:
+    """Each model's mean validation score over some of the run's tasks."""
+    data = read_run(run, names)
+    found = [split_scores(data, predict(run, data, "valid", model)) for model in models]
+    about = {name: {"metric": each.task.metrics[0], "in_mean": each.task.in_mean} for name, each in data.items()}
+    return [
+        mean_of_first_metrics({name: {**about[name], "valid": own[name]} for name in data}, "valid") for own in found
+    ]
+
+
+def _check_scores(before: float | None, after: float | None) -> str:
+    """What 8 bits cost, in words.
+
+    Raises:
+        InputError: more than 0.1 point of the mean validation score.
+    """
+    if before is None or after is None:
+        return "no validation example has a label"
+    said = f"mean validation score: {100 * after:.2f} with weights of 8 bits, {100 * before:.2f} without"
+    if before - after > _ACCEPTED:
+        raise InputError(f"--int8: no file is written; {said}; {100 * _ACCEPTED:.1f} point less is accepted")
+    return said
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,10 +55,17 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--output", metavar="FILE", type=Path, help="the ONNX file (RUN/model.onnx)")
     parser.add_argument("--task", default="all", help="a task's name, several with commas between, or all (default)")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="word embeddings and linear layers in 8 bits; the file is not written if that costs more than 0.1 point "
+        "of the mean validation score",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
     arguments = parser.parse_args(argv)
     try:  # here and not at the top: these libraries are optional
         from graphmtl.models.onnx_export import CHECKED_SIZES, checked_onnx
+        from graphmtl.models.onnx_int8 import OnnxModel, to_int8
     except ModuleNotFoundError as error:
         raise InputError(f"export needs {error.name}: pip install graphmtl[onnx]") from None
     run = Run.open(arguments.run)
@@ -40,13 +77,16 @@ def main(argv: Sequence[str]) -> None:
     model = run.model
     names = [*model.tasks] if arguments.task == "all" else arguments.task.split(",")
     file, difference = checked_onnx(model, names)
+    sizes = ", ".join(f"{batch} x {length}" for batch, length in CHECKED_SIZES)
+    print(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")
+    if arguments.int8:
+        file = to_int8(file)
+        print(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
     try:
         output.write_bytes(file)
         shutil.copyfile(run.folder / "model" / "vocabulary.txt", vocabulary)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
-    sizes = ", ".join(f"{batch} x {length}" for batch, length in CHECKED_SIZES)
-    print(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")
     print(f"wrote {output} ({len(file) / 2**20:.1f} MiB) and {vocabulary}")
 
 

@@ -1,13 +1,18 @@
 import json
+import re
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
+from graphmtl import export
 from graphmtl.cli import main
 from graphmtl.data.vocabulary import tokenize
 from graphmtl.models import onnx_export
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.run_folder import Run
 from tests.tiny import TASKS
 
 EXPORTED = list(onnx_export._STATES)
@@ -91,3 +96,35 @@ def test_a_library_that_is_missing(library, finished, error_of, monkeypatch):
 def test_mistakes(arguments, message, finished, error_of):
     folder = finished("shared").run.folder
     assert message in error_of("export", *(folder if argument == "RUN" else argument for argument in arguments))
+
+
+@pytest.mark.parametrize("task", ["all", "pairs,child1"])
+def test_8_bits(task, copy_of, capsys, monkeypatch):
+    monkeypatch.setattr(export, "_ACCEPTED", 1.0)  # a text of the tiny task set is worth some points
+    folder = copy_of("star")
+    main(["export", str(folder), "--int8", "--task", task])
+    printed = capsys.readouterr().out
+    score = float(re.search(r"mean validation score: [\d.]+ with weights of 8 bits, ([\d.]+) without", printed)[1])
+    run = Run.open(folder)
+    if task == "all":
+        assert score == pytest.approx(100 * run.metrics["mean"]["valid"], abs=0.01)
+    kinds = {each.data_type for each in onnx.load(folder / "model.onnx").graph.initializer}
+    assert onnx.TensorProto.INT8 in kinds
+    expected = [answer["probabilities"] for answer in run.model.predict(TEXTS, "child1")]
+    assert list(answers(folder / "model.onnx", "child1", TEXTS)) == [pytest.approx(each, abs=0.05) for each in expected]
+
+
+def test_8_bits_that_cost_too_much_are_not_written(copy_of, error_of, monkeypatch):
+    folder = copy_of("shared")
+    worse = MultiTaskModel.from_pretrained(folder / "model")
+    for head in worse.heads:
+        for parameter in head.parameters():
+            parameter.data.neg_()
+    for head in worse.common_heads:
+        for parameter in head.parameters():
+            parameter.data.neg_()
+    file = onnx_export.to_onnx(worse, [*worse.tasks]).SerializeToString()
+    monkeypatch.setattr("graphmtl.models.onnx_int8.to_int8", lambda _: file)
+    error = error_of("export", folder, "--int8")
+    assert re.search(r"--int8: no file is written; mean validation score: .* 0\.1 point less is accepted", error)
+    assert not (folder / "model.onnx").exists()
