@@ -3,9 +3,10 @@
     python benchmarks/grid.py --archs single,shared,complete,star --seeds 0,1,2,3,4 --runs runs/planted \
         --results benchmarks/results/planted.md
 
-What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``). Finished runs are taken as they are and
-an unfinished one is resumed, so the command can be stopped and started again; the runs of a grid are independent, so
-several processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
+What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``); ``{seed}`` in it is the run's seed.
+Finished runs are taken as they are and an unfinished one is resumed, so the command can be stopped and started again;
+the runs of a grid are independent, so several processes may each train a part of it (``--archs``, ``--seeds``) over the
+same folder.
 
 Differences are paired. With one seed: the mean over tasks of the difference of accuracy or span F1 on the same test
 examples, and a 95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the
@@ -53,6 +54,7 @@ def train(path: Path, arch: str, seed: int, extra: list[str]) -> None:
     """One run in a process of its own, unless it is finished."""
     if (path / "metrics.json").is_file():
         return
+    extra = [each.replace("{seed}", str(seed)) for each in extra]
     command = ["-m", "graphmtl.run", "--arch", arch, "--seed", str(seed), "--output", str(path), "--resume", *extra]
     print(shlex.join(["python", *command]), flush=True)
     if subprocess.run([sys.executable, *command]).returncode:

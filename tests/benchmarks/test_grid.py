@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,11 @@ def test_a_metric_that_is_no_ratio_of_sums():
     task = Task(name="known", labels=("no", "yes"), metrics=("matthews",))
     with pytest.raises(InputError, match="task known: no interval for matthews with one seed"):
         grid.shares(task, classes(np.array([True])))
+
+
+def test_the_seed_in_options_is_the_runs(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr("subprocess.run", lambda command: commands.append(command) or SimpleNamespace(returncode=0))
+    for seed in (3, 4):
+        grid.train(tmp_path / f"{seed}", "cmtr", seed, ["--teachers", "runs/shared-{seed}"])
+    assert [command[-1] for command in commands] == ["runs/shared-3", "runs/shared-4"]
