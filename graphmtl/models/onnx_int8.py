@@ -39,11 +39,12 @@ def to_int8(file: bytes) -> bytes:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Without onnxruntime's warning that shapes could be inferred first, which a text's length is not one of."""
-    logging.disable(logging.WARNING)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 class OnnxModel(nn.Module):
@@ -60,6 +61,9 @@ class OnnxModel(nn.Module):
         return {name: self._output(answers, name, batch) for name, answers in zip(batch.tasks, found, strict=True)}
 
     def _output(self, answers: torch.Tensor, task: str, batch: Batch) -> ModelOutput:
-        if answers.ndim == 2 or batch.labels is None:
-            return ModelOutput(answers)
-        return ModelOutput(answers, scores=answers, losses=(answers - batch.labels[task].cpu()).square())
+        output = ModelOutput(answers)
+        if answers.ndim == 1:  # of a regression
+            output.scores = answers
+            if batch.labels is not None:
+                output.losses = (answers - batch.labels[task].cpu()).square()
+        return output

@@ -45,7 +45,13 @@ def test_word_embeddings_are_kept_in_8_bits_and_no_more_in_32():
     assert kind in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
 
-def test_the_log_is_as_it_was():
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.ERROR])
+def test_the_log_is_as_it_was_and_holds_nothing(level, caplog):
     file = to_onnx(build("shared"), NAMES).SerializeToString()
-    to_int8(file)
-    assert logging.root.manager.disable == logging.NOTSET
+    logging.disable(level)
+    try:
+        to_int8(file)
+        assert logging.root.manager.disable == level
+    finally:
+        logging.disable(logging.NOTSET)
+    assert caplog.records == []
