@@ -25,11 +25,11 @@ _PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "
 _MODELS = ("trained", "untrained", "shuffled")
 
 
-def explanation(run: Run) -> dict:
+def explanation(run: Run, *, texts: int, probe: int) -> dict:
     """``explanation.json``, which is written if it is missing."""
     path = run.folder / "explanation.json"
     if not path.is_file():
-        run.write_json(path.name, explain_run(run).to_json())
+        run.write_json(path.name, explain_run(run, per_task=texts, probe=probe).to_json())
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -71,6 +71,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
+    parser.add_argument("--examples", type=int, default=500, help="test texts of each task that are read, at most")
+    parser.add_argument("--affinity-probe", type=int, default=500, help="those on which a star's affinity is measured")
     arguments = parser.parse_args(argv)
     command = shlex.join(["python", "benchmarks/planted_graph.py", *argv, *(["--", *extra] if extra else [])])
     areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
@@ -82,7 +84,7 @@ def main(argv: list[str]) -> None:
             path = folder(arguments.runs, arch, seed)
             train(path, arch, seed, [*_PLANTED, *extra])
             runs.append(Run.open(path))
-            explanations.append(explanation(runs[-1]))
+            explanations.append(explanation(runs[-1], texts=arguments.examples, probe=arguments.affinity_probe))
         areas += rows(arch, explanations)
         agreements += agreement_rows(arch, explanations)
         children = [

@@ -65,6 +65,7 @@ def explain_run(
     folder: Path | None = None,
     split: str = "test",
     per_task: int = 500,
+    probe: int = 100,
     controls: bool = True,
     affinity: bool = False,
 ) -> Report:
@@ -75,6 +76,7 @@ def explain_run(
         folder: where ``controls/`` and ``affinity/`` are; the run's by default.
         split: whose texts are read.
         per_task: texts of each task, at most.
+        probe: texts of each task, at most, on which a star's affinity is measured, each of them read by all tasks.
         controls: whether there are controls.
         affinity: whether every two tasks are trained together, and each alone, for the picture ``benefit``.
 
@@ -93,7 +95,7 @@ def explain_run(
             seed=options.seed,
             per_task=per_task,
             batch_size=options.batch_size,
-            probe=options.affinity_probe,
+            probe=probe,
             truth=tasks.truth,
         )
 
@@ -136,13 +138,20 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
     parser.add_argument("--examples", type=int, default=500, help="texts of each task, at most (500)")
+    parser.add_argument(
+        "--affinity-probe",
+        type=int,
+        default=100,
+        help="texts of each task, at most, on which a star's affinity is measured, each read by all tasks (100)",
+    )
     parser.add_argument("--no-controls", action="store_true", help="without untrained model and shuffled labels")
     parser.add_argument("--affinity", action="store_true", help="also train every two tasks, and each alone: slow")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder to write in instead of RUN, of one run")
     parser.add_argument("--overwrite", action="store_true", help="replace explanation.json")
     arguments = parser.parse_args(argv)
-    if arguments.examples < 1:
-        raise InputError(f"--examples: found {arguments.examples}, expected 1 or more")
+    for flag, found in {"--examples": arguments.examples, "--affinity-probe": arguments.affinity_probe}.items():
+        if found < 1:
+            raise InputError(f"{flag}: found {found}, expected 1 or more")
     if arguments.output and len(arguments.runs) > 1:
         raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
     runs = [Run.open(folder) for folder in arguments.runs]
@@ -155,7 +164,8 @@ def main(argv: Sequence[str]) -> None:
         if target.exists() and not arguments.overwrite:
             raise InputError(f"{target} exists; give --overwrite to replace it")
         _make_folder(target)  # hours before it is written
-    options = {"split": arguments.split, "per_task": arguments.examples, "controls": not arguments.no_controls}
+    options = {"split": arguments.split, "per_task": arguments.examples, "probe": arguments.affinity_probe}
+    options["controls"] = not arguments.no_controls
     reports = []
     for run in runs:
         reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))

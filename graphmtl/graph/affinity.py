@@ -25,15 +25,20 @@ from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.recurrence import Packing
+from graphmtl.training.evaluation import batches_by_length
 
 __all__ = ["logit_correlation", "probe_batches", "task_affinity"]
 
+_TEXTS_AT_ONCE = 50  # a gradient at every state of every text is held for every task
+
 
 def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: int) -> Iterable[Batch]:
-    """A batch of ``per_task`` texts of every task, or of as many as its split has."""
+    """``per_task`` texts of every task, or as many as its split has; texts of like length together."""
     rng = np.random.default_rng(seed)
     for split in splits.values():
-        yield split.batch(rng.permutation(len(split))[:per_task])
+        chosen = rng.permutation(len(split))[:per_task]
+        for rows in batches_by_length(split.lengths[chosen], _TEXTS_AT_ONCE):
+            yield split.batch(chosen[rows])
 
 
 def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:

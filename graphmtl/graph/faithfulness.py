@@ -145,7 +145,7 @@ def explain_model(
     seed: int,
     per_task: int = 500,
     batch_size: int = 32,
-    probe: int = 20,
+    probe: int = 100,
     truth: PlantedTruth | None = None,
 ) -> Explanation:
     """All pictures of a model, and what they have in common.
@@ -157,7 +157,7 @@ def explain_model(
         seed: of the texts that are drawn and of the random edges that are cut.
         per_task: texts of each task, at most.
         batch_size: texts read at once.
-        probe: validation texts of each task on which a star's affinity is measured.
+        probe: texts of each task, at most, on which a star's affinity is measured.
         truth: the true task graph, where it is known.
     """
     device = next(model.parameters()).device
@@ -174,10 +174,10 @@ def explain_model(
     for name, edges in plan.edges(measured).items():
         pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
     if virtual and len(model.tasks) > 1:
-        probes = {name: task.valid for name, task in data.items()}
+        probes = {name: getattr(task, split) for name, task in data.items()}
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = (batch.to(device) for batch in probe_batches(probes, per_task=probe, seed=seed))
-            pictures[name] = picture(model, batches, split="valid", seed=seed)
+            pictures[name] = picture(model, batches, split=split, seed=seed)
     return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth)
 
 

@@ -334,7 +334,7 @@ def write_run(
     affinity = None
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
-        valid = {name: own.valid for name, own in data.items() if len(own.valid)}
+        valid = {name: own.valid for name, own in data.items()}
         probe = probe_batches(valid, per_task=options.affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")

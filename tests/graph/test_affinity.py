@@ -137,6 +137,15 @@ def test_the_probe_is_as_many_texts_of_every_task_as_there_are():
     assert not torch.equal(first[0].tokens, other[0].tokens)
 
 
+def test_a_large_probe_is_read_in_parts():
+    split = EncodedSplit(tasks=["x"], texts=[[3 + i] * (1 + i % 3) for i in range(70)])
+    parts = list(probe_batches({"x": split}, per_task=60, seed=0))
+    assert [len(part.lengths) for part in parts] == [50, 10]
+    words = {word for part in parts for word in part.tokens[:, 0].tolist()}
+    assert len(words) == 60
+    assert parts[0].lengths.max() <= parts[1].lengths.min()
+
+
 def test_logit_correlation_is_pearsons_of_the_margins():
     model = star("xz")
     graph = logit_correlation(model, [batch([0, 1]), batch([2, 3])], split="valid", seed=0)

@@ -217,9 +217,10 @@ def test_star_has_spokes_and_affinity(data):
         cut = {("virtual", name)}
         change = np.mean([loss(model, b, name, y, cut) - loss(model, b, name, y, set()) for b, y in pairs])
         assert (edge.source, edge.weight) == ("virtual", pytest.approx(change, abs=1e-9))
-    probe = probe_batches({name: own.valid for name, own in data.items()}, per_task=20, seed=0)
-    expected = task_affinity(model, probe, split="valid", seed=0)
-    assert found.pictures["affinity"] == expected
+    tests = {name: own.test for name, own in data.items()}  # the texts of the other pictures
+    expected = task_affinity(model, probe_batches(tests, per_task=4, seed=0), split="test", seed=0)
+    assert explain_model(model, data, **ABOUT, probe=4).pictures["affinity"] == expected != found.pictures["affinity"]
+    assert {edge.count for edge in expected.edges} == {4 * len(NAMES)}
     assert set(found.auroc()) == {"affinity", "logits"}
     assert set(found.agreement()) >= {("attention", "contribution"), ("attention", "ablation"), ("affinity", "logits")}
     assert ("attention", "affinity") not in found.agreement()
