@@ -10,7 +10,8 @@ same folder.
 
 Differences are paired. With one seed: the mean over tasks of the difference of accuracy or span F1 on the same test
 examples, and a 95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the
-seeds' differences and a 95 % t interval over seeds.
+seeds' differences and a 95 % t interval over seeds, which says what hangs on the seed; with ``--bootstrap`` also the
+interval over test examples, each of them scored by its mean over seeds, which says what hangs on the examples.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def shares(task: Task, predictions: Predictions | TagPredictions) -> np.ndarray:
         count = _right_tokens if metric == "accuracy" else _right_spans
         pairs = zip(*predictions.as_lists(), strict=True)
         return np.array([count(task, *pair) for pair in pairs], dtype=float)
-    raise InputError(f"task {task.name}: no interval for {metric} with one seed; give several --seeds")
+    raise InputError(f"task {task.name}: no interval over test examples for {metric}; give several --seeds")
 
 
 def _right_tokens(task: Task, tags: list[int], labels: list[int]) -> tuple[int, int]:
@@ -90,10 +91,26 @@ def _right_spans(task: Task, tags: list[int], labels: list[int]) -> tuple[int, i
     return 2 * len(found & true), len(found) + len(true)
 
 
-def examples(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For every task, its :func:`shares`, and whether each example's text stands in a training split."""
-    data, predictions = predict_run(run, "test")
-    return {name: (shares(data[name].task, each), np.asarray(each.seen)) for name, each in predictions.items()}
+def examples(seeds: list[Run]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For every task, its :func:`shares`, the mean over seeds, and which examples' texts any training split has.
+
+    Raises:
+        InputError: the seeds have other test examples.
+    """
+    runs = [predict_run(run, "test") for run in seeds]
+    found = {}
+    for name, first in runs[0][1].items():
+        own = [predictions[name] for _, predictions in runs]
+        if any(not np.array_equal(_labels(each), _labels(first)) for each in own):
+            raise InputError(f"task {name}: --bootstrap is for tasks whose test examples are the same for every seed")
+        share = [shares(data[name].task, each) for (data, _), each in zip(runs, own, strict=True)]
+        found[name] = np.mean(share, 0), np.any([np.asarray(each.seen) for each in own], 0)
+    return found
+
+
+def _labels(predictions: Predictions | TagPredictions) -> np.ndarray:
+    """All labels, one after the other."""
+    return np.concatenate([np.ravel(each) for each in predictions.labels])
 
 
 def bootstrap(ours: dict, theirs: dict, dedup: bool) -> tuple[float, float, float]:
@@ -164,15 +181,15 @@ def task_rows(runs: dict[str, list[Run]]) -> list[str]:
     return rows
 
 
-def difference_rows(runs: dict[str, list[Run]]) -> list[str]:
-    """Every graph against every baseline, and complete against star."""
+def difference_rows(runs: dict[str, list[Run]], *, by_example: bool) -> list[str]:
+    """Every architecture against those before it, with the interval over test examples or over seeds."""
     rows = ["| difference of mean scores, points | test | test_dedup |", "|---|---|---|"]
-    first = {arch: examples(seeds[0]) for arch, seeds in runs.items()} if len(next(iter(runs.values()))) == 1 else {}
+    scored = {arch: examples(seeds) for arch, seeds in runs.items()} if by_example else {}
     names = list(runs)
     for i, better in enumerate(names):
         for worse in names[:i]:
-            if first:
-                both = [bootstrap(first[better], first[worse], dedup) for dedup in (False, True)]
+            if by_example:
+                both = [bootstrap(scored[better], scored[worse], dedup) for dedup in (False, True)]
             else:
                 both = [over_seeds(runs[better], runs[worse], split) for split in ("test", "test_dedup")]
             cells = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in both]
@@ -188,6 +205,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
+    parser.add_argument("--bootstrap", action="store_true", help="with several seeds: also over test examples")
     arguments = parser.parse_args(argv)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     runs = {}
@@ -199,7 +217,13 @@ def main(argv: list[str]) -> None:
     command = shlex.join(["python", "benchmarks/grid.py", *argv, *(["--", *extra] if extra else [])])
     if data := os.environ.get("GRAPHMTL_DATA"):
         command = command.replace(data, "$GRAPHMTL_DATA")
-    interval = "95 % bootstrap interval over test examples" if len(seeds) == 1 else "95 % t interval over seeds, paired"
+    differences = []
+    if len(seeds) > 1:
+        rows = difference_rows(runs, by_example=False)
+        differences += ["Differences, with a 95 % t interval over seeds, paired:", "", *rows, ""]
+    if len(seeds) == 1 or arguments.bootstrap:
+        rows = difference_rows(runs, by_example=True)
+        differences += ["Differences, with a 95 % bootstrap interval over test examples:", "", *rows, ""]
     lines = [
         f"Command: `{command}`",
         "",
@@ -209,10 +233,7 @@ def main(argv: list[str]) -> None:
         "",
         *scores_rows(runs),
         "",
-        f"Differences, with a {interval}:",
-        "",
-        *difference_rows(runs),
-        "",
+        *differences,
         "Test score of each task:",
         "",
         *task_rows(runs),

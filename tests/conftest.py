@@ -1,10 +1,15 @@
+import os
 import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+
+if not torch.cuda.is_available():  # Triton asks when it is first imported
+    os.environ["TRITON_INTERPRET"] = "1"
 
 from graphmtl.cli import main
 from tests import tiny

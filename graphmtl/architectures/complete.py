@@ -23,7 +23,7 @@ from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.message_lstm import MessageLSTM, run_side_by_side
-from graphmtl.models.recurrence import Packing
+from graphmtl.models.packing import Packing
 
 __all__ = ["Complete"]
 

@@ -24,7 +24,7 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.recurrence import Packing
+from graphmtl.models.packing import Packing
 from graphmtl.training.evaluation import batches_by_length
 
 __all__ = ["logit_correlation", "probe_batches", "task_affinity"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.data.batching import Batch
-from graphmtl.models.recurrence import Packing
+from graphmtl.models.packing import Packing
 
 __all__ = ["FrozenStates"]
 

@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphmtl.models.recurrence import Packing, message_lstm, plain_lstms
+from graphmtl.models.packing import Packing
+from graphmtl.models.recurrence import message_lstm, plain_lstms
 
 __all__ = ["LSTM", "MessageLSTM", "run_side_by_side"]
 

@@ -66,7 +66,7 @@ def test_a_run_differs_from_itself_by_nothing_and_seen_examples_can_be_left_out(
 
 def test_a_metric_that_is_no_ratio_of_sums():
     task = Task(name="known", labels=("no", "yes"), metrics=("matthews",))
-    with pytest.raises(InputError, match="task known: no interval for matthews with one seed"):
+    with pytest.raises(InputError, match="task known: no interval over test examples for matthews"):
         grid.shares(task, classes(np.array([True])))
 
 
@@ -76,3 +76,29 @@ def test_the_seed_in_options_is_the_runs(tmp_path, monkeypatch):
     for seed in (3, 4):
         grid.train(tmp_path / f"{seed}", "cmtr", seed, ["--teachers", "runs/shared-{seed}"])
     assert [command[-1] for command in commands] == ["runs/shared-3", "runs/shared-4"]
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """Makes runs of the predictions that are given."""
+
+    def run(right, seen=0, seed=0):
+        predictions = classes(np.array(right), seed=seed)
+        predictions.seen[:seen] = True
+        return {"known": SimpleNamespace(task=KNOWN)}, {"known": predictions}
+
+    monkeypatch.setattr(grid, "predict_run", lambda run, split: run)
+    return run
+
+
+def test_examples_are_scored_by_their_mean_over_seeds(predicted):
+    seeds = [predicted([True, True, False, False]), predicted([True, False, False, True], seen=2)]
+    shares, seen = grid.examples(seeds)["known"]
+    assert shares.tolist() == [[1, 1], [0.5, 1], [0, 1], [0.5, 1]]
+    assert seen.tolist() == [True, True, False, False]
+
+
+def test_seeds_with_other_test_examples_are_not_averaged(predicted):
+    for other in (predicted([True] * 8, seed=1), predicted([True] * 7)):
+        with pytest.raises(InputError, match="task known: --bootstrap is for tasks whose test examples are the same"):
+            grid.examples([predicted([True] * 8), other])

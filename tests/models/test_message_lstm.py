@@ -3,7 +3,7 @@
 import torch
 
 from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
-from graphmtl.models.recurrence import Packing
+from graphmtl.models.packing import Packing
 
 
 def torch_twin(lstm: LSTM) -> torch.nn.LSTM:

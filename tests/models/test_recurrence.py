@@ -11,7 +11,7 @@ from torch.utils import cpp_extension
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
 from graphmtl.models import native
-from graphmtl.models.recurrence import Packing
+from graphmtl.models.packing import Packing
 
 needs_compiler = pytest.mark.skipif(native.load() is None, reason="no C++ compiler")
 
