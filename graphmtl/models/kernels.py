@@ -7,7 +7,7 @@ dtype. The functions are those of :mod:`graphmtl.models.loops`, and so are the f
 
 Names in the kernels: HP, AP: H and A up to the next power of two; ``inside``, ``within``: what of them is there; ROWS:
 nodes that are read at a time. A vector that is multiplied with a matrix is read back from memory in parts, and so must
-have been written by all threads of the program before: hence the barriers.
+have been written before, as what is overwritten must have been read, by all threads of the program: hence the barriers.
 """
 
 import torch
@@ -71,20 +71,25 @@ def _times(x, rows, matrix, stride, column, inside):
 def _cell(z, h, rows, c, U, stride, H, unit, inside):
     """Leaves the activated gates at z; c_t and the output gate, (HP,) each. ``rows``: H, or 0 where there is no h."""
     part = tl.arange(0, _PART)
-    i, f, g, o = _zeros_like(z, unit), _zeros_like(z, unit), _zeros_like(z, unit), _zeros_like(z, unit)
+    z_i = tl.load(z + unit, mask=inside, other=0.0)
+    z_f = tl.load(z + H + unit, mask=inside, other=0.0)
+    z_g = tl.load(z + 2 * H + unit, mask=inside, other=0.0)
+    z_o = tl.load(z + 3 * H + unit, mask=inside, other=0.0)
+    h_i, h_f, h_g, h_o = _zeros_like(z, unit), _zeros_like(z, unit), _zeros_like(z, unit), _zeros_like(z, unit)
     for r in range(0, rows, _PART):  # h U, all gates at once
         there = r + part < rows
         value = tl.load(h + r + part, mask=there, other=0.0)[:, None]
         mask = there[:, None] & inside[None, :]
         tile = U + (r + part)[:, None] * stride + unit[None, :]  # (PART, HP)
-        i += value * tl.load(tile, mask=mask, other=0.0)
-        f += value * tl.load(tile + H, mask=mask, other=0.0)
-        g += value * tl.load(tile + 2 * H, mask=mask, other=0.0)
-        o += value * tl.load(tile + 3 * H, mask=mask, other=0.0)
-    i = _sigmoid(tl.sum(i, 0) + tl.load(z + unit, mask=inside, other=0.0))
-    f = _sigmoid(tl.sum(f, 0) + tl.load(z + H + unit, mask=inside, other=0.0))
-    g = _tanh(tl.sum(g, 0) + tl.load(z + 2 * H + unit, mask=inside, other=0.0))
-    o = _sigmoid(tl.sum(o, 0) + tl.load(z + 3 * H + unit, mask=inside, other=0.0))
+        h_i += value * tl.load(tile, mask=mask, other=0.0)
+        h_f += value * tl.load(tile + H, mask=mask, other=0.0)
+        h_g += value * tl.load(tile + 2 * H, mask=mask, other=0.0)
+        h_o += value * tl.load(tile + 3 * H, mask=mask, other=0.0)
+    i = _sigmoid(z_i + tl.sum(h_i, 0))
+    f = _sigmoid(z_f + tl.sum(h_f, 0))
+    g = _tanh(z_g + tl.sum(h_g, 0))
+    o = _sigmoid(z_o + tl.sum(h_o, 0))
+    tl.debug_barrier()  # all threads have read z
     tl.store(z + unit, i, mask=inside)
     tl.store(z + H + unit, f, mask=inside)
     tl.store(z + 2 * H + unit, g, mask=inside)
@@ -195,6 +200,7 @@ def _message_forward(
         if SCORE != _STATIC:
             query = tl.load(own_z + 4 * H + attribute, mask=within, other=0.0)
             query += _times(h, before, U + 4 * H, width, attribute, within)
+            tl.debug_barrier()  # all threads have read what stood there
             tl.store(own_z + 4 * H + attribute, query, mask=within)
         start = (d * N + first) if PER_TEXT else row * S  # of the nodes
         count = (last - first) if PER_TEXT else (last - last + S)
