@@ -172,7 +172,7 @@ def test_the_task_affinity_file_of_the_star(finished):
     weights = {(edge["source"], edge["target"]): edge["weight"] for edge in data["edges"]}
     assert set(weights) == {(j, k) for j in TASKS for k in TASKS if j != k}
     assert all(weights[j, k] == pytest.approx(weights[k, j], abs=1e-6) for j, k in weights)
-    assert {edge["count"] for edge in data["edges"]} == {3 * tiny.OPTIONS["affinity_probe"]}
+    assert {edge["count"] for edge in data["edges"]} == {2 * tiny.OPTIONS["affinity_probe"]}  # the texts of either task
 
 
 @every_architecture

@@ -5,14 +5,15 @@ The spokes say how much each task reads from the virtual node, not what two task
 the tokens; of a regression the score itself),
 
 .. math::
-    A(k, j) = \mathrm{mean}_{\text{probe texts}} \;
+    A(k, j) = \mathrm{mean}_{\text{texts of k and of j}} \;
     \cos\left(\frac{\partial \mu_k}{\partial h^{(s)}}, \frac{\partial \mu_j}{\partial h^{(s)}}\right)
 
-over an equal number of texts of every task, each read by all tasks; gradients are flattened over positions and
-dimensions. This is graphmtl's own measure: it is in neither paper.
+over an equal number of texts of every task; gradients are flattened over positions and dimensions. Texts of third tasks
+are left out: what they have to say to k or j is mostly noise. This is graphmtl's own measure: it is in neither paper.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.models.heads import token_mask
+from graphmtl.models.heads import mean_over_tokens, token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.packing import Packing
 from graphmtl.training.evaluation import batches_by_length
@@ -74,50 +75,57 @@ def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str
 
     Args:
         model: a model whose architecture is ``star``.
-        batches: probe texts; the task a batch comes from plays no part, all tasks read it.
+        batches: probe texts, those of a batch all of the same tasks; a pair of tasks without texts has no edge.
         split: the split that the texts come from, for the record.
         seed: the run's seed, for the record.
     """
     model.eval()
-    names = tuple(model.tasks)
-    recorder = EdgeRecorder()
+    recorders = {source: EdgeRecorder() for source in model.tasks}
     for batch in batches:
         gradients = _hub_gradients(model, batch)
         cosines = torch.einsum("kbf,jbf->bkj", gradients, gradients)  # (batch, targets, sources)
-        for k, target in enumerate(names):
-            others = [j for j in range(len(names)) if j != k]
-            recorder.add(target, [names[j] for j in others], cosines[:, k, others])
-    return recorder.graph(arch=model.options.arch, tasks=names, split=split, seed=seed)
+        for k, target in enumerate(model.tasks):
+            for j, source in enumerate(model.tasks):
+                if k != j and (target in batch.tasks or source in batch.tasks):
+                    recorders[source].add(target, (source,), cosines[:, k, j : j + 1])
+    return _graph(recorders, model, split=split, seed=seed)
+
+
+def _graph(recorders: Mapping[str, EdgeRecorder], model: MultiTaskModel, *, split: str, seed: int) -> TaskGraph:
+    """The edges that one recorder for each source has seen."""
+    edges = tuple(edge for recorder in recorders.values() for edge in recorder.edges())
+    return TaskGraph(arch=model.options.arch, tasks=tuple(model.tasks), split=split, seed=seed, edges=edges)
 
 
 @torch.no_grad()
 def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split: str, seed: int) -> TaskGraph:
     """The control of the affinity, which needs no graph: do two tasks answer alike on the same texts?
 
-    Pearson's correlation of the two heads' logits over all texts and labels (of tags their means over a text), each
-    label's logits centred; for tasks with the same labels only. Arguments as for :func:`task_affinity`.
+    Pearson's correlation of the two heads' logits over the texts of both tasks and all labels (of tags their means over
+    a text), each label's logits centred; for tasks with the same labels only. Arguments as for :func:`task_affinity`.
     """
     model.eval()
-    names = tuple(model.tasks)
-    answers: dict[str, list[Tensor]] = {name: [] for name in names}
+    answers: dict[str, list[Tensor]] = {name: [] for name in model.tasks}
+    owners: list[tuple[str, ...]] = []
     for batch in batches:
         encoded = model.encode(batch)  # states (batch, tokens, dim)
-        read = model.architecture.read(encoded.states, encoded.lengths, range(len(names)))
-        for name, (states, _) in zip(names, read, strict=True):
+        read = model.architecture.read(encoded.states, encoded.lengths, range(len(answers)))
+        owners += [batch.tasks] * len(batch.lengths)
+        for name, (states, _) in zip(answers, read, strict=True):
             logits = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
-            if logits.ndim == 3:
-                mask = token_mask(encoded.lengths, logits[..., 0]).unsqueeze(-1)  # (batch, tokens, 1)
-                logits = (logits * mask).sum(1) / encoded.lengths.to(logits.device)[:, None]
+            logits = mean_over_tokens(logits, encoded.lengths) if model.tasks[name].is_tagging else logits
             answers[name].append(logits.view(len(logits), -1))  # of a regression (batch, 1)
-    standard = {}
-    for name, parts in answers.items():
-        centred = torch.cat(parts).double()  # (texts, classes)
-        centred = centred - centred.mean(0)
-        standard[name] = centred / centred.square().mean().sqrt().clamp_min(1e-12)
-    recorder = EdgeRecorder()
-    for target in names:
-        others = [j for j in names if j != target and model.tasks[j].labels == model.tasks[target].labels]
-        if others:
-            products = [(standard[target] * standard[j]).mean(-1) for j in others]  # (texts,), whose mean is Pearson's
-            recorder.add(target, others, torch.stack(products, -1))
-    return recorder.graph(arch=model.options.arch, tasks=names, split=split, seed=seed)
+    recorders = {source: EdgeRecorder() for source in model.tasks}
+    for target, source in permutations(model.tasks, 2):
+        own = torch.tensor([target in tasks or source in tasks for tasks in owners])  # (texts,)
+        if own.any() and model.tasks[source].labels == model.tasks[target].labels:
+            ours, theirs = (_standard(torch.cat(answers[name])[own]) for name in (target, source))
+            products = (ours * theirs).mean(-1, keepdim=True)  # (texts, 1), whose mean is Pearson's
+            recorders[source].add(target, (source,), products)
+    return _graph(recorders, model, split=split, seed=seed)
+
+
+def _standard(logits: Tensor) -> Tensor:
+    """Logits (texts, classes), each label's centred, all of them divided by their root mean square."""
+    centred = logits.double() - logits.double().mean(0)
+    return centred / centred.square().mean().sqrt().clamp_min(1e-12)
