@@ -223,7 +223,7 @@ class TrainingOptions:
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
     progress: bool = option(True, "progress bar")
     affinity_probe: int = option(
-        20, "validation texts per task on which the task affinity is measured", low=1, archs=("star",)
+        50, "validation texts per task on which the task affinity is measured", low=1, archs=("star",)
     )
 
 
