@@ -9,7 +9,6 @@ gradients of the weights, products over all tokens at once, are computed here. S
 import logging
 import os
 from functools import cache
-from importlib import import_module
 from types import ModuleType
 
 import torch
@@ -28,10 +27,11 @@ def _kernels() -> ModuleType | None:
     if os.environ.get("GRAPHMTL_NATIVE") == "0":
         return None
     try:
-        return import_module("graphmtl.models.kernels")
+        from graphmtl.models import kernels
     except ImportError as error:
         logging.getLogger(__name__).warning("no kernels, so training on the GPU is many times slower: %s", error)
         return None
+    return kernels
 
 
 def _backend(x: Tensor, *sizes: int) -> ModuleType:

@@ -123,6 +123,7 @@ def test_the_kernels_can_be_turned_off(monkeypatch, choosing_anew):
 def test_without_triton_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, choosing_anew):
     monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
     monkeypatch.setitem(sys.modules, "graphmtl.models.kernels", None)
+    monkeypatch.delattr("graphmtl.models.kernels")
     assert recurrence._backend(elsewhere(), 8) is loops
     assert "many times slower" in caplog.text
 
