@@ -146,6 +146,7 @@ def test_stability_is_the_mean_over_pairs():
     ("arguments", "message"),
     [
         (["--examples", "0"], "--examples: found 0, expected 1 or more"),
+        (["--affinity-probe", "0"], "--affinity-probe: found 0, expected 1 or more"),
         (["--split", "dev"], "invalid choice: 'dev'"),
     ],
 )

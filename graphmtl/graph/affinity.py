@@ -112,14 +112,15 @@ def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split:
         read = model.architecture.read(encoded.states, encoded.lengths, range(len(answers)))
         owners += [batch.tasks] * len(batch.lengths)
         for name, (states, _) in zip(answers, read, strict=True):
-            logits = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
-            logits = mean_over_tokens(logits, encoded.lengths) if model.tasks[name].is_tagging else logits
-            answers[name].append(logits.view(len(logits), -1))  # of a regression (batch, 1)
+            answer = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
+            answer = mean_over_tokens(answer, encoded.lengths) if model.tasks[name].is_tagging else answer
+            answers[name].append(answer.view(len(answer), -1))  # of a regression (batch, 1)
+    logits = {name: torch.cat(parts) for name, parts in answers.items()}  # (texts, classes)
     recorders = {source: EdgeRecorder() for source in model.tasks}
     for target, source in permutations(model.tasks, 2):
         own = torch.tensor([target in tasks or source in tasks for tasks in owners])  # (texts,)
         if own.any() and model.tasks[source].labels == model.tasks[target].labels:
-            ours, theirs = (_standard(torch.cat(answers[name])[own]) for name in (target, source))
+            ours, theirs = (_standard(logits[name][own]) for name in (target, source))
             products = (ours * theirs).mean(-1, keepdim=True)  # (texts, 1), whose mean is Pearson's
             recorders[source].add(target, (source,), products)
     return _graph(recorders, model, split=split, seed=seed)

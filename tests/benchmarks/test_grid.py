@@ -1,3 +1,4 @@
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,3 +103,16 @@ def test_seeds_with_other_test_examples_are_not_averaged(predicted):
     for other in (predicted([True] * 8, seed=1), predicted([True] * 7)):
         with pytest.raises(InputError, match="task known: --bootstrap is for tasks whose test examples are the same"):
             grid.examples([predicted([True] * 8), other])
+
+
+def test_with_several_seeds_the_bootstrap_is_a_table_of_its_own(finished, tmp_path, capsys, predicted, monkeypatch):
+    for name in ("shared-0", "shared-1", "star-0", "star-1"):
+        shutil.copytree(finished(name[:-2]).run.folder, tmp_path / name)
+    right = {"shared": predicted([True, False, False, False]), "star": predicted([True, True, False, False])}
+    monkeypatch.setattr(grid, "predict_run", lambda run, split: right[run.options.arch])
+    command = ["--archs", "shared,star", "--seeds", "0,1", "--runs", str(tmp_path)]
+    for extra, tables in (([], 1), (["--bootstrap"], 2)):
+        grid.main([*command, *extra])
+        rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| star - shared |")]
+        assert len(rows) == tables
+    assert rows[1].startswith("| star - shared | +25.00 [")
