@@ -184,7 +184,7 @@ def test_what_the_tasks_share_is_computed_once(arch, plain, monkeypatch):
     model = model_of(tasks, arch)
     counted = []
     once = message_lstm.plain_lstms
-    monkeypatch.setattr(message_lstm, "plain_lstms", lambda gates, U, p: counted.append(U.size(1)) or once(gates, U, p))
+    monkeypatch.setattr(message_lstm, "plain_lstms", lambda x, W, *rest: counted.append(W.size(1)) or once(x, W, *rest))
     model(encode_tasks(tasks, model.vocabulary, model.options)["pos"].test.batch([0, 1]))
     assert counted == [plain]
 

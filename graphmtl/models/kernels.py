@@ -15,7 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from graphmtl.models.packing import Graph, Packing, Trace
+from graphmtl.models.packing import Graph, Packing, Trace, Weights
+from graphmtl.models.products import message_gradients, plain_gradients, product_with_tokens
 
 __all__ = ["can_read", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
@@ -324,8 +325,9 @@ def _warps(units: int) -> int:
     return min(max(units * _PART.value // (8 * 32), 4), 16)
 
 
-def plain_forward(gates: Tensor, U: Tensor, packing: Packing, *, keep: bool) -> tuple[Tensor, Tensor | None]:
+def plain_forward(x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing, *, keep: bool):
     """:func:`graphmtl.models.loops.plain_forward`."""
+    gates = product_with_tokens(x, W, b)  # (D, N, K, 4H)
     (D, N, K, _), H = gates.shape, U.size(2)
     states, cells = gates.new_empty(D, N, K, H), gates.new_empty(D, N, K, H) if keep else None
     grid, HP = (len(packing.lengths), K, D), _padded(H)
@@ -334,10 +336,10 @@ def plain_forward(gates: Tensor, U: Tensor, packing: Packing, *, keep: bool) -> 
             gates, U, states, states if cells is None else cells, packing.device_starts, N, K, H,
             HP=HP, KEEP=keep, num_warps=_warps(HP),
         )  # fmt: skip
-    return states, cells
+    return states, gates if keep else None, cells
 
 
-def plain_backward(gates: Tensor, U: Tensor, cells: Tensor, grad_states: Tensor, packing: Packing) -> Tensor:
+def plain_backward(x, W, U, states, gates, cells, grad_states: Tensor, packing: Packing, *, of_x: bool):
     """:func:`graphmtl.models.loops.plain_backward`."""
     D, N, K, H = cells.shape
     grad_gates, grid, HP = torch.empty_like(gates), (len(packing.lengths), K, D), _padded(H)
@@ -346,7 +348,7 @@ def plain_backward(gates: Tensor, U: Tensor, cells: Tensor, grad_states: Tensor,
             gates, U.mT.contiguous(), cells, grad_states, grad_gates, packing.device_starts, N, K, H,
             HP=HP, num_warps=_warps(HP),
         )  # fmt: skip
-    return grad_gates
+    return plain_gradients(grad_gates, x, W, packing.before(states), of_x=of_x)
 
 
 def _choices(graph: Graph) -> dict:
@@ -364,38 +366,40 @@ def _choices(graph: Graph) -> dict:
     }
 
 
-def message_forward(z: Tensor, U: Tensor, V_m: Tensor, W_mr: Tensor, graph: Graph, packing: Packing):
+def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing) -> Trace:
     """:func:`graphmtl.models.loops.message_forward`."""
-    (D, N, _), H, S = z.shape, V_m.size(-1), graph.size(packing)
+    z = product_with_tokens(x, weights.W.unsqueeze(1), weights.b.unsqueeze(1)).squeeze(2)  # (D, N, 4H + A)
+    (D, N, _), H, S = z.shape, weights.V_m.size(-1), graph.size(packing)
     states, cells, messages = (z.new_empty(D, N, H) for _ in range(3))
-    weights, reads = z.new_zeros(D, N, S), z.new_empty(D, N, 2 * H)
+    edges, reads = z.new_zeros(D, N, S), z.new_empty(D, N, 2 * H)
     nothing = z  # where an address is asked for, and never read
     keys, u, bias = (nothing if t is None else t for t in (graph.keys, graph.u, graph.bias))
     with torch.cuda.device_of(z):
         _message_forward[len(packing.lengths), D](
-            z, U, V_m, W_mr, keys, graph.nodes, u, bias, states, cells, messages, weights, reads,
+            z, *weights[2:], keys, graph.nodes, u, bias, states, cells, messages, edges, reads,
             packing.device_starts, N, S, H, graph.attention, **_choices(graph),
         )  # fmt: skip
-    return states, cells, messages, weights, reads
+    return Trace(z, states, cells, messages, edges, reads)
 
 
-def message_backward(trace: Trace, grad_states: Tensor, graph: Graph, packing: Packing, *, of_nodes: bool):
+def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Packing, *, of_x: bool, of_nodes: bool):
     """:func:`graphmtl.models.loops.message_backward`."""
     z, (D, N, H), S, A = trace.z, trace.cells.shape, graph.size(packing), graph.attention
     grad_z, grad_reads = torch.empty_like(z), torch.empty_like(trace.reads)
     grad_nodes, additive = torch.zeros_like(graph.nodes) if of_nodes else None, graph.u is not None
-    grad_keys = torch.zeros_like(graph.keys) if additive else None  # type: ignore[arg-type]
+    grad_keys = torch.zeros_like(graph.keys) if additive else None
     grad_u = z.new_zeros(D, len(packing.lengths), A) if additive else None
     grad_scores = None if graph.bias is None else z.new_empty(D, N, S)
     nothing = z
     keys, u, *grads = (
         nothing if t is None else t for t in (graph.keys, graph.u, grad_keys, grad_nodes, grad_u, grad_scores)
     )
-    matrices = (matrix.mT.contiguous() for matrix in (trace.U, trace.V_m, trace.W_mr))
+    matrices = (matrix.mT.contiguous() for matrix in weights[2:])
     with torch.cuda.device_of(z):
         _message_backward[len(packing.lengths), D](
-            z, *matrices, *trace[4:], grad_states, keys, graph.nodes, u, grad_z, grad_reads, *grads,
+            z, *matrices, *trace[2:], grad_states, keys, graph.nodes, u, grad_z, grad_reads, *grads,
             packing.device_starts, N, S, H, A, OF_NODES=of_nodes, **_choices(graph),
         )  # fmt: skip
     sums = (None if grad_u is None else grad_u.sum(1), None if grad_scores is None else grad_scores.sum((0, 1)))
-    return grad_z, grad_reads, grad_keys, grad_nodes, *sums
+    of_graph = Graph(grad_nodes, grad_keys, *sums)  # type: ignore[arg-type]
+    return *message_gradients(grad_z, grad_reads, x, weights, trace, packing, of_x=of_x), of_graph

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from graphmtl.graph.interaction import attend, attend_backward
-from graphmtl.models.packing import Graph, Packing, Trace
+from graphmtl.models.packing import Graph, Packing, Trace, Weights
+from graphmtl.models.products import message_gradients, plain_gradients, product_with_tokens
 
 __all__ = ["message_backward", "message_forward", "plain_backward", "plain_forward"]
 
@@ -28,18 +29,21 @@ def _cell_backward(gates: Tensor, c_before: Tensor, grad_o: Tensor, grad_c: Tens
     return torch.cat([grad_c * g * (i - i * i), into_f, into_g, grad_o * (o - o * o)], -1), grad_c * f
 
 
-def plain_forward(gates: Tensor, U: Tensor, packing: Packing, *, keep: bool) -> tuple[Tensor, Tensor | None]:
-    """K plain LSTMs; gates (D, N, K, 4H), W x + b, become the activated gates.
+def plain_forward(x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing, *, keep: bool):
+    """K plain LSTMs.
 
     Args:
-        gates: see above.
+        x: (D, N, I).
+        W: (D, K, I, 4H).
+        b: (D, K, 4H).
         U: (D, K, H, 4H).
         packing: where the texts stand.
-        keep: whether the cells are needed, for the way back.
+        keep: whether there will be a way back.
 
     Returns:
-        States and cells (D, N, K, H), or None for the cells.
+        States (D, N, K, H), and for the way back the activated gates (D, N, K, 4H) and the cells, or None.
     """
+    gates = product_with_tokens(x, W, b)  # (D, N, K, 4H)
     (D, N, K, _), H = gates.shape, U.size(2)
     states, cells = gates.new_empty(D, N, K, H), gates.new_empty(D, N, K, H) if keep else None
     order, steps = packing.steps()
@@ -52,11 +56,11 @@ def plain_forward(gates: Tensor, U: Tensor, packing: Packing, *, keep: bool) -> 
         states[:, rows] = h
         if cells is not None:
             cells[:, rows] = c
-    return states, cells
+    return states, gates if keep else None, cells
 
 
-def plain_backward(gates: Tensor, U: Tensor, cells: Tensor, grad_states: Tensor, packing: Packing) -> Tensor:
-    """The gradient of W x + b (D, N, K, 4H), given the activated gates and the gradient of the states (D, N, K, H)."""
+def plain_backward(x, W, U, states, gates, cells, grad_states: Tensor, packing: Packing, *, of_x: bool):
+    """The gradients of x, or None, of W, b and U, given those of the states and what :func:`plain_forward` left."""
     D, _, K, H = cells.shape
     grad_gates, before = torch.empty_like(gates), packing.before(cells)
     order, steps = packing.steps()
@@ -68,35 +72,32 @@ def plain_backward(gates: Tensor, U: Tensor, cells: Tensor, grad_states: Tensor,
         grad_z, grad_c[:, : len(rows)] = _cell_backward(now, before[:, rows], into_h * y, into_c)
         grad_gates[:, rows] = grad_z
         grad_h[:, : len(rows)] = torch.einsum("dbkg,dkhg->dbkh", grad_z, U)
-    return grad_gates
+    return plain_gradients(grad_gates, x, W, packing.before(states), of_x=of_x)
 
 
-def message_forward(z: Tensor, U: Tensor, V_m: Tensor, W_mr: Tensor, graph: Graph, packing: Packing):
-    """One message LSTM; z (D, N, 4H + A), W x + b and W_q x, becomes the activated gates and the query.
-
-    Returns:
-        States, cells and messages (D, N, H), weights (D, N, S) and reads (D, N, 2H), as in :class:`Trace`.
-    """
-    (D, N, _), H = z.shape, V_m.size(-1)
+def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing) -> Trace:
+    """One message LSTM over x (D, N, I)."""
+    z = product_with_tokens(x, weights.W.unsqueeze(1), weights.b.unsqueeze(1)).squeeze(2)  # (D, N, 4H + A)
+    (D, N, _), H = z.shape, weights.V_m.size(-1)
     states, cells, messages = z.new_empty(3, D, N, H)
-    weights, reads = z.new_zeros(D, N, graph.size(packing)), z.new_empty(D, N, 2 * H)
+    edges, reads = z.new_zeros(D, N, graph.size(packing)), z.new_empty(D, N, 2 * H)
     order, steps = packing.steps()
     read = _reader(graph, packing, order)
     h, c = z.new_zeros(2, D, len(order), H)
     for rows in steps:
         h, c = h[:, : len(rows)], c[:, : len(rows)]
-        now = torch.baddbmm(z[:, rows], h, U)  # (D, B, 4H + A)
+        now = torch.baddbmm(z[:, rows], h, weights.U)  # (D, B, 4H + A)
         gates, c = _cell(now[..., : 4 * H], c)
         nodes, keys, bias = read(rows)
         query = None if keys is None else now[..., 4 * H :]
-        message, weights[:, rows] = attend(query, keys, nodes, graph.u, bias)
-        m, v = torch.bmm(message, W_mr).chunk(2, -1)  # (D, B, H)
-        m = torch.sigmoid(m + torch.bmm(c, V_m))
+        message, edges[:, rows] = attend(query, keys, nodes, graph.u, bias)
+        m, v = torch.bmm(message, weights.W_mr).chunk(2, -1)  # (D, B, H)
+        m = torch.sigmoid(m + torch.bmm(c, weights.V_m))
         h = gates[..., 3 * H :] * torch.tanh(c + m * v)
         z[:, rows] = torch.cat([gates, now[..., 4 * H :]], -1)
         reads[:, rows] = torch.cat([m, v], -1)
         states[:, rows], cells[:, rows], messages[:, rows] = h, c, message
-    return states, cells, messages, weights, reads
+    return Trace(z, states, cells, messages, edges, reads)
 
 
 def _reader(graph: Graph, packing: Packing, order: Tensor):
@@ -108,40 +109,42 @@ def _reader(graph: Graph, packing: Packing, order: Tensor):
     return lambda rows: (nodes[:, : len(rows)], None if keys is None else keys[:, : len(rows)], bias[: len(rows)])
 
 
-def message_backward(trace: Trace, grad_states: Tensor, graph: Graph, packing: Packing, *, of_nodes: bool):
+def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Packing, *, of_x: bool, of_nodes: bool):
     """The way back of :func:`message_forward`.
 
     Args:
-        trace: what it left.
+        x: (D, N, I).
+        weights: of the LSTM.
+        trace: what :func:`message_forward` left.
         grad_states: (D, N, H).
         graph: what was read.
         packing: where the texts stand.
-        of_nodes: whether the nodes' gradient is asked for; with those of a frozen graph it may be left out.
+        of_x: whether the gradient of x is asked for.
+        of_nodes: whether that of the nodes is; with those of a frozen graph it may be left out.
 
     Returns:
-        The gradients of z and of the reads, shaped like them; of the keys, the nodes, u (D, A) and the bias (S,), each
-        None where there is none.
+        The gradients of x, or None, of the weights and of the graph.
     """
-    z, U, V_m, W_mr, cells, _, weights, reads = trace
-    (D, _, H), S = cells.shape, weights.size(-1)
+    z, _, cells, _, edges, reads = trace
+    (D, _, H), S = cells.shape, edges.size(-1)
     order, steps = packing.steps()
     read = _reader(graph, packing, order)
     before = packing.before(cells)
-    grad_z, grad_reads, grad_scores = torch.empty_like(z), torch.empty_like(reads), torch.empty_like(weights)
+    grad_z, grad_reads, grad_scores = torch.empty_like(z), torch.empty_like(reads), torch.empty_like(edges)
     per_text, dot = graph.nodes.ndim == 3, graph.score == "dot"
     grad_nodes = z.new_zeros(D, len(order), S, H) if per_text else torch.zeros_like(graph.nodes)
     grad_keys = z.new_zeros(*grad_nodes.shape[:-1], graph.attention)
     grad_u = None if graph.u is None else torch.zeros_like(graph.u)
     grad_h, grad_c = z.new_zeros(2, D, len(order), H)
     for rows in reversed(steps):
-        n, now, weight = len(rows), z[:, rows], weights[:, rows]
+        n, now, weight = len(rows), z[:, rows], edges[:, rows]
         m, v = reads[:, rows].chunk(2, -1)
         y = torch.tanh(cells[:, rows] + m * v)  # (D, B, H)
         into_h = grad_states[:, rows] + grad_h[:, :n]
         grad_y = into_h * now[..., 3 * H : 4 * H] * (1 - y * y)
         grad_reads[:, rows] = grad_read = torch.cat([grad_y * v * (m - m * m), grad_y * m], -1)  # (D, B, 2H)
-        into_c = torch.baddbmm(grad_c[:, :n] + grad_y, grad_read[..., :H], V_m.mT)
-        grad_message = torch.bmm(grad_read, W_mr.mT)  # (D, B, H)
+        into_c = torch.baddbmm(grad_c[:, :n] + grad_y, grad_read[..., :H], weights.V_m.mT)
+        grad_message = torch.bmm(grad_read, weights.W_mr.mT)  # (D, B, H)
         nodes, keys, _ = read(rows)
         query = None if keys is None else now[..., 4 * H :]
         grads = attend_backward(grad_message, weight, query, keys, nodes, graph.u)
@@ -156,11 +159,12 @@ def message_backward(trace: Trace, grad_states: Tensor, graph: Graph, packing: P
         grad_gates, grad_c[:, :n] = _cell_backward(now[..., : 4 * H], before[:, rows], into_h * y, into_c)
         grad_now = grad_gates if grad_query is None else torch.cat([grad_gates, grad_query], -1)
         grad_z[:, rows] = grad_now
-        grad_h[:, :n] = torch.bmm(grad_now, U.mT)
+        grad_h[:, :n] = torch.bmm(grad_now, weights.U.mT)
     if per_text:
         grad_nodes, grad_keys = _packed(grad_nodes, packing, order), _packed(grad_keys, packing, order)
     grad_bias = None if graph.bias is None else grad_scores.sum((0, 1))
-    return grad_z, grad_reads, None if graph.u is None else grad_keys, grad_nodes, grad_u, grad_bias
+    of_graph = Graph(grad_nodes, None if graph.u is None else grad_keys, grad_u, grad_bias)
+    return *message_gradients(grad_z, grad_reads, x, weights, trace, packing, of_x=of_x), of_graph
 
 
 def _padded(graph: Graph, packing: Packing, order: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:

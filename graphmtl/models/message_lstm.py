@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphmtl.models.packing import Packing
+from graphmtl.models.packing import Graph, Packing, Weights
 from graphmtl.models.recurrence import message_lstm, plain_lstms
 
 __all__ = ["LSTM", "MessageLSTM", "run_side_by_side"]
@@ -81,11 +81,10 @@ def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tenso
     Returns:
         h (D, N, K, H).
     """
-    W = torch.stack([lstm.W for lstm in lstms], 2).flatten(2)  # (D, I, K * 4H)
-    b = torch.stack([lstm.b for lstm in lstms], 1).flatten(1)  # (D, K * 4H)
+    W = torch.stack([lstm.W for lstm in lstms], 1)  # (D, K, I, 4H)
+    b = torch.stack([lstm.b for lstm in lstms], 1)  # (D, K, 4H)
     U = torch.stack([lstm.U for lstm in lstms], 1)  # (D, K, H, 4H)
-    gates = torch.baddbmm(b[:, None], x, W)  # (D, N, K * 4H)
-    return plain_lstms(gates.unflatten(-1, (len(lstms), -1)), U, packing)
+    return plain_lstms(x, W, b, U, packing)
 
 
 class MessageLSTM(LSTM):
@@ -150,8 +149,8 @@ class MessageLSTM(LSTM):
             renormalise: its other half.
 
         Returns:
-            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, the
-            share of the message in the cell's output (D, N), and m_t beside W_r r_t (D, N, 2H).
+            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, c_t
+            (D, N, H), and m_t beside W_r r_t (D, N, 2H); no gradient flows through the last three.
         """
         W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
         if self.score != "static":
@@ -163,12 +162,12 @@ class MessageLSTM(LSTM):
         if self.score == "additive":
             keys = torch.bmm(nodes.flatten(1, -2), self.W_n).unflatten(1, nodes.shape[1:-1])  # (D, N, A), (D, N, S, A)
             u = self.u
-        z = torch.baddbmm(torch.cat(b, -1).unsqueeze(1), x, torch.cat(W, -1))  # (D, N, 4H + A)
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
+        weights = Weights(torch.cat(W, -1), torch.cat(b, -1), torch.cat(U, -1), self.V_m, W_mr)
         bias: Tensor | None = self.node_bias
         if cut is not None and cut.any():
             if renormalise and not cut.all():
                 bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)
             else:
                 nodes = nodes.masked_fill(cut[:, None], 0)
-        return message_lstm(z, torch.cat(U, -1), self.V_m, W_mr, nodes, keys, u, bias, packing)
+        return message_lstm(x, weights, Graph(nodes, keys, u, bias), packing)

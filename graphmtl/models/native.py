@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from graphmtl.models.packing import Graph, Packing, Trace
+from graphmtl.models.packing import Graph, Packing, Trace, Weights
 
 __all__ = ["load", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
-_SOURCE = Path(__file__).with_name("recurrence.cpp")
-_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
+_SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "vectors.h")]
+_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+_THREADS = ["-fopenmp"] if sys.platform == "linux" else []  # elsewhere compilers seldom have it: one thread then
 _VECTORS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mfma"]}  # by torch's name for the CPU
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
@@ -40,6 +41,18 @@ class _Nodes(ctypes.Structure):
     ]
 
 
+class _Weights(ctypes.Structure):
+    """``Weights`` of recurrence.cpp."""
+
+    _fields_ = [("I", ctypes.c_int64), *((name, ctypes.c_void_p) for name in Weights._fields)]
+
+
+class _Trace(ctypes.Structure):
+    """``Trace`` of recurrence.cpp."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in Trace._fields]
+
+
 @cache
 def load() -> ctypes.CDLL | None:
     """The compiled library, or None."""
@@ -53,9 +66,10 @@ def load() -> ctypes.CDLL | None:
 
         path = cpp_extension.load(
             # the cache folder may be shared by machines of several kinds and by several versions of graphmtl
-            name=f"graphmtl_recurrence_{cpu.lower()}_{zlib.crc32(_SOURCE.read_bytes()):08x}",
-            sources=[str(_SOURCE)],
-            extra_cflags=_FLAGS + _VECTORS.get(cpu, []),
+            name=f"graphmtl_recurrence_{cpu.lower()}_{zlib.crc32(b''.join(s.read_bytes() for s in _SOURCES)):08x}",
+            sources=[str(_SOURCES[0])],
+            extra_cflags=_FLAGS + _THREADS + _VECTORS.get(cpu, []),
+            extra_ldflags=_THREADS,
             is_python_module=False,
         )
         return ctypes.CDLL(str(path))
@@ -78,47 +92,60 @@ def _nodes(graph: Graph, packing: Packing) -> _Nodes:
     return _Nodes(score, graph.nodes.ndim == 3, graph.size(packing), graph.attention, H, *tensors)
 
 
-def plain_forward(gates: Tensor, U: Tensor, packing: Packing, *, keep: bool) -> tuple[Tensor, Tensor | None]:
-    """:func:`graphmtl.models.loops.plain_forward`."""
-    (D, N, K, _), H = gates.shape, U.size(2)
-    states, cells = gates.new_empty(D, N, K, H), gates.new_empty(D, N, K, H) if keep else None
-    _call("plain_forward", _texts(packing, D * K), D, K, H, gates, U, states, cells, dtype=gates.dtype)
-    return states, cells
+def _weights(weights: Weights) -> _Weights:
+    return _Weights(weights.W.size(-2), *map(_address, weights))
 
 
-def plain_backward(gates: Tensor, U: Tensor, cells: Tensor, grad_states: Tensor, packing: Packing) -> Tensor:
+def _trace(trace: Trace) -> _Trace:
+    return _Trace(*map(_address, trace))
+
+
+def plain_forward(x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing, *, keep: bool):
+    """:func:`graphmtl.models.loops.plain_forward`; the gates and cells are (D, K, N, ...)."""
+    (D, N, I), K, H = x.shape, W.size(1), U.size(2)
+    states = x.new_empty(D, N, K, H)
+    gates, cells = (x.new_empty(D, K, N, width) if keep else None for width in (4 * H, H))
+    _call("plain_forward", _texts(packing, D * K), D, K, I, H, x, W, b, U, states, gates, cells)
+    return states, gates, cells
+
+
+def plain_backward(x, W, U, states, gates, cells, grad_states: Tensor, packing: Packing, *, of_x: bool):
     """:func:`graphmtl.models.loops.plain_backward`."""
-    D, _, K, H = cells.shape
-    grad_gates = torch.empty_like(gates)
-    arguments = (gates, U, cells, grad_states, grad_gates)
-    _call("plain_backward", _texts(packing, D * K), D, K, H, *arguments, dtype=gates.dtype)
-    return grad_gates
+    (D, N, I), K, H = x.shape, W.size(1), U.size(2)
+    texts = _texts(packing, D * K)
+    grad_x = x.new_empty(D, K, N, I) if of_x else None
+    grads = [x.new_zeros(D, K, texts.parts, *shape) for shape in ((I, 4 * H), (4 * H,), (H, 4 * H))]
+    _call("plain_backward", texts, D, K, I, H, x, W, U, states, gates, cells, grad_states, grad_x, *grads)
+    return None if grad_x is None else _sum(grad_x, 1), *(_sum(grad, 2) for grad in grads)
 
 
-def message_forward(z: Tensor, U: Tensor, V_m: Tensor, W_mr: Tensor, graph: Graph, packing: Packing):
+def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing) -> Trace:
     """:func:`graphmtl.models.loops.message_forward`."""
-    (D, N, _), H = z.shape, V_m.size(-1)
-    states, cells, messages = (z.new_empty(D, N, H) for _ in range(3))
-    weights, reads = z.new_zeros(D, N, graph.size(packing)), z.new_empty(D, N, 2 * H)
-    arguments = (z, U, V_m, W_mr, states, cells, messages, weights, reads)
-    _call("message_forward", _texts(packing, D), D, _nodes(graph, packing), *arguments, dtype=z.dtype)
-    return states, cells, messages, weights, reads
+    (D, N, _), H = x.shape, weights.V_m.size(-1)
+    z, states, cells, messages, reads = (x.new_empty(D, N, width) for width in (weights.U.size(-1), H, H, H, 2 * H))
+    trace = Trace(z, states, cells, messages, x.new_zeros(D, N, graph.size(packing)), reads)
+    _call("message_forward", _texts(packing, D), D, _nodes(graph, packing), _weights(weights), x, _trace(trace))
+    return trace
 
 
-def message_backward(trace: Trace, grad_states: Tensor, graph: Graph, packing: Packing, *, of_nodes: bool):
+def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Packing, *, of_x: bool, of_nodes: bool):
     """:func:`graphmtl.models.loops.message_backward`."""
-    z, U, V_m, W_mr, cells, _, weights, reads = trace
-    D, texts = z.size(0), _texts(packing, z.size(0))
-    grad_z, grad_reads = torch.empty_like(z), torch.empty_like(reads)
+    D, texts = x.size(0), _texts(packing, x.size(0))
+    grad_x = torch.empty_like(x) if of_x else None
+    grads = Weights(*(x.new_zeros(D, texts.parts, *weight.shape[1:]) for weight in weights))
     grad_nodes, additive = torch.zeros_like(graph.nodes) if of_nodes else None, graph.u is not None
-    grad_keys = graph.nodes.new_zeros(*graph.nodes.shape[:-1], graph.attention) if additive else None
-    grad_u = z.new_zeros(D, texts.parts, graph.attention) if additive else None
-    grad_bias = None if graph.bias is None else z.new_zeros(D * texts.parts, weights.size(-1))
-    arguments = (z, U, V_m, W_mr, cells, weights, reads, grad_states)
-    results = (grad_z, grad_reads, grad_keys, grad_nodes, grad_u, grad_bias)
-    _call("message_backward", texts, D, _nodes(graph, packing), *arguments, *results, dtype=z.dtype)
+    grad_keys = torch.zeros_like(graph.keys) if additive else None
+    grad_u = x.new_zeros(D, texts.parts, graph.attention) if additive else None
+    grad_bias = None if graph.bias is None else x.new_zeros(D * texts.parts, graph.size(packing))
+    given = (_nodes(graph, packing), _weights(weights), x, _trace(trace), grad_states)
+    _call("message_backward", texts, D, *given, grad_x, _weights(grads), grad_keys, grad_nodes, grad_u, grad_bias)
     sums = (None if grad_u is None else grad_u.sum(1), None if grad_bias is None else grad_bias.sum(0))
-    return grad_z, grad_reads, grad_keys, grad_nodes, *sums
+    of_graph = Graph(grad_nodes, grad_keys, *sums)  # type: ignore[arg-type]  # nodes without one
+    return grad_x, Weights(*(_sum(grad, 1) for grad in grads)), of_graph
+
+
+def _sum(parts: Tensor, dim: int) -> Tensor:
+    return parts.squeeze(dim) if parts.size(dim) == 1 else parts.sum(dim)
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -127,8 +154,9 @@ def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _call(name: str, *arguments: ctypes.Structure | int | Tensor | None, dtype: torch.dtype) -> None:
+def _call(name: str, *arguments: ctypes.Structure | int | Tensor | None) -> None:
     """Calls a function of the library; ctypes lets other Python threads run meanwhile."""
+    dtype = next(argument.dtype for argument in arguments if isinstance(argument, Tensor))
     plain = [a if isinstance(a, ctypes.Structure) else _argument(a) for a in arguments]
     getattr(load(), f"{name}_{_SUFFIX[dtype]}")(*plain)
 

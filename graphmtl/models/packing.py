@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Graph", "Packing", "Trace"]
+__all__ = ["Graph", "Packing", "Trace", "Weights"]
 
 
 class Packing:
@@ -108,18 +108,31 @@ class Graph(NamedTuple):
         return self.nodes.size(2) if self.nodes.ndim == 4 else int(packing.lengths.max())
 
 
-class Trace(NamedTuple):
-    """What a message LSTM's way forward leaves for the way back.
+class Weights(NamedTuple):
+    """The parameters of a message LSTM, or their gradients.
 
     Shapes:
-        z (D, N, 4H + A), the activated gates and the query; U (D, H, 4H + A); V_m (D, H, H); W_mr (D, H, 2H);
-        cells and messages (D, N, H); weights (D, N, S); reads (D, N, 2H), m_t beside W_r r_t.
+        W (D, I, 4H + A), of the gates and of the query; b (D, 4H + A); U (D, H, 4H + A); V_m (D, H, H); W_mr
+        (D, H, 2H), W_m beside W_r.
     """
 
-    z: Tensor
+    W: Tensor
+    b: Tensor
     U: Tensor
     V_m: Tensor
     W_mr: Tensor
+
+
+class Trace(NamedTuple):
+    """What a message LSTM's way forward leaves.
+
+    Shapes:
+        z (D, N, 4H + A), the activated gates and the query; states, cells and messages (D, N, H); weights (D, N, S);
+        reads (D, N, 2H), m_t beside W_r r_t.
+    """
+
+    z: Tensor
+    states: Tensor
     cells: Tensor
     messages: Tensor
     weights: Tensor

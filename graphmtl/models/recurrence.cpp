@@ -1,168 +1,18 @@
-// The loops over tokens of recurrence.py, for the CPU: the same formulas, all tokens of a text in one call.
+// The loops over tokens of recurrence.py, for the CPU: the same formulas, all tokens of a text in one call. Products with
+// the tokens, and those that give the weights' gradients, are made here too: a window of tokens at a time, so that the
+// gates are still in the cache.
 //
 // Layout: the tokens of all texts stand one after another, N in all; the tokens of text b are the rows starts[b] to
 // starts[b + 1], so that padding does not exist. D directions, K recurrences side by side, H hidden units, S nodes.
 // A unit of work is a direction, a recurrence and some of the texts; units share nothing, so they run in threads that
-// never wait for one another. Inside a unit the texts are sorted by length: at token t the first alive(t) of them are left.
+// never wait for one another. Inside a unit the texts are sorted by length, and the first of them are left at a token.
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <numeric>
-#include <thread>
-#include <vector>
+
+#include "vectors.h"
 
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int BYTES = 64;
-#elif defined(__AVX__)
-constexpr int BYTES = 32;
-#else
-constexpr int BYTES = 16;
-#endif
-
-template <typename T>
-struct Simd;
-template <>
-struct Simd<float> {
-    typedef float V __attribute__((vector_size(BYTES), aligned(4), may_alias));
-    static constexpr int64_t N = BYTES / 4;
-};
-template <>
-struct Simd<double> {
-    typedef double V __attribute__((vector_size(BYTES), aligned(8), may_alias));
-    static constexpr int64_t N = BYTES / 8;
-};
-
-// ---------------------------------------------------------------------------------------------- elementary functions
-
-// e^x as 2^n e^r with |r| <= ln(2) / 2 and a polynomial for e^r (Cephes); without a branch, so that loops vectorise.
-inline float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;  // written so that NaN stays NaN
-    x = x > 88.0f ? 88.0f : x;
-    const float shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-    const float n = (x * 1.44269504f + shift) - shift;
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    const int32_t bits = (static_cast<int32_t>(n) + 127) * (1 << 23);
-    float power;
-    std::memcpy(&power, &bits, sizeof power);
-    return p * power;
-}
-inline double exponential(double x) { return std::exp(x); }
-
-template <typename T>
-inline T sigmoid(T x) { return T(1) / (T(1) + exponential(-x)); }
-inline float hyperbolic_tangent(float x) { return 2.0f / (1.0f + exponential(-2.0f * x)) - 1.0f; }
-inline double hyperbolic_tangent(double x) { return std::tanh(x); }
-
-// -------------------------------------------------------------------------------------------------- matrix products
-
-// c[r][0 .. C vectors) (+)= sum_k a[r][k] b[k * ldb + ...], for R rows.
-template <typename T, int R, int C>
-inline void tile(int64_t depth, const T* const* a, const T* b, int64_t ldb, T* const* c, bool add) {
-    using V = typename Simd<T>::V;
-    constexpr int64_t N = Simd<T>::N;
-    V sum[R][C];
-    for (int r = 0; r < R; ++r)
-        for (int j = 0; j < C; ++j) sum[r][j] = add ? *reinterpret_cast<const V*>(c[r] + j * N) : V{};
-    for (int64_t k = 0; k < depth; ++k) {
-        V row[C];
-        for (int j = 0; j < C; ++j) row[j] = *reinterpret_cast<const V*>(b + k * ldb + j * N);
-        for (int r = 0; r < R; ++r)
-            for (int j = 0; j < C; ++j) sum[r][j] += a[r][k] * row[j];
-    }
-    for (int r = 0; r < R; ++r)
-        for (int j = 0; j < C; ++j) *reinterpret_cast<V*>(c[r] + j * N) = sum[r][j];
-}
-
-// A matrix (depth, columns) in panels of two vectors' width, so that a product reads it from end to end.
-template <typename T>
-struct Matrix {
-    static constexpr int64_t WIDTH = 2 * Simd<T>::N;
-    int64_t depth, columns;
-    std::vector<T> panels;
-
-    // Element (k, j) is at source[k * row + j * column].
-    Matrix(const T* source, int64_t depth, int64_t columns, int64_t row, int64_t column)
-        : depth(depth), columns(columns), panels((columns + WIDTH - 1) / WIDTH * WIDTH * depth) {
-        for (int64_t j = 0; j < columns; ++j)
-            for (int64_t k = 0; k < depth; ++k)
-                panels[(j / WIDTH * depth + k) * WIDTH + j % WIDTH] = source[k * row + j * column];
-    }
-
-    template <int R>
-    void block(const T* const* a, T* const* c, bool add) const {
-        for (int64_t j = 0; j < columns; j += WIDTH) {
-            const T* panel = panels.data() + j * depth;
-            const int64_t width = std::min(WIDTH, columns - j);
-            T edge[R][WIDTH] = {};
-            T* out[R];
-            for (int r = 0; r < R; ++r) {
-                out[r] = width == WIDTH ? c[r] + j : edge[r];
-                if (width < WIDTH && add) std::copy_n(c[r] + j, width, edge[r]);
-            }
-            tile<T, R, 2>(depth, a, panel, WIDTH, out, add);
-            if (width < WIDTH)
-                for (int r = 0; r < R; ++r) std::copy_n(edge[r], width, c[r] + j);
-        }
-    }
-
-    // c[r] (+)= a[r] times this matrix, for the given rows.
-    void multiply(int64_t rows, const T* const* a, T* const* c, bool add) const {
-        const int64_t blocks = (rows + 5) / 6;
-        for (int64_t i = 0, r = 0; i < blocks; ++i) {
-            const int64_t size = (rows - r) / (blocks - i);
-            switch (size) {
-                case 1: block<1>(a + r, c + r, add); break;
-                case 2: block<2>(a + r, c + r, add); break;
-                case 3: block<3>(a + r, c + r, add); break;
-                case 4: block<4>(a + r, c + r, add); break;
-                case 5: block<5>(a + r, c + r, add); break;
-                default: block<6>(a + r, c + r, add); break;
-            }
-            r += size;
-        }
-    }
-};
-
-template <typename T>
-inline T dot(int64_t n, const T* a, const T* b) {
-    using V = typename Simd<T>::V;
-    constexpr int64_t N = Simd<T>::N;
-    V sum[2] = {};
-    int64_t i = 0;
-    for (; i + 2 * N <= n; i += 2 * N)
-        for (int j = 0; j < 2; ++j)
-            sum[j] += *reinterpret_cast<const V*>(a + i + j * N) * *reinterpret_cast<const V*>(b + i + j * N);
-    sum[0] += sum[1];
-    T total = 0;
-    for (int j = 0; j < N; ++j) total += sum[0][j];
-    for (; i < n; ++i) total += a[i] * b[i];
-    return total;
-}
-
-// out (n) = sum_s weights[s] vectors[s], vectors (count, n).
-template <typename T>
-inline void weighted_sum(int64_t count, int64_t n, const T* weights, const T* vectors, T* out) {
-    constexpr int64_t N = Simd<T>::N;
-    int64_t j = 0;
-    for (T* c; j + 8 * N <= n; j += 8 * N) c = out + j, tile<T, 1, 8>(count, &weights, vectors + j, n, &c, false);
-    for (T* c; j + N <= n; j += N) c = out + j, tile<T, 1, 1>(count, &weights, vectors + j, n, &c, false);
-    for (; j < n; ++j) {
-        out[j] = 0;
-        for (int64_t s = 0; s < count; ++s) out[j] += weights[s] * vectors[s * n + j];
-    }
-}
 
 // -------------------------------------------------------------------------------------------------------- attention
 
@@ -177,21 +27,20 @@ struct Attention {
 
     T scale() const { return T(1) / std::sqrt(T(A)); }
 
-    // tanh(x) = 1 - 2 / (e^2x + 1); the 1 adds the same to every score, which the softmax takes away again.
-    T additive(const T* key) const {
-        T sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t a = 0; a < A; ++a) sum -= u[a] / (exponential(2 * (key[a] + query[a])) + 1);
-        return 2 * sum;
+    // p (A) of a key: tanh(key + query) = 1 - 2 p.
+    void squash(const T* key, T* p) const {
+#pragma GCC ivdep
+        for (int64_t a = 0; a < A; ++a) p[a] = T(1) / (exponential(2 * (key[a] + query[a])) + 1);
     }
 
-    // weights (count) and message (H)
-    void forward(T* weights, T* message) const {
+    // weights (count) and message (H); p (A) is overwritten. The 1 of tanh = 1 - 2 p adds the same to every score, and
+    // the softmax takes it away again.
+    void forward(T* weights, T* message, T* p) const {
         T largest = -INFINITY, total = 0;
         for (int64_t s = 0; s < count; ++s) {
             T value = bias ? bias[s] : T(0);
             if (score == DOT) value += scale() * dot(A, query, keys + s * A);
-            if (score == ADDITIVE) value += additive(keys + s * A);
+            if (score == ADDITIVE) squash(keys + s * A, p), value -= 2 * dot(A, u, p);
             weights[s] = value;
             largest = value > largest ? value : largest;
         }
@@ -202,7 +51,8 @@ struct Attention {
     }
 
     // Writes grad_scores (count) and grad_query (A); adds to grad_keys (count, A) and grad_u (A) of the additive score.
-    void backward(const T* weights, const T* grad_message, T* grad_scores, T* grad_query, T* grad_keys, T* grad_u) const {
+    void backward(const T* weights, const T* grad_message, T* grad_scores, T* grad_query, T* grad_keys,
+                  T* grad_u) const {
         T mean = 0;
         for (int64_t s = 0; s < count; ++s) {
             grad_scores[s] = weights[s] * dot(H, grad_message, nodes + s * H);
@@ -221,7 +71,7 @@ struct Attention {
             const T grad = grad_scores[s];
 #pragma GCC ivdep
             for (int64_t a = 0; a < A; ++a) {
-                const T p = T(1) / (exponential(2 * (key[a] + query[a])) + 1);  // tanh = 1 - 2 p
+                const T p = T(1) / (exponential(2 * (key[a] + query[a])) + 1);
                 const T slope = grad * u[a] * 4 * (p - p * p);
                 grad_u[a] += grad * (1 - 2 * p);
                 grad_key[a] += slope;
@@ -232,6 +82,18 @@ struct Attention {
 };
 
 // ------------------------------------------------------------------------------------------------------- the texts
+
+// Some tokens that follow one another, of all texts that have them: what needs no recurrence is one product over them.
+struct Window {
+    std::vector<int64_t> rows;    // those of the first token, then those of the second ...
+    std::vector<int64_t> begins;  // where in rows a token's begin, and the end
+    int64_t first;                // token
+
+    int64_t tokens() const { return static_cast<int64_t>(begins.size()) - 1; }
+    int64_t size() const { return static_cast<int64_t>(rows.size()); }
+};
+
+constexpr int64_t WINDOW = 128;  // rows; a token's own are never divided
 
 struct Texts {
     int64_t count, threads;
@@ -250,25 +112,25 @@ struct Texts {
         return mine;
     }
 
-    // How many of the chosen texts have a token t.
-    int64_t alive(const std::vector<int64_t>& mine, int64_t t) const {
-        int64_t n = 0;
-        while (n < static_cast<int64_t>(mine.size()) && length(mine[n]) > t) ++n;
-        return n;
+    // All tokens of the chosen texts. At token t the first of them are left: those that are longer.
+    std::vector<Window> windows(const std::vector<int64_t>& mine) const {
+        std::vector<Window> found;
+        int64_t alive = mine.size();
+        for (int64_t t = 0;; ++t) {
+            while (alive > 0 && length(mine[alive - 1]) <= t) --alive;
+            if (alive == 0) return found;
+            if (found.empty() || found.back().size() + alive > WINDOW) found.push_back({{}, {0}, t});
+            Window& window = found.back();
+            for (int64_t i = 0; i < alive; ++i) window.rows.push_back(starts[mine[i]] + t);
+            window.begins.push_back(window.size());
+        }
     }
 
-    // work(recurrence, part) for all of them, in threads.
+    // work(recurrence, part) for all of them, in the threads that PyTorch uses too: others would contend with those.
     template <typename Work>
     void run(int64_t recurrences, Work work) const {
-        const int64_t units = recurrences * parts;
-        std::atomic<int64_t> next{0};
-        auto worker = [&] {
-            for (int64_t unit; (unit = next++) < units;) work(unit / parts, unit % parts);
-        };
-        std::vector<std::thread> others;
-        for (int64_t i = 1; i < std::min(threads, units); ++i) others.emplace_back(worker);
-        worker();
-        for (auto& other : others) other.join();
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+        for (int64_t unit = 0; unit < recurrences * parts; ++unit) work(unit / parts, unit % parts);
     }
 };
 
@@ -278,12 +140,35 @@ struct Rows {
     T* data;
     int64_t step;
     T* operator[](int64_t row) const { return data + row * step; }
+
+    // Those of a window, and of the tokens before its own: ``none`` at the start of a text.
+    std::vector<T*> of(const Window& window) const {
+        std::vector<T*> pointers;
+        for (int64_t row : window.rows) pointers.push_back((*this)[row]);
+        return pointers;
+    }
+    std::vector<T*> before(const Window& window, T* none) const {
+        std::vector<T*> pointers;
+        for (int64_t i = 0; i < window.size(); ++i)
+            pointers.push_back(window.first == 0 && i < window.begins[1] ? none : (*this)[window.rows[i] - 1]);
+        return pointers;
+    }
 };
 
-// Pointers to the rows of the texts that are left at a token.
+// Rows in one block.
 template <typename T>
-void collect(std::vector<T*>& pointers, const Rows<T>& rows, const std::vector<int64_t>& at, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) pointers[i] = rows[at[i]];
+std::vector<T*> rows_of(std::vector<T>& block, int64_t width) {
+    std::vector<T*> pointers;
+    for (size_t i = 0; i < block.size(); i += width) pointers.push_back(block.data() + i);
+    return pointers;
+}
+
+// The share of some rows in a gradient of weights: grad (m, n) += a^T b, a being rows of m numbers, and b (rows, n).
+template <typename T>
+void add_product(const std::vector<const T*>& a, int64_t m, const Matrix<T>& b, T* grad) {
+    std::vector<T*> out(m);
+    for (int64_t i = 0; i < m; ++i) out[i] = grad + i * b.columns;
+    b.multiply(m, Transposed<T>{a.data()}, out.data(), true);
 }
 
 // Activates a token's gates z (4H) in place; c = f c_before + i g.
@@ -291,7 +176,8 @@ template <typename T>
 inline void cell(int64_t H, T* z, const T* c_before, T* c) {
 #pragma GCC ivdep
     for (int64_t j = 0; j < H; ++j) {
-        const T i = sigmoid(z[j]), f = sigmoid(z[H + j]), g = hyperbolic_tangent(z[2 * H + j]), o = sigmoid(z[3 * H + j]);
+        const T i = sigmoid(z[j]), f = sigmoid(z[H + j]), o = sigmoid(z[3 * H + j]);
+        const T g = hyperbolic_tangent(z[2 * H + j]);
         z[j] = i, z[H + j] = f, z[2 * H + j] = g, z[3 * H + j] = o;
         c[j] = i * g + (c_before ? f * c_before[j] : T(0));
     }
@@ -313,67 +199,91 @@ inline void cell_backward(int64_t H, const T* gates, const T* c_before, const T*
 
 // ------------------------------------------------------------------------------------------------------ plain LSTMs
 
-// gates (D, N, K, 4H): W x + b, activated in place; U (D, K, H, 4H); writes states (D, N, K, H) and cells, the same or
-// null where no derivative is asked for.
+// x (D, N, I), W (D, K, I, 4H), b (D, K, 4H), U (D, K, H, 4H); writes states (D, N, K, H) and, for the way back unless
+// they are null, the activated gates (D, K, N, 4H) and cells (D, K, N, H).
 template <typename T>
-void plain_forward(Texts texts, int64_t D, int64_t K, int64_t H, T* gates, const T* U, T* states, T* cells) {
-    const int64_t N = texts.rows();
+void plain_forward(Texts texts, int64_t D, int64_t K, int64_t I, int64_t H, const T* x, const T* W, const T* b,
+                   const T* U, T* states, T* gates, T* cells) {
+    const int64_t N = texts.rows(), G = 4 * H;
     texts.run(D * K, [&](int64_t unit, int64_t part) {
-        const int64_t first = unit / K * N * K + unit % K;  // row 0 of direction d, recurrence k
         const auto mine = texts.chosen(part);
-        const int64_t count = mine.size();
-        const Matrix<T> matrix(U + unit * H * 4 * H, H, 4 * H, 4 * H, 1);
-        const Rows<T> z{gates + first * 4 * H, K * 4 * H}, h{states + first * H, K * H};
-        std::vector<T> buffer(cells ? 0 : count * H);
-        std::vector<int64_t> at(count);
-        std::vector<T*> zs(count), before(count);
-        for (int64_t t = 0, n; (n = texts.alive(mine, t)) > 0; ++t) {
-            for (int64_t i = 0; i < n; ++i) at[i] = texts.starts[mine[i]] + t;
-            collect(zs, z, at, n);
-            if (t > 0) matrix.multiply(n, before.data(), zs.data(), true);
-            collect(before, h, at, n);
-            for (int64_t i = 0; i < n; ++i) {
-                T* c = cells ? cells + (first + at[i] * K) * H : buffer.data() + i * H;
-                cell(H, zs[i], t == 0 ? nullptr : cells ? c - K * H : c, c);
-                const T* o = zs[i] + 3 * H;
+        const int64_t count = mine.size(), d = unit / K;
+        const Matrix<T> input(W + unit * I * G, I, G, G, 1), recurrent(U + unit * H * G, H, G, G, 1);
+        const Rows<const T> x_rows{x + d * N * I, I};
+        const Rows<T> h_rows{states + (d * N * K + unit % K) * H, K * H}, z_rows{gates + unit * N * G, G},
+            c_rows{cells + unit * N * H, H};
+        std::vector<T> block(gates ? 0 : std::max(WINDOW, count) * G), last(cells ? 0 : count * H);
+        const auto zs_of_block = rows_of(block, G), cs_of_last = rows_of(last, H);
+        std::vector<T*> before;
+        for (const Window& window : texts.windows(mine)) {
+            const auto xs = x_rows.of(window);
+            const auto hs = h_rows.of(window), zs = gates ? z_rows.of(window) : zs_of_block;
+            for (int64_t r = 0; r < window.size(); ++r) std::copy_n(b + unit * G, G, zs[r]);
+            input.multiply(window.size(), Left<T>{xs.data()}, zs.data(), true);
+            for (int64_t t = 0; t < window.tokens(); ++t) {
+                const int64_t first = window.begins[t], n = window.begins[t + 1] - first;
+                const bool start = window.first + t == 0;
+                T *const *z = zs.data() + first, *const *h = hs.data() + first;
+                if (!start) recurrent.multiply(n, Left<T>{before.data()}, z, true);
+                for (int64_t i = 0; i < n; ++i) {
+                    T* c = cells ? c_rows[window.rows[first + i]] : cs_of_last[i];
+                    cell(H, z[i], start ? nullptr : cells ? c - H : c, c);
+                    const T* o = z[i] + 3 * H;
+                    T* out = h[i];
 #pragma GCC ivdep
-                for (int64_t j = 0; j < H; ++j) before[i][j] = o[j] * hyperbolic_tangent(c[j]);
+                    for (int64_t j = 0; j < H; ++j) out[j] = o[j] * hyperbolic_tangent(c[j]);
+                }
+                before.assign(h, h + n);
             }
         }
     });
 }
 
-// grad_states (D, N, K, H) to grad_gates (D, N, K, 4H), given what the forward pass left.
+// grad_states (D, N, K, H), and what the way forward left, to grad_x (D, K, N, I), each recurrence's own, or null; adds
+// to grad_W, grad_b and grad_U, which have a dimension for the parts: (D, K, parts, ...).
 template <typename T>
-void plain_backward(Texts texts, int64_t D, int64_t K, int64_t H, const T* gates, const T* U, const T* cells,
-                    const T* grad_states, T* grad_gates) {
-    const int64_t N = texts.rows();
+void plain_backward(Texts texts, int64_t D, int64_t K, int64_t I, int64_t H, const T* x, const T* W, const T* U,
+                    const T* states, const T* gates, const T* cells, const T* grad_states, T* grad_x, T* grad_W,
+                    T* grad_b, T* grad_U) {
+    const int64_t N = texts.rows(), G = 4 * H;
     texts.run(D * K, [&](int64_t unit, int64_t part) {
-        const int64_t first = unit / K * N * K + unit % K;
         const auto mine = texts.chosen(part);
-        const int64_t count = mine.size();
-        const Matrix<T> transposed(U + unit * H * 4 * H, 4 * H, H, 1, 4 * H);
-        const Rows<T> grad_z{grad_gates + first * 4 * H, K * 4 * H};
-        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(H);
-        std::vector<int64_t> at(count);
-        std::vector<T*> grad_zs(count), grad_hs(count);
-        for (int64_t i = 0; i < count; ++i) grad_hs[i] = grad_h.data() + i * H;
-        for (int64_t t = count ? texts.length(mine[0]) - 1 : -1; t >= 0; --t) {
-            const int64_t n = texts.alive(mine, t);
-            for (int64_t i = 0; i < n; ++i) at[i] = texts.starts[mine[i]] + t;
-            collect(grad_zs, grad_z, at, n);
-            for (int64_t i = 0; i < n; ++i) {
-                const int64_t row = first + at[i] * K;
-                const T *z = gates + row * 4 * H, *o = z + 3 * H, *c = cells + row * H, *grad = grad_states + row * H;
-                T* into_c = grad_c.data() + i * H;
-                for (int64_t j = 0; j < H; ++j) {
-                    const T y = hyperbolic_tangent(c[j]), grad_of_h = grad[j] + grad_hs[i][j];
-                    grad_o[j] = grad_of_h * y;
-                    into_c[j] += grad_of_h * o[j] * (1 - y * y);
+        const int64_t count = mine.size(), d = unit / K, own = unit * texts.parts + part;
+        const Matrix<T> input(W + unit * I * G, G, I, 1, G), recurrent(U + unit * H * G, G, H, 1, G);
+        const Rows<const T> x_rows{x + d * N * I, I}, h_rows{states + (d * N * K + unit % K) * H, K * H},
+            grad_h_rows{grad_states + (d * N * K + unit % K) * H, K * H}, z_rows{gates + unit * N * G, G},
+            c_rows{cells + unit * N * H, H};
+        const Rows<T> grad_x_rows{grad_x + unit * N * I, I};
+        const std::vector<T> zeros(H);
+        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(H), block(std::max(WINDOW, count) * G);
+        Matrix<T> grads(std::max(WINDOW, count), G);
+        const auto grad_hs = rows_of(grad_h, H), grad_zs = rows_of(block, G);
+        const auto windows = texts.windows(mine);
+        for (auto window = windows.rbegin(); window != windows.rend(); ++window) {
+            for (int64_t t = window->tokens() - 1; t >= 0; --t) {
+                const int64_t first = window->begins[t], n = window->begins[t + 1] - first;
+                const bool start = window->first + t == 0;
+                T* const* grad_z = grad_zs.data() + first;
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t row = window->rows[first + i];
+                    const T *z = z_rows[row], *o = z + 3 * H, *c = c_rows[row], *grad = grad_h_rows[row];
+                    T *into_c = grad_c.data() + i * H, *into_o = grad_o.data(), *into_h = grad_hs[i];
+#pragma GCC ivdep
+                    for (int64_t j = 0; j < H; ++j) {
+                        const T y = hyperbolic_tangent(c[j]), grad_of_h = grad[j] + into_h[j];
+                        into_o[j] = grad_of_h * y;
+                        into_c[j] += grad_of_h * o[j] * (1 - y * y);
+                    }
+                    cell_backward(H, z, start ? nullptr : c - H, into_o, into_c, grad_z[i]);
                 }
-                cell_backward(H, z, t ? c - K * H : nullptr, grad_o.data(), into_c, grad_zs[i]);
+                if (!start) recurrent.multiply(n, Left<T>{grad_z}, grad_hs.data(), false);
             }
-            if (t > 0) transposed.multiply(n, grad_zs.data(), grad_hs.data(), false);
+            if (grad_x) input.multiply(window->size(), Left<T>{grad_zs.data()}, grad_x_rows.of(*window).data(), false);
+            grads.fill(block.data(), window->size(), G, 1);
+            add_product(x_rows.of(*window), I, grads, grad_W + own * I * G);
+            add_product(h_rows.before(*window, zeros.data()), H, grads, grad_U + own * H * G);
+            for (int64_t r = 0; r < window->size(); ++r)
+                for (int64_t j = 0; j < G; ++j) grad_b[own * G + j] += grad_zs[r][j];
         }
     });
 }
@@ -395,134 +305,173 @@ struct Graph {
     }
 };
 
-// z (D, N, 4H + A): W x + b for the gates and the query, in place; U (D, H, 4H + A); V_m (D, H, H); W_mr (D, H, 2H).
-// Writes states, cells, messages (D, N, H), weights (D, N, S) and reads (D, N, 2H): m_t beside W_r r_t.
+// What a message LSTM's weights are: W (D, I, 4H + A), of the gates and of the query, b (D, 4H + A), U (D, H, 4H + A),
+// V_m (D, H, H), W_mr (D, H, 2H).
 template <typename T>
-void message_forward(Texts texts, int64_t D, Graph<T> graph, T* z, const T* U, const T* V_m, const T* W_mr, T* states,
-                     T* cells, T* messages, T* weights, T* reads) {
-    const int64_t N = texts.rows(), H = graph.H, G = 4 * H + graph.A;
+struct Weights {
+    int64_t I;
+    T *W, *b, *U, *V_m, *W_mr;
+};
+
+// What the way forward leaves: the activated gates and the query z (D, N, 4H + A), states, cells, messages (D, N, H),
+// weights (D, N, S) and reads (D, N, 2H), m_t beside W_r r_t.
+template <typename T>
+struct Trace {
+    T *z, *states, *cells, *messages, *weights, *reads;
+};
+
+// x (D, N, I) to the trace.
+template <typename T>
+void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, const T* x, Trace<T> trace) {
+    const int64_t N = texts.rows(), I = given.I, H = graph.H, G = 4 * H + graph.A;
     texts.run(D, [&](int64_t d, int64_t part) {
         const auto mine = texts.chosen(part);
-        const int64_t count = mine.size();
-        const Matrix<T> recurrent(U + d * H * G, H, G, G, 1), from_cell(V_m + d * H * H, H, H, H, 1),
-            from_message(W_mr + d * H * 2 * H, H, 2 * H, 2 * H, 1);
-        const Rows<T> z_rows{z + d * N * G, G}, h_rows{states + d * N * H, H}, c_rows{cells + d * N * H, H},
-            r_rows{messages + d * N * H, H}, read_rows{reads + d * N * 2 * H, 2 * H};
-        std::vector<int64_t> at(count);
-        std::vector<T*> zs(count), hs(count), cs(count), rs(count), ms(count);
-        for (int64_t t = 0, n; (n = texts.alive(mine, t)) > 0; ++t) {
-            for (int64_t i = 0; i < n; ++i) at[i] = texts.starts[mine[i]] + t;
-            collect(zs, z_rows, at, n);
-            if (t > 0) recurrent.multiply(n, hs.data(), zs.data(), true);
-            collect(hs, h_rows, at, n);
-            collect(cs, c_rows, at, n);
-            collect(rs, r_rows, at, n);
-            collect(ms, read_rows, at, n);
-            for (int64_t i = 0; i < n; ++i) {
-                cell(H, zs[i], t ? cs[i] - H : nullptr, cs[i]);
-                graph.at(texts, d, mine[i], at[i], zs[i] + 4 * H)
-                    .forward(weights + (d * N + at[i]) * graph.S, rs[i]);
-            }
-            from_message.multiply(n, rs.data(), ms.data(), false);
-            from_cell.multiply(n, cs.data(), ms.data(), true);
-            for (int64_t i = 0; i < n; ++i) {
-                T *m = ms[i], *v = ms[i] + H, *o = zs[i] + 3 * H, *c = cs[i], *h = hs[i];
-#pragma GCC ivdep
-                for (int64_t j = 0; j < H; ++j) {
-                    m[j] = sigmoid(m[j]);
-                    h[j] = o[j] * hyperbolic_tangent(c[j] + m[j] * v[j]);
+        const Matrix<T> input(given.W + d * I * G, I, G, G, 1), recurrent(given.U + d * H * G, H, G, G, 1),
+            from_cell(given.V_m + d * H * H, H, H, H, 1), from_message(given.W_mr + d * H * 2 * H, H, 2 * H, 2 * H, 1);
+        const Rows<const T> x_rows{x + d * N * I, I};
+        const Rows<T> z_rows{trace.z + d * N * G, G}, h_rows{trace.states + d * N * H, H},
+            c_rows{trace.cells + d * N * H, H}, r_rows{trace.messages + d * N * H, H},
+            read_rows{trace.reads + d * N * 2 * H, 2 * H};
+        std::vector<T> squashed(graph.A);
+        std::vector<T*> before;
+        for (const Window& window : texts.windows(mine)) {
+            const auto xs = x_rows.of(window);
+            const auto zs = z_rows.of(window), hs = h_rows.of(window), cs = c_rows.of(window), rs = r_rows.of(window),
+                       reads = read_rows.of(window);
+            for (T* z : zs) std::copy_n(given.b + d * G, G, z);
+            input.multiply(window.size(), Left<T>{xs.data()}, zs.data(), true);
+            for (int64_t t = 0; t < window.tokens(); ++t) {
+                const int64_t first = window.begins[t], n = window.begins[t + 1] - first;
+                const bool start = window.first + t == 0;
+                T *const *z = zs.data() + first, *const *c = cs.data() + first, *const *r = rs.data() + first,
+                  *const *ms = reads.data() + first, *const *h = hs.data() + first;
+                if (!start) recurrent.multiply(n, Left<T>{before.data()}, z, true);
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t row = window.rows[first + i];
+                    cell(H, z[i], start ? nullptr : c[i] - H, c[i]);
+                    graph.at(texts, d, mine[i], row, z[i] + 4 * H)
+                        .forward(trace.weights + (d * N + row) * graph.S, r[i], squashed.data());
                 }
+                from_message.multiply(n, Left<T>{r}, ms, false);
+                from_cell.multiply(n, Left<T>{c}, ms, true);
+                for (int64_t i = 0; i < n; ++i) {
+                    T *m = ms[i], *v = m + H, *o = z[i] + 3 * H, *own = c[i], *out = h[i];
+#pragma GCC ivdep
+                    for (int64_t j = 0; j < H; ++j) {
+                        m[j] = sigmoid(m[j]);
+                        out[j] = o[j] * hyperbolic_tangent(own[j] + m[j] * v[j]);
+                    }
+                }
+                before.assign(h, h + n);
             }
         }
     });
 }
 
-// grad_nodes (count, H) += scale * weights^T vectors over a text's rows: weights (length, S), vectors at the given step.
+// From h = o tanh(c + m v), whose gradient is the sum of grad and grad_h, to grad_o, grad_reads (m before activation, v)
+// and grad_c, which is added to.
 template <typename T>
-void add_products(int64_t length, int64_t H, int64_t S, const T* weights, const T* vectors, int64_t step, T scale,
-                  T* grad_nodes) {
-    const Matrix<T> matrix(vectors, length, H, step, 1);
-    std::vector<T> transposed(length * length);
-    for (int64_t t = 0; t < length; ++t)
-        for (int64_t s = 0; s < length; ++s) transposed[s * length + t] = scale * weights[t * S + s];
-    std::vector<const T*> a(length);
-    std::vector<T*> c(length);
-    for (int64_t s = 0; s < length; ++s) a[s] = transposed.data() + s * length, c[s] = grad_nodes + s * H;
-    matrix.multiply(length, a.data(), c.data(), true);
+inline void output_backward(int64_t H, const T* o, const T* c, const T* reads, const T* grad, const T* grad_h, T* grad_o,
+                            T* grad_reads, T* grad_c) {
+    const T *m = reads, *v = reads + H;
+    T *grad_m = grad_reads, *grad_v = grad_reads + H;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < H; ++j) {
+        const T y = hyperbolic_tangent(c[j] + m[j] * v[j]), into_h = grad[j] + grad_h[j];
+        const T grad_y = into_h * o[j] * (1 - y * y);
+        grad_o[j] = into_h * y;
+        grad_m[j] = grad_y * v[j] * (m[j] - m[j] * m[j]);
+        grad_v[j] = grad_y * m[j];
+        grad_c[j] += grad_y;
+    }
 }
 
-// Writes grad_z (D, N, 4H + A) and grad_reads (D, N, 2H); adds to grad_nodes and grad_keys (as nodes and keys), and to
-// grad_u (units, A) and grad_bias (units, S), a row for every unit of work.
+// grad_states (D, N, H), and what the way forward left, to grad_x (D, N, I) or null; adds to the gradients of the
+// weights and to grad_u and grad_bias, which have a dimension for the parts, (D, parts, ...), and to grad_keys and
+// grad_nodes, shaped as keys and nodes, or null.
 template <typename T>
-void message_backward(Texts texts, int64_t D, Graph<T> graph, const T* z, const T* U, const T* V_m, const T* W_mr,
-                      const T* cells, const T* weights, const T* reads, const T* grad_states, T* grad_z, T* grad_reads,
-                      T* grad_keys, T* grad_nodes, T* grad_u, T* grad_bias) {
-    const int64_t N = texts.rows(), H = graph.H, S = graph.S, A = graph.A, G = 4 * H + A;
+void message_backward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, const T* x, Trace<T> trace,
+                      const T* grad_states, T* grad_x, Weights<T> grads, T* grad_keys, T* grad_nodes, T* grad_u,
+                      T* grad_bias) {
+    const int64_t N = texts.rows(), I = given.I, H = graph.H, S = graph.S, A = graph.A, G = 4 * H + A;
     const bool dots = graph.score == DOT;
     texts.run(D, [&](int64_t d, int64_t part) {
         const auto mine = texts.chosen(part);
-        const int64_t count = mine.size(), unit = d * texts.parts + part;
-        const Matrix<T> recurrent(U + d * H * G, G, H, 1, G), from_cell(V_m + d * H * H, H, H, 1, H),
-            from_message(W_mr + d * H * 2 * H, 2 * H, H, 1, 2 * H);
-        const Rows<T> grad_z_rows{grad_z + d * N * G, G}, grad_read_rows{grad_reads + d * N * 2 * H, 2 * H};
+        const int64_t count = mine.size(), unit = d * texts.parts + part, most = std::max(WINDOW, count);
+        const Matrix<T> input(given.W + d * I * G, G, I, 1, G), recurrent(given.U + d * H * G, G, H, 1, G),
+            from_cell(given.V_m + d * H * H, H, H, 1, H), from_message(given.W_mr + d * H * 2 * H, 2 * H, H, 1, 2 * H);
+        const Rows<const T> x_rows{x + d * N * I, I}, h_rows{trace.states + d * N * H, H},
+            c_rows{trace.cells + d * N * H, H}, r_rows{trace.messages + d * N * H, H};
+        const Rows<T> grad_x_rows{grad_x + d * N * I, I};
         std::vector<int64_t> offset(count + 1);  // where a text's own buffers begin
         for (int64_t i = 0; i < count; ++i) offset[i + 1] = offset[i] + texts.length(mine[i]);
-        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(count * H), grad_query(A);
-        std::vector<T> grad_messages(offset[count] * H), grad_scores(offset[count] * S);
-        std::vector<int64_t> at(count);
-        std::vector<T*> grad_zs(count), grad_hs(count), grad_cs(count), grad_ms(count), grad_rs(count);
-        for (int64_t i = 0; i < count; ++i) grad_hs[i] = grad_h.data() + i * H, grad_cs[i] = grad_c.data() + i * H;
-        for (int64_t t = count ? texts.length(mine[0]) - 1 : -1; t >= 0; --t) {
-            const int64_t n = texts.alive(mine, t);
-            for (int64_t i = 0; i < n; ++i) at[i] = texts.starts[mine[i]] + t;
-            collect(grad_zs, grad_z_rows, at, n);
-            collect(grad_ms, grad_read_rows, at, n);
-            for (int64_t i = 0; i < n; ++i) {
-                const int64_t row = d * N + at[i];
-                const T *o = z + row * G + 3 * H, *c = cells + row * H, *m = reads + row * 2 * H, *v = m + H;
-                const T* grad = grad_states + row * H;
-                T *grad_m = grad_ms[i], *grad_v = grad_m + H, *into_c = grad_cs[i], *into_o = grad_o.data() + i * H;
-                grad_rs[i] = grad_messages.data() + (offset[i] + t) * H;
-#pragma GCC ivdep
-                for (int64_t j = 0; j < H; ++j) {
-                    const T y = hyperbolic_tangent(c[j] + m[j] * v[j]), grad_of_h = grad[j] + grad_hs[i][j];
-                    const T grad_y = grad_of_h * o[j] * (1 - y * y);
-                    into_o[j] = grad_of_h * y;
-                    grad_m[j] = grad_y * v[j] * (m[j] - m[j] * m[j]);
-                    grad_v[j] = grad_y * m[j];
-                    into_c[j] += grad_y;
+        const std::vector<T> zeros(H);
+        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(count * H);
+        std::vector<T> z_block(most * G), read_block(most * 2 * H);  // gradients in a window
+        std::vector<T> grad_messages(offset[count] * H), grad_scores(offset[count] * S), sum_u(A), sum_bias(S);
+        Matrix<T> z_grads(most, G), read_grads(most, 2 * H), gate_grads(most, H);
+        const auto grad_hs = rows_of(grad_h, H), grad_cs = rows_of(grad_c, H), grad_zs = rows_of(z_block, G),
+                   grad_reads = rows_of(read_block, 2 * H);
+        std::vector<T*> grad_rs(count);
+        const auto windows = texts.windows(mine);
+        for (auto window = windows.rbegin(); window != windows.rend(); ++window) {
+            for (int64_t t = window->tokens() - 1; t >= 0; --t) {
+                const int64_t first = window->begins[t], n = window->begins[t + 1] - first, token = window->first + t;
+                T *const *grad_z = grad_zs.data() + first, *const *grad_ms = grad_reads.data() + first;
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t row = d * N + window->rows[first + i];
+                    grad_rs[i] = grad_messages.data() + (offset[i] + token) * H;
+                    output_backward(H, trace.z + row * G + 3 * H, trace.cells + row * H, trace.reads + row * 2 * H,
+                                    grad_states + row * H, grad_hs[i], grad_o.data() + i * H, grad_ms[i], grad_cs[i]);
                 }
-            }
-            from_cell.multiply(n, grad_ms.data(), grad_cs.data(), true);
-            from_message.multiply(n, grad_ms.data(), grad_rs.data(), false);
-            for (int64_t i = 0; i < n; ++i) {
-                const int64_t row = d * N + at[i], node = graph.per_text ? d * N + texts.starts[mine[i]] : row * S;
-                const T* w = weights + row * S;
-                T *scores = grad_scores.data() + (offset[i] + t) * S, *query = grad_zs[i] + 4 * H;
-                const auto attention = graph.at(texts, d, mine[i], at[i], z + row * G + 4 * H);
-                attention.backward(w, grad_rs[i], scores, query, grad_keys ? grad_keys + node * A : nullptr,
-                                   grad_u ? grad_u + unit * A : nullptr);
-                if (grad_bias)
-                    for (int64_t s = 0; s < S; ++s) grad_bias[unit * S + s] += scores[s];
-                cell_backward(H, z + row * G, t ? cells + (row - 1) * H : nullptr, grad_o.data() + i * H, grad_cs[i],
-                              grad_zs[i]);
-                if (graph.per_text || !grad_nodes) continue;
-                for (int64_t s = 0; s < S; ++s) {
-                    const T weight = w[s], score = dots ? scores[s] * attention.scale() : T(0);
-                    const T* q = dots ? attention.query : grad_rs[i];
-                    T* grad_node = grad_nodes + (node + s) * H;
-                    for (int64_t j = 0; j < H; ++j) grad_node[j] += weight * grad_rs[i][j] + score * q[j];
+                from_cell.multiply(n, Left<T>{grad_ms}, grad_cs.data(), true);
+                from_message.multiply(n, Left<T>{grad_ms}, grad_rs.data(), false);
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t row = d * N + window->rows[first + i];
+                    const int64_t node = graph.per_text ? d * N + texts.starts[mine[i]] : row * S;
+                    const T *w = trace.weights + row * S, *z = trace.z + row * G, *c = trace.cells + row * H;
+                    T* scores = grad_scores.data() + (offset[i] + token) * S;
+                    const auto attention = graph.at(texts, d, mine[i], row - d * N, z + 4 * H);
+                    attention.backward(w, grad_rs[i], scores, grad_z[i] + 4 * H,
+                                       grad_keys ? grad_keys + node * A : nullptr, sum_u.data());
+                    if (grad_bias)
+                        for (int64_t s = 0; s < S; ++s) sum_bias[s] += scores[s];
+                    if (dots)
+                        for (int64_t s = 0; s < attention.count; ++s) scores[s] *= attention.scale();
+                    cell_backward(H, z, token ? c - H : nullptr, grad_o.data() + i * H, grad_cs[i], grad_z[i]);
+                    if (graph.per_text || !grad_nodes) continue;
+                    for (int64_t s = 0; s < S; ++s) {
+                        const T weight = w[s], score = dots ? scores[s] : T(0);
+                        const T* q = dots ? attention.query : grad_rs[i];
+                        T* grad_node = grad_nodes + (node + s) * H;
+                        for (int64_t j = 0; j < H; ++j) grad_node[j] += weight * grad_rs[i][j] + score * q[j];
+                    }
                 }
+                if (token > 0) recurrent.multiply(n, Left<T>{grad_z}, grad_hs.data(), false);
             }
-            if (t > 0) recurrent.multiply(n, grad_zs.data(), grad_hs.data(), false);
+            const int64_t size = window->size();
+            if (grad_x) input.multiply(size, Left<T>{grad_zs.data()}, grad_x_rows.of(*window).data(), false);
+            z_grads.fill(z_block.data(), size, G, 1);
+            read_grads.fill(read_block.data(), size, 2 * H, 1);
+            gate_grads.fill(read_block.data(), size, 2 * H, 1);
+            add_product(x_rows.of(*window), I, z_grads, grads.W + unit * I * G);
+            add_product(h_rows.before(*window, zeros.data()), H, z_grads, grads.U + unit * H * G);
+            add_product(c_rows.of(*window), H, gate_grads, grads.V_m + unit * H * H);
+            add_product(r_rows.of(*window), H, read_grads, grads.W_mr + unit * H * 2 * H);
+            for (int64_t r = 0; r < size; ++r)
+                for (int64_t j = 0; j < G; ++j) grads.b[unit * G + j] += grad_zs[r][j];
         }
+        if (grad_u) std::copy_n(sum_u.data(), A, grad_u + unit * A);
+        if (grad_bias) std::copy_n(sum_bias.data(), S, grad_bias + unit * S);
         for (int64_t i = 0; graph.per_text && grad_nodes && i < count; ++i) {
             const int64_t row = d * N + texts.starts[mine[i]], length = texts.length(mine[i]);
-            add_products(length, H, S, weights + row * S, grad_messages.data() + offset[i] * H, H, T(1),
-                         grad_nodes + row * H);
-            if (dots)
-                add_products(length, H, S, grad_scores.data() + offset[i] * S, z + row * G + 4 * H, G,
-                             T(1) / std::sqrt(T(A)), grad_nodes + row * H);
+            // += weights^T grad_messages and, of the dot score, grad_scores^T queries, over all tokens of the text
+            std::vector<const T*> w(length), scores(length);
+            for (int64_t t = 0; t < length; ++t)
+                w[t] = trace.weights + (row + t) * S, scores[t] = grad_scores.data() + (offset[i] + t) * S;
+            const T *grad_message = grad_messages.data() + offset[i] * H, *query = trace.z + row * G + 4 * H;
+            add_product(w, length, Matrix<T>(grad_message, length, H, H, 1), grad_nodes + row * H);
+            if (dots) add_product(scores, length, Matrix<T>(query, length, H, G, 1), grad_nodes + row * H);
         }
     });
 }
@@ -530,24 +479,25 @@ void message_backward(Texts texts, int64_t D, Graph<T> graph, const T* z, const 
 }  // namespace
 
 #define EXPORT(T, SUFFIX)                                                                                              \
-    void plain_forward_##SUFFIX(Texts texts, int64_t D, int64_t K, int64_t H, T* gates, const T* U, T* states,        \
-                                T* cells) {                                                                            \
-        plain_forward<T>(texts, D, K, H, gates, U, states, cells);                                                     \
+    void plain_forward_##SUFFIX(Texts texts, int64_t D, int64_t K, int64_t I, int64_t H, const T* x, const T* W,       \
+                                const T* b, const T* U, T* states, T* gates, T* cells) {                               \
+        plain_forward<T>(texts, D, K, I, H, x, W, b, U, states, gates, cells);                                         \
     }                                                                                                                  \
-    void plain_backward_##SUFFIX(Texts texts, int64_t D, int64_t K, int64_t H, const T* gates, const T* U,            \
-                                 const T* cells, const T* grad_states, T* grad_gates) {                                \
-        plain_backward<T>(texts, D, K, H, gates, U, cells, grad_states, grad_gates);                                   \
+    void plain_backward_##SUFFIX(Texts texts, int64_t D, int64_t K, int64_t I, int64_t H, const T* x, const T* W,      \
+                                 const T* U, const T* states, const T* gates, const T* cells, const T* grad_states,    \
+                                 T* grad_x, T* grad_W, T* grad_b, T* grad_U) {                                         \
+        plain_backward<T>(texts, D, K, I, H, x, W, U, states, gates, cells, grad_states, grad_x, grad_W, grad_b,       \
+                          grad_U);                                                                                     \
     }                                                                                                                  \
-    void message_forward_##SUFFIX(Texts texts, int64_t D, Graph<T> graph, T* z, const T* U, const T* V_m,             \
-                                  const T* W_mr, T* states, T* cells, T* messages, T* weights, T* reads) {             \
-        message_forward<T>(texts, D, graph, z, U, V_m, W_mr, states, cells, messages, weights, reads);                 \
+    void message_forward_##SUFFIX(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, const T* x,                \
+                                  Trace<T> trace) {                                                                    \
+        message_forward<T>(texts, D, graph, given, x, trace);                                                          \
     }                                                                                                                  \
-    void message_backward_##SUFFIX(Texts texts, int64_t D, Graph<T> graph, const T* z, const T* U, const T* V_m,      \
-                                   const T* W_mr, const T* cells, const T* weights, const T* reads,                    \
-                                   const T* grad_states, T* grad_z, T* grad_reads, T* grad_keys, T* grad_nodes,        \
-                                   T* grad_u, T* grad_bias) {                                                          \
-        message_backward<T>(texts, D, graph, z, U, V_m, W_mr, cells, weights, reads, grad_states, grad_z, grad_reads, \
-                            grad_keys, grad_nodes, grad_u, grad_bias);                                                 \
+    void message_backward_##SUFFIX(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, const T* x,               \
+                                   Trace<T> trace, const T* grad_states, T* grad_x, Weights<T> grads, T* grad_keys,    \
+                                   T* grad_nodes, T* grad_u, T* grad_bias) {                                           \
+        message_backward<T>(texts, D, graph, given, x, trace, grad_states, grad_x, grads, grad_keys, grad_nodes,       \
+                            grad_u, grad_bias);                                                                        \
     }
 
 extern "C" {
