@@ -29,7 +29,7 @@ def test_gradients_equal_those_of_autograd(operands):
     assert plain_gradients(grad, x, W, before, of_x=False)[0] is None
 
 
-def test_16_bits_of_x_and_W_leave_all_else_in_full_precision(operands):
+def test_16_bits_of_x_and_w_leave_all_else_in_full_precision(operands):
     x, W, b, grad, before = operands
     narrow = x.bfloat16(), W.bfloat16()
     rounded = [product_with_tokens(*narrow, b), *plain_gradients(grad, *narrow, before, of_x=True)]
