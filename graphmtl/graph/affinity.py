@@ -5,11 +5,13 @@ The spokes say how much each task reads from the virtual node, not what two task
 the tokens; of a regression the score itself),
 
 .. math::
-    A(k, j) = \mathrm{mean}_{\text{texts of k and of j}} \;
-    \cos\left(\frac{\partial \mu_k}{\partial h^{(s)}}, \frac{\partial \mu_j}{\partial h^{(s)}}\right)
+    A(k, j) = \mathrm{mean}_{\text{texts of k and of j}} \; \cos(a_k, a_j), \quad
+    a_k = h^{(s)} \odot \frac{\partial \mu_k}{\partial h^{(s)}} \text{ at } h^{(s)} / 2
 
-over an equal number of texts of every task; gradients are flattened over positions and dimensions. Texts of third tasks
-are left out: what they have to say to k or j is mostly noise. This is graphmtl's own measure: it is in neither paper.
+over an equal number of texts of every task. a_k, flattened over positions and dimensions, is what every number of the
+virtual node's states contributes to the margin: integrated gradients (Sundararajan et al., ICML 2017) from no states to
+these, the integral taken at its midpoint. Texts of third tasks are left out: what they have to say to k or j is mostly
+noise. This is graphmtl's own measure: it is in neither paper.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +32,7 @@ from graphmtl.training.evaluation import batches_by_length
 
 __all__ = ["logit_correlation", "probe_batches", "task_affinity"]
 
-_TEXTS_AT_ONCE = 50  # a gradient at every state of every text is held for every task
+_TEXTS_AT_ONCE = 50  # a number for every state of every text is held for every task
 
 
 def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: int) -> Iterable[Batch]:
@@ -42,25 +44,25 @@ def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: in
             yield split.batch(chosen[rows])
 
 
-def _hub_gradients(model: MultiTaskModel, batch: Batch) -> Tensor:
-    """How each task's margin depends on the virtual node's states: (tasks, batch, flattened), of length 1."""
+def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
+    """What the virtual node's states contribute to each task's margin: (tasks, batch, flattened), of length 1."""
     star = model.architecture
     with torch.no_grad():
         encoded = model.encode(batch)
         x = encoded.states  # (batch, tokens, dim)
         packing = Packing(batch.lengths, x.size(1), x.device)
         nodes = star.node_states(x, batch.lengths)  # (D, N, H)
-    nodes.requires_grad_()
-    gradients = []
+    midpoint = (nodes / 2).requires_grad_()
+    attributions = []
     for position, name in enumerate(model.tasks):
-        states, _ = star(x, batch.lengths, position, nodes=nodes)
+        states, _ = star(x, batch.lengths, position, nodes=midpoint)
         margins = model.classify(model.represent(states, encoded, name), name)  # (batch,) of a regression
         if not model.tasks[name].is_regression:
             best = margins.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
             margins = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths)  # (batch,)
-        (gradient,) = torch.autograd.grad(margins.sum(), nodes)
-        gradients.append(packing.unpack(gradient).flatten(1))  # (batch, tokens * D * H)
-    return F.normalize(torch.stack(gradients), dim=-1)
+        (gradient,) = torch.autograd.grad(margins.sum(), midpoint)
+        attributions.append(packing.unpack(nodes * gradient).flatten(1))  # (batch, tokens * D * H)
+    return F.normalize(torch.stack(attributions), dim=-1)
 
 
 def _mean_over_tokens(margins: Tensor, lengths: Tensor) -> Tensor:
@@ -82,8 +84,8 @@ def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str
     model.eval()
     recorders = {source: EdgeRecorder() for source in model.tasks}
     for batch in batches:
-        gradients = _hub_gradients(model, batch)
-        cosines = torch.einsum("kbf,jbf->bkj", gradients, gradients)  # (batch, targets, sources)
+        attributions = _hub_attributions(model, batch)
+        cosines = torch.einsum("kbf,jbf->bkj", attributions, attributions)  # (batch, targets, sources)
         for k, target in enumerate(model.tasks):
             for j, source in enumerate(model.tasks):
                 if k != j and (target in batch.tasks or source in batch.tasks):

@@ -40,14 +40,14 @@ def affinity(model, *batches):
     return task_affinity(model, batches, split="valid", seed=0)
 
 
-def naive_gradient(model, text, k):
-    """How the margin of task k's winning label depends on the hub's states of a text, as one long vector."""
+def naive_attribution(model, text, k):
+    """What the hub's states of a text contribute to the margin of task k's winning label, as one long vector."""
     architecture = model.architecture
     x = model.encoders[0].embedding.weight.detach()[text]  # (T, I)
     ways, hubs, seen = [], [], []
     for d in range(architecture.directions):
         way = x if d == 0 else x.flip(0)
-        hubs.append([h.detach().requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
+        hubs.append([(h.detach() / 2).requires_grad_() for h in reference.plain_lstm(architecture.hub, d, way)])
         states, *_ = reference.message_lstm(architecture.lstms[k], d, way, [hubs[d]] * len(way))
         ways.append(torch.stack(states if d == 0 else states[::-1]))
         if architecture.hub_to_head:
@@ -57,7 +57,8 @@ def naive_gradient(model, text, k):
     parts = [part for part in (model.heads[k].linear, model.common_head(k)) if part is not None]
     logits = sum(part.weight @ pooled + part.bias for part in parts).sort(descending=True).values
     margin = logits[0] - logits[1] if len(logits) > 1 else logits[0]  # of a regression the score itself
-    return torch.cat(torch.autograd.grad(margin, [h for hub in hubs for h in hub]))
+    half = [h for hub in hubs for h in hub]
+    return torch.cat([2 * h * gradient for h, gradient in zip(half, torch.autograd.grad(margin, half), strict=True)])
 
 
 @pytest.mark.parametrize("score", ["additive", "dot", "static"])
@@ -72,7 +73,7 @@ def test_equals_autograd_through_the_reference(score, bidirectional):
         cosines = []
         texts = pairs.get(edge.target, []) + pairs.get(edge.source, [])
         for text in texts:
-            ours, theirs = naive_gradient(model, text, k), naive_gradient(model, text, j)
+            ours, theirs = naive_attribution(model, text, k), naive_attribution(model, text, j)
             cosines.append((ours @ theirs / (ours.norm() * theirs.norm())).item())
         cosines = torch.tensor(cosines, dtype=torch.float64)
         assert edge.weight == pytest.approx(cosines.mean().item(), abs=1e-9)
@@ -83,7 +84,7 @@ def test_equals_autograd_through_the_reference(score, bidirectional):
 def test_equals_autograd_where_the_head_sees_the_hub():
     model = star("xy", hub_to_head=True)
     (edge, _) = affinity(model, batch([0])).edges
-    ours, theirs = (naive_gradient(model, TEXTS[0], k) for k in (0, 1))
+    ours, theirs = (naive_attribution(model, TEXTS[0], k) for k in (0, 1))
     assert edge.weight == pytest.approx((ours @ theirs / (ours.norm() * theirs.norm())).item(), abs=1e-9)
 
 
