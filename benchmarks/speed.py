@@ -306,7 +306,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=list(_DTYPES), default="float32")
     parser.add_argument("--threads", type=_at_least_1, default=Setting.threads, help="CPU threads")
-    parser.add_argument("--repeats", type=_at_least_1, help="times that a step is timed (5; --quick 3)")
+    parser.add_argument("--repeats", type=_at_least_1, help="times that a step is timed (5; --quick 7)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="Markdown file to write")
     for name in _SIZES:
         note = f"{getattr(Shape, name)}" + (f"; {_ON_GPU[name]} on a GPU" if name in _ON_GPU else "")
@@ -320,7 +320,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _sections(arguments: argparse.Namespace, shape: Shape) -> list[Section]:
-    repeats = arguments.repeats or (3 if arguments.quick else 5)
+    repeats = arguments.repeats or (7 if arguments.quick else 5)
     sections = quick_sections(shape, repeats) if arguments.quick else [reference_section(shape, repeats)]
     axes = SWEEPS if arguments.sweep == "all" else [arguments.sweep] if arguments.sweep else []
     return [*sections, *(section for axis in axes for section in sweep_sections(axis, shape, repeats))]
