@@ -1,6 +1,6 @@
 """Do the pictures show the true task graph? AUROC per target on the planted task set with frozen embeddings.
 
-    python benchmarks/planted_graph.py --archs complete,star --seeds 0,1,2,3,4 --runs runs/planted-graph \
+    python -m benchmarks.planted_graph --archs complete,star --seeds 0,1,2,3,4 --runs runs/planted-graph \
         --results benchmarks/results/planted-graph.md
 
 Every architecture is trained once for each seed, and explained with both controls. A target counts if it has true and
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--examples", type=int, default=500, help="test texts of each task that are read, at most")
     parser.add_argument("--affinity-probe", type=int, default=500, help="those on which a star's affinity is measured")
     arguments = parser.parse_args(argv)
-    command = shlex.join(["python", "benchmarks/planted_graph.py", *argv, *(["--", *extra] if extra else [])])
+    command = shlex.join(["python", "-m", "benchmarks.planted_graph", *argv, *(["--", *extra] if extra else [])])
     areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
     agreements = ["| arch | pictures | Spearman within rows |", "|---|---|---|"]
     scores = ["| arch | mean test accuracy | of the children |", "|---|---|---|"]

@@ -1,6 +1,6 @@
 """What recording the task graph costs an evaluation: the same pass over a split with and without, taking turns.
 
-    python benchmarks/recording.py
+    python -m benchmarks.recording
 
 Fresh weights and generated texts: neither changes what is computed.
 """

@@ -1,6 +1,6 @@
 r"""A training step of one task that joins a trained graph with everything frozen, beside a step of the whole graph.
 
-    python benchmarks/transfer_speed.py --archs star,complete --results benchmarks/results/transfer-speed.md
+    python -m benchmarks.transfer_speed --archs star,complete --results benchmarks/results/transfer-speed.md
 
 The graph has 16 tasks and random weights, which take as long as trained ones. Both kinds of steps take turns on the
 same batches, so that whatever slows the machine slows both: forward, backward, clipping and AdamW, and the moving
@@ -9,6 +9,7 @@ does.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     lines = [
-        f"Command: `python {' '.join(sys.argv)}`",
+        f"Command: `{shlex.join(['python', '-m', 'benchmarks.transfer_speed', *sys.argv[1:]])}`",
         "",
         f"{TASKS} tasks, {TEXTS} texts of {TOKENS} tokens, {arguments.words:,} words, hidden 64, {arguments.score} "
         f"score, ema {arguments.ema}; {processor('cpu')}, {torch.get_num_threads()} thread(s), torch "
