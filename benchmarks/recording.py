@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from accelerate import Accelerator
 
+from benchmarks.contenders import scores_of
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
@@ -35,7 +36,7 @@ def seconds(evaluate, record: bool) -> float:
 def main(argv: list[str]) -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archs", default="complete,star")
+    parser.add_argument("--archs", default="complete,star,cmtr")
     parser.add_argument("--scores", default="additive,dot")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--texts", type=int, default=100, help="of each of the 16 tasks")
@@ -47,8 +48,8 @@ def main(argv: list[str]) -> None:
     )
     print("| arch | without, ms | with, ms | ratio of the same turn, median |\n|---|---|---|---|")
     for arch in arguments.archs.split(","):
-        for score in arguments.scores.split(","):
-            options = Options(arch=arch, score=score, **_TASKS, **sizes)
+        for score in [own for own in scores_of(arch) if own in (None, *arguments.scores.split(","))]:
+            options = Options(arch=arch, score=score or "additive", **_TASKS, **sizes)
             tasks = load_run_tasks(options)
             model = build_model(tasks, options, say=lambda *_: None)
             data = encode_tasks(tasks, model.vocabulary, model.options)
@@ -62,7 +63,8 @@ def main(argv: list[str]) -> None:
                 turns.append((found[False], found[True]))
             without, recorded = (1000 * statistics.median(own) for own in zip(*turns, strict=True))
             ratio = statistics.median(b / a for a, b in turns)
-            print(f"| {arch}, {score} | {without:.0f} | {recorded:.0f} | {ratio:.3f} |", flush=True)
+            name = ", ".join(filter(None, (arch, score)))
+            print(f"| {name} | {without:.0f} | {recorded:.0f} | {ratio:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 import importlib
 import io
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +99,33 @@ def test_as_a_process(tmp_path):
     assert result.stderr.startswith(f"graphmtl: error: {options}, line 2: unknown key 'hiden'")
     assert result.stdout == ""
     assert not (tmp_path / "run").exists()
+
+
+_FAULTS = """
+import resource, sys
+import torch
+from graphmtl.cli import run_verb
+
+def batch(_):
+    for _ in range(4):
+        kept = [torch.ones(2**22) for _ in range(8)]  # 16 MiB each
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    run(batch)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+run = run_verb if sys.argv[1] == "verb" else (lambda own: own([]))
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_batch_gets_the_memory_of_the_one_before():
+    def pages(how: str) -> int:
+        environment = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
+        command = [sys.executable, "-c", _FAULTS, how]
+        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert pages("verb") < 1000 < pages("plain")

@@ -65,7 +65,7 @@ class Complete(Architecture):
                 own = states_of[:, :, [sources.index(j) for j in self.sources[task]]]  # (D, N, S, H)
             target, names = self.tasks[task], tuple(self.tasks[j] for j in self.sources[task])
             cut = () if ablation is None else (ablation.cut(target, names, own.device), ablation.renormalise)
-            states, weights, _, reads = lstm.read(x, own, packing, *cut)  # (D, N, H), (D, N, S), (D, N), (D, N, 2H)
+            states, weights, _, reads = lstm.read(x, own, packing, *cut)  # (D, N, H), (D, N, S), (D, N, 1), (D, N, 2H)
             states = packing.unpack(states)  # (B, T, D * H)
             if not edges:
                 return states, None

@@ -70,13 +70,13 @@ class Star(Architecture):
         def read(task: int) -> Read:
             target, names = self.tasks[task], (self.virtual_node,)
             cut = () if ablation is None else (ablation.cut(target, names, hub.device), ablation.renormalise)
-            states, weights, cells, reads = self.lstms[task].read(x, hub, packing, *cut)  # as MessageLSTM.read says
+            states, weights, shares, reads = self.lstms[task].read(x, hub, packing, *cut)  # as MessageLSTM.read says
             states = packing.unpack(states)  # (B, T, D * H)
             if self.hub_to_head:
                 states = torch.cat([states, packing.unpack(hub)], -1)
             if not edges:
                 return states, None
-            spokes = packing.unpack_mean(_share(cells, reads))  # (B, T, 1)
+            spokes = packing.unpack_mean(shares)  # (B, T, 1)
             positions = partial(packing.unpack_positions, weights)
             contributions = partial(_contributions, reads, packing)
             return states, EdgeWeights(target, names, spokes, lengths, positions, contributions)
@@ -84,18 +84,7 @@ class Star(Architecture):
         return [read(task) for task in tasks]
 
 
-def _said(reads: Tensor) -> Tensor:
-    """m_t beside W_r r_t (D, N, 2H) to |m_t * W_r r_t| (D, N, 1)."""
-    gate, said = reads.chunk(2, -1)  # (D, N, H)
-    return (gate * said).norm(dim=-1, keepdim=True)
-
-
-def _share(cells: Tensor, reads: Tensor) -> Tensor:
-    """The share of the message in what leaves the cell (D, N, 1): what spoke_k is the mean of."""
-    said = _said(reads)
-    return said / (cells.norm(dim=-1, keepdim=True) + said).clamp_min(1e-12)
-
-
 def _contributions(reads: Tensor, packing: Packing) -> Tensor:
-    """|m_t * W_r r_t| as (B, T, 1), the mean over the directions."""
-    return packing.unpack_mean(_said(reads))
+    """m_t beside W_r r_t (D, N, 2H) to |m_t * W_r r_t| as (B, T, 1), the mean over the directions."""
+    gate, said = reads.chunk(2, -1)  # (D, N, H)
+    return packing.unpack_mean((gate * said).norm(dim=-1, keepdim=True))

@@ -177,7 +177,7 @@ def _score(query, keys, u, bias, node, there, A, attribute, SCORE: tl.constexpr,
 
 @triton.jit
 def _message_forward(
-    z, U, V_m, W_mr, keys, nodes, u, bias, states, cells, messages, weights, reads, starts, N, S, H, A,
+    z, U, V_m, W_mr, keys, nodes, u, bias, states, cells, messages, weights, reads, shares, starts, N, S, H, A,
     HP: tl.constexpr, AP: tl.constexpr, ROWS: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr,
     PER_TEXT: tl.constexpr,
 ):  # fmt: skip
@@ -231,6 +231,8 @@ def _message_forward(
         tl.store(reads + row * 2 * H + unit, m, mask=inside)
         tl.store(reads + row * 2 * H + H + unit, v, mask=inside)
         tl.store(states + row * H + unit, o * _tanh(c + m * v), mask=inside)
+        said, kept = tl.sqrt(tl.sum(m * v * m * v, 0)), tl.sqrt(tl.sum(c * c, 0))
+        tl.store(shares + row, said / tl.maximum(kept + said, 1e-12))
         tl.debug_barrier()  # h is there
 
 
@@ -371,15 +373,15 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
     z = product_with_tokens(x, weights.W.unsqueeze(1), weights.b.unsqueeze(1)).squeeze(2)  # (D, N, 4H + A)
     (D, N, _), H, S = z.shape, weights.V_m.size(-1), graph.size(packing)
     states, cells, messages = (z.new_empty(D, N, H) for _ in range(3))
-    edges, reads = z.new_zeros(D, N, S), z.new_empty(D, N, 2 * H)
+    edges, reads, shares = z.new_zeros(D, N, S), z.new_empty(D, N, 2 * H), z.new_empty(D, N, 1)
     nothing = z  # where an address is asked for, and never read
     keys, u, bias = (nothing if t is None else t for t in (graph.keys, graph.u, graph.bias))
     with torch.cuda.device_of(z):
         _message_forward[len(packing.lengths), D](
-            z, *weights[2:], keys, graph.nodes, u, bias, states, cells, messages, edges, reads,
+            z, *weights[2:], keys, graph.nodes, u, bias, states, cells, messages, edges, reads, shares,
             packing.device_starts, N, S, H, graph.attention, **_choices(graph),
         )  # fmt: skip
-    return Trace(z, states, cells, messages, edges, reads)
+    return Trace(z, states, cells, messages, edges, reads, shares)
 
 
 def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Packing, *, of_x: bool, of_nodes: bool):
@@ -397,7 +399,7 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
     matrices = (matrix.mT.contiguous() for matrix in weights[2:])
     with torch.cuda.device_of(z):
         _message_backward[len(packing.lengths), D](
-            z, *matrices, *trace[2:], grad_states, keys, graph.nodes, u, grad_z, grad_reads, *grads,
+            z, *matrices, *trace[2:6], grad_states, keys, graph.nodes, u, grad_z, grad_reads, *grads,
             packing.device_starts, N, S, H, A, OF_NODES=of_nodes, **_choices(graph),
         )  # fmt: skip
     sums = (None if grad_u is None else grad_u.sum(1), None if grad_scores is None else grad_scores.sum((0, 1)))

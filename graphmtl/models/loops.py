@@ -97,7 +97,9 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
         z[:, rows] = torch.cat([gates, now[..., 4 * H :]], -1)
         reads[:, rows] = torch.cat([m, v], -1)
         states[:, rows], cells[:, rows], messages[:, rows] = h, c, message
-    return Trace(z, states, cells, messages, edges, reads)
+    m, v = reads.chunk(2, -1)  # (D, N, H)
+    said, kept = (a.norm(dim=-1, keepdim=True) for a in (m * v, cells))  # (D, N, 1)
+    return Trace(z, states, cells, messages, edges, reads, said / (kept + said).clamp_min(1e-12))
 
 
 def _reader(graph: Graph, packing: Packing, order: Tensor):
@@ -125,7 +127,7 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
     Returns:
         The gradients of x, or None, of the weights and of the graph.
     """
-    z, _, cells, _, edges, reads = trace
+    z, _, cells, _, edges, reads, _ = trace
     (D, _, H), S = cells.shape, edges.size(-1)
     order, steps = packing.steps()
     read = _reader(graph, packing, order)

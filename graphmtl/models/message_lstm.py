@@ -149,8 +149,9 @@ class MessageLSTM(LSTM):
             renormalise: its other half.
 
         Returns:
-            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, c_t
-            (D, N, H), and m_t beside W_r r_t (D, N, 2H); no gradient flows through the last three.
+            h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, the
+            share of the message in what the cell puts out (D, N, 1), |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), and
+            m_t beside W_r r_t (D, N, 2H); no gradient flows through the last three.
         """
         W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
         if self.score != "static":

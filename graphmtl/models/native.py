@@ -123,7 +123,8 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
     """:func:`graphmtl.models.loops.message_forward`."""
     (D, N, _), H = x.shape, weights.V_m.size(-1)
     z, states, cells, messages, reads = (x.new_empty(D, N, width) for width in (weights.U.size(-1), H, H, H, 2 * H))
-    trace = Trace(z, states, cells, messages, x.new_zeros(D, N, graph.size(packing)), reads)
+    edges, shares = x.new_zeros(D, N, graph.size(packing)), x.new_empty(D, N, 1)
+    trace = Trace(z, states, cells, messages, edges, reads, shares)
     _call("message_forward", _texts(packing, D), D, _nodes(graph, packing), _weights(weights), x, _trace(trace))
     return trace
 

@@ -128,7 +128,8 @@ class Trace(NamedTuple):
 
     Shapes:
         z (D, N, 4H + A), the activated gates and the query; states, cells and messages (D, N, H); weights (D, N, S);
-        reads (D, N, 2H), m_t beside W_r r_t.
+        reads (D, N, 2H), m_t beside W_r r_t; shares (D, N, 1), of the message in what the cell puts out:
+        |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|).
     """
 
     z: Tensor
@@ -137,3 +138,4 @@ class Trace(NamedTuple):
     messages: Tensor
     weights: Tensor
     reads: Tensor
+    shares: Tensor

@@ -317,7 +317,7 @@ struct Weights {
 // weights (D, N, S) and reads (D, N, 2H), m_t beside W_r r_t.
 template <typename T>
 struct Trace {
-    T *z, *states, *cells, *messages, *weights, *reads;
+    T *z, *states, *cells, *messages, *weights, *reads, *shares;
 };
 
 // x (D, N, I) to the trace.
@@ -332,7 +332,7 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
         const Rows<T> z_rows{trace.z + d * N * G, G}, h_rows{trace.states + d * N * H, H},
             c_rows{trace.cells + d * N * H, H}, r_rows{trace.messages + d * N * H, H},
             read_rows{trace.reads + d * N * 2 * H, 2 * H};
-        std::vector<T> squashed(graph.A);
+        std::vector<T> squashed(graph.A), said(H);
         std::vector<T*> before;
         for (const Window& window : texts.windows(mine)) {
             const auto xs = x_rows.of(window);
@@ -359,8 +359,11 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
 #pragma GCC ivdep
                     for (int64_t j = 0; j < H; ++j) {
                         m[j] = sigmoid(m[j]);
-                        out[j] = o[j] * hyperbolic_tangent(own[j] + m[j] * v[j]);
+                        said[j] = m[j] * v[j];
+                        out[j] = o[j] * hyperbolic_tangent(own[j] + said[j]);
                     }
+                    const T heard = std::sqrt(dot(H, said.data(), said.data())), kept = std::sqrt(dot(H, own, own));
+                    trace.shares[d * N + window.rows[first + i]] = heard / std::max(kept + heard, T(1e-12));
                 }
                 before.assign(h, h + n);
             }

@@ -65,8 +65,8 @@ class _MessageLSTM(torch.autograd.Function):
 
     Shapes:
         x (D, N, I), then those of :class:`Weights` and of :class:`Graph`.
-        Returns h (D, N, H), edge weights (D, N, S), c_t (D, N, H), and m_t beside W_r r_t (D, N, 2H); no gradient flows
-        through the last three.
+        Returns h (D, N, H), and of the trace the edge weights (D, N, S), the shares (D, N, 1) and the reads (D, N, 2H);
+        no gradient flows through these three.
     """
 
     @staticmethod
@@ -75,8 +75,9 @@ class _MessageLSTM(torch.autograd.Function):
         trace = _backend(b, V_m.size(-1), graph.attention).message_forward(x, weights, graph, packing)
         ctx.save_for_backward(x, *weights, *graph, *trace)
         ctx.packing = packing
-        ctx.mark_non_differentiable(trace.weights, trace.cells, trace.reads)
-        return trace.states, trace.weights, trace.cells, trace.reads
+        recorded = trace.weights, trace.shares, trace.reads
+        ctx.mark_non_differentiable(*recorded)
+        return trace.states, *recorded
 
     @staticmethod
     @once_differentiable

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl import metrics
-from graphmtl.data.batching import EncodedSplit, EncodedTask
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.training.losses import text_losses
@@ -173,11 +173,7 @@ def predict_split(
         for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
-                outputs = model(batch, edges=record is not None)
-            for output in outputs.values():
-                if record is not None and output.edges is not None:
-                    record(output.edges)
-            done.append((rows, {name: _result(output, batch.labels[name]) for name, output in outputs.items()}))
+                done.append((rows, _predict(model, batch, record)))
         done = [(rows, {name: tuple(x.cpu() for x in own) for name, own in results.items()}) for rows, results in done]
         done = done if processes == 1 else gather_object(done)
         for name in encoded.tasks:
@@ -186,6 +182,15 @@ def predict_split(
             predictions[name] = in_order(encoded, own, task)
     model.train(training)
     return {name: predictions[name] for name in data}
+
+
+def _predict(model: nn.Module, batch: Batch, record: Record | None) -> dict[str, tuple[Tensor, ...]]:
+    """Each task's :func:`_result`; the edge weights, and the states they hold, are gone before the next batch."""
+    outputs = model(batch, edges=record is not None)
+    for output in outputs.values():
+        if record is not None and output.edges is not None:
+            record(output.edges)
+    return {name: _result(output, batch.labels[name]) for name, output in outputs.items()}
 
 
 def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
