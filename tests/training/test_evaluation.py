@@ -1,4 +1,5 @@
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -63,6 +64,17 @@ def test_edges_are_recorded_for_every_example_once(model, data):
     lengths = np.concatenate([edges.lengths.numpy() for edges in recorded])
     assert sorted(lengths) == sorted(np.concatenate([task.test.lengths for task in data.values()]))
     torch.testing.assert_close(predictions["a"].logits, predict(model, data)["a"].logits)
+
+
+def test_edges_of_a_batch_are_gone_before_the_next(model, data):
+    given = []
+
+    def none_is_left(*_):
+        assert not any(edges() for edges in given)
+
+    model.register_forward_pre_hook(none_is_left)
+    predict(model, data, record=lambda edges: given.append(weakref.ref(edges)))
+    assert len(given) > 2
 
 
 def test_unseen_leaves_out_what_was_seen():
