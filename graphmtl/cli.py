@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import importlib
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -49,9 +50,9 @@ def _keep_freed_memory() -> None:
     """Makes glibc keep what a batch has freed for the next one, up to 2 GiB.
 
     As a rule it returns large blocks to the system, which must clear every page that it gives again: on a CPU up to a
-    third of the time of an evaluation, depending on what happens to lie where.
+    third of the time of an evaluation, depending on what happens to lie where. What the user has set stays.
     """
-    if platform.libc_ver()[0] == "glibc":
+    if platform.libc_ver()[0] == "glibc" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
         trim_threshold, mmap_threshold = -1, -3  # their numbers in malloc.h
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(trim_threshold, 2**31 - 1)

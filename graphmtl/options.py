@@ -92,6 +92,8 @@ def _pruned(run: str, keep_top: int, given: Mapping[str, Any]) -> dict:
             raise InputError(f"{_flag(name)}: --prune says it already; without --prune give --topology {run} --top-k N")
     if keep_top < 1:
         raise InputError(f"--keep-top: found {keep_top}, expected 1 or more")
+    if not (Path(run) / "config.yaml").is_file():
+        raise InputError(f"--prune {run}: no run's folder, which has a config.yaml")
     pruned = {"arch": "complete", "topology": run, "top_k": keep_top, "output": f"{Path(run)}-top{keep_top}"}
     others = dict.fromkeys(("teachers", "teacher_outputs", "adapters"))  # of which complete has none
     return {**asdict(read_options(Path(run) / "config.yaml", written_by_a_run=True)), **others, **pruned}

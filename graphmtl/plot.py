@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
         "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
     )
     what.add_argument("--text", help="draw what each token of this text read: from its tokens (star), from the tasks")
-    parser.add_argument("--task", help="with --text: a task's name, several with commas between (all that tag tokens)")
+    parser.add_argument("--task", help="with --text: a task's name, or several with commas (all that tag, or all)")
     parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
     arguments = parser.parse_args(argv)

@@ -100,7 +100,7 @@ def test_an_evaluation_is_replaced_only_when_asked(copy_of, evaluated, error_of)
         (["RUN", "--split", "tset"], "--split: invalid choice: 'tset' (choose from 'train', 'valid', 'test')"),
         (["RUN", "--splits", "test"], "unrecognized arguments: --splits"),
         (["RUN/nothing"], "nothing: no such run folder"),
-        (["RUN/model"], "model/config.yaml: cannot be read"),
+        (["RUN/model"], "model: not a run's folder, since it has no config.yaml"),
     ],
 )
 def test_mistakes(arguments, message, finished, error_of):

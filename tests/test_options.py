@@ -99,7 +99,7 @@ def test_what_prune_cannot_be_given_with(run, arguments, message):
 def test_keep_top_and_prune_need_a_run(tmp_path):
     with pytest.raises(InputError, match=r"--keep-top 3: .* found no --prune"):
         parse_options(["--keep-top", "3"])
-    with pytest.raises(InputError, match=r"nothing/config.yaml: cannot be read"):
+    with pytest.raises(InputError, match=r"--prune .*nothing: no run's folder, which has a config.yaml"):
         parse_options(["--prune", f"{tmp_path}/nothing"])
     with pytest.raises(InputError, match="did you mean '--prune'"):
         parse_options(["--prun", "run"])

@@ -1,5 +1,6 @@
 """Pictures of the task graph: who reads from whom as nodes and arrows, beside the same numbers as a K x K heat map."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.node_link import NodeLinkPanel
-from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel
+from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, text_width
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["STYLE", "draw_panels", "draw_task_graph", "save_figure"]
@@ -50,19 +51,37 @@ def draw_task_graph(graph: TaskGraph, *, affinity: TaskGraph | None = None) -> F
     return draw_panels(panels, heading=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
 
 
-def draw_panels(panels: Sequence[Panel], *, heading: str) -> Figure:
-    """Panels side by side under a heading."""
+def draw_panels(panels: Sequence[Panel], *, heading: str, widest: float = math.inf) -> Figure:
+    """Panels side by side under a heading, in rows of at most ``widest`` inches."""
+    rows = _rows(panels, widest)
+    heights = [max(panel.height for panel in row) for row in rows]
     with matplotlib.style.context(STYLE):
-        width = sum(panel.width + 2 * _MARGIN for panel in panels)
-        height = max(panel.height for panel in panels) + 2 * _MARGIN + _HEADING
+        width = max(_across(row) for row in rows)
+        width = max(width, text_width(heading, 12, "bold") + 2 * _MARGIN)
+        height = sum(heights) + 2 * _MARGIN * len(rows) + _HEADING
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
         top = height - (_HEADING + _MARGIN) / 2
         figure.text(_MARGIN / width, top / height, heading, size=12, weight="bold", va="center", color=TEXT_COLOUR)
-        left = _MARGIN
-        for panel in panels:
-            panel.draw(Area(figure, left, _MARGIN, panel.width, height - 2 * _MARGIN - _HEADING))
-            left += panel.width + 2 * _MARGIN
+        bottom = height - _HEADING + _MARGIN
+        for row, tallest in zip(rows, heights, strict=True):
+            left, bottom = _MARGIN, bottom - tallest - 2 * _MARGIN
+            for panel in row:
+                panel.draw(Area(figure, left, bottom, panel.width, tallest))
+                left += panel.width + 2 * _MARGIN
     return figure
+
+
+def _across(row: Sequence[Panel]) -> float:
+    return sum(panel.width + 2 * _MARGIN for panel in row)
+
+
+def _rows(panels: Sequence[Panel], widest: float) -> list[list[Panel]]:
+    rows: list[list[Panel]] = [[]]
+    for panel in panels:
+        if rows[-1] and _across([*rows[-1], panel]) > widest:
+            rows.append([])
+        rows[-1].append(panel)
+    return rows
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

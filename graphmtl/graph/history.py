@@ -15,11 +15,13 @@ from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.draw import STYLE, draw_panels
 from graphmtl.graph.panels import (
-    ALIKE,
     ANNOTATED_TASKS,
     COLOURS,
     TEXT_COLOUR,
     Area,
+    between_tasks,
+    colour_bar,
+    colour_range,
     short_name,
     text_width,
     title_height,
@@ -113,17 +115,14 @@ class HistoryPanel:
         """Draw into an area of at least this size."""
         across, up = self._map
         bottom = area.title(self.title) - 0.3 - up
-        known = np.concatenate([matrix[~np.isnan(matrix)] for matrix in self.matrices])
-        low, high = known.min(), known.max()
-        limits = {"vmin": low, "vmax": high} if high - low >= ALIKE else {"vmin": low - 0.1, "vmax": high + 0.1}
+        low, high = colour_range(between_tasks(np.stack(self.matrices)))
         for place, i in enumerate(self.shown):
             axes = area.axes(self._left + place * (across + _GAP), bottom, across, up)
             masked = np.ma.masked_invalid(self.matrices[i])
-            image = axes.imshow(masked, cmap=COLOURS, aspect="auto", **limits)
+            image = axes.imshow(masked, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
             axes.set_title(f"epoch {self.history[i][0]}", size=9, color=TEXT_COLOUR, pad=4)
             self._label(axes, first=place == 0)
-        bar = area.axes(self._left + len(self.shown) * (across + _GAP), bottom, 0.12, up)
-        area.figure.colorbar(image, cax=bar).ax.tick_params(labelsize=7, length=2)
+        colour_bar(area, image, (self._left + len(self.shown) * (across + _GAP), bottom, 0.12, up))
 
     def _label(self, axes: Axes, *, first: bool) -> None:
         axes.set_yticks(range(len(self._tasks)), [short_name(task) for task in self._tasks] if first else [])

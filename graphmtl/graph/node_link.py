@@ -33,8 +33,8 @@ _ALL_EDGES = 20  # a graph with more edges shows only the strongest into each ta
 class NodeLinkPanel:
     """Tasks on a circle, clockwise from the top, the virtual node in its middle; an arrow points to the reader.
 
-    An arrow's width and opacity say where its weight lies between the smallest and the largest of the graph. Where the
-    graph has many edges only the strongest into each task are drawn, and the title says so. Self-loops are left to
+    An arrow's width and opacity say where its weight lies between the smallest and the largest that are drawn. Where
+    the graph has many edges only the strongest into each task are drawn, and the title says so. Self-loops are left to
     the heat map.
     """
 
@@ -106,16 +106,16 @@ class NodeLinkPanel:
     @property
     def title(self) -> str:
         """How to read the arrows, and their range."""
-        weights = [edge.weight for edge in _without_loops(self.graph.edges)]
+        weights = [edge.weight for edge in self.drawn_edges]
         if not weights and len(self.graph.tasks) == 1:
             return "no edges: there is one task"
         if not weights:
             return "no edges: this architecture does not let tasks read from each other"
-        what = "an arrow points to the task that reads"
+        what = "an arrow points to the reader"
         if self.graph.virtual:
             what = "how much each task reads from the hub"
         elif self.sources_per_task:
-            what += f"; drawn: the strongest {self.sources_per_task} sources of each task"
+            what += f"; drawn: each task's {self.sources_per_task} strongest sources"
         decimals = decimals_for(weights)
         if max(weights) - min(weights) < ALIKE:
             return f"{what}\nall weights: {weights[0]:z.{decimals}f}"
@@ -144,7 +144,7 @@ class NodeLinkPanel:
 
     def _draw_edges(self, axes: Axes) -> None:
         positions = self.positions()
-        weights = [edge.weight for edge in _without_loops(self.graph.edges)]
+        weights = [edge.weight for edge in self.drawn_edges]
         widest = 2.5 if self._radial_labels else 4.0
         for order, edge in enumerate(self.drawn_edges):
             strength = _strength(edge.weight, weights)

@@ -30,6 +30,9 @@ __all__ = [
     "HeatMapPanel",
     "Panel",
     "SpokesPanel",
+    "between_tasks",
+    "colour_bar",
+    "colour_range",
     "decimals_for",
     "short_name",
     "text_width",
@@ -148,15 +151,13 @@ class HeatMapPanel:
         """Draw into an area of at least this size."""
         bottom = area.title(self.title) - self._side
         axes = area.axes(self._left, bottom, self._side, self._side)
-        matrix = np.ma.masked_invalid(self.graph.matrix())
-        image = axes.imshow(matrix, cmap=COLOURS, aspect="auto")
-        if matrix.max() - matrix.min() < ALIKE:
-            image.set_clim(matrix.mean() - 0.1, matrix.mean() + 0.1)
+        matrix = self.graph.matrix()
+        low, high = colour_range(between_tasks(matrix))
+        image = axes.imshow(np.ma.masked_invalid(matrix), cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
         self._label_axes(axes)
         if self._annotated:
             self._annotate(axes, image)
-        bar = area.axes(self._left + self._side + 0.2, bottom, 0.15, self._side)
-        area.figure.colorbar(image, cax=bar).ax.tick_params(labelsize=8, length=2)
+        colour_bar(area, image, (self._left + self._side + 0.2, bottom, 0.15, self._side))
 
     def _label_axes(self, axes: Axes) -> None:
         ticks = range(len(self.graph.tasks))
@@ -232,6 +233,30 @@ class SpokesPanel:
         axes.spines[["top", "right"]].set_visible(False)
 
 
+def colour_range(weights: np.ndarray) -> tuple[float, float]:
+    """The weights that the first and the last colour stand for; nan is none."""
+    low, high = float(np.nanmin(weights)), float(np.nanmax(weights))
+    return (low, high) if high - low >= ALIKE else (low - 0.1, high + 0.1)
+
+
+def between_tasks(weights: np.ndarray) -> np.ndarray:
+    """Weights (..., targets, sources) without what tasks read from themselves, unless there is nothing else.
+
+    It is as a rule so much more than what they read from each other that all else would have one colour.
+    """
+    if weights.shape[-1] != weights.shape[-2]:
+        return weights
+    between = np.where(np.eye(weights.shape[-1], dtype=bool), np.nan, weights)
+    return weights if np.isnan(between).all() else between
+
+
+def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, float]) -> None:
+    """The bar of a heat map's colours, with a tip at each end where there are weights beyond it."""
+    weights, (low, high) = image.get_array(), image.get_clim()
+    extend = "both" if weights.min() < low or weights.max() > high else "neither"
+    area.figure.colorbar(image, cax=area.axes(*place), extend=extend).ax.tick_params(labelsize=8, length=2)
+
+
 def decimals_for(weights: Sequence[float]) -> int:
     """As many decimals as tell the weights apart: 2 to 4."""
     spread = max(weights, default=0) - min(weights, default=0)
@@ -247,9 +272,9 @@ def short_name(name: str, longest: int = 28) -> str:
 
 
 @cache
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: float, weight: str = "normal") -> float:
     """In inches, with a little to spare."""
-    properties = FontProperties(family=FONT, size=size)
+    properties = FontProperties(family=FONT, size=size, weight=weight)
     width, _, _ = TextToPath().get_text_width_height_descent(text, properties, ismath=False)
     return 1.05 * width / 72
 

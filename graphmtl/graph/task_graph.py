@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -113,7 +113,13 @@ class TaskGraph:
         return (*self.tasks, VIRTUAL) if self.virtual else self.tasks
 
     def incoming(self, target: str) -> list[Edge]:
-        """The edges into ``target``, the strongest first; equal weights keep the order of the tasks."""
+        """The edges into ``target``, the strongest first; equal weights keep the order of the tasks.
+
+        Raises:
+            ValueError: There is no such node.
+        """
+        if target not in self.nodes:
+            raise ValueError(f"target: expected one of {self.nodes}, found {target!r}")
         return sorted((edge for edge in self.edges if edge.target == target), key=lambda edge: -edge.weight)
 
     def matrix(self) -> np.ndarray:
@@ -132,7 +138,13 @@ class TaskGraph:
         return replace(self, edges=tuple(edge for edge in self.edges if edge.weight >= weight))
 
     def top_k(self, k: int) -> "TaskGraph":
-        """Only the ``k`` strongest edges into each node; of equal ones the first in the order of the tasks."""
+        """Only the ``k`` strongest edges into each node; of equal ones the first in the order of the tasks.
+
+        Raises:
+            ValueError: ``k`` is below 0.
+        """
+        if k < 0:
+            raise ValueError(f"k: expected 0 or more edges, found {k}")
         return replace(self, edges=tuple(edge for node in self.nodes for edge in self.incoming(node)[:k]))
 
     def symmetrise(self) -> "TaskGraph":
@@ -170,8 +182,10 @@ class TaskGraph:
         Edges that only one of them has play no part. The spokes of a star are one row: every target has but one.
 
         Raises:
-            ValueError: The nodes are others.
+            ValueError: The nodes are others, or ``k`` is below 1.
         """
+        if k < 1:
+            raise ValueError(f"k: expected 1 or more edges, found {k}")
         if other.nodes != self.nodes:
             raise ValueError(f"nodes: expected {self.nodes}, found {other.nodes}")
         return compare(self._rows(), other._rows(), k=k)
@@ -184,7 +198,7 @@ class TaskGraph:
         return np.array([[weights.get(task, np.nan) for task in self.tasks]])
 
     @classmethod
-    def average(cls, graphs: Sequence["TaskGraph"]) -> "TaskGraph":
+    def average(cls, graphs: Iterable["TaskGraph"]) -> "TaskGraph":
         """The mean graph of several runs, such as those of several seeds.
 
         ``std`` is the spread over the graphs and ``count`` how many of them have the edge; the rest is the first one's.
@@ -192,6 +206,7 @@ class TaskGraph:
         Raises:
             ValueError: There is no graph, or their nodes differ.
         """
+        graphs = tuple(graphs)
         if not graphs or any(graph.nodes != graphs[0].nodes for graph in graphs):
             raise ValueError(f"graphs: expected one or more with the same nodes, found {list(graphs)}")
         weights: dict[tuple[str, str], list[float]] = {}
@@ -281,9 +296,16 @@ class TaskGraph:
         return cls.from_networkx(nx.node_link_graph(data, edges="edges"))
 
     def save(self, path: str | Path) -> None:
-        """Write ``task_graph.json``; a file that stands there is replaced."""
+        """Write ``task_graph.json``; a file that stands there is replaced.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        try:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
     @classmethod
     def load(cls, path: str | Path) -> "TaskGraph":
@@ -302,10 +324,17 @@ class TaskGraph:
     # GraphML
 
     def write_graphml(self, path: str | Path) -> None:
-        """Write GraphML; it knows no lists, so the graph attribute ``tasks`` is a JSON string there."""
+        """Write GraphML; it knows no lists, so the graph attribute ``tasks`` is a JSON string there.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         graph = self.to_networkx()
         graph.graph["tasks"] = json.dumps(self.tasks)
-        nx.write_graphml_xml(graph, path)
+        try:
+            nx.write_graphml_xml(graph, path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
     @classmethod
     def read_graphml(cls, path: str | Path) -> "TaskGraph":

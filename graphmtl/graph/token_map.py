@@ -9,13 +9,23 @@ from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_panels
-from graphmtl.graph.panels import TEXT_COLOUR, Area, short_name, text_width, title_height
+from graphmtl.graph.panels import (
+    COLOURS,
+    TEXT_COLOUR,
+    Area,
+    colour_bar,
+    colour_range,
+    short_name,
+    text_width,
+    title_height,
+)
 
 __all__ = ["LONGEST", "TokenMapPanel", "draw_token_maps"]
 
 LONGEST = 120
 """Tokens of a text that can be drawn."""
 _CELL, _SIZE = 0.24, 8.5  # inches, and points of the names
+_WIDEST = 16.0  # inches
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,10 @@ class TokenMapPanel:
         across, up = _CELL * len(self.nodes), _CELL * len(self.tokens)
         bottom = area.title(self.title) - up
         axes = area.axes(self._left, bottom, across, up)
-        image = axes.imshow(self.weights, cmap="viridis_r", aspect="auto", vmin=0, vmax=max(self.weights.max(), 1e-6))
+        low, high = colour_range(self.weights)
+        image = axes.imshow(self.weights, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
         self._label(axes, up)
-        bar = area.axes(self._left + across + 0.15, bottom, 0.12, up)
-        area.figure.colorbar(image, cax=bar).ax.tick_params(labelsize=7, length=2)
+        colour_bar(area, image, (self._left + across + 0.15, bottom, 0.12, up))
 
     def _label(self, axes: Axes, up: float) -> None:
         axes.set_yticks(range(len(self.tokens)), [short_name(token) for token in self.tokens])
@@ -75,7 +85,7 @@ class TokenMapPanel:
 
 
 def draw_token_maps(answers: Sequence[dict], *, heading: str) -> Figure:
-    """A map for each task, side by side.
+    """A map for each task, side by side and in rows.
 
     Args:
         answers: what ``MultiTaskModel.predict`` says of one text for each task, with ``edges="tokens"``.
@@ -87,7 +97,7 @@ def draw_token_maps(answers: Sequence[dict], *, heading: str) -> Figure:
     tokens = answers[0].get("tokens", ())
     if not 0 < len(tokens) <= LONGEST:
         raise InputError(f"--text has {len(tokens)} tokens; a text of 1 to {LONGEST} can be drawn")
-    return draw_panels([_panel(answer) for answer in answers], heading=heading)
+    return draw_panels([_panel(answer) for answer in answers], heading=heading, widest=_WIDEST)
 
 
 def _panel(answer: dict) -> TokenMapPanel:

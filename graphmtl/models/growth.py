@@ -52,7 +52,7 @@ STARTS = ("mean", "fresh")
 def add_tasks(
     model: MultiTaskModel, tasks: Sequence[Task], *, words: Iterable[str] = (), start: str = "mean"
 ) -> MultiTaskModel:
-    """A model of the old tasks and new ones, in which the old ones give the same answers, bit by bit.
+    """A model of the old tasks and new ones, in which the old ones give the same answers.
 
     Where tasks read from tasks, a new one reads from all others, and no old one from it.
 

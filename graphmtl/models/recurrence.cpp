@@ -314,7 +314,8 @@ struct Weights {
 };
 
 // What the way forward leaves: the activated gates and the query z (D, N, 4H + A), states, cells, messages (D, N, H),
-// weights (D, N, S) and reads (D, N, 2H), m_t beside W_r r_t.
+// weights (D, N, S), reads (D, N, 2H), m_t beside W_r r_t,
+// and shares (D, N), |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|).
 template <typename T>
 struct Trace {
     T *z, *states, *cells, *messages, *weights, *reads, *shares;
@@ -332,7 +333,7 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
         const Rows<T> z_rows{trace.z + d * N * G, G}, h_rows{trace.states + d * N * H, H},
             c_rows{trace.cells + d * N * H, H}, r_rows{trace.messages + d * N * H, H},
             read_rows{trace.reads + d * N * 2 * H, 2 * H};
-        std::vector<T> squashed(graph.A), said(H);
+        std::vector<T> squashed(graph.A), message(H);
         std::vector<T*> before;
         for (const Window& window : texts.windows(mine)) {
             const auto xs = x_rows.of(window);
@@ -359,11 +360,11 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
 #pragma GCC ivdep
                     for (int64_t j = 0; j < H; ++j) {
                         m[j] = sigmoid(m[j]);
-                        said[j] = m[j] * v[j];
-                        out[j] = o[j] * hyperbolic_tangent(own[j] + said[j]);
+                        message[j] = m[j] * v[j];
+                        out[j] = o[j] * hyperbolic_tangent(own[j] + message[j]);
                     }
-                    const T heard = std::sqrt(dot(H, said.data(), said.data())), kept = std::sqrt(dot(H, own, own));
-                    trace.shares[d * N + window.rows[first + i]] = heard / std::max(kept + heard, T(1e-12));
+                    const T said = std::sqrt(dot(H, message.data(), message.data())), kept = std::sqrt(dot(H, own, own));
+                    trace.shares[d * N + window.rows[first + i]] = said / std::max(kept + said, T(1e-12));
                 }
                 before.assign(h, h + n);
             }

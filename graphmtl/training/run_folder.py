@@ -116,7 +116,10 @@ class Run:
         """
         run = cls(folder)
         if not run.folder.is_dir():
-            raise InputError(f"{folder}: no such run folder")
+            found = "a file" if run.folder.exists() else "no such run folder"
+            raise InputError(f"{folder}: {found}; a RUN is the folder that `graphmtl run` has written")
+        if not (run.folder / "config.yaml").is_file():
+            raise InputError(f"{folder}: not a run's folder, since it has no config.yaml")
         run.options  # noqa: B018  reads and checks config.yaml
         if not (run.folder / "metrics.json").is_file():
             raise InputError(f"{folder}: the run has not finished (no metrics.json); go on with `run --resume`")

@@ -20,8 +20,9 @@ def maps(figure):
 
 @pytest.mark.parametrize("kind", [complete, star])
 @pytest.mark.parametrize("count", [2, 3, 16, 60])
-def test_no_text_overlaps_another_or_is_cut_off(kind, count):
-    figure = draw_history(growing(kind(count), 8))
+@pytest.mark.parametrize("evaluations", [1, 8])
+def test_no_text_overlaps_another_or_is_cut_off(kind, count, evaluations):
+    figure = draw_history(growing(kind(count), evaluations))
     texts = drawn_texts(figure)
     assert {text.text for text in texts} >= set(kind(count).tasks)
     assert overlapping(texts) == []

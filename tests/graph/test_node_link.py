@@ -93,7 +93,7 @@ def test_of_many_edges_the_strongest_into_each_task_are_drawn(count, kept):
     strongest = {(tasks[j], tasks[k]) for k, row in enumerate(matrix) for j in row.argsort()[-kept:]}
     assert {(edge.source, edge.target) for edge in panel.drawn_edges} == strongest
     assert len(arrows(panel)) == kept * count
-    assert f"the strongest {kept} sources of each task" in panel.title
+    assert f"each task's {kept} strongest sources" in panel.title
 
 
 def test_all_spokes_are_drawn():
@@ -108,6 +108,16 @@ def test_title_tells_the_range():
     assert "thin and pale: 0.12; thick and dark: 0.88" in NodeLinkPanel(graph).title
     assert "thin and pale: 0.0002; thick and dark: 0.0010" in NodeLinkPanel(rescaled(graph, 0.001, 0.0001)).title
     assert "-0.0" not in NodeLinkPanel(rescaled(graph, 1, -0.126)).title
+
+
+def test_range_is_that_of_what_is_drawn():
+    panel = NodeLinkPanel(complete(9))
+    weights = [edge.weight for edge in panel.drawn_edges]
+    assert f"thin and pale: {min(weights):.2f}; thick and dark: {max(weights):.2f}" in panel.title
+    assert min(weights) > min(edge.weight for edge in panel.graph.edges)
+    opacities = [arrow.get_alpha() for arrow in arrows(panel)]
+    assert min(opacities) == pytest.approx(0.2)
+    assert max(opacities) == pytest.approx(0.95)
 
 
 def test_self_loops_are_left_to_the_heat_map():

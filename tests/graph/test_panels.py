@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from graphmtl.graph.panels import HeatMapPanel, SpokesPanel
+from graphmtl.graph.task_graph import Edge
 from tests.graph.examples import affinity, complete, drawn, rescaled, star
 
 # Heat map
@@ -72,6 +75,17 @@ def test_equal_weights_have_one_colour(rounding):
     shades = image.norm(image.get_array()).compressed()
     assert np.ptp(shades) < 1e-4
     assert set(annotations(figure).values()) == {"0.50"}
+
+
+def test_what_tasks_read_from_themselves_leaves_the_others_their_colours():
+    graph = complete(4)
+    loops = tuple(Edge(source=task, target=task, weight=5.0, std=0.0, count=1) for task in graph.tasks)
+    figure = drawn(HeatMapPanel(replace(graph, edges=graph.edges + loops), title=""))
+    weights = [edge.weight for edge in graph.edges]
+    assert figure.axes[0].images[0].get_clim() == (min(weights), max(weights))
+    assert {annotations(figure)[k, k] for k in range(4)} == {"5.00"}
+    alone = drawn(HeatMapPanel(replace(graph, edges=loops), title="")).axes[0].images[0]
+    assert alone.norm(5.0) == pytest.approx(0.5)
 
 
 def test_affinity_has_no_readers():

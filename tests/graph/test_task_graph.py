@@ -252,10 +252,29 @@ def test_compare_of_other_nodes():
         complete(4).compare(star(4))
 
 
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda graph: graph.top_k(-1), "k: expected 0 or more edges, found -1"),
+        (lambda graph: graph.compare(graph, k=0), "k: expected 1 or more edges, found 0"),
+        (lambda graph: graph.incoming("cooking"), "target: expected one of .*, found 'cooking'"),
+    ],
+)
+def test_what_cannot_be_asked(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask(complete(3))
+
+
+@pytest.mark.parametrize("write", [TaskGraph.save, TaskGraph.write_graphml])
+def test_a_folder_that_is_not_there(write, tmp_path):
+    with pytest.raises(InputError, match="nowhere/graph: cannot be written: No such file or directory"):
+        write(complete(3), tmp_path / "nowhere" / "graph")
+
+
 def test_average_has_mean_spread_and_number_of_graphs():
     graphs = [complete(4, seed) for seed in range(3)]
     matrices = np.stack([graph.matrix() for graph in graphs])
-    average = TaskGraph.average(graphs)
+    average = TaskGraph.average(graph for graph in graphs)
     assert average.matrix() == pytest.approx(matrices.mean(0), nan_ok=True)
     for found in average.edges:
         k, j = average.tasks.index(found.target), average.tasks.index(found.source)

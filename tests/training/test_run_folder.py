@@ -172,8 +172,11 @@ def test_open_takes_a_finished_run(folder):
 def test_open_takes_nothing_else(tmp_path):
     with pytest.raises(InputError, match="nothing: no such run folder"):
         Run.open(tmp_path / "nothing")
-    with pytest.raises(InputError, match=r"config\.yaml: cannot be read"):
+    with pytest.raises(InputError, match=r"not a run's folder, since it has no config\.yaml"):
         Run.open(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: a file; a RUN is the folder that `graphmtl run` has written"):
+        Run.open(tmp_path / "file")
 
 
 @pytest.mark.parametrize(("line", "found"), [("format: 2\n", "2"), ("format: '1'\n", "'1'"), ("", "None")])
