@@ -7,6 +7,7 @@ functions are those of loops.py.
 
 import ctypes
 import logging
+import math
 import os
 import sys
 import zlib
@@ -85,7 +86,20 @@ def _texts(packing: Packing, recurrences: int) -> _Texts:
     return _Texts(len(packing.lengths), threads, parts, packing.starts.data_ptr())
 
 
+def _factored(graph: Graph) -> Graph:
+    """e^(2 k) in the place of an additive score's keys k, where all queries of a text meet the same ones.
+
+    Far from overflow: beyond that every tanh is 1 or -1.
+    """
+    if graph.score != "additive" or graph.nodes.ndim == 4:
+        return graph
+    assert graph.keys is not None
+    limit = math.log(torch.finfo(graph.keys.dtype).max) / 2 - 1
+    return graph._replace(keys=graph.keys.clamp(-limit, limit).mul_(2).exp_())
+
+
 def _nodes(graph: Graph, packing: Packing) -> _Nodes:
+    """It points into the graph's tensors, the keys being those of :func:`_factored`."""
     score = ("additive", "dot", "static").index(graph.score)
     tensors = (_address(t) for t in (graph.keys, graph.nodes, graph.u, graph.bias))
     H = graph.nodes.size(-1)
@@ -125,6 +139,7 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
     z, states, cells, messages, reads = (x.new_empty(D, N, width) for width in (weights.U.size(-1), H, H, H, 2 * H))
     edges, shares = x.new_zeros(D, N, graph.size(packing)), x.new_empty(D, N, 1)
     trace = Trace(z, states, cells, messages, edges, reads, shares)
+    graph = _factored(graph)
     _call("message_forward", _texts(packing, D), D, _nodes(graph, packing), _weights(weights), x, _trace(trace))
     return trace
 
@@ -138,6 +153,7 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
     grad_keys = torch.zeros_like(graph.keys) if additive else None
     grad_u = x.new_zeros(D, texts.parts, graph.attention) if additive else None
     grad_bias = None if graph.bias is None else x.new_zeros(D * texts.parts, graph.size(packing))
+    graph = _factored(graph)
     given = (_nodes(graph, packing), _weights(weights), x, _trace(trace), grad_states)
     _call("message_backward", texts, D, *given, grad_x, _weights(grads), grad_keys, grad_nodes, grad_u, grad_bias)
     sums = (None if grad_u is None else grad_u.sum(1), None if grad_bias is None else grad_bias.sum(0))

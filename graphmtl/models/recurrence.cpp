@@ -19,18 +19,26 @@ namespace {
 enum Score : int64_t { ADDITIVE, DOT, STATIC };
 
 // One query's nodes: keys (count, A), nodes (count, H), u (A), bias (count) or null. Dot: keys are the nodes, A is H.
+// Factored: e^(2 key) and e^(2 query) stand in the place of keys and query, so that no pair of them needs an exponential
+// of its own: tanh(key + query) = 1 - 2 p, p = 1 / (e^(2 key) e^(2 query) + 1).
 template <typename T>
 struct Attention {
     Score score;
+    bool factored;
     int64_t count, A, H;
     const T *query, *keys, *nodes, *u, *bias;
 
     T scale() const { return T(1) / std::sqrt(T(A)); }
 
-    // p (A) of a key: tanh(key + query) = 1 - 2 p.
+    // p (A) of a key.
     void squash(const T* key, T* p) const {
+        if (factored) {
 #pragma GCC ivdep
-        for (int64_t a = 0; a < A; ++a) p[a] = T(1) / (exponential(2 * (key[a] + query[a])) + 1);
+            for (int64_t a = 0; a < A; ++a) p[a] = T(1) / (key[a] * query[a] + 1);
+        } else {
+#pragma GCC ivdep
+            for (int64_t a = 0; a < A; ++a) p[a] = T(1) / (exponential(2 * (key[a] + query[a])) + 1);
+        }
     }
 
     // weights (count) and message (H); p (A) is overwritten. The 1 of tanh = 1 - 2 p adds the same to every score, and
@@ -51,8 +59,9 @@ struct Attention {
     }
 
     // Writes grad_scores (count) and grad_query (A); adds to grad_keys (count, A) and grad_u (A) of the additive score.
-    void backward(const T* weights, const T* grad_message, T* grad_scores, T* grad_query, T* grad_keys,
-                  T* grad_u) const {
+    // These are the gradients of keys and query themselves, factored or not. p (A) is overwritten.
+    void backward(const T* weights, const T* grad_message, T* grad_scores, T* grad_query, T* grad_keys, T* grad_u,
+                  T* p) const {
         T mean = 0;
         for (int64_t s = 0; s < count; ++s) {
             grad_scores[s] = weights[s] * dot(H, grad_message, nodes + s * H);
@@ -66,14 +75,13 @@ struct Attention {
         if (score != ADDITIVE) return;
         std::fill_n(grad_query, A, T(0));
         for (int64_t s = 0; s < count; ++s) {
-            const T* key = keys + s * A;
             T* grad_key = grad_keys + s * A;
             const T grad = grad_scores[s];
+            squash(keys + s * A, p);
 #pragma GCC ivdep
             for (int64_t a = 0; a < A; ++a) {
-                const T p = T(1) / (exponential(2 * (key[a] + query[a])) + 1);
-                const T slope = grad * u[a] * 4 * (p - p * p);
-                grad_u[a] += grad * (1 - 2 * p);
+                const T slope = grad * u[a] * 4 * (p[a] - p[a] * p[a]);
+                grad_u[a] += grad * (1 - 2 * p[a]);
                 grad_key[a] += slope;
                 grad_query[a] += slope;
             }
@@ -291,16 +299,24 @@ void plain_backward(Texts texts, int64_t D, int64_t K, int64_t I, int64_t H, con
 // ---------------------------------------------------------------------------------------------------- message LSTMs
 
 // What is read: keys (D, P, S, A) and nodes (D, P, S, H), P being N for nodes that change with the token; or, per_text,
-// the N rows of the text itself are its nodes: keys (D, N, A), nodes (D, N, H), and S is the longest text's length.
+// the N rows of the text itself are its nodes: keys (D, N, A), which all of its queries meet and so are factored if the
+// score is additive, nodes (D, N, H), and S is the longest text's length.
 template <typename T>
 struct Graph {
     Score score;
     int64_t per_text, S, A, H;
     const T *keys, *nodes, *u, *bias;
 
-    Attention<T> at(const Texts& texts, int64_t d, int64_t text, int64_t row, const T* query) const {
+    // The nodes of a row, and its query, which is factored into ``doubled`` (A) where the keys are.
+    Attention<T> at(const Texts& texts, int64_t d, int64_t text, int64_t row, const T* query, T* doubled) const {
+        const bool factored = per_text && score == ADDITIVE;
+        if (factored) {
+#pragma GCC ivdep
+            for (int64_t a = 0; a < A; ++a) doubled[a] = exponential(2 * query[a]);
+            query = doubled;
+        }
         const int64_t N = texts.rows(), first = per_text ? d * N + texts.starts[text] : (d * N + row) * S;
-        return {score, per_text ? texts.length(text) : S, A, H, query, (keys ? keys + first * A : nullptr),
+        return {score, factored, per_text ? texts.length(text) : S, A, H, query, (keys ? keys + first * A : nullptr),
                 nodes + first * H, (u ? u + d * A : nullptr), bias};
     }
 };
@@ -333,7 +349,7 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
         const Rows<T> z_rows{trace.z + d * N * G, G}, h_rows{trace.states + d * N * H, H},
             c_rows{trace.cells + d * N * H, H}, r_rows{trace.messages + d * N * H, H},
             read_rows{trace.reads + d * N * 2 * H, 2 * H};
-        std::vector<T> squashed(graph.A), message(H);
+        std::vector<T> squashed(graph.A), doubled(graph.A), message(H);
         std::vector<T*> before;
         for (const Window& window : texts.windows(mine)) {
             const auto xs = x_rows.of(window);
@@ -350,7 +366,7 @@ void message_forward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, c
                 for (int64_t i = 0; i < n; ++i) {
                     const int64_t row = window.rows[first + i];
                     cell(H, z[i], start ? nullptr : c[i] - H, c[i]);
-                    graph.at(texts, d, mine[i], row, z[i] + 4 * H)
+                    graph.at(texts, d, mine[i], row, z[i] + 4 * H, doubled.data())
                         .forward(trace.weights + (d * N + row) * graph.S, r[i], squashed.data());
                 }
                 from_message.multiply(n, Left<T>{r}, ms, false);
@@ -410,7 +426,7 @@ void message_backward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, 
         std::vector<int64_t> offset(count + 1);  // where a text's own buffers begin
         for (int64_t i = 0; i < count; ++i) offset[i + 1] = offset[i] + texts.length(mine[i]);
         const std::vector<T> zeros(H);
-        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(count * H);
+        std::vector<T> grad_h(count * H), grad_c(count * H), grad_o(count * H), squashed(A), doubled(A);
         std::vector<T> z_block(most * G), read_block(most * 2 * H);  // gradients in a window
         std::vector<T> grad_messages(offset[count] * H), grad_scores(offset[count] * S), sum_u(A), sum_bias(S);
         Matrix<T> z_grads(most, G), read_grads(most, 2 * H), gate_grads(most, H);
@@ -435,9 +451,9 @@ void message_backward(Texts texts, int64_t D, Graph<T> graph, Weights<T> given, 
                     const int64_t node = graph.per_text ? d * N + texts.starts[mine[i]] : row * S;
                     const T *w = trace.weights + row * S, *z = trace.z + row * G, *c = trace.cells + row * H;
                     T* scores = grad_scores.data() + (offset[i] + token) * S;
-                    const auto attention = graph.at(texts, d, mine[i], row - d * N, z + 4 * H);
+                    const auto attention = graph.at(texts, d, mine[i], row - d * N, z + 4 * H, doubled.data());
                     attention.backward(w, grad_rs[i], scores, grad_z[i] + 4 * H,
-                                       grad_keys ? grad_keys + node * A : nullptr, sum_u.data());
+                                       grad_keys ? grad_keys + node * A : nullptr, sum_u.data(), squashed.data());
                     if (grad_bias)
                         for (int64_t s = 0; s < S; ++s) sum_bias[s] += scores[s];
                     if (dots)

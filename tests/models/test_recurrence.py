@@ -84,6 +84,27 @@ def test_compiled_gates_saturate_where_the_input_is_huge(value):
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("scale", [30, 1e4])
+def test_compiled_scores_saturate_where_keys_and_queries_are_large(dtype, scale):
+    """The exponentials of keys and queries, which are multiplied with each other, leave the range of the dtype."""
+    architecture = architecture_of("star", dtype=dtype)
+    with torch.no_grad():
+        for lstm in architecture.lstms:
+            lstm.W_n *= scale
+            lstm.W_q *= scale
+    given = texts([9, 4, 1], dtype)
+    compiled = states_and_gradients(architecture, *given)
+    assert all(own.isfinite().all() for own in compiled)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "load", lambda: None)
+        plain = states_and_gradients(architecture, *given)
+    for ours, theirs in zip(compiled, plain, strict=True):
+        if dtype == torch.float64 and scale == 30:
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@needs_compiler
 def test_compiled_loops_do_not_hide_a_nan():
     x, lengths = texts([4, 2], torch.float32)
     x[0, 1, 0] = torch.nan
