@@ -38,6 +38,11 @@ def main(argv: Sequence[str]) -> None:
     for flag in ("examples", "seed"):
         if getattr(arguments, flag) < 0:
             raise InputError(f"--{flag}: found {getattr(arguments, flag)}, expected 0 or more")
+    if arguments.output.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--output: found {arguments.output}, expected a name that ends in .html")
+    folders = [folder.resolve() for folder in arguments.runs]
+    if len(set(folders)) < len(folders):
+        raise InputError(f"RUN: found {max(folders, key=folders.count)} twice, expected different runs")
     if arguments.output.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.output} exists; give --overwrite to replace it, or another file with --output")
     runs = [Run.open(folder) for folder in arguments.runs]

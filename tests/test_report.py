@@ -322,6 +322,8 @@ def test_the_run_is_left_as_it_is(copy_of, tmp_path):
         ([], "required: RUN"),
         (["{run}", "--examples", "-1"], "--examples: found -1, expected 0 or more"),
         (["{run}", "--seed", "-1"], "--seed: found -1, expected 0 or more"),
+        (["{run}", "--output", "r.txt"], "--output: found r.txt, expected a name that ends in .html"),
+        (["{run}", "{run}/../single"], "twice, expected different runs"),
         (["{run}", "--examples", "0", "--output", "nowhere/r.html"], "nowhere/r.html: cannot be written"),
     ],
 )

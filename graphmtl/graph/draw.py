@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.node_link import NodeLinkPanel
-from graphmtl.graph.panels import FONT, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, text_width
+from graphmtl.graph.panels import FONTS, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, text_width
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["STYLE", "draw_panels", "draw_task_graph", "save_figure"]
@@ -23,7 +23,7 @@ _HEADING = 0.45
 _METADATA = {".png": {"Software": "graphmtl"}, ".svg": {"Date": None}}  # of each format: nothing that changes
 STYLE: list[str | dict[str, Any]] = [
     "default",
-    {"font.family": FONT, "svg.hashsalt": "graphmtl", "svg.fonttype": "path", "text.parse_math": False},
+    {"font.family": FONTS, "svg.hashsalt": "graphmtl", "svg.fonttype": "path", "text.parse_math": False},
 ]
 
 
@@ -57,11 +57,11 @@ def draw_panels(panels: Sequence[Panel], *, heading: str, widest: float = math.i
     heights = [max(panel.height for panel in row) for row in rows]
     with matplotlib.style.context(STYLE):
         width = max(_across(row) for row in rows)
-        width = max(width, text_width(heading, 12, "bold") + 2 * _MARGIN)
+        width = max(width, text_width(heading, 13) + 2 * _MARGIN)
         height = sum(heights) + 2 * _MARGIN * len(rows) + _HEADING
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
         top = height - (_HEADING + _MARGIN) / 2
-        figure.text(_MARGIN / width, top / height, heading, size=12, weight="bold", va="center", color=TEXT_COLOUR)
+        figure.text(_MARGIN / width, top / height, heading, size=13, va="center", color=TEXT_COLOUR)
         bottom = height - _HEADING + _MARGIN
         for row, tallest in zip(rows, heights, strict=True):
             left, bottom = _MARGIN, bottom - tallest - 2 * _MARGIN

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.image import AxesImage
 from matplotlib.textpath import TextToPath
 
@@ -24,7 +24,7 @@ __all__ = [
     "ALIKE",
     "ANNOTATED_TASKS",
     "COLOURS",
-    "FONT",
+    "FONTS",
     "TEXT_COLOUR",
     "Area",
     "HeatMapPanel",
@@ -39,7 +39,15 @@ __all__ = [
     "title_height",
 ]
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so names are as long everywhere
+_OTHER_SCRIPTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo"),
+    "Arial Unicode MS",
+)
+FONTS = [
+    "DejaVu Sans",  # comes with matplotlib, so names are as long everywhere
+    *(name for name in _OTHER_SCRIPTS if name in fontManager.get_font_names()),  # Chinese, Japanese, Korean
+]
 TEXT_COLOUR = "#1c1c1c"
 
 COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind readers
@@ -272,9 +280,9 @@ def short_name(name: str, longest: int = 28) -> str:
 
 
 @cache
-def text_width(text: str, size: float, weight: str = "normal") -> float:
+def text_width(text: str, size: float) -> float:
     """In inches, with a little to spare."""
-    properties = FontProperties(family=FONT, size=size, weight=weight)
+    properties = FontProperties(family=FONTS, size=size)
     width, _, _ = TextToPath().get_text_width_height_descent(text, properties, ismath=False)
     return 1.05 * width / 72
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Circle
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.panels import FONTS
 from graphmtl.graph.task_graph import VIRTUAL
 from tests.graph.examples import affinity, complete, rescaled, star, without_edges
 
@@ -153,6 +154,12 @@ def test_names_are_drawn_as_they_are():
     odd = ("$x$", "<script>alert(1)</script>", r"\frac{a}{b}_^")
     texts = [text.text for text in drawn_texts(draw_task_graph(replace(without_edges(3), tasks=odd)))]
     assert set(odd) <= set(texts)
+
+
+@pytest.mark.skipif(len(FONTS) == 1, reason="no font with Chinese, Japanese or Korean letters is installed")
+def test_names_in_other_scripts_are_drawn_with_a_font_that_has_them(tmp_path):
+    graph = replace(without_edges(2), tasks=("書評", "영화"))
+    save_figure(draw_task_graph(graph), tmp_path / "graph.png")  # a missing letter is a warning, here an error
 
 
 def test_heading_tells_what_the_picture_shows():
