@@ -154,6 +154,9 @@ def main(argv: Sequence[str]) -> None:
             raise InputError(f"{flag}: found {found}, expected 1 or more")
     if arguments.output and len(arguments.runs) > 1:
         raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
+    folders = [Path(folder).resolve() for folder in arguments.runs]
+    if len(set(folders)) < len(folders):
+        raise InputError(f"RUN: found {max(folders, key=folders.count)} twice, expected different runs")
     runs = [Run.open(folder) for folder in arguments.runs]
     for run in runs:
         _check_edges(run)
@@ -167,21 +170,30 @@ def main(argv: Sequence[str]) -> None:
     options = {"split": arguments.split, "per_task": arguments.examples, "probe": arguments.affinity_probe}
     options["controls"] = not arguments.no_controls
     reports = []
-    for run in runs:
+    for run, target in zip(runs, targets, strict=True):
         reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
+        _write(target, reports[-1].to_json())
         heading = f"{run.folder}, {arguments.split}"
         for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
             print(f"\n{title}")
             print_table(table)
-    alike = stability([report.trained for report in reports]) if len(reports) > 1 else None
-    if alike is not None:
-        print(f"\n{len(runs)} runs: Spearman within rows, the mean over pairs of runs")
+    if len(runs) > 1:
+        alike = stability([report.trained for report in reports])
+        print(f"\n{len(runs)} runs{_other_options(runs)}: Spearman within rows, the mean over pairs of runs")
         print_table(stability_table(alike))
-    for target, report in zip(targets, reports, strict=True):
-        content = report.to_json()
-        if alike is not None:
-            content["stability"] = {"runs": [str(run.folder) for run in runs], "pictures": alike}
-        _write(target, content)
+        for target, report in zip(targets, reports, strict=True):
+            found = {"runs": [str(run.folder) for run in runs], "pictures": alike}
+            _write(target, {**report.to_json(), "stability": found})
+    for target in targets:
+        print(f"wrote {target}")
+
+
+def _other_options(runs: Sequence[Run]) -> str:
+    """What the runs differ in beside their seeds, to be said."""
+    own = {"seed", "output", "resume", "overwrite", "progress"}
+    options = [asdict(run.options) for run in runs]
+    names = [name for name in options[0] if name not in own and any(o[name] != options[0][name] for o in options)]
+    return f", which differ in more than the seed ({', '.join(names)})" if names else ""
 
 
 def _make_folder(path: Path) -> None:
@@ -201,7 +213,6 @@ def _write(path: Path, content: dict) -> None:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

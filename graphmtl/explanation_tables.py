@@ -47,12 +47,12 @@ def _number(value: float | None, sign: str = "+") -> str:
 
 
 def _strongest_table(trained: Explanation) -> Table:
-    """The strongest edge into each task in each picture."""
+    """The strongest edge from another node into each task in each picture."""
     names = [name for name in _STRONGEST if name in trained.pictures]
     table = _table("task", *names)
     for task in trained.pictures["attention"].tasks:
-        first = (trained.pictures[name].incoming(task)[:1] for name in names)
-        table.add_row(escape(task), *(f"{escape(e[0].source)} {e[0].weight:.3f}" if e else "-" for e in first))
+        others = ([e for e in trained.pictures[name].incoming(task) if e.source != task] for name in names)
+        table.add_row(escape(task), *(f"{escape(e[0].source)} {e[0].weight:.3f}" if e else "-" for e in others))
     return table
 
 

@@ -131,7 +131,7 @@ def test_several_runs_are_compared(explained, copy_of, capsys):
         content = json.loads((folder / "explanation.json").read_text())
         assert content["stability"]["runs"] == [str(first), str(second)]
         assert set(content["stability"]["pictures"]) == set(PICTURES["complete"])
-    assert "2 runs" in capsys.readouterr().out
+    assert "2 runs, which differ in more than the seed (epochs): Spearman" in capsys.readouterr().out
 
 
 def test_stability_is_the_mean_over_pairs():
@@ -171,4 +171,5 @@ def test_what_cannot_be_explained(finished, explained, tmp_path, error_of):
     assert f"{shared}: --arch shared learned no edges" in error_of("explain", shared)
     assert "explanation.json exists; give --overwrite" in error_of("explain", graph)
     assert f"{star}: its task graph has other nodes" in error_of("explain", graph, star)
+    assert f"RUN: found {graph} twice" in error_of("explain", graph, f"{graph}/")
     assert "--output: one run is expected, found 2" in error_of("explain", graph, graph, "--output", tmp_path)

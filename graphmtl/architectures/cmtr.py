@@ -13,6 +13,9 @@ z_j is the task-oriented representation of task j, by an adaptation layer of its
 each task; q and k are linear layers; j runs over the sources of k in the topology, and k itself. The gates g_k are the
 edges of the task graph, k -> k among them. With ``--fusion-values interacted`` the head reads z'_j in the place of z_j,
 and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's weights :math:`\alpha`.
+
+Where an edge j -> k is cut (:class:`~graphmtl.graph.interaction.Ablation`), z_j is gone from all that k reads: k has no
+gate for it, and the interaction is computed without it.
 """
 
 import torch
@@ -34,7 +37,8 @@ class CMTR(Shared):
     """What ``shared`` has, then adaptation layers, task interaction and gated fusion; see the top of the file.
 
     Attributes:
-        sources: the positions of the tasks that each task reads from, itself among them.
+        sources: the positions of the tasks that each task has gates for, itself among them.
+        reached: those of the tasks that its edges come from; with ``--fusion-values interacted`` the sources' sources.
     """
 
     reads_tasks = True
@@ -49,6 +53,9 @@ class CMTR(Shared):
         edges[target, source] = True
         self.sources = [row.nonzero().flatten().tolist() for row in edges]
         self.interacted = options.fusion_values == "interacted"
+        two_steps = self.interacted and options.interaction != "none"  # what is fused was itself read from tasks
+        reached = edges.float() @ edges.float() > 0 if two_steps else edges  # (K, K)
+        self.reached = [row.nonzero().flatten().tolist() for row in reached]
         self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size)
         self.task_embedding = nn.Parameter(torch.empty(K, size))
         nn.init.normal_(self.task_embedding)  # as nn.Embedding: tasks that look alike would keep equal gates
@@ -75,7 +82,8 @@ class CMTR(Shared):
         z = nodes.flatten(0, -3)  # (N, K, dim)
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
-            interacted, alpha = self.interaction(interacted)  # (N, K, dim), (N, K, K)
+            cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
+            interacted, alpha = self.interaction(interacted, cut)  # (N, K, dim), (N, K, K)
         values = interacted if self.interacted else z  # (N, K, dim)
         fused, gates = self._fuse(values, interacted, task, ablation)  # (N, dim), (N, S)
         seen = Seen(fused.view_as(h), nodes=nodes)
@@ -83,9 +91,9 @@ class CMTR(Shared):
             per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
             seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
         if edges:
-            own = self.sources[task]
-            if self.interacted and alpha is not None:  # what is fused was read from all tasks
-                gates, own = (gates.unsqueeze(-2) @ alpha[:, own]).squeeze(-2), [*range(len(self.tasks))]  # (N, K)
+            own = self.reached[task]
+            if self.interacted and alpha is not None:
+                gates = (gates.unsqueeze(-2) @ alpha[:, self.sources[task]][..., own]).squeeze(-2)  # (N, S)
             seen.edges = self.edge_weights(gates, z[:, own], own, h, lengths, task)
         return seen
 

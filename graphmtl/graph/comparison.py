@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Comparison", "auroc", "compare", "row_spearman"]
+__all__ = ["ALIKE", "Comparison", "auroc", "compare", "row_spearman"]
+
+ALIKE = 1e-6
+"""Weights closer than that differ by rounding, as those of a model whose tasks still have equal parameters."""
 
 _DRAWS = 2000
 
@@ -20,6 +23,7 @@ class Comparison:
 
     Attributes:
         within: Spearman's correlation within a row, the mean over rows; None where no row has two different weights.
+            Weights that differ by less than 1e-6 are the same.
         p_value: how often weights permuted within the rows give such a mean or a larger one: (1 + times) / (1 + draws).
         overall: Spearman's correlation over all edges.
         overlap: share of a row's k largest weights that are among the k largest of the other graph, the mean over rows
@@ -65,7 +69,7 @@ def compare(ours: np.ndarray, theirs: np.ndarray, *, k: int = 3, seed: int = 0) 
 
 
 def row_spearman(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of each row of two matrices (rows, edges): (rows,), nan where a row does not vary."""
+    """Spearman's correlation of each row of two matrices (rows, edges): (rows,), nan where one is constant."""
     pairs = (_common(*rows) for rows in zip(ours, theirs, strict=True))
     ranks = ((_ranks(a), _ranks(b)) for a, b in pairs)
     return np.array([a @ b if a.any() and b.any() else np.nan for a, b in ranks])
@@ -73,6 +77,8 @@ def row_spearman(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The area under the ROC curve of each row: how often a true edge scores more than a false one, a tie half.
+
+    A row that does not vary by 1e-6 is all ties.
 
     Args:
         scores: (rows, edges), nan where there is no edge.
@@ -87,7 +93,7 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     for row, labels in zip(scores, truth, strict=True):
         known = ~(np.isnan(row) | np.isnan(labels))  # (edges,)
         both = len(np.unique(labels[known])) == 2
-        areas.append(roc_auc_score(labels[known], row[known]) if both else np.nan)
+        areas.append(roc_auc_score(labels[known], _settled(row[known])) if both else np.nan)
     return np.array(areas)
 
 
@@ -97,9 +103,14 @@ def _common(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return ours[known], theirs[known]
 
 
+def _settled(weights: np.ndarray) -> np.ndarray:
+    """Weights (edges,), all 0 where they differ by rounding alone."""
+    return np.zeros_like(weights) if len(weights) and np.ptp(weights) < ALIKE else weights
+
+
 def _ranks(weights: np.ndarray) -> np.ndarray:
     """Centred ranks of length 1, so that a product is a correlation; zeros where all weights are the same."""
-    ranks = pd.Series(weights).rank().to_numpy()  # equal weights share the mean of their ranks
+    ranks = pd.Series(_settled(weights)).rank().to_numpy()  # equal weights share the mean of their ranks
     ranks = ranks - ranks.mean() if len(ranks) else ranks
     return ranks / (np.linalg.norm(ranks) or 1)
 

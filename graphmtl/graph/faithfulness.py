@@ -116,9 +116,9 @@ def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence
 
 def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
     """The loss and the share of right labels of every text that has one, (2, texts); 0 of a regression."""
-    known = (~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL).view(len(labels), -1)
+    known = _known(labels)  # (texts, 1) or (texts, tokens)
     predicted = output.logits.argmax(-1) if output.tags is None else output.tags
-    right = known & (predicted == labels).view_as(known)  # (texts, 1) or (texts, tokens)
+    right = known & (predicted == labels).view_as(known)
     if labels.is_floating_point():
         right = torch.zeros_like(known)
     count = known.sum(1)  # (texts,)
@@ -126,13 +126,23 @@ def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
     return values[:, count > 0]
 
 
+def _known(labels: Tensor) -> Tensor:
+    """Where there is a label: (texts, 1), of tags (texts, tokens)."""
+    return (~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL).view(len(labels), -1)
+
+
 def draw_texts(
     data: Mapping[str, EncodedTask], split: str, *, per_task: int, batch_size: int, seed: int, device
 ) -> Iterator[Batch]:
-    """Texts of every corpus, ``per_task`` at most, drawn at random; texts of like length together."""
+    """Texts of every corpus, drawn at random, those that are the first ``per_task`` with a label of one of its tasks.
+
+    Texts of like length are together.
+    """
     for corpus, encoded in {task.corpus: getattr(task, split) for task in data.values()}.items():
         rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other tasks
-        chosen = rng.permutation(len(encoded))[:per_task]
+        order = rng.permutation(len(encoded))
+        labelled = np.stack([encoded.counts[task][order] > 0 for task in encoded.tasks])  # (tasks, texts)
+        chosen = order[(labelled & (labelled.cumsum(1) <= per_task)).any(0)]
         for rows in batches_by_length(encoded.lengths[chosen], batch_size):
             yield encoded.batch(chosen[rows]).to(device)
 
@@ -183,14 +193,15 @@ def explain_model(
 
 @torch.no_grad()
 def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeRecorder]:
-    """Attention and contribution."""
+    """Attention and contribution, over the texts that have a label of the target."""
     model.eval()
     recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
     for batch in batches:
-        for output in model(batch, edges=True).values():
-            edges = output.edges
-            recorders["attention"].update(edges)
-            recorders["contribution"].add(edges.target, edges.sources, edges.mean_over_tokens(edges.contributions()))
+        for task, output in model(batch, edges=True).items():
+            edges, keep = output.edges, _known(batch.labels[task]).any(1)  # (texts,)
+            recorders["attention"].update(edges, keep)
+            contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
+            recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
     return recorders
 
 

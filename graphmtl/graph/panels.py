@@ -18,10 +18,10 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.image import AxesImage
 from matplotlib.textpath import TextToPath
 
+from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = [
-    "ALIKE",
     "ANNOTATED_TASKS",
     "COLOURS",
     "FONTS",
@@ -54,7 +54,6 @@ COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind rea
 _BAR_COLOUR = "#6f86b5"
 
 ANNOTATED_TASKS = 20  # a larger heat map has no room for numbers
-ALIKE = 1e-6  # weights closer than that differ by rounding, as those of two tasks that read from each other alone
 _LINE = 0.17  # inches, of a panel's title
 
 

@@ -179,7 +179,8 @@ class TaskGraph:
     def compare(self, other: "TaskGraph", k: int = 3) -> Comparison:
         """Whether two graphs over the same tasks rank the edges alike: within each target's row, and over all edges.
 
-        Edges that only one of them has play no part. The spokes of a star are one row: every target has but one.
+        Edges that only one of them has play no part, nor does what a task reads from itself. The spokes of a star are
+        one row: every target has but one.
 
         Raises:
             ValueError: The nodes are others, or ``k`` is below 1.
@@ -193,7 +194,9 @@ class TaskGraph:
     def _rows(self) -> np.ndarray:
         """Weights that may be ranked: of each target (targets, sources), or of the virtual node (1, targets)."""
         if not self.virtual:
-            return self.matrix()
+            matrix = self.matrix()
+            np.fill_diagonal(matrix, np.nan)
+            return matrix
         weights = {edge.target: edge.weight for edge in self.edges if edge.source == VIRTUAL}
         return np.array([[weights.get(task, np.nan) for task in self.tasks]])
 

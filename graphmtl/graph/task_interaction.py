@@ -36,7 +36,8 @@ class Attention(nn.Module):
         edges: (K, K) bool, whether target (row) reads from source (column).
 
     Shapes:
-        nodes (N, K, size) to (N, K, heads * C), and the mean weights over the heads (N, K, K)
+        nodes (N, K, size) to (N, K, heads * C), and the mean weights over the heads (N, K, K); ``cut`` (K,) bool are
+        the nodes that no other node reads
     """
 
     def __init__(self, *, size: int, channels: int, heads: int, edges: Tensor):
@@ -47,13 +48,14 @@ class Attention(nn.Module):
         self.lin_value = nn.Linear(size, heads * channels)
         self.register_buffer("missing", ~edges, persistent=False)
 
-    def forward(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, nodes: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
         query, key, value = (
             layer(nodes).unflatten(-1, (self.heads, self.channels)).transpose(1, 2)
             for layer in (self.lin_query, self.lin_key, self.lin_value)
         )  # (N, heads, K, C)
         scores = query @ key.mT / math.sqrt(self.channels)  # (N, heads, K, K)
-        weights = scores.masked_fill(self.missing, -torch.inf).softmax(-1)
+        own = torch.eye(len(cut), dtype=torch.bool, device=cut.device)
+        weights = scores.masked_fill(self.missing | (cut & ~own), -torch.inf).softmax(-1)
         return (weights @ value).transpose(1, 2).flatten(2), weights.mean(1)
 
 
@@ -73,13 +75,15 @@ class _Convolution(nn.Module):
             del self.convolution.lin_skip  # made all the same, and never used
         self.register_buffer("edge_index", edges.nonzero().T.flip(0).contiguous(), persistent=False)  # (2, E)
 
-    def forward(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, nodes: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
         copies, tasks, _ = nodes.shape
         starts = torch.arange(copies, device=nodes.device) * tasks  # (N,), of the copies' nodes
-        edge_index = (self.edge_index[:, None] + starts[:, None]).flatten(1)  # (2, N * E)
+        source, target = edges = self.edge_index[
+            :, ~cut[self.edge_index[0]] | (self.edge_index[0] == self.edge_index[1])
+        ]
+        edge_index = (edges[:, None] + starts[:, None]).flatten(1)  # (2, N * E)
         y, (_, alpha) = self.convolution(nodes.flatten(0, 1), edge_index, return_attention_weights=True)
         weights = alpha.new_zeros(copies, tasks, tasks)
-        source, target = self.edge_index
         weights[:, target, source] = alpha.mean(-1).view(copies, -1)
         return y.view(copies, tasks, -1), weights
 
@@ -95,7 +99,8 @@ class TaskInteraction(nn.Module):
         edges: (K, K) bool, whether target (row) reads from source (column).
 
     Shapes:
-        representations (N, K, size) to (N, K, size), and the weights (N, K targets, K sources), which sum to 1
+        representations (N, K, size) to (N, K, size), and the weights (N, K targets, K sources), which sum to 1; ``cut``
+        (K,) bool are the tasks that no other task reads, by default none
     """
 
     def __init__(self, *, kind: str, size: int, channels: int, heads: int, edges: Tensor):
@@ -105,6 +110,7 @@ class TaskInteraction(nn.Module):
         self.output = nn.Linear(heads * channels, size)
         self.norm = nn.LayerNorm(size)
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        message, weights = self.read(z)  # (N, K, heads * channels), (N, K, K)
+    def forward(self, z: Tensor, cut: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        cut = torch.zeros(z.size(1), dtype=torch.bool, device=z.device) if cut is None else cut
+        message, weights = self.read(z, cut)  # (N, K, heads * channels), (N, K, K)
         return self.norm(z + self.output(message)), weights

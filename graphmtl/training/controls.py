@@ -41,7 +41,7 @@ def shuffled(run: Run, folder: Path) -> Run:
 def _trained(options: Options, folder: Path) -> Run:
     """The finished run with these options in a folder."""
     if not (folder / "metrics.json").is_file():
-        options = replace(options, output=str(folder), resume=True)
+        options = replace(options, output=str(folder), resume=True, write_submission=None)
         train_run(load_run_tasks(options), options)
     return Run.open(folder)
 

@@ -26,7 +26,7 @@ __all__ = [
     "score",
 ]
 
-Record = Callable[[EdgeWeights], None]
+Record = Callable[[EdgeWeights, Tensor | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,8 @@ def predict_split(
         split: ``train``, ``valid``, ``test`` or another test split, of the tasks that have it.
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
-        record: is given the edge weights of every batch of this process, for architectures that have them.
+        record: is given the edge weights of every batch of this process, for architectures that have them, and which
+            of its texts have a label of the target, (batch,) bool, None where all have.
 
     Returns:
         ``{task: predictions}``.
@@ -173,7 +174,7 @@ def predict_split(
         for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
-                done.append((rows, _predict(model, batch, record)))
+                done.append((rows, _predict(model, batch, record, encoded, rows)))
         done = [(rows, {name: tuple(x.cpu() for x in own) for name, own in results.items()}) for rows, results in done]
         done = done if processes == 1 else gather_object(done)
         for name in encoded.tasks:
@@ -184,12 +185,15 @@ def predict_split(
     return {name: predictions[name] for name in data}
 
 
-def _predict(model: nn.Module, batch: Batch, record: Record | None) -> dict[str, tuple[Tensor, ...]]:
+def _predict(
+    model: nn.Module, batch: Batch, record: Record | None, encoded: EncodedSplit, rows: np.ndarray
+) -> dict[str, tuple[Tensor, ...]]:
     """Each task's :func:`_result`; the edge weights, and the states they hold, are gone before the next batch."""
     outputs = model(batch, edges=record is not None)
-    for output in outputs.values():
+    for name, output in outputs.items():
         if record is not None and output.edges is not None:
-            record(output.edges)
+            labelled = encoded.counts[name][rows] > 0  # (batch,)
+            record(output.edges, None if labelled.all() else torch.from_numpy(labelled))
     return {name: _result(output, batch.labels[name]) for name, output in outputs.items()}
 
 

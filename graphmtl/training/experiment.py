@@ -269,7 +269,7 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
     teachers = Run(run.folder / "teachers" / "single")
     if not (teachers.folder / "metrics.json").is_file():
         alone = replace(options, arch="single", teachers=None, teacher_outputs=None, topology=None, top_k=0)
-        alone = replace(alone, refit_on_valid=False)
+        alone = replace(alone, refit_on_valid=False, write_submission=None)
         train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)

@@ -49,15 +49,15 @@ def represented(cmtr, h):
     return [h + F.gelu(x) @ own.up.weight[j] + own.up.bias[j] for j, x in enumerate(inner)]
 
 
-def interacted(cmtr, z):
-    """z'_j of one instance, and alpha[i][j], the mean over the heads."""
+def interacted(cmtr, z, cut=()):
+    """z'_j of one instance, and alpha[i][j], the mean over the heads; no other task reads those that are cut."""
     x = [own + embedding for own, embedding in zip(z, cmtr.task_embedding, strict=True)]
     K = len(x)
     if cmtr.interaction is None:
         return x, torch.eye(K, dtype=torch.float64)
     read, alpha, out = cmtr.interaction.read, torch.zeros(K, K, dtype=torch.float64), []
     for i in range(K):
-        sources, messages = [j for j in range(K) if reads(cmtr, j, i)], []
+        sources, messages = [j for j in range(K) if reads(cmtr, j, i) and (j == i or j not in cut)], []
         for head in range(read.heads):
             some = slice(head * read.channels, (head + 1) * read.channels)
             q = read.lin_query(x[i])[some]
@@ -69,15 +69,17 @@ def interacted(cmtr, z):
     return out, alpha
 
 
-def reference(cmtr, h, k):
+def reference(cmtr, h, k, cut=(), renormalise=True):
     """What head k sees of one instance h (SIZE,), and the weight of every task, (K,)."""
     z = represented(cmtr, h)
-    x, alpha = interacted(cmtr, z)
+    x, alpha = interacted(cmtr, z, cut)
     sources = [j for j in range(len(z)) if reads(cmtr, j, k)]
     gates = torch.full((len(sources),), 1 / len(sources), dtype=torch.float64)
     if cmtr.query is not None:
         q = cmtr.query(x[k])
         gates = torch.softmax(torch.stack([q @ cmtr.key(x[j]) / len(q) ** 0.5 for j in sources]), 0)
+    gates = torch.stack([0 * g if j in cut else g for g, j in zip(gates, sources, strict=True)])
+    gates = gates / gates.sum() if renormalise else gates
     values = x if cmtr.interacted else z
     seen = sum(g * values[j] for g, j in zip(gates, sources, strict=True))
     weights = torch.zeros(len(z), dtype=torch.float64)
@@ -118,18 +120,36 @@ def test_every_token_of_tags_equals_the_reference(options):
         assert not weights[b, length:].any()
 
 
-@pytest.mark.parametrize("options", [{}, {"topology": SPARSE}, {"uniform_gates": True}])
+@every_form
 @pytest.mark.parametrize("renormalise", [True, False])
-def test_a_source_that_is_cut_is_not_fused(options, renormalise):
+def test_a_source_that_is_cut_is_not_fused_nor_read_on_the_way(options, renormalise):
     cmtr, h = build(**options), states(4)
     ablation = Ablation(edges=frozenset({("a", "c"), ("c", "a")}), renormalise=renormalise)
-    seen = cmtr.interact(h, LENGTHS, 2, ablation=ablation)
+    seen = cmtr.interact(h, LENGTHS, 2, edges=True, ablation=ablation)
     for b in range(4):
-        z, (_, gates) = represented(cmtr, h[b]), reference(cmtr, h[b], 2)
-        gates[0] = 0
-        assert_equal(
-            seen.h[b], sum(g * own for g, own in zip(gates, z, strict=True)) / (gates.sum() if renormalise else 1)
-        )
+        expected, weights = reference(cmtr, h[b], 2, cut={0}, renormalise=renormalise)
+        assert_equal(seen.h[b], expected)
+        assert_equal(all_weights(seen.edges)[b, 0], weights)
+
+
+@pytest.mark.parametrize("kind", ["attention", "transformer", "gatv2"])
+@pytest.mark.parametrize("options", [{}, {"fusion_values": "interacted"}])
+def test_what_a_source_says_that_is_cut_changes_nothing(kind, options):
+    cmtr, h = build(interaction=kind, **options), states(4)
+    cut = Ablation(edges=frozenset({("a", "c")}))
+    whole, before = cmtr.interact(h, LENGTHS, 2).h, cmtr.interact(h, LENGTHS, 2, ablation=cut).h
+    with torch.no_grad():
+        cmtr.adapters.up.weight[0] += 1
+        cmtr.task_embedding[0] += 1
+    assert not torch.allclose(cmtr.interact(h, LENGTHS, 2).h, whole, atol=1e-3)
+    assert_equal(cmtr.interact(h, LENGTHS, 2, ablation=cut).h, before)
+
+
+def test_edges_of_fused_interacted_values_come_from_the_sources_sources():
+    cmtr = build(topology="[[a, b], [b, c]]", fusion_values="interacted")
+    read = [cmtr.interact(states(4), LENGTHS, k, edges=True).edges for k in range(4)]
+    assert [edges.sources for edges in read] == [("a",), ("a", "b"), ("a", "b", "c"), ("d",)]
+    assert all(edges.weights.min() > 0 for edges in read)
 
 
 def test_contributions_are_the_gates_times_what_they_let_through():

@@ -68,6 +68,14 @@ def test_where_nothing_varies_there_is_nothing_to_say():
     assert compare(np.full((2, 2), NAN), matrix(2)).overall is None
 
 
+def test_rounding_is_no_difference():
+    nearly = 0.2 + 1e-8 * matrix(5)
+    assert compare(nearly, matrix(5, seed=1)).within is None
+    assert np.isnan(row_spearman(nearly, matrix(5, seed=1))).all()
+    truth = np.roll(np.eye(5), 1, axis=1)
+    np.testing.assert_array_equal(auroc(nearly, truth), 0.5)
+
+
 def test_overlap_counts_the_largest():
     ours = np.array([[5.0, 4, 3, 2, 1], [NAN, 4, 3, 2, NAN]])
     theirs = np.array([[5.0, 1, 2, 4, 3], [NAN, 4, 3, 2, NAN]])

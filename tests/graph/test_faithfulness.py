@@ -10,6 +10,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import PlantedTruth, Task
 from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.graph import faithfulness
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.faithfulness import draw_texts, explain_model, measure, true_edges
 from graphmtl.graph.interaction import Ablation
@@ -148,6 +149,52 @@ def test_removal_goes_by_attention(explained, data):
         assert found.removal[order][0] == pytest.approx(np.mean(changes), abs=1e-9)
 
 
+def test_random_and_larger_removals_are_of_the_edges_they_name(explained, data):
+    """Of every size as many edges into every task as it says, the strongest and weakest by attention, three draws."""
+    model, found = explained
+    attention = found.pictures["attention"]
+    ranked = {t: [edge.source for edge in attention.incoming(t) if edge.source != t] for t in NAMES}
+    plan = faithfulness._Plan(attention, seed=0)
+    for size in (1, 2):
+        draws = [plan.cuts["removal", ("random", i), size].edges for i in range(3)]
+        assert len(set(draws)) == 3
+        strongest, weakest = (plan.cuts["removal", order, size].edges for order in ("strongest", "weakest"))
+        assert strongest == {(source, t) for t in NAMES for source in ranked[t][:size]}
+        assert weakest == {(source, t) for t in NAMES for source in ranked[t][-size:]}
+        for cut in draws:
+            assert {t: sum(target == t for _, target in cut) for t in NAMES} == dict.fromkeys(NAMES, size)
+    for i in range(3):  # a larger draw holds the smaller one
+        assert plan.cuts["removal", ("random", i), 1].edges < plan.cuts["removal", ("random", i), 2].edges
+    changes = []
+    for cut in draws:
+        for name in NAMES:
+            own = {edge for edge in cut if edge[1] == name}
+            pairs = list(one_by_one(model, data, name))
+            changes.append(np.mean([loss(model, b, name, y, own) - loss(model, b, name, y, set()) for b, y in pairs]))
+    assert found.removal["random"][1] == pytest.approx(np.mean(changes), abs=1e-9)
+
+
+def test_texts_without_a_label_play_no_part():
+    """Two layers of one corpus, of which the second has few labels."""
+    rng = np.random.default_rng(0)
+    texts = [rng.integers(3, 10, 4).tolist() for _ in range(30)]
+    rare = [1 if i in (11, 23) else -100 for i in range(30)]
+    labels = {"w": rng.integers(0, 2, 30).tolist(), "x": rare}
+    split = EncodedSplit(tasks=["w", "x"], texts=texts, labels=labels)
+    both = {"train": split, "valid": split, "test": split, "corpus": "c"}
+    data = {name: EncodedTask(task=Task(name=name, labels=("no", "yes")), **both) for name in labels}
+    model = build(data)
+    found = explain_model(model, data, **ABOUT, per_task=5)
+    for picture in ("attention", "contribution", "ablation"):
+        assert found.pictures[picture].incoming("x")[0].count == 2
+        assert 5 <= found.pictures[picture].incoming("w")[0].count <= 7
+    recorder = EdgeRecorder()
+    for row in (11, 23):
+        recorder.update(model(split.batch([row]), edges=True)["x"].edges)
+    (edge,) = recorder.edges()
+    assert found.pictures["attention"].incoming("x")[0].weight == pytest.approx(edge.weight, abs=1e-9)
+
+
 def test_without_a_cut_the_loss_is_the_models_own(explained, data):
     model, _ = explained
     texts = {"per_task": 100, "batch_size": 4, "seed": 0, "device": "cpu"}
@@ -246,13 +293,11 @@ def test_auroc_is_of_targets_with_true_sources(explained):
     _, found = explained
     areas = found.auroc()
     assert set(areas) == set(found.pictures)
-    weights = {edge.source: edge.weight for edge in found.pictures["attention"].incoming("z")}
-    assert areas["attention"] == {
-        "x": pytest.approx(np.mean([_w(found, "w") > _w(found, other) for other in ("y",)])),
-        "z": pytest.approx(float(weights["y"] > weights["w"])),
-    }
+    weights = {(edge.source, edge.target): edge.weight for edge in found.pictures["attention"].edges}
+
+    def area(true: float, false: float) -> float:
+        return 0.5 if abs(true - false) < 1e-6 else float(true > false)
+
+    x, z = area(weights["w", "x"], weights["y", "x"]), area(weights["y", "z"], weights["w", "z"])
+    assert areas["attention"] == {"x": x, "z": z}
     assert replace(found, truth=None).auroc() == {}
-
-
-def _w(found, source):
-    return {edge.source: edge.weight for edge in found.pictures["attention"].incoming("x")}[source]

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -5,7 +8,7 @@ from graphmtl import Run
 from graphmtl.data.batching import encode_tasks
 from graphmtl.graph.faithfulness import draw_texts, measure
 from graphmtl.graph.interaction import Ablation
-from graphmtl.training.controls import benefit, untrained
+from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.experiment import load_run_tasks
 
 
@@ -17,6 +20,13 @@ def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
     trained, fresh = run.model.state_dict(), model.state_dict()
     assert trained.keys() == fresh.keys()
     assert any(not torch.equal(trained[name], fresh[name]) for name in trained)
+
+
+def test_controls_write_no_submission(finished, tmp_path):
+    options = replace(finished("star").run.options, write_submission=str(tmp_path / "submission"), epochs=1)
+    control = shuffled(SimpleNamespace(options=options), tmp_path / "control")
+    assert control.options.write_submission is None
+    assert not (tmp_path / "submission").exists()
 
 
 def test_benefit_is_the_gain_over_training_alone(finished, tmp_path):

@@ -58,12 +58,24 @@ def test_model_is_left_as_it_was(model, data, training):
 
 def test_edges_are_recorded_for_every_example_once(model, data):
     recorded = []
-    predictions = predict(model, data, record=recorded.append)
+    predictions = predict(model, data, record=lambda edges, _: recorded.append(edges))
     for name, task in data.items():
         assert sum(len(edges.lengths) for edges in recorded if edges.target == name) == len(task.test)
     lengths = np.concatenate([edges.lengths.numpy() for edges in recorded])
     assert sorted(lengths) == sorted(np.concatenate([task.test.lengths for task in data.values()]))
     torch.testing.assert_close(predictions["a"].logits, predict(model, data)["a"].logits)
+
+
+def test_texts_without_a_label_are_told_from_the_others(model, data):
+    name, split = "a", data["a"].test
+    split.labels[name][3], split.counts[name][3] = -100, 0
+    kept = []
+    predict(model, data, record=lambda edges, keep: kept.append((edges.target, len(edges.lengths), keep)))
+    assert (
+        sum(size if keep is None else int(keep.sum()) for target, size, keep in kept if target == name)
+        == len(split) - 1
+    )
+    assert all(keep is None for target, _, keep in kept if target != name)
 
 
 def test_edges_of_a_batch_are_gone_before_the_next(model, data):
@@ -73,7 +85,7 @@ def test_edges_of_a_batch_are_gone_before_the_next(model, data):
         assert not any(edges() for edges in given)
 
     model.register_forward_pre_hook(none_is_left)
-    predict(model, data, record=lambda edges: given.append(weakref.ref(edges)))
+    predict(model, data, record=lambda edges, _: given.append(weakref.ref(edges)))
     assert len(given) > 2
 
 

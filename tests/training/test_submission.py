@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from graphmtl import Run
 from tests import tiny
 from tests.glue import write_glue
 
@@ -116,6 +117,13 @@ def test_faults(error_of, data_dir, tmp_path):
     path = other / "glue" / "RTE" / "test.tsv"
     path.write_text(path.read_text() + "7\t \t\n")
     assert f"{path}, line 9: no text to predict for" in error_of(*command(other, tmp_path, "glue:rte"))
+
+
+def test_teachers_write_no_submission(data_dir, tmp_path):
+    run(data_dir, tmp_path, "glue:rte,wnli", arch="cmtr", teachers="train")
+    teachers = Run.open(tmp_path / "run" / "teachers" / "single")
+    assert teachers.options.write_submission is None
+    assert {path.name for path in (tmp_path / "submission").iterdir()} == {"RTE.tsv", "WNLI.tsv"}
 
 
 def test_a_submission_may_stand_in_the_runs_folder(data_dir, tmp_path):
