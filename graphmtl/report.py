@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"RUN: found {max(folders, key=folders.count)} twice, expected different runs")
     if arguments.output.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.output} exists; give --overwrite to replace it, or another file with --output")
+    if not arguments.output.parent.is_dir():
+        raise InputError(f"--output: there is no folder {arguments.output.parent}")
     runs = [Run.open(folder) for folder in arguments.runs]
     names = _names(runs)
     contents = [

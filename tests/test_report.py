@@ -324,7 +324,7 @@ def test_the_run_is_left_as_it_is(copy_of, tmp_path):
         (["{run}", "--seed", "-1"], "--seed: found -1, expected 0 or more"),
         (["{run}", "--output", "r.txt"], "--output: found r.txt, expected a name that ends in .html"),
         (["{run}", "{run}/../single"], "twice, expected different runs"),
-        (["{run}", "--examples", "0", "--output", "nowhere/r.html"], "nowhere/r.html: cannot be written"),
+        (["{run}", "--output", "nowhere/r.html"], "--output: there is no folder nowhere"),
     ],
 )
 def test_mistakes_are_one_line(arguments, problem, finished, error_of, tmp_path, monkeypatch):

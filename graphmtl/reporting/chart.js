@@ -1,13 +1,13 @@
-// Lines over a common x axis: point at a name or a line to see it, at a point to read it.
-function drawChart(figure, chart) {
-  const svg = figure.querySelector("svg"), names = figure.querySelector(".names");
+// Lines over a common x axis. Charts that stand side by side share their key: a name lights its line in all of them.
+function drawChart(figure, chart, colourOf, light) {
+  const svg = figure.querySelector("svg");
   const [left, right, top, bottom] = [46, 410, 10, 215];
   const points = chart.series.flatMap((series) => series.points);
   if (!points.length) return;
-  const [xs, ys] = [0, 1].map((i) => points.map((point) => point[i]));
+  const xs = points.map((point) => point[0]), ys = [...points.map((point) => point[1]), ...(chart.range ?? [])];
   const scale = (values, from, to) => {
-    const low = Math.min(...values), range = Math.max(...values) - low;
-    return (value) => (range ? from + (to - from) * (value - low) / range : (from + to) / 2);
+    const low = Math.min(...values), high = Math.max(...values);
+    return (value) => (isFlat(low, high) ? (from + to) / 2 : from + (to - from) * (value - low) / (high - low));
   };
   const x = scale(xs, left + 8, right), y = scale(ys, bottom - 6, top);
   const text = (content, attributes) => (svgElement("text", attributes, svg).textContent = content);
@@ -22,34 +22,54 @@ function drawChart(figure, chart) {
   }
   text(chart.x, {x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle"});
 
-  const many = chart.series.length > 6;
-  chart.series.forEach((series, i) => {
-    const colour = `--colour:var(${series.strong ? "--ink" : many ? "--faint" : `--s${i}`})`;
-    const kind = `series${many ? " many" : ""}${series.strong ? " strong" : ""}`;
-    const group = svgElement("g", {class: kind, style: colour}, svg);
+  for (const series of chart.series) {
+    const kind = ["series", series.strong && "strong", series.points.length === 1 && "lone"].filter(Boolean).join(" ");
+    const group = svgElement("g", {class: kind, style: `--colour:${colourOf(series.name)}`, "data-name": series.name}, svg);
     svgElement("polyline", {points: series.points.map(([a, b]) => `${x(a)},${y(b)}`).join(" ")}, group);
     for (const [a, b] of series.points) {
       const point = svgElement("circle", {cx: x(a), cy: y(b), r: 4}, group);
       point.dataset.hint = `${series.name}\n${chart.x} ${a}: ${b.toFixed(4)}`;
     }
-    const name = document.createElement("span");
-    name.textContent = series.name;
-    name.className = kind;
-    name.style = colour;
-    names.append(name);
-    for (const element of [name, group]) {
-      element.addEventListener("pointerenter", () => group.classList.add("lit"));
-      element.addEventListener("pointerleave", () => group.classList.remove("lit"));
-    }
-  });
+    group.addEventListener("pointerenter", () => light(series.name, true));
+    group.addEventListener("pointerleave", () => light(series.name, false));
+  }
+}
+
+function isFlat(low, high) {
+  return high - low <= 1e-9 * Math.max(1, Math.abs(low));  // but for rounding
 }
 
 function ticks(low, high, most) {
-  const rough = (high - low) / most || 1, unit = 10 ** Math.floor(Math.log10(rough));
+  if (isFlat(low, high)) return [Number(low.toPrecision(4))];
+  const rough = (high - low) / most, unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * unit).find((size) => size >= rough);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9; i++) found.push(Number((i * step).toPrecision(10)));
-  return found;
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  return Array.from({length: last - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(10)));
 }
 
-document.querySelectorAll("figure.chart").forEach((figure, i) => drawChart(figure, data.charts[i]));
+function drawCharts(group, charts) {
+  const series = charts.flatMap((chart) => chart.series);
+  const names = [...new Set(series.map((one) => one.name))];
+  const strong = new Set(series.filter((one) => one.strong).map((one) => one.name));
+  const many = names.length - strong.size > 6;  // then a name is found by pointing at it, not by its colour
+  const colourOf = (name) => `var(${strong.has(name) ? "--ink" : many ? "--faint" : `--s${names.indexOf(name)}`})`;
+  const light = (name, on) => {
+    for (const line of group.querySelectorAll("g.series")) line.classList.toggle("lit", on && line.dataset.name === name);
+  };
+  group.querySelectorAll("figure.chart").forEach((figure, i) => drawChart(figure, charts[i], colourOf, light));
+  for (const name of names) {
+    const entry = document.createElement("span");
+    entry.textContent = name;
+    entry.tabIndex = 0;
+    entry.style.setProperty("--colour", colourOf(name));
+    for (const event of ["pointerenter", "focus"]) entry.addEventListener(event, () => light(name, true));
+    for (const event of ["pointerleave", "blur"]) entry.addEventListener(event, () => light(name, false));
+    group.querySelector(".names").append(entry);
+  }
+  group.querySelector("details").open = names.length <= 20;
+}
+
+const charts = data.charts[Symbol.iterator]();
+for (const group of document.querySelectorAll(".charts")) {
+  drawCharts(group, [...group.querySelectorAll("figure.chart")].map(() => charts.next().value));
+}

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
-from graphmtl.graph.panels import ALIKE, ANNOTATED_TASKS, decimals_for, short_name
+from graphmtl.graph.panels import decimals_for, short_name
 from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
 from graphmtl.reporting.examples import example_texts
+from graphmtl.reporting.explanation import explanation_contents
+from graphmtl.reporting.heat_map import heat_map
 from graphmtl.training.run_folder import Run
 
 __all__ = ["comparison", "run_contents"]
@@ -24,7 +24,6 @@ _NOTES = {
     True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
     False: "Tasks that use the virtual node alike stand side by side.",
 }
-_CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
 
 
 def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
@@ -149,15 +148,22 @@ def _is_directed(graph: TaskGraph) -> bool:
 
 
 def _interactive(title: str, graph: TaskGraph) -> dict:
-    """A graph as graph.js draws it; of an affinity, which is symmetric, each edge once."""
+    """A graph as graph.js draws it; of an affinity, which is symmetric, each edge once.
+
+    What a task reads from itself is no line: it is ``own`` of its node, None where there is no such edge.
+    """
     directed = _is_directed(graph)
     place = {name: i for i, name in enumerate(graph.nodes)}
+    own = {edge.target: edge.weight for edge in graph.edges if edge.source == edge.target}
     edges = [edge for edge in graph.edges if directed or place[edge.source] < place[edge.target]]
     decimals = decimals_for([edge.weight for edge in edges])
     return {
         "title": title,
         "directed": directed,
-        "nodes": [{"name": name, "short": short_name(name, 24), "hub": name == VIRTUAL} for name in graph.nodes],
+        "nodes": [
+            {"name": name, "short": short_name(name, 24), "hub": name == VIRTUAL, "own": own.get(name)}
+            for name in graph.nodes
+        ],
         "edges": [
             {"source": place[e.source], "target": place[e.target], "weight": e.weight, "std": e.std, "count": e.count}
             for e in edges
@@ -165,24 +171,6 @@ def _interactive(title: str, graph: TaskGraph) -> dict:
         ],
         "decimals": decimals,
     }
-
-
-def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
-    """A (targets, sources) matrix as a table.
-
-    A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
-    (0) and the largest (1) of the matrix.
-    """
-    known = matrix[~np.isnan(matrix)]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
-    decimals = decimals_for(known.tolist())
-
-    def cell(weight: float) -> dict | None:
-        share = (weight - low) / (high - low) if high - low >= ALIKE else 0.5
-        return None if np.isnan(weight) else {"text": f"{weight:z.{decimals}f}", "share": round(float(share), 3)}
-
-    rows = [[cell(weight) for weight in row] for row in matrix]
-    return {"title": title, "tasks": list(tasks), "rows": rows, "numbers": len(tasks) <= ANNOTATED_TASKS}
 
 
 def _curves(run: Run) -> list[dict] | None:
@@ -205,7 +193,12 @@ def _curves(run: Run) -> list[dict] | None:
     }
     epochs = [record["epoch"] for record in history]
     return [
-        {"title": title, "x": "epoch", "series": _series(epochs, {t: [get(r, t) for r in history] for t in metric})}
+        {
+            "title": title,
+            "x": "epoch",
+            "range": None,
+            "series": _series(epochs, {t: [get(r, t) for r in history] for t in metric}),
+        }
         for title, get in read.items()
     ]
 
@@ -239,38 +232,6 @@ def _example_texts(run: Run, count: int, seed: int) -> tuple[dict[str, list[dict
 
 
 def _explanation(run: Run) -> dict | None:
-    """What ``graphmtl explain`` left in ``explanation.json``: how far several pictures of the same model agree."""
+    """What ``graphmtl explain`` left in ``explanation.json``."""
     path = run.folder / "explanation.json"
-    if not path.is_file():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    controls = {_CONTROLS[name]: _agreement(control) for name, control in found["controls"].items()}
-    columns = {"this model": _agreement(found), **controls}
-    graphs = {name: TaskGraph.from_json(picture) for name, picture in found["pictures"].items()}
-    return {
-        "split": found["split"],
-        "columns": list(columns),
-        "rows": [
-            {"a": a, "b": b, "cells": [column.get((a, b)) for column in columns.values()]}
-            for a, b in columns["this model"]
-        ],
-        "maps": [
-            heat_map(name.replace("_", ", "), graph.tasks, graph.matrix())
-            for name, graph in graphs.items()
-            if not graph.virtual
-        ],
-        "removal": [] if found["removal"] is None else [_removal(found["removal"])],
-    }
-
-
-def _agreement(explanation: dict) -> dict[tuple[str, str], dict]:
-    return {(row["pictures"][0], row["pictures"][1]): row for row in explanation["agreement"]}
-
-
-def _removal(curves: dict) -> dict:
-    orders = ("strongest", "random", "weakest")
-    return {
-        "title": "Harm of removing edges: the strongest, random ones, the weakest",
-        "x": "edges removed",
-        "series": [{"name": name, "points": list(zip(curves["edges"], curves[name], strict=True))} for name in orders],
-    }
+    return explanation_contents(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

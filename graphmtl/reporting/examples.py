@@ -16,16 +16,18 @@ from graphmtl.training.run_folder import Run
 __all__ = ["example_texts"]
 
 _LONGEST = 60  # tokens; of longer texts the shortest are taken, where a task has no other
+_SHOWN = 150  # tokens: what each of them read from each is a square of numbers
 
 
 def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]]:
     """Some test texts of every task, drawn by ``seed``, as the finished model reads them.
 
     Returns:
-        For each task, ``{"tokens", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights"}`` of each
-        text. ``weights`` (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens
-        themselves, which is ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are
-        None unless the task tags tokens, and then ``label`` and ``gold`` are.
+        For each task, ``{"tokens", "more", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights"}``
+        of each text. ``tokens`` are its first 150, and there are ``more``. ``weights`` (tokens, columns) is what each
+        token read from each of ``columns``: tasks, or the tokens themselves, which is ``columns`` None. ``weights`` is
+        empty where tasks do not read from each other. Tags are None unless the task tags tokens, and then ``label`` and
+        ``gold`` are.
 
     Raises:
         InputError: The run's data or its model cannot be loaded.
@@ -66,16 +68,19 @@ def _example(task: Task, row: dict, answer: dict) -> dict:
         weights = [[edge["weight"] for edge in own] for own in edges]  # (tokens, sources)
     if len(weights) == 1:  # the nodes are read once for the whole text
         weights = weights * len(answer["tokens"])
+    shown = slice(_SHOWN)
+    columns = shown if words_are_read else slice(None)
     tagging, regression = task.is_tagging, task.is_regression
     return {
-        "tokens": answer["tokens"],
-        "tags": answer["labels"] if tagging else None,
-        "gold_tags": _names(row["label"], task.labels) if tagging else None,
+        "tokens": answer["tokens"][shown],
+        "more": max(len(answer["tokens"]) - _SHOWN, 0),
+        "tags": answer["labels"][shown] if tagging else None,
+        "gold_tags": _names(row["label"], task.labels)[shown] if tagging else None,
         "label": None if tagging else f"{answer['value']:.3g}" if regression else answer["label"],
         "probability": None if tagging or regression else answer["probabilities"][answer["label"]],
         "gold": None if tagging else _score(row["label"]) if regression else _names([row["label"]], task.labels)[0],
         "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
-        "weights": [[round(weight, 4) for weight in own] for own in weights] if any(weights) else [],
+        "weights": [[round(weight, 4) for weight in own[columns]] for own in weights[shown]] if any(weights) else [],
     }
 
 

@@ -5,16 +5,17 @@ function drawGraph(figure, graph) {
   const svg = figure.querySelector("svg"), slider = figure.querySelector("input");
   const tasks = graph.nodes.filter((node) => !node.hub);
   const radial = tasks.length > RADIAL;  // then the names stand like spokes
-  const height = radial ? WIDTH : HEIGHT, radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  const radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  const longest = Math.max(...tasks.map((task) => textWidth(task.short, fontSize(radial))));
+  const right = Math.max(WIDTH / 2, radius + longest + 30), bottom = radial ? right : HEIGHT / 2;  // names are never cut off
   svg.classList.toggle("radial", radial);
-  svg.setAttribute("viewBox", `${-WIDTH / 2} ${-height / 2} ${WIDTH} ${height}`);
+  svg.setAttribute("viewBox", `${-right} ${-bottom} ${2 * right} ${2 * bottom}`);
   const marker = svgElement("marker", {id: `head-${drawGraph.count = (drawGraph.count ?? 0) + 1}`, viewBox: "0 0 10 10",
     refX: 9, refY: 5, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto"}, svg);
   svgElement("path", {d: "M0 1 10 5 0 9z"}, marker);
 
   const weights = graph.edges.map((edge) => edge.weight);
-  const low = Math.min(...weights), high = Math.max(...weights);
-  const strength = (weight) => (high - low < 1e-6 ? 0.5 : (weight - low) / (high - low));
+  const [low, high] = weights.length ? [Math.min(...weights), Math.max(...weights)] : [0, 0];
   const number = (weight) => weight.toFixed(graph.decimals);
 
   const nodes = graph.nodes.map((node) => {
@@ -24,11 +25,10 @@ function drawGraph(figure, graph) {
   });
   const lines = svgElement("g", {}, svg);
   const edges = [...graph.edges].sort((a, b) => a.weight - b.weight).map((edge) => {
-    const source = nodes[edge.source], target = nodes[edge.target], share = strength(edge.weight);
+    const source = nodes[edge.source], target = nodes[edge.target];
     const group = svgElement("g", {class: "edge"}, lines);
     const hit = svgElement("path", {class: "hit"}, group);
-    const line = svgElement("path", {class: "line", opacity: 0.2 + 0.75 * share,
-      "stroke-width": 0.7 + (radial ? 2.3 : 4) * share}, group);
+    const line = svgElement("path", {class: "line"}, group);
     if (graph.directed) line.setAttribute("marker-end", `url(#${marker.id})`);
     const ends = graph.directed ? `${target.name} reads from ${source.name}` : `${source.name} and ${target.name}`;
     const spread = edge.std > 0 ? ` ± ${number(edge.std)}` : "";
@@ -63,54 +63,90 @@ function drawGraph(figure, graph) {
     svgElement("circle", {r: node.size}, node.group);
     label(node, radial);
     const sources = edges.filter((edge) => edge.target === node || (!graph.directed && edge.source === node)).reverse();
+    sources.slice(0, SHOWN_PER_TASK).forEach((edge) => (edge.first = true));
     const read = sources.slice(0, 5).map((edge) => {
       return `${edge.source === node ? edge.target.name : edge.source.name}  ${number(edge.weight)}`;
     });
+    if (node.own !== null) read.push(`itself  ${number(node.own)}`);
     node.group.dataset.hint = [node.name + (read.length && graph.directed ? " reads from" : ""), ...read].join("\n");
     const light = (on) => edges.forEach((edge) => {
       const own = edge.target === node || ((!graph.directed || node.hub) && edge.source === node);
       edge.line.classList.toggle("far", on && !own);
     });
-    node.group.addEventListener("pointerenter", () => light(true));
-    node.group.addEventListener("pointerleave", () => light(false));
+    for (const event of ["pointerenter", "focus"]) node.group.addEventListener(event, () => light(true));
+    for (const event of ["pointerleave", "blur"]) node.group.addEventListener(event, () => light(false));
+    letDrag(node);
+  }
+
+  function letDrag(node) {
+    const clamp = (value, most) => Math.max(-most, Math.min(most, value));
+    const move = (x, y) => place(node, clamp(x, right - node.size), clamp(y, bottom - node.size));
+    const inPicture = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    let grip = null;  // where in the node the pointer took hold of it
     node.group.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
       event.preventDefault();
+      const {x, y} = inPicture(event);
+      grip = [x - node.x, y - node.y];
       node.group.setPointerCapture(event.pointerId);
     });
     node.group.addEventListener("pointermove", (event) => {
-      if (!node.group.hasPointerCapture(event.pointerId)) return;
-      const {x, y} = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-      place(node, x, y);
+      if (!grip) return;
+      const {x, y} = inPicture(event);
+      move(x - grip[0], y - grip[1]);
+    });
+    for (const event of ["pointerup", "pointercancel"]) node.group.addEventListener(event, () => (grip = null));
+    node.group.addEventListener("keydown", (event) => {
+      const step = {ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10]}[event.key];
+      if (!step) return;
+      event.preventDefault();
+      move(node.x + step[0], node.y + step[1]);
     });
   }
-  const putBack = () => {
-    for (const node of nodes) [node.x, node.y] = node.home;
-    for (const node of nodes) place(node, ...node.home);
-  };
-  putBack();
-  figure.querySelector("button").addEventListener("click", putBack);
 
+  function show(isShown, what) {
+    const shown = edges.filter(isShown), least = Math.min(...shown.map((edge) => edge.weight));
+    for (const edge of edges) edge.group.style.display = isShown(edge) ? "" : "none";
+    for (const {line, weight} of shown) {
+      const share = high - least < 1e-6 ? 0.5 : (weight - least) / (high - least);
+      line.setAttribute("opacity", 0.2 + 0.75 * share);
+      line.setAttribute("stroke-width", 0.7 + (radial ? 2.3 : 4) * share);
+    }
+    const said = `${what}: ${shown.length} of ${edges.length} edges`;
+    figure.querySelector("output").textContent = said;
+    slider.setAttribute("aria-valuetext", said);
+  }
   function hideBelow() {
     const least = Number(slider.value) / 1000 * (high - low) + low;
-    let shown = 0;
-    for (const edge of edges) {
-      const hidden = edge.weight < least - 1e-12;
-      edge.group.style.display = hidden ? "none" : "";
-      shown += hidden ? 0 : 1;
-    }
-    figure.querySelector("output").textContent = `${number(least)}: ${shown} of ${edges.length} edges shown`;
+    show((edge) => edge.weight >= least - 1e-12, `from ${number(least)}`);
   }
-  // Of many edges only as many as three into each task are shown at first.
-  const limit = graph.nodes.some((node) => node.hub) ? Infinity : Math.max(20, SHOWN_PER_TASK * tasks.length);
-  const least = edges.length > limit ? edges[edges.length - limit].weight : low;
-  Object.assign(slider, {min: 0, max: 1000, value: Math.floor(1000 * (least - low) / (high - low || 1))});
+  const many = !graph.nodes.some((node) => node.hub) && edges.length > Math.max(20, SHOWN_PER_TASK * tasks.length);
+  function reset() {
+    for (const node of nodes) [node.x, node.y] = node.home;
+    for (const node of nodes) place(node, ...node.home);
+    Object.assign(slider, {min: 0, max: 1000, value: 0});
+    // Weights into different tasks are not comparable, so of many edges the strongest of each task are shown at first.
+    if (many) show((edge) => edge.first, `the ${SHOWN_PER_TASK} strongest of each task`);
+    else hideBelow();
+  }
   slider.addEventListener("input", hideBelow);
-  hideBelow();
+  figure.querySelector("button").addEventListener("click", reset);
+  reset();
+}
+
+function fontSize(radial) {
+  return radial ? 13 : 14;
+}
+
+function textWidth(text, size) {
+  textWidth.pen ??= document.createElement("canvas").getContext("2d");  // a hidden tab's own texts have no width
+  textWidth.pen.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  return textWidth.pen.measureText(text).width;
 }
 
 function label(node, radial) {
   const gap = node.size + 5, right = Math.cos(node.angle) > -1e-9, degrees = node.angle * 180 / Math.PI;
-  const text = svgElement("text", {"font-size": radial ? 13 : 14, "dominant-baseline": "central"}, node.group);
+  const text = svgElement("text", {"font-size": fontSize(radial), "dominant-baseline": "central"}, node.group);
   text.textContent = node.short;
   if (node.hub) text.setAttribute("text-anchor", "middle");
   else if (radial) {

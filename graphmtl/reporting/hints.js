@@ -19,13 +19,19 @@ function showHint(text, x, y) {
   hint.style.top = `${y + 18 + hint.offsetHeight > innerHeight ? y - hint.offsetHeight - 10 : y + 18}px`;
 }
 
-document.addEventListener("pointermove", (event) => {
-  const element = event.target.closest?.("[data-hint]");
-  showHint(element?.dataset.hint, event.clientX, event.clientY);
-});
-document.addEventListener("focusin", (event) => {
-  const element = event.target.closest("[data-hint]:focus-visible");
-  const box = element?.getBoundingClientRect();
-  if (element) showHint(element.dataset.hint, box.left, box.bottom);
-});
+for (const name of ["pointermove", "pointerdown"]) {  // a finger does not move first
+  document.addEventListener(name, (event) => {
+    const element = event.target.closest?.("[data-hint]");
+    showHint(element?.dataset.hint, event.clientX, event.clientY);
+  });
+}
+function showFocused() {
+  const element = document.querySelector("[data-hint]:focus-visible"), box = element?.getBoundingClientRect();
+  showHint(element?.dataset.hint, box?.left, box?.bottom);
+}
+
+document.addEventListener("focusin", showFocused);
 document.addEventListener("focusout", () => showHint(""));
+document.addEventListener("scroll", showFocused, true);
+document.addEventListener("keydown", (event) => event.key === "Escape" && showHint(""));
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));

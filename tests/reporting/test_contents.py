@@ -7,7 +7,8 @@ import pytest
 from graphmtl.cli import main
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
-from graphmtl.reporting.contents import comparison, heat_map, run_contents
+from graphmtl.reporting.contents import comparison, run_contents
+from graphmtl.reporting.heat_map import heat_map
 from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.graph.examples import complete
@@ -57,10 +58,28 @@ def test_maps_are_in_clustered_order(copy_of):
 
 
 def test_shares_run_from_the_smallest_to_the_largest():
-    found = heat_map("", "ab", np.array([[-1.0, 3.0], [np.nan, 1.0]]))
-    assert [[cell and cell["share"] for cell in row] for row in found["rows"]] == [[0, 1], [None, 0.5]]
+    found = heat_map("", "abc", np.array([[9.0, 1.0, 3.0], [np.nan, 0.0, 2.0], [1.0, np.nan, 0.0]]))
+    shares = [[cell and cell["share"] for cell in row] for row in found["rows"]]
+    assert shares == [[1, 0, 1], [None, 0, 0.5], [0, None, 0]]  # a task's own weight is as strong as any, not stronger
     alike = heat_map("", "ab", np.array([[2.0, 2.0], [np.nan, 2.0]]))
     assert {cell["share"] for row in alike["rows"] for cell in row if cell} == {0.5}
+    assert [(map["low"], map["high"]) for map in (found, alike)] == [("1.00", "3.00"), (None, None)]
+
+
+def test_weights_below_zero_have_a_colour_of_their_own():
+    found = heat_map("", "ab", np.array([[np.nan, -1.0], [4.0, np.nan]]))
+    assert found["signed"]
+    assert [[cell and cell["share"] for cell in row] for row in found["rows"]] == [[None, -0.25], [1, None]]
+    assert (found["low"], found["high"]) == ("-4.00", "4.00")
+    assert not heat_map("", "ab", np.eye(2))["signed"]
+
+
+def test_what_a_task_reads_from_itself_is_told_at_its_node(copy_of):
+    run = Run.open(copy_of("cmtr"))
+    (graph,) = contents(run)["graphs"]
+    own = {edge.target: edge.weight for edge in run.task_graph.edges if edge.source == edge.target}
+    assert {node["name"]: node["own"] for node in graph["nodes"]} == own
+    assert all(edge["source"] != edge["target"] for edge in graph["edges"])
 
 
 @pytest.mark.parametrize(("count", "numbers"), [(20, True), (21, False)])
@@ -117,23 +136,66 @@ def test_explanation_has_its_controls_beside(copy_of):
     assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
     columns = [explanation, explanation["controls"]["untrained"], explanation["controls"]["shuffled"]]
     for i, row in enumerate(found["rows"]):
-        assert [row["a"], row["b"]] == explanation["agreement"][i]["pictures"]
+        assert [row["a"], row["b"]] == [name.replace("_", ", ") for name in explanation["agreement"][i]["pictures"]]
         assert row["cells"] == [column["agreement"][i] for column in columns]
     assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
     assert len(found["maps"]) == len(explanation["pictures"])
-    (removal,) = found["removal"]
-    assert [series["points"] for series in removal["series"]] == [
-        list(zip(explanation["removal"]["edges"], explanation["removal"][order], strict=True))
-        for order in ("strongest", "random", "weakest")
-    ]
+    for removal, column in zip(found["removal"], columns, strict=True):
+        assert [series["points"] for series in removal["series"]] == [
+            list(zip(column["removal"]["edges"], column["removal"][order], strict=True))
+            for order in ("strongest", "random", "weakest")
+        ]
+    assert [title for title, _ in found["meanings"]] == [title.replace("_", ", ") for title in explanation["pictures"]]
+    for i, (picture, values) in enumerate(found["likeness"]["rows"]):
+        name = [*explanation["pictures"]][i]
+        assert picture == name.replace("_", ", ")
+        assert values == [column["likeness"][name]["within"] for column in columns[1:]]
+
+
+def test_curves_of_removal_have_one_scale(copy_of):
+    run = Run.open(copy_of("complete"))
+    explain(run)
+    removal = contents(run)["explanation"]["removal"]
+    harms = [value for chart in removal for series in chart["series"] for _, value in series["points"]]
+    assert {tuple(chart["range"]) for chart in removal} == {(min(harms), max(harms))}
+
+
+def test_true_sources_are_counted_where_they_are_known(copy_of):
+    run = Run.open(copy_of("complete"))
+    explanation = explain(run)
+    models = [explanation, *explanation["controls"].values()]
+    for own, areas in zip(models, ({"child1": 0.75, "child2": 0.25}, {"child1": 0.5, "child2": 0.25}, {}), strict=True):
+        own["auroc"] = {"attention": areas}
+    run.write_json("explanation.json", explanation)
+    found = contents(run)["explanation"]["auroc"]
+    assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
+    assert found["rows"] == [("attention", [0.5, 0.375, None])]
+    for own in models:
+        own["auroc"] = {}
+    run.write_json("explanation.json", explanation)
+    assert contents(run)["explanation"]["auroc"] is None
+
+
+def test_stability_of_several_runs_is_told(copy_of):
+    run = Run.open(copy_of("complete"))
+    explanation = explain(run)
+    assert contents(run)["explanation"]["stability"] is None
+    run.write_json("explanation.json", {**explanation, "stability": {"runs": ["a", "b"], "pictures": {"alone": 0.5}}})
+    found = contents(run)["explanation"]["stability"]
+    assert (found["runs"], found["rows"]) == (2, [("alone", [0.5])])
 
 
 def test_pictures_of_a_star_that_are_no_matrix_are_left_out(copy_of):
     run = Run.open(copy_of("star"))
-    explain(run)
+    explanation = explain(run)
     found = contents(run)["explanation"]
     assert [map["title"] for map in found["maps"]] == ["affinity", "logits"]
     assert found["removal"] == []
+    spokes = found["spokes"]
+    assert spokes["columns"] == ["attention", "contribution", "ablation", "ablation, accuracy"]
+    for i, name in enumerate(("attention", "contribution", "ablation", "ablation_accuracy")):
+        weights = {edge["target"]: edge["weight"] for edge in explanation["pictures"][name]["edges"]}
+        assert {task: values[i] for task, values in spokes["rows"]} == weights
 
 
 def test_pictures_have_no_number_where_no_edge_is(copy_of):

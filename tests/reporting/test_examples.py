@@ -74,6 +74,18 @@ def test_short_texts_come_first(finished, monkeypatch):
     assert sorted_out[len(short) :] == sorted(set(lengths) - set(short)) or min(sorted_out[len(short) :]) > max(short)
 
 
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_of_long_texts_the_beginning_is_shown(arch, finished, monkeypatch):
+    run = finished(arch).run
+    (whole,) = example_texts(run, per_task=1, seed=0)["parent1"]
+    monkeypatch.setattr(examples, "_SHOWN", 3)
+    (found,) = example_texts(run, per_task=1, seed=0)["parent1"]
+    assert found["tokens"] == whole["tokens"][:3]
+    assert (whole["more"], found["more"]) == (0, len(whole["tokens"]) - 3)
+    width = 3 if arch == "star" else None
+    assert found["weights"] == [row[:width] for row in whole["weights"][:3]]
+
+
 def test_tags_stand_beside_the_words(tagger, monkeypatch):
     run, tasks = tagger
     monkeypatch.setattr(examples, "load_run_tasks", lambda options: tasks)

@@ -1,0 +1,125 @@
+"""What a report says of an explanation: pictures of the same model, held against each other and against controls."""
+
+import numpy as np
+
+from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.reporting.heat_map import heat_map
+
+__all__ = ["explanation_contents"]
+
+_CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
+_FORMAT = 1
+_ORDERS = ("strongest", "random", "weakest")
+_MEANINGS = {
+    "attention": "how much the target looks at the source; of a star its spoke, of cmtr its gate",
+    "contribution": "how much of what the source says comes through the target's gate",
+    "ablation": "rise of the target's negative log-likelihood without the source; the others share its weight",
+    "ablation_accuracy": "the accuracy that is lost then",
+    "ablation_zeroed": "as ablation, but nothing takes the source's place",
+    "alone": "what the source is worth when it is the only one",
+    "affinity": "whether two tasks use the virtual node alike",
+    "logits": "correlation of the two heads' logits: the affinity's control, which needs no graph",
+    "benefit": "what training with the source gains the target over training alone",
+}
+
+
+def explanation_contents(found: dict) -> dict:
+    """The tables, charts and maps that the report makes of ``explanation.json``.
+
+    ``likeness``, ``auroc`` and ``stability`` are tables, None where that was not measured, and so is ``spokes``, of the
+    pictures of a star's edges; ``removal`` is a chart for the model and each control.
+
+    Raises:
+        ValueError: It has another format.
+    """
+    if found["format"] != _FORMAT:
+        raise ValueError(f"format: found {found['format']}, expected {_FORMAT}")
+    models = {"this model": found, **{_CONTROLS[name]: own for name, own in found["controls"].items()}}
+    graphs = {name: TaskGraph.from_json(picture) for name, picture in found["pictures"].items()}
+    agreement = [_agreement(own) for own in models.values()]
+    return {
+        "split": found["split"],
+        "columns": list(models),
+        "rows": [
+            {"a": _title(a), "b": _title(b), "cells": [own.get((a, b)) for own in agreement]} for a, b in agreement[0]
+        ],
+        "likeness": _likeness(found),
+        "auroc": _auroc(models),
+        "stability": _stability(found),
+        "removal": _removal(models),
+        "spokes": _spokes(graphs),
+        "meanings": [(_title(name), _MEANINGS[name]) for name in graphs],
+        "maps": [
+            heat_map(_title(name), graph.tasks, graph.matrix()) for name, graph in graphs.items() if not graph.virtual
+        ],
+    }
+
+
+def _title(picture: str) -> str:
+    return picture.replace("_", ", ")
+
+
+def _agreement(explanation: dict) -> dict[tuple[str, str], dict]:
+    return {(row["pictures"][0], row["pictures"][1]): row for row in explanation["agreement"]}
+
+
+def _likeness(found: dict) -> dict | None:
+    """How far a control shows the same picture as the model."""
+    controls = {name: own["likeness"] for name, own in found["controls"].items()}
+    rows = [
+        (_title(picture), [own[picture]["within"] for own in controls.values()])
+        for picture in found["pictures"]
+        if all(picture in own for own in controls.values())
+    ]
+    return {"columns": [_CONTROLS[name] for name in controls], "rows": rows} if controls else None
+
+
+def _auroc(models: dict[str, dict]) -> dict | None:
+    """How often a true source stands above a false one, the mean over targets."""
+
+    def mean(areas: dict[str, float] | None) -> float | None:
+        return float(np.mean([*areas.values()])) if areas else None
+
+    rows = [
+        (_title(picture), [mean(own["auroc"].get(picture)) for own in models.values()])
+        for picture, areas in models["this model"]["auroc"].items()
+        if areas
+    ]
+    return {"columns": list(models), "rows": rows} if rows else None
+
+
+def _stability(found: dict) -> dict | None:
+    """How alike the pictures of several runs are, where several were explained together."""
+    if "stability" not in found:
+        return None
+    alike = found["stability"]
+    rows = [(_title(picture), [value]) for picture, value in alike["pictures"].items()]
+    return {"runs": len(alike["runs"]), "columns": ["stability"], "rows": rows}
+
+
+def _spokes(graphs: dict[str, TaskGraph]) -> dict | None:
+    """What each picture says of the one edge into each task, where there is a virtual node."""
+    virtual = {name: graph for name, graph in graphs.items() if graph.virtual}
+    if not virtual:
+        return None
+    weights = {name: {edge.target: edge.weight for edge in graph.edges} for name, graph in virtual.items()}
+    rows = [(task, [own.get(task) for own in weights.values()]) for task in virtual["attention"].tasks]
+    return {"columns": [_title(name) for name in virtual], "rows": rows}
+
+
+def _removal(models: dict[str, dict]) -> list[dict]:
+    """A chart for the model and each control, on one scale."""
+    curves = {name: own["removal"] for name, own in models.items() if own["removal"] is not None}
+    harms = [harm for own in curves.values() for order in _ORDERS for harm in own[order]]
+    return [
+        {
+            "title": f"Harm of removing edges: {name}",
+            "x": "edges removed",
+            "range": [min(harms), max(harms)],
+            "series": [
+                {"name": order, "points": list(zip(own["edges"], own[order], strict=True)), "strong": False}
+                for order in _ORDERS
+            ],
+        }
+        for name, own in curves.items()
+    ]

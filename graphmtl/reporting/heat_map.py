@@ -1,0 +1,48 @@
+"""A matrix between tasks as the report's page shows it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphmtl.graph.comparison import ALIKE
+from graphmtl.graph.panels import ANNOTATED_TASKS, between_tasks, decimals_for
+
+__all__ = ["heat_map"]
+
+
+def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
+    """A (targets, sources) matrix as a table.
+
+    A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
+    (0) and the largest (1) weight between two tasks, whose texts are ``low`` and ``high``, None where all are alike. Of
+    a ``signed`` matrix, one with weights below 0, the share is -1 to 1, and 0 has no colour.
+    """
+    between = between_tasks(matrix)
+    known = between[~np.isnan(between)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    differ, signed = bool(high - low >= ALIKE), bool(low <= -ALIKE)
+    if signed:
+        high = max(-low, high)
+        low = -high
+    decimals = decimals_for(known.tolist())
+
+    def text(weight: float) -> str:
+        return f"{weight:z.{decimals}f}"
+
+    def share(weight: float) -> float:
+        if signed:
+            return float(np.clip(weight / high, -1, 1))
+        return float(np.clip((weight - low) / (high - low), 0, 1)) if differ else 0.5
+
+    def cell(weight: float) -> dict | None:
+        return None if np.isnan(weight) else {"text": text(weight), "share": round(share(weight), 3)}
+
+    return {
+        "title": title,
+        "tasks": list(tasks),
+        "rows": [[cell(weight) for weight in row] for row in matrix],
+        "numbers": len(tasks) <= ANNOTATED_TASKS,
+        "signed": signed,
+        "low": text(low) if differ else None,
+        "high": text(high) if differ else None,
+    }
