@@ -258,10 +258,17 @@ def between_tasks(weights: np.ndarray) -> np.ndarray:
 
 
 def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, float]) -> None:
-    """The bar of a heat map's colours, with a tip at each end where there are weights beyond it."""
+    """The bar of a heat map's colours, with a tip at each end where there are weights beyond it.
+
+    A low one has numbers at its ends alone.
+    """
     weights, (low, high) = image.get_array(), image.get_clim()
     extend = "both" if weights.min() < low or weights.max() > high else "neither"
-    area.figure.colorbar(image, cax=area.axes(*place), extend=extend).ax.tick_params(labelsize=8, length=2)
+    ticks = [low, high] if place[3] < 0.6 else None
+    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend, ticks=ticks)
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.formatter.set_useOffset(False)
+    bar.update_ticks()
 
 
 def decimals_for(weights: Sequence[float]) -> int:

@@ -126,6 +126,16 @@ def test_long_numbers_do_not_overlap():
     assert overlapping(texts) == []
 
 
+def test_numbers_of_close_weights_are_whole():
+    figure = draw_task_graph(rescaled(complete(5), 1e-4, 0.2))
+    texts = drawn_texts(figure)
+    numbers = [float(text.text) for text in texts if text.text.startswith("0.") and not text.text[-1].isalpha()]
+    assert len(numbers) > 20
+    assert all(0.19 < number < 0.21 for number in numbers)
+    assert not [text.text for text in texts if "e−" in text.text]
+    assert cut_off(texts, figure) == []
+
+
 def test_overlaps_are_found():
     figure = Figure(figsize=(4, 4))
     figure.text(0.5, 0.5, "one")

@@ -30,6 +30,16 @@ def test_no_text_overlaps_another_or_is_cut_off_on_a_page(count):
     assert figure.get_size_inches()[0] <= 16
 
 
+@pytest.mark.parametrize("count", [2, 8])
+def test_maps_of_one_row_have_room_for_their_numbers(count):
+    """As cmtr has them: the nodes are read once for the whole text."""
+    given = [{**answer, "edges": answer["edges"][:1]} for answer in answers(count)]
+    figure = draw_token_maps(given, heading="cmtr: one text, seed 0")
+    texts = drawn_texts(figure)
+    assert overlapping(texts) == []
+    assert cut_off(texts, figure) == []
+
+
 @pytest.mark.parametrize("spread", [0.1, 0.001])
 def test_weights_that_are_close_have_colours_that_are_not(spread):
     given = answers(2, spread)
