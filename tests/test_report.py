@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from graphmtl.errors import InputError
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.report import main
 from graphmtl.training.run_folder import Run
 from tests import tiny
+from tests.graph.examples import complete
 from tests.reporting.explained import explain
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'</script>"
@@ -108,6 +111,12 @@ def evil(folder) -> Path:
     return folder / "evil.html"
 
 
+def page_of(run: Run, folder: Path) -> Path:
+    """The report of one run, without examples."""
+    main([str(run.folder), "--output", str(folder / "page.html"), "--examples", "0"])
+    return folder / "page.html"
+
+
 def middle(edge) -> tuple[float, float]:
     """Where the middle of an edge's line is on the screen."""
     return edge.locator(".hit").evaluate(
@@ -191,7 +200,7 @@ def test_slider_hides_weak_edges(share, report, opened, finished):
     figure.locator("input").fill(str(round(1000 * share)))
     expected = sum(weight >= least - 1e-9 for weight in weights)
     assert figure.locator(".edge:visible").count() == expected
-    assert f"{expected} of {len(weights)} edges shown" in figure.locator("output").inner_text()
+    assert f"{expected} of {len(weights)} edges" in figure.locator("output").inner_text()
 
 
 def test_dragging_moves_a_task_and_its_edges_only(report, opened):
@@ -267,13 +276,159 @@ def test_pointing_at_a_source_shows_which_words_read_it(report, opened):
 def test_pointing_at_a_name_lights_its_curve(report, opened):
     found = opened(report)
     found.show("run-1")
-    chart = found.page.locator("#run-1 .chart").first
-    for i, name in enumerate(chart.locator(".names span").all()):
+    charts = found.page.locator("#run-1 .charts").first
+    for i, name in enumerate(charts.locator(".names span").all()):
         name.hover()
-        lit = chart.locator("g.lit")
-        assert lit.count() == 1
-        assert name.inner_text() in lit.locator("circle").first.get_attribute("data-hint")
-        assert chart.locator("g").nth(i).get_attribute("class").endswith("lit")
+        assert charts.locator("g.lit").count() == charts.locator(".chart").count() == 3  # in all that share the key
+        for chart in charts.locator(".chart").all():
+            assert chart.locator("g").nth(i).get_attribute("class").endswith("lit")
+            assert name.inner_text() in chart.locator("g.lit circle").first.get_attribute("data-hint")
+
+
+def with_tasks(run: Run, count: int) -> TaskGraph:
+    """Another task graph for a run, of many tasks with long names."""
+    graph = complete(count)
+    name = {task: f"task-{i:02d}_about_some_topic" for i, task in enumerate(graph.tasks)}
+    edges = tuple(replace(edge, source=name[edge.source], target=name[edge.target]) for edge in graph.edges)
+    renamed = replace(graph, tasks=tuple(name.values()), edges=edges)
+    renamed.save(run.folder / "task_graph.json")
+    return renamed
+
+
+@pytest.mark.parametrize("count", [9, 17, 60])
+@pytest.mark.parametrize("width", [1300, 500])
+def test_no_name_is_cut_off(count, width, copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    with_tasks(run, count)
+    found = opened(page_of(run, tmp_path))
+    found.page.set_viewport_size({"width": width, "height": 900})
+    frame, *boxes = found.page.locator(".graph svg, .node text").evaluate_all(
+        """(found) => found.map((each) => each.getBoundingClientRect()).map(
+            (box) => [box.left, box.top, box.right, box.bottom]
+        )"""
+    )
+    assert len(boxes) == count
+    for left, top, right, bottom in boxes:
+        assert frame[0] <= left < right <= frame[2]
+        assert frame[1] <= top < bottom <= frame[3]
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_of_many_edges_the_strongest_of_each_task_are_shown_first(copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    graph = with_tasks(run, 9)
+    found = opened(page_of(run, tmp_path))
+    shown = found.page.locator(".edge:visible").evaluate_all("edges => edges.map(edge => edge.dataset.hint)")
+    assert {hint.split(":")[0] for hint in shown} == {
+        f"{edge.target} reads from {edge.source}" for edge in graph.top_k(3).edges
+    }
+    assert "the 3 strongest of each task: 27 of 72 edges" in found.page.locator(".graph output").inner_text()
+    found.page.locator(".graph input").fill("0")
+    found.page.locator(".graph input").dispatch_event("input")
+    assert found.page.locator(".edge:visible").count() == 72
+    found.page.locator(".graph button").click()
+    assert found.page.locator(".edge:visible").count() == 27
+
+
+def test_a_task_cannot_be_dragged_out_of_the_picture(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    svg, node = found.page.locator("#run-1 .graph svg"), found.page.locator("#run-1 .node").first
+    svg.scroll_into_view_if_needed()
+    box = node.locator("circle").bounding_box()
+    found.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    found.page.mouse.down()
+    found.page.mouse.move(1, 1, steps=5)
+    found.page.mouse.up()
+    moved, frame = node.locator("circle").bounding_box(), svg.bounding_box()
+    assert moved["x"] >= frame["x"] - 1
+    assert moved["y"] >= frame["y"] - 1
+
+
+def test_a_task_moves_by_the_arrow_keys_and_pales_the_others_edges(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    node = found.page.locator("#run-1 .node").first
+    before = node.locator("circle").bounding_box()
+    found.page.locator("#run-1 .graph button").focus()
+    found.page.keyboard.press("Tab")
+    assert found.page.locator("#run-1 .line.far").count() == 4
+    found.page.keyboard.press("ArrowRight")
+    assert node.locator("circle").bounding_box()["x"] > before["x"] + 1
+    assert "reads from" in found.hint
+    found.page.keyboard.press("Escape")
+    assert found.page.locator("#hint").is_hidden()
+
+
+def test_tabs_are_changed_by_the_arrow_keys(report, opened):
+    found = opened(report)
+    found.page.locator("[data-tab=comparison]").focus()
+    for tab in ("run-1", "run-2", "comparison"):
+        found.page.keyboard.press("ArrowRight")
+        assert found.page.locator("main:visible").get_attribute("id") == tab
+
+
+def test_a_hint_is_gone_when_the_page_is_scrolled(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    found.page.locator("#run-1 .node circle").first.hover()
+    text = found.hint
+    assert text
+    found.page.evaluate("scrollBy(0, 300)")  # something else may be under the pointer then
+    found.page.wait_for_function("text => hint.hidden || hint.textContent !== text", arg=text)
+
+
+@pytest.mark.parametrize("off", [0, 1e-16, 1e-12])
+def test_curves_that_are_level_but_for_rounding(off, copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    for epoch, line in enumerate(lines):
+        line["losses"] = dict.fromkeys(line["losses"], 0.7 + off * epoch)
+    (run.folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = opened(page_of(run, tmp_path))
+    texts = found.page.locator(".chart").first.locator("text").all_text_contents()
+    assert texts[0] == "0.7"
+    assert len(texts) < 15
+
+
+def test_a_single_evaluation_is_a_point(copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    path = run.folder / "history.jsonl"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    found = opened(page_of(run, tmp_path))
+    points = found.page.locator(".chart").first.locator("circle")
+    assert set(points.evaluate_all("points => points.map(point => getComputedStyle(point).opacity)")) == {"1"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("sign", ["", "minus"])
+def test_numbers_of_the_heat_map_can_be_read(sign, scheme, report, opened):
+    """A contrast of 4.5 at least (WCAG 2.2, 1.4.3), whatever the weight."""
+    found = opened(report)
+    found.page.emulate_media(color_scheme=scheme)
+    found.show("run-1")
+    contrasts = found.page.evaluate(
+        """(sign) => {
+            const cell = document.querySelector("#run-1 .heat td[style]");
+            const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+            const light = (colour) => {
+                pen.fillStyle = colour;
+                pen.fillRect(0, 0, 1, 1);
+                const parts = [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => part / 255);
+                const linear = parts.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+                return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+            };
+            cell.className = sign;
+            return [...Array(101).keys()].map((i) => {
+                cell.style.setProperty("--w", i / 100);
+                const style = getComputedStyle(cell);
+                const [a, b] = [light(style.color), light(style.backgroundColor)].sort((x, y) => y - x);
+                return (a + 0.05) / (b + 0.05);
+            });
+        }""",
+        sign,
+    )
+    assert min(contrasts) >= 4.5, list(enumerate(contrasts))
 
 
 # The command
