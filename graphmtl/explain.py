@@ -111,7 +111,7 @@ def explain_run(
 
 
 def _check_edges(run: Run) -> None:
-    if not run.task_graph.edges:
+    if all(edge.source == edge.target for edge in run.task_graph.edges):
         raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to explain")
 
 

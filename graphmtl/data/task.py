@@ -25,7 +25,7 @@ HEADS = ("linear", "crf")
 """The heads that a task of kind ``token-classification`` may ask for."""
 NO_LABEL = -100
 """The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
-_RESERVED = ("all", "mean", "virtual")  # predict --task all, --select-by mean, and the star's node
+_RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
 
 @dataclass(frozen=True, kw_only=True)

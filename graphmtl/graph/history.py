@@ -150,12 +150,15 @@ def save_animation(history: History, path: Path) -> None:
         InputError: The file cannot be written.
     """
     writer = PillowWriter(fps=_FRAMES_PER_SECOND)
+
+    def frame(i: int) -> Figure:
+        return draw_panels([HistoryPanel(history, [i])], heading=_heading(history))
+
     with matplotlib.style.context(STYLE):
-        figures = [draw_panels([HistoryPanel(history, [i])], heading=_heading(history)) for i in range(len(history))]
         try:
-            writer.setup(figures[0], path, dpi=_FRAME_DPI)
-            for figure in [*figures, *[figures[-1]] * 3]:
-                writer.fig = figure
+            writer.setup(frame(0), path, dpi=_FRAME_DPI)
+            for i in [*range(len(history)), *[len(history) - 1] * 3]:
+                writer.fig = frame(i)
                 writer.grab_frame()
             writer.finish()
         except OSError as error:

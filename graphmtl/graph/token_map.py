@@ -97,6 +97,8 @@ def draw_token_maps(answers: Sequence[dict], *, heading: str) -> Figure:
     tokens = answers[0].get("tokens", ())
     if not 0 < len(tokens) <= LONGEST:
         raise InputError(f"--text has {len(tokens)} tokens; a text of 1 to {LONGEST} can be drawn")
+    if len(answers) > 1:
+        heading = f"{heading}; each map has its own scale"
     return draw_panels([_panel(answer) for answer in answers], heading=heading, widest=_WIDEST)
 
 
@@ -110,8 +112,8 @@ def _panel(answer: dict) -> TokenMapPanel:
         rows = ["the whole text"]
     if "reads" in edges[0][0]:
         reads = np.array([edge["reads"] for (edge,) in edges])  # (tokens, tokens)
-        return TokenMapPanel(rows, tokens, reads, f"{task}: what each token read", "token that was read")
+        return TokenMapPanel(rows, tokens, reads, f"{short_name(task)}: what each token read", "token that was read")
     weights = np.array([[edge["weight"] for edge in own] for own in edges])  # (tokens, sources)
     sources = [edge["source"] for edge in edges[0]]
-    title = f"{task}: which task {'the text' if len(rows) < len(tokens) else 'each token'} read"
+    title = f"{short_name(task)}: which task {'the text' if len(rows) < len(tokens) else 'each token'} read"
     return TokenMapPanel(rows, sources, weights, title, "task that was read")

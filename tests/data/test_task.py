@@ -102,6 +102,7 @@ def test_a_task_alone_is_its_own_corpus():
         ({"name": "a b"}, "task name 'a b'"),
         ({"name": ""}, "task name ''"),
         ({"name": "virtual"}, "task name 'virtual'"),
+        ({"name": ".."}, "task name '..'"),
     ],
 )
 def test_faults_of_a_task(fields, message):
