@@ -12,6 +12,7 @@ from graphmtl.cli import main
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.reporting.examples import example_texts
+from graphmtl.training.run_folder import Run
 from tests import tiny
 
 WORDS = {"awful": 1.0, "dull": 2.0, "so-so": 3.0, "good": 4.0, "great": 5.0}
@@ -126,6 +127,16 @@ def test_plot_reads_a_text_for_a_regression(finished_regression, tmp_path):
     output = str(tmp_path / "read.png")
     main(["plot", str(run.folder), "--text", "great film", "--task", "stars", "--output", output])
     assert (tmp_path / "read.png").is_file()
+
+
+@pytest.mark.parametrize(("freeze", "same"), [("all-but-new", True), ("none", False)])
+def test_a_task_joins_a_graph_that_has_a_regression(finished_regression, freeze, same, tmp_path):
+    (tmp_path / "tone.tsv").write_text("text\tlabel\n" + "".join(f"film {i}\t{i % 2}\n" for i in range(20)))
+    (tmp_path / "tone.yaml").write_text("tasks: {tone: {train: tone.tsv, test: 0.25}}\n")
+    flags = ["--freeze", freeze, "--steps", "0", "--epochs", "1", "--output", str(tmp_path / "new")]
+    main(["transfer", str(finished_regression("star").folder), "--task", str(tmp_path / "tone.yaml"), *flags])
+    old = Run.open(tmp_path / "new").transfer["old"]
+    assert {name: task["identical"] for name, task in old.items()} == {"stars": same, "same": same}
 
 
 def test_a_score_outside_the_scale_is_named(error_of, tmp_path):

@@ -23,7 +23,7 @@ from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.evaluation import Predictions, Record, TagPredictions, predict_split
+from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import part, split_scores, standardise_scores, write_run
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
@@ -280,8 +280,11 @@ def _before_and_after(data: Mapping[str, EncodedTask], before: dict, after: dict
     }
 
 
-def _same(a: Predictions | TagPredictions, b: Predictions | TagPredictions) -> bool:
+def _same(
+    a: Predictions | ScorePredictions | TagPredictions, b: Predictions | ScorePredictions | TagPredictions
+) -> bool:
     """But for rounding: with a task more, several threads divide a product of all tasks' matrices in another way."""
-    if isinstance(a, Predictions) and isinstance(b, Predictions):
-        return torch.allclose(a.logits, b.logits, rtol=1e-5, atol=1e-6)
-    return np.allclose(a.losses, b.losses, rtol=1e-5, atol=1e-5) and all(map(np.array_equal, a.tags, b.tags))
+    if isinstance(a, TagPredictions) and isinstance(b, TagPredictions):
+        return np.allclose(a.losses, b.losses, rtol=1e-5, atol=1e-5) and all(map(np.array_equal, a.tags, b.tags))
+    ours, theirs = (each.scores if isinstance(each, ScorePredictions) else each.logits for each in (a, b))
+    return torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
