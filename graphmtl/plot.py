@@ -10,6 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.history import draw_history, save_animation
 from graphmtl.graph.token_map import draw_token_maps
+from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
@@ -19,8 +20,11 @@ def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Fig
     """What each token of a text read, a map for every task."""
     model = run.model
     tagging = [name for name, own in model.tasks.items() if own.is_tagging]
-    names = task.split(",") if task else tagging or [*model.tasks]
-    answers = model.predict([text.split() if pretokenized else text], names, edges="tokens")
+    of_one = [name for name, own in model.tasks.items() if not own.is_pair]
+    names = task.split(",") if task else tagging or of_one or [*model.tasks]
+    first, tab, second = text.partition("\t")
+    read: Text = text.split() if pretokenized else (first, second) if tab else text
+    answers = model.predict([read], names, edges="tokens")
     return draw_token_maps(answers, heading=f"{model.options.arch}: one text, seed {run.options.seed}")
 
 
@@ -46,8 +50,13 @@ def main(argv: Sequence[str]) -> None:
     what.add_argument(
         "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
     )
-    what.add_argument("--text", help="draw what each token of this text read: from its tokens (star), from the tasks")
-    parser.add_argument("--task", help="with --text: a task's name, or several with commas (all that tag, or all)")
+    what.add_argument(
+        "--text",
+        help="draw what each token of this text (a pair: TAB between) read: from its tokens (star), from the tasks",
+    )
+    parser.add_argument(
+        "--task", help="with --text: a task's name, or several with commas (all that tag, or read one text)"
+    )
     parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
     arguments = parser.parse_args(argv)

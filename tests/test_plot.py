@@ -118,6 +118,18 @@ def test_what_is_said_of_a_text_needs_one(run, flags):
         main([str(run), *flags])
 
 
+@pytest.mark.parametrize(("text", "tasks"), [("good film", []), ("good film\tit is bad", ["--task", "pairs"])])
+def test_a_pair_is_two_texts_with_a_tab_between(finished, text, tasks, tmp_path):
+    main([str(finished("star").run.folder), "--text", text, *tasks, "--output", str(tmp_path / "text.png")])
+    assert (tmp_path / "text.png").is_file()
+
+
+@pytest.mark.parametrize(("text", "task"), [("good film", "pairs"), ("good film\tit is bad", "child1")])
+def test_a_text_that_the_task_does_not_read(finished, text, task, tmp_path):
+    with pytest.raises(InputError, match=f"task '{task}' reads "):
+        main([str(finished("star").run.folder), "--text", text, "--task", task, "--output", str(tmp_path / "x.png")])
+
+
 @pytest.mark.parametrize("output", ["graph.gif", "nowhere/graph.png"])
 def test_impossible_output(run, output, tmp_path):
     with pytest.raises(InputError, match=output):

@@ -85,7 +85,7 @@ def test_a_saved_model_predicts_the_same_and_a_label_for_every_token(arch, train
     names = ["pos", "ner", "mood"]
     lists = [text.split() for text in SENTENCES]
     answers = model.predict(SENTENCES, names)
-    assert answers == run.model.predict(lists, names)
+    assert answers == run.model.predict(lists, names) == model.predict(map(tuple, lists), names)
     for sentence, tokens in enumerate(lists):
         pos, ner, mood = answers[3 * sentence : 3 * sentence + 3]
         assert pos["tokens"] == ner["tokens"] == tokens

@@ -22,7 +22,7 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
 from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
@@ -223,7 +223,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     @torch.no_grad()
     def predict(
         self,
-        texts: Sequence[Text],
+        texts: Iterable[Text],
         task: str | Sequence[str],
         *,
         edges: bool | Literal["tokens"] = False,
@@ -232,7 +232,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """Labels raw texts.
 
         Args:
-            texts: texts, lists of tokens, or pairs of texts for a task that takes pairs.
+            texts: texts, lists of tokens, or for a task that reads pairs tuples of two texts.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
@@ -246,12 +246,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             ``"edges": [{"source", "target", "weight"}]``. A blank text has the label or value None, or no tokens.
 
         Raises:
-            InputError: the model has no such task.
+            InputError: the model has no such task, or a text is none that the tasks read.
         """
         names = [task] if isinstance(task, str) else list(task)
         for name in names:
             if name not in self.tasks:
                 raise unknown_name("task", name, self.tasks)
+        texts = _checked(texts, [self.tasks[name] for name in names])
         self.eval()
         answers = [{name: blank_answer(self.tasks[name]) for name in names} for _ in texts]
         every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
@@ -374,6 +375,28 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         model = cls(tasks=tasks, vocabulary=vocabulary, options=options)
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
         return model.eval()
+
+
+def _checked(texts: Iterable[Text], tasks: Sequence[Task]) -> list[Text]:
+    """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InputError(f"texts: found {shown(texts)}, expected a list of texts")
+    texts = list(texts)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
+            raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")
+        for task in tasks:
+            if not _is_read(text, task):
+                reads = "a pair of texts (a tuple)" if task.is_pair else "one text"
+                raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
+    of_tokens = any(task.tokens for task in tasks)
+    return [list(text) if isinstance(text, tuple) else text for text in texts] if of_tokens else texts
+
+
+def _is_read(text: Text, task: Task) -> bool:
+    if task.is_pair:
+        return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
+    return task.tokens or not isinstance(text, tuple)
 
 
 def _is_something(text: str | Sequence[str]) -> bool:

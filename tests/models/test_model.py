@@ -282,6 +282,34 @@ def test_pairs_are_read_with_the_separator():
     assert blank["label"] is None
 
 
+@pytest.mark.parametrize("kind", [iter, tuple, np.array, lambda texts: map(str, texts)])
+def test_any_iterable_of_texts_is_as_good_as_a_list(kind):
+    model, texts = build("star"), ["good film", "", "bad"]
+    assert model.predict(kind(texts), ["b", "a"]) == model.predict(texts, ["b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "task", "message"),
+    [
+        ("good film", "a", "texts: found 'good film', expected a list of texts"),
+        (None, "a", "texts: found None, expected a list of texts"),
+        (["good", None], "a", "texts[1]: found None, expected a text, a list of tokens or a pair of texts"),
+        (iter(["good", "bad", 3.5]), ["a", "b"], "texts[2]: found 3.5, expected a text"),
+        ([["good", None]], "a", "texts[0]: found ['good', None], expected a text"),
+        ([("good", None)], "pairs", "texts[0]: found ('good', None), expected a text"),
+        (["", "good"], "pairs", "texts[1]: task 'pairs' reads a pair of texts (a tuple), found 'good'"),
+        ([["good", "bad"]], "pairs", "texts[0]: task 'pairs' reads a pair of texts (a tuple), found ['good', 'bad']"),
+        ([("good", "bad", "x")], "pairs", "texts[0]: task 'pairs' reads a pair of texts (a tuple), found ('good', "),
+        (["good", ("good", "bad")], "a", "texts[1]: task 'a' reads one text, found ('good', 'bad')"),
+        ([("good", "bad")], ["pairs", "b"], "texts[0]: task 'b' reads one text, found ('good', 'bad')"),
+    ],
+)
+def test_what_is_no_text_for_the_task_is_named_with_its_place(texts, task, message):
+    with pytest.raises(InputError) as error:
+        build("shared").predict(texts, task)
+    assert str(error.value).startswith(message)
+
+
 def test_long_texts_are_cut_as_in_training():
     model = build("shared", max_length=3, truncate="both")
     long, cut = model.predict(["good film very bad book", "good film book"], "a")
