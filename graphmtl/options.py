@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
@@ -25,6 +27,7 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+@cache
 def _parser() -> ArgumentParser:
     description = "Trains on a set of tasks, tests, and draws the learned task graph."
     parser = ArgumentParser(prog="graphmtl run", description=description, exit_on_error=False, allow_abbrev=False)
@@ -103,14 +106,12 @@ def make_options(**values) -> Options:
     """Options by name.
 
     Raises:
-        InputError: a name that does not exist, a number out of range, or two options that exclude each other.
+        InputError: a name that does not exist, a value that is not accepted, or two options that exclude each other.
     """
     for name in values:
         if name not in _FIELDS:
             raise unknown_name("option", name, _FIELDS)
-    options = Options(**values)
-    for name in _FIELDS:
-        _check_range(name, getattr(options, name))
+    options = Options(**{name: _accepted(name, value) for name, value in values.items()})
     if options.resume and options.overwrite:
         raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
@@ -136,11 +137,27 @@ def without_effect(options: Options) -> list[str]:
     return lines
 
 
-def _check_range(name: str, value: Any, where: str = "") -> None:
+def _accepted(name: str, value: Any, where: str = "") -> Any:
+    """The value in the option's type, from the command line, a file or Python alike.
+
+    Raises:
+        InputError: it is of another type or out of range.
+    """
+    if value is None:
+        if _FIELDS[name].default is not None:
+            raise InputError(f"{where}{name} has no value")
+        return None
+    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+    try:
+        value = _parser().parse_object({name: value}, defaults=False)[name]
+    except (ArgumentError, OverflowError) as error:
+        what = _readable(str(error)).removeprefix(f"{_flag(name)}: ")
+        raise InputError(f"{where}{_flag(name)}: {what}") from None
     low, high = _FIELDS[name].metadata["range"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
         accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
         raise InputError(f"{where}{_flag(name)}: found {value}, expected {accepted}")
+    return value
 
 
 def _readable(message: str) -> str:
@@ -165,18 +182,7 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
     found = config.pop("format", None if written_by_a_run else FORMAT)
     if found != FORMAT:
         raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format {FORMAT}")
-    for name, value in config.items():
-        if value is None and _FIELDS[name].default is not None:
-            raise InputError(f"{where[name]}{name} has no value")
-    given = {name: value for name, value in config.items() if value is not None}
-    try:
-        values = vars(_parser().parse_object(given, defaults=False))
-    except ArgumentError as error:
-        key = re.search(r'Parser key "(\w+)"', str(error))
-        raise InputError(f"{where[key[1]] if key else f'{path}: '}{_readable(str(error))}") from None
-    for name, value in values.items():
-        _check_range(name, value, where[name])
-    return make_options(**values)
+    return make_options(**{name: _accepted(name, value, where[name]) for name, value in config.items()})
 
 
 def _read_yaml(path: Path) -> tuple[dict, dict[str, int]]:

@@ -1,7 +1,10 @@
 import math
+import re
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -213,6 +216,22 @@ def test_seeds_that_cannot_be(seed):
 def test_a_number_that_is_none_is_out_of_every_range():
     with pytest.raises(InputError, match="lr"):
         make_options(lr=math.nan)
+
+
+@pytest.mark.parametrize("name", list(FIELDS))
+def test_a_value_of_another_type_is_one_line(name):
+    for value in [["two"], object(), *([] if TYPES[name] in (str, str | None) else ["two"])]:
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: .*{re.escape(str(value))}.?$"):
+            make_options(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [("output", Path("a/run"), "a/run"), ("seed", np.int64(3), 3), ("lr", np.float64(0.5), 0.5), ("lr", 1, 1.0)],
+)
+def test_paths_and_numbers_of_numpy_are_plain_values(name, value, taken):
+    found = getattr(make_options(**{name: value}), name)
+    assert (found, type(found)) == (taken, type(taken))
 
 
 def test_options_by_name():

@@ -153,6 +153,8 @@ def test_train_raises_what_is_wrong(tmp_path):
         train(epocs=3)
     with pytest.raises(InputError, match="--epochs: found 0"):
         train(epochs=0)
+    with pytest.raises(InputError, match="--epochs: Expected a int. Got value: two"):
+        train("planted", epochs="two")
     with pytest.raises(InputError, match="unknown task set 'plantd'"):
         train("plantd", output=str(tmp_path / "run"))
 
