@@ -21,7 +21,7 @@ __all__ = ["join_tasks", "load_tasks"]
 
 
 def load_tasks(
-    tasks: str = "planted",
+    tasks: Path | str = "planted",
     *,
     data_dir: Path | str | None = None,
     seed: int = 0,
@@ -46,7 +46,7 @@ def load_tasks(
     Raises:
         InputError: whatever is wrong with the name or the files.
     """
-    find = _finder(data_dir, seed, planted)
+    tasks, find = str(tasks), _finder(data_dir, seed, planted)
     chosen = [_choose(part, find) for part in _parts(tasks)]
     names = _kept(_names_in_run(chosen), only)
     sources = {

@@ -173,7 +173,7 @@ def split_scores(
     }
 
 
-def train(tasks: TaskSet | str | None = None, **values) -> Run:
+def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
     Args:

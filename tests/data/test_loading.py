@@ -64,7 +64,7 @@ def test_the_data_folder_from_the_environment(data_dir, monkeypatch):
 
 
 def test_a_task_file(task_file):
-    tasks = load_tasks(task_file)
+    tasks = load_tasks(Path(task_file))
     assert tasks.name == "my-tasks"
     assert list(tasks) == ["books", "films"]
     assert tasks["books"].task.labels == ("0", "1", "2")

@@ -153,10 +153,12 @@ def test_train_raises_what_is_wrong(tmp_path):
         train(epocs=3)
     with pytest.raises(InputError, match="--epochs: found 0"):
         train(epochs=0)
-    with pytest.raises(InputError, match="--epochs: Expected a int. Got value: two"):
+    with pytest.raises(InputError, match=r"--epochs: Expected a int\. Got value: two"):
         train("planted", epochs="two")
     with pytest.raises(InputError, match="unknown task set 'plantd'"):
         train("plantd", output=str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"nothing\.yaml: "):
+        train(tmp_path / "nothing.yaml", output=tmp_path / "run")
 
 
 def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
