@@ -100,7 +100,7 @@ def test_mistakes_are_one_line(error_of, tmp_path, monkeypatch):
     def unreachable(*_args, **_options):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("graphmtl.models.transformer.get_hf_file_metadata", unreachable)
+    monkeypatch.setattr("graphmtl.models.hub.get_hf_file_metadata", unreachable)
     options = {**OPTIONS, "output": tmp_path / "run"}
     assert "unknown encoder 'bert-basic'" in error_of("run", *tiny.flags(**options, encoder="bert-basic"))
     assert "--min-count has no meaning" in error_of("run", *tiny.flags(**options, encoder="b", min_count=3))

@@ -29,6 +29,7 @@ from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
 from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
+from graphmtl.models.hub import in_cache_alone
 
 __all__ = ["MultiTaskModel", "Text"]
 
@@ -347,11 +348,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """A saved model, from a local folder or by its name on the Hugging Face Hub.
 
         Raises:
-            InputError: the folder lacks a file, or one is damaged.
+            InputError: the folder lacks a file, or one is damaged; or neither it nor the name is there.
         """
         folder = Path(pretrained_model_name_or_path)
         if folder.is_dir():
             _check_files(folder)
+        elif not kwargs.get("local_files_only"):
+            kwargs["local_files_only"] = in_cache_alone(str(pretrained_model_name_or_path), **kwargs)
         try:
             return super().from_pretrained(folder if folder.is_dir() else pretrained_model_name_or_path, **kwargs)
         except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
@@ -415,6 +418,8 @@ def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Pieces
 
 
 def _check_files(folder: Path) -> None:
+    if (folder / "config.yaml").is_file() and (folder / "model").is_dir():
+        raise InputError(f"{folder}: a run's folder; give its model, {folder / 'model'}")
     vocabulary = _PIECES if (folder / _PIECES).is_dir() else _VOCABULARY
     for name in (_CONFIG, _WEIGHTS, vocabulary):
         if not (folder / name).exists():

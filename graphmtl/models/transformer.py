@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -21,11 +20,11 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.errors import InputError
 from graphmtl.models.encoders import ENCODERS, Encoded
 from graphmtl.models.heads import token_mask
+from graphmtl.models.hub import in_cache_alone
 
 __all__ = ["TransformerEncoder", "load_pieces"]
 
 _FAILURES = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, SafetensorError)
-_PATIENCE = 10  # seconds in which the Hub must answer
 
 
 @contextmanager
@@ -85,28 +84,19 @@ def load_pieces(name: str) -> Pieces:
 def _find(name: str) -> bool:
     """Whether an encoder is to be read from this machine alone; else it is on the Hub, which is within reach.
 
-    It is a folder with a ``config.json``, or in the cache of a Hub that does not answer. The Hub is asked once before
-    anything is loaded: a library that loads asks again and again, for half a minute.
+    It is a folder with a ``config.json``, or in the cache of a Hub that does not answer.
     """
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
             raise InputError(f"encoder {name!r}: the folder has no config.json")
         return True
-    cached = None
     try:
-        cached = try_to_load_from_cache(name, "config.json")
-        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=_PATIENCE)
-    except Exception as error:  # network and Hub errors, and names that can be none, have no common class
-        if isinstance(cached, str):
-            return True
+        return in_cache_alone(name)
+    except InputError as error:
         near = get_close_matches(name, ENCODERS, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        raise InputError(
-            f"unknown encoder {name!r};{hint} there is no such folder, nothing of that name in the cache "
-            f"{constants.HF_HUB_CACHE}, and the Hugging Face Hub ({constants.ENDPOINT}) was asked in vain: "
-            f"{_one_line(error.__cause__ or error)} (known: {', '.join(ENCODERS)}, a folder, a name on the Hub)"
-        ) from None
-    return False
+        known = f"(known: {', '.join(ENCODERS)}, a folder, a name on the Hub)"
+        raise InputError(f"unknown encoder {name!r};{hint} {error} {known}") from None
 
 
 def _limit(tokenizer: Any, model: Any) -> int:

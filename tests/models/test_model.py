@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -431,6 +432,40 @@ def test_tensors_that_do_not_fit_are_not_passed_over(fault, saved):
         tensors[name if fault == "shape" else "heads.7.linear.weight"] = torch.zeros(1)
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises((InputError, RuntimeError), match=r"heads\.[17]\.linear\.weight"):
+        MultiTaskModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "times"), [("runs/none", 1), ("none", 1), ("./none", 0), ("/nowhere/model", 0), ("runs/star/model", 0)]
+)
+def test_what_is_neither_a_folder_nor_on_the_hub_is_asked_for_once(name, times, monkeypatch, capfd):
+    asked = []
+
+    def no_route(url, **_options):
+        asked.append(url)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("graphmtl.models.hub.get_hf_file_metadata", no_route)
+    with pytest.raises(InputError, match=f"there is no folder '{name}', nothing of that name in the cache "):
+        MultiTaskModel.from_pretrained(name)
+    assert len(asked) == times
+    assert capfd.readouterr().err == ""  # nothing of huggingface_hub's retries
+
+
+def test_a_cached_model_is_loaded_without_the_hub(saved, tmp_path, monkeypatch):
+    model, folder = saved("star")
+    repository = tmp_path / "models--our--model"
+    shutil.copytree(folder, repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("graphmtl.models.hub.get_hf_file_metadata", None)  # calling it fails
+    loaded = MultiTaskModel.from_pretrained("our/model", cache_dir=tmp_path)
+    assert loaded.predict(["good film"], "a") == model.predict(["good film"], "a")
+
+
+def test_a_runs_folder_holds_its_model_in_another(finished):
+    folder = finished("star").run.folder
+    with pytest.raises(InputError, match=f"^{folder}: a run's folder; give its model, {folder / 'model'}$"):
         MultiTaskModel.from_pretrained(folder)
 
 

@@ -305,14 +305,14 @@ def unreachable(monkeypatch):
         asked.append(url)
         raise OSError("no route to host")
 
-    monkeypatch.setattr("graphmtl.models.transformer.get_hf_file_metadata", no_route)
+    monkeypatch.setattr("graphmtl.models.hub.get_hf_file_metadata", no_route)
     return asked
 
 
 def test_neither_folder_nor_reachable(unreachable, capfd):
     said = message("lsmt")
     assert "unknown encoder 'lsmt'; did you mean 'lstm'?" in said
-    assert "no such folder" in said
+    assert "no folder 'lsmt'" in said
     assert "huggingface.co" in said
     assert "huggingface/hub" in said
     assert "OSError: no route to host" in said
@@ -334,7 +334,7 @@ def test_a_cached_encoder_is_loaded_without_the_hub(transformer, tmp_path, unrea
 
 
 def test_what_can_be_no_name_on_the_hub():
-    assert "no such folder" in message("no/such/folder")
+    assert "no folder 'no/such/folder'" in message("no/such/folder")
 
 
 def test_a_folder_without_configuration(tmp_path):
