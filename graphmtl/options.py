@@ -134,6 +134,8 @@ def without_effect(options: Options) -> list[str]:
             lines.append(f"{_flag(name)} has no effect without {_flag(needs)}")
         elif name.startswith("planted_") and "planted" not in re.split("[+:]", options.tasks):
             lines.append(f"{_flag(name)} has no effect with --tasks {options.tasks}; it is for planted")
+        elif name == "embedding_size" and options.embeddings is not None and options.encoder == "lstm":
+            lines.append("--embedding-size has no effect with --embeddings, whose vectors have a size of their own")
     return lines
 
 
