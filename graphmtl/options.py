@@ -17,6 +17,7 @@ from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["make_options", "parse_options", "read_options", "without_effect"]
 
+_REFUSED = ("topology", "top_k", "teachers", "adapters")  # where nothing looks at them a run says so, and ends
 _KEEP_TOP = 3  # edges into each task that --prune keeps
 _FIELDS = {field.name: field for field in fields(Options)}
 # a text that may be missing is a text where it is given: jsonargparse would take "#" or "null" for None
@@ -118,14 +119,14 @@ def make_options(**values) -> Options:
 
 
 def without_effect(options: Options) -> list[str]:
-    """A line for every option that is not at its default and that nothing looks at in such a run.
+    """A line for every option that is not at its default and that nothing looks at in such a run, if it can go on.
 
     >>> without_effect(Options(arch="shared", hub_to_head=True))
     ['--hub-to-head has no effect with --arch shared; it is for star']
     """
     lines = []
     for name, field in _FIELDS.items():
-        if getattr(options, name) == field.default:
+        if getattr(options, name) == field.default or name in _REFUSED:
             continue
         archs, needs = field.metadata["archs"], field.metadata["needs"]
         if archs and options.arch not in archs:

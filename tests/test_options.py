@@ -15,8 +15,9 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options, PlantedOptions
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options, read_options, without_effect
+from graphmtl.run import run_and_report
 from graphmtl.training.run_folder import Run
-from tests.tiny import flags
+from tests.tiny import OPTIONS, flags
 
 FIELDS = {field.name: field for field in fields(Options)}
 TYPES = get_type_hints(Options)
@@ -331,6 +332,23 @@ def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
 )
 def test_an_option_that_nothing_looks_at_is_named(given, line):
     assert [found[: len(line or "")] for found in without_effect(Options(**given))] == ([] if line is None else [line])
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"arch": "single", "teachers": "nosuch"}, "--teachers: --arch single has nothing that could imitate them"),
+        ({"arch": "single", "topology": "complete"}, "--topology: --arch single has no edges between tasks"),
+        ({"arch": "star", "top_k": 3}, "--top-k: --arch star has no edges between tasks"),
+        ({"arch": "complete", "top_k": 3}, "--top-k 3: --topology 'complete' has no weights to rank"),
+        ({"arch": "star", "adapters": "nosuch"}, "nosuch: no such run folder"),
+    ],
+)
+def test_what_is_refused_is_not_also_said_to_have_no_effect(given, error, tmp_path, capsys):
+    with pytest.raises(InputError, match=re.escape(error)):
+        run_and_report(make_options(**OPTIONS | given, output=str(tmp_path / "run")))
+    _, name = given
+    assert f"--{name.replace('_', '-')} has no effect" not in capsys.readouterr().out
 
 
 def test_options_are_for_architectures_and_need_options_that_exist():
