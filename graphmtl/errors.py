@@ -33,6 +33,6 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
     """
     known = [_short(each) for each in known]  # a file's columns, say, may be texts
     near = difflib.get_close_matches(_short(name), known, n=1, cutoff=0.4)
-    hint = f" did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = f" (known: {', '.join(known)})" if len(known) <= 30 else ""
-    return InputError(f"unknown {what} {shown(name)};{hint}{listed}")
+    return InputError(f"unknown {what} {shown(name)}{hint}{listed}")

@@ -102,7 +102,9 @@ def check_columns(source: Path | str, found: Sequence[str], columns: Columns) ->
     """
     for column in columns.wanted:
         if column not in found:
-            raise InputError(f"{source}: {unknown_name('column', column, found)}")
+            undivided = len(found) == 1 and ";" in found[0]
+            hint = "; a csv file has commas between its columns, a tsv file TABs, not semicolons" if undivided else ""
+            raise InputError(f"{source}: {unknown_name('column', column, found)}{hint}")
 
 
 def plain_row(row: Mapping[str, Any], columns: Columns, where: str) -> list[str]:

@@ -1,5 +1,6 @@
 """File formats. Files of lines are read line by line, so that an error names the line."""
 
+import codecs
 import csv
 import io
 import json
@@ -187,9 +188,10 @@ def _read_text(path: Path, encoding: str) -> str:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        likely = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1"
         raise InputError(
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; if the file has another"
-            " encoding, name it in the YAML file, such as `encoding: latin-1`"
+            f" encoding, name it in the YAML file, such as `encoding: {likely}`"
         ) from None
 
 
