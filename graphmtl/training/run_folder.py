@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 import yaml
@@ -184,8 +185,12 @@ class Run:
         path = self.folder / "graph_history.jsonl"
         if not path.is_file():
             raise InputError(f"{path}: no such file; `graphmtl run` writes it for architectures that have edges")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: not UTF-8 text") from None
         history = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(StringIO(text), 1):  # only a newline ends a line: a name may hold U+2028
             try:
                 record = json.loads(line)
                 edges = tuple(Edge(**edge) for edge in record["edges"])

@@ -241,6 +241,19 @@ def test_a_damaged_line_of_the_graph_history_is_named(line, grown):
         Run(grown).graph_history  # noqa: B018
 
 
+def test_only_a_newline_ends_a_line_of_the_graph_history(grown):
+    path = grown / "graph_history.jsonl"
+    path.write_text(path.read_text().replace('"epoch"', '"note": "a\u2028b\x85c", "epoch"'), encoding="utf-8")
+    assert len(Run(grown).graph_history) == 4
+
+
+def test_a_graph_history_that_is_not_utf_8(grown):
+    with (grown / "graph_history.jsonl").open("ab") as file:
+        file.write(b"\xff\n")
+    with pytest.raises(InputError, match=r"graph_history\.jsonl: not UTF-8 text$"):
+        Run(grown).graph_history  # noqa: B018
+
+
 @pytest.mark.parametrize("history", [[], [(1, without_edges(3))]])
 def test_a_graph_history_without_edges(history, grown):
     write_history(grown, history)
