@@ -1,6 +1,7 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from accelerate import PartialState
 
@@ -25,6 +26,8 @@ def run_and_report(options: Options) -> Run:
     report = PartialState(cpu=options.device == "cpu").is_main_process
     for line in without_effect(options) if report else ():
         print(line)
+    if report and options.resume and options.output and not Path(options.output).exists():
+        print(f"{options.output}: no such folder, so there is nothing to resume; the run starts afresh")
     overlap = overlap_table(tasks.overlap)
     if report and overlap is not None:
         print_table(overlap)

@@ -323,6 +323,13 @@ def test_resuming_a_finished_run_changes_no_number(copy_of, finished):
     assert without_clock(Run.open(folder).metrics) == without_clock(finished("complete").run.metrics)
 
 
+def test_where_there_is_nothing_to_resume_a_run_says_so_and_begins(tmp_path):
+    options = {"arch": "shared", "tasks": "planted:child1", "output": tmp_path / "run", "resume": True, "epochs": 1}
+    line = f"{tmp_path / 'run'}: no such folder, so there is nothing to resume; the run starts afresh\n"
+    assert line in tiny.run(**options).printed
+    assert line not in tiny.run(**options).printed
+
+
 def test_an_interrupted_run_can_be_started_over(interrupted, finished):
     folder = interrupted("shared")
     main(["run", "--config", f"{folder}/config.yaml", "--overwrite"])
