@@ -267,8 +267,7 @@ def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, f
     ticks = [low, high] if place[3] < 0.6 else None
     bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend, ticks=ticks)
     bar.ax.tick_params(labelsize=8, length=2)
-    bar.formatter.set_useOffset(False)
-    bar.update_ticks()
+    bar.ax.ticklabel_format(axis="y", useOffset=False)
 
 
 def decimals_for(weights: Sequence[float]) -> int:
