@@ -19,7 +19,7 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.experiment import load_run_tasks
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["Report", "explain_run", "main", "stability"]
 
@@ -137,7 +137,7 @@ def main(argv: Sequence[str]) -> None:
         "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"
     )
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
-    parser.add_argument("--examples", type=int, default=500, help="texts of each task, at most (500)")
+    parser.add_argument("--examples", type=int, default=500, help="texts drawn for each task, at most (500)")
     parser.add_argument(
         "--affinity-probe",
         type=int,
@@ -154,10 +154,7 @@ def main(argv: Sequence[str]) -> None:
             raise InputError(f"{flag}: found {found}, expected 1 or more")
     if arguments.output and len(arguments.runs) > 1:
         raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
-    folders = [Path(folder).resolve() for folder in arguments.runs]
-    if len(set(folders)) < len(folders):
-        raise InputError(f"RUN: found {max(folders, key=folders.count)} twice, expected different runs")
-    runs = [Run.open(folder) for folder in arguments.runs]
+    runs = open_runs(arguments.runs)
     for run in runs:
         _check_edges(run)
         if run.task_graph.nodes != runs[0].task_graph.nodes:

@@ -23,7 +23,8 @@ def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Fig
     of_one = [name for name, own in model.tasks.items() if not own.is_pair]
     names = task.split(",") if task else tagging or of_one or [*model.tasks]
     first, tab, second = text.partition("\t")
-    read: Text = text.split() if pretokenized else (first, second) if tab else text
+    pair = tab and any(model.tasks[name].is_pair for name in names if name in model.tasks)
+    read: Text = text.split() if pretokenized else (first, second) if pair else text
     answers = model.predict([read], names, edges="tokens")
     return draw_token_maps(answers, heading=f"{model.options.arch}: one text, seed {run.options.seed}")
 

@@ -7,7 +7,7 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.page import render
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["main"]
 
@@ -40,14 +40,11 @@ def main(argv: Sequence[str]) -> None:
             raise InputError(f"--{flag}: found {getattr(arguments, flag)}, expected 0 or more")
     if arguments.output.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--output: found {arguments.output}, expected a name that ends in .html")
-    folders = [folder.resolve() for folder in arguments.runs]
-    if len(set(folders)) < len(folders):
-        raise InputError(f"RUN: found {max(folders, key=folders.count)} twice, expected different runs")
     if arguments.output.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.output} exists; give --overwrite to replace it, or another file with --output")
     if not arguments.output.parent.is_dir():
         raise InputError(f"--output: there is no folder {arguments.output.parent}")
-    runs = [Run.open(folder) for folder in arguments.runs]
+    runs = open_runs(arguments.runs)
     names = _names(runs)
     contents = [
         run_contents(run, name=name, examples=arguments.examples, seed=arguments.seed)

@@ -1,7 +1,6 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from accelerate import PartialState
 
@@ -9,7 +8,7 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
-from graphmtl.training.experiment import load_run_tasks, train_run
+from graphmtl.training.experiment import folder_of, load_run_tasks, train_run
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main", "run_and_report"]
@@ -26,8 +25,9 @@ def run_and_report(options: Options) -> Run:
     report = PartialState(cpu=options.device == "cpu").is_main_process
     for line in without_effect(options) if report else ():
         print(line)
-    if report and options.resume and options.output and not Path(options.output).exists():
-        print(f"{options.output}: no such folder, so there is nothing to resume; the run starts afresh")
+    folder = folder_of(tasks, options)
+    if report and options.resume and not folder.exists():
+        print(f"{folder}: no such folder, so there is nothing to resume; the run starts afresh")
     overlap = overlap_table(tasks.overlap)
     if report and overlap is not None:
         print_table(overlap)

@@ -242,6 +242,18 @@ def test_pointing_at_a_task_pales_what_it_does_not_read(report, opened):
     assert "reads from" in found.hint
 
 
+def test_pointing_at_a_task_pales_what_does_not_touch_it_in_an_affinity(report, opened):
+    found = opened(report)
+    found.show("run-2")
+    affinity = found.page.locator("#run-2 .graph").nth(1)
+    affinity.locator(".node circle").first.hover()
+    assert affinity.locator(".edge").count() == 3
+    assert affinity.locator(".line.far").count() == 1
+    hub = found.page.locator("#run-2 .graph").first
+    hub.locator(".hub text").hover()
+    assert hub.locator(".line.far").count() == 0
+
+
 @pytest.mark.parametrize("tab", ["run-1", "run-2"])
 def test_words_are_coloured_by_what_is_pointed_at(tab, report, opened):
     found = opened(report)
@@ -314,6 +326,23 @@ def test_no_name_is_cut_off(count, width, copy_of, opened, tmp_path):
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [1300, 400])
+def test_long_names_and_words_do_not_widen_the_page(width, evil, opened):
+    found = opened(evil)
+    found.page.set_viewport_size({"width": width, "height": 900})
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_task_that_was_clicked_moves_by_the_arrow_keys(report, opened):
+    found = opened(report)
+    found.show("run-1")
+    node = found.page.locator("#run-1 .node").first
+    node.locator("circle").click()
+    before = node.get_attribute("transform")
+    found.page.keyboard.press("ArrowLeft")
+    assert node.get_attribute("transform") != before
+
+
 def test_of_many_edges_the_strongest_of_each_task_are_shown_first(copy_of, opened, tmp_path):
     run = Run.open(copy_of("complete"))
     graph = with_tasks(run, 9)
@@ -349,6 +378,7 @@ def test_a_task_moves_by_the_arrow_keys_and_pales_the_others_edges(report, opene
     found = opened(report)
     found.show("run-1")
     node = found.page.locator("#run-1 .node").first
+    node.scroll_into_view_if_needed()
     before = node.locator("circle").bounding_box()
     found.page.locator("#run-1 .graph button").focus()
     found.page.keyboard.press("Tab")

@@ -14,8 +14,8 @@ each task; q and k are linear layers; j runs over the sources of k in the topolo
 edges of the task graph, k -> k among them. With ``--fusion-values interacted`` the head reads z'_j in the place of z_j,
 and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's weights :math:`\alpha`.
 
-Where an edge j -> k is cut (:class:`~graphmtl.graph.interaction.Ablation`), z_j is gone from all that k reads: k has no
-gate for it, and the interaction is computed without it.
+Where an edge j -> k is cut (:class:`~graphmtl.graph.interaction.Ablation`), the interaction that k sees is computed
+without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is ``renormalise``.
 """
 
 import torch

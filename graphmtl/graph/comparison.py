@@ -23,11 +23,11 @@ class Comparison:
 
     Attributes:
         within: Spearman's correlation within a row, the mean over rows; None where no row has two different weights.
-            Weights that differ by less than 1e-6 are the same.
+            A row whose weights all lie within 1e-6 has none.
         p_value: how often weights permuted within the rows give such a mean or a larger one: (1 + times) / (1 + draws).
         overall: Spearman's correlation over all edges.
         overlap: share of a row's k largest weights that are among the k largest of the other graph, the mean over rows
-            of more than k edges; None where there is none.
+            of more than k edges and different weights; None where there is none.
         rows: how many rows ``within`` is the mean of.
     """
 
@@ -56,7 +56,9 @@ def compare(ours: np.ndarray, theirs: np.ndarray, *, k: int = 3, seed: int = 0) 
         within = float(np.mean([a @ b for a, b in usable]))
         draws = np.mean([rng.permuted(np.tile(a, (_DRAWS, 1)), axis=1) @ b for a, b in usable], axis=0)  # (draws,)
         p_value = float((1 + (draws >= within - 1e-12).sum()) / (1 + _DRAWS))
-    overlaps = [_overlap(a, b, k) for a, b in pairs if len(a) > k]
+    overlaps = [
+        _overlap(*own, k) for own, (a, b) in zip(pairs, ranks, strict=True) if len(a) > k and a.any() and b.any()
+    ]
     flat = [np.concatenate([pair[side] for pair in pairs]) for side in (0, 1)] if pairs else [np.empty(0)] * 2
     (overall,) = row_spearman(flat[0][None], flat[1][None])
     return Comparison(

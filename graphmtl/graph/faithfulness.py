@@ -139,7 +139,7 @@ def draw_texts(
     Texts of like length are together.
     """
     for corpus, encoded in {task.corpus: getattr(task, split) for task in data.values()}.items():
-        rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other tasks
+        rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other corpora
         order = rng.permutation(len(encoded))
         labelled = np.stack([encoded.counts[task][order] > 0 for task in encoded.tasks])  # (tasks, texts)
         chosen = order[(labelled & (labelled.cumsum(1) <= per_task)).any(0)]
@@ -165,7 +165,8 @@ def explain_model(
         data: the encoded splits of its tasks.
         split: whose texts are read.
         seed: of the texts that are drawn and of the random edges that are cut.
-        per_task: texts of each task, at most.
+        per_task: texts with a label of each task, at most; where tasks are layers of one corpus, what is drawn for one
+            counts for the others too.
         batch_size: texts read at once.
         probe: texts of each task, at most, on which a star's affinity is measured.
         truth: the true task graph, where it is known.

@@ -157,9 +157,10 @@ def save_animation(history: History, path: Path) -> None:
     with matplotlib.style.context(STYLE):
         try:
             writer.setup(frame(0), path, dpi=_FRAME_DPI)
-            for i in [*range(len(history)), *[len(history) - 1] * 3]:
+            for i in range(len(history)):
                 writer.fig = frame(i)
-                writer.grab_frame()
+                for _ in range(4 if i == len(history) - 1 else 1):
+                    writer.grab_frame()
             writer.finish()
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from error

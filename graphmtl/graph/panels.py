@@ -260,14 +260,15 @@ def between_tasks(weights: np.ndarray) -> np.ndarray:
 def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, float]) -> None:
     """The bar of a heat map's colours, with a tip at each end where there are weights beyond it.
 
-    A low one has numbers at its ends alone.
+    A low one has numbers at its ends alone, with as many decimals as tell them apart.
     """
     weights, (low, high) = image.get_array(), image.get_clim()
     extend = "both" if weights.min() < low or weights.max() > high else "neither"
-    ticks = [low, high] if place[3] < 0.6 else None
-    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend, ticks=ticks)
+    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend)
     bar.ax.tick_params(labelsize=8, length=2)
     bar.ax.ticklabel_format(axis="y", useOffset=False)
+    if place[3] < 0.6:
+        bar.set_ticks([low, high], labels=[f"{weight:.{decimals_for([low, high])}f}" for weight in (low, high)])
 
 
 def decimals_for(weights: Sequence[float]) -> int:

@@ -78,12 +78,12 @@ class _Convolution(nn.Module):
     def forward(self, nodes: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
         copies, tasks, _ = nodes.shape
         starts = torch.arange(copies, device=nodes.device) * tasks  # (N,), of the copies' nodes
-        source, target = edges = self.edge_index[
-            :, ~cut[self.edge_index[0]] | (self.edge_index[0] == self.edge_index[1])
-        ]
+        source, target = self.edge_index
+        edges = self.edge_index[:, ~cut[source] | (source == target)]  # (2, E), without those that are cut
         edge_index = (edges[:, None] + starts[:, None]).flatten(1)  # (2, N * E)
         y, (_, alpha) = self.convolution(nodes.flatten(0, 1), edge_index, return_attention_weights=True)
         weights = alpha.new_zeros(copies, tasks, tasks)
+        source, target = edges
         weights[:, target, source] = alpha.mean(-1).view(copies, -1)
         return y.view(copies, tasks, -1), weights
 

@@ -384,22 +384,24 @@ def _checked(texts: Iterable[Text], tasks: Sequence[Task]) -> list[Text]:
     """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise InputError(f"texts: found {shown(texts)}, expected a list of texts")
-    texts = list(texts)
+    texts, of_pairs = list(texts), any(task.is_pair for task in tasks)
     for i, text in enumerate(texts):
         if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
             raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")
         for task in tasks:
-            if not _is_read(text, task):
+            if not _is_read(text, task, of_pairs):
                 reads = "a pair of texts (a tuple)" if task.is_pair else "one text"
                 raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
-    of_tokens = any(task.tokens for task in tasks)
-    return [list(text) if isinstance(text, tuple) else text for text in texts] if of_tokens else texts
+    if of_pairs or not any(task.tokens for task in tasks):
+        return texts
+    return [list(text) if isinstance(text, tuple) else text for text in texts]
 
 
-def _is_read(text: Text, task: Task) -> bool:
+def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
+    """Whether the task reads the text; a tuple is a pair if any of the tasks reads pairs."""
     if task.is_pair:
         return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
-    return task.tokens or not isinstance(text, tuple)
+    return not isinstance(text, tuple) or (task.tokens and not of_pairs)
 
 
 def _is_something(text: str | Sequence[str]) -> bool:

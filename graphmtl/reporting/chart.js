@@ -63,7 +63,7 @@ function drawCharts(group, charts) {
     entry.tabIndex = 0;
     entry.style.setProperty("--colour", colourOf(name));
     for (const event of ["pointerenter", "focus"]) entry.addEventListener(event, () => light(name, true));
-    for (const event of ["pointerleave", "blur"]) entry.addEventListener(event, () => light(name, false));
+    for (const event of ["pointerleave", "blur"]) entry.addEventListener(event, () => light(name, hasFocus(entry)));
     group.querySelector(".names").append(entry);
   }
   group.querySelector("details").open = names.length <= 20;

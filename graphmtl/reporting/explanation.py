@@ -15,7 +15,7 @@ _MEANINGS = {
     "contribution": "how much of what the source says comes through the target's gate",
     "ablation": "rise of the target's negative log-likelihood without the source; the others share its weight",
     "ablation_accuracy": "the accuracy that is lost then",
-    "ablation_zeroed": "as ablation, but nothing takes the source's place",
+    "ablation_zeroed": "as ablation, but nothing takes the source's place (cmtr: in the gates)",
     "alone": "what the source is worth when it is the only one",
     "affinity": "whether two tasks use the virtual node alike",
     "logits": "correlation of the two heads' logits: the affinity's control, which needs no graph",

@@ -74,7 +74,7 @@ function drawGraph(figure, graph) {
       edge.line.classList.toggle("far", on && !own);
     });
     for (const event of ["pointerenter", "focus"]) node.group.addEventListener(event, () => light(true));
-    for (const event of ["pointerleave", "blur"]) node.group.addEventListener(event, () => light(false));
+    for (const event of ["pointerleave", "blur"]) node.group.addEventListener(event, () => light(hasFocus(node.group)));
     letDrag(node);
   }
 
@@ -86,6 +86,7 @@ function drawGraph(figure, graph) {
     node.group.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       event.preventDefault();
+      node.group.focus({preventScroll: true});
       const {x, y} = inPicture(event);
       grip = [x - node.x, y - node.y];
       node.group.setPointerCapture(event.pointerId);
@@ -101,6 +102,7 @@ function drawGraph(figure, graph) {
       if (!step) return;
       event.preventDefault();
       move(node.x + step[0], node.y + step[1]);
+      showFocused();
     });
   }
 
@@ -132,6 +134,7 @@ function drawGraph(figure, graph) {
   slider.addEventListener("input", hideBelow);
   figure.querySelector("button").addEventListener("click", reset);
   reset();
+  svg.parentElement.scrollLeft = (svg.parentElement.scrollWidth - svg.parentElement.clientWidth) / 2;
 }
 
 function fontSize(radial) {

@@ -30,8 +30,16 @@ function showFocused() {
   showHint(element?.dataset.hint, box?.left, box?.bottom);
 }
 
+function hasFocus(element) {
+  return element.matches(":focus-visible");
+}
+
 document.addEventListener("focusin", showFocused);
 document.addEventListener("focusout", () => showHint(""));
 document.addEventListener("scroll", showFocused, true);
 document.addEventListener("keydown", (event) => event.key === "Escape" && showHint(""));
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));
+addEventListener("beforeprint", () => {
+  const closed = document.querySelectorAll("details:not([open])");
+  closed.forEach((each) => (each.open = true));
+  addEventListener("afterprint", () => closed.forEach((each) => (each.open = false)), {once: true});
+});

@@ -42,6 +42,7 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 __all__ = [
     "SPLITS",
     "build_model",
+    "folder_of",
     "load_fitted_tasks",
     "load_run_tasks",
     "split_scores",
@@ -194,9 +195,14 @@ def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
     return train_run(tasks if isinstance(tasks, TaskSet) else load_run_tasks(options), options)
 
 
+def folder_of(tasks: TaskSet, options: Options) -> Path:
+    """Where a run is written."""
+    return Path(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
+
+
 def train_run(tasks: TaskSet, options: Options) -> Run:
     """:func:`train`, for options that are at hand."""
-    run = Run(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
+    run = Run(folder_of(tasks, options))
     if options.overwrite:
         run.check_kept(_read_from(options))
     options = resolve_topology(options, list(tasks))

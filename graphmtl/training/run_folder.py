@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from io import StringIO
@@ -17,7 +17,7 @@ from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import read_options
 
-__all__ = ["Run"]
+__all__ = ["Run", "open_runs"]
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
@@ -208,3 +208,15 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+
+def open_runs(folders: Sequence[Path | str]) -> list[Run]:
+    """Several finished runs.
+
+    Raises:
+        InputError: one is no finished run, or given twice.
+    """
+    places = [Path(folder).resolve() for folder in folders]
+    if len(set(places)) < len(places):
+        raise InputError(f"RUN: found {max(places, key=places.count)} twice, expected different runs")
+    return [Run.open(folder) for folder in folders]

@@ -13,7 +13,8 @@ SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
 SIZE = 6  # of a state and, by max pooling, of a text
 LENGTHS = torch.tensor([5, 1, 7, 3])
 EVERY = [{}, {"topology": SPARSE}, {"fusion_values": "interacted"}, {"interaction": "none"}, {"uniform_gates": True}]
-every_form = pytest.mark.parametrize("options", [*EVERY, {"topology": SPARSE, "fusion_values": "interacted"}])
+BOTH = [{"topology": SPARSE, "fusion_values": "interacted", "interaction": kind} for kind in ("attention", "none")]
+every_form = pytest.mark.parametrize("options", [*EVERY, *BOTH])
 
 
 def build(tasks=TASKS, contextual=False, **options):

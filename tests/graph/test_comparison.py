@@ -74,6 +74,9 @@ def test_rounding_is_no_difference():
     assert np.isnan(row_spearman(nearly, matrix(5, seed=1))).all()
     truth = np.roll(np.eye(5), 1, axis=1)
     np.testing.assert_array_equal(auroc(nearly, truth), 0.5)
+    assert compare(nearly, matrix(5, seed=1)).overlap is None
+    some = 0.2 + 1e-5 * matrix(5)
+    assert compare(some, matrix(5)).within == pytest.approx(1)
 
 
 def test_overlap_counts_the_largest():

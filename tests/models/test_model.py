@@ -283,6 +283,14 @@ def test_pairs_are_read_with_the_separator():
     assert blank["label"] is None
 
 
+def test_a_tuple_is_tokens_for_tasks_of_tokens_but_not_beside_pairs():
+    tags = Task(name="tags", kind="token-classification", labels=("o", "x"), tokens=True, text=("words",))
+    model = build("shared", tasks=[tags, TASKS[2]], chars="none")
+    assert model.predict([("good", "film", "not")], "tags") == model.predict([["good", "film", "not"]], "tags")
+    with pytest.raises(InputError, match="task 'tags' reads one text, found"):
+        model.predict([("good", "bad")], ["tags", "pairs"])
+
+
 @pytest.mark.parametrize("kind", [iter, tuple, np.array, lambda texts: map(str, texts)])
 def test_any_iterable_of_texts_is_as_good_as_a_list(kind):
     model, texts = build("star"), ["good film", "", "bad"]

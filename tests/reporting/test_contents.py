@@ -71,7 +71,9 @@ def test_weights_below_zero_have_a_colour_of_their_own():
     assert found["signed"]
     assert [[cell and cell["share"] for cell in row] for row in found["rows"]] == [[None, -0.25], [1, None]]
     assert (found["low"], found["high"]) == ("-4.00", "4.00")
-    assert not heat_map("", "ab", np.eye(2))["signed"]
+    assert not heat_map("", "ab", np.eye(2) - 1e-8)["signed"]
+    below = heat_map("", "ab", np.array([[np.nan, -4.0], [1.0, np.nan]]))
+    assert [[cell and cell["share"] for cell in row] for row in below["rows"]] == [[None, -1], [0.25, None]]
 
 
 def test_what_a_task_reads_from_itself_is_told_at_its_node(copy_of):
@@ -150,6 +152,16 @@ def test_explanation_has_its_controls_beside(copy_of):
         name = [*explanation["pictures"]][i]
         assert picture == name.replace("_", ", ")
         assert values == [column["likeness"][name]["within"] for column in columns[1:]]
+
+
+def test_a_picture_that_the_controls_lack_is_not_compared(copy_of):
+    run = Run.open(copy_of("complete"))
+    explanation = explain(run)
+    explanation["pictures"]["benefit"] = explanation["pictures"]["attention"]  # of `explain --affinity`
+    run.write_json("explanation.json", explanation)
+    found = contents(run)["explanation"]
+    assert "benefit" in [title for title, _ in found["meanings"]]
+    assert "benefit" not in [picture for picture, _ in found["likeness"]["rows"]]
 
 
 def test_curves_of_removal_have_one_scale(copy_of):

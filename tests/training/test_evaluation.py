@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from graphmtl.training.evaluation import Predictions, predict_split, score
+from graphmtl.training.evaluation import Predictions, batches_by_length, predict_split, score
 from tests.training.toy import ToyModel, toy_data
 
 
@@ -69,13 +69,11 @@ def test_edges_are_recorded_for_every_example_once(model, data):
 def test_texts_without_a_label_are_told_from_the_others(model, data):
     name, split = "a", data["a"].test
     split.labels[name][3], split.counts[name][3] = -100, 0
-    kept = []
-    predict(model, data, record=lambda edges, keep: kept.append((edges.target, len(edges.lengths), keep)))
-    assert (
-        sum(size if keep is None else int(keep.sum()) for target, size, keep in kept if target == name)
-        == len(split) - 1
-    )
-    assert all(keep is None for target, _, keep in kept if target != name)
+    kept = {"a": [], "b": []}
+    predict(model, data, record=lambda edges, keep: kept[edges.target].append(keep))
+    for keep, rows in zip(kept["a"], batches_by_length(split.lengths, 4), strict=True):
+        assert keep is None if 3 not in rows else keep.tolist() == (rows != 3).tolist()
+    assert set(kept["b"]) == {None}
 
 
 def test_edges_of_a_batch_are_gone_before_the_next(model, data):
