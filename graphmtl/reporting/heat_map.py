@@ -14,8 +14,9 @@ def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
     """A (targets, sources) matrix as a table.
 
     A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
-    (0) and the largest (1) weight between two tasks, whose texts are ``low`` and ``high``, None where all are alike. Of
-    a ``signed`` matrix, one with weights below 0, the share is -1 to 1, and 0 has no colour.
+    (0) and the largest (1) weight between two tasks. These are the texts ``low`` and ``high``, which say if what a task
+    reads from itself is beyond, or None where all are alike. Of a ``signed`` matrix, one with weights below 0, the
+    share is -1 to 1, and 0 has no colour.
     """
     between = between_tasks(matrix)
     known = between[~np.isnan(between)]
@@ -37,12 +38,14 @@ def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
     def cell(weight: float) -> dict | None:
         return None if np.isnan(weight) else {"text": text(weight), "share": round(share(weight), 3)}
 
+    low_end = text(low) + (" and less" if (matrix < low - ALIKE).any() else "")
+    high_end = text(high) + (" and more" if (matrix > high + ALIKE).any() else "")
     return {
         "title": title,
         "tasks": list(tasks),
         "rows": [[cell(weight) for weight in row] for row in matrix],
         "numbers": len(tasks) <= ANNOTATED_TASKS,
         "signed": signed,
-        "low": text(low) if differ else None,
-        "high": text(high) if differ else None,
+        "low": low_end if differ else None,
+        "high": high_end if differ else None,
     }

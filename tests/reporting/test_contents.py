@@ -63,7 +63,7 @@ def test_shares_run_from_the_smallest_to_the_largest():
     assert shares == [[1, 0, 1], [None, 0, 0.5], [0, None, 0]]  # a task's own weight is as strong as any, not stronger
     alike = heat_map("", "ab", np.array([[2.0, 2.0], [np.nan, 2.0]]))
     assert {cell["share"] for row in alike["rows"] for cell in row if cell} == {0.5}
-    assert [(map["low"], map["high"]) for map in (found, alike)] == [("1.00", "3.00"), (None, None)]
+    assert [(map["low"], map["high"]) for map in (found, alike)] == [("1.00 and less", "3.00 and more"), (None, None)]
 
 
 def test_weights_below_zero_have_a_colour_of_their_own():
