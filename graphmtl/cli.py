@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import importlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -65,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
         print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
-        print("\ngraphmtl VERB --help explains a verb.")
+        print("\ngraphmtl VERB --help explains a verb; graphmtl --version tells the version.")
+        return
+    if argv[0] == "--version":
+        print(f"graphmtl {importlib.metadata.version('graphmtl')}")
         return
     run_verb(_dispatch, argv)
 

@@ -1,4 +1,5 @@
 import importlib
+import importlib.metadata
 import io
 import os
 import platform
@@ -26,6 +27,11 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(capsys):
         run_verb(fails_with(InputError("a.tsv, line 3:\n  no label\there\n")), [])
     assert leaving.value.code == 2
     assert capsys.readouterr() == ("", "graphmtl: error: a.tsv, line 3: no label here\n")
+
+
+def test_the_version_is_told(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"graphmtl {importlib.metadata.version('graphmtl')}\n"
 
 
 def test_an_interruption_is_exit_code_130(capsys):
