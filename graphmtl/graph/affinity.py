@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.models.heads import mean_over_tokens, token_mask
+from graphmtl.models.heads import mean_over_tokens
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.packing import Packing
 from graphmtl.training.evaluation import batches_by_length
@@ -59,17 +59,10 @@ def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
         margins = model.classify(model.represent(states, encoded, name), name)  # (batch,) of a regression
         if not model.tasks[name].is_regression:
             best = margins.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
-            margins = _mean_over_tokens(best[..., 0] - best[..., 1], batch.lengths)  # (batch,)
+            margins = mean_over_tokens(best[..., :1] - best[..., 1:], batch.lengths)  # (batch, 1)
         (gradient,) = torch.autograd.grad(margins.sum(), midpoint)
         attributions.append(packing.unpack(nodes * gradient).flatten(1))  # (batch, tokens * D * H)
     return F.normalize(torch.stack(attributions), dim=-1)
-
-
-def _mean_over_tokens(margins: Tensor, lengths: Tensor) -> Tensor:
-    """(batch, tokens) to (batch,); (batch,) as it is."""
-    if margins.ndim == 1:
-        return margins
-    return (margins * token_mask(lengths, margins)).sum(1) / lengths.to(margins.device)
 
 
 def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str, seed: int) -> TaskGraph:

@@ -217,6 +217,11 @@ def test_symmetrise_takes_a_missing_direction_for_0_and_leaves_loops():
     assert graph.edges == (edge("a", "b", 0.25, 0.1, 3), edge("b", "a", 0.25, 0.1, 3), edge("c", "c", 0.7, 0.3, 4))
 
 
+def test_symmetrise_spreads_as_the_mean_of_two_independent_numbers():
+    graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.5, 0.3, 3), edge("b", "a", 0.1, 0.4, 4))).symmetrise()
+    assert [(each.weight, each.std, each.count) for each in graph.edges] == [(0.3, 0.25, 7)] * 2
+
+
 def test_communities_are_what_is_joined_strongly():
     tasks = tuple("abcdef")
     groups = [{"a", "d", "e"}, {"b", "c", "f"}]
