@@ -92,7 +92,7 @@ class Measured:
 
     Attributes:
         losses: (ablations, texts), minus the log-likelihood of the right labels; of tags the mean over a text.
-        correct: (ablations, texts), 1 if the label is right; of tags the share of right ones.
+        correct: (ablations, texts), 1 if the label is right; of tags the share of right ones, of a regression nan.
     """
 
     losses: np.ndarray
@@ -115,14 +115,14 @@ def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence
 
 
 def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
-    """The loss and the share of right labels of every text that has one, (2, texts); 0 of a regression."""
+    """The loss and the share of right labels of every text that has one, (2, texts); nan of a regression."""
     known = _known(labels)  # (texts, 1) or (texts, tokens)
     predicted = output.logits.argmax(-1) if output.tags is None else output.tags
-    right = known & (predicted == labels).view_as(known)
+    right = (known & (predicted == labels).view_as(known)).sum(1)  # (texts,)
     if labels.is_floating_point():
-        right = torch.zeros_like(known)
+        right = right * torch.nan
     count = known.sum(1)  # (texts,)
-    values = torch.stack([text_losses(output, labels), right.sum(1)]) / count.clamp_min(1)
+    values = torch.stack([text_losses(output, labels), right]) / count.clamp_min(1)
     return values[:, count > 0]
 
 
@@ -268,7 +268,8 @@ class _Plan:
             for source in self.incoming[target]:
                 cut = self.place["ablation", source]
                 add("ablation", source, target, own.losses[cut] - own.losses[none])
-                add("ablation_accuracy", source, target, own.correct[none] - own.correct[cut])
+                if not np.isnan(own.correct).any():
+                    add("ablation_accuracy", source, target, own.correct[none] - own.correct[cut])
                 if self.most > 1:
                     zeroed, alone = self.place["ablation_zeroed", source], self.place["alone", source]
                     add("ablation_zeroed", source, target, own.losses[zeroed] - own.losses[none])

@@ -243,7 +243,10 @@ def test_a_regression_has_squared_errors_and_no_accuracy(data):
     stars = Task(name="stars", kind="regression")
     data = {**data, "stars": EncodedTask(task=stars, train=split, valid=split, test=split)}
     model = build(data)
-    (edge, *_) = explain_model(model, data, **ABOUT).pictures["ablation"].incoming("stars")
+    pictures = explain_model(model, data, **ABOUT).pictures
+    assert pictures["ablation_accuracy"].incoming("stars") == []
+    assert len(pictures["ablation_accuracy"].incoming("w")) == len(NAMES)
+    (edge, *_) = pictures["ablation"].incoming("stars")
     changes = []
     for row in (0, 1, 3, 4, 5, 6):
         batch = split.batch([row])
