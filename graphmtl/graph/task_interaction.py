@@ -37,7 +37,7 @@ class Attention(nn.Module):
 
     Shapes:
         nodes (N, K, size) to (N, K, heads * C), and the mean weights over the heads (N, K, K); ``cut`` (K,) bool are
-        the nodes that no other node reads
+        the nodes that no other node reads, None if there are none
     """
 
     def __init__(self, *, size: int, channels: int, heads: int, edges: Tensor):
@@ -48,14 +48,16 @@ class Attention(nn.Module):
         self.lin_value = nn.Linear(size, heads * channels)
         self.register_buffer("missing", ~edges, persistent=False)
 
-    def forward(self, nodes: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, nodes: Tensor, cut: Tensor | None) -> tuple[Tensor, Tensor]:
         query, key, value = (
             layer(nodes).unflatten(-1, (self.heads, self.channels)).transpose(1, 2)
             for layer in (self.lin_query, self.lin_key, self.lin_value)
         )  # (N, heads, K, C)
         scores = query @ key.mT / math.sqrt(self.channels)  # (N, heads, K, K)
-        own = torch.eye(len(cut), dtype=torch.bool, device=cut.device)
-        weights = scores.masked_fill(self.missing | (cut & ~own), -torch.inf).softmax(-1)
+        missing = self.missing  # (K, K)
+        if cut is not None:
+            missing = missing | (cut & ~torch.eye(len(cut), dtype=torch.bool, device=cut.device))
+        weights = scores.masked_fill(missing, -torch.inf).softmax(-1)
         return (weights @ value).transpose(1, 2).flatten(2), weights.mean(1)
 
 
@@ -75,11 +77,13 @@ class _Convolution(nn.Module):
             del self.convolution.lin_skip  # made all the same, and never used
         self.register_buffer("edge_index", edges.nonzero().T.flip(0).contiguous(), persistent=False)  # (2, E)
 
-    def forward(self, nodes: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, nodes: Tensor, cut: Tensor | None) -> tuple[Tensor, Tensor]:
         copies, tasks, _ = nodes.shape
         starts = torch.arange(copies, device=nodes.device) * tasks  # (N,), of the copies' nodes
-        source, target = self.edge_index
-        edges = self.edge_index[:, ~cut[source] | (source == target)]  # (2, E), without those that are cut
+        edges = self.edge_index  # (2, E)
+        if cut is not None:
+            source, target = edges
+            edges = edges[:, ~cut[source] | (source == target)]  # (2, those that are left)
         edge_index = (edges[:, None] + starts[:, None]).flatten(1)  # (2, N * E)
         y, (_, alpha) = self.convolution(nodes.flatten(0, 1), edge_index, return_attention_weights=True)
         weights = alpha.new_zeros(copies, tasks, tasks)
@@ -111,6 +115,5 @@ class TaskInteraction(nn.Module):
         self.norm = nn.LayerNorm(size)
 
     def forward(self, z: Tensor, cut: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        cut = torch.zeros(z.size(1), dtype=torch.bool, device=z.device) if cut is None else cut
         message, weights = self.read(z, cut)  # (N, K, heads * channels), (N, K, K)
         return self.norm(z + self.output(message)), weights
