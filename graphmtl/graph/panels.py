@@ -263,8 +263,9 @@ def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, f
     A low one has numbers at its ends alone, with as many decimals as tell them apart.
     """
     weights, (low, high) = image.get_array(), image.get_clim()
-    extend = "both" if weights.min() < low or weights.max() > high else "neither"
-    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend)
+    beyond = (bool(weights.min() < low), bool(weights.max() > high))
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend[beyond])
     bar.ax.tick_params(labelsize=8, length=2)
     bar.ax.ticklabel_format(axis="y", useOffset=False)
     if place[3] < 0.6:

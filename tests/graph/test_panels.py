@@ -83,6 +83,8 @@ def test_what_tasks_read_from_themselves_leaves_the_others_their_colours():
     figure = drawn(HeatMapPanel(replace(graph, edges=graph.edges + loops), title=""))
     weights = [edge.weight for edge in graph.edges]
     assert figure.axes[0].images[0].get_clim() == (min(weights), max(weights))
+    assert figure.axes[0].images[0].colorbar.extend == "max"  # a tip above alone
+    assert drawn(HeatMapPanel(graph, title="")).axes[0].images[0].colorbar.extend == "neither"
     assert {annotations(figure)[k, k] for k in range(4)} == {"5.00"}
     alone = drawn(HeatMapPanel(replace(graph, edges=loops), title="")).axes[0].images[0]
     assert alone.norm(5.0) == pytest.approx(0.5)
