@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from graphmtl.errors import InputError
 from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
-from tests.graph.examples import affinity, complete, star, without_edges
+from tests.graph.examples import affinity, complete, rescaled, star, without_edges
 
 GRAPHS = [complete(5), star(4), affinity(3), without_edges(3), complete(1)]
 ABOUT = {"arch": "complete", "tasks": ("a", "b", "c"), "split": "test", "seed": 3}
@@ -215,6 +215,13 @@ def test_symmetrise_is_the_mean_of_the_two_directions():
 def test_symmetrise_takes_a_missing_direction_for_0_and_leaves_loops():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.5, 0.2, 3), edge("c", "c", 0.7, 0.3, 4))).symmetrise()
     assert graph.edges == (edge("a", "b", 0.25, 0.1, 3), edge("b", "a", 0.25, 0.1, 3), edge("c", "c", 0.7, 0.3, 4))
+
+
+def test_what_tasks_read_from_themselves_is_not_compared():
+    graph, other = complete(5), rescaled(complete(5), -1, 0)
+    loops = tuple(edge(task, task, 9.0) for task in graph.tasks)
+    ours, theirs = (replace(each, edges=each.edges + loops) for each in (graph, other))
+    assert ours.compare(theirs) == graph.compare(other)
 
 
 def test_symmetrise_spreads_as_the_mean_of_two_independent_numbers():

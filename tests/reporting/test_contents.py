@@ -227,6 +227,13 @@ def test_damaged_files_are_named(name, text, copy_of):
         contents(Run.open(folder))
 
 
+def test_another_format_of_an_explanation_is_named(copy_of):
+    run = Run.open(copy_of("complete"))
+    run.write_json("explanation.json", explain(run) | {"format": 99})
+    with pytest.raises(InputError, match=r"explanation\.json: .*format: found 99, expected 1"):
+        contents(run)
+
+
 def changed(run: Run, folder, change) -> Run:
     """A run with other metrics."""
     metrics = copy.deepcopy(run.metrics)

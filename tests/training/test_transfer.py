@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -9,9 +10,11 @@ import yaml
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.evaluation import TagPredictions
 from graphmtl.training.experiment import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
+from graphmtl.training.transfer import _same
 from tests import tiny
 
 GROWING = [name for name, kind in ARCHITECTURES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
@@ -205,3 +208,12 @@ def test_a_run_is_not_replaced_by_what_comes_of_it(copy_of, tone, error_of):
     error = error_of("transfer", source, "--task", tone, "--output", source, "--overwrite", "--no-progress")
     assert "--overwrite would remove" in error
     assert (source / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize(("tags", "loss", "same"), [([1, 0], 0.5, True), ([1, 1], 0.5, False), ([1, 0], 0.6, False)])
+def test_tags_and_losses_say_whether_a_tagger_answers_as_before(tags, loss, same):
+    def predictions(tags, loss):
+        given = {"labels": [np.array([1, 0])], "seen": np.array([False])}
+        return TagPredictions(tags=[np.array(tags)], losses=np.array([loss]), **given)
+
+    assert _same(predictions([1, 0], 0.5), predictions(tags, loss)) is same
