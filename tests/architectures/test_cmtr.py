@@ -151,6 +151,9 @@ def test_edges_of_fused_interacted_values_come_from_the_sources_sources():
     read = [cmtr.interact(states(4), LENGTHS, k, edges=True).edges for k in range(4)]
     assert [edges.sources for edges in read] == [("a",), ("a", "b"), ("a", "b", "c"), ("d",)]
     assert all(edges.weights.min() > 0 for edges in read)
+    alone = build(topology="[[a, b], [b, c]]", fusion_values="interacted", interaction="none")
+    edges = alone.interact(states(4), LENGTHS, 2, edges=True).edges
+    assert (edges.sources, edges.weights.shape) == (("b", "c"), (4, 1, 2))
 
 
 def test_contributions_are_the_gates_times_what_they_let_through():
