@@ -7,9 +7,11 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import DataWarning, InputError, unknown_name
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
 
@@ -36,7 +38,8 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
     """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2."""
     _keep_freed_memory()
     try:
-        verb(sys.argv[1:] if argv is None else argv)
+        with _notes_on_stderr():
+            verb(sys.argv[1:] if argv is None else argv)
     except InputError as error:
         message = " ".join(str(error).split())
         print(f"graphmtl: error: {message}", file=sys.stderr)
@@ -45,6 +48,23 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
         sys.stderr.close()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@contextmanager
+def _notes_on_stderr() -> Iterator[None]:
+    """Prints what `graphmtl.errors.note` says as a line, each time; other warnings stay as they are."""
+    shown = warnings.showwarning
+
+    def show(message, category, *place, **more):
+        if issubclass(category, DataWarning):
+            print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            shown(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _keep_freed_memory() -> None:

@@ -1,9 +1,10 @@
 """What a user's mistake looks like: one line that names the place, the value and what is accepted."""
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
-__all__ = ["InputError", "shown", "unknown_name"]
+__all__ = ["DataWarning", "InputError", "note", "shown", "unknown_name"]
 
 _LONGEST = 60  # characters of a user's value that a message shows
 
@@ -14,6 +15,15 @@ class InputError(ValueError):
     The message is one line that names the file, the line and the value at fault, and what is accepted.
     The command line prints it and leaves with exit code 2.
     """
+
+
+class DataWarning(UserWarning):
+    """What a user should know of the data and what was made of it, where it is no mistake for certain."""
+
+
+def note(message: str) -> None:
+    """Warns of something that the user should know; the command line prints it as one line on stderr."""
+    warnings.warn(message, DataWarning, stacklevel=3)
 
 
 def shown(value: object) -> str:

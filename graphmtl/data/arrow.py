@@ -1,45 +1,57 @@
-"""What the datasets library reads: parquet files, and data sets of the Hugging Face Hub."""
+"""What the datasets library and Arrow read: parquet files, and data sets of the Hugging Face Hub or in memory."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from graphmtl.data.examples import Columns, Examples, check_columns, plain_row
-from graphmtl.errors import InputError
+from graphmtl.data.table import Table
+from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["read_hub", "read_parquet"]
+__all__ = ["read_dataset", "read_hub", "read_parquet"]
 
 datasets.disable_progress_bars()  # of casts and files, which come and go; --progress is the training's
 
 _PATIENCE = 10  # seconds in which the Hub must answer
 
 
-def read_parquet(path: Path, columns: Columns) -> Examples:
-    """Reads a parquet file.
+def read_parquet(path: Path, wanted: Sequence[str]) -> Table:
+    """Reads the wanted columns of a parquet file, as it is now: nothing of it is kept in a cache.
 
     Raises:
-        InputError: the file is damaged, or lacks a column; a row has no label, or a value of a kind that is none.
+        InputError: the file is damaged, empty, or lacks a column.
     """
     try:
-        with _without_log():
-            rows = datasets.Dataset.from_parquet(str(path))
+        schema = pyarrow.parquet.read_schema(path)
+        found = [name for name in wanted if name in schema.names]
+        rows = datasets.Dataset(pyarrow.parquet.read_table(path, columns=found or None))
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
         raise InputError(f"{path}: cannot be read as parquet ({_one_line(error)})") from None
-    return _from_dataset(rows, columns, source=str(path))
+    return read_dataset(rows, wanted, source=str(path), columns=schema.names)
 
 
-def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> Examples:
+def read_hub(name: str, wanted: Sequence[str], *, config: str | None, split: str) -> Table:
     """Reads one split of a data set of the Hugging Face Hub, or of a local folder that is laid out like one.
+
+    A local folder is read as it is now, whatever was read before and whatever times its files have.
 
     Raises:
         InputError: the data set, its configuration, its split or a column does not exist, or the Hub is out of reach.
     """
     source = f"Hub data set {name}{f' ({config})' if config else ''}, split {split}"
-    problem = None if Path(name).is_dir() else _hub_problem(name)
+    if Path(name).is_dir():
+        with tempfile.TemporaryDirectory() as cache, _without_log():
+            try:
+                rows = datasets.load_dataset(name, name=config, split=split, cache_dir=cache, keep_in_memory=True)
+            except Exception as error:  # data set errors have no common class
+                raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
+            return read_dataset(rows, wanted, source=source)
+    problem = _hub_problem(name)
     try:
         with _without_log(), _offline(problem is not None):
             rows = datasets.load_dataset(name, name=config, split=split)
@@ -48,7 +60,7 @@ def read_hub(name: str, columns: Columns, *, config: str | None, split: str) -> 
             place = f", and the cache {datasets.config.HF_DATASETS_CACHE} does not have it"
             raise InputError(f"{source}: cannot be loaded ({_one_line(problem)}){place}") from None
         raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
-    return _from_dataset(rows, columns, source=source)
+    return read_dataset(rows, wanted, source=source)
 
 
 def _hub_problem(name: str) -> Exception | None:
@@ -84,22 +96,43 @@ def _without_log() -> Iterator[None]:
         datasets.logging.set_verbosity(level)
 
 
-def _from_dataset(rows: datasets.Dataset, columns: Columns, *, source: str) -> Examples:
+def read_dataset(
+    rows: datasets.Dataset, wanted: Sequence[str], *, source: str, columns: Sequence[str] | None = None
+) -> Table:
+    """The wanted columns of a data set.
+
+    Args:
+        rows: the data set.
+        wanted: the columns.
+        source: what an error calls it.
+        columns: the names of all columns that there are, where ``rows`` has not all of them.
+
+    Raises:
+        InputError: there are no rows, or a column does not exist.
+    """
+    if not len(rows) and columns is None:
+        raise InputError(f"{source}: no examples in it")
+    known = rows.column_names if columns is None else columns
+    for column in wanted:
+        if column not in known:
+            raise InputError(f"{source}: {unknown_name('column', column, known)}")
     if not len(rows):
         raise InputError(f"{source}: no examples in it")
-    check_columns(source, rows.column_names, columns)
-    declared = getattr(rows.features[columns.label], "names", None) if columns.label else None
-    fields = []
-    for i, row in enumerate(rows.select_columns(list(columns.wanted)), 1):
-        fields.append(plain_row(_named(row, columns.label, declared), columns, f"{source}, row {i}"))
-    return columns.examples(fields, source=source, row="row", labels=tuple(declared or ()))
+    kinds = {name: _classes(rows.features[name]) for name in wanted}
+    some = rows.select_columns(list(dict.fromkeys(wanted))).with_format("arrow")[:]
+    return Table(
+        source=source,
+        columns={name: some[name].to_pylist() for name in wanted},
+        row="row",
+        names={name: names for name, names in kinds.items() if names is not None},
+    )
 
 
-def _named(row: dict, label: str, declared: list[str] | None) -> dict:
-    """The row with its class index replaced by the class's name; the Hub's -1 for a hidden label is no label."""
-    if declared is None or row[label] is None:
-        return row
-    return {**row, label: declared[row[label]] if row[label] >= 0 else None}
+def _classes(feature) -> tuple[str, ...] | None:
+    """The names of the classes of a column of labels or of tags, where it declares them."""
+    feature = getattr(feature, "feature", feature[0] if isinstance(feature, list) else feature)
+    names = getattr(feature, "names", None)
+    return None if names is None else tuple(names)
 
 
 def _one_line(error: Exception) -> str:

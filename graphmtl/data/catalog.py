@@ -1,5 +1,6 @@
 """The named task sets. A task set is a function here and a line in ``TASK_SETS``."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,17 +8,18 @@ from functools import cache, partial
 from pathlib import Path
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.column_files import Sentences, read_columns, read_sentences, read_three_files
-from graphmtl.data.examples import Columns
+from graphmtl.data.column_files import read_columns, read_sentences, read_three_files
 from graphmtl.data.glue import glue_sources
 from graphmtl.data.planted import generate
-from graphmtl.data.readers import read_label_tab_text, read_tsv
-from graphmtl.data.source import Corpus, Layer, Source, SourceSet
+from graphmtl.data.readers import Reading, read_label_tab_text, read_tsv
+from graphmtl.data.source import Corpus, Source, SourceSet
+from graphmtl.data.table import Table
+from graphmtl.data.tags import MISSING
 from graphmtl.data.task import Task
 from graphmtl.data.task_file import read_task_file
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["TASK_SETS", "Settings", "find_set", "is_task_file", "is_treebank"]
+__all__ = ["TASK_SETS", "Settings", "find_set", "is_path", "is_task_file", "is_treebank"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +64,19 @@ def sick(settings: Settings) -> SourceSet:
     layers of the same pairs.
     """
     path = settings.folder("sick") / "SICK.txt"
-    pair = ("sentence_A", "sentence_B")
-    splits = cache(lambda: read_tsv(path, Columns(text=pair, label="SemEval_set")).label)
+    pair, targets = ("sentence_A", "sentence_B"), ("relatedness_score", "entailment_label")
+
+    @cache
+    def corpus() -> Corpus:
+        whole = read_tsv(path, (*pair, *targets, "SemEval_set"))
+        splits = whole["SemEval_set"]
+        train, valid, test = (
+            whole.take(i for i, own in enumerate(splits) if own == split) for split in ("TRAIN", "TRIAL", "TEST")
+        )
+        return Corpus(name="sick", train=train, valid=valid, test=test, texts=(pair,))
 
     def read(task: Task, names: Mapping[str, str]) -> Source:
-        whole = read_tsv(path, Columns(text=pair, label=task.label))
-        rows = {split: [i for i, own in enumerate(splits()) if own == split] for split in ("TRAIN", "TRIAL", "TEST")}
-        train, valid, test = (whole.take(own) for own in rows.values())
-        return Source(task=task, names=names, train=train, valid=valid, test=test, corpus=f"sick {path}")
+        return Source(task=task, names=names, corpus=corpus())
 
     labels = {label.upper(): label for label in ("entailment", "neutral", "contradiction")}
     relatedness = Task(name="relatedness", kind="regression", text=pair, label="relatedness_score", scale=(1.0, 5.0))
@@ -100,12 +107,13 @@ def fdu_mtl(settings: Settings) -> SourceSet:
 
 def _fdu_mtl_source(folder: Path, name: str) -> Source:
     fallback = "latin-1" if name in ("MR", "dvd") else None
+    train, test = (
+        read_label_tab_text(folder / f"{name}.task.{split}", fallback=fallback) for split in ("train", "test")
+    )
     return Source(
         task=Task(name=name, labels=("0", "1")),
         names={"0": "negative", "1": "positive"},
-        train=read_label_tab_text(folder / f"{name}.task.train", fallback=fallback),
-        valid=200,
-        test=read_label_tab_text(folder / f"{name}.task.test", fallback=fallback),
+        corpus=Corpus(name=name, train=train, valid=200, test=test, stratify="label"),
     )
 
 
@@ -120,7 +128,7 @@ def conll2000(settings: Settings) -> SourceSet:
 
     def read() -> Corpus:
         train, test = (read_columns(folder / f"{split}.txt", ("word", "pos", "chunk")) for split in ("train", "test"))
-        return Corpus(name="conll2000", train=train, valid=500, test=test)
+        return Corpus(name="conll2000", train=train, valid=500, test=test, texts=(("word",),))
 
     return _layers("conll2000", read, {"pos": "pos", "chunk": "chunk"})
 
@@ -137,7 +145,7 @@ def conll2003(settings: Settings) -> SourceSet:
     def read() -> Corpus:
         paths = [_first_file(folder, *each) for each in names]
         train, valid, test = (read_columns(path, ("word", "pos", "chunk", "ner")) for path in paths)
-        return Corpus(name="conll2003", train=train, valid=valid, test=test)
+        return Corpus(name="conll2003", train=train, valid=valid, test=test, texts=(("word",),))
 
     return _layers("conll2003", read, {"pos": "pos", "chunk": "chunk", "ner": "ner"})
 
@@ -152,7 +160,7 @@ def wnut17(settings: Settings) -> SourceSet:
 
     def read() -> Corpus:
         train, valid, test = (read_columns(folder / name, ("word", "ner")) for name in names)
-        return Corpus(name="wnut17", train=train, valid=valid, test=test)
+        return Corpus(name="wnut17", train=train, valid=valid, test=test, texts=(("word",),))
 
     return _layers("wnut17", read, {"ner": "ner"})
 
@@ -162,28 +170,47 @@ def ud(settings: Settings, name: str = "ud") -> SourceSet:
 
     A folder with ``*-train.conllu``, ``*-dev.conllu`` and ``*-test.conllu``, as treebanks are published, or with
     ``*train.txt``, ``*dev.txt`` and ``*test.txt``: word TAB UPOS TAB XPOS. The folder is the one that ``--tasks`` names
-    (``ud-ewt``, ``UD_German-GSD``); ``ud`` is the folder of that name, or the only one whose name begins so. Without a
-    file for validation a tenth of the training sentences is cut off.
+    (``ud-ewt``, ``UD_German-GSD``), in the data folder or anywhere; ``ud`` is the folder of that name, or the only one
+    whose name begins so. Without a file for validation a tenth of the training sentences is cut off. Where there are no
+    language-specific parts of speech there is no task ``xpos``.
     """
-    folder = settings.folder(name if name != "ud" else _only_treebank(settings.data_dir))
+    anywhere = is_path(name, folder=True)
+    folder = Path(name) if anywhere else settings.folder(name if name != "ud" else _only_treebank(settings))
+    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name) if anywhere else name
 
+    @cache
     def read() -> Corpus:
         train, valid, test = (_treebank_split(folder, split) for split in ("train", "dev", "test"))
         if train is None or test is None:
             missing = "train" if train is None else "test"
             raise InputError(f"{folder}: no file *{missing}.conllu, and no *{missing}.txt")
-        return Corpus(name=name, train=train, valid=0.1 if valid is None else valid, test=test)
+        held_out = {"valid": 0.1 if valid is None else valid, "test": test}
+        return Corpus(name=name, train=train, **held_out, texts=(("form",),))
 
-    return _layers(name, read, {"upos": "upos", "xpos": "xpos"})
+    def is_tagged(column: str) -> bool:
+        return any(tag != MISSING for sentence in read().train[column] for tag in sentence)
+
+    layers = {column: column for column in ("upos", "xpos") if column == "upos" or is_tagged(column)}
+    return _layers(name, read, layers, words="form")
 
 
 def is_treebank(name: str) -> bool:
-    """Whether a name is that of a treebank's folder, such as ``ud-ewt``."""
-    return bool(re.match("ud[-_]", name, re.IGNORECASE))
+    """Whether a name is that of a treebank's folder, such as ``ud-ewt``, or a path to one."""
+    return bool(re.match("ud[-_]", name, re.IGNORECASE)) or is_path(name, folder=True)
 
 
-def _only_treebank(data_dir: Path | None) -> str:
+def is_path(name: str, *, folder: bool = False) -> bool:
+    """Whether there is a file or folder of this name, which may be anything; with ``folder`` a folder that is named as
+    a path, so that no folder that happens to be called as a task set is in its way."""
+    try:
+        return Path(name).is_dir() and os.sep in name if folder else Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a character that none may have
+        return False
+
+
+def _only_treebank(settings: Settings) -> str:
     """The name of the folder that ``ud`` means."""
+    data_dir = settings.data_dir
     if data_dir is None or not data_dir.is_dir() or (data_dir / "ud").is_dir():
         return "ud"
     found = sorted(path.name for path in data_dir.iterdir() if path.is_dir() and is_treebank(path.name))
@@ -192,11 +219,12 @@ def _only_treebank(data_dir: Path | None) -> str:
     return found[0] if found else "ud"
 
 
-def _treebank_split(folder: Path, split: str) -> Sentences | None:
+def _treebank_split(folder: Path, split: str) -> Table | None:
     found = sorted(folder.glob(f"*{split}.conllu")) or sorted(folder.glob(f"*{split}.txt"))
     if len(found) > 1:
         raise InputError(f"{folder}: {len(found)} files for {split}, expected one: {', '.join(p.name for p in found)}")
-    return read_sentences(found[0], header=("form", "upos", "xpos"), words="form") if found else None
+    reading = Reading(header=("form", "upos", "xpos"))
+    return read_sentences(found[0], words="form", reading=reading) if found else None
 
 
 def gum(settings: Settings) -> SourceSet:
@@ -210,7 +238,7 @@ def gum(settings: Settings) -> SourceSet:
 
     def read() -> Corpus:
         train, valid, test = (read_columns(folder / f"{split}.conll", header) for split in ("train", "dev", "test"))
-        return Corpus(name="gum", train=train, valid=valid, test=test)
+        return Corpus(name="gum", train=train, valid=valid, test=test, texts=(("word",),))
 
     return _layers("gum", read, {"upos": "upos", "xpos": "xpos", "entity": "entity", "s_type": "# s_type"})
 
@@ -236,9 +264,9 @@ def _intent_and_slot(name: str, settings: Settings) -> SourceSet:
 
     def read() -> Corpus:
         train, valid, test = (read_three_files(folder / split) for split in ("train", "dev", "test"))
-        return Corpus(name=name, train=train, valid=valid, test=test)
+        return Corpus(name=name, train=train, valid=valid, test=test, texts=(("seq.in",),))
 
-    return _layers(name, read, {"intent": "# label", "slot": "seq.out"})
+    return _layers(name, read, {"intent": "# label", "slot": "seq.out"}, words="seq.in")
 
 
 def _first_file(folder: Path, *names: str) -> Path:
@@ -253,15 +281,17 @@ def _first_file(folder: Path, *names: str) -> Path:
     return found[0]
 
 
-def _layers(name: str, read: Callable[[], Corpus], layers: Mapping[str, str]) -> SourceSet:
+def _layers(name: str, read: Callable[[], Corpus], layers: Mapping[str, str], words: str = "word") -> SourceSet:
     """The tasks of a corpus that is read once, when the first of them is: {task: column, or # key of a comment}."""
     corpus = cache(read)
-    return SourceSet(name=name, sources={task: partial(_layer, task, label, corpus) for task, label in layers.items()})
+    return SourceSet(
+        name=name, sources={task: partial(_layer, task, label, words, corpus) for task, label in layers.items()}
+    )
 
 
-def _layer(name: str, label: str, corpus: Callable[[], Corpus]) -> Layer:
+def _layer(name: str, label: str, words: str, corpus: Callable[[], Corpus]) -> Source:
     kind = "text-classification" if label.startswith("#") else "token-classification"
-    return Layer(task=Task(name=name, kind=kind, text=("word",), label=label, tokens=True), corpus=corpus())
+    return Source(task=Task(name=name, kind=kind, text=(words,), label=label, tokens=True), corpus=corpus())
 
 
 TASK_SETS: dict[str, Callable[[Settings], SourceSet]] = {

@@ -1,83 +1,29 @@
 """Column files: tokens with their tags, one token a line or one sentence a line. Errors name the file and the line."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from graphmtl.data.readers import read_lines
-from graphmtl.data.tags import MISSING
+from graphmtl.data.readers import Reading, ending, is_header, read_file, read_lines
+from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = ["CONLLU", "Sentences", "read_columns", "read_conllu", "read_sentences", "read_three_files"]
+__all__ = [
+    "CONLLU",
+    "TOKEN_FORMATS",
+    "read_columns",
+    "read_conllu",
+    "read_sentences",
+    "read_tagged_words",
+    "read_three_files",
+]
 
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 """The columns of CoNLL-U (universaldependencies.org/format)."""
 _THREE_FILES = ("seq.in", "seq.out", "label")
 _COMMENT = re.compile(r"# *([^\s=]+) *= *(.*)")
 _BLANK = " \t"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sentences:
-    """Sentences as they were read, with all their annotation layers.
-
-    Args:
-        source: the file they come from.
-        tokens: the tokens of each sentence, at least one.
-        columns: the tags of each sentence by the name of the column.
-        comments: the comments of each sentence, {key: value}.
-        lines: the line of each token.
-        files: the files of columns and comments that stand in a file of their own, by column and comment key.
-    """
-
-    source: str
-    tokens: list[list[str]]
-    columns: Mapping[str, list[list[str]]]
-    comments: list[dict[str, str]]
-    lines: list[list[int]]
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def take(self, rows: np.ndarray) -> "Sentences":
-        """Some of the sentences."""
-        return Sentences(
-            source=self.source,
-            tokens=[self.tokens[i] for i in rows],
-            columns={name: [tags[i] for i in rows] for name, tags in self.columns.items()},
-            comments=[self.comments[i] for i in rows],
-            lines=[self.lines[i] for i in rows],
-            files=self.files,
-        )
-
-    def where(self, layer: str, i: int, j: int = 0) -> str:
-        """The place of token ``j`` of sentence ``i``, for an error message about a layer."""
-        return f"{self.files.get(layer, self.source)}, line {self.lines[i][j]}"
-
-    def tags(self, column: str) -> list[list[str]]:
-        """The tags of each sentence in a column, `MISSING` where there is none.
-
-        Raises:
-            InputError: there is no such column.
-        """
-        if column not in self.columns:
-            raise InputError(f"{self.source}: {unknown_name('column', column, self.columns)}")
-        return self.columns[column]
-
-    def labels(self, key: str) -> list[str]:
-        """The label of each sentence under the key of a comment, `MISSING` where there is none.
-
-        Raises:
-            InputError: no sentence has such a comment.
-        """
-        known = sorted({key for comments in self.comments for key in comments})
-        if key not in known:
-            raise InputError(f"{self.source}: {unknown_name('key of a comment', key, known)}")
-        return [comments.get(key) or MISSING for comments in self.comments]
 
 
 class _Sentences:
@@ -105,6 +51,8 @@ class _Sentences:
             self.about[match[1]] = match[2].strip()
 
     def token(self, number: int, line: str, fields: Sequence[str]) -> None:
+        if not self.sentences and not self.rows and is_header(fields, self.header):
+            return
         if len(fields) != len(self.header):
             expected = f"expected {len(self.header)} ({', '.join(self.header)})"
             raise InputError(f"{self.path}, line {number}: {len(fields)} columns, {expected}: {shown(line)}")
@@ -128,21 +76,19 @@ class _Sentences:
             self.comments.append(self.about)
         self._begin()
 
-    def done(self) -> Sentences:
+    def done(self) -> Table:
         self.end()
         if not self.sentences:
             raise InputError(f"{self.path}: the file holds no sentences")
-        columns = {name: [[row[c] for row in rows] for rows in self.sentences] for c, name in enumerate(self.header)}
-        return Sentences(
-            source=str(self.path),
-            tokens=columns.pop(self.words),
-            columns=columns,
-            comments=self.comments,
-            lines=self.lines,
-        )
+        columns: dict[str, list] = {
+            name: [[row[c] for row in rows] for rows in self.sentences] for c, name in enumerate(self.header)
+        }
+        for key in dict.fromkeys(key for comments in self.comments for key in comments):
+            columns[f"# {key}"] = [comments.get(key) for comments in self.comments]
+        return Table(source=str(self.path), columns=columns, lines=self.lines)
 
 
-def read_columns(path: Path, header: Sequence[str], *, words: str = "word", encoding: str = "utf-8") -> Sentences:
+def read_columns(path: Path, header: Sequence[str], *, words: str = "word", encoding: str = "utf-8") -> Table:
     """Reads a token a line with its tags, in columns between TABs or between spaces.
 
     The first line with a token says which. Between sentences stands a blank line (spaces and TABs count as blank) or a
@@ -168,8 +114,13 @@ def read_columns(path: Path, header: Sequence[str], *, words: str = "word", enco
         elif _is_comment(line, tabs):
             reading.comment(number, line)
         else:
-            reading.token(number, line, line.split("\t") if tabs else re.split(" +", line.strip(" ")))
+            reading.token(number, line, _fields(line) if tabs else re.split(" +", line.strip(_BLANK)))
     return reading.done()
+
+
+def _fields(line: str) -> list[str]:
+    """What stands between TABs; white space around a field is no part of it."""
+    return [field.strip() for field in line.split("\t")]
 
 
 def _has_tabs(lines: Sequence[str]) -> bool:
@@ -184,7 +135,7 @@ def _is_comment(line: str, tabs: bool) -> bool:
     return bool(line.startswith("# ") and _COMMENT.fullmatch(line))
 
 
-def read_conllu(path: Path, *, words: str = "form", encoding: str = "utf-8") -> Sentences:
+def read_conllu(path: Path, *, words: str = "form", encoding: str = "utf-8") -> Table:
     """Reads CoNLL-U, columns `CONLLU`; the lines of multiword tokens (``3-4``) and empty nodes (``5.1``) are skipped.
 
     Args:
@@ -197,7 +148,7 @@ def read_conllu(path: Path, *, words: str = "form", encoding: str = "utf-8") -> 
     """
     reading = _Sentences(path, CONLLU, words)
     for number, line in enumerate(read_lines(path, encoding=encoding), 1):
-        fields = line.split("\t")
+        fields = _fields(line)
         if not line.strip(_BLANK):
             reading.end()
         elif line.startswith("#"):
@@ -209,10 +160,34 @@ def read_conllu(path: Path, *, words: str = "form", encoding: str = "utf-8") -> 
     return reading.done()
 
 
-def read_three_files(folder: Path, *, encoding: str = "utf-8") -> Sentences:
+def read_tagged_words(
+    path: Path, header: Sequence[str] = (), *, sign: str, words: str = "word", encoding: str = "utf-8"
+) -> Table:
+    """Reads a sentence a line, each word with its tag behind a sign, as in ``the/DET dog/NOUN``.
+
+    The last sign of a word is the one before its tag. The columns are called word and tag, or as ``header`` says.
+
+    Raises:
+        InputError: as `read_lines`; an unknown column, not two of them, or a word without a tag.
+    """
+    header = header or ("word", "tag")
+    if len(header) != 2:
+        raise InputError(f"{path}: {len(header)} columns, expected 2, those of the words and of their tags")
+    reading = _Sentences(path, header, words)
+    for number, line in enumerate(read_lines(path, encoding=encoding), 1):
+        for each in line.split():
+            word, found, tag = each.rpartition(sign)
+            if not (found and word and tag):
+                raise InputError(f"{path}, line {number}: {shown(each)}, expected WORD{sign}TAG")
+            reading.token(number, line, (word, tag))
+        reading.end()
+    return reading.done()
+
+
+def read_three_files(folder: Path, *, encoding: str = "utf-8") -> Table:
     """Reads the files ``seq.in`` (tokens), ``seq.out`` (tags) and ``label`` of a folder, all a sentence a line.
 
-    The tags are the column ``seq.out``, the sentence's label is the comment ``label``.
+    The columns are called as the files, that of the sentence's label ``# label``.
 
     Raises:
         InputError: as `read_lines`; files of unlike length, a line with more or fewer tags than tokens, an empty line.
@@ -223,11 +198,9 @@ def read_three_files(folder: Path, *, encoding: str = "utf-8") -> Sentences:
     for number, (words, own) in enumerate(zip(tokens, tags, strict=True), 1):
         if len(words) != len(own):
             raise InputError(f"{paths[1]}, line {number}: {len(own)} tags, but {paths[0]} has {len(words)} tokens")
-    return Sentences(
+    return Table(
         source=str(paths[0]),
-        tokens=tokens,
-        columns={"seq.out": tags},
-        comments=[{"label": row[2].strip()} for row in rows],
+        columns={"seq.in": tokens, "seq.out": tags, "# label": [row[2].strip() for row in rows]},
         lines=[[number] * len(words) for number, words in enumerate(tokens, 1)],
         files={"seq.out": str(paths[1]), "# label": str(paths[2])},
     )
@@ -247,24 +220,61 @@ def _parallel(paths: Sequence[Path], encoding: str) -> list[tuple[str, ...]]:
     return list(zip(*files, strict=True))
 
 
-def read_sentences(path: Path, *, header: Sequence[str], words: str, encoding: str = "utf-8") -> Sentences:
-    """Reads any of the forms: a folder of three files, ``.conllu``, or a column file otherwise.
+def _columns(path: Path, words: str, reading: Reading) -> Table:
+    if not reading.header:
+        raise InputError(f"{path}: a column file needs `columns`, the names of its columns")
+    return read_columns(path, reading.header, words=words, encoding=reading.encoding)
+
+
+def _conllu(path: Path, words: str, reading: Reading) -> Table:
+    return read_conllu(path, words=words, encoding=reading.encoding)
+
+
+def _tagged_words(sign: str, path: Path, words: str, reading: Reading) -> Table:
+    return read_tagged_words(path, reading.header, sign=sign, words=words, encoding=reading.encoding)
+
+
+TOKEN_FORMATS: dict[str, Callable[[Path, str, Reading], Table]] = {
+    ".conllu": _conllu,
+    "columns": _columns,
+    "conllu": _conllu,
+    "word/TAG": partial(_tagged_words, "/"),
+    "word:TAG": partial(_tagged_words, ":"),
+    "word_TAG": partial(_tagged_words, "_"),
+}
+"""What reads all columns of a file of tokens that is no table of lists, by its ending or by the key ``format``."""
+_LISTS = (
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".parquet",
+    "jsonl",
+    "json",
+    "parquet",
+)  # formats in which a value can be a list
+
+
+def read_sentences(path: Path, wanted: Sequence[str] = (), *, words: str, reading: Reading = Reading()) -> Table:
+    """Reads any form of tokens: a folder of three files, CoNLL-U, lists in jsonl, json or parquet, or a column file.
 
     Args:
         path: the file or folder.
-        header: the names of the columns of a column file.
+        wanted: the columns that are read of a table of lists, that of the tokens among them; others are read whole.
         words: the column of the tokens.
-        encoding: the encoding.
+        reading: how it is read.
 
     Raises:
-        InputError: as the reader of the form, or no ``header`` where one is needed.
+        InputError: as the reader of the form, or no ``reading.header`` where one is needed.
     """
     if path.is_dir():
         if words != _THREE_FILES[0]:
             raise InputError(f"{path}: {unknown_name('column of tokens', words, _THREE_FILES[:1])}")
-        return read_three_files(path, encoding=encoding)
-    if path.suffix == ".conllu":
-        return read_conllu(path, words=words, encoding=encoding)
-    if not header:
-        raise InputError(f"{path}: a column file needs `columns`, the names of its columns")
-    return read_columns(path, header, words=words, encoding=encoding)
+        return read_three_files(path, encoding=reading.encoding)
+    kind = reading.format or ending(path)
+    if kind in _LISTS:
+        return read_file(path, wanted, reading)
+    if kind in TOKEN_FORMATS:
+        return TOKEN_FORMATS[kind](path, words, reading)
+    if reading.format is not None:
+        raise InputError(f"{path}: {unknown_name('format of tokens', kind, [*TOKEN_FORMATS, *_LISTS])}")
+    return _columns(path, words, reading)

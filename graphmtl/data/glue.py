@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from graphmtl.data.arrow import read_hub
-from graphmtl.data.examples import Columns, Examples
 from graphmtl.data.overlap import normalise
-from graphmtl.data.readers import read_tsv
-from graphmtl.data.source import Source, SourceSet
+from graphmtl.data.readers import Reading, read_tsv
+from graphmtl.data.source import Corpus, Source, SourceSet
+from graphmtl.data.table import Table
 from graphmtl.data.task import SubmissionFile, Task
 from graphmtl.errors import InputError
 
@@ -168,47 +168,45 @@ def _local(folder: Path, name: str) -> Source:
     spec = _TASKS[name]
     task = spec.task(name, hub=False)
     header = ("source", "label", "mark", "sentence") if name == "cola" else ()  # the one without a line of names
-    columns = Columns(text=task.text, label=task.label, header=header)
-    train = read_tsv(folder / "train.tsv", columns)
-    test, *others = (read_tsv(folder / f"dev{end}.tsv", columns) for _, end, _ in spec.tests)
-    return Source(
-        task=task,
-        names=dict(spec.labels),
+    read = partial(read_tsv, wanted=(*task.text, task.label), reading=Reading(header=header, quoting="none"))
+    train = read(folder / "train.tsv")
+    tests = [read(folder / f"dev{end}.tsv") for _, end, _ in spec.tests]
+    submission = _submission(name, [partial(_read_test, folder, end, task.text) for _, end, _ in spec.tests])
+    return Source(task=task, names=dict(spec.labels), corpus=_corpus(task, train, tests), submission=submission)
+
+
+def _corpus(task: Task, train: Table, tests: Sequence[Table]) -> Corpus:
+    names = [split for split, _, _ in _TASKS[task.name].tests]
+    return Corpus(
+        name=task.name,
         train=train,
         valid=min(_VALID, _MOST / len(train)),
-        test=test,
-        other_tests=dict(zip([split for split, _, _ in spec.tests[1:]], others, strict=True)),
-        together=sentence_of_phrase if name == "sst2" else None,
-        submission=_submission(name, [partial(_read_test, folder, end, task.text) for _, end, _ in spec.tests]),
+        test=tests[0],
+        texts=(task.text,),
+        stratify=None if task.is_regression else task.label,
+        other_tests=dict(zip(names[1:], tests[1:], strict=True)),
+        together=sentence_of_phrase if task.name == "sst2" else None,
     )
 
 
-def _read_test(folder: Path, end: str, text: tuple[str, ...]) -> Examples:
+def _read_test(folder: Path, end: str, text: tuple[str, ...]) -> Table:
     path = folder / f"test{end}.tsv"
     other = folder / "msr_paraphrase_test.txt"  # as MRPC's own authors call it
-    return read_tsv(path if path.is_file() or not other.is_file() else other, Columns(text=text, label=""))
+    return read_tsv(path if path.is_file() or not other.is_file() else other, text)
 
 
 def _from_hub(name: str) -> Source:
     spec = _TASKS[name]
     task = spec.task(name, hub=True)
-    columns = Columns(text=task.text, label="label", scores=task.is_regression)
     read = partial(read_hub, _HUB, config=name)
-    train = read(columns, split="train")
-    test, *others = (read(columns, split=f"validation{end}") for _, end, _ in spec.tests)
-    unlabelled = Columns(text=task.text, label="")
-    return Source(
-        task=task,
-        train=train,
-        valid=min(_VALID, _MOST / len(train)),
-        test=test,
-        other_tests=dict(zip([split for split, _, _ in spec.tests[1:]], others, strict=True)),
-        together=sentence_of_phrase if name == "sst2" else None,
-        submission=_submission(name, [partial(read, unlabelled, split=f"test{end}") for _, end, _ in spec.tests]),
-    )
+    wanted = (*task.text, task.label)
+    train = read(wanted, split="train")
+    tests = [read(wanted, split=f"validation{end}") for _, end, _ in spec.tests]
+    submission = _submission(name, [partial(read, task.text, split=f"test{end}") for _, end, _ in spec.tests])
+    return Source(task=task, corpus=_corpus(task, train, tests), submission=submission)
 
 
-def _submission(name: str, readers: Sequence[partial[Examples]]) -> tuple[SubmissionFile, ...]:
+def _submission(name: str, readers: Sequence[partial[Table]]) -> tuple[SubmissionFile, ...]:
     spec = _TASKS[name]
     codes = {label: code for code, label in spec.labels}
     return tuple(

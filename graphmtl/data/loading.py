@@ -4,24 +4,30 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_task_file, is_treebank
+from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
 from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import TaskSet
+from graphmtl.data.task_file import given_tasks
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["join_tasks", "load_tasks"]
+__all__ = ["IN_MEMORY", "join_tasks", "load_tasks"]
+
+
+IN_MEMORY = "(in memory)"
+"""What stands in config.yaml for ``--tasks`` where a run was trained on data at hand in Python."""
 
 
 def load_tasks(
-    tasks: Path | str = "planted",
+    tasks: Path | str | Mapping[str, Any] = "planted",
     *,
     data_dir: Path | str | None = None,
     seed: int = 0,
@@ -33,9 +39,10 @@ def load_tasks(
     """Loads the tasks of a run.
 
     Args:
-        tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``), some tasks of a set
+        tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``, or a path), some tasks of a set
             (``fdu-mtl:books,dvd``), a YAML file, or several of these joined by ``+``. A task name that two of them
-            share gets the set's name before it.
+            share gets the set's name before it. Or data at hand, by the tasks' names: pandas DataFrames, data sets of
+            the datasets library, or lists; see `graphmtl.data.task_file.given_tasks`.
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
         seed: the seed of the validation splits that are cut off, and of the generated texts.
         only: names of the tasks of these that are kept, with commas between; None keeps all.
@@ -44,10 +51,9 @@ def load_tasks(
         planted: options of the generated task set.
 
     Raises:
-        InputError: whatever is wrong with the name or the files.
+        InputError: whatever is wrong with the name, the files or the data.
     """
-    tasks, find = str(tasks), _finder(data_dir, seed, planted)
-    chosen = [_choose(part, find) for part in _parts(tasks)]
+    chosen = _chosen(tasks, data_dir, seed, planted)
     names = _kept(_names_in_run(chosen), only)
     sources = {
         new: part.source_set.sources[old]() for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
@@ -63,7 +69,7 @@ def load_tasks(
         data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
         truth=truths[0] if truths else None,
         loaded_with={
-            "tasks": tasks,
+            "tasks": IN_MEMORY if isinstance(tasks, Mapping) else str(tasks),
             "data_dir": None if data_dir is None else str(data_dir),
             "seed": seed,
             "only": only,
@@ -72,6 +78,24 @@ def load_tasks(
             **asdict(planted),
         },
     )
+
+
+def _chosen(
+    tasks: Path | str | Mapping[str, Any], data_dir: Path | str | None, seed: int, planted: PlantedOptions
+) -> list["_Part"]:
+    """The parts of what was asked for."""
+    if isinstance(tasks, Mapping):
+        source_set = given_tasks(tasks)
+        return [_Part(source_set=source_set, tasks=tuple(source_set.sources), slug="-".join(["memory", *tasks]))]
+    if not isinstance(tasks, str | Path):
+        raise InputError(f"tasks: found a {type(tasks).__name__}, expected a name, a file, or {{NAME: DATA}}")
+    if str(tasks) == IN_MEMORY:
+        raise InputError(
+            "the run was trained on data in memory, which is not kept; its model predicts, and `graphmtl evaluate RUN "
+            "--tasks FILE` scores it on a file"
+        )
+    find = _finder(data_dir, seed, planted)
+    return [_choose(part, find) for part in _parts(str(tasks))]
 
 
 def join_tasks(
@@ -133,7 +157,19 @@ def _finder(data_dir: Path | str | None, seed: int, planted: PlantedOptions) -> 
 
 
 def _parts(tasks: str) -> list[str]:
-    return [tasks] if Path(tasks).is_file() else tasks.split("+")  # a file's name may hold a +
+    """What stands between the ``+``; of a path, with or without tasks behind it, a ``+`` is a part."""
+    pieces, parts = tasks.split("+"), []
+    while pieces:
+        longest = next((n for n in range(len(pieces), 1, -1) if _is_path("+".join(pieces[:n]))), 1)
+        parts.append("+".join(pieces[:longest]))
+        pieces = pieces[longest:]
+    return parts
+
+
+def _is_path(part: str) -> bool:
+    """Whether a part is a path, perhaps with tasks behind it, and every ``+`` one of the path's."""
+    name, wanted = _set_and_tasks(part)
+    return is_path(name) and "+" not in wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +183,10 @@ class _Part:
 
 def _set_and_tasks(part: str) -> tuple[str, str]:
     """``fdu-mtl:books,dvd`` as ``fdu-mtl`` and ``books,dvd``; of a whole set the second is empty."""
-    name, _, wanted = (part, "", "") if is_task_file(part) else part.partition(":")
-    return name, wanted
+    colons = [i for i, sign in enumerate(part) if sign == ":"]
+    path = next((part[:i] for i in [len(part), *reversed(colons)] if is_path(part[:i])), None)  # it may hold a colon
+    name = part.partition(":")[0] if path is None or path in TASK_SETS else path
+    return name, part[len(name) + 1 :]
 
 
 def _choose(text: str, find: Callable[[str], SourceSet]) -> _Part:

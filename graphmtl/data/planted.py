@@ -24,8 +24,8 @@ from itertools import combinations
 import numpy as np
 
 from graphmtl.config import PlantedOptions
-from graphmtl.data.examples import Examples
-from graphmtl.data.source import Source
+from graphmtl.data.source import Corpus, Source
+from graphmtl.data.table import Table
 from graphmtl.data.task import PlantedTruth, Task
 from graphmtl.errors import InputError
 
@@ -184,14 +184,15 @@ class _Texts:
 
 def _source(name: str, texts: _Texts, *, rich: bool, options: PlantedOptions) -> Source:
     train = options.planted_rich if rich else options.planted_poor
-    return Source(
-        task=Task(name=name, labels=LABELS),
-        train=_examples(f"{name}.train", texts, train),
-        valid=_examples(f"{name}.valid", texts, max(round(train / 5), 50)),
-        test=_examples(f"{name}.test", texts, options.planted_test),
+    corpus = Corpus(
+        name=name,
+        train=_table(f"{name}.train", texts, train),
+        valid=_table(f"{name}.valid", texts, max(round(train / 5), 50)),
+        test=_table(f"{name}.test", texts, options.planted_test),
     )
+    return Source(task=Task(name=name, labels=LABELS), corpus=corpus)
 
 
-def _examples(source: str, texts: _Texts, size: int) -> Examples:
+def _table(source: str, texts: _Texts, size: int) -> Table:
     pairs = [texts.draw() for _ in range(size)]
-    return Examples(source=source, text=[text for text, _ in pairs], label=[label for _, label in pairs])
+    return Table(source=source, columns={"text": [text for text, _ in pairs], "label": [label for _, label in pairs]})

@@ -1,135 +1,411 @@
-"""File formats. Files of lines are read line by line, so that an error names the line."""
+"""Files of texts with their labels. Files of lines are read line by line, so that an error names the line."""
 
 import codecs
 import csv
+import gzip
 import io
 import json
+import lzma
 import re
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from graphmtl.data.arrow import read_parquet
-from graphmtl.data.examples import Columns, Examples, check_columns, plain_row
-from graphmtl.errors import InputError, shown
+from graphmtl.data.table import Table, joined
+from graphmtl.errors import InputError, note, shown, unknown_name
 
-__all__ = ["read_bytes", "read_file", "read_label_tab_text", "read_lines", "read_tsv"]
+__all__ = [
+    "FORMATS",
+    "Reading",
+    "ending",
+    "is_header",
+    "read_bytes",
+    "read_file",
+    "read_label_tab_text",
+    "read_label_text",
+    "read_lines",
+    "read_one_class_a_file",
+    "read_parallel",
+    "read_tsv",
+]
 
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
+_FIELD = r'(?:"(?:[^"]|"")*+"|[^"\t\n]*)'
+_QUOTED_FILE = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")  # every quote in it is one of those around a field
+_QUOTED_FIELD = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*"(?=\t|$)', re.MULTILINE)
+_FASTTEXT = "__label__"
+_TITLES = frozenset(  # what columns are called
+    (
+        *(
+            "text",
+            "sentence",
+            "review",
+            "tweet",
+            "comment",
+            "document",
+            "utterance",
+            "query",
+            "label",
+            "class",
+            "target",
+        ),
+        *("category", "sentiment", "intent", "topic", "stars", "rating", "score", "word", "token", "form", "lemma"),
+        *("tag", "pos", "upos", "xpos", "ner", "chunk"),
+    )
+)
 
-Row = tuple[int, Sequence[str]]
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file is read.
+
+    Args:
+        header: the names of all columns of a file that has no line of names.
+        encoding: the encoding of a file of text.
+        delimiter: what stands between the fields of a csv, tsv or txt file; None: as its ending says.
+        quoting: ``csv``: fields in double quotes may hold delimiters, line ends, and quotes written twice; ``none``:
+            quotes are letters like others; None: as the ending says, and in a tsv file as the fields look.
+        format: what the file is, where its ending does not say so: one of `FORMATS`.
+    """
+
+    header: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    quoting: str | None = None
+    format: str | None = None
+
+
+Row = tuple[int, Sequence[Any]]
 """The line of a row, and the wanted columns of it."""
 
 
-def read_file(path: Path, columns: Columns) -> Examples:
-    """Reads a csv, tsv, jsonl or parquet file, told apart by their endings.
+def read_file(path: Path, wanted: Sequence[str], reading: Reading = Reading()) -> Table:
+    """Reads the wanted columns of a file; its ending, of which ``.gz`` and ``.xz`` are no part, says what it is.
 
     - csv: fields in double quotes may hold commas, line ends, and quotes written twice.
-    - tsv: one example a line, TAB between the fields, quotes are letters like others.
-    - jsonl: one JSON object a line.
+    - tsv: one example a line, TAB between the fields. Quotes are letters like others, unless every quote in the file is
+      one of those around a field: such a file is read as csv with TABs, and that is said.
+    - txt: as tsv, if there is a TAB in its first line.
+    - jsonl: one JSON object a line; json: a list of objects, or an object of lists.
+    - parquet.
 
-    A text such as ``NA`` or ``null`` stays text.
+    A text such as ``NA`` or ``null`` stays text; white space around a field of a csv or tsv file is no part of it.
+
+    Args:
+        path: the file.
+        wanted: the columns; all others are left.
+        reading: how it is read.
 
     Raises:
         InputError: another ending; a file that is missing, empty, undecodable or damaged; a column that does not
-            exist; a line with too few or too many fields, or without a label.
+            exist or stands there twice; a line with too few or too many fields.
     """
-    if path.suffix == ".parquet":
-        read_bytes(path)  # which says whether it is there
-        return read_parquet(path, columns)
-    if path.suffix not in _ROWS:
-        raise InputError(f"{path}: unknown file format {path.suffix!r} (known: {', '.join([*_ROWS, '.parquet'])})")
-    return _read_rows(path, columns, _ROWS[path.suffix])
+    kind = reading.format or ending(path)
+    if kind not in FORMATS:
+        endings = ", ".join(name for name in FORMATS if name.startswith("."))
+        others = ", ".join(name for name in FORMATS if not name.startswith("."))
+        raise InputError(f"{path}: unknown file format {kind!r} (known: {endings}, or by the key `format`: {others})")
+    return FORMATS[kind](path, wanted, reading)
 
 
-def read_tsv(path: Path, columns: Columns) -> Examples:
-    """Reads a tsv file whatever its name ends in; see `read_file`."""
-    return _read_rows(path, columns, _tsv_rows)
+def ending(path: Path) -> str:
+    """What a file's name ends in; of ``a.csv.gz`` that is ``.csv``."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".xz")]
+    return suffixes[-1] if suffixes else ""
 
 
-def _read_rows(path: Path, columns: Columns, read: "Callable[[Path, Columns], Iterator[Row]]") -> Examples:
+def read_tsv(path: Path, wanted: Sequence[str], reading: Reading = Reading(quoting="none")) -> Table:
+    """Reads a tsv file whatever its name ends in, quotes being letters like others; see `read_file`."""
+    return _of_rows(path, wanted, _delimited(path, wanted, reading, "\t"))
+
+
+def _csv(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    return _of_rows(path, wanted, _delimited(path, wanted, reading, ","))
+
+
+def _tsv(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    return _of_rows(path, wanted, _delimited(path, wanted, reading, "\t"))
+
+
+def _txt(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    if reading.delimiter is None and "\t" not in read_lines(path, encoding=reading.encoding)[0]:
+        raise InputError(
+            f"{path}, line 1: no TAB between columns; the key `delimiter` names what stands there, or `format` what "
+            f"the file is ({', '.join(name for name in FORMATS if not name.startswith('.'))})"
+        )
+    return _tsv(path, wanted, reading)
+
+
+def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = "line") -> Table:
     lines, fields = [], []
-    for line, row in read(path, columns):
-        if columns.label and not row[-1].strip():
-            raise InputError(f"{path}, line {line}: no label in column {columns.label!r}")
-        _check_encodable(row, f"{path}, line {line}")
+    for line, values in rows:
+        _check_encodable(values, f"{path}, {row} {line}")
         lines.append(line)
-        fields.append(row)
+        fields.append(values)
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
-    return columns.examples(fields, source=str(path), lines=lines)
+    columns = zip(*fields, strict=True)
+    return Table(source=str(path), columns=dict(zip(wanted, map(list, columns), strict=True)), lines=lines, row=row)
 
 
-def _check_encodable(row: Sequence[str], where: str) -> None:
+def _check_encodable(values: Sequence[Any], where: str) -> None:
     """JSON can name half of a character, which cannot be written into any file."""
-    for value in row:
-        if _HALF.search(value):
+    for value in values:
+        if isinstance(value, str) and not value.isascii() and _HALF.search(value):
             raise InputError(f"{where}: {shown(value)} holds half of a character (a lone surrogate); text is expected")
+        if isinstance(value, list):
+            _check_encodable(value, where)
 
 
-def _tsv_rows(path: Path, columns: Columns) -> Iterator[Row]:
-    lines = enumerate(read_lines(path, encoding=columns.encoding), 1)
-    header = columns.header or tuple(next(lines)[1].split("\t"))
-    chosen = _positions(path, header, columns)
-    for number, line in lines:
-        fields = line.split("\t")
-        if len(fields) == 1 < len(header):
-            raise InputError(f"{path}, line {number}: no TAB between the columns {', '.join(header)}: {shown(line)}")
-        yield number, _pick(fields, chosen, header, path, number)
+def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: str) -> Iterator[Row]:
+    """The rows of a csv or tsv file."""
+    text, delimiter = _read_text(path, reading.encoding), reading.delimiter or delimiter
+    quoted = reading.quoting == "csv" or (reading.quoting is None and delimiter != "\t")
+    if reading.quoting is None and delimiter == "\t":
+        quoted = _looks_quoted(text, path)
+    rows = _quoted_rows(text, delimiter, path) if quoted else _plain_rows(text, delimiter)
+    header, chosen = reading.header, None
+    for number, fields in rows:
+        if chosen is None:
+            fields = [field.strip() for field in fields]
+            named, header = not header or is_header(fields, header), header or tuple(fields)
+            chosen = _positions(path, header, wanted, delimiter)
+            if named:
+                continue
+        if len(fields) == 1 < len(header) and not quoted:
+            what = {"\t": "TAB"}.get(delimiter, repr(delimiter))
+            line = shown(fields[0])
+            raise InputError(f"{path}, line {number}: no {what} between the columns {', '.join(header)}: {line}")
+        if len(fields) != len(header):
+            names = ", ".join(header)
+            raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({names})")
+        yield number, [fields[i].strip() for i in chosen]
 
 
-def _csv_rows(path: Path, columns: Columns) -> Iterator[Row]:
+def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split(delimiter)) for number, line in enumerate(_lines(text), 1))
+
+
+def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))  # a text may be longer than Python's 131,072
-    reader = csv.reader(io.StringIO(_read_text(path, columns.encoding), newline=""), strict=True)
-    header, chosen, before = columns.header, None, 0
+    reader, before = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter), 0
     try:
         for fields in reader:
             number, before = before + 1, reader.line_num  # a record may span lines: name its first
-            if not fields:
-                continue
-            if chosen is None:
-                first_is_header = not header
-                header = header or tuple(fields)
-                chosen = _positions(path, header, columns)
-                if first_is_header:
-                    continue
-            yield number, _pick(fields, chosen, header, path, number)
+            if fields:
+                yield number, fields
     except csv.Error as error:
         raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
 
 
-def _positions(path: Path, header: Sequence[str], columns: Columns) -> list[int]:
-    check_columns(path, header, columns)
-    return [header.index(column) for column in columns.wanted]
+def _looks_quoted(text: str, path: Path) -> bool:
+    """Whether a tsv file is quoted as csv files are: every quote in it is one of those around a field."""
+    fields = len(_QUOTED_FIELD.findall(text))
+    if not fields:
+        return False
+    quoted = bool(_QUOTED_FILE.fullmatch(text.replace("\r\n", "\n")))
+    if quoted:
+        note(f"{path}: {fields} fields stand in double quotes, which are no part of them (quoting: none keeps them)")
+    elif '""' in text:
+        note(
+            f"{path}: {fields} fields stand in double quotes, which are read as letters, since other quotes in the file"
+            " are letters too (quoting: csv takes them away)"
+        )
+    return quoted
 
 
-def _pick(fields: list[str], chosen: list[int], header: Sequence[str], path: Path, number: int) -> list[str]:
-    if len(fields) != len(header):
-        names = ", ".join(header)
-        raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({names})")
-    return [fields[i] for i in chosen]
+def is_header(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the first line of a file whose columns have these names is a line of names, and no example.
+
+    >>> is_header(["Review", "Stars"], ["text", "stars"]), is_header(["good film", "5"], ["text", "stars"])
+    (True, False)
+    """
+    found = [field.strip().casefold() for field in fields]
+    own = [a == b.casefold() for a, b in zip(found, names, strict=False)]
+    titles = sum(a or b in _TITLES for a, b in zip(own, found, strict=False))
+    return titles == len(names) or (any(own) and 2 * titles >= len(names))
 
 
-def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
-    for number, line in enumerate(read_lines(path, encoding=columns.encoding), 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
-            raise InputError(f"{path}, line {number}: not JSON ({error}): {shown(line)}") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: a JSON object expected, found {shown(line)}")
-        check_columns(f"{path}, line {number}", list(row), columns)
-        yield number, plain_row(row, columns, f"{path}, line {number}")
+def _positions(path: Path, header: Sequence[str], wanted: Sequence[str], delimiter: str) -> list[int]:
+    for column in wanted:
+        other = next((sign for sign in (";", "\t", ",", "|") if len(header) == 1 and sign in header[0]), None)
+        if column not in header and other is not None:
+            between, found = ({"\t": "TABs", ",": "commas"}.get(sign, repr(sign)) for sign in (delimiter, other))
+            raise InputError(
+                f"{path}: {unknown_name('column', column, header)}; {between} are expected between its columns, "
+                f"not {found}; the key `delimiter` names another, such as `delimiter: {json.dumps(other)}`"
+            )
+        _check_column(path, column, header)
+    return [header.index(column) for column in wanted]
 
 
-_ROWS: dict[str, Callable[[Path, Columns], Iterator[Row]]] = {
-    ".csv": _csv_rows,
-    ".tsv": _tsv_rows,
-    ".jsonl": _jsonl_rows,
+def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None:
+    if column not in found:
+        raise InputError(f"{source}: {unknown_name('column', column, found)}")
+    if list(found).count(column) > 1:
+        raise InputError(f"{source}: column {column!r} stands there {list(found).count(column)} times")
+
+
+def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    return _of_rows(path, wanted, _jsonl_rows(path, wanted, reading))
+
+
+def _jsonl_rows(path: Path, wanted: Sequence[str], reading: Reading) -> Iterator[Row]:
+    for number, line in enumerate(read_lines(path, encoding=reading.encoding), 1):
+        if line.strip():
+            row = _parsed(line, f"{path}, line {number}")
+            yield number, _values(row, wanted, f"{path}, line {number}", shown(line))
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
+        raise InputError(f"{where}: not JSON ({error}): {shown(text)}") from None
+
+
+def _values(row: Any, wanted: Sequence[str], where: str, found: str) -> list[Any]:
+    """The wanted values of a JSON object; a key that other rows have may be missing from some."""
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: a JSON object expected, found {found}")
+    for column in wanted:
+        _check_column(where, column, list(row))
+    return [row[column] for column in wanted]
+
+
+def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
+    content = _parsed(_read_text(path, reading.encoding), str(path))
+    if isinstance(content, dict):
+        lists = {key: value for key, value in content.items() if isinstance(value, list)}
+        if not set(wanted) <= set(lists) and len(lists) == 1:
+            (content,) = lists.values()
+    if isinstance(content, list):
+        rows = ((i, _values(row, wanted, f"{path}, item {i}", shown(row))) for i, row in enumerate(content, 1))
+        return _of_rows(path, wanted, rows, "item")
+    columns = _values(content, wanted, str(path), shown(content))
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
+    return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
+
+
+def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    read_bytes(path, most=1)  # which says whether it is there
+    return read_parquet(path, wanted)
+
+
+def read_label_text(path: Path, wanted: Sequence[str], reading: Reading = Reading()) -> Table:
+    """Reads ``LABEL text``, one example a line: the label is what stands before the first space or TAB.
+
+    fastText's ``__label__`` before a label is no part of it. The columns are called label and text, or as
+    ``reading.header`` says; a first line that is just these names is no example.
+
+    Raises:
+        InputError: as `read_lines`; an unknown column, a line of two labels, or one without a label of fastText where
+            others have it.
+    """
+    header = reading.header or ("label", "text")
+    if len(header) != 2:
+        raise InputError(f"{path}: {len(header)} columns, expected 2, those of the label and of the text")
+    for column in wanted:
+        _check_column(path, column, header)
+    lines = read_lines(path, encoding=reading.encoding)
+    fasttext = lines[0].startswith(_FASTTEXT)
+    rows = []
+    for number, line in enumerate(lines, 1):
+        label, *rest = re.split("[ \t]", line.strip(), maxsplit=1)
+        text = rest[0] if rest else ""
+        if not label or (number == 1 and is_header((label, text), header)):
+            continue
+        if fasttext and (not label.startswith(_FASTTEXT) or text.lstrip().startswith(_FASTTEXT)):
+            raise InputError(f"{path}, line {number}: one label, such as {_FASTTEXT}x, expected before {shown(line)}")
+        values = dict(zip(header, (label.removeprefix(_FASTTEXT), text.strip()), strict=True))
+        rows.append((number, [values[column] for column in wanted]))
+    return _of_rows(path, wanted, iter(rows))
+
+
+FORMATS: dict[str, Callable[[Path, Sequence[str], Reading], Table]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".txt": _txt,
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".parquet": _parquet,
+    "csv": _csv,
+    "tsv": _tsv,
+    "jsonl": _jsonl,
+    "json": _json,
+    "parquet": _parquet,
+    "LABEL text": read_label_text,
 }
+"""What reads the wanted columns of a file, by its ending or by the key ``format``."""
 
 
-def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Examples:
-    """Reads ``label TAB text``, one example a line, no line of names.
+def read_parallel(paths: Mapping[str, Path], wanted: Sequence[str], reading: Reading = Reading()) -> Table:
+    """Reads columns that stand in files of their own, a row a line: the file of each column by its name.
+
+    A first line that is in each file the name of its column is no row.
+
+    Raises:
+        InputError: as `read_lines`, an unknown column, or files of unlike length.
+    """
+    for column in wanted:
+        _check_column(", ".join(map(str, paths.values())), column, [*paths])
+    lines = {name: read_lines(path, encoding=reading.encoding, ends=True) for name, path in paths.items()}
+    most = max(map(len, lines.values()))
+    for name, own in lines.items():
+        if len(own) < most:
+            other = next(str(paths[each]) for each, its in lines.items() if len(its) == most)
+            raise InputError(f"{paths[name]}, line {len(own) + 1}: the file has ended, but {other} has {most} lines")
+    first = int(is_header([own[0] for own in lines.values()], [*lines]))
+    columns = {name: [line.strip() for line in lines[name][first:]] for name in wanted}
+    source = str(paths[wanted[0]])
+    files = {name: str(path) for name, path in paths.items()}
+    return Table(source=source, columns=columns, lines=[*range(first + 1, most + 1)], files=files)
+
+
+def read_one_class_a_file(
+    paths: Mapping[str, Path], wanted: Sequence[str], label: str, reading: Reading = Reading()
+) -> Table:
+    """Reads texts that stand in a file for each label, a text a line, or in a folder, a text a file.
+
+    Args:
+        paths: the file or folder of each label.
+        wanted: the column of the text, and that of the label.
+        label: which of them is that of the label.
+        reading: how the files are read.
+
+    Raises:
+        InputError: as `read_lines`, more than one column of texts, or a folder without files.
+    """
+    text = [column for column in wanted if column != label]
+    if len(text) > 1:
+        raise InputError(
+            f"{next(iter(paths.values()))}: texts in a file for each label are one column, not {len(text)}"
+        )
+    tables = []
+    for name, path in paths.items():
+        if path.is_dir():
+            files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+            found = [_read_text(each, reading.encoding).strip() for each in files]
+            lines, row = None, "file"
+        else:
+            numbered = [(i, line.strip()) for i, line in enumerate(read_lines(path, encoding=reading.encoding), 1)]
+            lines, found = [i for i, line in numbered if line], [line for _, line in numbered if line]
+            row = "line"
+        if not found:
+            raise InputError(f"{path}: no texts in it")
+        columns = {column: [name] * len(found) if column == label else found for column in wanted}
+        tables.append(Table(source=str(path), columns=columns, lines=lines, row=row))
+    return joined(tables)
+
+
+def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Table:
+    """Reads ``label TAB text``, one example a line, no line of names; columns ``label`` and ``text``.
 
     Args:
         path: the file.
@@ -147,28 +423,29 @@ def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Examples:
             raise InputError(f"{path}, line {number}: no label before the TAB: {shown(line)}")
         labels.append(label.strip())
         texts.append(text)
-    return Examples(source=str(path), text=texts, label=labels)
+    return Table(source=str(path), columns={"text": texts, "label": labels})
 
 
-def read_lines(path: Path, *, encoding: str = "utf-8", fallback: str | None = None) -> list[str]:
+def read_lines(path: Path, *, encoding: str = "utf-8", fallback: str | None = None, ends: bool = False) -> list[str]:
     """The lines of a file, cut at newlines only and without a carriage return at their end.
-
-    Empty lines at the end of the file are left out.
 
     Args:
         path: the file.
         encoding: its encoding.
         fallback: the encoding of those lines that are not UTF-8.
+        ends: keep empty lines at the end of the file, which are left out otherwise.
 
     Raises:
         InputError: the file is missing, unreadable or empty, or it cannot be decoded.
     """
     if fallback is None:
-        lines = _read_text(path, encoding).split("\n")
-    else:
-        lines = [_decode(line, fallback) for line in read_bytes(path).split(b"\n")]
-    lines = [line.removesuffix("\r") for line in lines]
-    while lines and not lines[-1]:
+        return _lines(_read_text(path, encoding), ends)
+    return _lines("\n".join(_decode(line, fallback) for line in read_bytes(path).split(b"\n")), ends)
+
+
+def _lines(text: str, ends: bool = False) -> list[str]:
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    while lines and not lines[-1] and not ends:
         lines.pop()
     return lines
 
@@ -195,17 +472,24 @@ def _read_text(path: Path, encoding: str) -> str:
         ) from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file, without the byte order mark of UTF-8.
+def read_bytes(path: Path, *, most: int = -1) -> bytes:
+    """The content of a file, of ``.gz`` and ``.xz`` unpacked, without the byte order mark of UTF-8.
+
+    Args:
+        path: the file.
+        most: how many bytes to read at most; -1: all.
 
     Raises:
-        InputError: the file is missing, unreadable or empty.
+        InputError: the file is missing, unreadable, damaged or empty.
     """
+    unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise InputError(f"{path}: {reason}") from None
+        with unpack(path, "rb") as file:
+            content = file.read(most).removeprefix(b"\xef\xbb\xbf")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
     return content

@@ -1,4 +1,4 @@
-"""From what was read to what is trained on: validation splits cut off, labels made indices, repeated texts marked."""
+"""From what was read to what is trained on: held-out splits cut off, labels made indices, repeated texts marked."""
 
 import math
 import zlib
@@ -7,193 +7,215 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset
 
-from graphmtl.data.column_files import Sentences
 from graphmtl.data.cut import cut
-from graphmtl.data.examples import Examples
-from graphmtl.data.layers import cut_corpus, layer_data, sentence_keys
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
-from graphmtl.data.source import Layer, Source, described
-from graphmtl.data.task import Task, TaskData
-from graphmtl.errors import InputError, shown
+from graphmtl.data.source import Corpus, Source
+from graphmtl.data.table import Table
+from graphmtl.data.targets import targets
+from graphmtl.data.task import NO_LABEL, Task, TaskData
+from graphmtl.data.values import labels, texts, tokens
+from graphmtl.errors import InputError
 
-__all__ = ["build"]
+__all__ = ["build", "text_columns"]
 
-_LARGEST = float(np.finfo(np.float32).max)  # scores are learned as float32
+_Unit = tuple[Corpus, tuple[str, ...]]
+"""The texts of a corpus that some of its tasks read: the corpus, and the columns of the text, pair or tokens."""
 
 
-def build(sources: Mapping[str, Source | Layer], *, seed: int, keep_overlap: bool) -> list[TaskData]:
+def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> list[TaskData]:
     """Cuts, labels and cleans the tasks of a run.
 
-    Tasks that are layers of one corpus are cut and cleaned as one, so that their rows stay the same texts.
+    Tasks of one corpus share its cut. Those that read the same columns of it are layers of the same texts, and cleaned
+    as one, so that their rows stay the same texts.
 
     Args:
         sources: the tasks by the names they have in the run.
-        seed: the seed of the cuts; a task's cut does not depend on the other tasks.
+        seed: the seed of the cuts; a corpus' cut does not depend on which of its tasks, or which others, a run has.
         keep_overlap: as in `graphmtl.data.overlap.clean`.
 
     Raises:
-        InputError: no training examples left, fewer than two classes, a label that training never saw, a score that is
-            no number or outside the task's scale, or a tag outside its scheme.
+        InputError: no training rows left, fewer than two classes in training, none in another split, and whatever
+            `graphmtl.data.targets.targets` raises.
     """
-    corpus_of = _corpora(sources)
-    splits: dict[str, dict] = {}  # of each task
-    units: dict[str, dict] = {}  # of each corpus, those of its first task
+    corpora = dict.fromkeys(source.corpus for source in sources.values())
+    splits = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
+    names = _unit_names(sources)
+    units = {names[name]: (source.corpus, source.task.text) for name, source in sources.items()}
+    keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
+    cleaned = clean(keys, keep_overlap=keep_overlap)
+    read = {unit: _texts(splits[corpus], columns, cleaned[unit]) for unit, (corpus, columns) in units.items()}
+    return [
+        _task_data(name, source, splits[source.corpus], read[names[name]], cleaned[names[name]], names[name])
+        for name, source in sources.items()
+    ]
+
+
+def _unit_names(sources: Mapping[str, Source]) -> dict[str, str]:
+    """What the texts of each task are called in the run: the names of all tasks that read them, as in ``upos+xpos``."""
+    tasks: dict[_Unit, list[str]] = defaultdict(list)
     for name, source in sources.items():
-        unit = corpus_of[name]
-        if isinstance(source, Layer):
-            splits[name] = units[unit] if unit in units else cut_corpus(source.corpus, seed)
-        else:
-            splits[name] = _splits(source, seed)
-        units.setdefault(unit, splits[name])
-    cleaned = clean({unit: _split_keys(each) for unit, each in units.items()}, keep_overlap=keep_overlap)
-    data = []
-    for name, source in sources.items():
-        corpus = corpus_of[name]
-        if isinstance(source, Layer):
-            data.append(layer_data(name, source, splits[name], cleaned[corpus], corpus))
-        else:
-            data.append(_task_data(name, source, splits[name], cleaned[corpus], corpus))
-    return data
+        tasks[source.corpus, source.task.text].append(name)
+    return {name: "+".join(tasks[source.corpus, source.task.text]) for name, source in sources.items()}
 
 
-def _corpora(sources: Mapping[str, Source | Layer]) -> dict[str, str]:
-    """What the corpus of each layer is called in the run: the names of its tasks, as in ``upos+xpos``."""
-    corpora = {name: s.corpus.key if isinstance(s, Layer) else s.corpus or name for name, s in sources.items()}
-    tasks = defaultdict(list)
-    for name, corpus in corpora.items():
-        tasks[corpus].append(name)
-    return {name: "+".join(tasks[corpus]) for name, corpus in corpora.items()}
+def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
+    """The rows of each split; test and validation are cut off the training rows where the corpus has none.
+
+    Raises:
+        InputError: fewer rows than are to be cut off.
+    """
+    train, held_out = corpus.train, {}
+    for split, given in (("test", corpus.test), ("valid", corpus.valid)):
+        if isinstance(given, Table):
+            held_out[split] = given
+            continue
+        rng = np.random.default_rng([seed, zlib.crc32(f"{corpus.name}/{split}".encode())])
+        strata = [""] * len(train) if corpus.stratify is None else _strata(train, corpus.stratify)
+        chosen = cut(strata, _groups(corpus, train), size=given, rng=rng)
+        if given >= len(train) or not chosen.any():
+            different = len({key or i for i, key in enumerate(_groups(corpus, train))})
+            raise InputError(
+                f"{train.source}: cannot cut a {split} split of {given} off {len(train)} examples of {different} "
+                "different texts; equal texts stay on one side, and every label in training"
+            )
+        held_out[split] = train.take(np.flatnonzero(chosen))
+        train = train.take(np.flatnonzero(~chosen))
+    return {"train": train, **held_out, **corpus.other_tests}
 
 
-def _split_keys(splits: Mapping[str, Examples | Sentences]) -> SplitKeys:
+def _strata(train: Table, column: str) -> list[str]:
+    return [label or "" for label in labels(train, column)]
+
+
+def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
+    """What must stand on one side of a cut, as `cut` takes it: rows that any of the tasks reads alike."""
+    if corpus.together is not None:
+        return corpus.together(texts(train, corpus.texts[0][0]))
+    first, *others = (_keys(train, columns) for columns in corpus.texts)
+    return _united([first, *others]) if others else first
+
+
+def _united(keys: Sequence[Sequence[str]]) -> list[str]:
+    """One key for all rows that are linked by equal keys in any of several lists, "" for a row without any text.
+
+    >>> _united([["a", "b", "c", ""], ["x", "x", "y", ""]])
+    ['0', '0', '2', '']
+    """
+    rows = range(len(keys[0]))
+    parent = list(rows)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
+        return i
+
+    for own in keys:
+        first: dict[str, int] = {}
+        for i, key in enumerate(own):
+            if key:
+                a, b = sorted((root(first.setdefault(key, i)), root(i)))
+                parent[b] = a
+    return [str(root(i)) if any(own[i] for own in keys) else "" for i in rows]
+
+
+def text_columns(table: Table, columns: Sequence[str]) -> dict[str, list]:
+    """The texts of some rows as the columns of :class:`~graphmtl.data.task.TaskData`: ``text`` and perhaps
+    ``text_pair``, or ``tokens``.
+
+    Raises:
+        InputError: there is no such column, or a value is neither a text nor a list of tokens.
+    """
+    if isinstance(next(iter(table[columns[0]]), None), list | tuple):
+        return {"tokens": tokens(table, columns[0])}
+    return dict(zip(("text", "text_pair"), (texts(table, column) for column in columns), strict=False))
+
+
+def _keys(table: Table, columns: Sequence[str]) -> list[str]:
+    """The normalised text of each row."""
+    read = text_columns(table, columns)
+    if "tokens" in read:
+        return [normalise(" ".join(own)) for own in read["tokens"]]
+    return [normalise(*row) for row in zip(*read.values(), strict=True)]
+
+
+def _split_keys(splits: Mapping[str, Table], columns: Sequence[str]) -> SplitKeys:
     """The normalised texts of each split; those of all test splits one after the other."""
-    tests = [examples for split, examples in splits.items() if split.startswith("test")]
+    tests = [table for split, table in splits.items() if split.startswith("test")]
     return SplitKeys(
-        train=_keys(splits["train"]), valid=_keys(splits["valid"]), test=[key for each in tests for key in _keys(each)]
+        train=_keys(splits["train"], columns),
+        valid=_keys(splits["valid"], columns),
+        test=[key for table in tests for key in _keys(table, columns)],
     )
 
 
-def _splits(source: Source, seed: int) -> dict[str, Examples]:
-    """The examples of each split; test and validation are cut off the training split where the source has none.
-
-    The cut is stratified by label, but a regression's is not.
-    """
-    train, held_out = source.train, {}
-    for split, given in (("test", source.test), ("valid", source.valid)):
-        if isinstance(given, Examples):
-            held_out[split] = given
-            continue
-        rng = np.random.default_rng([seed, zlib.crc32(f"{source.task.name}/{split}".encode())])
-        keys = _keys(train) if source.together is None else source.together(train.text)
-        labels = [""] * len(train) if source.task.is_regression else train.label
-        chosen = cut(labels, keys, size=given, rng=rng)
-        if given >= len(train) or not chosen.any():
-            raise InputError(f"{train.source}: cannot cut a {split} split of {given} off {len(train)} examples")
-        held_out[split] = train.take(np.flatnonzero(chosen))
-        train = train.take(np.flatnonzero(~chosen))
-    return {"train": train, **held_out, **source.other_tests}
-
-
-def _keys(examples: Examples | Sentences) -> list[str]:
-    if isinstance(examples, Sentences):
-        return sentence_keys(examples)
-    if examples.text_pair is None:
-        return [normalise(text) for text in examples.text]
-    return [normalise(*pair) for pair in zip(examples.text, examples.text_pair, strict=True)]
-
-
-def _task_data(
-    name: str, source: Source, splits: Mapping[str, Examples], cleaned: CleanSplits, corpus: str
-) -> TaskData:
-    """One task's data sets, after the clean evaluation."""
-    train = splits["train"].take(np.flatnonzero(cleaned.keep))
-    if not len(train):
-        raise InputError(f"{train.source}: every training example stands in a held-out split of another task")
-    splits = {**splits, "train": train}
-    task = replace(source.task, name=name)
-    if task.is_regression:
-        values = {split: _scores(task, examples) for split, examples in splits.items()}
-        _check_two(train, np.asarray(values["train"], dtype=np.float32).tolist())  # as they are learned
-    else:
-        labels = _labels(task, splits)
-        index = {label: i for i, label in enumerate(labels)}
-        values = {split: [index[label] for label in examples.label] for split, examples in splits.items()}
-        with described(source):
-            task = replace(
-                task,
-                labels=tuple(source.names.get(label, label) for label in labels),
-                positive=source.names.get(task.positive or "", task.positive),
-            )
+def _texts(splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits) -> dict[str, dict[str, pa.Array]]:
+    """The columns of each split that all its tasks have: texts, rows, and whether training has seen them."""
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
     seen = {"valid": cleaned.valid_seen, **dict(zip(tests, test_seen, strict=True))}
-    rows = {split: _dataset(examples, values[split], seen.get(split)) for split, examples in splits.items()}
+    read = {}
+    for split, table in splits.items():
+        if split == "train":
+            table = table.take(np.flatnonzero(cleaned.keep))
+        own = {name: pa.array(values) for name, values in text_columns(table, columns).items()} if len(table) else {}
+        read[split] = {**own, "row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
+        if split in seen:
+            read[split]["seen"] = pa.array(seen[split])
+    return read
+
+
+def _task_data(
+    name: str,
+    source: Source,
+    splits: Mapping[str, Table],
+    read: Mapping[str, Mapping[str, pa.Array]],
+    cleaned: CleanSplits,
+    unit: str,
+) -> TaskData:
+    """One task's data sets, after the clean evaluation."""
+    corpus = source.corpus
+    training = {"train", *(split for split in ("valid", "test") if not isinstance(getattr(corpus, split), Table))}
+    task, values = targets(name, source, splits, training)
+    values["train"] = [values["train"][i] for i in np.flatnonzero(cleaned.keep)]
+    if not values["train"]:
+        raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
+    for split, own in values.items():
+        _check_enough(task, splits[split], own, 2 if split == "train" else 1)
+    kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
+    rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], kind)})) for split, own in read.items()}
+    empty = sum(_empty(table, task.text) for table in splits.values())
     return TaskData(
         task=task,
         train=rows["train"],
         valid=rows["valid"],
         test=rows["test"],
-        overlap=replace(cleaned.overlap, empty=sum(examples.empty() for examples in splits.values())),
-        corpus=corpus,
-        other_tests={split: rows[split] for split in source.other_tests},
+        overlap=replace(cleaned.overlap, empty=empty),
+        corpus=unit,
+        other_tests={split: rows[split] for split in corpus.other_tests},
         submission=source.submission,
     )
 
 
-def _scores(task: Task, examples: Examples) -> list[float]:
-    """The labels of a regression as numbers."""
-    low, high = task.scale or (-math.inf, math.inf)
-    scores = []
-    for i, label in enumerate(examples.label):
-        try:
-            score = float(label)
-        except ValueError:
-            score = math.nan
-        if not (math.isfinite(score) and low <= score <= high):
-            raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {task.answers}")
-        if abs(score) > _LARGEST:
-            accepted = f"{task.answers} that single precision holds, up to {_LARGEST:.3g}"
-            raise InputError(f"{examples.where(i)}: score {shown(label)}, expected {accepted}")
-        scores.append(score)
-    return scores
+def _check_enough(task: Task, table: Table, values: Sequence, least: int) -> None:
+    """Fails where a split has fewer different labels, or scores as they are learned, than it needs."""
+    if task.is_regression:
+        found = {float(np.float32(score)) for score in values if not math.isnan(score)}
+    else:
+        indices = {each for value in values for each in (value if isinstance(value, list) else [value])}
+        found = {task.labels[i] for i in indices if i != NO_LABEL}
+    if len(found) < least:
+        what = f"every label is {found.pop()!r}, two are needed" if found else "no row has a label"
+        raise InputError(f"{table.source}: {what} in {task.label!r}")
 
 
-def _labels(task: Task, splits: Mapping[str, Examples]) -> Sequence[str]:
-    """The labels of a task in their order, once every example's is known to be among those of training."""
-    train = splits["train"]
-    known = set(train.label)
-    _check_two(train, train.label)
-    labels = task.labels or train.labels or _sorted_labels(known)
-    _check_labels(train, labels, "that is not among the task's labels")
-    for examples in splits.values():
-        _check_labels(examples, [label for label in labels if label in known], "that training never saw")
-    return labels
-
-
-def _check_two(train: Examples, values: Sequence[str] | Sequence[float]) -> None:
-    if len(set(values)) < 2:
-        raise InputError(f"{train.source}: every training example has the label {train.label[0]!r}; two are needed")
-
-
-def _check_labels(examples: Examples, known: Sequence[str], fault: str) -> None:
-    for i, label in enumerate(examples.label):
-        if label not in known:
-            raise InputError(f"{examples.where(i)}: label {label!r} {fault} (known: {', '.join(known)})")
-
-
-def _sorted_labels(labels: set[str]) -> list[str]:
-    try:
-        return sorted(labels, key=lambda label: (int(label), label))
-    except ValueError:
-        return sorted(labels)
-
-
-def _dataset(examples: Examples, values: Sequence[float], seen: np.ndarray | None) -> Dataset:
-    columns: dict[str, object] = {"text": examples.text, "label": values}
-    if examples.text_pair is not None:
-        columns["text_pair"] = examples.text_pair
-    if seen is not None:
-        columns["seen"] = seen
-    return Dataset.from_dict(columns)
+def _empty(table: Table, columns: Sequence[str]) -> int:
+    """How many rows have an empty text (of a pair: either)."""
+    read = text_columns(table, columns)
+    return (
+        0
+        if "tokens" in read
+        else sum(not all(text.strip() for text in row) for row in zip(*read.values(), strict=True))
+    )

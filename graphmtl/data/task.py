@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from graphmtl.data.examples import Examples
 from graphmtl.data.overlap import Overlap
+from graphmtl.data.table import Table
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, unknown_name
 
@@ -36,7 +36,7 @@ class Task:
         name: the task's name, a node of the task graph.
         kind: ``text-classification``, ``regression`` (a number for every text), or ``token-classification`` (a tag for
             every token).
-        text: the source's column that holds the text, or the two columns that hold a pair of texts.
+        text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
         labels: the names of the classes; a label of the data is an index into them. Tags of spans are IOB2, whatever
@@ -155,12 +155,12 @@ class SubmissionFile:
 
     Args:
         name: what the file is called there.
-        read: reads the unlabelled texts that the predictions are for.
+        read: reads the unlabelled texts that the predictions are for, in the task's columns.
         codes: what the leaderboard calls each label; empty for scores.
     """
 
     name: str
-    read: Callable[[], Examples]
+    read: Callable[[], Table]
     codes: Mapping[str, str]
 
 
@@ -169,13 +169,14 @@ class TaskData:
     """A task and its three splits.
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
-    ``task.labels``; of a regression float, nan where there is none). ``valid`` and ``test`` also have ``seen`` (bool):
-    the text occurs in a training split of the run.
+    ``task.labels``; of a regression float, nan where there is none), and ``row``: its line in the source, or its number
+    where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
+    training split of the run.
 
-    Of a column corpus there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
-    token where tokens are tagged; it is `NO_LABEL` (-100) wherever the corpus has no label, be it for a token or for a
-    sentence. Several tasks may be annotation layers of one corpus: they have the same ``corpus``, and in each split row
-    i is the same sentence for all of them.
+    Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
+    token where tokens are tagged. It is `NO_LABEL` (-100) wherever there is none, be it for a token or for a text.
+    Several tasks may be layers of one corpus: they have the same ``corpus``, and in each split row i is the same text
+    for all.
 
     Args:
         corpus: what the rows belong to; by default the task's own name, which no other task shares.
@@ -195,8 +196,21 @@ class TaskData:
     def __post_init__(self):
         self.corpus = self.corpus or self.task.name
 
+    @property
+    def unlabelled(self) -> dict[str, int]:
+        """How many rows of each split have no label, of those splits that have such rows."""
+        splits = {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
+        counts = {split: sum(map(_is_missing, rows["label"])) for split, rows in splits.items()}
+        return {split: count for split, count in counts.items() if count}
+
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"
+
+
+def _is_missing(label: float | list[int]) -> bool:
+    if isinstance(label, list):
+        return all(tag == NO_LABEL for tag in label)
+    return label == NO_LABEL or math.isnan(label)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,20 @@
     metrics: [accuracy, f1]          # a key above `tasks` holds for every task that does not say otherwise
     tasks:
       books:
-        train: books.train.tsv       # csv, tsv, jsonl or parquet, relative to this file
-        test: books.test.tsv         # a file, or how much of train to cut off: a share (0.2) or a number (500)
+        train: books.train.tsv       # csv, tsv, txt, jsonl, json or parquet (also .gz, .xz), relative to this file; or
+                                     # several, [a.csv, b.csv], or a pattern, "part-*.csv"
+        test: books.test.tsv         # likewise, or how much of train to cut off: a share (0.2) or a number (500)
         valid: 0.1                   # likewise, of what is left; this is the default
         text: review                 # the column of the text, or two: [premise, hypothesis]; default: text
         label: stars                 # default: label
-        labels: {1: bad, 5: good}    # optional: the classes in order, as a list or with names
+        labels: {1: bad, 5: good}    # optional: the classes in order, as a list, with names, or a file with a name (or
+                                     # a label and its name) a line; one of them may be missing from training
+        missing: ["-", n/a]          # optional: what stands where there is no label; nothing, null and nan always do
         positive: good               # optional: the label whose F1 the metric f1 is; else the mean over labels
         encoding: latin-1            # default: utf-8
+        delimiter: ";"               # default: as the ending of the file says; `TAB` may be written so
+        quoting: csv                 # fields may stand in double quotes; `none`: quotes are letters; default: csv in a
+                                     # csv file, in a tsv file as its fields look
       prices:
         kind: regression             # the label is a number
         scale: [0, 5]                # optional: the lowest and the highest; a number outside is an error
@@ -23,6 +29,17 @@
         train: letters.csv
         test: 500
         columns: [label, text]       # the columns' names where the file has no line of them
+      topics:
+        format: LABEL text           # on a line a label, a space or TAB, and the text; fastText's __label__x too
+        train: topics.txt
+        test: 0.2
+      emotions:                      # files side by side, a row a line
+        train: {text: train_text.txt, label: train_labels.txt}
+        test: {text: test_text.txt, label: test_labels.txt}
+        labels: mapping.txt
+      films:                         # a file for each label, a text a line; or a folder for each, a text a file
+        train: {positive: pos.txt, negative: neg.txt}
+        test: 0.2
       cola:
         hub: nyu-mll/glue            # a data set of the Hub, or a local folder laid out like one
         config: cola
@@ -30,12 +47,16 @@
         test: validation
         text: sentence
 
-Tasks of kind ``token-classification`` are read from column files, and so is any task that has the key ``tokens``. Tasks
-that name the same files and columns are layers of one corpus, which is read once:
+Tasks that name the same files are one corpus, which is read once and cut once: each has its column of labels, and
+learns nothing of a row in which it has none.
+
+Tasks of kind ``token-classification``, and any others that have the key ``tokens``, read lists of tokens and of tags
+from jsonl, json, parquet or the Hub, or a column file:
 
 .. code-block:: yaml
 
-    train: train.conll               # a token a line; or .conllu, or a folder with seq.in, seq.out and label
+    train: train.conll               # a token a line; or .conllu, or a folder with seq.in, seq.out and label; or a
+                                     # sentence a line, with the key `format: word/TAG` (or word:TAG, word_TAG)
     valid: dev.conll
     test: test.conll
     columns: [word, pos, ner]        # the columns' names; .conllu has those of CoNLL-U, a folder has seq.in and seq.out
@@ -51,37 +72,48 @@ that name the same files and columns are layers of one corpus, which is read onc
                                      # "# label"
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeGuard
-
-import yaml
+from typing import Any
 
 from graphmtl.data.arrow import read_hub
-from graphmtl.data.column_files import read_sentences
-from graphmtl.data.examples import Columns, Examples
-from graphmtl.data.readers import read_bytes, read_file
-from graphmtl.data.source import Corpus, Layer, Source, SourceSet
+from graphmtl.data.column_files import TOKEN_FORMATS, read_sentences
+from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
+from graphmtl.data.readers import (
+    FORMATS,
+    Reading,
+    read_bytes,
+    read_file,
+    read_lines,
+    read_one_class_a_file,
+    read_parallel,
+)
+from graphmtl.data.section import Given, Section, YamlSection, is_number
+from graphmtl.data.source import Corpus, Source, SourceSet
+from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
-from graphmtl.data.yaml_lines import compose_yaml, yaml_keys
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.data.yaml_lines import compose_yaml
+from graphmtl.errors import InputError, note
 
-__all__ = ["read_task_file"]
+__all__ = ["given_tasks", "read_task_file"]
 
 _SPLITS = ("train", "valid", "test")
-_TEXT_KEYS = ("text", "hub", "config")  # what only tasks of texts have
 _TOKEN_KEYS = ("tokens", "scheme", "head")  # what only tasks of tokens have
-_NUMBER_KEYS = ("scale",)  # what only regressions have
+_READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
-    *("label", "labels", "metrics", "positive", "kind", "encoding", "columns"),
-    *(*_TEXT_KEYS, *_TOKEN_KEYS, *_NUMBER_KEYS, *_SPLITS),
+    *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
+    *(*_READING_KEYS, *_TOKEN_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
-_QUOTES = "(in quotes where YAML takes it for something else)"
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
+_FILES = "a file (or a list, a pattern, or {column or label: file})"
+_NAMED_FORMATS = sorted({name for name in (*FORMATS, *TOKEN_FORMATS) if not name.startswith(".")})
+
+Place = str | tuple[str, ...] | tuple[tuple[str, str], ...] | Data
+"""Where a split is: a file, a pattern or the name of a split; several files; (column or label, file); rows at hand."""
 
 
 def read_task_file(path: Path) -> SourceSet:
@@ -90,123 +122,81 @@ def read_task_file(path: Path) -> SourceSet:
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
     """
-    top = _Section(path, compose_yaml(read_bytes(path), path), what="the file")
+    top = YamlSection(path, compose_yaml(read_bytes(path), path), what="the file")
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")
-    tasks = _Section(path, top.keys["tasks"].node, what="`tasks`")
-    entries = [_entry(name, tasks, top) for name in tasks.keys]
-    name = top.text("name") if "name" in top else path.stem
-    first = {entry.files: entry.task.name for entry in reversed(entries)}
-    corpus = cache(_read_corpus)
-    return SourceSet(
-        name=name,
-        sources={
-            entry.task.name: partial(_read_layer, entry, partial(corpus, entry.files, f"{name}/{first[entry.files]}"))
-            if entry.task.tokens
-            else partial(_read_source, entry)
-            for entry in entries
-        },
-    )
+    tasks = YamlSection(path, top.keys["tasks"].node, what="`tasks`")
+    entries = []
+    for name in tasks.keys:
+        own = YamlSection(path, tasks.keys[name].node, what=f"task {name!r}")
+        entries.append(_entry(name, own, top, folder=path.parent, where=tasks.where(name)))
+    return _source_set(top.text("name") if "name" in top else path.stem, entries)
 
 
-class _Section:
-    """A mapping in a YAML file that knows the line of each key.
+def given_tasks(tasks: Mapping[str, Any]) -> SourceSet:
+    """Tasks whose data are at hand, by their names.
 
     Args:
-        path: the file.
-        node: the mapping.
-        what: what an error calls it.
+        tasks: for each task its rows (`graphmtl.data.memory.ACCEPTED`), of which ``test`` 0.2 and ``valid`` 0.1 are cut
+            off, or a DatasetDict, or the keys of a task file with rows in the place of files: ``{"train": frame,
+            "test": 0.2, "text": "review", "label": "stars"}``; ``data`` is a DatasetDict then.
+
+    Raises:
+        InputError: a name, key or value that is not accepted.
     """
-
-    def __init__(self, path: Path, node: yaml.Node | None, *, what: str):
-        if not isinstance(node, yaml.MappingNode) or not node.value:
-            line = f", line {node.start_mark.line + 1}" if node else ""
-            raise InputError(f"{path}{line}: {what} must hold `key: value` lines")
-        self.path, self.what = path, what
-        self.keys = yaml_keys(node, path, what=what)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys
-
-    def where(self, key: str) -> str:
-        return f"{self.path}, line {self.keys[key].line}"
-
-    def check_keys(self, known: Iterable[str]) -> None:
-        for key in self.keys:
-            if key not in known:
-                raise InputError(f"{self.where(key)}: {unknown_name('key', key, known)}")
-
-    def value(self, key: str) -> Any:
-        try:
-            return yaml.SafeLoader("").construct_document(self.keys[key].node)
-        except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2020-13-45
-            raise self.wrong(key, "a plain value") from None
-
-    def wrong(self, key: str, expected: str) -> InputError:
-        found = self.keys[key].node.value
-        found = f"is {shown(found)}" if isinstance(found, str) else "holds several values"
-        return InputError(f"{self.where(key)}: `{key}` {found}, expected {expected}")
-
-    def text(self, key: str) -> str:
-        value = self.value(key)
-        if not isinstance(value, str) or not value.strip():
-            raise self.wrong(key, f"a text {_QUOTES}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A text or a list of texts."""
-        value = self.value(key)
-        values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(each, str) and each for each in values):
-            raise self.wrong(key, f"a text {_QUOTES} or a list of texts")
-        return tuple(values)
-
-    def labels(self, key: str) -> dict[str, str]:
-        """A list of labels, or {label: name}."""
-        value = self.value(key)
-        names = dict(zip(value, value, strict=True)) if isinstance(value, list) and _plain(value) else value
-        if not isinstance(names, dict) or not _plain([*names, *names.values()]):
-            raise self.wrong(key, "a list of labels, or `label: name` lines, with yes, no, on and off in quotes")
-        if len(set(map(str, names.values()))) < max(len(value), 2):
-            raise self.wrong(key, "two or more different labels")
-        return {str(label): str(name) for label, name in names.items()}
-
-    def scale(self, key: str) -> tuple[float, float]:
-        """The lowest and the highest score."""
-        value = self.value(key)
-        numbers = isinstance(value, list) and [each for each in value if _is_number(each)]
-        if not numbers or len(numbers) != len(value) or len(value) != 2 or not numbers[0] < numbers[1]:
-            raise self.wrong(key, "the lowest and the highest score, such as [0, 5]")
-        return float(numbers[0]), float(numbers[1])
-
-    def split(self, key: str) -> str | float:
-        """A file, or the name of a split, or how much of the training examples to cut off."""
-        value = self.value(key)
-        if _is_number(value) and key != "train" and (0 < value < 1 or (value >= 1 and value % 1 == 0)):
-            return value
-        if isinstance(value, str) and value.strip():
-            return value
-        raise self.wrong(key, "a file" if key == "train" else f"a file, or {_SIZE}")
+    if not tasks:
+        raise InputError("tasks: an empty mapping, expected {NAME: DATA}")
+    entries = []
+    for name, value in tasks.items():
+        what = f"task {name!r}"
+        if not isinstance(name, str):
+            raise InputError(f"tasks: the name of a task is {name!r}, expected a text")
+        keys = _given_keys(value, what)
+        entries.append(_entry(name, Given(keys, what=what), Given({}, what=what), folder=Path(), where=what))
+    return _source_set("memory", entries)
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _given_keys(value: Any, what: str) -> dict[str, Any]:
+    """The keys of a task whose data were given in Python; rows become `Data`."""
+    options = isinstance(value, Mapping) and ("train" in value or "data" in value) and not _is_splits(value)
+    keys = dict(value) if options else {"data": value}
+    data = keys.pop("data", None)
+    if _is_splits(data):
+        named = {
+            split: data[keys[split]] for split in _SPLITS if isinstance(keys.get(split), str) and keys[split] in data
+        }
+        keys = {**splits_of(data), **keys, **named}
+    elif data is not None:
+        keys.setdefault("train", data)
+    if "train" not in keys:
+        raise InputError(f"{what}: no `train`, expected {ACCEPTED}")
+    keys = {"valid": 0.1, "test": 0.2, **keys}
+    for split in _SPLITS:
+        rows = keys[split]
+        if not isinstance(rows, str | Path) and (split == "train" or not is_number(rows)):
+            if not is_data(rows):
+                raise InputError(f"{what}, key {split!r}: found a {type(rows).__name__}, expected {ACCEPTED}")
+            keys[split] = Data(rows, f"{what}, {split}")
+        elif isinstance(rows, Path):
+            keys[split] = str(rows)
+    return keys
 
 
-def _plain(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str | int) and not isinstance(value, bool) for value in values)
+def _is_splits(value: Any) -> bool:
+    """Whether it is a DatasetDict, or a plain mapping of several data sets."""
+    return isinstance(value, Mapping) and len(value) > 0 and all(map(is_data, value.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Files:
-    """What a task is read from; the same for all layers of a corpus."""
+    """What a task is read from; the same for all tasks of a corpus."""
 
     folder: Path
-    train: str
-    valid: str | float
-    test: str | float
-    columns: Columns
+    train: Place
+    valid: Place | float
+    test: Place | float
+    reading: Reading
     hub: str | None
     config: str | None
 
@@ -218,41 +208,77 @@ class _Entry:
     task: Task
     files: _Files
     names: dict[str, str]
+    missing: tuple[str, ...]
     scheme: str | None
     default_metrics: bool
     where: str
 
 
-def _entry(name: str, tasks: _Section, top: _Section) -> _Entry:
-    own = _Section(tasks.path, tasks.keys[name].node, what=f"task {name!r}")
-    own.check_keys(_TASK_KEYS)
-    section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
-    names = section["labels"].labels("labels") if "labels" in section else {}
-    task = _task(name, section, names, tasks.where(name))
-    _check_form(task, section, own, tasks.where(name))
-    return _Entry(
-        task=task,
-        files=_files(task, section, tasks),
-        names=names,
-        scheme=_scheme(section),
-        default_metrics="metrics" not in section,
-        where=section["positive"].where("positive") if "positive" in section else tasks.where(name),
+def _source_set(name: str, entries: Sequence[_Entry]) -> SourceSet:
+    """Tasks over the same files have one corpus, which is read when the first of them is asked for."""
+    layers: dict[_Files, list[_Entry]] = {}
+    for entry in entries:
+        layers.setdefault(entry.files, []).append(entry)
+    corpus = cache(lambda files: _read_corpus(files, layers[files], name))
+    return SourceSet(name=name, sources={entry.task.name: partial(_source, entry, corpus) for entry in entries})
+
+
+def _source(entry: _Entry, corpus: Callable[[_Files], Corpus]) -> Source:
+    return Source(
+        task=entry.task,
+        corpus=corpus(entry.files),
+        missing=entry.missing,
+        scheme=entry.scheme,
+        default_metrics=entry.default_metrics,
+        names=entry.names,
+        where=entry.where,
     )
 
 
-def _task(name: str, section: Mapping[str, _Section], names: Mapping[str, str], where: str) -> Task:
+def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str) -> _Entry:
+    own.check_keys(_TASK_KEYS)
+    section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
+    names = _label_names(section["labels"], folder) if "labels" in section else {}
+    task = _task(name, section, names, where)
+    _check_form(task, section, own, where)
+    return _Entry(
+        task=task,
+        files=_files(task, section, folder, where),
+        names=names,
+        missing=section["missing"].plain("missing") if "missing" in section else (),
+        scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
+        default_metrics="metrics" not in section,
+        where=section["positive"].where("positive") if "positive" in section else where,
+    )
+
+
+def _label_names(section: Section, folder: Path) -> dict[str, str]:
+    """{label: name}, as given or from a file that has a name a line, or a label and its name."""
+    given = section.value("labels")
+    if not isinstance(given, str) or not (folder / given).is_file():
+        return section.labels("labels")
+    lines = [line.strip() for line in read_lines(folder / given)]
+    pairs = [line.split(None if "\t" not in line else "\t", 1) for line in lines]
+    if all(len(pair) == 2 and pair[0].lstrip("-").isdigit() for pair in pairs):
+        return {label: name.strip() for label, name in pairs}
+    return {str(i): name for i, name in enumerate(lines)}
+
+
+def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], where: str) -> Task:
     fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
     fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
     fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
     if "positive" in section:  # by its name, where it has one
         codes = {name: label for label, name in names.items()}
-        positive = section["positive"].text("positive")
+        (positive,) = section["positive"].plain("positive")[:1]
         fields["positive"] = codes.get(positive, positive)
     if "tokens" in section:
+        comment = fields.get("label", "").startswith("#")
+        if comment:
+            fields["label"] = f"# {fields['label'].removeprefix('#').strip()}"
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
-        tagged = not fields.get("label", "").startswith("#")
-        fields.setdefault("kind", "token-classification" if tagged else "text-classification")
-        if not tagged:
+        fields.setdefault("kind", "text-classification" if comment else "token-classification")
+        if fields["kind"] != "token-classification":
             fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
     try:
         return Task(name=name, labels=tuple(names), **fields)
@@ -260,11 +286,11 @@ def _task(name: str, section: Mapping[str, _Section], names: Mapping[str, str], 
         raise InputError(f"{where}: {error}") from None
 
 
-def _check_form(task: Task, section: Mapping[str, _Section], own: _Section, where: str) -> None:
+def _check_form(task: Task, section: Mapping[str, Section], own: Section, where: str) -> None:
     """Texts and tokens have different keys, and so have tokens that are tagged and sentences that are labelled."""
     if task.tokens and "tokens" not in section:
         raise InputError(f"{where}: task {task.name!r} has no `tokens`; give the name of the column of the tokens")
-    wrong = set(_TEXT_KEYS if task.tokens else _TOKEN_KEYS)
+    wrong = {"text"} if task.tokens else {*_TOKEN_KEYS}
     if not task.is_tagging:
         wrong |= {"scheme", "head"}
     for key in own.keys:
@@ -273,73 +299,101 @@ def _check_form(task: Task, section: Mapping[str, _Section], own: _Section, wher
             raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
 
 
-def _files(task: Task, section: Mapping[str, _Section], tasks: _Section) -> _Files:
+def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str) -> _Files:
     words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
-    header = section["columns"].texts("columns") if "columns" in section else ()
     splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
-    splits |= {key: section[key].split(key) for key in _SPLITS if key in section}
+    splits |= {key: _place(section[key], key) for key in _SPLITS if key in section}
     for key in _SPLITS:
         if key not in splits:
             cut = f", or {_SIZE}" if key == "test" else ""
-            raise InputError(f"{tasks.where(task.name)}: task {task.name!r} has no `{key}`; give a file{cut}")
-    encoding = words.get("encoding", Columns.encoding)
-    label = "" if task.tokens else task.label  # the layers of a corpus differ in it
-    return _Files(
-        folder=tasks.path.parent,
-        **splits,
-        columns=Columns(text=task.text, label=label, header=header, encoding=encoding, scores=task.is_regression),
-        hub=words.get("hub"),
-        config=words.get("config"),
+            raise InputError(f"{where}: task {task.name!r} has no `{key}`; give a file{cut}")
+    reading = Reading(
+        header=section["columns"].texts("columns") if "columns" in section else (),
+        encoding=words.get("encoding", Reading.encoding),
+        delimiter=section["delimiter"].delimiter("delimiter") if "delimiter" in section else None,
+        quoting=section["quoting"].choice("quoting", ("csv", "none")) if "quoting" in section else None,
+        format=section["format"].choice("format", _NAMED_FORMATS) if "format" in section else None,
     )
+    return _Files(folder=folder, **splits, reading=reading, hub=words.get("hub"), config=words.get("config"))
 
 
-def _scheme(section: Mapping[str, _Section]) -> str | None:
-    if "scheme" not in section:
-        return None
-    scheme = section["scheme"].text("scheme")
-    if scheme not in (*SCHEMES, "none"):
-        where = section["scheme"].where("scheme")
-        raise InputError(f"{where}: {unknown_name('scheme', scheme, (*SCHEMES, 'none'))}")
-    return scheme
+def _place(section: Section, key: str) -> Place | float:
+    """Where a split is, or how much of the training examples to cut off."""
+    value = section.value(key)
+    if isinstance(value, Data) or (isinstance(value, str) and value.strip()):
+        return value
+    if is_number(value) and key != "train" and (0 < value < 1 or (value >= 1 and value % 1 == 0)):
+        return value
+    if isinstance(value, list) and value and all(isinstance(each, str) and each.strip() for each in value):
+        return tuple(value)
+    if isinstance(value, dict) and value and all(isinstance(each, str) and each.strip() for each in value.values()):
+        return tuple((str(name), file) for name, file in value.items())
+    raise section.wrong(key, _FILES if key == "train" else f"{_FILES}, or {_SIZE}")
 
 
-def _read_layer(entry: _Entry, corpus: Callable[[], Corpus]) -> Layer:
-    return Layer(
-        task=entry.task,
-        corpus=corpus(),
-        scheme=entry.scheme,
-        default_metrics=entry.default_metrics,
-        names=entry.names,
-        where=entry.where,
-    )
-
-
-def _read_corpus(files: _Files, name: str) -> Corpus:
-    columns = files.columns
-    read = partial(read_sentences, header=columns.header, words=columns.text[0], encoding=columns.encoding)
+def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
+    """The rows that all these tasks annotate."""
+    first, of_tokens = entries[0].task, [entry.task for entry in entries if entry.task.tokens]
+    columns = dict.fromkeys(column for entry in entries for column in (*entry.task.text, entry.task.label))
+    read = partial(_read, files, [*columns], of_tokens[0].text[0] if of_tokens else None, first)
     return Corpus(
-        name=name,
-        train=read(files.folder / files.train),
-        valid=read(files.folder / files.valid) if isinstance(files.valid, str) else files.valid,
-        test=read(files.folder / files.test) if isinstance(files.test, str) else files.test,
+        name=f"{name}/{first.name}" if of_tokens else first.name,
+        train=read(files.train),
+        valid=files.valid if is_number(files.valid) else read(files.valid),
+        test=files.test if is_number(files.test) else read(files.test),
+        texts=tuple(dict.fromkeys(entry.task.text for entry in entries)),
+        stratify=None if of_tokens or first.is_regression else first.label,
     )
 
 
-def _read_source(entry: _Entry) -> Source:
-    files = entry.files
-    return Source(
-        task=entry.task,
-        names=entry.names,
-        where=entry.where,
-        train=_read(files, files.train),
-        valid=_read(files, files.valid) if isinstance(files.valid, str) else files.valid,
-        test=_read(files, files.test) if isinstance(files.test, str) else files.test,
-    )
+def _read(files: _Files, wanted: Sequence[str], words: str | None, first: Task, place: Place) -> Table:
+    """The wanted columns of one split; ``words`` is the column of the tokens, if there are any."""
+    if isinstance(place, Data):
+        table = read_data(place, wanted)
+    elif files.hub is not None:
+        local = files.folder / files.hub
+        table = read_hub(str(local) if local.is_dir() else files.hub, wanted, config=files.config, split=str(place))
+    elif isinstance(place, tuple) and isinstance(place[0], tuple):
+        table = _read_side_by_side(files, wanted, first, dict(place))  # type: ignore[arg-type]
+    else:
+        paths = _paths(files.folder, [place] if isinstance(place, str) else place)  # type: ignore[arg-type]
+        if words is None:
+            table = joined([read_file(path, wanted, files.reading) for path in paths])
+        else:
+            table = joined([read_sentences(path, wanted, words=words, reading=files.reading) for path in paths])
+    return table if words is None else _without_empty(table, words)
 
 
-def _read(files: _Files, name: str) -> Examples:
-    if files.hub is None:
-        return read_file(files.folder / name, files.columns)
-    local = files.folder / files.hub
-    hub = str(local) if local.is_dir() else files.hub
-    return read_hub(hub, files.columns, config=files.config, split=name)
+def _read_side_by_side(files: _Files, wanted: Sequence[str], first: Task, place: Mapping[str, str]) -> Table:
+    """Files of columns, where the names are those of the columns; else files of texts, a file for each label."""
+    paths = {name: files.folder / file for name, file in place.items()}
+    if {*wanted} & {*paths}:
+        return read_parallel(paths, wanted, files.reading)
+    return read_one_class_a_file(paths, wanted, first.label, files.reading)
+
+
+def _paths(folder: Path, names: Iterable[str]) -> list[Path]:
+    """The files of names and patterns.
+
+    Raises:
+        InputError: no file fits a pattern.
+    """
+    found = []
+    for name in names:
+        path = folder / name
+        if path.exists() or not any(sign in name for sign in "*?["):
+            found.append(path)
+            continue
+        fitting = sorted(folder.glob(name)) if not Path(name).is_absolute() else sorted(path.parent.glob(path.name))
+        if not fitting:
+            raise InputError(f"{path}: no file fits the pattern")
+        found += fitting
+    return found
+
+
+def _without_empty(table: Table, words: str) -> Table:
+    """Without the rows that have no token."""
+    rows = [i for i, tokens in enumerate(table[words]) if tokens is not None and tokens != []]
+    if len(rows) < len(table):
+        note(f"{table.source}: {len(table) - len(rows)} rows without a token are left out")
+    return table if len(rows) == len(table) else table.take(rows)

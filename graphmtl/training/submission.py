@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from graphmtl.data.task import SubmissionFile, TaskSet
+from graphmtl.data.splits import text_columns
+from graphmtl.data.task import SubmissionFile, Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel, Text
 
@@ -33,7 +34,7 @@ class Submission:
         for name, data in tasks.items():
             for file in data.submission:
                 self._check_free(file.name, overwrite)
-                self._texts.append((name, file, _texts(file)))
+                self._texts.append((name, file, _texts(file, data.task)))
         if not self._texts:
             raise InputError(
                 f"--write-submission: no task of {tasks.name} has a leaderboard's file, those of glue have"
@@ -58,17 +59,17 @@ class Submission:
         return paths
 
 
-def _texts(file: SubmissionFile) -> list[Text]:
+def _texts(file: SubmissionFile, task: Task) -> list[Text]:
     """What the predictions are for."""
     try:
-        examples = file.read()
+        table = file.read()
     except InputError as error:
         raise InputError(f"--write-submission needs the test texts for {file.name}: {error}") from None
-    pairs = [*zip(examples.text, examples.text_pair or examples.text, strict=True)]
-    for i, pair in enumerate(pairs):
-        if not any(text.strip() for text in pair):
-            raise InputError(f"{examples.where(i)}: no text to predict for")
-    return list(pairs) if examples.text_pair is not None else list(examples.text)
+    rows = [*zip(*text_columns(table, task.text).values(), strict=True)]
+    for i, row in enumerate(rows):
+        if not any(text.strip() for text in row):
+            raise InputError(f"{table.where(i)}: no text to predict for")
+    return [row if task.is_pair else row[0] for row in rows]
 
 
 def _prediction(answer: Mapping, codes: Mapping[str, str]) -> str:

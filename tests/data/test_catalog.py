@@ -49,7 +49,7 @@ def test_only_the_lines_of_mr_and_dvd_may_be_latin_1(data_dir):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("2\tx", r"line 11: label '2' that training never saw \(known: 0, 1\)"),
+        ("2\tx", r"line 11: label '2' is not among the task's labels \(known: 0, 1\)"),
         ("no tab", "line 11: no TAB between label and text: 'no tab'"),
         ("\tx", "line 11: no label before the TAB"),
     ],

@@ -1,6 +1,14 @@
 import pytest
 
-from graphmtl.data.column_files import CONLLU, read_columns, read_conllu, read_sentences, read_three_files
+from graphmtl.data.column_files import (
+    CONLLU,
+    read_columns,
+    read_conllu,
+    read_sentences,
+    read_tagged_words,
+    read_three_files,
+)
+from graphmtl.data.readers import Reading
 from graphmtl.errors import InputError
 
 HEADER = ("word", "pos", "ner")
@@ -20,30 +28,30 @@ def test_columns(tmp_path, separator, newline, end):
     lines = ["-DOCSTART- -X- O", "", "# genre = news", "Åsa|N|B-PER", "sings|V|O", "\t", "", "#|SYM|_", "no.|V|O"]
     path = write(tmp_path, newline.join(lines).replace("|", separator) + end.replace("\n", newline))
     sentences = read_columns(path, HEADER)
-    assert sentences.tokens == [["Åsa", "sings"], ["#", "no."]]
-    assert sentences.tags("pos") == [["N", "V"], ["SYM", "V"]]
-    assert sentences.tags("ner") == [["B-PER", "O"], ["_", "O"]]
-    assert sentences.labels("genre") == ["news", "_"]
-    assert sentences.where("ner", 1, 0) == f"{path}, line 8"
+    assert sentences["word"] == [["Åsa", "sings"], ["#", "no."]]
+    assert sentences["pos"] == [["N", "V"], ["SYM", "V"]]
+    assert sentences["ner"] == [["B-PER", "O"], ["_", "O"]]
+    assert sentences["# genre"] == ["news", None]
+    assert sentences.where(1, "ner", 0) == f"{path}, line 8"
 
 
 def test_docstart_ends_a_sentence(tmp_path):
     path = write(tmp_path, "a X O\n-DOCSTART- -X- O\nb Y O\n")
-    assert read_columns(path, HEADER).tokens == [["a"], ["b"]]
+    assert read_columns(path, HEADER)["word"] == [["a"], ["b"]]
 
 
 def test_spaces_inside_tabs_and_runs_of_spaces(tmp_path):
     tabs = read_columns(write(tmp_path, "1 1/2\tNUM\tO\n#\tSYM\tO\n"), HEADER)
-    assert tabs.tokens == [["1 1/2", "#"]]
+    assert tabs["word"] == [["1 1/2", "#"]]
     runs = read_columns(write(tmp_path, "a   X  O \n# Y O\n"), HEADER)
-    assert (runs.tokens, runs.tags("pos")) == ([["a", "#"]], [["X", "Y"]])
+    assert (runs["word"], runs["pos"]) == ([["a", "#"]], [["X", "Y"]])
 
 
 def test_comments_belong_to_the_sentence_after_them(tmp_path):
     path = write(tmp_path, "# a comment\n# id = 1\n# kind =\na\tX\tO\n\nb\tX\tO\n\n# id = x = y\nc\tX\tO\n")
     sentences = read_columns(path, HEADER)
-    assert sentences.labels("id") == ["1", "_", "x = y"]
-    assert sentences.labels("kind") == ["_", "_", "_"]
+    assert sentences["# id"] == ["1", None, "x = y"]
+    assert sentences["# kind"] == ["", None, None]
 
 
 @pytest.mark.parametrize(
@@ -75,9 +83,9 @@ def test_unknown_columns_and_comments(tmp_path):
     with pytest.raises(InputError, match="unknown column 'wrod'; did you mean 'word'"):
         read_columns(path, HEADER, words="wrod")
     with pytest.raises(InputError, match="unknown column 'nre'; did you mean 'ner'"):
-        read_columns(path, HEADER).tags("nre")
+        read_columns(path, HEADER)["nre"]
     with pytest.raises(InputError, match="unknown key of a comment 'gnre'; did you mean 'genre'"):
-        read_columns(path, HEADER).labels("gnre")
+        read_columns(path, HEADER)["# gnre"]
 
 
 CONLLU_FILE = """\
@@ -95,11 +103,11 @@ CONLLU_FILE = """\
 
 def test_conllu(tmp_path):
     sentences = read_conllu(write(tmp_path, CONLLU_FILE * 2, "a.conllu"))
-    assert sentences.tokens == [["Vamos", "nos", "_"]] * 2
-    assert sentences.tags("upos") == [["VERB", "PRON", "SYM"]] * 2
-    assert sentences.tags("xpos")[1] == ["_", "_", "sy"]
-    assert sentences.labels("s_type") == ["imp", "imp"]
-    assert sentences.where("upos", 1, 2).endswith("line 17")
+    assert sentences["form"] == [["Vamos", "nos", "_"]] * 2
+    assert sentences["upos"] == [["VERB", "PRON", "SYM"]] * 2
+    assert sentences["xpos"][1] == ["_", "_", "sy"]
+    assert sentences["# s_type"] == ["imp", "imp"]
+    assert sentences.where(1, "upos", 2).endswith("line 17")
 
 
 @pytest.mark.parametrize(
@@ -123,11 +131,11 @@ def three_files(folder, words="play it \nstop\n", tags="O B-x \nO\n", labels="go
 
 def test_three_files(tmp_path):
     sentences = read_three_files(three_files(tmp_path, words="play  it \nstop\n"))
-    assert sentences.tokens == [["play", "it"], ["stop"]]
-    assert sentences.tags("seq.out") == [["O", "B-x"], ["O"]]
-    assert sentences.labels("label") == ["go", "halt"]
-    assert sentences.where("seq.out", 1, 0) == f"{tmp_path / 'seq.out'}, line 2"
-    assert sentences.where("# label", 0) == f"{tmp_path / 'label'}, line 1"
+    assert sentences["seq.in"] == [["play", "it"], ["stop"]]
+    assert sentences["seq.out"] == [["O", "B-x"], ["O"]]
+    assert sentences["# label"] == ["go", "halt"]
+    assert sentences.where(1, "seq.out", 0) == f"{tmp_path / 'seq.out'}, line 2"
+    assert sentences.where(0, "# label") == f"{tmp_path / 'label'}, line 1"
 
 
 @pytest.mark.parametrize(
@@ -147,18 +155,53 @@ def test_faults_in_three_files(tmp_path, files, message):
 
 
 def test_the_form_follows_from_the_path(tmp_path):
-    columns = read_sentences(write(tmp_path, "X a\n"), header=("pos", "word"), words="word")
-    assert columns.tokens == [["a"]]
-    conllu = read_sentences(write(tmp_path, CONLLU_FILE, "a.conllu"), header=(), words="form")
-    assert list(conllu.columns) == [name for name in CONLLU if name != "form"]
+    columns = read_sentences(write(tmp_path, "X a\n"), words="word", reading=Reading(header=("pos", "word")))
+    assert columns["word"] == [["a"]]
+    conllu = read_sentences(write(tmp_path, CONLLU_FILE, "a.conllu"), words="form")
+    assert [name for name in conllu.columns if name[0] != "#"] == list(CONLLU)
     folder = three_files(tmp_path / "train")
-    assert read_sentences(folder, header=(), words="seq.in").tokens[1] == ["stop"]
+    assert read_sentences(folder, words="seq.in")["seq.in"][1] == ["stop"]
     with pytest.raises(InputError, match=r"train: unknown column of tokens 'word'.*known: seq.in"):
-        read_sentences(folder, header=(), words="word")
+        read_sentences(folder, words="word")
     with pytest.raises(InputError, match=r"a\.conll: a column file needs `columns`"):
-        read_sentences(tmp_path / "a.conll", header=(), words="word")
+        read_sentences(tmp_path / "a.conll", words="word")
 
 
 def test_latin_1(tmp_path):
     path = write(tmp_path, b"\xe9t\xe9 N O\n")
-    assert read_columns(path, HEADER, encoding="latin-1").tokens == [["été"]]
+    assert read_columns(path, HEADER, encoding="latin-1")["word"] == [["été"]]
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_white_space_around_a_field_is_no_part_of_it(tmp_path, separator):
+    path = write(tmp_path, "Cora|N|B-PER \n the |D|O\n".replace("|", separator))
+    assert read_columns(path, HEADER)["ner"] == [["B-PER", "O"]]
+    assert read_columns(path, HEADER)["word"] == [["Cora", "the"]]
+    conllu = CONLLU_FILE.replace("\tVERB\t", "\tVERB \t")
+    assert read_conllu(write(tmp_path, conllu, "a.conllu"))["upos"] == [["VERB", "PRON", "SYM"]]
+
+
+@pytest.mark.parametrize("first", ["word pos ner", "Token POS NER", "Word POS Chunk"])
+def test_a_line_of_names_is_no_token(tmp_path, first):
+    assert read_columns(write(tmp_path, f"{first}\na X O\nword pos ner\n"), HEADER)["word"] == [["a", "word"]]
+    assert read_columns(write(tmp_path, f"{first}\n\na X O\n"), HEADER)["word"] == [["a"]]
+
+
+@pytest.mark.parametrize("sign", ["/", ":", "_"])
+def test_words_with_their_tags(tmp_path, sign):
+    path = write(tmp_path, "the|DET 1/2|NUM a:b_c|X\n\n stop|VERB \n".replace("|", sign), "a.txt")
+    table = read_tagged_words(path, sign=sign)
+    assert table["word"] == [["the", "1/2", "a:b_c"], ["stop"]]
+    assert table["tag"] == [["DET", "NUM", "X"], ["VERB"]]
+    assert table.where(1, "tag", 0) == f"{path}, line 3"
+    reading = Reading(header=("form", "upos"), format=f"word{sign}TAG")
+    assert read_sentences(path, words="form", reading=reading)["upos"] == table["tag"]
+    for fault in ("stop", f"stop{sign}", f"{sign}VERB"):
+        with pytest.raises(InputError, match=rf"line 2: '{fault}', expected WORD{sign}TAG"):
+            read_tagged_words(write(tmp_path, f"a{sign}X\n{fault}\n", "b.txt"), sign=sign)
+
+
+def test_lists_in_a_table_are_tokens_too(tmp_path):
+    path = write(tmp_path, '{"tokens": ["a", "b"], "tags": [0, 1], "x": 1}\n', "a.jsonl")
+    table = read_sentences(path, ("tokens", "tags"), words="tokens")
+    assert dict(table.columns) == {"tokens": [["a", "b"]], "tags": [[0, 1]]}

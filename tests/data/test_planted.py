@@ -28,10 +28,10 @@ def deciding_sum(generated, task, text):
 def test_labels_are_the_signs_of_the_deciding_words_when_nothing_is_flipped():
     generated = small(planted_noise=0.0)
     for name, source in generated.sources.items():
-        for split in (source.train, source.valid, source.test):
-            signs = [deciding_sum(generated, name, text) for text in split.text]
+        for split in (source.corpus.train, source.corpus.valid, source.corpus.test):
+            signs = [deciding_sum(generated, name, text) for text in split["text"]]
             assert all(signs)
-            assert split.label == [LABELS[sign > 0] for sign in signs]
+            assert split["label"] == [LABELS[sign > 0] for sign in signs]
 
 
 def test_noise_is_the_share_of_flipped_labels():
@@ -39,7 +39,7 @@ def test_noise_is_the_share_of_flipped_labels():
     flipped = [
         (deciding_sum(generated, name, text) > 0) != LABELS.index(label)
         for name, source in generated.sources.items()
-        for text, label in zip(source.train.text, source.train.label, strict=True)
+        for text, label in zip(source.corpus.train["text"], source.corpus.train["label"], strict=True)
     ]
     assert np.mean(flipped) == pytest.approx(0.2, abs=0.02)
 
@@ -47,7 +47,7 @@ def test_noise_is_the_share_of_flipped_labels():
 def test_a_third_of_the_words_decide_and_every_text_mixes_the_cues_of_all_tasks():
     generated = generate(PlantedOptions(), seed=100)
     for name, source in generated.sources.items():
-        words = [word for text in source.train.text for word in text.split()]
+        words = [word for text in source.corpus.train["text"] for word in text.split()]
         assert np.mean([word in generated.polarity[name] for word in words]) == pytest.approx(1 / 3, abs=0.01)
         for other in generated.sources:
             assert set(generated.polarity[other]) & set(words)
@@ -78,7 +78,7 @@ def test_sizes_and_roles_do_not_give_the_edges_away():
     generated = generate(PlantedOptions(), seed=100)
     sources = {source for source, _ in generated.truth.edges}
     targets = {target for _, target in generated.truth.edges}
-    sizes = {name: len(source.train) for name, source in generated.sources.items()}
+    sizes = {name: len(source.corpus.train) for name, source in generated.sources.items()}
     assert {sizes[name] for name in sources} == {120, 1500}
     assert sizes["loner1"] == 1500
     assert sizes["unrelated1"] == 120
@@ -113,22 +113,24 @@ def test_every_number_of_tasks_and_size_is_an_option():
         planted_parents=1, planted_poor_parents=2, planted_loners=0, planted_unrelated=3, planted_children=1
     )
     assert list(generated.sources) == ["parent1", "poor1", "poor2", "unrelated1", "unrelated2", "unrelated3", "child1"]
-    sizes = {name: (len(s.train), len(s.valid), len(s.test)) for name, s in generated.sources.items()}
+    sizes = {
+        name: (len(s.corpus.train), len(s.corpus.valid), len(s.corpus.test)) for name, s in generated.sources.items()
+    }
     assert sizes["parent1"] == (60, 50, 40)
     assert sizes["poor1"] == sizes["unrelated2"] == sizes["child1"] == (30, 50, 40)
-    assert len(generate(PlantedOptions(), seed=100).sources["parent1"].valid) == 300
+    assert len(generate(PlantedOptions(), seed=100).sources["parent1"].corpus.valid) == 300
 
 
 def test_length_words_and_filler_are_options():
     generated = small(planted_length=40, planted_words=10, planted_filler=7)
     source = generated.sources["parent1"]
-    lengths = [len(text.split()) for text in source.train.text]
+    lengths = [len(text.split()) for text in source.corpus.train["text"]]
     assert min(lengths) >= 30
     assert max(lengths) <= 50
     assert len(generated.polarity["parent1"]) == 10
     assert abs(sum(generated.polarity["parent1"].values())) == 0
     cues = {word for polarity in generated.polarity.values() for word in polarity}
-    words = {word for text in source.train.text for word in text.split()}
+    words = {word for text in source.corpus.train["text"] for word in text.split()}
     assert len(words - cues) == 7
 
 
@@ -139,12 +141,15 @@ def test_a_single_task_is_possible():
 
 def test_the_words_are_left_alone_by_the_tokenizer():
     for source in small().sources.values():
-        assert all(tokenize(text.lower()) == text.split() for text in source.train.text)
+        assert all(tokenize(text.lower()) == text.split() for text in source.corpus.train["text"])
 
 
 def test_another_seed_gives_other_texts():
     options = PlantedOptions(**SMALL)
-    assert generate(options, seed=100).sources["child1"].train != generate(options, seed=101).sources["child1"].train
+    assert (
+        generate(options, seed=100).sources["child1"].corpus.train
+        != generate(options, seed=101).sources["child1"].corpus.train
+    )
 
 
 def test_the_same_seed_gives_the_same_texts_in_another_process():
@@ -171,9 +176,9 @@ def test_options_that_do_not_fit_together(options, message):
 
 def bag_of_words_accuracy(train, test):
     words = CountVectorizer(token_pattern=r"\S+")
-    features = words.fit_transform([text for each in train for text in each.text])
-    model = LogisticRegression(C=0.1, max_iter=500).fit(features, [label for each in train for label in each.label])
-    return model.score(words.transform(test.text), test.label)
+    features = words.fit_transform([text for each in train for text in each["text"]])
+    model = LogisticRegression(C=0.1, max_iter=500).fit(features, [label for each in train for label in each["label"]])
+    return model.score(words.transform(test["text"]), test["label"])
 
 
 def test_sharing_pays_for_the_children_only():
@@ -181,12 +186,12 @@ def test_sharing_pays_for_the_children_only():
     for seed in (100, 101):
         generated = generate(PlantedOptions(), seed=seed)
         for name, source in generated.sources.items():
-            parents = [generated.sources[a].train for a, b in generated.truth.edges if b == name]
-            own = bag_of_words_accuracy([source.train], source.test)
+            parents = [generated.sources[a].corpus.train for a, b in generated.truth.edges if b == name]
+            own = bag_of_words_accuracy([source.corpus.train], source.corpus.test)
             if parents:
                 alone.append(own)
-                pooled.append(bag_of_words_accuracy([source.train] * 3 + parents, source.test))
-            elif len(source.train) == 1500:
+                pooled.append(bag_of_words_accuracy([source.corpus.train] * 3 + parents, source.corpus.test))
+            elif len(source.corpus.train) == 1500:
                 rich.append(own)
     assert 0.6 < np.mean(alone) < 0.75
     assert np.mean(pooled) > np.mean(alone) + 0.08

@@ -1,9 +1,27 @@
+import gzip
+import json
+import lzma
+
 import datasets
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from graphmtl.data.examples import Columns
-from graphmtl.data.readers import read_file, read_label_tab_text, read_lines, read_tsv
-from graphmtl.errors import InputError
+from graphmtl.data.readers import (
+    Reading,
+    is_header,
+    read_bytes,
+    read_file,
+    read_label_tab_text,
+    read_label_text,
+    read_lines,
+    read_one_class_a_file,
+    read_parallel,
+    read_tsv,
+)
+from graphmtl.errors import DataWarning, InputError
+
+BOTH = ("text", "label")
 
 
 def write(folder, name, content):
@@ -30,11 +48,10 @@ def test_lines_that_are_not_utf8_take_the_fallback(tmp_path):
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_label_tab_text(tmp_path, newline):
     path = write(tmp_path, "a.task.train", newline.join(["1\tgood\tfilm", "0\t", " 1 \t \x1c NA"]))
-    examples = read_label_tab_text(path)
-    assert examples.label == ["1", "0", "1"]
-    assert examples.text == ["good\tfilm", "", " \x1c NA"]
-    assert examples.empty() == 1
-    assert examples.where(2) == f"{path}, line 3"
+    table = read_label_tab_text(path)
+    assert table["label"] == ["1", "0", "1"]
+    assert table["text"] == ["good\tfilm", "", " \x1c NA"]
+    assert table.where(2) == f"{path}, line 3"
 
 
 @pytest.mark.parametrize(
@@ -77,32 +94,32 @@ JSONL = (
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize(("name", "content"), [("a.csv", CSV), ("a.tsv", TSV), ("a.jsonl", JSONL)])
 def test_files_of_lines(tmp_path, name, content, encoding):
-    examples = read_file(write(tmp_path, name, content.encode(encoding)), Columns(encoding=encoding))
-    assert (examples.text, examples.label, examples.text_pair) == (TEXTS, LABELS, None)
+    table = read_file(write(tmp_path, name, content.encode(encoding)), BOTH, Reading(encoding=encoding))
+    assert (table["text"], [str(label) for label in table["label"]]) == (TEXTS, LABELS)
+    assert list(table.columns) == ["text", "label"]
 
 
 def test_a_csv_record_may_span_lines_and_errors_name_its_first(tmp_path):
     path = write(tmp_path, "a.csv", 'text,label\r\n"one\r\ntwo",a\r\n"three\nfour",b\r\n')
-    examples = read_file(path, Columns())
-    assert examples.text == ["one\r\ntwo", "three\nfour"]
-    assert [examples.where(i) for i in range(2)] == [f"{path}, line 2", f"{path}, line 4"]
+    table = read_file(path, BOTH)
+    assert table["text"] == ["one\r\ntwo", "three\nfour"]
+    assert [table.where(i) for i in range(2)] == [f"{path}, line 2", f"{path}, line 4"]
     with pytest.raises(InputError, match="line 4: 3 fields, expected 2"):
-        read_file(write(tmp_path, "a.csv", 'text,label\n"one\ntwo",a\n"three\nfour",b,c\n'), Columns())
+        read_file(write(tmp_path, "a.csv", 'text,label\n"one\ntwo",a\n"three\nfour",b,c\n'), BOTH)
 
 
 def test_a_long_csv_field(tmp_path):
     text = "word " * 40_000
-    assert read_file(write(tmp_path, "a.csv", f"text,label\n{text},a\n"), Columns()).text == [text]
+    assert read_file(write(tmp_path, "a.csv", f"text,label\n{text},a\n"), BOTH)["text"] == [text.strip()]
 
 
 @pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.tsv", "\t")])
 def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
     path = write(tmp_path, name, separator.join(["x", "a b", "c d"]) + "\n" + separator.join(["y", "e", ""]) + "\n")
-    columns = Columns(text=("premise", "hypothesis"), label="gold", header=("gold", "premise", "hypothesis"))
-    examples = read_file(path, columns)
-    assert (examples.label, examples.text, examples.text_pair) == (["x", "y"], ["a b", "e"], ["c d", ""])
-    assert examples.empty() == 1
-    assert examples.where(0) == f"{path}, line 1"
+    header = ("gold", "premise", "hypothesis")
+    table = read_file(path, ("premise", "hypothesis", "gold"), Reading(header=header))
+    assert dict(table.columns) == {"premise": ["a b", "e"], "hypothesis": ["c d", ""], "gold": ["x", "y"]}
+    assert table.where(0) == f"{path}, line 1"
 
 
 @pytest.mark.parametrize(
@@ -110,67 +127,179 @@ def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
     [
         ("a.tsv", "text\tlabel\na\tx\nb\n", "line 3: no TAB between the columns text, label: 'b'"),
         ("a.tsv", "text\tlabel\na\tx\ty\n", r"line 2: 3 fields, expected 2 \(text, label\)"),
-        ("a.tsv", "text\tlabel\na\t \n", "line 2: no label in column 'label'"),
         ("a.tsv", "text\tlabels\na\tx\n", "unknown column 'label'; did you mean 'labels'"),
         ("a.tsv", "text\tlabel\n", "the file holds no examples"),
         ("a.tsv", "", "the file is empty"),
         ("a.tsv", b"text\tlabel\na\tx\n\xff\ty\n", "line 3: byte 0xff is not utf-8"),
         ("a.csv", "text,label\na,x\nb\n", "line 3: 1 fields, expected 2"),
-        ("a.csv", "text,label\na,\n", "line 2: no label in column 'label'"),
         ("a.csv", 'text,label\na,x\n"b,y\nc,z\n', r"line 3: not CSV \(unexpected end of data\)"),
         ("a.csv", "text,label\n", "the file holds no examples"),
         ("a.csv", "txet,label\na,x\n", "unknown column 'text'; did you mean 'txet'"),
-        ("a.csv", "text;label\na;x\n", "unknown column 'text'; .* a csv file has commas between its columns"),
+        (
+            "a.csv",
+            "text;label\na;x\n",
+            "unknown column 'text'.*; commas are expected between its columns, not ';'; .*`delimiter: \";\"`",
+        ),
+        ("a.csv", "text,text,label\na,b,x\n", "column 'text' stands there 2 times"),
+        (
+            "a.json",
+            '{"text": ["a"], "label": ["b", "c"]}',
+            "a list of objects expected, or an object of lists of the same",
+        ),
+        ("a.json", "[1]", "item 1: a JSON object expected, found 1"),
+        ("a.txt", "good film\n", "line 1: no TAB between columns; the key `delimiter` names"),
         ("a.csv", "", "the file is empty"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', "line 2: unknown column 'label'"),
         ("a.jsonl", '{"text": "a", "label": 1\n', "line 1: not JSON"),
         ("a.jsonl", '["a", 1]\n', "line 1: a JSON object expected, found"),
-        ("a.jsonl", '{"text": 5, "label": 1}\n', "line 1: column 'text' holds 5, expected a text"),
-        ("a.jsonl", '{"text": "a", "label": null}\n', "line 1: no label in column 'label'"),
-        ("a.jsonl", '{"text": "a", "label": ""}\n', "line 1: no label in column 'label'"),
-        ("a.jsonl", '{"text": "a", "label": [1]}\n', r"line 1: label \[1\], expected a text or a whole number"),
         ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON \(.* 5000 digits"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "x \\ud800", "label": 1}\n', r"line 2: 'x \\ud800' holds"),
         ("a.jsonl", '{"text": "a", "label": "x \\udfff"}\n', r"line 1: 'x \\udfff' holds half of a character"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
         ("a.parquet", "", "the file is empty"),
-        ("a.xlsx", "", r"unknown file format '.xlsx' \(known: .csv, .tsv, .jsonl, .parquet\)"),
+        (
+            "a.xlsx",
+            "",
+            r"unknown file format '.xlsx' \(known: .csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, or by",
+        ),
     ],
 )
 def test_faults_name_the_file_the_line_and_the_value(tmp_path, name, content, message):
     path = write(tmp_path, name, content)
     with pytest.raises(InputError, match=message) as error:
-        read_file(path, Columns())
+        read_file(path, BOTH)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
 
 
 def test_a_character_in_two_halves_is_one(tmp_path):
     path = write(tmp_path, "a.jsonl", '{"text": "\\ud83d\\ude00", "label": 1, "other": "\\ud800"}\n')
-    assert read_file(path, Columns()).text == ["😀"]
+    assert read_file(path, BOTH)["text"] == ["😀"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_an_unknown_encoding(tmp_path, name):
     with pytest.raises(InputError, match="unknown encoding 'latin1000'"):
-        read_file(write(tmp_path, name, "x"), Columns(encoding="latin1000"))
+        read_file(write(tmp_path, name, "x"), BOTH, Reading(encoding="latin1000"))
 
 
-def test_labels_that_are_numbers_and_texts_without_labels(tmp_path):
-    path = write(tmp_path, "a.jsonl", '{"text": "x", "label": 0.1}\n{"text": "y", "label": 3}\n')
-    assert read_file(path, Columns(scores=True)).label == ["0.1", "3"]
+def test_values_keep_their_types_and_only_the_wanted_columns_are_read(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "x", "label": 0.1}\n\n{"text": "y", "label": null}\n')
+    table = read_file(path, BOTH)
+    assert (table["label"], table.where(1)) == ([0.1, None], f"{path}, line 3")
     datasets.Dataset.from_dict({"text": ["x", "y"], "label": [0.1, 3.0]}).to_parquet(tmp_path / "a.parquet")
-    found = read_file(tmp_path / "a.parquet", Columns(scores=True))
-    assert [float(label) for label in found.label] == [0.1, 3]
-    for name in ("a.jsonl", "a.parquet"):
-        unlabelled = read_file(tmp_path / name, Columns(label=""))
-        assert (unlabelled.text, unlabelled.label) == (["x", "y"], ["", ""])
-    with pytest.raises(InputError, match=r"a.jsonl, line 1: label \[1\], expected a number"):
-        read_file(write(tmp_path, "a.jsonl", '{"text": "x", "label": [1]}\n'), Columns(scores=True))
+    assert read_file(tmp_path / "a.parquet", BOTH)["label"] == [0.1, 3]
+    assert list(read_file(tmp_path / "a.parquet", ("text",)).columns) == ["text"]
 
 
 def test_a_tsv_file_of_any_name(tmp_path):
-    path = write(tmp_path, "a.txt", 'text\tlabel\n"NA\t1\nnull\t2\n')
-    assert read_tsv(path, Columns()).text == ['"NA', "null"]
-    with pytest.raises(InputError, match=r"unknown file format '\.txt'"):
-        read_file(path, Columns())
+    path = write(tmp_path, "a.data", 'text\tlabel\n"NA\t1\nnull\t2\n')
+    assert read_tsv(path, BOTH)["text"] == ['"NA', "null"]
+    assert read_file(write(tmp_path, "a.txt", path.read_bytes()), BOTH)["text"] == ['"NA', "null"]
+    assert read_file(path, BOTH, Reading(format="tsv"))["text"] == ['"NA', "null"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '[{"text": "x", "label": 1}, {"text": "y", "label": 0}]'),
+        ("a.json", '{"version": 1, "data": [{"text": "x", "label": 1}, {"text": "y", "label": 0}]}'),
+        ("a.json", '{"text": ["x", "y"], "label": [1, 0]}'),
+        ("a.ndjson", '{"text": "x", "label": 1}\n{"text": "y", "label": 0}'),
+        ("a.csv", "text;label\nx;1\ny;0\n"),
+        ("a.CSV", " text , label\n x ,1 \ny, 0\n"),
+    ],
+)
+def test_other_forms(tmp_path, name, content):
+    reading = Reading(delimiter=";") if ";" in content else Reading()
+    table = read_file(write(tmp_path, name, content), BOTH, reading)
+    assert (table["text"], [str(label) for label in table["label"]]) == (["x", "y"], ["1", "0"])
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_packed_files(tmp_path, ending, pack):
+    path = write(tmp_path, f"a.csv{ending}", pack(CSV.encode()))
+    assert read_file(path, BOTH)["text"] == TEXTS
+    damaged = write(tmp_path, f"b.csv{ending}", pack(CSV.encode())[:-9])
+    with pytest.raises(InputError, match=r"b.csv.*: cannot be read"):
+        read_file(damaged, BOTH)
+    with pytest.raises(InputError, match=r"cannot be read"):
+        read_bytes(write(tmp_path, f"c.csv{ending}", "text,label\n"))
+
+
+QUOTED = 'text\tlabel\n"a ""fine"" film"\t1\nplain\t0\n"two\nlines"\t1\n'
+
+
+def test_a_tsv_file_that_is_quoted_as_a_csv_file_is_recognised_and_that_is_said(tmp_path):
+    path = write(tmp_path, "a.tsv", QUOTED)
+    with pytest.warns(DataWarning, match=r"a.tsv: 2 fields stand in double quotes, which are no part of them"):
+        table = read_file(path, BOTH)
+    assert table["text"] == ['a "fine" film', "plain", "two\nlines"]
+    assert [table.where(i)[-6:] for i in range(3)] == ["line 2", "line 3", "line 4"]
+    assert read_file(path, BOTH, Reading(quoting="csv"))["text"] == table["text"]
+    literal = write(tmp_path, "b.tsv", 'text\tlabel\n"so he said"\t1\n6" wide\t0\n')
+    assert read_file(literal, BOTH)["text"] == ['"so he said"', '6" wide']
+    mixed = write(tmp_path, "c.tsv", 'text\tlabel\n"a ""b"" c"\t1\n6" wide\t0\n')
+    with pytest.warns(DataWarning, match="which are read as letters, since other quotes"):
+        assert read_file(mixed, BOTH)["text"][0] == '"a ""b"" c"'
+    assert (
+        read_file(path.rename(tmp_path / "d.csv"), BOTH, Reading(delimiter="\t", quoting="csv"))["text"]
+        == table["text"]
+    )
+
+
+@given(st.lists(st.tuples(st.text("ab\"', ", max_size=6), st.text("xy", min_size=1, max_size=2)), min_size=1))
+def test_what_was_written_is_read_whatever_the_format(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("files")
+    quoted = "".join(f'"{text.replace(chr(34), chr(34) * 2)}",{label}\n' for text, label in rows)
+    write(folder, "a.csv", f"text,label\n{quoted}")
+    write(folder, "a.jsonl", "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    datasets.Dataset.from_dict(dict(zip(BOTH, map(list, zip(*rows, strict=True)), strict=True))).to_parquet(
+        folder / "a.parquet"
+    )
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        table = read_file(folder / name, BOTH)
+        assert [text.strip() for text in table["text"]] == [text.strip() for text, _ in rows]
+        assert table["label"] == [label for _, label in rows]
+
+
+def test_a_header_line_is_never_an_example(tmp_path):
+    header = Reading(header=("label", "text"))
+    for first in ("label,text\n", "Label,Text\n", "class,review\n", ""):
+        assert read_file(write(tmp_path, "a.csv", f"{first}1,x\n0,y\n"), BOTH, header)["label"] == ["1", "0"]
+    assert not is_header(["word", "x"], ["text", "label"])
+
+
+def test_label_and_text_on_a_line(tmp_path):
+    path = write(tmp_path, "a.txt", "label text\nHUM:ind Who is it ?\nLOC\tWhere  is it ?\n\nNUM\n")
+    table = read_label_text(path, BOTH)
+    assert table["label"] == ["HUM:ind", "LOC", "NUM"]
+    assert table["text"] == ["Who is it ?", "Where  is it ?", ""]
+    assert table.where(2) == f"{path}, line 5"
+    fasttext = write(tmp_path, "b.txt", "__label__a x y\n__label__b z\n")
+    assert read_file(fasttext, BOTH, Reading(format="LABEL text"))["label"] == ["a", "b"]
+    for line in ("__label__a __label__b x\n", "no label here\n"):
+        with pytest.raises(InputError, match="line 2: one label, such as __label__x, expected before"):
+            read_label_text(write(tmp_path, "c.txt", f"__label__a x\n{line}"), BOTH)
+
+
+def test_files_side_by_side(tmp_path):
+    paths = {"text": write(tmp_path, "t.txt", "one\n\nthree\n"), "label": write(tmp_path, "l.txt", "1\n0\n1\n")}
+    table = read_parallel(paths, BOTH)
+    assert dict(table.columns) == {"text": ["one", "", "three"], "label": ["1", "0", "1"]}
+    assert table.where(1, "label") == f"{tmp_path / 'l.txt'}, line 2"
+    titled = {"text": write(tmp_path, "u.txt", "text\none\n"), "label": write(tmp_path, "m.txt", "label\n1\n")}
+    assert read_parallel(titled, BOTH).where(0, "label") == f"{tmp_path / 'm.txt'}, line 2"
+    with pytest.raises(InputError, match=r"m.txt, line 3: the file has ended, but .*t.txt has 3 lines"):
+        read_parallel({**paths, "label": titled["label"]}, BOTH)
+
+
+def test_a_file_or_a_folder_for_each_label(tmp_path):
+    (tmp_path / "neg").mkdir()
+    paths = {"good": write(tmp_path, "pos.txt", "a\n\nb\n"), "bad": tmp_path / "neg"}
+    write(tmp_path, "neg/1.txt", "two\nlines\n")
+    table = read_one_class_a_file(paths, BOTH, "label")
+    assert dict(table.columns) == {"text": ["a", "b", "two\nlines"], "label": ["good", "good", "bad"]}
+    assert table.where(1) == f"{tmp_path / 'pos.txt'}, line 3"
+    with pytest.raises(InputError, match="one column, not 2"):
+        read_one_class_a_file(paths, ("a", "b", "label"), "label")

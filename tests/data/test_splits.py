@@ -1,25 +1,30 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from graphmtl.data.examples import Examples
-from graphmtl.data.source import Source
+from graphmtl.data.source import Corpus, Source
 from graphmtl.data.splits import build
+from graphmtl.data.table import Table
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
 
-def examples(pairs, source="train.tsv", **fields):
-    return Examples(source=source, text=[text for text, _ in pairs], label=[label for _, label in pairs], **fields)
+def rows(pairs, source="train.tsv", **fields):
+    return Table(source=source, columns={"text": [a for a, _ in pairs], "label": [b for _, b in pairs]}, **fields)
 
 
 def source(train, valid=0.2, test=None, **fields):
-    test = examples([("t", "a"), ("u", "b")], "test.tsv") if test is None else test
-    return Source(task=Task(name=fields.pop("name", "one"), **fields), train=train, valid=valid, test=test)
+    test = rows([("t", "a"), ("u", "b")], "test.tsv") if test is None else test
+    task = Task(name=fields.pop("name", "one"), **fields)
+    stratify = None if task.is_regression else "label"
+    corpus = Corpus(name=task.name, train=train, valid=valid, test=test, texts=(task.text,), stratify=stratify)
+    return Source(task=task, corpus=corpus)
 
 
 def many(n=100, offset=0):
-    return examples([(f"text {i + offset}", "ab"[i % 4 == 0]) for i in range(n)])
+    return rows([(f"text {i + offset}", "ab"[i % 4 == 0]) for i in range(n)])
 
 
 def test_a_cut_depends_on_the_seed_and_not_on_the_other_tasks():
@@ -33,22 +38,26 @@ def test_a_cut_depends_on_the_seed_and_not_on_the_other_tasks():
 def test_a_cut_loses_nothing_and_doubles_nothing():
     data = build({"one": source(many(), valid=0.2, test=0.3)}, seed=0, keep_overlap=False)[0]
     texts = [text for split in (data.train, data.valid, data.test) for text in split["text"]]
-    assert sorted(texts) == sorted(many().text)
+    assert sorted(texts) == sorted(many()["text"])
     assert (len(data.test), len(data.valid)) == (30, 14)
 
 
 def test_columns_and_labels():
-    train = examples([("x", "10"), ("y", "9"), ("z", "10")], text_pair=["p", "q", "r"])
-    valid = examples([("v", "9")], text_pair=["s"])
+    train, valid = rows([("x", "10"), ("y", "9"), ("z", "10")]), rows([("v", "9")], lines=[4])
+    train, valid = (
+        replace(table, columns={**table.columns, "second": second})
+        for table, second in ((train, ["p", "q", "r"]), (valid, ["s"]))
+    )
     data = build(
-        {"renamed": source(train, valid=valid, test=valid, text=("text", "text_pair"))}, seed=0, keep_overlap=False
+        {"renamed": source(train, valid=valid, test=valid, text=("text", "second"))}, seed=0, keep_overlap=False
     )[0]
     assert data.task.name == "renamed"
     assert data.task.labels == ("9", "10")
     assert data.train["label"][:] == [1, 0, 1]
-    assert data.train.column_names == ["text", "label", "text_pair"]
-    assert data.test.column_names == ["text", "label", "text_pair", "seen"]
-    assert data.test["seen"][:] == [False]
+    assert data.train.column_names == ["text", "text_pair", "row", "label"]
+    assert data.test.column_names == ["text", "text_pair", "row", "seen", "label"]
+    assert (data.train["text_pair"][:], data.test["seen"][:]) == (["p", "q", "r"], [False])
+    assert (data.train["row"][:], data.test["row"][:]) == ([1, 2, 3], [4])
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,8 @@ def test_columns_and_labels():
     ids=["sorted", "declared by the file", "given by the task"],
 )
 def test_where_the_order_of_the_labels_comes_from(task_labels, declared, labels, train):
-    one = source(examples([("x", "a"), ("y", "b")], labels=declared), valid=examples([("v", "a")]), labels=task_labels)
+    names = {"label": declared} if declared else {}
+    one = source(rows([("x", "a"), ("y", "b")], names=names), valid=rows([("v", "a")]), labels=task_labels)
     data = build({"one": one}, seed=0, keep_overlap=False)[0]
     assert data.task.labels == labels
     assert data.train["label"][:] == train
@@ -69,15 +79,15 @@ def test_where_the_order_of_the_labels_comes_from(task_labels, declared, labels,
 
 def test_labels_get_names():
     one = source(many(), labels=("b", "a"))
-    named = Source(task=one.task, train=one.train, valid=one.valid, test=one.test, names={"a": "good", "b": "bad"})
+    named = replace(one, names={"a": "good", "b": "bad"})
     assert build({"one": named}, seed=0, keep_overlap=False)[0].task.labels == ("bad", "good")
 
 
 def test_clean_evaluation_reaches_the_data():
-    one = source(many(20), valid=examples([("v", "a")]), test=examples([("Text 3 !", "a"), ("other", "b")]))
+    one = source(many(20), valid=rows([("v", "a")]), test=rows([("Text 3 !", "a"), ("other", "b")]))
     two = source(
-        examples([("text 3", "a"), ("OTHER", "b"), ("  ", "a"), ("more", "b")]),
-        valid=examples([("w", "a")]),
+        rows([("text 3", "a"), ("OTHER", "b"), ("  ", "a"), ("more", "b")]),
+        valid=rows([("w", "a")]),
         name="two",
     )
     first, second = build({"one": one, "two": two}, seed=0, keep_overlap=False)
@@ -90,7 +100,7 @@ def test_clean_evaluation_reaches_the_data():
 
 
 def scores(n=40, offset=0):
-    return examples([(f"text {i + offset}", str(i / 8)) for i in range(n)])
+    return rows([(f"text {i + offset}", str(i / 8)) for i in range(n)])
 
 
 def test_scores_are_numbers_and_a_cut_takes_any_of_them():
@@ -103,9 +113,10 @@ def test_scores_are_numbers_and_a_cut_takes_any_of_them():
 
 
 def test_further_test_splits_are_labelled_and_held_out():
-    other = examples([("text 3", "b"), ("v", "a")])
-    one = replace(source(many(), valid=many(4, 200)), other_tests={"test_other": other})
-    two = source(examples([("v", "a"), ("w", "b"), ("x", "a")]), valid=examples([("y", "b")]), name="two")
+    other = rows([("text 3", "b"), ("v", "a")])
+    one = source(many(), valid=many(4, 200))
+    one = replace(one, corpus=replace(one.corpus, other_tests={"test_other": other}))
+    two = source(rows([("v", "a"), ("w", "b"), ("x", "a")]), valid=rows([("y", "b")]), name="two")
     first, second = build({"one": one, "two": two}, seed=0, keep_overlap=False)
     assert first.other_tests["test_other"]["label"][:] == [1, 0]
     assert first.other_tests["test_other"]["seen"][:] == [True, False]
@@ -117,26 +128,126 @@ def test_what_must_stay_together_stays_together():
     def together(texts):
         return [None if text.endswith("7") else text[:6] for text in texts]  # by the tens
 
-    data = build({"one": replace(source(many(), valid=0.3), together=together)}, seed=0, keep_overlap=False)[0]
-    train, valid = ({text[:6] for text in rows["text"] if not text.endswith("7")} for rows in (data.train, data.valid))
+    one = source(many(), valid=0.3)
+    one = replace(one, corpus=replace(one.corpus, together=together))
+    data = build({"one": one}, seed=0, keep_overlap=False)[0]
+    train, valid = ({text[:6] for text in own["text"] if not text.endswith("7")} for own in (data.train, data.valid))
     assert valid
     assert not train & valid
     assert not any(text.endswith("7") for text in data.valid["text"])
 
 
-def test_sources_of_one_corpus_keep_their_rows_together():
-    texts = [f"text {i}" for i in range(8)]
-    both = Examples(source="x", text=[*texts, texts[0]], label=[*"aabbaabb", "a"])
-    numbers = replace(both, label=["1", "2", "3", "1", "2", "3", "1", "2", "3"])
-    fields = {"valid": both.take([0, 3]), "test": both.take([0, 1, 2])}
-    first = replace(source(both, **fields), corpus="x")
-    fields = {"valid": numbers.take([0, 3]), "test": numbers.take([0, 1, 2])}
-    second = replace(source(numbers, kind="regression", name="two", **fields), corpus="x")
-    a, b = build({"one": first, "two": second}, seed=0, keep_overlap=False)
-    assert a.corpus == b.corpus == "one+two"
-    assert a.train["text"][:] == b.train["text"][:] == both.text  # nothing dropped as another task's
+def table(n=40, **columns):
+    return Table(source="all.csv", columns={"text": [f"text {i}" for i in range(n)], **columns})
+
+
+def layers(corpus, *tasks):
+    return {task.name: Source(task=task, corpus=corpus) for task in tasks}
+
+
+def test_tasks_of_one_corpus_have_the_same_rows_whoever_else_is_there():
+    whole = table(tone=[*"abb_" * 10], stars=[str(i % 5) for i in range(40)])
+    corpus = Corpus(name="tone", train=whole, valid=0.2, test=0.2, stratify="tone")
+    tone, stars = Task(name="tone", label="tone"), Task(name="stars", label="stars", kind="regression")
+    a, b = build(layers(corpus, tone, stars), seed=0, keep_overlap=False)
+    (alone,) = build(layers(corpus, stars), seed=0, keep_overlap=False)
+    assert a.corpus == b.corpus == "tone+stars"
+    for split in ("train", "valid", "test"):
+        texts = [getattr(data, split)["text"][:] for data in (a, b, alone)]
+        assert texts[0] == texts[1] == texts[2]
+    assert len(a.train) == 26  # of 32, a fifth of which is for validation: nothing is dropped as another task's
+    assert (a.overlap.dropped, b.overlap.dropped) == (0, 0)
     assert a.overlap is not None
-    assert b.train["label"][:] == [1, 2, 3, 1, 2, 3, 1, 2, 3]
+
+
+def test_rows_without_a_label_are_in_no_class_and_counted():
+    tone = ["good", " bad ", "", None, float("nan"), "?", "good", "bad"]
+    whole = table(8, tone=tone, stars=["1", "", "3", None, "5", "n/a", "2", "4"])
+    held_out = table(2, tone=["good", ""], stars=["", "2"])
+    corpus = Corpus(name="c", train=whole, valid=held_out, test=held_out)
+    sources = layers(
+        corpus, Task(name="tone", label="tone"), Task(name="stars", label="stars", kind="regression", scale=(1, 5))
+    )
+    sources = {name: replace(each, missing=("?", "n/a")) for name, each in sources.items()}
+    tone, stars = build(sources, seed=0, keep_overlap=True)
+    assert tone.task.labels == ("bad", "good")
+    assert tone.train["label"][:] == [1, 0, -100, -100, -100, -100, 1, 0]
+    assert [None if x != x else x for x in stars.train["label"]] == [1, None, 3, None, 5, None, 2, 4]
+    assert tone.unlabelled == {"train": 4, "valid": 1, "test": 1}
+    assert stars.unlabelled == {"train": 3, "valid": 1, "test": 1}
+
+
+def test_a_task_may_read_other_columns_of_the_same_rows():
+    pairs = table(30, second=[f"other {i // 3}" for i in range(30)], same=[*"yn" * 15], tone=[*"yyn" * 10])
+    corpus = Corpus(name="c", train=pairs, valid=0.2, test=0.2, texts=(("text", "second"), ("second",)))
+    pair, single = (
+        Task(name="pair", label="same", text=("text", "second")),
+        Task(name="single", label="tone", text=("second",)),
+    )
+    a, b = build(layers(corpus, pair, single), seed=0, keep_overlap=False)
+    assert (a.corpus, b.corpus) == ("pair", "single")
+    for split in ("train", "valid", "test"):
+        assert getattr(a, split)["text_pair"][:] == getattr(b, split)["text"][:]
+    assert not {*b.train["text"]} & {*b.test["text"], *b.valid["text"]}  # a text that stands thrice is on one side
+
+
+@given(st.data())
+def test_no_text_stands_on_two_sides_of_a_cut(data):
+    text = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=12)
+    first, second = data.draw(text), data.draw(text)
+    whole = Table(source="x", columns={"a": first, "b": second, "label": [*"xy" * 6]})
+    corpus = Corpus(name="c", train=whole, valid=0.2, test=0.2, texts=(("a",), ("b",)))
+    try:
+        one, two = build(
+            layers(corpus, Task(name="one", text=("a",)), Task(name="two", text=("b",))), seed=0, keep_overlap=True
+        )
+    except InputError:  # nothing can be cut off, or one label is left
+        return
+    for task in (one, two):
+        sides = [{*own["text"]} for own in (task.train, task.valid, task.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+@pytest.mark.parametrize(
+    ("found", "labels"),
+    [
+        (["0.0", "1.0"], ("0", "1")),
+        ([0.0, 1.0], ("0", "1")),
+        ([0, 1], ("0", "1")),
+        ([True, False], ("False", "True")),
+        (["1.0", "1.5"], ("1.0", "1.5")),
+        (["10", "9"], ("9", "10")),
+        (["v1.0", "v2"], ("v1.0", "v2")),
+    ],
+)
+def test_whole_numbers_are_the_same_label_however_they_are_written(found, labels):
+    held_out = rows([("v", found[0] if isinstance(found[0], str) else str(found[0]))])
+    data = build(
+        {"a": source(rows([("x", found[0]), ("y", found[1])]), held_out, held_out)}, seed=0, keep_overlap=False
+    )
+    assert data[0].task.labels == labels
+
+
+def test_a_label_that_is_none_by_all_the_others_is_said(recwarn):
+    train = rows([("x", "yes"), ("y", "no"), ("z", "-")])
+    with pytest.warns(UserWarning, match="the label '-', which stands 1 times, is taken for none"):
+        (data,) = build({"a": source(train, rows([("v", "no")]), rows([("w", "yes")]))}, seed=0, keep_overlap=False)
+    assert (data.task.labels, data.train["label"][:]) == (("no", "yes"), [1, 0, -100])
+    with pytest.warns(UserWarning, match="the label 'null' stands 1 times; if it means .* `missing: ..null..`"):
+        (data,) = build(
+            {"a": source(rows([("x", "yes"), ("y", "no"), ("z", "null")]), rows([("v", "no")]), rows([("w", "yes")]))},
+            seed=0,
+            keep_overlap=False,
+        )
+    assert data.task.labels == ("no", "null", "yes")
+    listed = source(train, rows([("v", "no")]), rows([("w", "yes")]), labels=("-", "yes", "no"))
+    assert build({"a": listed}, seed=0, keep_overlap=False)[0].train["label"][:] == [1, 2, 0]
+
+
+def test_a_listed_label_may_be_missing_from_training():
+    test = rows([("t", "c"), ("u", "b")])
+    (data,) = build({"a": source(many(), test=test, labels=("a", "b", "c"))}, seed=0, keep_overlap=False)
+    assert data.test["label"][:] == [2, 1]
 
 
 def test_the_positive_label_gets_its_name():
@@ -149,49 +260,51 @@ def test_the_positive_label_gets_its_name():
     ("fields", "message"),
     [
         (
-            {"test": examples([("x", "a"), ("y", "c")], "my.tsv")},
-            r"my.tsv, line 2: label 'c' that training never saw.*a, b",
+            {"test": rows([("x", "a"), ("y", "c")], "my.tsv")},
+            r"my.tsv, line 2: label 'c' training never saw; list all labels under the key `labels` .known: a, b",
         ),
-        ({"valid": examples([("x", "A")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'A' that training never saw"),
-        ({"labels": ("a", "x")}, r"train.tsv, line 1: label 'b' that is not among the task's labels .known: a, x"),
+        ({"valid": rows([("x", "A")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'A' training never saw"),
+        ({"labels": ("a", "x")}, r"train.tsv, line 1: label 'b' is not among the task's labels .known: a, x"),
         (
-            {"labels": ("a", "b", "c"), "test": examples([("x", "c")], "my.tsv")},
-            r"my.tsv, line 1: label 'c' that training",
-        ),
-        (
-            {"train": examples([("x", "a"), ("y", "a")]), "valid": examples([("v", "a")])},
-            "the label 'a'; two are needed",
+            {"train": rows([("x", "a"), ("y", "a")]), "valid": rows([("v", "a")]), "test": rows([("v", "a")])},
+            "train.tsv: every label is 'a', two are needed in 'label'",
         ),
         (
             {"train": scores(), "kind": "regression", "scale": (0.0, 4.0)},
             r"train.tsv, line 34: score '4.125', expected a number from 0 to 4",
         ),
         (
-            {"train": scores(), "kind": "regression", "test": examples([("v", "nan")], "v.tsv")},
+            {"train": scores(), "kind": "regression", "test": rows([("v", "nan")], "v.tsv")},
             "v.tsv, line 1: score 'nan', expected a number",
         ),
         (
-            {"train": scores(), "kind": "regression", "test": examples([("u", "3.4e38"), ("v", "-1e300")], "v.tsv")},
+            {"train": scores(), "kind": "regression", "test": rows([("u", "3.4e38"), ("v", "-1e300")], "v.tsv")},
             r"v.tsv, line 2: score '-1e300', expected a number that single precision holds, up to 3.4e\+38",
         ),
         (
             {
-                "train": examples([("x", "1e-50"), ("y", "1e-60")]),
+                "train": rows([("x", "1e-50"), ("y", "1e-60")]),
                 "kind": "regression",
                 "valid": scores(1),
                 "test": scores(1),
             },
-            "every training example has the label '1e-50'; two are needed",
+            "every label is 0.0, two are needed",
         ),
         (
             {
-                "train": examples([("x", "1"), ("y", "1.0")]),
+                "train": rows([("x", "1"), ("y", "1.0")]),
                 "kind": "regression",
                 "valid": scores(1),
                 "test": scores(1),
             },
-            "every training example has the label '1'; two are needed",
+            "every label is 1.0, two are needed",
         ),
+        ({"valid": rows([("x", "")])}, "train.tsv: no row has a label in 'label'"),
+        (
+            {"train": rows([("x", 0.5), ("y", 1.0)])},
+            "line 1: label 0.5, expected a text or a whole number; scores are for",
+        ),
+        ({"train": rows([("x", "a"), ([], "b")])}, "line 2: column 'text' holds .., expected a text"),
         ({"valid": 100}, "cannot cut a valid split of 100 off 100 examples"),
         ({"test": 0.001}, "cannot cut a test split of 0.001 off 100 examples"),
     ],

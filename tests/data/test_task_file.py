@@ -1,8 +1,12 @@
+import json
+
 import datasets
+import pandas as pd
 import pytest
 
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.task_file import read_task_file
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 TSV = "review\tstars\tnote\ngood\t5\tx\nbad\t1\ty\nfine\t5\tz\n"
 
@@ -51,18 +55,19 @@ def test_a_task_file(folder):
     assert shops.name == "shops"
     assert list(shops.sources) == ["books", "dvd"]
     books, dvd = (read() for read in shops.sources.values())
-    assert books.train.text == books.test.text == ["good", "bad", "fine"]
-    assert books.train.label == ["5", "1", "5"]
-    assert (books.valid, books.task.metrics, books.task.labels) == (0.1, ("f1", "accuracy"), ())
-    assert (dvd.test, dvd.valid, dvd.task.metrics) == (0.25, 12, ("matthews",))
-    assert (dvd.train.text, dvd.train.label) == (["a film", "another"], ["pos", "neg"])
+    assert books.corpus.train["review"] == books.corpus.test["review"] == ["good", "bad", "fine"]
+    assert books.corpus.train["stars"] == ["5", "1", "5"]
+    assert (books.corpus.valid, books.task.metrics, books.task.labels) == (0.1, ("f1", "accuracy"), ())
+    assert (dvd.corpus.test, dvd.corpus.valid, dvd.task.metrics) == (0.25, 12, ("matthews",))
+    assert (dvd.corpus.train["text"], dvd.corpus.train["label"]) == (["a film", "another"], ["pos", "neg"])
+    assert (books.corpus.stratify, dvd.corpus.stratify) == ("stars", "label")
     assert (dvd.task.labels, dvd.names) == (("neg", "pos"), {"neg": "negative", "pos": "positive"})
 
 
 def test_a_regression_and_a_positive_label(folder):
     (folder / "prices.jsonl").write_text('{"text": "x", "label": 1.5}\n{"text": "y", "label": 2}\n')
     prices = read(folder, "tasks: {a: {kind: regression, scale: [0, 2.5], train: prices.jsonl, test: 1}}", "a")
-    assert prices.train.label == ["1.5", "2"]
+    assert prices.corpus.train["label"] == [1.5, 2]
     assert (prices.task.scale, prices.task.metrics, prices.task.labels) == ((0.0, 2.5), ("pearson", "spearman"), ())
     positive = BOOKS.replace("    metrics: matthews\n", "    positive: positive\n")
     assert read(folder, positive, "dvd").task.positive == "pos"  # as it is written in the data
@@ -82,7 +87,8 @@ def test_encoding_and_pairs(folder):
     (folder / "pairs.tsv").write_bytes("text\tpair\tlabel\ncafé\tthé\tx\n".encode("latin-1"))
     entry = "tasks: {a: {train: pairs.tsv, test: 0.5, text: [text, pair]%s}}"
     source = read(folder, entry % ", encoding: latin-1", "a")
-    assert (source.train.text, source.train.text_pair, source.task.is_pair) == (["café"], ["thé"], True)
+    train = source.corpus.train
+    assert (train["text"], train["pair"], source.task.is_pair) == (["café"], ["thé"], True)
     with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; .*`encoding: latin-1`"):
         read(folder, entry % "", "a")
 
@@ -92,13 +98,13 @@ def test_a_hub_data_set(folder):
     for split in ("train", "validation", "test"):
         datasets.Dataset.from_dict({"text": [split], "label": [1]}).to_parquet(folder / "set" / f"{split}.parquet")
     source = read(folder, "{hub: set, tasks: {a: {label: label}, b: {valid: validation, test: validation}}}", "b")
-    assert [each.text for each in (source.train, source.valid, source.test)] == [
+    assert [each["text"] for each in (source.corpus.train, source.corpus.valid, source.corpus.test)] == [
         ["train"],
         ["validation"],
         ["validation"],
     ]
     source = read(folder, "{hub: set, tasks: {a: {label: label}}}", "a")
-    assert (source.train.text, source.valid, source.test.text) == (["train"], 0.1, ["test"])
+    assert (source.corpus.train["text"], source.corpus.valid, source.corpus.test["text"]) == (["train"], 0.1, ["test"])
 
 
 def test_a_hub_out_of_reach(folder, monkeypatch):
@@ -140,7 +146,7 @@ def test_the_layers_of_a_column_file(conll):
     pos, ner, genre = (source() for source in read(conll, LAYERS).sources.values())
     assert pos.corpus is ner.corpus is genre.corpus
     assert pos.corpus.name == "my-tasks/pos"
-    assert (pos.corpus.valid, pos.corpus.test.tokens) == (1, [["Ann", "runs"], ["no"], ["Bob"]])
+    assert (pos.corpus.valid, pos.corpus.test["word"]) == (1, [["Ann", "runs"], ["no"], ["Bob"]])
     assert [each.task.kind for each in (pos, ner, genre)] == ["token-classification"] * 2 + ["text-classification"]
     assert all(each.task.tokens and each.task.text == ("word",) for each in (pos, ner, genre))
     assert [each.task.head for each in (pos, ner, genre)] == ["linear", "crf", None]
@@ -156,11 +162,19 @@ def test_only_the_same_files_and_columns_are_one_corpus(conll):
     assert [made[name].corpus.name for name in ("more", "tags")] == ["my-tasks/more", "my-tasks/tags"]
 
 
+def test_tasks_over_one_file_of_any_format_are_one_corpus(folder):
+    content = "{train: books.tsv, test: 1, tasks: {a: {text: review, label: stars}, b: {text: note, label: stars}}}"
+    a, b = (source() for source in read(folder, content).sources.values())
+    assert a.corpus is b.corpus
+    assert (a.corpus.name, a.corpus.stratify, a.corpus.texts) == ("a", "stars", (("review",), ("note",)))
+    assert list(a.corpus.train.columns) == ["review", "stars", "note"]
+
+
 def test_texts_and_tokens_in_one_file(conll):
     content = "tasks: {books: {train: books.tsv, test: 1, text: review, label: stars}, ner: {train: a.conll, test: 1,"
     made = read(conll, f"{content} columns: [word, pos, ner], tokens: word, label: ner}}}}")
-    assert made.sources["books"]().train.text == ["good", "bad", "fine"]
-    assert made.sources["ner"]().corpus.train.tags("ner")[0] == ["I-P", "O"]
+    assert made.sources["books"]().corpus.train["review"] == ["good", "bad", "fine"]
+    assert made.sources["ner"]().corpus.train["ner"][0] == ["I-P", "O"]
 
 
 def test_conllu_and_three_files(folder):
@@ -169,11 +183,157 @@ def test_conllu_and_three_files(folder):
     for name, content in {"seq.in": "go now", "seq.out": "O B-x", "label": "leave"}.items():
         (folder / "train" / name).write_text(content)
     upos = read(folder, "tasks: {upos: {train: a.conllu, test: 1, tokens: form, label: upos}}", "upos")
-    assert upos.corpus.train.tags("upos") == [["N"]]
+    assert upos.corpus.train["upos"] == [["N"]]
     content = "{train: train, test: train, tokens: seq.in, tasks: {slot: {label: seq.out}, intent: {label: '# label'}}}"
     slot, intent = (source() for source in read(folder, content).sources.values())
-    assert slot.corpus.train.tags("seq.out") == [["O", "B-x"]]
-    assert intent.corpus.train.labels("label") == ["leave"]
+    assert slot.corpus.train["seq.out"] == [["O", "B-x"]]
+    assert intent.corpus.train["# label"] == ["leave"]
+
+
+def labels_of(folder, content, task="a"):
+    """The task, and the labels of its training split by name, None where there is none."""
+    path = folder / "my-tasks.yaml"
+    path.write_text(content)
+    data = load_tasks(path)[task]
+    names = {**dict(enumerate(data.task.labels)), -100: None}
+    return data, [[names[i] for i in own] if isinstance(own, list) else names[own] for own in data.train["label"]]
+
+
+def test_several_files_and_patterns(folder):
+    for i in (1, 2):
+        (folder / f"part-{i}.csv").write_text(f"text,label\na{i},x\nb{i},y\n")
+    for train in ("[part-1.csv, part-2.csv]", "part-*.csv"):
+        data, found = labels_of(folder, f"tasks: {{a: {{train: {train}, valid: part-1.csv, test: part-2.csv}}}}")
+        assert (data.train["text"][:], found) == (["a1", "b1", "a2", "b2"], ["x", "y", "x", "y"])
+    with pytest.raises(InputError, match=r"part-\[9\].csv: no file fits the pattern"):
+        labels_of(folder, "tasks: {a: {train: 'part-[9].csv', test: 1}}")
+    (folder / "part-2.csv").write_text("text,label\nc2,x\nd2,z\ne2,x\n")
+    with pytest.raises(InputError, match=r"part-2.csv, line 3: label 'z' is not among"):
+        labels_of(folder, "tasks: {a: {train: part-*.csv, valid: part-1.csv, test: part-1.csv, labels: [x, y]}}")
+
+
+@pytest.mark.parametrize("mapping", ["0\tcalm\n1\tangry\n", "calm\nangry\n", "0 calm\n1 angry\n"])
+def test_texts_and_labels_side_by_side_with_a_file_of_names(folder, mapping):
+    for name, content in {"t.txt": "one\ntwo\n", "l.txt": "1\n0\n", "m.txt": mapping}.items():
+        (folder / name).write_text(content)
+    files = "{text: t.txt, label: l.txt}"
+    data, found = labels_of(folder, f"tasks: {{a: {{train: {files}, valid: {files}, test: {files}, labels: m.txt}}}}")
+    assert (data.task.labels, found) == (("calm", "angry"), ["angry", "calm"])
+
+
+def test_a_file_for_each_label(folder):
+    (folder / "pos.txt").write_text("good\nfine\n")
+    (folder / "neg.txt").write_text("bad\n")
+    files = "{positive: pos.txt, negative: neg.txt}"
+    data, found = labels_of(folder, f"tasks: {{a: {{train: {files}, valid: {files}, test: {files}}}}}")
+    assert (data.train["text"][:], found) == (["good", "fine", "bad"], ["positive", "positive", "negative"])
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("codes", [True, False])
+def test_lists_of_tokens_and_tags(folder, suffix, codes):
+    names = ["O", "B-PER", "I-PER"]
+    tags = [[1, 2, 0], [0, 1]] if codes else [["B-PER", "I-PER", "O"], ["O", "B-PER"]]
+    rows = datasets.Dataset.from_dict({"words": [["Ada", "L", "ran"], ["a", "Bob"]], "tags": tags, "kind": ["x", "y"]})
+    path = folder / f"a.{suffix}"
+    {"jsonl": rows.to_json, "parquet": rows.to_parquet, "json": lambda p: p.write_text(json.dumps(rows.to_list()))}[
+        suffix
+    ](path)
+    labels = "labels: {0: O, 1: B-PER, 2: I-PER}, " if codes else ""
+    files = f"train: {path.name}, valid: {path.name}, test: {path.name}, tokens: words"
+    content = f"{{{files}, tasks: {{a: {{{labels}label: tags}}, b: {{kind: text-classification, label: kind}}}}}}"
+    data, found = labels_of(folder, content)
+    assert found == [["B-PER", "I-PER", "O"], ["O", "B-PER"]]
+    assert set(data.task.labels) == set(names)
+    assert data.task.metrics[0] == "span_f1"
+    other, found = labels_of(folder, content, "b")
+    assert (found, other.corpus) == (["x", "y"], "a+b")
+
+
+def test_rows_that_are_no_sentences(folder):
+    (folder / "a.jsonl").write_text(
+        '{"t": ["a", "b"], "g": ["X", "Y"]}\n{"t": [], "g": []}\n{"t": ["c"], "g": ["X"]}\n'
+    )
+    content = "tasks: {a: {train: a.jsonl, valid: a.jsonl, test: a.jsonl, tokens: t, label: g}}"
+    with pytest.warns(DataWarning, match=r"a.jsonl: 1 rows without a token are left out"):
+        data, found = labels_of(folder, content)
+    assert (found, data.train["row"][:]) == ([["X", "Y"], ["X"]], [1, 3])
+    for row, message in {
+        '{"t": ["a"], "g": ["X", "Y"]}': "line 1: 2 tags in column 'g', but 1 tokens",
+        '{"t": "a", "g": ["X"]}': "line 1: column 't' holds 'a', expected a list of tokens",
+        '{"t": ["a", " "], "g": ["X", "Y"]}': "line 1: token 2 is ' ', expected a text",
+        '{"t": ["a"], "g": "X"}': "line 1: column 'g' holds 'X', expected a list of tags",
+    }.items():
+        (folder / "a.jsonl").write_text(row)
+        with pytest.raises(InputError, match=message):
+            labels_of(folder, content)
+
+
+def test_given_tasks():
+    frame = pd.DataFrame({"review": [f"text {i}" for i in range(20)], "stars": [1.0, None] + [5.0, 1.0] * 9})
+    texts = [f"other {i}" for i in range(20)]
+    rows = datasets.Dataset.from_dict({"text": texts, "label": [0, 1] * 10})
+    tasks = {
+        "stars": {"train": frame, "test": 0.2, "text": "review", "label": "stars", "labels": {1: "bad", 5: "good"}},
+        "plain": rows,
+        "splits": datasets.DatasetDict(train=rows, validation=rows, test=rows),
+        "lists": {"text": texts, "label": ["x", "y"] * 10},
+        "dicts": [{"text": f"t {i}", "label": i % 2 == 0} for i in range(20)],
+        "named": {"data": {"train": rows, "dev": rows, "extra": rows}, "test": "extra"},
+    }
+    made = load_tasks(tasks, keep_overlap=True)
+    assert made.name.startswith("memory-")
+    assert made["stars"].task.labels == ("bad", "good")
+    assert sum(made["stars"].unlabelled.values()) == 1
+    assert [len(made["splits"].train), len(made["splits"].valid), len(made["splits"].test)] == [20, 20, 20]
+    assert (len(made["named"].valid), len(made["named"].test)) == (20, 20)
+    assert made["dicts"].task.labels == ("False", "True")
+    assert made.loaded_with["tasks"] == "(in memory)"
+
+
+def test_tasks_over_one_frame_share_its_cut():
+    frame = pd.DataFrame({"text": [f"text {i}" for i in range(40)], "a": [*"xy" * 20], "b": [*"xxyy" * 10]})
+    made = load_tasks({name: {"train": frame, "test": 0.25, "label": name} for name in "ab"})
+    assert made["a"].test["text"][:] == made["b"].test["text"][:]
+    assert made["a"].corpus == "a+b"
+    assert len(made["a"].train) == 27
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ({}, "tasks: an empty mapping, expected"),
+        (
+            {"a": {"text": ["x", "y"] * 9, "label": [0, 1] * 9}},
+            "cannot cut a test .* off 18 examples of 2 different texts",
+        ),
+        (3, "tasks: found a int, expected a name, a file, or"),
+        (["a"], "tasks: found a list, expected a name"),
+        ({"a": 3}, "task 'a', key 'train': found a int, expected a pandas DataFrame"),
+        ({"a": {"train": [1, 2]}}, "task 'a', key 'train': found a list, expected a pandas DataFrame"),
+        (
+            {"a": {"train": pd.DataFrame({"txt": ["x"], "label": [1]})}},
+            "task 'a', train: unknown column 'text'; did you",
+        ),
+        (
+            {"a": {"text": ["x"], "label": [1, 2]}},
+            "task 'a', train: the columns have unlike lengths .text: 1, label: 2",
+        ),
+        ({"a": {"train": pd.DataFrame({"text": [], "label": []})}}, "task 'a', train: no examples in it"),
+        (
+            {"a": {"train": pd.DataFrame({"text": [1.5], "label": [1]})}},
+            "row 1: column 'text' holds 1.5, expected a text",
+        ),
+        ({"a": {"train": pd.DataFrame({"text": ["x"]}), "lable": "x"}}, "task 'a', key 'lable': unknown key 'lable'"),
+        ({"a": {"train": pd.DataFrame({"text": ["x"]}), "metrics": "accurcy"}}, "task 'a': unknown metric"),
+        ({1: pd.DataFrame({"text": ["x"]})}, "tasks: the name of a task is 1, expected a text"),
+        ({"a": datasets.DatasetDict(test=datasets.Dataset.from_dict({"text": ["x"]}))}, "task 'a': no `train`"),
+    ],
+)
+def test_faults_of_given_tasks(tasks, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_tasks(tasks)
+    assert "\n" not in str(error.value)
 
 
 TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
@@ -191,7 +351,6 @@ TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
         ("    kind: token-classification\n", "line 2: task 'a' has no `tokens`; give the name of the column"),
         ("    tokens: word\n    scheme: iob3\n", "line 7: unknown scheme 'iob3'; did you mean 'iob"),
         ("    tokens: word\n    head: crv\n", "line 2: unknown head of task 'a' 'crv'; did you mean 'crf'"),
-        ("    tokens: word\n    hub: x\n", "line 7: `hub` is no key of a task that tags tokens"),
         ("    tokens: word\n    text: word\n", "line 7: `text` is no key of a task that tags tokens"),
         ("    scheme: iob1\n", "line 6: `scheme` is no key of a task of texts"),
         ("    head: crf\n", "line 2: task 'a' of kind text-classification has no choice of heads"),
@@ -255,12 +414,20 @@ TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
         (TASK + "    labels: x\n", "line 5: `labels` is 'x', expected a list of labels"),
         (TASK + "    labels: [x]\n", "line 5: `labels` .* two or more different labels"),
         (TASK + "    labels: [x, x, y]\n", "line 5: `labels` .* two or more different labels"),
-        (TASK + "    valid: 1.5\n", r"line 5: `valid` is '1.5', expected a file, or how much of `train` to cut off"),
+        (TASK + "    valid: 1.5\n", r"line 5: `valid` is '1.5', expected a file .*, or how much of `train` to cut off"),
         (TASK + "    valid: .inf\n", "line 5: `valid` is '.inf', expected"),
         (TASK + "    valid: 0\n", "line 5: `valid` is '0', expected"),
-        (TASK + "    valid: [a]\n", "line 5: `valid` holds several values, expected"),
+        (TASK + "    valid: [1]\n", "line 5: `valid` holds several values, expected"),
+        (TASK + "    valid: {a: 1}\n", "line 5: `valid` holds several values, expected"),
+        (TASK + "    delimiter: ab\n", "line 5: `delimiter` is 'ab', expected a single character, or TAB"),
+        (TASK + "    quoting: all\n", "line 5: unknown quoting 'all'.*known: csv, none"),
+        (TASK + "    format: xml\n", "line 5: unknown format 'xml'.*LABEL text.*word/TAG"),
+        (TASK + "    missing: {a: b}\n", "line 5: `missing` holds several values, expected a text"),
         (TASK + "    valid: true\n", "line 5: `valid` is 'true', expected"),
-        ("tasks:\n  a:\n    train: 0.5\n    test: x\n", "line 3: `train` is '0.5', expected a file$"),
+        (
+            "tasks:\n  a:\n    train: 0.5\n    test: x\n",
+            "line 3: `train` is '0.5', expected a file .or a list, a pattern, or",
+        ),
         ("tasks:\n  a:\n    train: books.tsv\n", "line 2: task 'a' has no `test`; give a file, or how much of `train`"),
         ("tasks:\n  a:\n    test: books.tsv\n", "line 2: task 'a' has no `train`; give a file$"),
         ("tasks:\n  a b:\n    train: x\n    test: x\n", "line 2: task name 'a b'"),

@@ -3,10 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.data.column_files import Sentences
-from graphmtl.data.examples import Examples
-from graphmtl.data.source import Corpus, Layer, Source
+from graphmtl.data.source import Corpus, Source
 from graphmtl.data.splits import build
+from graphmtl.data.table import Table
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
@@ -15,11 +14,10 @@ def sentences(*rows, source="a.conll", s_type=None):
     """Sentences of (tokens, pos, ner), each a text with spaces."""
     tokens, pos, ner = ([row[i].split() for row in rows] for i in range(3))
     first = np.cumsum([1, *(len(each) + 1 for each in tokens)]).tolist()
-    return Sentences(
+    comments = [None if kind == "_" else kind for kind in s_type or ["_"] * len(rows)]
+    return Table(
         source=source,
-        tokens=tokens,
-        columns={"pos": pos, "ner": ner},
-        comments=[{} if kind == "_" else {"s_type": kind} for kind in s_type or ["_"] * len(rows)],
+        columns={"word": tokens, "pos": pos, "ner": ner, "# s_type": comments},
         lines=[list(range(start, start + len(each))) for start, each in zip(first, tokens, strict=False)],
     )
 
@@ -35,11 +33,12 @@ def layer(label, corpus, **fields):
     kind = "text-classification" if label.startswith("#") else "token-classification"
     task = {key: fields.pop(key) for key in ("labels", "metrics", "positive") if key in fields}
     name = label.removeprefix("# ")
-    return Layer(task=Task(name=name, kind=kind, label=label, tokens=True, **task), corpus=corpus, **fields)
+    task = Task(name=name, kind=kind, text=("word",), label=label, tokens=True, **task)
+    return Source(task=task, corpus=corpus, **fields)
 
 
 def corpus(train=TRAIN, valid=VALID, test=TEST, name="gum"):
-    return Corpus(name=name, train=train, valid=valid, test=test)
+    return Corpus(name=name, train=train, valid=valid, test=test, texts=(("word",),))
 
 
 def load(*layers, seed=0, keep_overlap=False, **others):
@@ -48,12 +47,13 @@ def load(*layers, seed=0, keep_overlap=False, **others):
 
 
 def test_layers_of_one_corpus_have_the_same_rows():
-    data = load(*(layer(label, corpus()) for label in ("pos", "ner", "# s_type")))
+    whole = corpus()
+    data = load(*(layer(label, whole) for label in ("pos", "ner", "# s_type")))
     assert {each.corpus for each in data.values()} == {"pos+ner+s_type"}
     for each in data.values():
-        assert each.train["tokens"][:] == TRAIN.tokens
-        assert each.train.column_names == ["tokens", "label"]
-        assert each.test.column_names == ["tokens", "label", "seen"]
+        assert each.train["tokens"][:] == TRAIN["word"]
+        assert each.train.column_names == ["tokens", "row", "label"]
+        assert each.test.column_names == ["tokens", "row", "seen", "label"]
     assert data["ner"].task.labels == ("O", "B-L", "B-P")
     assert data["ner"].train["label"][:] == [[2, 0], [0], [2, 2]]
     assert data["ner"].task.metrics == ("span_f1", "span_precision", "span_recall")
@@ -64,7 +64,8 @@ def test_layers_of_one_corpus_have_the_same_rows():
 
 
 def test_what_is_missing_is_masked():
-    data = load(*(layer(label, corpus()) for label in ("pos", "ner", "# s_type")))
+    whole = corpus()
+    data = load(*(layer(label, whole) for label in ("pos", "ner", "# s_type")))
     assert data["pos"].train["label"][2] == [1, -100]
     assert data["ner"].valid["label"][0] == [2, -100]
     assert data["s_type"].train["label"][:] == [0, -100, 2]
@@ -74,11 +75,9 @@ def test_a_layer_alone_is_its_own_corpus_and_two_corpora_stay_two():
     assert load(layer("pos", corpus()))["pos"].corpus == "pos"
     data = load(layer("pos", corpus()), layer("ner", corpus(name="other")))
     assert [each.corpus for each in data.values()] == ["pos", "ner"]
-    elsewhere = corpus(train=sentences(("x y", "N V", "O O"), source="b.conll"))
-    assert [each.corpus for each in load(layer("pos", corpus()), layer("ner", corpus(), scheme="iob1")).values()] == [
-        "pos+ner"
-    ] * 2
-    assert corpus().key != elsewhere.key
+    whole = corpus()
+    data = load(layer("pos", whole), layer("ner", whole, scheme="iob1"))
+    assert [each.corpus for each in data.values()] == ["pos+ner"] * 2
 
 
 def many(n, offset=0, source="a.conll"):
@@ -95,12 +94,12 @@ def test_a_cut_is_the_same_for_every_layer_whoever_else_is_there(seed, size):
         rows = [getattr(data, split)["tokens"][:] for data in (both["pos"], both["ner"], alone)]
         assert rows[0] == rows[1] == rows[2]
     texts = [tokens for split in (alone.train, alone.valid, alone.test) for tokens in split["tokens"]]
-    assert sorted(texts) == sorted(many(40).tokens)
+    assert sorted(texts) == sorted(many(40)["word"])
 
 
 def test_a_corpus_is_cleaned_once_and_of_other_corpora_only():
-    text = Examples(source="x.tsv", text=["Word7 x!", "other"], label=["a", "b"])
-    reviews = Source(task=Task(name="reviews"), train=text, valid=text, test=text)
+    text = Table(source="x.tsv", columns={"text": ["Word7  x", "other"], "label": ["a", "b"]})
+    reviews = Source(task=Task(name="reviews"), corpus=Corpus(name="reviews", train=text, valid=text, test=text))
     two = corpus(train=many(20), valid=many(3, 100), test=many(4, 18))
     data = load(layer("pos", two), layer("ner", two), reviews=reviews)
     for name in ("pos", "ner"):
@@ -142,8 +141,8 @@ def test_labels_and_names_of_a_layer():
         (layer("# s_typ", corpus()), r"a.conll: unknown key of a comment 's_typ'; did you mean 's_type'"),
         (layer("nre", corpus()), r"a.conll: unknown column 'nre'; did you mean 'ner'"),
         (layer("pos", corpus(train=sentences(("a b", "N N", "O O")))), r"a.conll: every label is 'N', two are needed"),
-        (layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))), r"^v: no sentence has a label in 'pos'"),
-        (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 sentences"),
+        (layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))), r"^v: no row has a label in 'pos'"),
+        (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 examples"),
         (
             layer("pos", corpus(), metrics=("span_f1",), default_metrics=False),
             r"metric span_f1 of task 'pos': its tags",
@@ -166,5 +165,5 @@ def test_a_positive_label_has_its_name():
 
 
 def test_training_that_stands_in_anothers_test_split_altogether():
-    with pytest.raises(InputError, match="every training sentence stands in a held-out split of another task"):
+    with pytest.raises(InputError, match="every training example stands in a held-out split of another task"):
         load(layer("pos", corpus(name="one", test=TRAIN)), layer("ner", corpus(name="two")))

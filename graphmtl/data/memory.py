@@ -1,0 +1,97 @@
+"""Data that are at hand in Python: pandas DataFrames, data sets of the datasets library, and lists."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas as pd
+
+from graphmtl.data.arrow import read_dataset
+from graphmtl.data.table import Table
+from graphmtl.errors import InputError, shown, unknown_name
+
+__all__ = ["ACCEPTED", "Data", "is_data", "read_data", "splits_of"]
+
+ACCEPTED = "a pandas DataFrame, a datasets.Dataset or DatasetDict, a list of dicts, or a dict of lists"
+_SPLITS = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
+
+
+class Data:
+    """An object that holds rows; it equals itself alone.
+
+    Args:
+        rows: the object.
+        source: what an error calls it.
+    """
+
+    def __init__(self, rows: Any, source: str):
+        self.rows, self.source = rows, source
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Data) and self.rows is other.rows
+
+    def __hash__(self) -> int:
+        return id(self.rows)
+
+
+def is_data(value: object) -> bool:
+    """Whether a value holds rows in one of the accepted forms."""
+    if isinstance(value, pd.DataFrame | datasets.Dataset):
+        return True
+    if isinstance(value, Mapping):
+        return len(value) > 0 and all(
+            isinstance(column, list | tuple | np.ndarray | pd.Series) for column in value.values()
+        )
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(row, Mapping) for row in value)
+
+
+def splits_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The splits of a DatasetDict by the names that a task file has for them, as far as they are there."""
+    found = {split: next((name for name in names if name in data), None) for split, names in _SPLITS.items()}
+    return {split: data[name] for split, name in found.items() if name is not None}
+
+
+def read_data(data: Data, wanted: Sequence[str]) -> Table:
+    """The wanted columns of an object that holds rows.
+
+    Raises:
+        InputError: it is none, there are no rows, or a column does not exist.
+    """
+    rows, source = data.rows, data.source
+    if isinstance(rows, datasets.Dataset):
+        return read_dataset(rows, wanted, source=source)
+    if not is_data(rows):
+        raise InputError(f"{source}: found {shown(rows)}, expected {ACCEPTED}")
+    if isinstance(rows, pd.DataFrame):
+        columns: dict[str, Any] = {str(name): rows[name] for name in rows.columns}
+    elif isinstance(rows, Mapping):
+        columns = {str(name): values for name, values in rows.items()}
+    else:
+        names = dict.fromkeys(str(name) for row in rows for name in row)
+        columns = {name: [row.get(name) for row in rows] for name in names}
+    for column in wanted:
+        if column not in columns:
+            raise InputError(f"{source}: {unknown_name('column', column, columns)}")
+    lengths = {name: len(columns[name]) for name in wanted}
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"{source}: the columns have unlike lengths ({', '.join(f'{k}: {n}' for k, n in lengths.items())})"
+        )
+    if not len(columns[wanted[0]]):
+        raise InputError(f"{source}: no examples in it")
+    return Table(source=source, columns={name: [_plain(each) for each in columns[name]] for name in wanted}, row="row")
+
+
+def _plain(value: Any) -> Any:
+    """A value without the types of numpy and pandas."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return [_plain(each) for each in value.tolist()]
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value

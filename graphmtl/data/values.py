@@ -1,0 +1,198 @@
+"""From the values of a table to what a task reads: texts, tokens, labels, tags and scores."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphmtl.data.table import Table
+from graphmtl.data.tags import MISSING
+from graphmtl.errors import InputError, shown
+
+__all__ = ["LARGEST", "labels", "no_labels", "scores", "sort_labels", "tags", "texts", "tokens", "whole_numbers"]
+
+LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_LOOKS_MISSING = ("nan", "none", "null", "n/a", "na", "?", "-", "<na>")
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def texts(table: Table, column: str) -> list[str]:
+    """The texts of a column; a missing one is empty.
+
+    Raises:
+        InputError: there is no such column, or a value is no text.
+    """
+    found = ["" if _is_missing(value) else value for value in table[column]]
+    for i, value in enumerate(found):
+        if not isinstance(value, str):
+            raise InputError(f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a text")
+    return found
+
+
+def tokens(table: Table, column: str) -> list[list[str]]:
+    """The tokens of each row.
+
+    Raises:
+        InputError: there is no such column, or a value is no list of tokens.
+    """
+    found = table[column]
+    for i, value in enumerate(found):
+        if not isinstance(value, list | tuple):
+            raise InputError(
+                f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a list of tokens"
+            )
+        for j, token in enumerate(value):
+            if not isinstance(token, str) or not token.strip():
+                raise InputError(f"{table.where(i, column, j)}: token {j + 1} is {shown(token)}, expected a text")
+    return found
+
+
+def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[str | None]:
+    """The label of each row as it is written, without white space around it; None where there is none.
+
+    No label are: nothing (an empty text, null, nan), -1 in a column whose classes have names, ``_`` in a comment, and
+    what ``missing`` lists.
+
+    Raises:
+        InputError: there is no such column, or a value is neither a text, a whole number nor a truth value.
+    """
+    names, none = table.names.get(column), {*missing, *(MISSING if column.startswith("# ") else "")}
+    return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
+
+
+def tags(table: Table, column: str, *, of: Sequence[Sequence[str]], missing: Iterable[str] = ()) -> list[list[str]]:
+    """The tags of each row's tokens, `MISSING` where there is none.
+
+    Args:
+        table: the rows.
+        column: where the tags stand.
+        of: the tokens of each row.
+        missing: what stands in the place of a tag that is not there, beside ``_``, null and -100.
+
+    Raises:
+        InputError: there is no such column, a value is no list of tags, or has more or fewer than tokens.
+    """
+    names, none = table.names.get(column), {*missing, MISSING, "-100"}
+    found = []
+    for i, (value, words) in enumerate(zip(table[column], of, strict=True)):
+        if _is_missing(value):
+            value = [None] * len(words)
+        if not isinstance(value, list | tuple):
+            raise InputError(
+                f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a list of tags"
+            )
+        if len(value) != len(words):
+            raise InputError(
+                f"{table.where(i, column)}: {len(value)} tags in column {column!r}, but {len(words)} tokens"
+            )
+        own = [_label(table, column, names, none, i, j, tag) for j, tag in enumerate(value)]
+        found.append([MISSING if tag is None else tag for tag in own])
+    return found
+
+
+def _label(
+    table: Table, column: str, names: Sequence[str] | None, none: set[str], i: int, j: int, value: Any
+) -> str | None:
+    """One label of row i, of tags that of token j."""
+    if isinstance(value, str):
+        value = value.strip()
+        return value if value and value not in none else None
+    if _is_missing(value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int):
+        hint = "; scores are for tasks of kind regression" if isinstance(value, float) else ""
+        raise InputError(f"{table.where(i, column, j)}: label {shown(value)}, expected a text or a whole number{hint}")
+    if str(value) in none or (names is not None and value in (-1, -100)):
+        return None
+    if names is None or isinstance(value, bool):
+        return str(value)
+    if not 0 <= value < len(names):
+        raise InputError(
+            f"{table.where(i, column, j)}: class {value}, expected one of the {len(names)} that are declared"
+        )
+    return names[value]
+
+
+def scores(table: Table, column: str, *, missing: Iterable[str], accepted: str, low: float, high: float) -> list[float]:
+    """The score of each row, nan where there is none.
+
+    Args:
+        table: the rows.
+        column: where the scores stand.
+        missing: what stands in the place of a score that is not there, beside nothing.
+        accepted: which scores an error says are accepted.
+        low: the lowest one.
+        high: the highest one.
+
+    Raises:
+        InputError: there is no such column, or a score is no number, too low or too high.
+    """
+    none = set(missing)
+    return [_score(table, column, none, accepted, low, high, i, value) for i, value in enumerate(table[column])]
+
+
+def _score(table, column: str, none: set[str], accepted: str, low: float, high: float, i: int, value: Any) -> float:
+    value = value.strip() if isinstance(value, str) else value
+    if _is_missing(value) or str(value) in none or value == "":
+        return math.nan
+    try:
+        score = float(value)
+    except (TypeError, ValueError, OverflowError):
+        score = math.nan
+    if not (math.isfinite(score) and low <= score <= high):
+        raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {accepted}")
+    if abs(score) > LARGEST:
+        held = f"{accepted} that single precision holds, up to {LARGEST:.3g}"
+        raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {held}")
+    return score
+
+
+def whole_numbers(found: Iterable[str]) -> Callable[[str], str]:
+    """What makes ``1`` of ``1.0``, where all the different labels of a task are whole numbers; else all stay.
+
+    >>> [*map(whole_numbers(["0", "1.0"]), ["0", "1.0"])], [*map(whole_numbers(["1.0", "1.5"]), ["1.0"])]
+    (['0', '1'], ['1.0'])
+    """
+    found = set(found)
+    if all(_WHOLE.fullmatch(each) or re.fullmatch(r"[+-]?\d+", each) for each in found):
+        return lambda label: _WHOLE.sub(r"\1", label)
+    return str
+
+
+def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
+    """Labels that are none, as all the others tell; and those that look like it, which only the user can tell.
+
+    ``-`` beside words is what SNLI has where its annotators disagree, ``nan`` beside numbers what pandas writes.
+
+    >>> no_labels({"yes": 5, "no": 4, "-": 1}), no_labels({"+": 5, "-": 4}), no_labels({"0": 1, "1": 1, "nan": 1})
+    (({'-'}, set()), (set(), set()), ({'nan'}, set()))
+    """
+    suspects = {label for label in counts if label.lower() in _LOOKS_MISSING}
+    others = [label for label in counts if label not in suspects]
+    if len(others) < 2:
+        return set(), suspects - {"-"} if others == ["+"] else suspects
+    numbers = all(_NUMBER.fullmatch(label) for label in others)
+    words = all(any(c.isalpha() for c in label) for label in others)
+    sure = {label for label in suspects if (label == "-" and words) or (label.lower() in ("nan", "<na>") and numbers)}
+    return sure, suspects - sure
+
+
+def sort_labels(found: Iterable[str]) -> list[str]:
+    """By the alphabet; numbers by their size.
+
+    >>> sort_labels(["10", "9"]), sort_labels(["10", "9", "x"])
+    (['9', '10'], ['10', '9', 'x'])
+    """
+    found = list(found)
+    if all(_NUMBER.fullmatch(label) for label in found):
+        return sorted(found, key=lambda label: (float(label), label))
+    return sorted(found)
