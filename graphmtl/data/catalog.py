@@ -184,8 +184,7 @@ def ud(settings: Settings, name: str = "ud") -> SourceSet:
         if train is None or test is None:
             missing = "train" if train is None else "test"
             raise InputError(f"{folder}: no file *{missing}.conllu, and no *{missing}.txt")
-        held_out = {"valid": 0.1 if valid is None else valid, "test": test}
-        return Corpus(name=name, train=train, **held_out, texts=(("form",),))
+        return Corpus(name=name, train=train, valid=0.1 if valid is None else valid, test=test, texts=(("form",),))
 
     def is_tagged(column: str) -> bool:
         return any(tag != MISSING for sentence in read().train[column] for tag in sentence)

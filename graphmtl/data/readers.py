@@ -8,7 +8,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,30 +250,9 @@ def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None
 
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    return _of_rows(path, wanted, _jsonl_rows(path, wanted, reading))
-
-
-def _jsonl_rows(path: Path, wanted: Sequence[str], reading: Reading) -> Iterator[Row]:
-    for number, line in enumerate(read_lines(path, encoding=reading.encoding), 1):
-        if line.strip():
-            row = _parsed(line, f"{path}, line {number}")
-            yield number, _values(row, wanted, f"{path}, line {number}", shown(line))
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
-        raise InputError(f"{where}: not JSON ({error}): {shown(text)}") from None
-
-
-def _values(row: Any, wanted: Sequence[str], where: str, found: str) -> list[Any]:
-    """The wanted values of a JSON object; a key that other rows have may be missing from some."""
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: a JSON object expected, found {found}")
-    for column in wanted:
-        _check_column(where, column, list(row))
-    return [row[column] for column in wanted]
+    lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
+    rows = ((number, _parsed(line, f"{path}, line {number}")) for number, line in lines if line.strip())
+    return _of_objects(path, wanted, rows, "line")
 
 
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
@@ -284,12 +263,36 @@ def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
         if not set(wanted) <= set(lists) and len(lists) == 1:
             (content,) = lists.values()
     if isinstance(content, list):
-        rows = ((i, _values(row, wanted, f"{path}, item {i}", shown(row))) for i, row in enumerate(content, 1))
-        return _of_rows(path, wanted, rows, "item")
-    columns = _values(content, wanted, str(path), shown(content))
+        return _of_objects(path, wanted, enumerate(content, 1), "item")
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
+    for column in wanted:
+        _check_column(path, column, [*content])
+    columns = [content[column] for column in wanted]
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
+        raise InputError(f"{where}: not JSON ({error}): {shown(text)}") from None
+
+
+def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any]], what: str) -> Table:
+    """The wanted values of JSON objects; a key that some rows do not have is null there."""
+    known: dict[str, None] = {}
+    picked = []
+    for number, row in rows:
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, {what} {number}: a JSON object expected, found {shown(row)}")
+        known.update(dict.fromkeys(row))
+        picked.append((number, [row.get(column) for column in wanted]))
+    for column in wanted if picked else ():
+        _check_column(path, column, [*known])
+    return _of_rows(path, wanted, iter(picked), what)
 
 
 def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:

@@ -16,7 +16,7 @@ from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
 from graphmtl.data.targets import targets
 from graphmtl.data.task import NO_LABEL, Task, TaskData
-from graphmtl.data.values import labels, texts, tokens
+from graphmtl.data.values import labelled, labels, texts, tokens
 from graphmtl.errors import InputError
 
 __all__ = ["build", "text_columns"]
@@ -73,8 +73,7 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
             held_out[split] = given
             continue
         rng = np.random.default_rng([seed, zlib.crc32(f"{corpus.name}/{split}".encode())])
-        strata = [""] * len(train) if corpus.stratify is None else _strata(train, corpus.stratify)
-        chosen = cut(strata, _groups(corpus, train), size=given, rng=rng)
+        chosen = cut(_strata(corpus, train), _groups(corpus, train), size=given, rng=rng)
         if given >= len(train) or not chosen.any():
             different = len({key or i for i, key in enumerate(_groups(corpus, train))})
             raise InputError(
@@ -86,8 +85,13 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
     return {"train": train, **held_out, **corpus.other_tests}
 
 
-def _strata(train: Table, column: str) -> list[str]:
-    return [label or "" for label in labels(train, column)]
+def _strata(corpus: Corpus, train: Table) -> list[tuple]:
+    """By what a cut is stratified: the label, and which of the tasks have one."""
+    first = [""] * len(train)
+    if corpus.stratify is not None:
+        first = [label or "" for label in labels(train, corpus.stratify, missing=corpus.missing)]
+    others = (labelled(train, column, missing=corpus.missing) for column in corpus.present)
+    return [*zip(first, *others, strict=True)]
 
 
 def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
@@ -183,7 +187,7 @@ def _task_data(
     if not values["train"]:
         raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
     for split, own in values.items():
-        _check_enough(task, splits[split], own, 2 if split == "train" else 1)
+        _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
     kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
     rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], kind)})) for split, own in read.items()}
     empty = sum(_empty(table, task.text) for table in splits.values())
@@ -199,7 +203,7 @@ def _task_data(
     )
 
 
-def _check_enough(task: Task, table: Table, values: Sequence, least: int) -> None:
+def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None:
     """Fails where a split has fewer different labels, or scores as they are learned, than it needs."""
     if task.is_regression:
         found = {float(np.float32(score)) for score in values if not math.isnan(score)}
@@ -208,7 +212,7 @@ def _check_enough(task: Task, table: Table, values: Sequence, least: int) -> Non
         found = {task.labels[i] for i in indices if i != NO_LABEL}
     if len(found) < least:
         what = f"every label is {found.pop()!r}, two are needed" if found else "no row has a label"
-        raise InputError(f"{table.source}: {what} in {task.label!r}")
+        raise InputError(f"{source}: {what} in {task.label!r}")
 
 
 def _empty(table: Table, columns: Sequence[str]) -> int:

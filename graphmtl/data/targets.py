@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from graphmtl.data.source import Source, described
 from graphmtl.data.table import Table
@@ -45,7 +46,7 @@ def targets(
 def _scores(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
     task = source.task
     low, high = task.scale or (-math.inf, math.inf)
-    about = {"missing": source.missing, "accepted": task.answers, "low": low, "high": high}
+    about: dict[str, Any] = {"missing": source.missing, "accepted": task.answers, "low": low, "high": high}
     return {split: scores(table, task.label, **about) for split, table in splits.items()}
 
 

@@ -339,10 +339,14 @@ def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
     return Corpus(
         name=f"{name}/{first.name}" if of_tokens else first.name,
         train=read(files.train),
-        valid=files.valid if is_number(files.valid) else read(files.valid),
-        test=files.test if is_number(files.test) else read(files.test),
+        valid=files.valid if isinstance(files.valid, int | float) else read(files.valid),
+        test=files.test if isinstance(files.test, int | float) else read(files.test),
         texts=tuple(dict.fromkeys(entry.task.text for entry in entries)),
         stratify=None if of_tokens or first.is_regression else first.label,
+        present=tuple(dict.fromkeys(entry.task.label for entry in entries))
+        if len(entries) > 1 and not of_tokens
+        else (),
+        missing=tuple(dict.fromkeys(value for entry in entries for value in entry.missing)),
     )
 
 
@@ -354,9 +358,9 @@ def _read(files: _Files, wanted: Sequence[str], words: str | None, first: Task, 
         local = files.folder / files.hub
         table = read_hub(str(local) if local.is_dir() else files.hub, wanted, config=files.config, split=str(place))
     elif isinstance(place, tuple) and isinstance(place[0], tuple):
-        table = _read_side_by_side(files, wanted, first, dict(place))  # type: ignore[arg-type]
+        table = _read_side_by_side(files, wanted, first, dict(place))
     else:
-        paths = _paths(files.folder, [place] if isinstance(place, str) else place)  # type: ignore[arg-type]
+        paths = _paths(files.folder, [place] if isinstance(place, str) else place)
         if words is None:
             table = joined([read_file(path, wanted, files.reading) for path in paths])
         else:

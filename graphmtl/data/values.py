@@ -11,7 +11,18 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, shown
 
-__all__ = ["LARGEST", "labels", "no_labels", "scores", "sort_labels", "tags", "texts", "tokens", "whole_numbers"]
+__all__ = [
+    "LARGEST",
+    "labelled",
+    "labels",
+    "no_labels",
+    "scores",
+    "sort_labels",
+    "tags",
+    "texts",
+    "tokens",
+    "whole_numbers",
+]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
@@ -65,6 +76,23 @@ def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[st
     """
     names, none = table.names.get(column), {*missing, *(MISSING if column.startswith("# ") else "")}
     return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
+
+
+def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[bool]:
+    """Whether each row has a label, a score, or a tag for one of its tokens.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    none = {"", *missing}
+    return [
+        any(
+            not _is_missing(each) and str(each).strip() not in none
+            for each in (value if isinstance(value, list) else [value])
+        )
+        and not (column in table.names and value == -1)
+        for value in table[column]
+    ]
 
 
 def tags(table: Table, column: str, *, of: Sequence[Sequence[str]], missing: Iterable[str] = ()) -> list[list[str]]:

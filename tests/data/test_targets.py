@@ -140,8 +140,14 @@ def test_labels_and_names_of_a_layer():
         (layer("pos", corpus(), labels=("N", "V", "X")), r"^t.conll, line 2: label ',' is not among"),
         (layer("# s_typ", corpus()), r"a.conll: unknown key of a comment 's_typ'; did you mean 's_type'"),
         (layer("nre", corpus()), r"a.conll: unknown column 'nre'; did you mean 'ner'"),
-        (layer("pos", corpus(train=sentences(("a b", "N N", "O O")))), r"a.conll: every label is 'N', two are needed"),
-        (layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))), r"^v: no row has a label in 'pos'"),
+        (
+            layer("pos", corpus(train=sentences(("a b", "N N", "O O")))),
+            r"a.conll .train.: every label is 'N', two are needed",
+        ),
+        (
+            layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))),
+            r"^v .valid.: no row has a label in 'pos'",
+        ),
         (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 examples"),
         (
             layer("pos", corpus(), metrics=("span_f1",), default_metrics=False),
