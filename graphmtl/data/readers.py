@@ -186,7 +186,8 @@ def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: s
 
 
 def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    return ((number, line.split(delimiter)) for number, line in enumerate(_lines(text), 1))
+    lines = ((number, line) for number, line in enumerate(_lines(text), 1) if line.strip() or delimiter in line)
+    return ((number, line.split(delimiter)) for number, line in lines)
 
 
 def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -195,7 +196,7 @@ def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, l
     try:
         for fields in reader:
             number, before = before + 1, reader.line_num  # a record may span lines: name its first
-            if fields:
+            if len(fields) > 1 or any(map(str.strip, fields)):  # a blank line is no record
                 yield number, fields
     except csv.Error as error:
         raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None

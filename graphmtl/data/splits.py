@@ -46,7 +46,11 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
     units = {names[name]: (source.corpus, source.task.text) for name, source in sources.items()}
     keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
     cleaned = clean(keys, keep_overlap=keep_overlap)
-    read = {unit: _texts(splits[corpus], columns, cleaned[unit]) for unit, (corpus, columns) in units.items()}
+    of_tokens = {names[name]: source.task.tokens for name, source in sources.items()}
+    read = {
+        unit: _texts(splits[corpus], columns, cleaned[unit], of_tokens=of_tokens[unit])
+        for unit, (corpus, columns) in units.items()
+    }
     return [
         _task_data(name, source, splits[source.corpus], read[names[name]], cleaned[names[name]], names[name])
         for name, source in sources.items()
@@ -125,21 +129,28 @@ def _united(keys: Sequence[Sequence[str]]) -> list[str]:
     return [str(root(i)) if any(own[i] for own in keys) else "" for i in rows]
 
 
-def text_columns(table: Table, columns: Sequence[str]) -> dict[str, list]:
-    """The texts of some rows as the columns of :class:`~graphmtl.data.task.TaskData`: ``text`` and perhaps
-    ``text_pair``, or ``tokens``.
+def text_columns(table: Table, columns: Sequence[str], *, of_tokens: bool) -> dict[str, list]:
+    """The texts of some rows as columns of :class:`~graphmtl.data.task.TaskData`.
+
+    Args:
+        table: the rows.
+        columns: the column of the text or of the tokens, or the two of a pair.
+        of_tokens: there are lists of tokens.
+
+    Returns:
+        ``tokens``, or ``text`` and, of pairs, ``text_pair``.
 
     Raises:
-        InputError: there is no such column, or a value is neither a text nor a list of tokens.
+        InputError: there is no such column, or a value is no text, or no list of tokens.
     """
-    if isinstance(next(iter(table[columns[0]]), None), list | tuple):
+    if of_tokens:
         return {"tokens": tokens(table, columns[0])}
     return dict(zip(("text", "text_pair"), (texts(table, column) for column in columns), strict=False))
 
 
 def _keys(table: Table, columns: Sequence[str]) -> list[str]:
     """The normalised text of each row."""
-    read = text_columns(table, columns)
+    read = text_columns(table, columns, of_tokens=isinstance(table[columns[0]][0], list) if len(table) else False)
     if "tokens" in read:
         return [normalise(" ".join(own)) for own in read["tokens"]]
     return [normalise(*row) for row in zip(*read.values(), strict=True)]
@@ -155,7 +166,9 @@ def _split_keys(splits: Mapping[str, Table], columns: Sequence[str]) -> SplitKey
     )
 
 
-def _texts(splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits) -> dict[str, dict[str, pa.Array]]:
+def _texts(
+    splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits, *, of_tokens: bool
+) -> dict[str, dict[str, pa.Array]]:
     """The columns of each split that all its tasks have: texts, rows, and whether training has seen them."""
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
@@ -164,7 +177,8 @@ def _texts(splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSp
     for split, table in splits.items():
         if split == "train":
             table = table.take(np.flatnonzero(cleaned.keep))
-        own = {name: pa.array(values) for name, values in text_columns(table, columns).items()} if len(table) else {}
+        read_columns = text_columns(table, columns, of_tokens=of_tokens)
+        own = {name: pa.array(values) for name, values in read_columns.items()} if len(table) else {}
         read[split] = {**own, "row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
         if split in seen:
             read[split]["seen"] = pa.array(seen[split])
@@ -190,7 +204,7 @@ def _task_data(
         _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
     kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
     rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], kind)})) for split, own in read.items()}
-    empty = sum(_empty(table, task.text) for table in splits.values())
+    empty = sum(map(_empty, read.values()))
     return TaskData(
         task=task,
         train=rows["train"],
@@ -215,11 +229,7 @@ def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None
         raise InputError(f"{source}: {what} in {task.label!r}")
 
 
-def _empty(table: Table, columns: Sequence[str]) -> int:
+def _empty(read: Mapping[str, pa.Array]) -> int:
     """How many rows have an empty text (of a pair: either)."""
-    read = text_columns(table, columns)
-    return (
-        0
-        if "tokens" in read
-        else sum(not all(text.strip() for text in row) for row in zip(*read.values(), strict=True))
-    )
+    columns = [read[name].to_pylist() for name in ("text", "text_pair") if name in read]
+    return sum(not all(text.strip() for text in row) for row in zip(*columns, strict=True))

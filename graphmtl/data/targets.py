@@ -10,7 +10,7 @@ from graphmtl.data.source import Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING, are_spans, check, is_iob2, recognise, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task
-from graphmtl.data.values import labels, no_labels, scores, sort_labels, tags, tokens, whole_numbers
+from graphmtl.data.values import labels, no_labels, odd_labels, scores, sort_labels, tags, tokens, whole_numbers
 from graphmtl.errors import InputError, note
 
 __all__ = ["targets"]
@@ -69,6 +69,8 @@ def _labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
             f"{where}: the label {label!r} stands {counts[label]} times; if it means that there is none, give the key"
             f" `missing: [{label!r}]`"
         )
+    if not source.task.labels and (odd := odd_labels(counts)) is not None:
+        note(f"{where}: {odd}")
     return {
         split: [None if label is None or label in none else named(label) for label in own]
         for split, own in read.items()

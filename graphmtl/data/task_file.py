@@ -95,6 +95,7 @@ from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
+from graphmtl.data.values import listed
 from graphmtl.data.yaml_lines import compose_yaml
 from graphmtl.errors import InputError, note
 
@@ -333,9 +334,11 @@ def _place(section: Section, key: str) -> Place | float:
 
 def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
     """The rows that all these tasks annotate."""
-    first, of_tokens = entries[0].task, [entry.task for entry in entries if entry.task.tokens]
-    columns = dict.fromkeys(column for entry in entries for column in (*entry.task.text, entry.task.label))
-    read = partial(_read, files, [*columns], of_tokens[0].text[0] if of_tokens else None, first)
+    tasks, first = [entry.task for entry in entries], entries[0].task
+    of_tokens = [task for task in tasks if task.tokens]
+    columns = dict.fromkeys(column for task in tasks for column in (*task.text, task.label))
+    lists = dict.fromkeys(column for task in of_tokens for column in (*task.text, *([task.label] * task.is_tagging)))
+    read = partial(_read, files, wanted=[*columns], lists=[*lists], first=first)
     return Corpus(
         name=f"{name}/{first.name}" if of_tokens else first.name,
         train=read(files.train),
@@ -350,8 +353,8 @@ def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
     )
 
 
-def _read(files: _Files, wanted: Sequence[str], words: str | None, first: Task, place: Place) -> Table:
-    """The wanted columns of one split; ``words`` is the column of the tokens, if there are any."""
+def _read(files: _Files, place: Place, *, wanted: Sequence[str], lists: Sequence[str], first: Task) -> Table:
+    """The wanted columns of one split; ``lists`` are those of tokens and tags, that of the tokens first."""
     if isinstance(place, Data):
         table = read_data(place, wanted)
     elif files.hub is not None:
@@ -361,11 +364,11 @@ def _read(files: _Files, wanted: Sequence[str], words: str | None, first: Task, 
         table = _read_side_by_side(files, wanted, first, dict(place))
     else:
         paths = _paths(files.folder, [place] if isinstance(place, str) else place)
-        if words is None:
-            table = joined([read_file(path, wanted, files.reading) for path in paths])
+        if lists:
+            table = joined([read_sentences(path, wanted, words=lists[0], reading=files.reading) for path in paths])
         else:
-            table = joined([read_sentences(path, wanted, words=words, reading=files.reading) for path in paths])
-    return table if words is None else _without_empty(table, words)
+            table = joined([read_file(path, wanted, files.reading) for path in paths])
+    return _without_empty(listed(table, lists), lists[0]) if lists else table
 
 
 def _read_side_by_side(files: _Files, wanted: Sequence[str], first: Task, place: Mapping[str, str]) -> Table:

@@ -279,7 +279,7 @@ def test_the_positive_label_gets_its_name():
             {"test": rows([("x", "a"), ("y", "c")], "my.tsv")},
             r"my.tsv, line 2: label 'c' training never saw; list all labels under the key `labels` .known: a, b",
         ),
-        ({"valid": rows([("x", "A")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'A' training never saw"),
+        ({"valid": rows([("x", "q")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'q' training never saw"),
         ({"labels": ("a", "x")}, r"train.tsv, line 1: label 'b' is not among the task's labels .known: a, x"),
         (
             {"train": rows([("x", "a"), ("y", "a")]), "valid": rows([("v", "a")]), "test": rows([("v", "a")])},

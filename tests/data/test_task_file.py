@@ -250,6 +250,30 @@ def test_lists_of_tokens_and_tags(folder, suffix, codes):
     assert (found, other.corpus) == (["x", "y"], "a+b")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "words,tags\n\"['Ada', 'ran']\",\"['B-P', 'O']\"\na Bob,O B-P\n",
+        'words,tags\n"[""Ada"", ""ran""]",B-P O\na Bob,O B-P\n',
+    ],
+)
+def test_tokens_in_a_csv_file(folder, content):
+    (folder / "a.csv").write_text(content)
+    files = "train: a.csv, valid: a.csv, test: a.csv, tokens: words, label: tags"
+    data, found = labels_of(folder, f"tasks: {{a: {{{files}}}}}")
+    assert (data.train["tokens"][:], found) == ([["Ada", "ran"], ["a", "Bob"]], [["B-P", "O"], ["O", "B-P"]])
+
+
+def test_tokens_and_tags_side_by_side(folder):
+    for name, text in {"w.txt": "Ada ran\na Bob\n", "t.txt": "B-P O\nO B-P\n", "i.txt": "go\nbe\n"}.items():
+        (folder / name).write_text(text)
+    files = "{words: w.txt, tags: t.txt, intent: i.txt}"
+    content = f"{{train: {files}, valid: {files}, test: {files}, tokens: words, tasks: {{a: {{label: tags}}, "
+    content += "b: {kind: text-classification, label: intent}}}"
+    assert labels_of(folder, content)[1] == [["B-P", "O"], ["O", "B-P"]]
+    assert labels_of(folder, content, "b")[1] == ["go", "be"]
+
+
 def test_rows_that_are_no_sentences(folder):
     (folder / "a.jsonl").write_text(
         '{"t": ["a", "b"], "g": ["X", "Y"]}\n{"t": [], "g": []}\n{"t": ["c"], "g": ["X"]}\n'
@@ -260,9 +284,9 @@ def test_rows_that_are_no_sentences(folder):
     assert (found, data.train["row"][:]) == ([["X", "Y"], ["X"]], [1, 3])
     for row, message in {
         '{"t": ["a"], "g": ["X", "Y"]}': "line 1: 2 tags in column 'g', but 1 tokens",
-        '{"t": "a", "g": ["X"]}': "line 1: column 't' holds 'a', expected a list of tokens",
+        '{"t": 1, "g": ["X"]}': "line 1: column 't' holds 1, expected",
         '{"t": ["a", " "], "g": ["X", "Y"]}': "line 1: token 2 is ' ', expected a text",
-        '{"t": ["a"], "g": "X"}': "line 1: column 'g' holds 'X', expected a list of tags",
+        '{"t": ["a"], "g": 5}': "line 1: column 'g' holds 5, expected a list of tags",
     }.items():
         (folder / "a.jsonl").write_text(row)
         with pytest.raises(InputError, match=message):
