@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset
 
 from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
@@ -43,14 +42,13 @@ def fingerprint(tasks: TaskSet) -> dict:
         where the splits have a column of that name.
     """
     texts: dict[tuple[str, str], list[bytes]] = {}  # (corpus, split): digests, of layers once
-    found = {}
+    found: dict[str, dict] = {}
     for name, data in tasks.items():
-        splits = _splits(data)
-        tables = {split: rows.with_format("arrow")[:] for split, rows in splits.items()}  # pa.Table
-        for split, table in tables.items():
+        found[name] = {}
+        for split, rows in _splits(data).items():
             if (data.corpus, split) not in texts:
-                texts[data.corpus, split] = _text_digests(table)
-        found[name] = {split: _of_split(data.task, texts[data.corpus, split], table) for split, table in tables.items()}
+                texts[data.corpus, split] = _text_digests(rows)
+            found[name][split] = _of_split(data.task, texts[data.corpus, split], rows)
     return {"format": _FORMAT, "name": tasks.name, "tasks": found}
 
 
@@ -58,17 +56,21 @@ def _splits(data: TaskData) -> dict[str, Dataset]:
     return {"train": data.train, "valid": data.valid, "test": data.test, **data.other_tests}
 
 
-def _text_digests(table: pa.Table) -> list[bytes]:
-    columns = [table[name].to_pylist() for name in ("text", "text_pair", "tokens") if name in table.column_names]
+def _column(rows: Dataset, name: str) -> list:
+    return rows.with_format("arrow", columns=[name])[:][name].to_pylist()
+
+
+def _text_digests(rows: Dataset) -> list[bytes]:
+    columns = [_column(rows, name) for name in ("text", "text_pair", "tokens") if name in rows.column_names]
     return [sha256(_json(row).encode()).digest() for row in zip(*columns, strict=True)]
 
 
-def _of_split(task: Task, texts: Sequence[bytes], table: pa.Table) -> dict:
-    labels = [_json(label).encode() for label in _label_names(task, table["label"].to_pylist())]
+def _of_split(task: Task, texts: Sequence[bytes], rows: Dataset) -> dict:
+    labels = [_json(label).encode() for label in _label_names(task, _column(rows, "label"))]
     examples = [sha256(text + label).digest() for text, label in zip(texts, labels, strict=True)]
     return {
         "examples": len(texts),
-        **({"rows": _ranges(table["row"].to_pylist())} if "row" in table.column_names else {}),
+        **({"rows": _ranges(_column(rows, "row"))} if "row" in rows.column_names else {}),
         "texts": sha256(b"".join(texts)).hexdigest(),
         "labels": sha256(b"\n".join(labels)).hexdigest(),
         "text_sum": _sum(texts),
