@@ -21,7 +21,8 @@ from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, 
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import Vectors, Vocabulary
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.answers import ModelOutput, answers_of, blank_answer

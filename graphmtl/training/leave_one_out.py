@@ -30,7 +30,7 @@ from graphmtl.config import Options
 from graphmtl.data.draw import NO_SELECTION, draw_examples
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
-from graphmtl.data.vocabulary import Vectors, read_vectors
+from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score

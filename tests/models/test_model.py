@@ -13,7 +13,8 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import Vectors, Vocabulary
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.encoders import Encoded
 from graphmtl.models.model import MultiTaskModel
