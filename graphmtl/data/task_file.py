@@ -62,11 +62,11 @@ import yaml
 from graphmtl.data.arrow import read_hub
 from graphmtl.data.column_files import read_sentences
 from graphmtl.data.examples import Columns, Examples
-from graphmtl.data.readers import read_bytes, read_file
+from graphmtl.data.readers import read_file
 from graphmtl.data.source import Corpus, Layer, Source, SourceSet
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
-from graphmtl.data.yaml_lines import compose_yaml, yaml_keys
+from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
 from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["read_task_file"]
@@ -90,7 +90,7 @@ def read_task_file(path: Path) -> SourceSet:
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
     """
-    top = _Section(path, compose_yaml(read_bytes(path), path), what="the file")
+    top = _Section(path, read_yaml(path), what="the file")
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")
@@ -138,10 +138,7 @@ class _Section:
                 raise InputError(f"{self.where(key)}: {unknown_name('key', key, known)}")
 
     def value(self, key: str) -> Any:
-        try:
-            return yaml.SafeLoader("").construct_document(self.keys[key].node)
-        except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2020-13-45
-            raise self.wrong(key, "a plain value") from None
+        return plain_value(self.keys[key].node, self.path)
 
     def wrong(self, key: str, expected: str) -> InputError:
         found = self.keys[key].node.value

@@ -5,18 +5,24 @@ import gzip
 import lzma
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from graphmtl.errors import InputError
+from graphmtl.files import check_regular
 
 __all__ = ["Coverage", "Vectors", "coverage", "read_vectors"]
+
+# A line may be as long as this, so that a packed file of one endless line does not fill the memory.
+_LONGEST_FIRST = 1 << 20  # bytes of the first line, which says how many numbers the others have
+_LONGEST_WORD, _LONGEST_NUMBER = 1 << 16, 64  # bytes; of a number with the space before it
+_AT_ONCE = 1 << 28  # bytes of lines, at most
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def read_vectors(path: Path | str) -> Vectors:
         InputError: the file is missing, damaged, empty, not UTF-8, shorter than its header says, or a line has too
             many or too few numbers, or something that is no finite number.
     """
+    check_regular(path)
     try:
         with _open(path) as file:
             return _read_vectors(file, path)
@@ -75,15 +82,16 @@ def _open(path: Path | str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
 
 
 def _read_vectors(file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | str) -> Vectors:
-    first = file.readline().removeprefix(codecs.BOM_UTF8)
+    first = next(_lines(file, path, 1, _LONGEST_FIRST), b"").removeprefix(codecs.BOM_UTF8)
     fields = first.split()
-    header = len(fields) == 2 and all(field.isdigit() for field in fields)
+    header = len(fields) == 2 and all(field.isdigit() and len(field) < 19 for field in fields)  # int64
     expected, dim = (int(fields[0]), int(fields[1])) if header else (None, len(fields) - 1)
     if dim < 1:
         raise InputError(f"{path}, line 1: a word and its numbers expected, found {_shown(first)}")
     words, blocks, line = [], [], 1 if header else 0
-    lines = file if header else _chain_first(first, file)
-    while chunk := list(islice(lines, 20_000)):
+    longest = _LONGEST_WORD + _LONGEST_NUMBER * dim
+    lines = chain([] if header else [first], _lines(file, path, 2, longest))
+    while chunk := list(islice(lines, 1 + min(20_000, _AT_ONCE // longest))):
         more, block = _parse_vectors(chunk, dim, path, line)
         words += more
         blocks.append(block)
@@ -95,9 +103,14 @@ def _read_vectors(file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | 
     return Vectors(words, np.concatenate(blocks))
 
 
-def _chain_first(first: bytes, file: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from file
+def _lines(
+    file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | str, number: int, longest: int
+) -> Iterator[bytes]:
+    """The lines of a file from the one it stands at, which has this number; a longer one is none of vectors."""
+    for i, line in enumerate(iter(lambda: file.readline(longest + 1), b""), number):
+        if len(line) > longest:
+            raise InputError(f"{path}, line {i}: more than {longest:,} bytes; a word and its numbers expected")
+        yield line
 
 
 def _parse_vectors(lines: list[bytes], dim: int, path: Path | str, before: int) -> tuple[list[str], np.ndarray]:
@@ -115,7 +128,8 @@ def _parse_vectors(lines: list[bytes], dim: int, path: Path | str, before: int) 
         rows.append(numbers)
     matrix = _numbers(b" ".join(rows))
     if matrix.size != len(words) * dim or not np.isfinite(matrix).all():
-        i, field = next((i, x) for i, row in enumerate(rows, before + 1) for x in row.split() if not _is_number(x))
+        fields = ((i, x) for i, row in enumerate(rows, before + 1) for x in row.split(b" ") if not _is_number(x))
+        i, field = next(fields)
         raise InputError(f"{path}, line {i}: {_shown(field)} is not a finite number")
     return words, matrix.reshape(len(words), dim)
 
@@ -141,10 +155,9 @@ def _numbers(text: bytes) -> np.ndarray:
 
 
 def _is_number(field: bytes) -> bool:
-    try:
-        return abs(float(field)) <= float(np.finfo(np.float32).max)
-    except ValueError:
-        return False
+    """Whether it is read as one finite number; what Python takes for one may be none here, such as 1_0."""
+    numbers = _numbers(field)
+    return numbers.size == 1 and bool(np.isfinite(numbers).all())
 
 
 def _shown(line: bytes) -> str:

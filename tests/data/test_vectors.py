@@ -1,5 +1,6 @@
 import gzip
 import lzma
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -69,6 +70,11 @@ def test_a_word_may_hold_spaces_and_a_repeated_word_keeps_its_first_vector(tmp_p
         (b"3 2\n", "no vectors"),
         (b"", "line 1: a word and its numbers expected"),
         (b"word\n", "line 1: a word and its numbers expected, found 'word'"),
+        (b"a 1_0\n", "line 1: '1_0' is not a finite number"),  # a number in Python, not in a file of vectors
+        (b"a 1 2\nb 3\x0c4 5\n", "line 2: '3.x0c4' is not a finite number"),
+        (b"1 " + b"9" * 4300 + b"\n", "line 1: '9{40}' is not a finite number"),
+        (b"1 1\na 1" + b"0" * 70_000, "line 2: more than 65,600 bytes; a word and its numbers expected"),
+        (b"a" * 2_000_000, "line 1: more than 1,048,576 bytes"),
     ],
 )
 def test_faults_in_vectors_name_file_line_and_value(tmp_path, content, message):
@@ -89,14 +95,32 @@ def test_a_fault_after_many_lines_has_the_right_number(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("v.gz", VECTORS), ("v.gz", gzip.compress(VECTORS * 99)[:-9]), ("v.xz", VECTORS), ("missing.txt", None)],
+    [("v.gz", VECTORS), ("v.gz", gzip.compress(VECTORS * 99)[:-9]), ("v.xz", VECTORS)],
 )
-def test_damaged_and_missing_files_of_vectors(tmp_path, name, content):
+def test_damaged_files_of_vectors(tmp_path, name, content):
     path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: cannot read the vectors"):
         read_vectors(path)
+
+
+def test_vectors_that_are_no_file(tmp_path):
+    for path in (tmp_path, tmp_path / "missing.txt", "/dev/zero"):
+        with pytest.raises(InputError, match=r"no such file|a folder, where|a device, where"):
+            read_vectors(path)
+
+
+def test_a_packed_file_of_one_endless_line_is_not_unpacked_to_its_end(tmp_path):
+    path = tmp_path / "v.gz"
+    with gzip.open(path, "wb") as file:
+        for _ in range(32):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="line 1: more than 1,048,576 bytes"):
+        read_vectors(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_coverage_counts_words_and_their_occurrences():
