@@ -9,7 +9,7 @@ from typing import Any
 
 from graphmtl.errors import InputError, shown
 
-__all__ = ["check_regular", "parse_json", "read_bounded", "read_json"]
+__all__ = ["check_regular", "parse_json", "read_bounded", "read_json", "read_json_lines"]
 
 _MOST = 64 << 20  # bytes of JSON, which takes about ten times as much memory once it is read
 _KINDS: dict[Callable[[int], bool], str] = {
@@ -69,25 +69,44 @@ def read_json(path: Path | str, kind: type = dict) -> Any:
     Raises:
         InputError: as `read_bounded`; or it is not UTF-8, no JSON, nested too deep, or of another kind.
     """
-    content = read_bounded(path, most=_MOST)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
-    found = parse_json(text, path)
+    found = parse_json(_text(path), path)
     if not isinstance(found, kind):
         what = "an object ({...})" if kind is dict else "a list ([...])"
         raise InputError(f"{path}: {what} is expected in the file, found {shown(found)}")
     return found
 
 
-def parse_json(text: str, name: object) -> Any:
+def read_json_lines(path: Path | str) -> list[dict]:
+    """The objects in a file of JSON lines.
+
+    Raises:
+        InputError: as `read_json`, with the line.
+    """
+    text = _text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []  # a name may hold U+2028, so no splitlines
+    found = [parse_json(line, path, number) for number, line in enumerate(lines, 1)]
+    for number, each in enumerate(found, 1):
+        if not isinstance(each, dict):
+            raise InputError(f"{path}, line {number}: an object ({{...}}) is expected, found {shown(each)}")
+    return found
+
+
+def _text(path: Path | str) -> str:
+    content = read_bounded(path, most=_MOST)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
+
+
+def parse_json(text: str, name: object, line: int = 1) -> Any:
     """What a JSON text holds.
 
     Args:
         text: the text.
         name: what an error calls it.
+        line: the number of its first line there.
 
     Raises:
         InputError: it is no JSON, is nested too deep, or has a number of more than 4,300 digits.
@@ -95,8 +114,8 @@ def parse_json(text: str, name: object) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"{name}, line {error.lineno}: not JSON ({error.msg})") from None
+        raise InputError(f"{name}, line {line + error.lineno - 1}: not JSON ({error.msg})") from None
     except RecursionError:
-        raise InputError(f"{name}: not JSON that can be read (lists or objects nested too deep)") from None
+        raise InputError(f"{name}, line {line}: not JSON that can be read (lists or objects nested too deep)") from None
     except ValueError as error:
-        raise InputError(f"{name}: not JSON that can be read ({error})") from None
+        raise InputError(f"{name}, line {line}: not JSON that can be read ({error})") from None

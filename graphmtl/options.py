@@ -11,11 +11,11 @@ import numpy as np
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
-from graphmtl.config import FORMAT, Options
+from graphmtl.config import FORMAT, ModelOptions, Options
 from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = ["make_options", "parse_options", "read_options", "without_effect"]
+__all__ = ["make_options", "model_options", "parse_options", "read_options", "without_effect"]
 
 _REFUSED = ("topology", "top_k", "teachers", "adapters")  # where nothing looks at them a run says so, and ends
 _KEEP_TOP = 3  # edges into each task that --prune keeps
@@ -116,6 +116,24 @@ def make_options(**values) -> Options:
     if options.resume and options.overwrite:
         raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
+
+
+def model_options(values: Mapping[str, Any], name: object) -> ModelOptions:
+    """The options of a saved model; names that this version does not know are left out.
+
+    Args:
+        values: the options by name.
+        name: what an error calls the file that they stand in.
+
+    Raises:
+        InputError: a value that is not accepted.
+    """
+    known = {field.name for field in fields(ModelOptions)}
+    found = {key: value for key, value in values.items() if key in known}
+    for key, value in found.items():
+        if value is not None and not isinstance(value, str | int | float):
+            raise InputError(f"{name}: {key}: found {shown(value)}, expected one value")
+    return ModelOptions(**{key: _accepted(key, value, f"{name}: ") for key, value in found.items()})
 
 
 def without_effect(options: Options) -> list[str]:

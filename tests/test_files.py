@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from graphmtl.errors import InputError
-from graphmtl.files import check_regular, parse_json, read_bounded, read_json
+from graphmtl.files import check_regular, parse_json, read_bounded, read_json, read_json_lines
 
 
 def test_what_is_no_file_is_said_at_once(tmp_path):
@@ -40,9 +40,9 @@ def test_no_more_is_read_than_was_asked_for(tmp_path):
     [
         (b"{\n'a': 1}", ", line 2: not JSON (Expecting property name"),
         (b'{"a":\n"\xff"}', ", line 2: byte 0xff is not UTF-8"),
-        (b"[" * 10_000, ": not JSON that can be read (lists or objects nested too deep)"),
-        (b'{"a":' * 10_000, ": not JSON that can be read (lists or objects nested too deep)"),
-        (b"9" * 5_000, ": not JSON that can be read (Exceeds the limit (4300 digits)"),
+        (b"[" * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
+        (b'{"a":' * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
+        (b"9" * 5_000, ", line 1: not JSON that can be read (Exceeds the limit (4300 digits)"),
         (b"[1]", ": an object ({...}) is expected in the file, found [1]"),
     ],
 )
@@ -58,3 +58,15 @@ def test_json_objects_and_lists(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('[{"a": 1}]')
     assert read_json(path, list) == parse_json(path.read_text(), "text") == [{"a": 1}]
+
+
+def test_json_lines_are_named_and_cut_at_newlines_only(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": "\u2028"}\n{"a": 2}\n', encoding="utf-8")
+    assert read_json_lines(path) == [{"a": "\u2028"}, {"a": 2}]
+    path.write_text("")
+    assert read_json_lines(path) == []
+    for line, message in (("{", "line 2: not JSON"), ("", "line 2: not JSON"), ("3", "line 2: an object")):
+        path.write_text(f'{{"a": 1}}\n{line}\n')
+        with pytest.raises(InputError, match=message):
+            read_json_lines(path)

@@ -256,7 +256,7 @@ def test_options_by_name():
         (b"? [a]\n: b\n", ", line 1: the keys of the file must be plain names"),
         (b"\x00", ": not YAML ("),
         (b"lr: 0.1\nhidden: 3\nlr: 0.2\n", ", line 3: key 'lr' stands twice in the file"),
-        (b"lr: 0.1\nhidden: -3\n", ", line 2: --hidden: found -3, expected 1 or more"),
+        (b"lr: 0.1\nhidden: -3\n", ", line 2: --hidden: found -3, expected a number from 1 to 16384"),
         (b"{lr: 0.1,\n seed:}", ", line 2: seed has no value"),
         (b"tasks: caf\xe9\n", ", line 1: byte 0xe9 is not UTF-8"),
         (b"epochs: many\n", ", line 1: --epochs: Expected a int. Got value: many"),

@@ -96,7 +96,7 @@ class Topology:
         """As torch_geometric has it: (2, E) int64, positions of the sources above those of the targets."""
         index = {task: i for i, task in enumerate(self.tasks)}
         ends = [(index[source], index[target]) for source, target in self.edges]
-        return torch.tensor(ends, dtype=torch.int64).reshape(-1, 2).T.contiguous()
+        return torch.tensor(ends, dtype=torch.int64, device="cpu").reshape(-1, 2).T.contiguous()
 
     @classmethod
     def from_edge_index(cls, edge_index: Tensor, tasks: Sequence[str]) -> "Topology":

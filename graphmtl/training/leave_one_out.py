@@ -32,6 +32,7 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
@@ -70,7 +71,14 @@ class Cell:
 
 def read_cells(folder: Path) -> list[Cell]:
     """The finished cells of an experiment's folder."""
-    return [Cell(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted((folder / "cells").glob("*.json"))]
+    return [_read_cell(path) for path in sorted((folder / "cells").glob("*.json"))]
+
+
+def _read_cell(path: Path) -> Cell:
+    try:
+        return Cell(**read_json(path))
+    except TypeError as error:
+        raise InputError(f"{path}: no cell of a leave-one-out experiment ({error})") from None
 
 
 class LeaveOneOut:
@@ -108,8 +116,10 @@ class LeaveOneOut:
                 raise InputError(f"{self.folder} exists and is no leave-one-out experiment (no {path.name})")
             (self.folder / "cells").mkdir(parents=True, exist_ok=True)
             _write(path, asked)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         for group, values in asked.items():
+            if not isinstance(found.get(group), dict) or not values.keys() <= found[group].keys():
+                raise InputError(f"{path}: no leave-one-out experiment of this version of graphmtl ({group})")
             for key, value in values.items():
                 if found[group][key] != value:
                     raise InputError(
@@ -163,7 +173,7 @@ class LeaveOneOut:
                         self._zero_shot(target, sources) if number == 0 else self._cell(target, number, draw, sources)
                     )
                     _write(path, asdict(cell))
-                yield Cell(**json.loads(path.read_text(encoding="utf-8")))
+                yield _read_cell(path)
 
     def _cell_path(self, target: str, examples: int | None, draw: int) -> Path:
         return self.folder / "cells" / f"{target}-{'all' if examples is None else examples}-{draw}.json"
