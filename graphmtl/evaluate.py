@@ -1,5 +1,9 @@
-"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
+"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json.
 
+The file is this verb's own and says which split it is of; another evaluation replaces it.
+"""
+
+from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 
 from accelerate import Accelerator
@@ -80,16 +84,14 @@ def evaluate(run: Run, split: str) -> dict[str, dict]:
 def main(argv: Sequence[str]) -> None:
     """The verb ``evaluate``."""
     parser = Parser(
-        prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json."
+        prog="graphmtl evaluate",
+        description="Score a finished run on a split; writes RUN/evaluation.json, or replaces it.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
-    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json")
+    parser.add_argument("--overwrite", action="store_true", help=SUPPRESS)  # what is always done; scripts give it
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
-    target = run.folder / "evaluation.json"
-    if target.exists() and not arguments.overwrite:
-        raise InputError(f"{target} exists; give --overwrite to replace it")
     tasks = evaluate(run, arguments.split)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}

@@ -160,8 +160,16 @@ class Run:
         return found
 
     def write_json(self, name: str, content: dict) -> None:
+        """Writes a file of the run; one that is there is replaced.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        (self.folder / name).write_text(text + "\n", encoding="utf-8")
+        try:
+            (self.folder / name).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.folder / name}: cannot be written ({error.strerror})") from None
 
     @cached_property
     def model(self) -> MultiTaskModel:
