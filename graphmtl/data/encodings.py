@@ -27,7 +27,10 @@ _WESTERN = [  # what each language has besides ASCII; Polish or Turkish read as 
 ]
 _CYRILLIC = set("абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґ")
 _FREQUENT_CYRILLIC = set("оеаинтсрвлі")
-_FREQUENT_CHINESE = set("的一是不了在人有我他这這为為大来來以个個中上们們到说說国國和地也子时時道出要于於就下得可你年很")
+_FREQUENT_KOREAN = set("이다는을에의가고를은도지로하한서기")
+_FREQUENT_CHINESE = set(
+    "的一是不了在人有我他这這为為大来來以个個中上们們到说說国國和地也子时時道出要于於就下得可你年很"
+)
 
 
 def likely_encoding(content: bytes) -> str | None:
@@ -54,22 +57,31 @@ def likely_encoding(content: bytes) -> str | None:
         return None
     except UnicodeDecodeError as error:
         fault = error.start
-    if not content[max(0, fault - _WINDOW) : fault].isascii():
+    start = content.rfind(b"\n", max(0, fault - _SAMPLE), fault) + 1 or max(0, fault - _SAMPLE)
+    if not content[max(0, start - _WINDOW) : start].isascii():
         return None
-    lines = _lines_that_are_not_ascii(content, fault)
+    lines = _lines_that_are_not_ascii(content, start)
     if any(map(_is_utf_8, lines[1:])) and sum(map(_is_utf_8, lines)) > len(lines) / 10:
         return None
     sample = b"\n".join(lines)
+    if b"\0" in sample:
+        return _utf_16_without_a_mark(content[:_SAMPLE])
     found = [name for name, speaks_for in _CANDIDATES.items() if _speaks_for(sample, name, speaks_for)]
-    return found[0] if len(found) == 1 else None
+    return found[0] if len({sample.decode(name) for name in found}) == 1 else None
 
 
-def _lines_that_are_not_ascii(content: bytes, fault: int) -> list[bytes]:
-    """Whole lines from the one of the fault on, so that no character is cut."""
-    start = content.rfind(b"\n", max(0, fault - _SAMPLE), fault) + 1 or max(0, fault - _SAMPLE)
-    window = content[start : fault + _WINDOW]
-    lines = window.split(b"\n")
-    whole = lines[:-1] if fault + _WINDOW < len(content) and len(lines) > 1 else lines
+def _utf_16_without_a_mark(start: bytes) -> str | None:
+    """Of text most of which is ASCII: every other byte is 0."""
+    even, odd = (start[i::2].count(0) / max(len(start) // 2, 1) for i in (0, 1))
+    if max(even, odd) < 0.5 or min(even, odd) > 0.05:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _lines_that_are_not_ascii(content: bytes, start: int) -> list[bytes]:
+    """Some whole lines, so that no character is cut."""
+    lines = content[start : start + _WINDOW].split(b"\n")
+    whole = lines[:-1] if start + _WINDOW < len(content) and len(lines) > 1 else lines
     sample: list[bytes] = []
     size = 0
     for line in whole:
@@ -114,11 +126,14 @@ def _is_western(others: str, text: str) -> bool:
 
 
 def _is_cyrillic(others: str, text: str) -> bool:
-    """Mostly lower case: KOI8-R and cp1251, taken for each other, have the cases the other way round."""
+    """Russian and its kin, mostly lower case, as other Cyrillic encodings taken for this one are not."""
+    latin = sum(each.isascii() and each.isalpha() for each in text)
     return (
-        _share(others, lambda each: each.lower() in _CYRILLIC or each in _SIGNS) > 0.98
+        latin < len(others)
+        and all(each.lower() in _CYRILLIC or each in _SIGNS or each == "№" for each in others)
         and _share(others, str.islower) > 0.7
-        and _share(others, lambda each: each in _FREQUENT_CYRILLIC) > 0.45
+        and _share(others, lambda each: each in _FREQUENT_CYRILLIC) > 0.55
+        and len(re.findall("[а-яё][А-ЯЁ]", text)) < len(others) / 100
     )
 
 
@@ -138,7 +153,10 @@ def _is_japanese(others: str, text: str) -> bool:
 
 
 def _is_korean(others: str, text: str) -> bool:
-    return _share(others, lambda each: "\uac00" <= each <= "\ud7a3") > 0.9
+    return (
+        _share(others, lambda each: "\uac00" <= each <= "\ud7a3") > 0.9
+        and _share(others, lambda each: each in _FREQUENT_KOREAN) > 0.1
+    )
 
 
 _CANDIDATES: dict[str, Callable[[str, str], bool]] = {

@@ -1,6 +1,5 @@
 """File formats. Files of lines are read line by line, so that an error names the line."""
 
-import codecs
 import csv
 import io
 import json
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from graphmtl.data.arrow import read_parquet
+from graphmtl.data.encodings import likely_encoding
 from graphmtl.data.examples import Columns, Examples, check_columns, plain_row
 from graphmtl.errors import InputError, shown
 
@@ -188,11 +188,9 @@ def _read_text(path: Path, encoding: str) -> str:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        likely = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1"
-        raise InputError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; if the file has another"
-            f" encoding, name it in the YAML file, such as `encoding: {likely}`"
-        ) from None
+        likely = likely_encoding(content)
+        hint = "the key `encoding` in the YAML file names another" if likely is None else f"try `encoding: {likely}`"
+        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
 
 
 def read_bytes(path: Path) -> bytes:
