@@ -1,5 +1,6 @@
 """From the sentences of a column corpus to the data of its tasks: one cut and one cleaning for all of them."""
 
+import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from graphmtl.data.column_files import Sentences
 from graphmtl.data.cut import cut
 from graphmtl.data.overlap import CleanSplits, normalise
 from graphmtl.data.source import Corpus, Layer, described
-from graphmtl.data.tags import MISSING, are_spans, check, recognise, sort_tags, to_iob2
+from graphmtl.data.tags import MISSING, are_spans, check, in_doubt, recognise, respelled, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task, TaskData
 from graphmtl.errors import InputError
 
@@ -109,12 +110,38 @@ def _labels(layer: Layer, splits: Mapping[str, Sentences]) -> dict[str, list[str
 def _tags(layer: Layer, splits: Mapping[str, Sentences]) -> dict[str, list[list[str]]]:
     """The tags of the sentences of each split; those of spans in IOB2."""
     read = {split: sentences.tags(layer.task.label) for split, sentences in splits.items()}
+    if layer.scheme == "none":
+        return read
+    read = _respelled(layer, splits["train"].source, read)
     scheme = layer.scheme or _recognised([tags for split in read.values() for tags in split])
     if scheme == "none":
+        _say_doubt(layer, splits["train"].source, {tag for split in read.values() for tag in _flat(split)})
         return read
     for split, sentences in splits.items():
         _check_scheme(layer.task.label, sentences, read[split], scheme)
     return {split: [to_iob2(tags) for tags in sentences] for split, sentences in read.items()}
+
+
+def _respelled(layer: Layer, source: str, read: dict[str, list[list[str]]]) -> dict[str, list[list[str]]]:
+    """The tags of each split; those of spans that are spelled in another way as PREFIX-TYPE.
+
+    Where the task names its labels as they are spelled in the data, they stay so.
+    """
+    spelled = respelled({tag for split in read.values() for tag in _flat(split)})
+    if not spelled or spelled.keys() & set(layer.task.labels):
+        return read
+    tag = min(spelled)
+    line = "%s: tags of %r such as %s are read as spans, %s; `scheme: none` takes them for classes"
+    logging.getLogger(__name__).warning(line, source, layer.task.label, tag, spelled[tag])
+    return {split: [[spelled.get(tag, tag) for tag in tags] for tags in rows] for split, rows in read.items()}
+
+
+def _say_doubt(layer: Layer, source: str, tags: set[str]) -> None:
+    """Says that tags which look like those of spans are taken for classes."""
+    looks = in_doubt(tags)
+    if looks:
+        line = "%s: tags of %r such as %s are taken for classes, not for spans, whose tags are B-TYPE, I-TYPE and O"
+        logging.getLogger(__name__).warning(line, source, layer.task.label, ", ".join(looks[:3]))
 
 
 def _recognised(sentences: Sequence[Sequence[str]]) -> str:

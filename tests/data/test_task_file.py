@@ -83,7 +83,7 @@ def test_encoding_and_pairs(folder):
     entry = "tasks: {a: {train: pairs.tsv, test: 0.5, text: [text, pair]%s}}"
     source = read(folder, entry % ", encoding: latin-1", "a")
     assert (source.train.text, source.train.text_pair, source.task.is_pair) == (["café"], ["thé"], True)
-    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; .*`encoding: latin-1`"):
+    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; the key `encoding`"):
         read(folder, entry % "", "a")
 
 
