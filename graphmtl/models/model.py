@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from safetensors import SafetensorError, safe_open
@@ -19,6 +20,7 @@ from graphmtl.architectures import ARCHITECTURES, resolve_topology
 from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
+from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
@@ -296,6 +298,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         chosen = (pairs[row] for row in rows)
         ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
         split = EncodedSplit(tasks=names, texts=ids, forms=forms)
+        lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
+        lengths[rows] = split.lengths
+        warn_of_long(lengths, self.options, f"{', '.join(names)}, the texts to be predicted", training=False)
         order = split.lengths.argsort(kind="stable")  # (examples,)
         for start in range(0, len(order), batch_size):
             some = order[start : start + batch_size]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -26,7 +27,7 @@ __all__ = ["TransformerEncoder", "load_pieces"]
 
 _FAILURES = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
-    SafetensorError,
+    *(SafetensorError, StrictDataclassError),
 )
 _MOST = {  # of config.json: beyond it a file that is to fill the memory, or the day
     **dict.fromkeys(("num_hidden_layers", "num_attention_heads"), 1 << 10),

@@ -348,6 +348,15 @@ def test_dropout_is_off_when_predicting():
     assert_same_answers(model.train().predict(["good film", "bad"], "a"), expected)
 
 
+def test_a_very_long_sentence_is_named_before_it_is_read(caplog, monkeypatch):
+    tagging = Task(name="ner", kind="token-classification", labels=("O", "B-x", "I-x"))
+    model = build("star", tasks=[tagging], chars="none")
+    monkeypatch.setattr(model, "forward", None)  # calling it fails
+    with pytest.raises(TypeError):
+        model.predict([["good"], "", ["good"] * 12_000], "ner")
+    assert "ner, the texts to be predicted, row 2: 12,000 tokens" in caplog.text
+
+
 def test_an_unknown_task_is_named_even_if_there_is_no_text():
     for texts in ([], ["good"]):
         with pytest.raises(InputError, match="unknown task 'pair'; did you mean 'pairs'"):
