@@ -10,6 +10,8 @@ from typing import Literal
 __all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
 
 FORMAT = 1  # of a run's folder, and so of config.yaml
+_WIDEST = 1 << 14  # dimensions; beyond it a mistake, or a file that is to fill the memory
+_MOST_PARTS = 1 << 8  # experts, heads or layers; likewise
 
 Score = Literal["additive", "dot", "static"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
@@ -91,13 +93,16 @@ class ModelOptions:
     max_length: int = option(200, "tokens kept of a text; of a transformer pieces, no more than it can read", low=1)
     truncate: Literal["head", "tail", "both"] = option("both", "which end of a longer text is kept")
     embeddings: str | None = option(None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz")
-    embedding_size: int = option(100, "dimensions of the word embeddings where no vectors are given", low=1)
+    embedding_size: int = option(
+        100, "dimensions of the word embeddings where no vectors are given", low=1, high=_WIDEST
+    )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
-    hidden: int = option(64, "LSTM units per direction", low=1)
+    hidden: int = option(64, "LSTM units per direction", low=1, high=_WIDEST)
     attention: int = option(
         64,
         "dimensions of the attention's keys and queries",
         low=1,
+        high=_WIDEST,
         archs=("complete", "star", "cmtr", "adapter-fusion"),
     )
     score: Score = option("additive", "how a query is matched with a node", archs=("complete", "star"))
@@ -118,7 +123,11 @@ class ModelOptions:
     )
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs", archs=("complete",))
     adapter_size: int = option(
-        64, "dimensions inside a task's adaptation layer", low=1, archs=("cmtr", "adapters", "adapter-fusion")
+        64,
+        "dimensions inside a task's adaptation layer",
+        low=1,
+        high=_WIDEST,
+        archs=("cmtr", "adapters", "adapter-fusion"),
     )
     interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
         "attention",
@@ -126,7 +135,7 @@ class ModelOptions:
         archs=("cmtr",),
     )
     interaction_heads: int = option(
-        4, "heads of the interaction, each of --attention dimensions", low=1, archs=("cmtr",)
+        4, "heads of the interaction, each of --attention dimensions", low=1, high=_MOST_PARTS, archs=("cmtr",)
     )
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction", archs=("cmtr",)
@@ -136,10 +145,12 @@ class ModelOptions:
         "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike", archs=("cmtr",)
     )
     gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1, archs=("cmtr",))
-    experts: int = option(4, "experts; of ple shared experts of a layer", low=1, archs=("mmoe", "ple"))
-    task_experts: int = option(1, "experts of each task in a layer", low=1, archs=("ple",))
-    expert_size: int = option(128, "dimensions of an expert", low=1, archs=("mmoe", "ple"))
-    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, archs=("ple",))
+    experts: int = option(
+        4, "experts; of ple shared experts of a layer", low=1, high=_MOST_PARTS, archs=("mmoe", "ple")
+    )
+    task_experts: int = option(1, "experts of each task in a layer", low=1, high=_MOST_PARTS, archs=("ple",))
+    expert_size: int = option(128, "dimensions of an expert", low=1, high=_WIDEST, archs=("mmoe", "ple"))
+    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, high=_MOST_PARTS, archs=("ple",))
     hub_to_head: bool = option(False, "a task's head also sees the virtual node's states", archs=("star",))
     bidirectional: bool = option(True, "read every text in both directions")
     same_start: bool = option(
@@ -157,7 +168,7 @@ class ModelOptions:
     chars: Literal["auto", "none", "cnn", "lstm"] = option(
         "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
     )
-    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2)
+    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2, high=_WIDEST)
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
     locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)

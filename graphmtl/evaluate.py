@@ -1,4 +1,7 @@
-"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
+"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json.
+
+The file is this verb's own and says which split it is of; another evaluation replaces it.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,7 +105,8 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
 def main(argv: Sequence[str]) -> None:
     """The verb ``evaluate``."""
     parser = Parser(
-        prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json."
+        prog="graphmtl evaluate",
+        description="Score a finished run on a split; writes RUN/evaluation.json, or replaces it.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
@@ -112,12 +116,9 @@ def main(argv: Sequence[str]) -> None:
         type=Path,
         help="also write each example with its label, the model's answer and probabilities; .jsonl or .csv",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json and FILE")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
-    target = run.folder / "evaluation.json"
-    if target.exists() and not arguments.overwrite:
-        raise InputError(f"{target} exists; give --overwrite to replace it")
     if arguments.predictions is not None:
         check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
     tasks = evaluate(run, arguments.split, arguments.predictions)

@@ -11,11 +11,11 @@ import numpy as np
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
-from graphmtl.config import FORMAT, Options
-from graphmtl.data.yaml_lines import yaml_keys
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.config import FORMAT, ModelOptions, Options
+from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
+from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = ["make_options", "parse_options", "read_options", "without_effect"]
+__all__ = ["make_options", "model_options", "parse_options", "read_options", "without_effect"]
 
 _REFUSED = ("topology", "top_k", "teachers", "adapters")  # where nothing looks at them a run says so, and ends
 _KEEP_TOP = 3  # edges into each task that --prune keeps
@@ -118,6 +118,24 @@ def make_options(**values) -> Options:
     return options
 
 
+def model_options(values: Mapping[str, Any], name: object) -> ModelOptions:
+    """The options of a saved model; names that this version does not know are left out.
+
+    Args:
+        values: the options by name.
+        name: what an error calls the file that they stand in.
+
+    Raises:
+        InputError: a value that is not accepted.
+    """
+    known = {field.name for field in fields(ModelOptions)}
+    found = {key: value for key, value in values.items() if key in known}
+    for key, value in found.items():
+        if value is not None and not isinstance(value, str | int | float):
+            raise InputError(f"{name}: {key}: found {shown(value)}, expected one value")
+    return ModelOptions(**{key: _accepted(key, value, f"{name}: ") for key, value in found.items()})
+
+
 def without_effect(options: Options) -> list[str]:
     """A line for every option that is not at its default and that nothing looks at in such a run, if it can go on.
 
@@ -190,20 +208,15 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
 
 def _read_yaml(path: Path) -> tuple[dict, dict[str, int]]:
     """What the file says, and the line of each key."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        config = yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2020-13-45
-        raise InputError(f"{path}: not YAML: {error}") from None
-    if not isinstance(config, dict):
+    node = read_yaml(path)
+    if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path}: options as `key: value` lines are expected")
-    keys = yaml_keys(node, path, what="the file")
+    config, keys = {}, yaml_keys(node, path, what="the file")
     for name, key in keys.items():
+        place = f"{path}, line {key.line}: "
         if name not in {*_FIELDS, "format"}:
-            raise InputError(f"{path}, line {key.line}: {unknown_name('key', name, sorted(_FIELDS))}")
+            raise InputError(f"{place}{unknown_name('key', name, sorted(_FIELDS))}")
+        if not isinstance(key.node, yaml.ScalarNode):
+            raise InputError(f"{place}{_flag(name)}: found several values, expected one")
+        config[name] = plain_value(key.node, path)
     return config, {name: key.line for name, key in keys.items()}

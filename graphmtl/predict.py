@@ -11,6 +11,7 @@ from typing import BinaryIO
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.files import check_regular
 from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 
@@ -23,6 +24,7 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
     """The file, or standard input, which stays open."""
     if path is None:
         return nullcontext(sys.stdin.buffer)
+    check_regular(path)  # a pipe is read where it is the standard input
     try:
         return open(path, "rb")
     except OSError as error:

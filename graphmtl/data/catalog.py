@@ -37,7 +37,7 @@ class Settings:
             InputError: no data folder was given, or it holds no such folder.
         """
         if self.data_dir is None:
-            raise InputError(f"task set {name!r} needs a data folder: give --data-dir or set GRAPHMTL_DATA")
+            raise InputError(f"task set {name!r} needs a data folder: give data_dir (--data-dir) or set GRAPHMTL_DATA")
         if not self.data_dir.is_dir():
             raise InputError(f"data folder {self.data_dir} does not exist")
         if not (self.data_dir / name).is_dir():

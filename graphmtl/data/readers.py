@@ -1,6 +1,5 @@
 """Files of texts with their labels. Files of lines are read line by line, so that an error names the line."""
 
-import codecs
 import csv
 import gzip
 import io
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.arrow import read_parquet
+from graphmtl.data.encodings import likely_encoding
 from graphmtl.data.table import Table, joined
 from graphmtl.errors import InputError, note, shown, unknown_name
+from graphmtl.files import check_regular
 
 __all__ = [
     "FORMATS",
@@ -469,11 +470,9 @@ def _read_text(path: Path, encoding: str) -> str:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        likely = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1"
-        raise InputError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; if the file has another"
-            f" encoding, name it in the YAML file, such as `encoding: {likely}`"
-        ) from None
+        likely = likely_encoding(content)
+        hint = "the key `encoding` in the YAML file names another" if likely is None else f"try `encoding: {likely}`"
+        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
 
 
 def read_bytes(path: Path, *, most: int = -1) -> bytes:
@@ -484,14 +483,13 @@ def read_bytes(path: Path, *, most: int = -1) -> bytes:
         most: how many bytes to read at most; -1: all.
 
     Raises:
-        InputError: the file is missing, unreadable, damaged or empty.
+        InputError: the file is missing or no file, unreadable, damaged or empty.
     """
+    check_regular(path)
     unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
     try:
         with unpack(path, "rb") as file:
             content = file.read(most).removeprefix(b"\xef\xbb\xbf")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not content.strip():

@@ -84,7 +84,6 @@ from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
 from graphmtl.data.readers import (
     FORMATS,
     Reading,
-    read_bytes,
     read_file,
     read_lines,
     read_one_class_a_file,
@@ -96,7 +95,7 @@ from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
 from graphmtl.data.values import listed
-from graphmtl.data.yaml_lines import compose_yaml
+from graphmtl.data.yaml_lines import read_yaml
 from graphmtl.errors import InputError, note
 
 __all__ = ["given_tasks", "read_task_file"]
@@ -123,7 +122,7 @@ def read_task_file(path: Path) -> SourceSet:
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
     """
-    top = YamlSection(path, compose_yaml(read_bytes(path), path), what="the file")
+    top = YamlSection(path, read_yaml(path), what="the file")
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")

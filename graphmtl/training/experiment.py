@@ -22,7 +22,8 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskData, TaskSet
-from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
+from graphmtl.data.vectors import Vectors, coverage, read_vectors
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure

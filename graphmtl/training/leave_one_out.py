@@ -32,8 +32,9 @@ from graphmtl.data.draw import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
-from graphmtl.data.vocabulary import Vectors, read_vectors
+from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
@@ -72,7 +73,14 @@ class Cell:
 
 def read_cells(folder: Path) -> list[Cell]:
     """The finished cells of an experiment's folder."""
-    return [Cell(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted((folder / "cells").glob("*.json"))]
+    return [_read_cell(path) for path in sorted((folder / "cells").glob("*.json"))]
+
+
+def _read_cell(path: Path) -> Cell:
+    try:
+        return Cell(**read_json(path))
+    except TypeError as error:
+        raise InputError(f"{path}: no cell of a leave-one-out experiment ({error})") from None
 
 
 class LeaveOneOut:
@@ -111,8 +119,10 @@ class LeaveOneOut:
             (self.folder / "cells").mkdir(parents=True, exist_ok=True)
             _write(self.folder / "data.json", data)
             _write(path, asked)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         for group, values in asked.items():
+            if not isinstance(found.get(group), dict) or not values.keys() <= found[group].keys():
+                raise InputError(f"{path}: no leave-one-out experiment of this version of graphmtl ({group})")
             for key, value in values.items():
                 if found[group][key] != value:
                     raise InputError(
@@ -168,7 +178,7 @@ class LeaveOneOut:
                         self._zero_shot(target, sources) if number == 0 else self._cell(target, number, draw, sources)
                     )
                     _write(path, asdict(cell))
-                yield Cell(**json.loads(path.read_text(encoding="utf-8")))
+                yield _read_cell(path)
 
     def _cell_path(self, target: str, examples: int | None, draw: int) -> Path:
         return self.folder / "cells" / f"{target}-{'all' if examples is None else examples}-{draw}.json"

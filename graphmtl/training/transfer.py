@@ -1,6 +1,5 @@
 """Training of the tasks that join a trained graph, and the run's folder that comes of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -21,6 +20,7 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
@@ -258,10 +258,11 @@ def _create(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) ->
     """The folder with ``config.yaml``, ``data.json`` and ``transfer.json``; what is resumed was asked for alike."""
     path = run.folder / "transfer.json"
     if options.resume and path.is_file():
-        started = json.loads(path.read_text(encoding="utf-8"))
+        started = read_json(path)
         for key, value in asked.items():
-            if started[key] != value:
-                raise InputError(f"{path}: {key} is {shown(started[key])}, not {shown(value)}; resume with the same")
+            if started.get(key) != value:
+                found = shown(started.get(key))
+                raise InputError(f"{path}: {key} is {found}, not {shown(value)}; resume with the same")
     run.create(options, data)
     run.write_json("transfer.json", asked)
 
