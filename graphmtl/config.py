@@ -1,13 +1,19 @@
 """Every option of graphmtl and its default: the one place where a default lives.
 
 Field names are the keys of ``config.yaml``; on the command line ``_`` becomes ``-`` (``max_length`` is
-``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``.
+``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``. A value that is not accepted is an
+error however the options are made.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+import numpy as np
+
+from graphmtl.errors import InputError
+
+__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions", "accepted", "flag"]
 
 FORMAT = 1  # of a run's folder, and so of config.yaml
 
@@ -38,8 +44,52 @@ def option(
     return field(default=default, metadata={"help": help, "range": (low, high), "archs": archs, "needs": needs})
 
 
+def flag(name: str) -> str:
+    """How an option is called on the command line, and in messages."""
+    return "--" + name.replace("_", "-")
+
+
+def accepted(option: Field, value: Any) -> Any:
+    """A value of an option in the option's own type; paths and numpy's numbers become plain values.
+
+    Raises:
+        InputError: it is of another type, none of the choices, or out of range.
+    """
+    if value is None:
+        if option.default is not None:
+            raise InputError(f"{option.name} has no value")
+        return None
+    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+    if option.type is float and type(value) is int and abs(value) < 2**1023:
+        value = float(value)
+    kind: Any = str if option.type == str | None else option.type
+    if not _is_of(kind, value):
+        expected = str(kind).removeprefix("typing.") if get_origin(kind) is Literal else kind.__name__
+        raise InputError(" ".join(f"{flag(option.name)}: Expected a {expected}. Got value: {value}".split()))
+    low, high = option.metadata["range"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
+        expected = f"{low} or more" if high is None else f"a number from {low} to {high}"
+        raise InputError(f"{flag(option.name)}: found {value}, expected {expected}")
+    return value
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 @dataclass(frozen=True, kw_only=True)
-class PlantedOptions:
+class _Checked:
+    """Options whose values have been :func:`accepted`."""
+
+    def __post_init__(self):
+        for option in fields(self):
+            object.__setattr__(self, option.name, accepted(option, getattr(self, option.name)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions(_Checked):
     """The generated task set with a known task graph."""
 
     planted_parents: int = option(3, "tasks with many examples that children learn from", low=0)
@@ -60,7 +110,7 @@ class PlantedOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(_Checked):
     """Which tasks, and how their texts are read."""
 
     tasks: str = option("planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file")
@@ -73,7 +123,7 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(_Checked):
     """The encoder, the architecture and the heads."""
 
     arch: str = option(
@@ -165,7 +215,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(_Checked):
     """The optimiser, the order of the batches and when to stop."""
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
@@ -228,7 +278,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(_Checked):
     """Where the run is written."""
 
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default")
@@ -242,3 +292,10 @@ class RunOptions:
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions, TrainingOptions, ModelOptions, DataOptions, PlantedOptions):
     """Every option of a run, flat as in config.yaml; each group is read by one part of the code."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.resume and self.overwrite:
+            raise InputError(
+                "--resume --overwrite: one goes on with what is in --output, the other replaces it; give one"
+            )

@@ -372,7 +372,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             _check_files(folder)
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         known = {field.name for field in fields(ModelOptions)}
-        options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
+        try:
+            options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
+        except InputError as error:
+            raise InputError(f"{folder / _CONFIG}: {error}") from None
         tasks = [Task.from_dict(task) for task in config["tasks"]]
         vocabulary = _load_vocabulary(folder, options)
         model = cls(tasks=tasks, vocabulary=vocabulary, options=options)
