@@ -13,11 +13,23 @@ import numpy as np
 
 from graphmtl.errors import InputError
 
-__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions", "accepted", "flag"]
+__all__ = [
+    "FORMAT",
+    "DataOptions",
+    "ModelOptions",
+    "Options",
+    "PlantedOptions",
+    "RunOptions",
+    "TrainingOptions",
+    "accepted",
+    "flag",
+]
 
 FORMAT = 1  # of a run's folder, and so of config.yaml
 
 Score = Literal["additive", "dot", "static"]
+GateReg = Literal["prior", "entropy", "balance", "none"]
+MessageStart = Literal["random", "identity"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
 
 
@@ -151,7 +163,7 @@ class ModelOptions(_Checked):
         archs=("complete", "star", "cmtr", "adapter-fusion"),
     )
     score: Score = option("additive", "how a query is matched with a node", archs=("complete", "star"))
-    message_start: Literal["random", "identity"] = option(
+    message_start: MessageStart = option(
         "random",
         "first weights of W_r; identity: what a node says is added to the cell as it stands",
         archs=("complete", "star"),
@@ -182,7 +194,7 @@ class ModelOptions(_Checked):
         "raw", "what the gates sum up, the tasks' representations before or after the interaction", archs=("cmtr",)
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)", archs=("cmtr",))
-    gate_reg: Literal["prior", "entropy", "balance", "none"] = option(
+    gate_reg: GateReg = option(
         "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike", archs=("cmtr",)
     )
     gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1, archs=("cmtr",))
