@@ -127,9 +127,9 @@ def message_lstm(x: Tensor, weights: Weights, graph: Graph, packing: Packing) ->
     """
     check_shape("V_m", weights.V_m, "D", "H", "H")
     (D, _, H), N, I, A = weights.V_m.shape, packing.rows.size(1), weights.W.size(1), graph.attention
-    nodes = (D, N, H) if graph.nodes.ndim == 3 else (D, N, "S", H)
+    nodes = (D, N, H) if graph.nodes.ndim != 4 else (D, N, graph.nodes.size(2), H)
     given = {"x": x, **weights._asdict(), **graph._asdict()}
-    shapes: dict[str, tuple[int | str, ...]] = {
+    shapes = {
         "x": (D, N, I),
         "W": (D, I, 4 * H + A),
         "b": (D, 4 * H + A),

@@ -8,6 +8,7 @@ from graphmtl.errors import InputError, shown
 
 __all__ = ["check_alike", "check_lengths", "check_shape"]
 
+_FULL = (torch.float32, torch.float64)
 _HALF = (torch.float16, torch.bfloat16)  # computed in 32 bits
 
 
@@ -17,9 +18,11 @@ def check_shape(name: str, tensor: Tensor, *expected: int | str) -> None:
     Raises:
         InputError: it has others.
     """
-    sizes = tuple(tensor.shape)
+    sizes = tensor.shape
+    if sizes == expected:  # so it is as a rule, and comparing one by one takes ten times as long
+        return
     if len(sizes) != len(expected) or any(n != e for n, e in zip(sizes, expected, strict=True) if isinstance(e, int)):
-        raise InputError(f"{name}: found shape {sizes}, expected ({', '.join(map(str, expected))})")
+        raise InputError(f"{name}: found shape {tuple(sizes)}, expected ({', '.join(map(str, expected))})")
 
 
 def check_alike(name: str, tensor: Tensor, weight: Tensor) -> None:
@@ -28,10 +31,12 @@ def check_alike(name: str, tensor: Tensor, weight: Tensor) -> None:
     Raises:
         InputError: it is not, or the weight itself is of no dtype that can be computed with.
     """
+    if tensor.dtype == weight.dtype in _FULL and tensor.device == weight.device:  # as a rule
+        return
     dtypes = [torch.float32 if dtype in _HALF else dtype for dtype in (tensor.dtype, weight.dtype)]
-    if dtypes[0] != dtypes[1] or tensor.device != weight.device or dtypes[0] not in (torch.float32, torch.float64):
+    if dtypes[0] != dtypes[1] or tensor.device != weight.device or dtypes[0] not in _FULL:
         found, expected = (f"{each.dtype} on {each.device}" for each in (tensor, weight))
-        if weight.dtype not in (*_HALF, torch.float32, torch.float64):
+        if weight.dtype not in (*_HALF, *_FULL):
             expected = "a floating-point dtype of 16, 32 or 64 bits"
         raise InputError(f"{name}: found {found}, expected {expected}")
 
@@ -49,6 +54,8 @@ def check_lengths(lengths: Tensor, tokens: int) -> None:
         raise InputError(f"lengths: found {lengths.dtype} on {lengths.device}, expected torch.int64 on cpu")
     if len(lengths) == 0:
         raise InputError("lengths: found none, expected those of at least one text")
-    for i in (int(lengths.argmin()), int(lengths.argmax())):
-        if not 1 <= lengths[i] <= tokens:
-            raise InputError(f"lengths: found {lengths[i]} for text {i}, expected 1 to {tokens}, the tokens of x")
+    listed = lengths.tolist()
+    for length in (min(listed), max(listed)):
+        if not 1 <= length <= tokens:
+            text = listed.index(length)
+            raise InputError(f"lengths: found {length} for text {text}, expected 1 to {tokens}, the tokens of x")

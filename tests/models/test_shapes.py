@@ -74,7 +74,7 @@ def architecture(arch, input_size=5):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_tokens_of_another_size_than_the_architectures(arch, loops):
-    with pytest.raises(InputError, match="^x: found shape .*, expected .*256"):
+    with pytest.raises(InputError, match=r"^x: found shape .*, expected .*256"):
         architecture(arch, input_size=256)(torch.randn(4, 3, 2), torch.tensor([3, 3, 1, 2]), 0)
 
 
