@@ -23,6 +23,7 @@ from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vectors, Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.generators import generators_kept
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
 from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
@@ -344,6 +345,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
+    @generators_kept()
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "MultiTaskModel":
         """A saved model, from a local folder or by its name on the Hugging Face Hub.
 

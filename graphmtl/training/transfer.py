@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object, set_seed
 
 from graphmtl.config import DataOptions, ModelOptions, Options, PlantedOptions
@@ -20,11 +19,13 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import part, split_scores, standardise_scores, write_run
+from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -93,6 +94,7 @@ class JoinedTraining:
         folder: for what resuming needs; None writes nothing.
     """
 
+    @generators_kept()
     def __init__(
         self,
         *,
@@ -161,6 +163,7 @@ def with_steps(options: Options, data: Mapping[str, EncodedTask], steps: int) ->
     return replace(options, epochs=max(options.epochs, -(-steps // max(epoch, 1))))
 
 
+@generators_kept()
 def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Options) -> Run:
     """New tasks join the graph of a finished run, and another run's folder is written.
 
@@ -189,7 +192,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         raise InputError(
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )
-    state = PartialState(cpu=options.device == "cpu")
+    state = process_state(cpu=options.device == "cpu")
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
     if options.overwrite:
         run.check_kept([source.folder])
