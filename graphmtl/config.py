@@ -304,10 +304,3 @@ class RunOptions(_Checked):
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions, TrainingOptions, ModelOptions, DataOptions, PlantedOptions):
     """Every option of a run, flat as in config.yaml; each group is read by one part of the code."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.resume and self.overwrite:
-            raise InputError(
-                "--resume --overwrite: one goes on with what is in --output, the other replaces it; give one"
-            )

@@ -107,7 +107,10 @@ def make_options(**values) -> Options:
     for name in values:
         if name not in _FIELDS:
             raise unknown_name("option", name, _FIELDS)
-    return Options(**{name: _read(name, value) for name, value in values.items()})
+    options = Options(**{name: _read(name, value) for name, value in values.items()})
+    if options.resume and options.overwrite:
+        raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
+    return options
 
 
 def without_effect(options: Options) -> list[str]:

@@ -389,5 +389,3 @@ def test_options_built_from_python_are_of_their_types():
         (3, int),
         (1.0, float),
     ]
-    with pytest.raises(InputError, match=r"^--resume --overwrite: "):
-        Options(resume=True, overwrite=True)
