@@ -1,19 +1,37 @@
 """Every option of graphmtl and its default: the one place where a default lives.
 
 Field names are the keys of ``config.yaml``; on the command line ``_`` becomes ``-`` (``max_length`` is
-``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``.
+``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``. A value that is not accepted is an
+error however the options are made.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+import numpy as np
+
+from graphmtl.errors import InputError
+
+__all__ = [
+    "FORMAT",
+    "DataOptions",
+    "ModelOptions",
+    "Options",
+    "PlantedOptions",
+    "RunOptions",
+    "TrainingOptions",
+    "accepted",
+    "flag",
+]
 
 FORMAT = 1  # of a run's folder, and so of config.yaml
 _WIDEST = 1 << 14  # dimensions; beyond it a mistake, or a file that is to fill the memory
 _MOST_PARTS = 1 << 8  # experts, heads or layers; likewise
 
 Score = Literal["additive", "dot", "static"]
+GateReg = Literal["prior", "entropy", "balance", "none"]
+MessageStart = Literal["random", "identity"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
 
 
@@ -40,8 +58,52 @@ def option(
     return field(default=default, metadata={"help": help, "range": (low, high), "archs": archs, "needs": needs})
 
 
+def flag(name: str) -> str:
+    """How an option is called on the command line, and in messages."""
+    return "--" + name.replace("_", "-")
+
+
+def accepted(option: Field, value: Any) -> Any:
+    """A value of an option in the option's own type; paths and numpy's numbers become plain values.
+
+    Raises:
+        InputError: it is of another type, none of the choices, or out of range.
+    """
+    if value is None:
+        if option.default is not None:
+            raise InputError(f"{option.name} has no value")
+        return None
+    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+    if option.type is float and type(value) is int and abs(value) < 2**1023:
+        value = float(value)
+    kind: Any = str if option.type == str | None else option.type
+    if not _is_of(kind, value):
+        expected = str(kind).removeprefix("typing.") if get_origin(kind) is Literal else kind.__name__
+        raise InputError(" ".join(f"{flag(option.name)}: Expected a {expected}. Got value: {value}".split()))
+    low, high = option.metadata["range"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
+        expected = f"{low} or more" if high is None else f"a number from {low} to {high}"
+        raise InputError(f"{flag(option.name)}: found {value}, expected {expected}")
+    return value
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 @dataclass(frozen=True, kw_only=True)
-class PlantedOptions:
+class _Checked:
+    """Options whose values have been :func:`accepted`."""
+
+    def __post_init__(self):
+        for option in fields(self):
+            object.__setattr__(self, option.name, accepted(option, getattr(self, option.name)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions(_Checked):
     """The generated task set with a known task graph."""
 
     planted_parents: int = option(3, "tasks with many examples that children learn from", low=0)
@@ -62,7 +124,7 @@ class PlantedOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(_Checked):
     """Which tasks, and how their texts are read."""
 
     tasks: str = option("planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file")
@@ -75,7 +137,7 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(_Checked):
     """The encoder, the architecture and the heads."""
 
     arch: str = option(
@@ -106,7 +168,7 @@ class ModelOptions:
         archs=("complete", "star", "cmtr", "adapter-fusion"),
     )
     score: Score = option("additive", "how a query is matched with a node", archs=("complete", "star"))
-    message_start: Literal["random", "identity"] = option(
+    message_start: MessageStart = option(
         "random",
         "first weights of W_r; identity: what a node says is added to the cell as it stands",
         archs=("complete", "star"),
@@ -141,7 +203,7 @@ class ModelOptions:
         "raw", "what the gates sum up, the tasks' representations before or after the interaction", archs=("cmtr",)
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)", archs=("cmtr",))
-    gate_reg: Literal["prior", "entropy", "balance", "none"] = option(
+    gate_reg: GateReg = option(
         "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike", archs=("cmtr",)
     )
     gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1, archs=("cmtr",))
@@ -176,7 +238,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(_Checked):
     """The optimiser, the order of the batches and when to stop."""
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
@@ -239,7 +301,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(_Checked):
     """Where the run is written."""
 
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default")

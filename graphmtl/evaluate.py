@@ -6,7 +6,6 @@ The file is this verb's own and says which split it is of; another evaluation re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from accelerate import Accelerator
 from torch import nn
 
 from graphmtl import metrics
@@ -18,6 +17,7 @@ from graphmtl.table import other_test_splits, print_table, scores_table, types_t
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.prediction_file import check_prediction_file, write_predictions
+from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict", "predict_run", "read_run"]
@@ -50,7 +50,7 @@ def predict(
     run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
 ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
     """What the run's model, or another one, predicts on a split of the run's data, by task."""
-    accelerator = Accelerator(cpu=run.options.device == "cpu")
+    accelerator = plain_accelerator(cpu=run.options.device == "cpu")
     model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
         model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator

@@ -23,6 +23,8 @@ _LINES_AT_ONCE = 4096  # so that memory does not grow with the file
 def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
     """The file, or standard input, which stays open."""
     if path is None:
+        if sys.stdin.isatty():
+            print("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
         return nullcontext(sys.stdin.buffer)
     check_regular(path)  # a pipe is read where it is the standard input
     try:

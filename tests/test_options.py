@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
-from graphmtl.config import Options, PlantedOptions
+from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options, read_options, without_effect
 from graphmtl.run import run_and_report
@@ -362,3 +362,37 @@ def test_options_are_for_architectures_and_need_options_that_exist():
     for field in FIELDS.values():
         assert set(field.metadata["archs"]) <= set(ARCHITECTURES)
         assert field.metadata["needs"] in (None, *FIELDS)
+
+
+@pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
+def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
+    group = next(each for each in Options.__mro__ if name in each.__annotations__)
+    for kind in (group, Options):
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: found {re.escape(str(found))}, expected "):
+            kind(**{name: found})
+        assert getattr(kind(**{name: edge}), name) == edge
+        with pytest.raises(InputError):
+            replace(kind(), **{name: found})
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
+def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
+    with pytest.raises(InputError) as ours:
+        Options(**{name: "nonsense"})
+    with pytest.raises(InputError) as theirs:
+        parse_options(flags(**{name: "nonsense"}))
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_options_built_from_python_are_of_their_types():
+    for value in (True, "8", 8.5, [8], None):
+        with pytest.raises(InputError, match="hidden"):
+            ModelOptions(hidden=value)
+    with pytest.raises(InputError, match=r"^--bidirectional: Expected a bool. Got value: 1$"):
+        ModelOptions(bidirectional=1)
+    options = Options(output=Path("a/run"), seed=np.int64(3), lr=1)
+    assert [(value, type(value)) for value in (options.output, options.seed, options.lr)] == [
+        ("a/run", str),
+        (3, int),
+        (1.0, float),
+    ]

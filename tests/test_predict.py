@@ -290,3 +290,17 @@ def test_as_a_process_whose_reader_goes_away(folder):
         assert process.stderr.read() == ""
     assert process.returncode == 0
     assert (first["line"], first["task"]) == (1, "child1")
+
+
+class Terminal(io.BytesIO):
+    def isatty(self):
+        return True
+
+
+def test_that_a_terminal_is_read_is_said(finished, monkeypatch, capsys):
+    """Else it looks as if the command did not go on."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Terminal(b"good film\n")))
+    main(["predict", str(finished("star").run.folder), "--task", "parent1"])
+    printed, error = capsys.readouterr()
+    assert error == "no FILE: texts are read from the terminal, one a line, until Ctrl-D\n"
+    assert printed.count("\n") == 1

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
+from graphmtl.generators import generators_kept
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
 from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
@@ -35,7 +36,6 @@ from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_c
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
 from graphmtl.models.hub import in_cache_alone
-from graphmtl.options import model_options
 
 __all__ = ["MultiTaskModel", "Text"]
 
@@ -358,6 +358,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
+    @generators_kept()
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "MultiTaskModel":
         """A saved model: a folder or a run's folder, or its name on the Hugging Face Hub.
 
@@ -452,7 +453,11 @@ def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
         raise InputError(f"{path}: {error}") from None
     if len({task.name for task in read}) < len(read):
         raise InputError(f"{path}: two of the tasks have the same name")
-    found = model_options(options, path)
+    known = {field.name for field in fields(ModelOptions)}
+    try:
+        found = ModelOptions(**{key: value for key, value in options.items() if key in known})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if found.arch not in ARCHITECTURES:
         raise InputError(f"{path}: {unknown_name('arch', found.arch, ARCHITECTURES)}")
     return read, found

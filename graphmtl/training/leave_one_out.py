@@ -24,7 +24,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from graphmtl.config import Options
@@ -35,9 +34,11 @@ from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
+from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.transfer import JoinedTraining, TransferOptions
@@ -217,6 +218,7 @@ class LeaveOneOut:
         sizes = {"n_train": own.labelled("train"), "n_valid": own.labelled("valid")}
         return Cell(target=target, examples=examples, draw=draw, **sizes, metric=own.task.metrics[0], arms=arms)
 
+    @generators_kept()
     def _alone(self, old: MultiTaskModel, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
         """``single`` on the examples that the target joined with, trained."""
         set_seed(joined.options.seed)
@@ -238,7 +240,7 @@ class LeaveOneOut:
     def _zero_shot(self, target: str, sources: Mapping[str, MultiTaskModel]) -> Cell:
         """The old tasks answer: their mean, and their mixture by which task a text looks like."""
         data, arms = self.tasks[target], {}
-        accelerator = Accelerator(cpu=self.options.device == "cpu")
+        accelerator = plain_accelerator(cpu=self.options.device == "cpu")
         names = answering_tasks(next(iter(sources.values())), data.task)
         if names:
             count = len(data.test)

@@ -514,7 +514,7 @@ def _changed(*path, value):
         (_changed("options", "hidden", value=0), "--hidden: found 0, expected a number from 1 to 16384"),
         (_changed("options", "hidden", value=10**6), "--hidden: found 1000000, expected"),
         (_changed("options", "hidden", value="x"), "--hidden: Expected a int"),
-        (_changed("options", "hidden", value=["x"]), "hidden: found ['x'], expected one value"),
+        (_changed("options", "hidden", value=["x"]), "--hidden: Expected a int. Got value: ['x']"),
         (
             _changed("options", "hidden", value=16384),
             "tensor architecture.hub.W: [2, 5, 16] in model.safetensors, [2, 5, 65536] in the model",

@@ -10,6 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import FORMAT, Run
 from tests.graph.examples import complete, growing, without_edges, write_history
+from tests.test_options import another
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_run_is_not_resumed_with_others(folder, change, message):
 def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
     free = set()
     for field in fields(Options):
-        other = True if field.name in ("resume", "overwrite") else "another"
+        other = next(v for v in (another(field.name), field.default) if v != getattr(OPTIONS, field.name))
         try:
             Run(folder).create(replace(OPTIONS, **{"resume": True, field.name: other}))
         except InputError:
