@@ -49,8 +49,8 @@ def main(argv: Sequence[str]) -> None:
     """
     parser = Parser(
         prog="graphmtl export",
-        description="Write a finished run's model as an ONNX file, its tokenizer and vocabulary beside it; any batch and "
-        "length.",
+        description="Write a finished run's model as an ONNX file, with its tokenizer and vocabulary; any batch and "
+        "any length.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--output", metavar="FILE", type=Path, help="the ONNX file (RUN/model.onnx)")

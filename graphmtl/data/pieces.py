@@ -18,6 +18,7 @@ from graphmtl.errors import InputError
 
 __all__ = ["PieceTexts", "Pieces", "Windows"]
 
+
 @dataclass
 class Windows:
     """How the texts of a batch are cut into windows, each of which the transformer reads at once.

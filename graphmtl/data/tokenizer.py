@@ -4,12 +4,12 @@ The rules are those of a ``tokenizers.Tokenizer``: a normalizer makes the form t
 expression is scanned over it from left to right. They are saved as ``tokenizer.json``, which any program reads that has
 that library.
 
-``words`` are the words of Unicode Standard Annex 29 (section 4.1), which allows tailoring. Kept from it are letters with
-their marks and the joiners between them, digits, runs of Katakana, and a word with an apostrophe, colon or full stop
-inside; a script that is written without spaces gives a token for each extended grapheme cluster (section 3.1), and so
-does an emoji with whatever selects, colours or joins it. Tailored after the Penn Treebank, as which most English corpora
-and word vectors are cut: clitics are tokens (``do n't``); words with a hyphen, slash, @, & or plus, numbers with their
-sign, abbreviations, emoticons, addresses of the web, and runs of ``.`` ``-`` ``*`` ``'`` and such are one.
+``words`` are the words of Unicode Standard Annex 29 (section 4.1), which allows tailoring. Kept from it are letters
+with their marks and the joiners between them, digits, runs of Katakana, and a word with an apostrophe, colon or full
+stop inside; a script that is written without spaces gives a token for each extended grapheme cluster (section 3.1), and
+so does an emoji with whatever selects, colours or joins it. Tailored after the Penn Treebank, as which most English
+corpora and word vectors are cut: clitics are tokens (``do n't``); words with a hyphen, slash, @, & or plus, numbers
+with their sign, abbreviations, emoticons, addresses of the web, and runs of ``.`` ``-`` ``*`` ``'`` and such are one.
 
 The scan is linear in the length of the text: every alternative either takes what it has looked at or looks at a few
 characters only. A token is a token when it stands alone too, so that tokenized text stays as it is.
@@ -56,7 +56,8 @@ _UNSPACED = (  # scripts whose words are not divided by spaces
 _LETTER = rf"[[\p{{L}}\p{{Nl}}]&&[^{_UNSPACED}{_KATAKANA}\uFF9E\uFF9F]]\p{{Nd}}\p{{No}}_"  # inside [ ]
 _JOINER = (
     rf"(?: [-.:/@&'`\u00B4\u00B7\u2010\u2011\u2027\u0387\u055F\u05F4] | \+{{1,2}}"
-    rf"| (?<=\p{{Nd}}) [,\u066C\uFF0C] (?=\p{{Nd}}) | (?<=\p{{Hebrew}}) \" (?=\p{{Hebrew}}) ) (?=[{_LETTER}])"
+    rf"| (?<=\p{{Nd}}) [,\u066C\uFF0C] (?=\p{{Nd}}) | (?<=\p{{Hebrew}}) \" (?=\p{{Hebrew}}) )"
+    rf"(?=[{_LETTER}]) (?!(?i:n't))"
 )
 _MORE = rf"(?: [{_LETTER}{_EXTEND}] | {_JOINER} )"  # the word goes on
 _SUFFIX = r"(?: n't | '(?: s|m|d|ll|re|ve ) )"
@@ -70,7 +71,7 @@ _WORDS = rf"""(?x)
 | '(?i: em|n|til|tis|twas|cause ) (?!{_MORE})
 | (?i: mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|inc|ltd|co|corp|dept|approx|no|vol|ft|oz|lb|lbs )\. (?!\.|{_MORE})
 | (?! (?i:i)\. (?!{_MORE}) ) (?: \p{{L}}\. )+ \p{{L}}? \.? (?!\.|{_MORE})   # u.s., i.e, j.
-| (?i: https?|ftp ):// [^{_SPACE}\"<>]* [{_LETTER}/]
+| (?i: https?|ftp ):// [^{_SPACE}\"<>]* [{_LETTER}/] [{_EXTEND}]*+
 | [{_KATAKANA}] [{_KATAKANA}{_EXTEND}_]*+
 | (?: [-+]? \.? (?=\p{{Nd}}) | [+&] )? [{_LETTER}]                  # a word, up to a clitic: -5, .5, &c
   (?: [{_LETTER}{_EXTEND}&&[^nN]]++ | (?!{_CLITIC}) (?: [nN] | {_JOINER} ) )*+
@@ -142,7 +143,7 @@ class Tokenizer:
         return [text[start:end] for start, end in self.spans(text)]
 
     def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
-        """The tokens of a text, or of a pair with ``<sep>`` between; a list is taken as it is, a blank text ``<unk>``."""
+        """The tokens of a text, of a pair with ``<sep>`` between; a list stays as it is; a blank text is ``<unk>``."""
         if not isinstance(text, str):
             return list(text)
         if text_pair is not None:
@@ -237,11 +238,10 @@ class Tokenizer:
 
 def _built(kind: str, lower_case: bool) -> tokenizers.Tokenizer:
     """The rules of a kind, with a vocabulary that is empty."""
-    steps: list[Any] = [normalizers.NFC()]
+    steps: list[Any] = [normalizers.Lowercase()] if lower_case else []
+    steps.append(normalizers.NFC())  # last, since \u0130 becomes two characters
     if kind == "words":
         steps += [normalizers.Replace(curly, straight) for curly, straight in _STRAIGHT.items()]
-    if lower_case:
-        steps.append(normalizers.Lowercase())
     if lower_case and kind != "characters":
         steps.append(normalizers.Replace(_FINAL_SIGMA, "\u03c2"))
     backend = tokenizers.Tokenizer(models.WordLevel({SPECIAL[UNK]: UNK}, unk_token=SPECIAL[UNK]))

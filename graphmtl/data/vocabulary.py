@@ -199,8 +199,8 @@ class Vocabulary:
         else:
             tokenizer = Tokenizer(lower_case=lower_case)
             print(
-                f"graphmtl: warning: {path}: no {_TOKENIZER} beside it; the model was trained by an earlier version, which "
-                "cut some texts into other words: train it again if they are not English",
+                f"graphmtl: warning: {path}: no {_TOKENIZER} beside it; the model was trained by an earlier version, "
+                "which cut some texts into other words: train it again if they are not English",
                 file=sys.stderr,
             )
         try:

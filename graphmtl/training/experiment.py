@@ -136,7 +136,9 @@ def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) 
     say(f"{len(vocabulary)} words in the vocabulary")
     if options.chars != "none":
         vocabulary.alphabet = Alphabet.build(
-            word for words, *_ in vocabulary.split_texts((text,) for text in chain.from_iterable(texts)) for word in words
+            word
+            for words, *_ in vocabulary.split_texts((text,) for text in chain.from_iterable(texts))
+            for word in words
         )
         say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
     return vocabulary

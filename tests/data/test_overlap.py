@@ -28,15 +28,15 @@ def test_case_and_white_space_do_not_count():
 
 
 # fmt: off
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("love it 😀", "love it 😡"), ("-3 degrees", "3 degrees"), ("2.5 kg", "25 kg"), ("=) fine", "=( fine"),
-        ("F++", "F#"), ("no where", "nowhere"), ("राम दिन", "राम दीन"), ("ดี", "ดู"), ("it's", "its"), ("!", "?"),
-        ("a", "á"), ("x²", "x2"), ("❤", "❤️"), ("good film", "good film !"),
-    ],
-)
+DIFFERENT = [
+    ("love it 😀", "love it 😡"), ("-3 degrees", "3 degrees"), ("2.5 kg", "25 kg"), ("=) fine", "=( fine"),
+    ("F++", "F#"), ("no where", "nowhere"), ("राम दिन", "राम दीन"), ("ดี", "ดู"), ("it's", "its"), ("!", "?"),
+    ("a", "á"), ("x²", "x2"), ("❤", "❤️"), ("good film", "good film !"),
+]
 # fmt: on
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_all_else_counts(one, other):
     assert normalise(one) != normalise(other)
 

@@ -74,7 +74,7 @@ def test_labels_get_names():
 
 
 def test_clean_evaluation_reaches_the_data():
-    one = source(many(20), valid=examples([("v", "a")]), test=examples([("Text 3 !", "a"), ("other", "b")]))
+    one = source(many(20), valid=examples([("v", "a")]), test=examples([(" Text  3", "a"), ("other", "b")]))
     two = source(
         examples([("text 3", "a"), ("OTHER", "b"), ("  ", "a"), ("more", "b")]),
         valid=examples([("w", "a")]),
