@@ -18,6 +18,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -50,10 +52,13 @@ def tokenizers(before: Path | None) -> dict[str, Tokenize]:
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         sys.modules["before"] = module
         spec.loader.exec_module(module)  # type: ignore[union-attr]
-        found["before"] = lambda texts: (module.tokenize(text.lower()) for text in texts)
-        module._split.cache_clear()
-    tokenizer = Tokenizer("words")
-    return found | {"now": tokenizer.forms}
+
+        def cut(texts: Sequence[str]) -> Iterator[list[str]]:
+            module._split.cache_clear()
+            return (module.tokenize(text.lower()) for text in texts)
+
+        found["before"] = cut
+    return found | {"now": lambda texts: Tokenizer("words").forms(texts)}
 
 
 def sentences() -> dict[str, list[list[str]]]:
@@ -112,10 +117,11 @@ def chinese_accuracy(tokenizer: str, *, spaced: bool) -> float:
         (Path(folder) / "films.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
         (Path(folder) / "tasks.yaml").write_text("tasks:\n  films: {train: films.csv, test: 0.2}\n", encoding="utf-8")
         sizes = {"hidden": 16, "embedding_size": 16, "batch_size": 16, "epochs": 6, "progress": False}
-        run = graphmtl.train(
-            f"{folder}/tasks.yaml", arch="shared", tokenizer=tokenizer, output=f"{folder}/run", **sizes
-        )
-    return run.metrics["mean"]["test"]
+        with redirect_stdout(StringIO()):
+            run = graphmtl.train(
+                f"{folder}/tasks.yaml", arch="shared", tokenizer=tokenizer, output=f"{folder}/run", **sizes
+            )
+        return run.metrics["mean"]["test"]
 
 
 def print_languages(versions: Mapping[str, Tokenize], data: Path) -> None:

@@ -83,6 +83,7 @@ KINDS = tuple(_RULES)  #: the tokenizers that have a name; any other name is tha
 _STRAIGHT = {"\u2018": "'", "\u2019": "'", "\u201c": "``", "\u201d": "''", "\u2026": "..."}
 _FINAL_SIGMA = Regex(rf"(?<=[{_LETTER}{_EXTEND}])\u03C3(?![{_LETTER}{_EXTEND}])")  # \u03A3 has two lower cases
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_REMEMBERED, _MOST = 40, 1 << 18  # characters of what is cut once, and how many such there may be
 AT_ONCE = 1024  #: texts that are cut at once
 
 
@@ -115,7 +116,8 @@ class Tokenizer:
         self._backend = _read(kind) if kind not in _RULES else _built(kind, lower_case)
         self.has_pieces = not isinstance(self._backend.model, models.WordLevel)
         self._unknown = _unknown_piece(self._backend) if self.has_pieces else None
-        self._forms: dict[str, str] = {}
+        self._forms: dict[str, str] = {}  # of words
+        self._parts: dict[str, list[str]] = {}  # of what stands between white space
 
     @property
     def lower_case(self) -> bool:
@@ -182,10 +184,22 @@ class Tokenizer:
                 ids = zip(encoding.tokens, encoding.ids, strict=True)
                 yield [SPECIAL[UNK] if i == self._unknown else token for token, i in ids]
             return
+        if self.kind not in _RULES:
+            yield from map(self._forms_of, texts)
+            return
+        for text in texts:  # no token goes over white space, and most words come again
+            yield [form for part in text.split() for form in self._parts.get(part) or self._remembered(part)]
+
+    def _forms_of(self, text: str) -> list[str]:
         normalizer, cutter = self._backend.normalizer, self._backend.pre_tokenizer
-        for text in texts:
-            form = normalizer.normalize_str(_without_surrogates(text)) if normalizer else text
-            yield [token for token, _ in cutter.pre_tokenize_str(form)] if cutter else [form]
+        form = normalizer.normalize_str(_without_surrogates(text)) if normalizer else text
+        return [token for token, _ in cutter.pre_tokenize_str(form)] if cutter else [form]
+
+    def _remembered(self, part: str) -> list[str]:
+        found = self._forms_of(part)
+        if len(part) < _REMEMBERED and len(self._parts) < _MOST:
+            self._parts[part] = found
+        return found
 
     def encoder(self, words: Sequence[str]) -> tokenizers.Tokenizer:
         """A tokenizer that gives the places of tokens among ``words``, of pairs with ``<sep>`` between.
