@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict, read_run
 from graphmtl.training.experiment import mean_of_first_metrics, split_scores
@@ -84,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
         print(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
     try:
         output.write_bytes(file)
-        model.vocabulary.save(vocabulary, tokenizer)
+        cast(Vocabulary, model.vocabulary).save(vocabulary, tokenizer)  # a transformer was refused
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
     print(f"wrote {output} ({len(file) / 2**20:.1f} MiB), {vocabulary} and {tokenizer}")

@@ -39,7 +39,7 @@ class ModelOutput:
 def blank_answer(task: Task, text: str | Sequence[str]) -> dict:
     """The answer to a text in which nothing stands."""
     if task.is_tagging:
-        offsets = {"offsets": []} if isinstance(text, str) else {}
+        offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
         return {"task": task.name, "tokens": [], "labels": [], **offsets}
     return {"task": task.name, "value" if task.is_regression else "label": None}
 
