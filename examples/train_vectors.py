@@ -1,6 +1,6 @@
 r"""Word vectors from any text files: skip-gram with negative sampling, by gensim.
 
-Texts are cut into words by :func:`graphmtl.data.vocabulary.tokenize`, as everywhere in graphmtl, and lower-cased. The
+Texts are cut into words by :class:`graphmtl.data.tokenizer.Tokenizer`, as everywhere in graphmtl, and lower-cased. The
 files are read line by line, once to count the words and once per epoch, so memory grows with the vocabulary and not
 with the text. The result is a word2vec text file for ``graphmtl run --embeddings``.
 
@@ -35,7 +35,7 @@ import numpy as np
 from tqdm import tqdm
 
 from graphmtl.cli import Parser, run_verb
-from graphmtl.data.vocabulary import tokenize
+from graphmtl.data.tokenizer import Tokenizer
 from graphmtl.errors import InputError
 
 __all__ = ["Sentences", "main", "train_vectors", "write_vectors"]
@@ -60,11 +60,12 @@ class Sentences:
         self.files = files
         self.column = column
         self.encodings = encodings
+        self._tokenizer = Tokenizer("words", lower_case=True)
 
     def __iter__(self) -> Iterator[list[str]]:
         for file in tqdm(self.files, unit="file", disable=None):  # a bar per pass, on terminals only
-            for number, line in enumerate(_lines(file), start=1):
-                words = tokenize(self._text(line, f"{file}, line {number}").lower())
+            texts = (self._text(line, f"{file}, line {number}") for number, line in enumerate(_lines(file), start=1))
+            for words in self._tokenizer.forms(texts):
                 for start in range(0, len(words), MAX_WORDS):
                     yield words[start : start + MAX_WORDS]
 

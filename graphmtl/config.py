@@ -132,6 +132,11 @@ class DataOptions(_Checked):
     only: str | None = option(None, "of --tasks these alone, by their names in the run: TASK,TASK")
     shuffle_labels: bool = option(False, "permute the labels of each task's training split: a control")
     keep_overlap: bool = option(False, "keep training examples that stand in another task's validation or test split")
+    tokenizer: str = option(
+        "words",
+        "how texts are cut into tokens: words, characters, spaces (what white space divides), or the path of a "
+        "tokenizer.json",
+    )
     lower_case: bool = option(True, "lower-case every word")
     min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)
 

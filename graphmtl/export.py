@@ -1,12 +1,13 @@
 """``python -m graphmtl.export RUN``: a finished run's model as an ONNX file, checked against torch in onnxruntime."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict, read_run
 from graphmtl.training.experiment import mean_of_first_metrics, split_scores
@@ -50,7 +51,8 @@ def main(argv: Sequence[str]) -> None:
     """
     parser = Parser(
         prog="graphmtl export",
-        description="Write a finished run's model as an ONNX file, and its vocabulary beside it; any batch and length.",
+        description="Write a finished run's model as an ONNX file, with its tokenizer and vocabulary; any batch and "
+        "any length.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--output", metavar="FILE", type=Path, help="the ONNX file (RUN/model.onnx)")
@@ -70,8 +72,8 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"export needs {error.name}: pip install graphmtl[onnx]") from None
     run = Run.open(arguments.run)
     output = arguments.output or run.folder / "model.onnx"
-    vocabulary = output.with_suffix(".vocabulary.txt")
-    for path in (output, vocabulary):
+    vocabulary, tokenizer = output.with_suffix(".vocabulary.txt"), output.with_suffix(".tokenizer.json")
+    for path in (output, vocabulary, tokenizer):
         if path.exists() and not arguments.overwrite:
             raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --output")
     model = run.model
@@ -84,10 +86,10 @@ def main(argv: Sequence[str]) -> None:
         print(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
     try:
         output.write_bytes(file)
-        shutil.copyfile(run.folder / "model" / "vocabulary.txt", vocabulary)
+        cast(Vocabulary, model.vocabulary).save(vocabulary, tokenizer)  # a transformer was refused
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
-    print(f"wrote {output} ({len(file) / 2**20:.1f} MiB) and {vocabulary}")
+    print(f"wrote {output} ({len(file) / 2**20:.1f} MiB), {vocabulary} and {tokenizer}")
 
 
 if __name__ == "__main__":

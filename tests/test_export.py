@@ -6,26 +6,26 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tokenizers
 
 from graphmtl import export
 from graphmtl.cli import main
-from graphmtl.data.vocabulary import tokenize
 from graphmtl.models import onnx_export
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 from tests.tiny import TASKS
 
 EXPORTED = list(onnx_export._STATES)
-TEXTS = ["Good film", "very bad book !", "zebra"]
+TEXTS = ["Good film", "very bad book!", "It’s a “zebra”"]
+FILES = ["model.onnx", "model.tokenizer.json", "model.vocabulary.txt"]
 
 
 def answers(output, task, texts):
     """Probabilities from the two files alone, as the README says."""
     session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
-    words = output.with_suffix(".vocabulary.txt").read_text().split("\n")[1:-1]
-    place = {word: i for i, word in enumerate(words)}
+    tokenizer = tokenizers.Tokenizer.from_file(str(output.with_suffix(".tokenizer.json")))
     for text in texts:
-        tokens = np.array([[place.get(word, 1) for word in tokenize(text.lower())]])
+        tokens = np.array([tokenizer.encode(text).ids])
         (logits,) = session.run([task], {"tokens": tokens, "lengths": np.array([tokens.shape[1]])})
         labels = json.loads(session.get_modelmeta().custom_metadata_map["tasks"])[task]["labels"]
         yield dict(zip(labels, (np.exp(logits) / np.exp(logits).sum())[0].tolist(), strict=True))
@@ -39,7 +39,7 @@ def test_the_files_alone_predict_what_the_run_predicts(arch, finished, tmp_path,
     assert "largest difference from the model's logits: " in printed
     assert "(texts x tokens: 1 x 1, 3 x 17, 8 x 50)" in printed
     assert f"wrote {output} (" in printed
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.vocabulary.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for task in ("child1", "parent1"):
         expected = [answer["probabilities"] for answer in run.model.predict(TEXTS, task)]
         assert list(answers(output, task, TEXTS)) == [pytest.approx(each, abs=1e-6) for each in expected]
@@ -53,7 +53,7 @@ def test_the_tasks_asked_for_are_the_outputs(task, names, copy_of):
     assert [output.name for output in session.get_outputs()] == names
 
 
-@pytest.mark.parametrize("there", ["model.onnx", "model.vocabulary.txt"])
+@pytest.mark.parametrize("there", FILES)
 def test_nothing_is_overwritten_unless_asked(there, copy_of, error_of):
     folder = copy_of("shared")
     (folder / there).write_text("precious")

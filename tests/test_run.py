@@ -253,6 +253,7 @@ def test_the_model_folder_holds_tensors_json_text_and_a_card(arch, finished):
         "README.md",
         "config.json",
         "model.safetensors",
+        "tokenizer.json",
         "vocabulary.txt",
     ]
     load_file(folder / "model.safetensors")

@@ -85,14 +85,18 @@ def test_a_saved_model_predicts_the_same_and_a_label_for_every_token(arch, train
     names = ["pos", "ner", "mood"]
     lists = [text.split() for text in SENTENCES]
     answers = model.predict(SENTENCES, names)
-    assert answers == run.model.predict(lists, names) == model.predict(map(tuple, lists), names)
+    of_lists = run.model.predict(lists, names)
+    assert of_lists == model.predict(map(tuple, lists), names)
+    assert not any("offsets" in answer for answer in of_lists)
+    assert [{key: answer[key] for key in answer if key != "offsets"} for answer in answers] == of_lists
     for sentence, tokens in enumerate(lists):
         pos, ner, mood = answers[3 * sentence : 3 * sentence + 3]
         assert pos["tokens"] == ner["tokens"] == tokens
         assert len(pos["labels"]) == len(ner["labels"]) == len(tokens)
         assert set(pos["labels"]) <= set(POS.labels)
         assert mood["label"] in ("calm", "angry")
-    assert model.predict(["", "  ", []], "ner") == [{"task": "ner", "tokens": [], "labels": []}] * 3
+    nothing = {"task": "ner", "tokens": [], "labels": []}
+    assert model.predict(["", "  ", []], "ner") == [nothing | {"offsets": []}] * 2 + [nothing]
 
 
 @every_architecture
@@ -305,9 +309,20 @@ def test_predict(trained, tmp_path, capsys):
     assert raw[0]["tokens"] == ["Ada", "left", "NYC", "!"]
     assert (raw[2]["labels"], raw[3]["label"]) == ([], None)
     assert raw[4]["tokens"] == ["Ada", "do", "n't"]
+    assert (raw[2]["offsets"], raw[4]["offsets"]) == ([], [[0, 3], [4, 6], [6, 9]])
+    assert not any("offsets" in line for line in (raw[1], raw[3], raw[5]))
     split = printed(capsys, "predict", run, "--task", "ner", "--pretokenized", "--edges", tmp_path / "text")
     assert [line["tokens"] for line in split] == [["Ada", "left", "NYC!"], [], ["Ada", "don't"]]
     assert [len(line["edges"]) for line in (split[0], split[2])] == [3, 2]
+
+
+def test_answers_about_tokens_keep_the_texts_own_characters(trained):
+    text = " “Ada” isn’t  ca\u0301lm…"
+    (tags,), (read,) = (trained("star").model.predict([text], name, edges="tokens") for name in ("ner", "mood"))
+    for answer in (tags, read):
+        assert answer["tokens"] == ["“", "Ada", "”", "is", "n’t", "ca\u0301lm", "…"]
+        assert [text[start:end] for start, end in answer["offsets"]] == answer["tokens"]
+        assert len(answer["edges"]) == len(answer["tokens"])
 
 
 def test_evaluate(trained, capsys, monkeypatch):

@@ -18,7 +18,8 @@ from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces, PieceTexts, Windows
 from graphmtl.data.spelling import Forms, Spelling
 from graphmtl.data.task import NO_LABEL, Task, TaskData
-from graphmtl.data.vocabulary import PAD, Vocabulary, truncate
+from graphmtl.data.tokenizer import PAD, SEP, UNK
+from graphmtl.data.vocabulary import Vocabulary, truncate
 
 __all__ = [
     "Batch",
@@ -138,6 +139,14 @@ class EncodedSplit:
     def truncated(self) -> int:
         """How many texts a transformer gets a part of only."""
         return 0 if self._pieces is None else self._pieces.truncated
+
+    @property
+    def unknown(self) -> float | None:
+        """The share of the tokens that are unknown words; None where there is no token, or pieces are read."""
+        if self._pieces is not None or not len(self._ids):
+            return None
+        ids = self._ids if self._forms is None else self._forms.indices(self._ids)  # (tokens of all texts,)
+        return float((ids == UNK).mean())
 
     def digest(self) -> bytes:
         """SHA-256 of the texts as they are encoded; labels play no part."""
@@ -327,11 +336,11 @@ def encode_texts(
 def _word_ids(
     texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, whole: bool
 ) -> Iterator[list[int]]:
-    for text in texts:
-        if forms is not None:
-            ids = forms.encode(vocabulary.split(*text))
-        elif whole:  # a label for every word of the text as it is written
-            ids = vocabulary.encode(vocabulary.split(*text))
-        else:
-            ids = vocabulary.encode(*text)
-        yield ids if whole else truncate(ids, options.max_length, options.truncate)
+    encoded = vocabulary.encode_texts(texts) if forms is None else _form_ids(texts, vocabulary, forms)
+    return encoded if whole else (truncate(ids, options.max_length, options.truncate) for ids in encoded)
+
+
+def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: Forms) -> Iterator[list[int]]:
+    for first, *second in vocabulary.split_texts(texts):
+        ids = forms.encode(first)
+        yield [*ids, SEP, *forms.encode(second[0])] if second else ids

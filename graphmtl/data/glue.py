@@ -7,13 +7,13 @@ public: the published dev split is ``test``, and ``valid`` is cut off the traini
 tasks: most premises of its dev split stand in training, with the other label.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from graphmtl.data.arrow import read_hub
-from graphmtl.data.overlap import normalise
 from graphmtl.data.readers import Reading, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table
@@ -23,6 +23,7 @@ from graphmtl.errors import InputError
 __all__ = ["glue_sources", "sentence_of_phrase"]
 
 _HUB = "nyu-mll/glue"
+_OTHER = re.compile(r"[\W_]+")  # what is left out where words are compared
 _VALID, _MOST = 0.1, 5000  # the share of the training split that is cut off for validation, and how many at most
 
 
@@ -224,7 +225,7 @@ def sentence_of_phrase(texts: Sequence[str]) -> list[str | None]:
     be held out. With that no validation text is a phrase of a training sentence. Words are compared without case and
     punctuation. Every sentence's phrases are looked up once: about n^2 / 2 look-ups for a sentence of n words.
     """
-    words = [tuple(word for each in text.split() if (word := normalise(each))) for text in texts]
+    words = [tuple(word for each in text.split() if (word := _OTHER.sub("", each.lower()))) for text in texts]
     sentences: dict[tuple[str, ...], set[str]] = {own: set() for own in words}
     for own in sorted(sentences, key=len, reverse=True):
         if sentences[own] or not own:

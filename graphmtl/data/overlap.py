@@ -1,9 +1,10 @@
 """Clean evaluation: which texts stand in more than one split, within a task and across the tasks of a run.
 
-Two texts are equal when their lower-cased letters and digits are. A text without any letter or digit equals no other.
+Two texts are equal when they differ at most in case, white space and how the same characters are encoded (Unicode's
+canonical equivalence). Signs, marks and emoji count: 1.5 is not 15, and C++ not C#. A blank text equals no other.
 """
 
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from datasets import Dataset
 
 __all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "row_keys", "seen_in"]
 
-_OTHER = re.compile(r"[\W_]+")
-
 
 def normalise(text: str, text_pair: str | None = None) -> str:
-    """The key under which equal texts are found; for a pair both texts, a space between.
+    """The key under which equal texts are found: NFC, case and white space folded; for a pair both, a TAB between.
 
-    >>> normalise("It 's a GREAT film !")
-    'itsagreatfilm'
+    >>> normalise(" It 's a  GREAT film !")
+    "it 's a great film !"
     """
-    key = _OTHER.sub("", text.lower())
-    return key if text_pair is None else f"{key} {normalise(text_pair)}".strip()
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    key = " ".join(folded.split())
+    pair = "" if text_pair is None else normalise(text_pair)
+    return key if text_pair is None or not (key or pair) else f"{key}\t{pair}"
 
 
 def row_keys(rows: Dataset) -> list[str]:

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other, ranges
-from graphmtl.data.vocabulary import split, truncate
+from graphmtl.data.tokenizer import AT_ONCE, Span, Tokenizer
+from graphmtl.data.vocabulary import truncate
 from graphmtl.errors import InputError
 
 __all__ = ["PieceTexts", "Pieces", "Windows"]
-
-_AT_ONCE = 1024  # texts given to the tokenizer
 
 
 @dataclass
@@ -118,6 +117,7 @@ class Pieces:
 
     def __init__(self, *, tokenizer: Any, config: Any, limit: int):
         self.tokenizer, self.config, self.limit = tokenizer, config, limit
+        self._words = Tokenizer("words")
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -133,7 +133,11 @@ class Pieces:
 
     def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
         """The words of a text that is to be tagged; a list of words is taken as it is."""
-        return split(text, text_pair)
+        return self._words.split(text, text_pair)
+
+    def spans(self, texts: Iterable[str]) -> Iterator[list[Span]]:
+        """Where the words of each text stand that is to be tagged."""
+        return self._words.all_spans(texts)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Pieces by their ids."""
@@ -174,7 +178,7 @@ class Pieces:
     def _read(self, texts: Iterable[tuple], words: bool) -> Iterator[tuple[Any, Any]]:
         """The tokenizer's encoding of every text, and what it was given."""
         remaining = iter(texts)
-        while some := list(islice(remaining, _AT_ONCE)):
+        while some := list(islice(remaining, AT_ONCE)):
             if words:
                 given: list[Any] = [_spaced(self.split(*text)) for text in some]
             else:

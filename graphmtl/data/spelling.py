@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graphmtl.data.tokenizer import SPECIAL
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 
@@ -122,21 +123,22 @@ class Forms:
         index: from a word to its embedding's index.
 
     Attributes:
-        words: (forms,) int64, the index of every form's embedding; form 0 is padding, index 0.
+        words: (forms,) int64, the index of every form's embedding. The first forms are those of :data:`SPECIAL`:
+            padding, the unknown word, and what stands between the texts of a pair.
     """
 
     def __init__(self, alphabet: Alphabet, index: Callable[[str], int]):
         self._alphabet, self._word_index = alphabet, index
-        self._index: dict[str | None, int] = {None: 0}
+        self._index: dict[str, int] = {}
         self._fill()
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """The forms of words; those that are new are added."""
-        return [self._index.setdefault(word, len(self._index)) for word in words]
+        return [self._index.setdefault(word, len(self._index) + len(SPECIAL)) for word in words]
 
     def spelling(self, forms: np.ndarray) -> Spelling:
         """How the words of a batch (batch, tokens) are written."""
-        if len(self.words) < len(self._index):
+        if len(self.words) < len(self._index) + len(SPECIAL):
             self._fill()
         used, place = np.unique(forms, return_inverse=True)  # (forms,), (batch * tokens,)
         lengths = self._lengths[used]  # (forms,)
@@ -149,14 +151,16 @@ class Forms:
 
     def indices(self, forms: np.ndarray) -> np.ndarray:
         """The embeddings' indices of the words of a batch (batch, tokens)."""
-        if len(self.words) < len(self._index):
+        if len(self.words) < len(self._index) + len(SPECIAL):
             self._fill()
         return self.words[forms]
 
     def _fill(self) -> None:
-        words = [word for word in self._index if word is not None]
-        spelled = [[1], *(self._alphabet.letters(word) for word in words)]
-        self.words = np.array([0, *map(self._word_index, words)], dtype=np.int64)
+        _, *named = SPECIAL
+        words = [*named, *self._index]
+        spelled = [[1], *map(self._alphabet.letters, words)]
+        special = range(len(SPECIAL))
+        self.words = np.array([*special, *map(self._word_index, self._index)], dtype=np.int64)
         self._lengths = np.array([len(letters) for letters in spelled], dtype=np.int64)
         self._shapes = np.array([0, *map(self._alphabet.shape, words)], dtype=np.int64)
         self._letters = np.zeros((len(spelled), _LETTERS), dtype=np.int32)  # (forms, letters)

@@ -1,91 +1,23 @@
-"""Words: the tokenizer and the vocabulary."""
+"""Words: the vocabulary."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from graphmtl.data.spelling import Alphabet
-from graphmtl.errors import InputError
+from graphmtl.data.tokenizer import AT_ONCE, PAD, SEP, SPECIAL, UNK, Span, Tokenizer, tokenize
+from graphmtl.errors import InputError, note
 
 __all__ = [
     "PAD",
     "SEP",
     "UNK",
     "Vocabulary",
-    "split",
     "tokenize",
     "truncate",
 ]
-
-PAD, UNK, SEP = 0, 1, 2
-_SPECIAL = ("<pad>", "<unk>", "<sep>")
-
-# One rule splits one piece in two; the parts are split again until no rule applies. So every token is left alone when
-# it is read a second time, whatever the rules are: tokenizing tokenized text changes nothing.
-_STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": "``", "\u201d": "''", "\u2026": "..."})
-_CLITIC = r"(?:n't|'(?:s|m|d|ll|re|ve))"
-_WHOLE = re.compile(
-    rf"{_CLITIC}|'(?:em|n|til|tis|twas|cause)|-[lr][rsc]b-|<(?:pad|unk|sep)>"  # clitics, brackets of the Penn Treebank
-    r"|(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|inc|ltd|co|corp|dept|approx|no|vol|ft|oz|lb|lbs)\."
-    r"|(?:[^\W\d_]\.)+[^\W\d_]?\.?(?<!\bi\.)"  # u.s., i.e, j.
-    r"|([.\-*_=~`'])\1+|\W|[:;=][-']?[()dp]",
-    re.IGNORECASE,
-)
-_RULES = [
-    re.compile(rule, re.IGNORECASE)
-    for rule in (
-        r"(\.\.+|--+|\*+|``|'')(.+)",  # ``great
-        r"([^\w.\-+&]|[.\-](?=[^\W\d]))(.+)",  # (great, .the, -the, but .5 and -5 stay
-        r"(.+?)(\.\.+|--+|\*+|``|'')",  # great...
-        r"(.+)([^\w.+&'/]|(?<!\.)\.)",  # great!, great.
-        rf"(.+)({_CLITIC})",  # do n't, it 's
-        r"(.+)(')",  # boys '
-        r"(.+?)((?:\.\.+|--+|[!?;()\[\]{}\"]|``|'').+)",  # good...but, good(but
-        r"(.*[^\W\d_])(,.+)",  # good,but; 1,000 stays
-    )
-]
-
-
-@lru_cache(maxsize=1 << 17)
-def _split(piece: str) -> tuple[str, ...]:
-    """The tokens of a piece of text that holds no white space."""
-    tokens, parts = [], [piece]
-    while parts:
-        part = parts.pop()
-        match = None if part.isalnum() or _WHOLE.fullmatch(part) else _first_match(part)
-        if match is None:
-            tokens.append(part)
-        else:
-            parts += match.group(2, 1)
-    return tuple(tokens)
-
-
-def _first_match(part: str) -> re.Match[str] | None:
-    return next((match for rule in _RULES if (match := rule.fullmatch(part))), None)
-
-
-def tokenize(text: str) -> list[str]:
-    """Words and punctuation, split as in the Penn Treebank; case is kept, curly quotes become straight.
-
-    Tokenized text stays as it is: ``tokenize(" ".join(tokenize(text))) == tokenize(text)``.
-
-    >>> tokenize("Don't go (it's bad)... I've paid $2.50!")
-    ['Do', "n't", 'go', '(', 'it', "'s", 'bad', ')', '...', 'I', "'ve", 'paid', '$', '2.50', '!']
-    >>> tokenize("i do n't like the `` new '' one .")
-    ['i', 'do', "n't", 'like', 'the', '``', 'new', "''", 'one', '.']
-    """
-    return [token for piece in text.translate(_STRAIGHT).split() for token in _split(piece)]
-
-
-def split(text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
-    """The words of a text, or of a pair with ``<sep>`` between, as they are written; a list is taken as it is."""
-    if not isinstance(text, str):
-        return list(text)
-    if text_pair is not None:
-        return [*split(text), _SPECIAL[SEP], *split(text_pair)]
-    return tokenize(text) or [_SPECIAL[UNK]]
+_TOKENIZER = "tokenizer.json"
 
 
 def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
@@ -104,9 +36,10 @@ class Vocabulary:
     """The words that have an embedding, in index order: ``<pad>``, ``<unk>``, ``<sep>``, then the rest.
 
     Args:
-        words: all words, the three special ones first.
-        lower_case: texts are lower-cased before their words are looked up.
+        words: all words, the three special ones first. None of these is the word of a text that is written so.
+        lower_case: texts are lower-cased before their words are looked up; said by ``tokenizer`` where one is given.
         counts: how often each word occurs in the training texts; empty when the vocabulary was loaded.
+        tokenizer: cuts texts into words, and makes the form of a word that is looked up.
 
     Attributes:
         alphabet: where the characters of words are read too, those that have an embedding.
@@ -116,16 +49,25 @@ class Vocabulary:
     ([3, 4, 1], [1])
     """
 
-    def __init__(self, words: Sequence[str], *, lower_case: bool = True, counts: Mapping[str, int] | None = None):
-        if tuple(words[:3]) != _SPECIAL:
-            raise ValueError(f"a vocabulary starts with {', '.join(_SPECIAL)}, not with {', '.join(words[:3])}")
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        lower_case: bool = True,
+        counts: Mapping[str, int] | None = None,
+        tokenizer: Tokenizer | None = None,
+    ):
+        if tuple(words[:3]) != SPECIAL:
+            raise ValueError(f"a vocabulary starts with {', '.join(SPECIAL)}, not with {', '.join(words[:3])}")
         self.words = list(words)
-        self.lower_case = lower_case
+        self.tokenizer = Tokenizer(lower_case=lower_case) if tokenizer is None else tokenizer
+        self.lower_case = self.tokenizer.lower_case
         self.counts = dict(counts or {})
         self.alphabet: Alphabet | None = None
         self._index = {word: i for i, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             raise ValueError("a word stands twice in the vocabulary")
+        self._encoder = self.tokenizer.encoder(self.words)
 
     @classmethod
     def build(
@@ -135,51 +77,67 @@ class Vocabulary:
         min_count: int = 1,
         lower_case: bool = True,
         extra_words: Iterable[str] = (),
+        tokenizer: Tokenizer | None = None,
     ) -> "Vocabulary":
         """The words of the training texts that occur ``min_count`` times or more, most frequent first.
 
         A text may be a list of words, which is taken as it is. ``extra_words`` (words of held-out texts that have a
         pre-trained vector, say) follow in the order given.
         """
+        tokenizer = Tokenizer(lower_case=lower_case) if tokenizer is None else tokenizer
         counts: Counter[str] = Counter()
-        for text in texts:
-            if isinstance(text, str):
-                counts.update(tokenize(text.lower() if lower_case else text))
-            else:
-                counts.update(word.lower() if lower_case else word for word in text)
-        for word in _SPECIAL:
+        written: Counter[str] = Counter()
+        for forms in tokenizer.forms(_texts(texts, written)):
+            counts.update(forms)
+        for word, count in written.items():
+            counts[tokenizer.normalise(word)] += count
+        for word in SPECIAL:
             counts.pop(word, None)
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
-        words = dict.fromkeys([*_SPECIAL, *frequent, *extra_words])
-        return cls(list(words), lower_case=lower_case, counts=counts)
+        words = dict.fromkeys([*SPECIAL, *frequent, *extra_words])
+        return cls(list(words), counts=counts, tokenizer=tokenizer)
 
     def extended(self, words: Iterable[str]) -> "Vocabulary":
         """A vocabulary that knows more words, behind those of this one; characters and shapes stay the same."""
         vocabulary = Vocabulary(
-            list(dict.fromkeys([*self.words, *words])), lower_case=self.lower_case, counts=self.counts
+            list(dict.fromkeys([*self.words, *words])), counts=self.counts, tokenizer=self.tokenizer
         )
         vocabulary.alphabet = self.alphabet
         return vocabulary
 
     def split(self, text: str | Sequence[str], text_pair: str | None = None) -> list[str]:
-        """The words of a text, or of a pair with ``<sep>`` between, as they are written."""
-        return split(text, text_pair)
+        """The words of a text, or of a pair with ``<sep>`` between, as they are written; a list is taken as it is."""
+        return self.tokenizer.split(text, text_pair)
+
+    def spans(self, texts: Iterable[str]) -> Iterator[list[Span]]:
+        """Where the words of each text stand."""
+        return self.tokenizer.all_spans(texts)
 
     def index(self, word: str) -> int:
         """The index of a word as it is written; that of ``<unk>`` if it has none of its own."""
-        return self._index.get(word.lower() if self.lower_case else word, UNK)
+        place = self._index.get(word if self.tokenizer.has_pieces else self.tokenizer.normalise(word), UNK)
+        return place if place > SEP else UNK
 
     def encode(self, text: str | Sequence[str], text_pair: str | None = None) -> list[int]:
         """The indices of the words of a text, or of a pair with ``<sep>`` between; an empty text is one ``<unk>``.
 
         A text may be a list of words, which is taken as it is.
         """
-        if not isinstance(text, str):
-            return [self.index(word) for word in text]
-        if text_pair is not None:
-            return [*self.encode(text), SEP, *self.encode(text_pair)]
-        words = tokenize(text.lower() if self.lower_case else text)
-        return [self._index.get(word, UNK) for word in words] or [UNK]
+        return next(self.encode_texts([(text,) if text_pair is None else (text, text_pair)]))
+
+    def encode_texts(self, texts: Iterable[tuple]) -> Iterator[list[int]]:
+        """The indices of every text (or pair, or list of words in a tuple), as :meth:`encode` gives them."""
+        for first, *second in _parts(texts, self._ids, lambda words: [*map(self.index, words)]):
+            yield [*first, SEP, *second[0]] if second else first
+
+    def split_texts(self, texts: Iterable[tuple]) -> Iterator[list[list[str]]]:
+        """The words of every text (or list of words in a tuple) as they are written, of a pair those of both."""
+        return _parts(texts, self.tokenizer.all_tokens, list)
+
+    def _ids(self, texts: Iterable[str]) -> Iterator[list[int]]:
+        if not self.tokenizer.has_pieces:
+            return (ids or [UNK] for ids in self.tokenizer.ids(self._encoder, texts))
+        return ([*map(self.index, pieces)] or [UNK] for pieces in self.tokenizer.forms(texts))
 
     def __len__(self) -> int:
         return len(self.words)
@@ -190,17 +148,28 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} words, lower_case={self.lower_case})"
 
-    def save(self, path: Path | str) -> None:
-        """Writes one word a line; the first line, the only one that holds a space, says ``lower_case true`` or not."""
+    def save(self, path: Path | str, tokenizer: Path | str | None = None) -> None:
+        """Writes one word a line, and the rules that cut texts into words.
+
+        The first line, the only one that holds a space, says ``lower_case true`` or not. ``tokenizers.Tokenizer``, read
+        from the rules, gives the indices of the words of a text or a pair, those of :meth:`encode`; with a tokenizer
+        that has pieces it gives the pieces, which are to be looked up.
+
+        Args:
+            path: of the words.
+            tokenizer: of the rules; ``tokenizer.json`` beside the words by default.
+        """
         lines = [f"lower_case {str(self.lower_case).lower()}", *self.words]
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        rules = Path(path).with_name(_TOKENIZER) if tokenizer is None else Path(tokenizer)
+        rules.write_text(self._encoder.to_str(pretty=True) + "\n", encoding="utf-8", newline="\n")
 
     @classmethod
     def load(cls, path: Path | str) -> "Vocabulary":
-        """Reads what `save` wrote.
+        """Reads what `save` wrote. What was saved by earlier versions, which had no ``tokenizer.json``, is read too.
 
         Raises:
-            InputError: the file is missing or is not a vocabulary.
+            InputError: a file is missing or is not what it should be, or the two do not hold the same words.
         """
         try:
             with open(path, encoding="utf-8", newline="\n") as file:
@@ -209,7 +178,37 @@ class Vocabulary:
             raise InputError(f"{path}: cannot read the vocabulary ({error})") from None
         if head not in ("lower_case true", "lower_case false"):
             raise InputError(f"{path}, line 1: 'lower_case true' or 'lower_case false' expected, found {head[:60]!r}")
+        lower_case, rules = head.endswith("true"), Path(path).with_name(_TOKENIZER)
+        if rules.is_file():
+            tokenizer = Tokenizer(str(rules))
+        else:
+            tokenizer = Tokenizer(lower_case=lower_case)
+            note(
+                f"{path}: no {_TOKENIZER} beside it; the model was trained by an earlier version, which cut some texts "
+                "into other words: train it again if they are not English"
+            )
         try:
-            return cls(words, lower_case=head.endswith("true"))
+            vocabulary = cls(words, tokenizer=tokenizer)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
+        if not tokenizer.has_pieces and rules.is_file() and tokenizer.words != vocabulary._encoder.get_vocab():
+            raise InputError(f"{rules}: other words than in {path}")
+        return vocabulary
+
+
+def _parts(texts: Iterable[tuple], of_texts: Callable, of_words: Callable) -> Iterator[list]:
+    """What is made of each text, or of both of a pair; many texts are read at once, lists of words one by one."""
+    remaining = iter(texts)
+    while some := list(islice(remaining, AT_ONCE)):
+        found = of_texts(part for text in some for part in text if isinstance(part, str))
+        for text in some:
+            yield [next(found) if isinstance(part, str) else of_words(part) for part in text if part is not None]
+
+
+def _texts(texts: Iterable[str | Sequence[str]], words: Counter[str]) -> Iterator[str]:
+    """The texts among some; the words of lists are counted instead."""
+    for text in texts:
+        if isinstance(text, str):
+            yield text
+        else:
+            words.update(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from graphmtl.data.task import Task
+from graphmtl.data.tokenizer import Span
 from graphmtl.graph.interaction import EdgeWeights
 
 __all__ = ["ModelOutput", "answers_of", "blank_answer", "text_edges", "token_edges"]
@@ -35,15 +36,30 @@ class ModelOutput:
     hidden: Tensor | None = None
 
 
-def blank_answer(task: Task) -> dict:
+def blank_answer(task: Task, text: str | Sequence[str]) -> dict:
     """The answer to a text in which nothing stands."""
     if task.is_tagging:
-        return {"task": task.name, "tokens": [], "labels": []}
+        offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
+        return {"task": task.name, "tokens": [], "labels": [], **offsets}
     return {"task": task.name, "value" if task.is_regression else "label": None}
 
 
-def answers_of(task: Task, output: ModelOutput, words: Sequence[list[str]], edges: bool) -> list[dict]:
-    """The answers of a task to the texts of a batch; ``words`` are their tokens where each is spoken of."""
+def answers_of(
+    task: Task,
+    output: ModelOutput,
+    words: Sequence[list[str]],
+    offsets: Sequence[list[Span] | None],
+    edges: bool,
+) -> list[dict]:
+    """The answers of a task to the texts of a batch.
+
+    Args:
+        task: the task.
+        output: what the model says of the texts.
+        words: their tokens where each is spoken of, else nothing.
+        offsets: of each text where its tokens stand in it, or None where that is not known.
+        edges: whether the edge weights are given too.
+    """
     name, labels = task.name, task.labels
     answers: list[dict]
     if output.tags is not None:
@@ -64,6 +80,9 @@ def answers_of(task: Task, output: ModelOutput, words: Sequence[list[str]], edge
         per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
         for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):
             answers[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
+    for answer, own in zip(answers, offsets, strict=bool(words)):
+        if own is not None:
+            answer["offsets"] = [[start, end] for start, end in own]
     return answers
 
 

@@ -191,7 +191,7 @@ ENCODERS = {"lstm": WordEncoder}
 
 _OF_WORDS = (
     *("embeddings", "embedding_size", "freeze_embeddings", "embedding_dropout", "word_dropout", "char_size"),
-    *("embedding_lr", "freeze_embeddings_epochs", "lower_case", "min_count"),
+    *("embedding_lr", "freeze_embeddings_epochs", "tokenizer", "lower_case", "min_count"),
 )
 _OF_TRANSFORMERS = ("encoder_lr", "layer_decay", "freeze_layers", "gradient_checkpointing")
 

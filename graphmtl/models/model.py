@@ -24,6 +24,7 @@ from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
+from graphmtl.data.tokenizer import Span
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
@@ -255,7 +256,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
             regression ``{"task", "value"}``, or for tags ``{"task", "tokens", "labels"}``, and, with ``edges``,
-            ``"edges": [{"source", "target", "weight"}]``. A blank text has the label or value None, or no tokens.
+            ``"edges": [{"source", "target", "weight"}]``. Where words of one text are spoken of, ``"offsets"`` are the
+            places of the tokens in it: of each ``[first character, the one behind the last]``. A blank text has the
+            label or value None, or no tokens.
 
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
@@ -266,7 +269,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 raise unknown_name("task", name, self.tasks)
         texts = _checked(texts, [self.tasks[name] for name in names])
         self.eval()
-        answers = [{name: blank_answer(self.tasks[name]) for name in names} for _ in texts]
+        answers = [{name: blank_answer(self.tasks[name], text) for name in names} for text in texts]
         every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
         groups: dict[tuple[bool, bool], list[str]] = {}
         for name, every in every_token.items():
@@ -306,17 +309,26 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             some = order[start : start + batch_size]
             batch = split.batch(some)
             outputs = self(batch.to(device), edges=edges)
-            words = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else []
-            found = {name: answers_of(self.tasks[name], outputs[name], words, edges) for name in names}
+            words, offsets = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else ([], [])
+            found = {name: answers_of(self.tasks[name], outputs[name], words, offsets, edges) for name in names}
             for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
                 yield rows[i], dict(zip(names, answers, strict=True))
 
-    def _tokens(self, texts: Sequence[tuple], batch: Batch) -> list[list[str]]:
-        """The tokens of each text of a batch: its words, or the pieces that a transformer read of it."""
+    def _tokens(self, texts: Sequence[tuple], batch: Batch) -> tuple[list[list[str]], list[list[Span] | None]]:
+        """The tokens of each text of a batch: its words, or the pieces that a transformer read of it.
+
+        Also where they stand; None for pieces, lists of tokens and pairs of texts.
+        """
         if isinstance(self.vocabulary, Pieces) and batch.windows.words is None:
             ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
-            return [self.vocabulary.tokens(own[:length]) for own, length in ids]
-        return [self.vocabulary.split(*text) for text in texts]
+            return [self.vocabulary.tokens(own[:length]) for own, length in ids], [None] * len(texts)
+        spans = self.vocabulary.spans(text[0] for text in texts if _is_raw(text))
+        offsets = [next(spans) if _is_raw(text) else None for text in texts]
+        words = [
+            self.vocabulary.split(*text) if own is None else [text[0][start:end] for start, end in own]
+            for text, own in zip(texts, offsets, strict=True)
+        ]
+        return words, offsets
 
     def selection_groups(self) -> dict[str, list[str]]:
         """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
@@ -418,6 +430,11 @@ def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
     if task.is_pair:
         return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
     return not isinstance(text, tuple) or (task.tokens and not of_pairs)
+
+
+def _is_raw(text: tuple) -> bool:
+    """Whether it is one text, not a list of tokens nor a pair of texts."""
+    return len(text) == 1 and isinstance(text[0], str)
 
 
 def _is_something(text: str | Sequence[str]) -> bool:

@@ -6,9 +6,10 @@ body is one token. What several tasks read, the virtual node's or the tasks' LST
 
 The inputs are ``tokens`` (batch, length) int64 and ``lengths`` (batch,) int64, at least 1; what stands after the end of
 a text plays no part. The outputs are the logits (batch, classes) of every task, by the task's name, of a regression
-its scores (batch,) in the label's units. A token is the place of its word in the vocabulary's file, 0 being the line
-after the first: 1 for a word that is not there, 2 between the texts of a pair. The metadata hold as JSON what else is
-needed: ``tasks``, ``{NAME: {"labels": [...], "pair": bool}}``, ``lower_case``, ``max_length`` and ``truncate``.
+its scores (batch,) in the label's units. Tokens are what the ``tokenizer.json`` makes of a text, or a pair: the place
+of each word in the vocabulary's file, 0 being the line after the first, 1 for a word that is not there, 2 between the
+texts of a pair. The metadata hold as JSON what else is needed: ``tasks``, ``{NAME: {"labels": [...], "pair": bool}}``,
+``lower_case``, ``max_length`` and ``truncate``.
 
 Shapes: B examples, T tokens, D directions, S nodes to be read, H hidden units, A attention, I dimensions of a token
 vector. Inside the graph the states of a recurrence have the tokens first, in reading order in every direction.

@@ -23,6 +23,7 @@ def load_adapters(model: MultiTaskModel, run: Run) -> None:
     same = {
         "tasks": [*first.tasks] == [*model.tasks],
         "words": first.vocabulary.words == model.vocabulary.words,
+        "tokens": getattr(first.vocabulary, "tokenizer", None) == getattr(model.vocabulary, "tokenizer", None),
     }
     for name, is_same in same.items():
         if not is_same:

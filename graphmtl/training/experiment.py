@@ -4,6 +4,7 @@ import importlib.metadata
 import math
 import os
 import platform
+import textwrap
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
@@ -22,6 +23,7 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskData, TaskSet
+from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vectors import Vectors, coverage, read_vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 SPLITS = ("valid", "test", "test_dedup")
+_MANY_UNKNOWN = 0.25  # of the tokens of a split; FDU-MTL has 0.01 to 0.03, CoNLL-2000 0.06, WNUT-17 0.13
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
 
 
@@ -139,21 +142,43 @@ def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) 
         from graphmtl.models.transformer import load_pieces
 
         return load_pieces(options.encoder)
+    tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]
     vocabulary = Vocabulary.build(
         chain.from_iterable(texts),
         min_count=options.min_count,
-        lower_case=options.lower_case,
+        tokenizer=tokenizer,
         extra_words=vectors.words if vectors is not None else (),
     )
     say(f"{len(vocabulary)} words in the vocabulary")
     if options.chars != "none":
         vocabulary.alphabet = Alphabet.build(
-            word for text in chain.from_iterable(texts) for word in vocabulary.split(text)
+            word
+            for words, *_ in vocabulary.split_texts((text,) for text in chain.from_iterable(texts))
+            for word in words
         )
         say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
     return vocabulary
+
+
+def _tokenizer(tasks: TaskSet, options: Options, say) -> Tokenizer:
+    """What cuts the texts.
+
+    Raises:
+        InputError: it cannot be read, or makes pieces of words where words are asked for.
+    """
+    tokenizer = Tokenizer(options.tokenizer, lower_case=options.lower_case)
+    if options.tokenizer not in KINDS and not options.lower_case:
+        say(f"--no-lower-case has no effect with --tokenizer {options.tokenizer}, whose normalizer says it")
+    if tokenizer.has_pieces:
+        tagged = next((name for name, data in tasks.items() if data.task.tokens), None)
+        what = f"--tokenizer {options.tokenizer}: its model makes pieces of words"
+        if tagged is not None:
+            raise InputError(f"{what}, but task {tagged!r} is given in words; accepted: {', '.join(KINDS)}")
+        if options.chars != "none":
+            raise InputError(f"{what}, and --chars {options.chars} reads words; accepted: --chars none")
+    return tokenizer
 
 
 def _load_encoder(model: MultiTaskModel, options: Options, say) -> None:
@@ -173,6 +198,24 @@ def _say_truncated(data: Mapping[str, EncodedTask], say) -> None:
         cut, texts = sum(split.truncated for split in splits), sum(map(len, splits))
         if cut:
             say(f"{name}: {cut} of {texts} texts ({cut / texts:.1%}) cut to the pieces that are read (--max-length)")
+
+
+def _say_unknown(data: Mapping[str, EncodedTask], say) -> None:
+    """The share of unknown tokens in each task's validation and test split, and a warning where it is high."""
+    shares = {name: (task.valid.unknown, task.test.unknown) for name, task in data.items()}
+    found = {name: tuple(share or 0.0 for share in own) for name, own in shares.items() if own != (None, None)}
+    if not found:
+        return
+    listed = ", ".join(f"{name} {100 * valid:.1f} / {100 * test:.1f}" for name, (valid, test) in found.items())
+    listed = f"unknown tokens of validation / test in %: {listed}"
+    say(textwrap.fill(listed, width=120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    many = [name for name, own in found.items() if max(own) > _MANY_UNKNOWN]
+    if many:
+        say(
+            f"warning: more than {_MANY_UNKNOWN:.0%} of the tokens are unknown in {', '.join(many)}, and nothing was "
+            "learned of them; what helps: more training texts, --embeddings FILE, --chars cnn, or, where texts are no "
+            "lists of tokens, --tokenizer characters"
+        )
 
 
 def _about(topology: Topology) -> str:
@@ -257,6 +300,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     recorder = EdgeRecorder()
     predictions["test"] = trainer.predict_split("test", recorder=recorder)
     predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
+    _say_unknown(data, say)
     if state.is_main_process:
         write_run(run, options, model, data, result, predictions, recorder)
         if submission is not None:

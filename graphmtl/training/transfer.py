@@ -147,7 +147,7 @@ def _words(data: Mapping[str, TaskData], known: Vocabulary | Pieces, min_count: 
         for each in data.values()
     )
     texts = chain.from_iterable(chain.from_iterable(columns))
-    vocabulary = Vocabulary.build(texts, min_count=min_count, lower_case=known.lower_case)
+    vocabulary = Vocabulary.build(texts, min_count=min_count, tokenizer=known.tokenizer)
     return [word for word in vocabulary.words if word not in known]
 
 

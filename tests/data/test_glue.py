@@ -6,7 +6,6 @@ import pytest
 
 from graphmtl.data.glue import _TASKS, sentence_of_phrase
 from graphmtl.data.loading import load_tasks
-from graphmtl.data.overlap import normalise
 from graphmtl.errors import InputError
 from tests import tiny
 from tests.glue import LAYOUTS, write_glue
@@ -124,6 +123,11 @@ def test_a_score_outside_0_to_5(tmp_path):
         load_tasks("glue:stsb", data_dir=tmp_path)
 
 
+def words_of(text):
+    """The letters and digits of each word, lower-cased."""
+    return [word for each in text.lower().split() if (word := "".join(filter(str.isalnum, each)))]
+
+
 def contains(sentence, phrase):
     return any(sentence[i : i + len(phrase)] == phrase for i in range(len(sentence) - len(phrase) + 1))
 
@@ -131,7 +135,7 @@ def contains(sentence, phrase):
 def test_sentences_of_phrases_by_looking_at_every_pair():
     texts = ["A slow , good film", "good film .", "good", "the plot is slow", "plot is", "is", "slow", "?", "old"]
     texts += ["a slow good film"]
-    words = [[word for each in text.split() if (word := normalise(each))] for text in texts]
+    words = [*map(words_of, texts)]
     found = sentence_of_phrase(texts)
     longest = [own for own in words if not any(contains(other, own) and other != own for other in words)]
     for own, sentence in zip(words, found, strict=True):
@@ -176,9 +180,9 @@ def test_sizes_as_published(published):
 @needs_glue
 def test_no_validation_text_is_a_phrase_of_a_training_sentence(published):
     sst2 = published["sst2"]
-    train = "\n".join(f" {' '.join(filter(None, map(normalise, text.split())))} " for text in sst2.train["text"])
+    train = "\n".join(f" {' '.join(words_of(text))} " for text in sst2.train["text"])
     for text in sst2.valid["text"][:1500]:
-        words = " ".join(filter(None, map(normalise, text.split())))
+        words = " ".join(words_of(text))
         assert not words or f" {words} " not in train
 
 

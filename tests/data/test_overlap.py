@@ -1,4 +1,4 @@
-import string
+import unicodedata
 
 import numpy as np
 import pytest
@@ -17,23 +17,51 @@ def keys(train="", valid="", test=""):
     return SplitKeys(train=list(train), valid=list(valid), test=list(test))
 
 
-def test_only_letters_and_digits_count_and_case_does_not():
-    assert normalise("It 's `` GREAT '' , 10/10 _!") == normalise("its great 1010") == "itsgreat1010"
-    assert normalise("Çà et là") == "çàetlà"
-    assert normalise("good film") != normalise("god film")
-    assert normalise("... !") == ""
+SPACES = " \t\n\u00a0\u2028\u3000\x1c"
 
 
-@given(st.text(), st.sampled_from(string.punctuation + " \t\n"), st.integers(0, 10))
-def test_punctuation_and_spaces_never_count(text, mark, place):
-    assert normalise(text[:place] + mark + text[place:]) == normalise(text)
+def test_case_and_white_space_do_not_count():
+    assert normalise(" It 's  GREAT\t! ") == normalise("it 's great !") == "it 's great !"
+    assert normalise("C\u0327a et la\u0300") == normalise("ÇA ET LÀ") == "ça et là"
+    assert normalise("STRASSE") == normalise("straße")
+    assert normalise(" \t\u2003\n") == ""
+
+
+# fmt: off
+DIFFERENT = [
+    ("love it 😀", "love it 😡"), ("-3 degrees", "3 degrees"), ("2.5 kg", "25 kg"), ("=) fine", "=( fine"),
+    ("F++", "F#"), ("no where", "nowhere"), ("राम दिन", "राम दीन"), ("ดี", "ดู"), ("it's", "its"), ("!", "?"),
+    ("a", "á"), ("x²", "x2"), ("❤", "❤️"), ("good film", "good film !"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_all_else_counts(one, other):
+    assert normalise(one) != normalise(other)
+
+
+@given(st.text(), st.text(SPACES, min_size=1))
+def test_how_much_white_space_there_is_never_counts(text, spaces):
+    words = text.split()
+    assert normalise(spaces.join(["", *words, ""])) == normalise(" ".join(words)) == normalise(text)
+
+
+@given(st.text(st.characters() | st.sampled_from("Åéσςßİǰ\u0301\u0323\u0345\u0327")))
+def test_the_key_of_a_key_is_itself(text):
+    key = normalise(text)
+    assert normalise(key) == key
+    for form in ("NFC", "NFD"):
+        assert normalise(unicodedata.normalize(form, text)) == key
 
 
 def test_a_pair_is_its_two_texts_in_order():
-    assert normalise("A b", "c") == normalise("ab", "C!")
-    assert normalise("a", "bc") != normalise("ab", "c")
+    assert normalise("A  b", "c") == normalise("a b", "C")
+    assert normalise("a b", "c") != normalise("a", "b c")
     assert normalise("a", "b") != normalise("b", "a")
-    assert normalise(".", "!") == ""
+    assert normalise("a", "b") != normalise("a b")
+    assert normalise("a", "") != normalise("", "a")
+    assert normalise(" ", "\t") == ""
 
 
 def test_counts_of_one_task():

@@ -84,7 +84,7 @@ def test_labels_get_names():
 
 
 def test_clean_evaluation_reaches_the_data():
-    one = source(many(20), valid=rows([("v", "a")]), test=rows([("Text 3 !", "a"), ("other", "b")]))
+    one = source(many(20), valid=rows([("v", "a")]), test=rows([(" Text  3", "a"), ("other", "b")]))
     two = source(
         rows([("text 3", "a"), ("OTHER", "b"), ("  ", "a"), ("more", "b")]),
         valid=rows([("w", "a")]),

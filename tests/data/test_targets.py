@@ -100,7 +100,7 @@ def test_a_cut_is_the_same_for_every_layer_whoever_else_is_there(seed, size):
 
 
 def test_a_corpus_is_cleaned_once_and_of_other_corpora_only():
-    text = Table(source="x.tsv", columns={"text": ["Word7  x", "other"], "label": ["a", "b"]})
+    text = Table(source="x.tsv", columns={"text": ["Word7  X", "other"], "label": ["a", "b"]})
     reviews = Source(task=Task(name="reviews"), corpus=Corpus(name="reviews", train=text, valid=text, test=text))
     two = corpus(train=many(20), valid=many(3, 100), test=many(4, 18))
     data = load(layer("pos", two), layer("ner", two), reviews=reviews)

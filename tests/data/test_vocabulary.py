@@ -1,70 +1,16 @@
 import pytest
-from hypothesis import given
+import tokenizers
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vocabulary import (
+    PAD,
     SEP,
     UNK,
     Vocabulary,
-    tokenize,
 )
-from graphmtl.errors import InputError
-
-# pieces that the tokenizer's rules look at, so that random texts meet every rule
-# fmt: off
-PIECES = st.sampled_from([
-    "don't", "it's", "'s", "n't", "''", "``", '"', "'", "...", "..", ".", ",", "!", "?", "(", "[", "-lrb-", "--", "-",
-    "i", "a", "u.s.", "mr.", "etc.", "1,000", "2.50", "$", "%", "*", "great", "C++", "’", "“", "é", "…", "<unk>", ":)",
-    "_", "&", "#", "@", "=", "/", " ", "\x85",
-])
-# fmt: on
-
-
-@given(st.lists(PIECES).map("".join) | st.text())
-def test_tokenizing_tokens_changes_nothing(text):
-    tokens = tokenize(text)
-    assert tokenize(" ".join(tokens)) == tokens
-
-
-@given(st.lists(PIECES).map("".join) | st.text())
-def test_tokens_hold_all_letters_and_no_white_space(text):
-    tokens = tokenize(text)
-    assert all(token and token.split() == [token] for token in tokens)
-    straight = text.translate(str.maketrans({"’": "'", "‘": "'", "“": "``", "”": "''", "…": "..."}))
-    assert "".join(tokens) == "".join(straight.split())
-
-
-@pytest.mark.parametrize(
-    ("raw", "tokens"),
-    [
-        ("I don't, can't and won't.", "I do n't , ca n't and wo n't ."),
-        ("It's Tom’s “best” film!", "It 's Tom 's `` best '' film !"),
-        ("(e-mail me: a@b.com, or visit amazon.com)", "( e-mail me : a@b.com , or visit amazon.com )"),
-        ("Mr. Smith paid $1,000.50 -- 50% off...", "Mr. Smith paid $ 1,000.50 -- 50 % off ..."),
-        ("good,but the U.S. one is 10/10!!!", "good , but the U.S. one is 10/10 ! ! !"),
-        ("loved it.The end", "loved it.The end"),
-        (".the boys' *own* club-", ". the boys ' * own * club -"),
-        ("so do i.", "so do i ."),
-    ],
-)
-def test_raw_text_is_split_as_in_the_treebank(raw, tokens):
-    assert tokenize(raw) == tokens.split()
-
-
-def test_a_long_piece_without_white_space():
-    assert tokenize("!" * 3000) == ["!"] * 3000
-    assert tokenize("no!" * 1000) == ["no", "!"] * 1000
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "i do n't think it 's `` good '' , -lrb- really -rrb- ...",
-        "the 1/2 hour show -- e.g. , mr. t in the u.s. -- cost $ 2.50 ; rock 'n roll , 'em all !",
-    ],
-)
-def test_tokenized_text_stays(text):
-    assert tokenize(text) == text.split()
+from graphmtl.errors import DataWarning, InputError
 
 
 def test_most_frequent_words_come_first_and_rare_ones_go():
@@ -122,6 +68,74 @@ def test_a_file_that_is_no_vocabulary(tmp_path, content, message):
     path = tmp_path / "vocabulary.txt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
+        Vocabulary.load(path)
+
+
+def saved(tmp_path, texts=("the film", "a film"), **options):
+    vocabulary = Vocabulary.build(texts, tokenizer=Tokenizer(**options))
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    return vocabulary
+
+
+READABLE = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("abc 'n.\u0301’“…क्षि好"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(st.lists(READABLE), READABLE, READABLE)
+def test_the_saved_tokenizer_alone_gives_the_indices(kind, texts, text, pair):
+    vocabulary = Vocabulary.build(texts, tokenizer=Tokenizer(kind))
+    alone = tokenizers.Tokenizer.from_str(vocabulary._encoder.to_str())
+    assert (alone.encode(text).ids or [UNK]) == vocabulary.encode(text)
+    if text.strip() and pair.strip():
+        expected = vocabulary.encode(text, pair)
+        assert expected == [*vocabulary.encode(text), SEP, *vocabulary.encode(pair)]
+        assert UNK in expected or alone.encode(text, pair).ids == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.lists(READABLE), READABLE)
+def test_words_as_they_are_written_have_the_indices_of_the_text(kind, texts, text):
+    vocabulary = Vocabulary.build([text, *texts], tokenizer=Tokenizer(kind))
+    assert [*map(vocabulary.index, vocabulary.split(text))] == vocabulary.encode(text)
+
+
+@given(st.lists(READABLE), READABLE)
+def test_many_texts_are_encoded_as_one_by_one(texts, pair):
+    vocabulary = Vocabulary.build(texts)
+    rows = [*((text,) for text in texts), *((text, pair) for text in texts), (texts,)]
+    assert list(vocabulary.encode_texts(rows)) == [vocabulary.encode(*row) for row in rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_words_in_a_text_are_not_special(kind):
+    texts = ["<sep> <pad>", ["<sep>", "<pad>", "<unk>"]]
+    vocabulary = Vocabulary.build(texts, tokenizer=Tokenizer(kind))
+    for text in texts:
+        assert not {PAD, SEP} & {*vocabulary.encode(text)}
+    assert vocabulary.encode(["<sep>", "<pad>", "<unk>"]) == [UNK] * 3
+
+
+def test_a_loaded_vocabulary_cuts_texts_by_the_rules_it_was_saved_with(tmp_path):
+    vocabulary = saved(tmp_path, ["don't 1,5"], kind="spaces", lower_case=False)
+    loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+    assert loaded.split("Don't 1,5") == ["Don't", "1,5"]
+    assert (loaded.tokenizer, loaded.lower_case) == (vocabulary.tokenizer, False)
+
+
+def test_a_vocabulary_of_an_earlier_version_is_read_with_a_warning(tmp_path):
+    vocabulary = saved(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.warns(DataWarning, match=r"vocabulary.txt: no tokenizer.json beside it; .* by an earlier version"):
+        loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+    assert loaded.encode("The film!") == vocabulary.encode("The film!")
+
+
+def test_a_tokenizer_with_other_words(tmp_path):
+    saved(tmp_path)
+    path = tmp_path / "vocabulary.txt"
+    path.write_text(path.read_text().replace("film", "movie"))
+    with pytest.raises(InputError, match=r"tokenizer.json: other words than in .*vocabulary.txt"):
         Vocabulary.load(path)
 
 

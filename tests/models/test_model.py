@@ -418,7 +418,7 @@ def test_what_is_shared_is_shared_after_loading_and_what_is_not_is_not(arch, sav
 @every_architecture
 def test_the_folder_holds_tensors_json_and_text_only(arch, saved):
     model, folder = saved(arch)
-    names = {"model.safetensors", "config.json", "vocabulary.txt", "README.md"}
+    names = {"model.safetensors", "config.json", "vocabulary.txt", "tokenizer.json", "README.md"}
     assert {path.name for path in folder.iterdir()} == names
     assert json.loads((folder / "config.json").read_text())["format"] == 1
     assert load_file(folder / "model.safetensors").keys() == model.state_dict().keys()

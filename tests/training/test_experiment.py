@@ -4,6 +4,10 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+import tokenizers
+import tokenizers.models
+import tokenizers.pre_tokenizers
+import tokenizers.trainers
 import torch
 
 from graphmtl import Run, load_tasks, train
@@ -13,7 +17,7 @@ from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptio
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import UNK
+from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.evaluate import evaluate
 from graphmtl.options import make_options
@@ -22,6 +26,7 @@ from graphmtl.training.evaluation import Predictions
 from graphmtl.training.experiment import build_model, load_run_tasks, mean_of_first_metrics, split_scores
 from graphmtl.training.trainer import Trainer
 from tests import tiny
+from tests.tagging import tagging_tasks
 from tests.tiny import flags, without_clock
 
 
@@ -51,6 +56,60 @@ def test_the_vocabulary_is_that_of_the_training_texts(tasks):
     }
     assert set(model.vocabulary.words[3:]) == words
     assert f"{len(words) + 3} words in the vocabulary" in said
+
+
+def test_texts_are_cut_as_asked_for(tasks, tmp_path):
+    words, characters = (build(tasks, tokenizer=kind)[0].vocabulary for kind in ("spaces", "characters"))
+    assert words.encode("good film") == [*map(words.index, ("good", "film"))]
+    assert set(characters.words[3:]) == set("".join(words.words[3:]))
+    words.save(tmp_path / "vocabulary.txt")
+    again, said = build(tasks, tokenizer=str(tmp_path / "tokenizer.json"), lower_case=False)
+    assert again.vocabulary.words == words.words
+    assert "--no-lower-case has no effect with --tokenizer" in said
+
+
+def test_a_tokenizer_of_pieces(tasks, tmp_path):
+    file = bpe(tmp_path)
+    vocabulary = build(tasks, tokenizer=file)[0].vocabulary
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+    for each in (vocabulary, loaded):
+        assert UNK not in each.encode("good film")
+        assert UNK in each.encode("good ÿ")
+        assert len(each.encode("good film")) == len(each.split("good film")) > 2
+    with pytest.raises(InputError, match=r"its model makes pieces of words, and --chars cnn reads words"):
+        build(tasks, tokenizer=file, chars="cnn")
+    tagging = tagging_tasks("pos")
+    with pytest.raises(InputError, match=r"pieces of words, but task 'pos' is given in words; accepted: words, "):
+        build(tagging, tokenizer=file)
+
+
+def bpe(folder):
+    """The path of a tokenizer.json that cuts words into letters."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=1, special_tokens=["[UNK]"], show_progress=False)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789_!.,"
+    tokenizer.train_from_iterator([letters], trainer)
+    tokenizer.save(str(folder / "bpe.json"))
+    return str(folder / "bpe.json")
+
+
+def test_unknown_tokens_are_told_of_every_task(tmp_path, capsys):
+    rows = [f"old{i} word,{'ab'[i % 2]}" for i in range(40)]
+    for name, more in (("train", rows), ("same", rows[:8]), ("new", [f"new{i} other,a" for i in range(6)])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *more]) + "\n")
+    (tmp_path / "tasks.yaml").write_text(
+        "tasks:\n  known: {train: train.csv, valid: same.csv, test: same.csv}\n"
+        "  strange: {train: train.csv, valid: same.csv, test: new.csv}\n"
+    )
+    for chars in ("none", "cnn"):
+        sizes = {"hidden": 4, "embedding_size": 4, "epochs": 1, "progress": False, "chars": chars}
+        train(str(tmp_path / "tasks.yaml"), arch="shared", keep_overlap=True, output=tmp_path / chars, **sizes)
+        printed = capsys.readouterr().out
+        assert "unknown tokens of validation / test in %: known 0.0 / 0.0, strange 0.0 / 100.0" in printed
+        assert "warning: more than 25% of the tokens are unknown in strange, and nothing" in printed
+        assert "--tokenizer characters" in printed
 
 
 def test_rare_words_and_case(tasks):
