@@ -179,18 +179,16 @@ class Vocabulary:
         if head not in ("lower_case true", "lower_case false"):
             raise InputError(f"{path}, line 1: 'lower_case true' or 'lower_case false' expected, found {head[:60]!r}")
         lower_case, rules = head.endswith("true"), Path(path).with_name(_TOKENIZER)
-        if rules.is_file():
-            tokenizer = Tokenizer(str(rules))
-        else:
-            tokenizer = Tokenizer(lower_case=lower_case)
-            note(
-                f"{path}: no {_TOKENIZER} beside it; the model was trained by an earlier version, which cut some texts "
-                "into other words: train it again if they are not English"
-            )
+        tokenizer = Tokenizer(str(rules)) if rules.is_file() else Tokenizer(lower_case=lower_case)
         try:
             vocabulary = cls(words, tokenizer=tokenizer)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
+        if not rules.is_file():
+            note(
+                f"{path}: no {_TOKENIZER} beside it; the model was trained by an earlier version, which cut some texts "
+                "into other words: train it again if they are not English"
+            )
         if not tokenizer.has_pieces and rules.is_file() and tokenizer.words != vocabulary._encoder.get_vocab():
             raise InputError(f"{rules}: other words than in {path}")
         return vocabulary
