@@ -19,12 +19,14 @@ import os
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from graphmtl.cli import run_verb
+from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.data.tags import spans
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
@@ -60,6 +62,20 @@ def train(path: Path, arch: str, seed: int, extra: list[str]) -> None:
     print(shlex.join(["python", *command]), flush=True)
     if subprocess.run([sys.executable, *command]).returncode:
         raise InputError(f"{path}: the run failed; its message stands above")
+
+
+def check_same_data(runs: dict[str, list[Run]]) -> None:
+    """Whether the runs of each seed were trained on the same data, as far as they say.
+
+    Raises:
+        InputError: a run was trained before its data changed, another after it.
+    """
+    for of_seed in zip(*runs.values(), strict=True):
+        known = [(run, data) for run in of_seed if (data := read_fingerprint(run.folder / "data.json")) is not None]
+        for (first, theirs), (other, ours) in pairwise(known):
+            found = difference(theirs, ours, in_order=False)
+            if found:
+                raise InputError(f"{other.folder}: not trained on the data of {first.folder}: {found}; remove one")
 
 
 def shares(task: Task, predictions: Predictions | TagPredictions) -> np.ndarray:
@@ -213,6 +229,7 @@ def main(argv: list[str]) -> None:
         for seed in seeds:
             train(folder(arguments.runs, arch, seed), arch, seed, extra)
         runs[arch] = [Run.open(folder(arguments.runs, arch, seed)) for seed in seeds]
+    check_same_data(runs)
     versions = next(iter(runs.values()))[0].metrics["versions"]
     command = shlex.join(["python", "benchmarks/grid.py", *argv, *(["--", *extra] if extra else [])])
     if data := os.environ.get("GRAPHMTL_DATA"):

@@ -1,6 +1,7 @@
 """``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from accelerate import Accelerator
 from torch import nn
@@ -8,10 +9,12 @@ from torch import nn
 from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.table import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, split_scores
+from graphmtl.training.prediction_file import check_prediction_file, write_predictions
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "main", "predict", "predict_run", "read_run"]
@@ -19,13 +22,22 @@ __all__ = ["evaluate", "main", "predict", "predict_run", "read_run"]
 
 def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
     """The data of a finished run, of some of its tasks, or of all, as its model reads it."""
-    options, model = run.options, run.model
-    tasks = load_fitted_tasks(options)
+    return _encoded(run, _fitted_tasks(run), names)
+
+
+def _fitted_tasks(run: Run) -> TaskSet:
+    """The data of a finished run, as it was when the run was trained."""
+    tasks, model = load_fitted_tasks(run), run.model
     if tasks.tasks != model.tasks:
         raise InputError(
             f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
             "scored on the tasks and labels that it was trained on"
         )
+    return tasks
+
+
+def _encoded(run: Run, tasks: TaskSet, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
+    model = run.model
     apart: bool = model.architecture.own_encoder_per_task
     chosen = {name: tasks[name] for name in names or tasks}
     return encode_tasks(chosen, model.vocabulary, model.options, apart=apart)
@@ -50,16 +62,26 @@ def predict_run(
     return data, predict(run, data, split)
 
 
-def evaluate(run: Run, split: str) -> dict[str, dict]:
+def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[str, dict]:
     """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts.
 
     Tasks of spans also have "types", the scores of each type of span on the whole split.
+
+    Args:
+        run: a finished run.
+        split: ``train``, ``valid`` or ``test``, with which the other test splits come.
+        predictions_to: where the answers are written, as :func:`write_predictions` does; None: nowhere.
     """
-    data, whole = predict_run(run, split)
+    tasks = _fitted_tasks(run)
+    data = _encoded(run, tasks)
+    whole = predict(run, data, split)
+    others = {other: predict(run, data, other) for other in other_tests(data)} if split == "test" else {}
+    if predictions_to is not None:
+        write_predictions(predictions_to, tasks, {split: whole, **others})
     predictions = {split: whole}
     if split == "test":
         predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
-        predictions |= {other: predict(run, data, other) for other in other_tests(data)}
+        predictions |= others
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     results = {
         name: {
@@ -84,13 +106,21 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
-    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json")
+    parser.add_argument(
+        "--predictions",
+        metavar="FILE",
+        type=Path,
+        help="also write each example with its label, the model's answer and probabilities; .jsonl or .csv",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json and FILE")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
     target = run.folder / "evaluation.json"
     if target.exists() and not arguments.overwrite:
         raise InputError(f"{target} exists; give --overwrite to replace it")
-    tasks = evaluate(run, arguments.split)
+    if arguments.predictions is not None:
+        check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
+    tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
     columns = [*splits, *other_test_splits(tasks)]
@@ -99,6 +129,8 @@ def main(argv: Sequence[str]) -> None:
     types = types_table(tasks)
     if types is not None:
         print_table(types)
+    if arguments.predictions is not None:
+        print(f"wrote {arguments.predictions}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from graphmtl.graph.faithfulness import Explanation, explain_model
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
-from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.experiment import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["Report", "explain_run", "main", "stability"]
@@ -81,11 +81,11 @@ def explain_run(
         affinity: whether every two tasks are trained together, and each alone, for the picture ``benefit``.
 
     Raises:
-        InputError: the run has no edges, or its data are no longer there.
+        InputError: the run has no edges, or its data are no longer there or no longer the same.
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks, device = load_run_tasks(options), Accelerator(cpu=options.device == "cpu").device
+    tasks, device = load_tasks_again(run), Accelerator(cpu=options.device == "cpu").device
 
     def explained(model: MultiTaskModel) -> Explanation:
         return explain_model(

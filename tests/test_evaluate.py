@@ -154,3 +154,24 @@ def test_data_whose_labels_have_changed(copy_of, tmp_path, error_of):
 def test_a_folder_whose_name_holds_brackets(copy_of, evaluated, tmp_path):
     folder = copy_of("shared").rename(tmp_path / "run [red]")
     assert "run [red], test" in " ".join(evaluated(folder)[1].split())
+
+
+def test_predictions_are_those_that_are_scored(copy_of, evaluated, tmp_path, error_of):
+    folder, path = copy_of("star"), tmp_path / "answers.jsonl"
+    written, printed = evaluated(folder, "--predictions", str(path))
+    assert f"wrote {path}" in printed
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for name, task in written["tasks"].items():
+        own = [line for line in lines if line["task"] == name]
+        for split, kept in (("test", own), ("test_dedup", [line for line in own if not line["seen"]])):
+            right = [line["label"] == line["answer"] for line in kept]
+            assert task[f"n_{split}"] == len(right)
+            assert task[split]["accuracy"] == pytest.approx(np.mean(right))
+        assert all(line["answer"] == max(line["probabilities"], key=line["probabilities"].get) for line in own)
+    before = path.read_bytes()
+    (folder / "evaluation.json").unlink()
+    assert f"{path} exists; give --overwrite" in error_of("evaluate", folder, "--predictions", path)
+    assert not (folder / "evaluation.json").exists()
+    evaluated(folder, "--predictions", str(path), "--overwrite", "--split", "train")
+    assert path.read_bytes() != before
+    assert {line["split"] for line in map(json.loads, path.read_text().splitlines())} == {"train"}

@@ -23,7 +23,16 @@ from tests.tiny import TASKS, flags, without_clock
 
 KNOWN = ", ".join(ARCHITECTURES)
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
-FILES = {"config.yaml", "metrics.json", "model", "task_graph.json", "task_graph.png", "history.jsonl", "checkpoints"}
+FILES = {
+    "config.yaml",
+    "data.json",
+    "metrics.json",
+    "model",
+    "task_graph.json",
+    "task_graph.png",
+    "history.jsonl",
+    "checkpoints",
+}
 
 
 def read_json(folder, name):

@@ -10,7 +10,7 @@ from datasets import Dataset
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel, Text
-from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.experiment import load_tasks_again
 from graphmtl.training.run_folder import Run
 
 __all__ = ["example_texts"]
@@ -30,9 +30,9 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
         ``gold`` are.
 
     Raises:
-        InputError: The run's data or its model cannot be loaded.
+        InputError: The run's data or its model cannot be loaded, or the data has changed.
     """
-    data, model = load_run_tasks(run.options), run.model
+    data, model = load_tasks_again(run), run.model
     if data.tasks != model.tasks:
         raise InputError(f"{run.folder}: the data has other tasks or labels than the model")
     examples = {}

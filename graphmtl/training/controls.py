@@ -17,6 +17,7 @@ import numpy as np
 
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
+from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
 from graphmtl.graph.faithfulness import draw_texts, measure
 from graphmtl.graph.interaction import Ablation
@@ -40,10 +41,12 @@ def shuffled(run: Run, folder: Path) -> Run:
 
 def _trained(options: Options, folder: Path) -> Run:
     """The finished run with these options in a folder."""
-    if not (folder / "metrics.json").is_file():
-        options = replace(options, output=str(folder), resume=True, write_submission=None)
-        train_run(load_run_tasks(options), options)
-    return Run.open(folder)
+    tasks = load_run_tasks(options)
+    if (folder / "metrics.json").is_file():
+        run = Run.open(folder)
+        run.check_data(fingerprint(tasks), otherwise="remove the folder, and the control is trained again")
+        return run
+    return train_run(tasks, replace(options, output=str(folder), resume=True, write_submission=None))
 
 
 def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import math
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -15,6 +16,7 @@ from accelerate.utils import set_seed
 from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
@@ -45,6 +47,7 @@ __all__ = [
     "folder_of",
     "load_fitted_tasks",
     "load_run_tasks",
+    "load_tasks_again",
     "split_scores",
     "standardise_scores",
     "train",
@@ -75,10 +78,21 @@ def load_run_tasks(options: Options) -> TaskSet:
     )
 
 
-def load_fitted_tasks(options: Options) -> TaskSet:
-    """The task set of a finished run, with the training split that its model was trained on."""
-    tasks = load_run_tasks(options)
-    return train_with_valid(tasks) if options.refit_on_valid else tasks
+def load_tasks_again(run: Run) -> TaskSet:
+    """The task set of a run whose folder is there.
+
+    Raises:
+        InputError: the data cannot be loaded, or is no longer the run's.
+    """
+    tasks = load_run_tasks(run.options)
+    run.check_data(fingerprint(tasks))
+    return tasks
+
+
+def load_fitted_tasks(run: Run) -> TaskSet:
+    """:func:`load_tasks_again`, with the training split that the run's last model was trained on."""
+    tasks = load_tasks_again(run)
+    return train_with_valid(tasks) if run.options.refit_on_valid else tasks
 
 
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
@@ -205,11 +219,13 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     run = Run(folder_of(tasks, options))
     if options.overwrite:
         run.check_kept(_read_from(options))
+    given_data = fingerprint(tasks)  # before --refit-on-valid moves examples
+    _check_data_of_others(options, tasks, given_data)
     options = resolve_topology(options, list(tasks))
     if options.refit_on_valid and options.shuffle_labels:
         raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
     state = PartialState(cpu=options.device == "cpu")
-    run.check(options)  # as all checks, by every process, so that none waits for one that has failed
+    run.check(options, given_data)  # as all checks, by every process, so that none waits for one that has failed
     submission = None
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
@@ -222,7 +238,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     given = _given_teachers(options, tasks, model)
     state.wait_for_everyone()
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
-        run.create(options)
+        run.create(options, given_data)
     state.wait_for_everyone()
     teachers, said = given, Path(options.teacher_outputs or run.folder / "teachers" / "outputs")
     if options.teachers == "train":
@@ -250,6 +266,19 @@ def _read_from(options: Options) -> list[str]:
     return [folder for folder in given if folder and Path(folder).is_dir()]
 
 
+def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> None:
+    """Whether the runs whose graph or adapters this run begins with were trained on the same data.
+
+    A graph may well be that of other data; what is asked is whether data that was loaded alike has changed since.
+    """
+    if options.topology is not None and os.path.isfile(os.path.join(options.topology, "data.json")):
+        source = Run(options.topology)
+        if tasks.loaded_with and all(getattr(source.options, name) == x for name, x in tasks.loaded_with.items()):
+            source.check_data(data)
+    if options.adapters is not None:
+        Run.open(options.adapters).check_data(data)
+
+
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
     """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
     if options.teachers is None:
@@ -266,7 +295,7 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
         names = [name for name, own in teachers.items() if own is run]
         if not run.model.architecture.own_encoder_per_task:  # it learned from the texts of all its tasks
             names = list(run.model.tasks)
-        check_unseen(run, names, load_fitted_tasks(run.options), tasks)
+        check_unseen(run, names, load_fitted_tasks(run), tasks)
     return teachers
 
 

@@ -3,6 +3,7 @@
 The folder of such an experiment:
 
 - ``leave_one_out.json``: what was asked for; a command that goes on must ask for the same.
+- ``data.json``: a fingerprint of the data, which must be the same then too.
 - ``sources/ARCH-without-TARGET/``: the trained graphs, ordinary runs.
 - ``cells/TARGET-EXAMPLES-DRAW.json``: the scores of all arms on the same examples; what is there is not done again.
 
@@ -28,6 +29,7 @@ from accelerate.utils import set_seed
 
 from graphmtl.config import Options
 from graphmtl.data.draw import NO_SELECTION, draw_examples
+from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vocabulary import Vectors, read_vectors
@@ -102,11 +104,12 @@ class LeaveOneOut:
         self._begin({"options": ours, "transfer": how, "target": dict(target_options)})
 
     def _begin(self, asked: dict) -> None:
-        path = self.folder / "leave_one_out.json"
+        path, data = self.folder / "leave_one_out.json", fingerprint(self.tasks)
         if not path.is_file():
             if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
                 raise InputError(f"{self.folder} exists and is no leave-one-out experiment (no {path.name})")
             (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+            _write(self.folder / "data.json", data)
             _write(path, asked)
         found = json.loads(path.read_text(encoding="utf-8"))
         for group, values in asked.items():
@@ -116,6 +119,8 @@ class LeaveOneOut:
                         f"{path}: {key} is {shown(found[group][key])}, not {shown(value)}; an experiment goes on with "
                         "the options it was started with, or under another --output"
                     )
+        otherwise = "an experiment goes on with the data it was started with, or under another --output"
+        check_data(self.folder / "data.json", data, tasks=self.options.tasks, in_order=True, otherwise=otherwise)
 
     def about(self) -> str:
         """What all arms were trained with, for the table."""

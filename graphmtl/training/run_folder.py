@@ -3,15 +3,17 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from graphmtl.config import FORMAT, Options
+from graphmtl.data.fingerprint import check_data
 from graphmtl.errors import InputError, shown
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
@@ -20,7 +22,7 @@ from graphmtl.options import read_options
 __all__ = ["Run", "open_runs"]
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
-    *("config.yaml", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
+    *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("model", "checkpoints", "tensorboard", "refit", "teachers", "controls", "affinity"),
 )
@@ -29,9 +31,9 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
 class Run:
     """A run's folder.
 
-    ``config.yaml``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``, ``history.jsonl`` and
-    ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges ``graph_history.jsonl``, and what
-    `graphmtl transfer` wrote ``transfer.json``.
+    ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
+    ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges
+    ``graph_history.jsonl``, and what `graphmtl transfer` wrote ``transfer.json``.
 
     Args:
         folder: where it is.
@@ -40,17 +42,20 @@ class Run:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
 
-    def check(self, options: Options) -> None:
-        """Whether a run with these options may be written here; changes nothing.
+    def check(self, options: Options, data: Mapping[str, Any] | None = None) -> None:
+        """Whether a run with these options, and data of this fingerprint, may be written here; changes nothing.
 
         Raises:
             InputError: the folder exists and neither ``resume`` nor ``overwrite`` says what to do, or it is not a
-                run's folder, or the run to be resumed had other options.
+                run's folder, or the run to be resumed had other options or other data.
         """
         if not self._taken():
             return
         if options.resume:
             self._check_same(options)
+            if data is not None:
+                goes_on = "a run goes on with the data it began with; --overwrite begins anew, --output elsewhere"
+                self.check_data(data, in_order=True, otherwise=goes_on)
             return
         if not options.overwrite:
             raise InputError(
@@ -62,6 +67,26 @@ class Run:
                 f"{self.folder} is not a run's folder (no config.yaml with a format), so --overwrite leaves it alone"
             )
 
+    def check_data(
+        self,
+        data: Mapping[str, Any],
+        *,
+        in_order: bool = False,
+        otherwise: str = "put back what the run was trained on, or train a new run on what is there now",
+    ) -> None:
+        """Whether data of this fingerprint is the run's; runs of earlier versions have not written down theirs.
+
+        Args:
+            data: what :func:`~graphmtl.data.fingerprint.fingerprint` says of the data.
+            in_order: the examples of a split must stand in the same order too.
+            otherwise: what can be done, for the message.
+
+        Raises:
+            InputError: it is not; the message says in what it differs.
+        """
+        path = self.folder / "data.json"
+        check_data(path, data, tasks=self.options.tasks, in_order=in_order, otherwise=otherwise)
+
     def check_kept(self, folders: Iterable[Path | str | None]) -> None:
         """Whether ``overwrite`` would leave folders alone that are still to be read.
 
@@ -72,8 +97,10 @@ class Run:
             if folder is not None and Path(folder).resolve().is_relative_to(self.folder.resolve()):
                 raise InputError(f"--output {self.folder}: --overwrite would remove {folder}, which this run reads")
 
-    def create(self, options: Options) -> None:
-        """Makes the folder and writes ``config.yaml``; with ``resume`` a run of the same options is taken as it is.
+    def create(self, options: Options, data: Mapping[str, Any] | None = None) -> None:
+        """Makes the folder and writes ``config.yaml`` and ``data.json``, the fingerprint of the data.
+
+        With ``resume`` a run of the same options and data is taken as it is.
 
         With ``overwrite`` the earlier run's files are removed; other files in the folder stay.
 
@@ -82,7 +109,7 @@ class Run:
         Raises:
             InputError: as :meth:`check`, or the folder cannot be made.
         """
-        self.check(options)
+        self.check(options, data)
         if self._taken():
             if options.resume:
                 return
@@ -93,6 +120,8 @@ class Run:
             raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
         config = {"format": FORMAT, **asdict(replace(options, resume=False, overwrite=False))}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        if data is not None:
+            self.write_json("data.json", dict(data))
 
     def _remove(self) -> None:
         """Removes what a run leaves, and nothing else that stands in the folder."""

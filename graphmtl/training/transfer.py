@@ -15,6 +15,7 @@ from accelerate.utils import gather_object, set_seed
 from graphmtl.config import DataOptions, ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.draw import draw_examples
+from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import TaskData, TaskSet
@@ -24,7 +25,7 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
-from graphmtl.training.experiment import part, split_scores, standardise_scores, write_run
+from graphmtl.training.experiment import load_run_tasks, part, split_scores, standardise_scores, write_run
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -189,6 +190,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         raise InputError(
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )
+    source.check_data(fingerprint(load_run_tasks(replace(source.options, data_dir=options.data_dir))))
     state = PartialState(cpu=options.device == "cpu")
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
     if options.overwrite:
@@ -199,7 +201,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     options = replace(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
     if state.is_main_process:
-        _create(run, options, asked)
+        _create(run, options, asked, fingerprint(tasks))
     state.wait_for_everyone()
     accelerator = training.trainer.accelerator
     result = training.train(resume=options.resume)
@@ -252,15 +254,15 @@ def _only(tasks: TaskSet, names: Sequence[str]) -> TaskSet:
     return TaskSet(name=tasks.name, data=[tasks[name] for name in names])
 
 
-def _create(run: Run, options: Options, asked: dict) -> None:
-    """The folder with ``config.yaml`` and ``transfer.json``; what is resumed must have been asked for alike."""
+def _create(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) -> None:
+    """The folder with ``config.yaml``, ``data.json`` and ``transfer.json``; what is resumed was asked for alike."""
     path = run.folder / "transfer.json"
     if options.resume and path.is_file():
         started = json.loads(path.read_text(encoding="utf-8"))
         for key, value in asked.items():
             if started[key] != value:
                 raise InputError(f"{path}: {key} is {shown(started[key])}, not {shown(value)}; resume with the same")
-    run.create(options)
+    run.create(options, data)
     run.write_json("transfer.json", asked)
 
 

@@ -1,3 +1,4 @@
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from graphmtl import metrics
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
 from graphmtl.training.evaluation import Predictions, TagPredictions
+from graphmtl.training.run_folder import Run
 from tests import tagging
 
 KNOWN = Task(name="known", labels=("no", "yes"))
@@ -116,3 +118,18 @@ def test_with_several_seeds_the_bootstrap_is_a_table_of_its_own(finished, tmp_pa
         rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| star - shared |")]
         assert len(rows) == tables
     assert rows[1].startswith("| star - shared | +25.00 [")
+
+
+def test_runs_of_other_data_are_not_compared(finished, tmp_path):
+    runs = {}
+    for arch in ("shared", "star"):
+        runs[arch] = [Run(shutil.copytree(finished(arch).run.folder, tmp_path / arch))]
+    grid.check_same_data(runs)
+    path = tmp_path / "star" / "data.json"
+    content = json.loads(path.read_text())
+    content["tasks"]["child1"]["test"]["text_sum"] = "0" * 64
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"star: not trained on the data of .*shared: task 'child1' has other texts"):
+        grid.check_same_data(runs)
+    path.unlink()
+    grid.check_same_data(runs)

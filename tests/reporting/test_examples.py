@@ -88,7 +88,7 @@ def test_of_long_texts_the_beginning_is_shown(arch, finished, monkeypatch):
 
 def test_tags_stand_beside_the_words(tagger, monkeypatch):
     run, tasks = tagger
-    monkeypatch.setattr(examples, "load_run_tasks", lambda options: tasks)
+    monkeypatch.setattr(examples, "load_tasks_again", lambda run: tasks)
     found = example_texts(run, per_task=5, seed=0)
     labels = tasks["ner"].task.labels
     for text in found["ner"]:
@@ -107,14 +107,14 @@ def test_blank_texts_are_not_shown(tagger, monkeypatch):
     plain = tasks["plain"].test
     blank = plain.map(lambda row, i: {"text": "  " if i % 2 else row["text"]}, with_indices=True)
     monkeypatch.setattr(tasks["plain"], "test", blank)
-    monkeypatch.setattr(examples, "load_run_tasks", lambda options: tasks)
+    monkeypatch.setattr(examples, "load_tasks_again", lambda run: tasks)
     texts = example_texts(run, per_task=100, seed=0)["plain"]
     assert len(texts) == (len(plain) + 1) // 2
     assert all("<unk>" not in text["tokens"] for text in texts)
 
 
 def test_other_data_is_refused(finished, tagger, monkeypatch):
-    monkeypatch.setattr(examples, "load_run_tasks", lambda options: tagger[1])
+    monkeypatch.setattr(examples, "load_tasks_again", lambda run: tagger[1])
     with pytest.raises(InputError, match="other tasks or labels than the model"):
         example_texts(finished("star").run, per_task=1, seed=0)
 

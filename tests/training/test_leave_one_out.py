@@ -79,6 +79,16 @@ def test_there_is_a_draw(tmp_path, error_of):
     assert not (tmp_path / "new").exists()
 
 
+def test_it_goes_on_with_its_own_data_only(finished, tmp_path, error_of):
+    folder = shutil.copytree(finished, tmp_path / "two")
+    content = json.loads((folder / "data.json").read_text())
+    content["tasks"]["parent2"]["train"]["text_sum"] = "0" * 64
+    (folder / "data.json").write_text(json.dumps(content))
+    error = error_of("transfer", "--leave-one-out", *flags(**OPTIONS | SETS), *SIZES, "--output", folder)
+    assert f"{folder}/data.json: the data of --tasks planted has changed since: task 'parent2' has other texts" in error
+    assert "an experiment goes on with the data it was started with" in error
+
+
 def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     def error(folder, *arguments):
         options = flags(**OPTIONS | SETS)

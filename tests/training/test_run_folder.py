@@ -124,6 +124,17 @@ def test_a_run_is_resumed_with_the_same_options(folder, change):
     assert (folder / "history.jsonl").read_text() == "precious"
 
 
+def test_the_data_is_written_down_when_the_folder_is_made(tmp_path):
+    """An interrupted run has it, and what is there stays what it is."""
+    data = {"format": 1, "name": "set", "tasks": {}}
+    Run(tmp_path / "run").create(OPTIONS, data)
+    assert json.loads((tmp_path / "run" / "data.json").read_text()) == data
+    Run(tmp_path / "run").create(replace(OPTIONS, resume=True), {**data, "name": "another name"})
+    assert json.loads((tmp_path / "run" / "data.json").read_text()) == data
+    Run(tmp_path / "run").create(replace(OPTIONS, overwrite=True))
+    assert not (tmp_path / "run" / "data.json").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,0 +1,124 @@
+"""A file of what a run's model says of every scored example of a split, an example a line: JSON lines, or csv."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from graphmtl.data.task import NO_LABEL, Task, TaskSet
+from graphmtl.errors import InputError
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions
+
+__all__ = ["check_prediction_file", "write_predictions"]
+
+_COLUMNS = ("task", "split", "row", "text", "text_pair", "tokens", "label", "answer", "probabilities", "seen")
+
+_AnyPredictions = Predictions | ScorePredictions | TagPredictions
+
+
+def check_prediction_file(path: Path, *, overwrite: bool) -> None:
+    """Whether a file of predictions can be written.
+
+    Raises:
+        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
+    """
+    if path.suffix.lower() not in (".jsonl", ".csv"):
+        raise InputError(f"--predictions {path}: expected a name that ends in .jsonl or .csv")
+    if not path.parent.is_dir():
+        raise InputError(f"--predictions {path}: there is no folder {path.parent}")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --predictions")
+
+
+def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapping[str, _AnyPredictions]]) -> None:
+    """Writes a line for every example that has a label, in the order of the splits.
+
+    Each has ``task``, ``split``, ``row`` (the example's line or row in its source, where that is known), ``text`` and
+    ``text_pair``, or ``tokens``, and ``label`` and ``answer``: names, of regressions numbers, of tags lists of names
+    with null where a token has no label. Of classes there are ``probabilities`` by name; ``seen`` says of held-out
+    examples whether their text stands in a training split of the run. In csv these are the columns, lists and
+    probabilities are JSON, and what an example does not have is empty.
+
+    Args:
+        path: the file; it is replaced.
+        tasks: the tasks.
+        predictions: ``{split: {task: predictions}}``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    is_csv = path.suffix.lower() == ".csv"
+    try:
+        with path.open("w", encoding="utf-8", newline="" if is_csv else "\n") as file:
+            write = _csv_writer(file) if is_csv else _json_writer(file)
+            for split, own in predictions.items():
+                for name, each in own.items():
+                    task, rows = tasks[name].task, _rows(tasks, name, split)
+                    for row, answer in zip(_labelled(task, rows), _answers(task, each), strict=True):
+                        write({"task": name, "split": split, **_example(row), **answer, **_seen(row)})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _rows(tasks: TaskSet, name: str, split: str) -> Dataset:
+    data = tasks[name]
+    return data.other_tests[split] if split in data.other_tests else getattr(data, split)
+
+
+def _labelled(task: Task, rows: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows that are scored."""
+    for row in rows:
+        label = row["label"]
+        if not (math.isnan(label) if task.is_regression else np.all(np.asarray(label) == NO_LABEL)):
+            yield row
+
+
+def _example(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("row", "text", "text_pair", "tokens") if key in row}
+
+
+def _seen(row: Mapping[str, Any]) -> dict[str, bool]:
+    return {"seen": row["seen"]} if "seen" in row else {}
+
+
+def _answers(task: Task, predictions: _AnyPredictions) -> Iterator[dict[str, Any]]:
+    """The right label and the model's answer, of classes also what it gives to each."""
+    names = task.labels
+    if isinstance(predictions, ScorePredictions):
+        for label, score in zip(predictions.labels.tolist(), predictions.scores.tolist(), strict=True):
+            yield {"label": label, "answer": score}
+    elif isinstance(predictions, TagPredictions):
+        for labels, tags in zip(predictions.labels, predictions.tags, strict=True):
+            right = [None if i == NO_LABEL else names[i] for i in labels.tolist()]
+            yield {"label": right, "answer": [names[i] for i in tags.tolist()]}
+    else:
+        probabilities = predictions.logits.softmax(-1)  # (examples, classes)
+        for label, own in zip(predictions.labels.tolist(), probabilities, strict=True):
+            shares = dict(zip(names, own.tolist(), strict=True))
+            yield {"label": names[label], "answer": names[int(own.argmax())], "probabilities": shares}
+
+
+def _json_writer(file) -> Callable[[dict], None]:
+    def write(line: dict) -> None:
+        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+
+    return write
+
+
+def _csv_writer(file) -> Callable[[dict], None]:
+    writer = csv.DictWriter(file, _COLUMNS, restval="")
+    writer.writeheader()
+
+    def write(line: dict) -> None:
+        cells = {
+            key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+            for key, value in line.items()
+        }
+        writer.writerow(cells)
+
+    return write
