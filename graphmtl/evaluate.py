@@ -28,7 +28,7 @@ def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedT
 def _fitted_tasks(run: Run) -> TaskSet:
     """The data of a finished run, as it was when the run was trained."""
     tasks, model = load_fitted_tasks(run), run.model
-    if tasks.tasks != model.tasks:
+    if not tasks.are_learned_like(model.tasks):
         raise InputError(
             f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
             "scored on the tasks and labels that it was trained on"
