@@ -1,6 +1,7 @@
 """``python -m graphmtl.predict RUN --task NAME``: label raw text; JSON lines come out.
 
-The text stands a text a line, or in the columns of a file. With ``--output`` a file comes out that holds the input and the answers beside it.
+The texts stand a text a line, or in the columns of a file; with ``--output`` a file comes out that holds the input and
+the answers beside it.
 """
 
 import codecs

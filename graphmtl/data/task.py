@@ -293,8 +293,8 @@ class TaskSet(Mapping[str, TaskData]):
         return {name: each.task for name, each in self._data.items()}
 
     def are_learned_like(self, tasks: Mapping[str, Task]) -> bool:
-        """Whether these are such tasks, in this order, whatever their columns are called."""
-        return [*self] == [*tasks] and all(own.is_learned_like(tasks[name]) for name, own in self.tasks.items())
+        """Whether these are such tasks, whatever their columns are called."""
+        return self.keys() == tasks.keys() and all(own.is_learned_like(tasks[name]) for name, own in self.tasks.items())
 
     @property
     def overlap(self) -> dict[str, Overlap]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -17,7 +18,7 @@ from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
-from graphmtl.data.loading import load_tasks
+from graphmtl.data.loading import IN_MEMORY, load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
@@ -48,6 +49,7 @@ __all__ = [
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
+    "part",
     "split_scores",
     "standardise_scores",
     "train",
@@ -65,10 +67,10 @@ def part(options: Options, kind: type):
     return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
 
 
-def load_run_tasks(options: Options) -> TaskSet:
-    """The task set of a run."""
+def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> TaskSet:
+    """The task set of a run; ``given`` is the data at hand, where the run is trained on such."""
     return load_tasks(
-        options.tasks,
+        options.tasks if given is None else given,
         data_dir=options.data_dir,
         seed=options.seed,
         only=options.only,
@@ -188,11 +190,12 @@ def split_scores(
     }
 
 
-def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
+def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **values) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
     Args:
-        tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes.
+        tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes, or data at hand, by the tasks'
+            names, as :func:`~graphmtl.data.loading.load_tasks` takes it.
         values: options by name, as in :class:`~graphmtl.config.Options`.
 
     Returns:
@@ -201,6 +204,12 @@ def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
     Raises:
         InputError: whatever is wrong with the options or the data.
     """
+    if isinstance(tasks, Mapping) and not isinstance(tasks, TaskSet):
+        tasks = load_run_tasks(make_options(**{**values, "tasks": IN_MEMORY}), tasks)
+    if not isinstance(tasks, TaskSet | str | Path | None):
+        raise InputError(
+            f"tasks: found a {type(tasks).__name__}, expected a task set, a name, a file, or {{NAME: DATA}}"
+        )
     given = tasks.loaded_with if isinstance(tasks, TaskSet) else {} if tasks is None else {"tasks": tasks}
     for name in given.keys() & values.keys():
         if given[name] != values[name]:
