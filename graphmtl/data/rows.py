@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -218,11 +219,28 @@ def _as_json(value: Any) -> str:
 
 
 @contextmanager
-def _fields(delimiter: str, part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
-    letters = delimiter == "\t" and rows is not None and rows.quotes_are_letters
+def _csv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    with _fields(part, names, added, delimiter=",") as write:
+        yield write
+
+
+@contextmanager
+def _tsv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    """Quotes are letters, or else all fields stand in quotes: then no reader takes the one for the other."""
+    plain = rows is not None and (rows.quotes_are_letters or not any(map(_needs_quotes, chain(*rows.values))))
+    quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE, "quotechar": None} if plain else {"quoting": csv.QUOTE_ALL}
+    with _fields(part, names, added, delimiter="\t", **quoting) as write:
+        yield write
+
+
+def _needs_quotes(value: Any) -> bool:
+    return isinstance(value, str) and any(sign in value for sign in '"\t\n\r')
+
+
+@contextmanager
+def _fields(part: Path, names: Sequence[str], added: Mapping, **form: Any) -> Iterator[Write]:
     with part.open("w", encoding="utf-8", newline="") as file:
-        quoting: Any = {"quoting": csv.QUOTE_NONE, "quotechar": None} if letters else {}
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n", **quoting)
+        writer = csv.writer(file, lineterminator="\n", **form)
         writer.writerow([*names, *added])
 
         def write(start: int, own: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
@@ -277,7 +295,7 @@ def _as_arrow(names: Sequence[str], rows: Rows | None, source: str) -> pa.Table:
 
 _WRITERS: dict[str, Callable] = {
     ".jsonl": _json_lines,
-    ".csv": partial(_fields, ","),
-    ".tsv": partial(_fields, "\t"),
+    ".csv": _csv_file,
+    ".tsv": _tsv_file,
     ".parquet": _parquet_file,
 }
