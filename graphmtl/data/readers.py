@@ -233,10 +233,11 @@ def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, l
 
 def _looks_quoted(text: str, path: Path) -> bool:
     """Whether a tsv file is quoted as csv files are: every quote in it is one of those around a field."""
+    text = text.replace("\r\n", "\n")
     fields = len(_QUOTED_FIELD.findall(text))
     if not fields:
         return False
-    quoted = bool(_QUOTED_FILE.fullmatch(text.replace("\r\n", "\n")))
+    quoted = bool(_QUOTED_FILE.fullmatch(text))
     if quoted:
         note(f"{path}: {fields} fields stand in double quotes, which are no part of them (quoting: none keeps them)")
     elif '""' in text:
