@@ -116,14 +116,10 @@ def evaluate_on(
         InputError: whatever is wrong with the data, or does not fit the model.
     """
     options = run.options
-    own = {"data_dir": options.data_dir, "seed": options.seed, "planted": part(options, PlantedOptions)}
-    tasks = load_scored(
-        given,
-        run.model.tasks,
-        names=names,
-        trained_on=partial(open_sources, options.tasks, **own),
-        data_dir=data_dir or options.data_dir,
-    )
+    own = {"seed": options.seed, "planted": part(options, PlantedOptions)}
+    trained_on = partial(open_sources, options.tasks, data_dir=options.data_dir, **own)
+    where = {"data_dir": data_dir or options.data_dir, **own}
+    tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
     data = _encoded(run, tasks)
     predictions = {"test": predict(run, data, "test")}
     if predictions_to is not None:

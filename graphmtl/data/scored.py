@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
+from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import is_task_file
 from graphmtl.data.loading import open_sources
 from graphmtl.data.overlap import Overlap
@@ -36,6 +37,8 @@ def load_scored(
     names: Sequence[str] | None = None,
     trained_on: Callable[[], Mapping[str, Open]] = dict,
     data_dir: Path | str | None = None,
+    seed: int = 0,
+    planted: PlantedOptions = PlantedOptions(),
 ) -> TaskSet:
     """The data of some tasks of a model, as their test split.
 
@@ -48,6 +51,8 @@ def load_scored(
         trained_on: gives what read the tasks in training. It is asked only where labels of a file of rows are not those
             of the model: they may be what its names stand for.
         data_dir: as in `load_tasks`.
+        seed: as in `load_tasks`.
+        planted: as in `load_tasks`.
 
     Raises:
         InputError: the data cannot be read; no task is the model's, or it is of another kind; a label that is not among
@@ -61,7 +66,7 @@ def load_scored(
     elif isinstance(given, str | Path) and is_task_file(str(given)):
         found = read_task_file(Path(given), scored=True).sources
     else:
-        found = open_sources(given, data_dir=data_dir)
+        found = open_sources(given, data_dir=data_dir, seed=seed, planted=planted)
     known = [name for name in names or tasks if name in found]
     missing = [name for name in names or () if name not in found] if known else [*(names or tasks)]
     what = given if isinstance(given, str | Path) else "tasks"
