@@ -1,15 +1,14 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from accelerate import PartialState
 
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
-from graphmtl.data.task import TaskSet
 from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
-from graphmtl.training.experiment import folder_of, load_run_tasks, train_run
+from graphmtl.training.experiment import folder_of, left_out, load_run_tasks, train_run
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main", "run_and_report"]
@@ -32,7 +31,7 @@ def run_and_report(options: Options) -> Run:
     overlap = overlap_table(tasks.overlap)
     if report and overlap is not None:
         print_table(overlap)
-    for line in _left_out(tasks) if report else ():
+    for line in left_out(tasks) if report else ():
         print(line)
     run = train_run(tasks, options)
     if not report:
@@ -46,21 +45,6 @@ def run_and_report(options: Options) -> Run:
         print("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
     return run
-
-
-def _left_out(tasks: TaskSet) -> Iterator[str]:
-    """A line for each task with rows that have no label, and for each corpus that has lost most of its training."""
-    for name, data in tasks.items():
-        if counts := data.unlabelled:
-            each = ", ".join(f"{split} {count}" for split, count in counts.items())
-            yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
-    for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
-        dropped = tasks.overlap[corpus].dropped
-        if dropped > rows:
-            yield (
-                f"{corpus}: {dropped} of {rows + dropped} training texts are left out, more than half, since they "
-                "stand in the validation or test split of another task (--keep-overlap keeps them)"
-            )
 
 
 if __name__ == "__main__":

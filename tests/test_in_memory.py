@@ -35,11 +35,9 @@ def folder(finished, tmp_path):
 def test_data_at_hand_are_as_good_as_a_task_set_and_a_file(finished, tmp_path):
     assert (finished.options.tasks, finished.options.seed) == ("(in memory)", 3)
     expected = without_clock(finished.metrics)
-    loaded = graphmtl.load_tasks({"mood": datasets.Dataset.from_pandas(FRAME), "tone": TASKS["tone"]}, seed=3)
-    assert (
-        without_clock(train(loaded, tmp_path / "a").metrics)["tasks"]["mood"]["n_train"]
-        == (expected["tasks"]["mood"]["n_train"])
-    )
+    rows = datasets.Dataset.from_pandas(FRAME)
+    loaded = graphmtl.load_tasks({"mood": rows, "tone": {"train": rows, "label": "tone"}}, seed=3)
+    assert without_clock(train(loaded, tmp_path / "a").metrics) == expected
     assert without_clock(train(graphmtl.load_tasks(TASKS, seed=3), tmp_path / "b").metrics) == expected
     FRAME.to_csv(tmp_path / "a.csv", index=False)
     (tmp_path / "t.yaml").write_text(
@@ -50,11 +48,13 @@ def test_data_at_hand_are_as_good_as_a_task_set_and_a_file(finished, tmp_path):
     assert [found["mood"][key] for key in sizes] == [expected["tasks"]["mood"][key] for key in sizes]
 
 
-def test_the_run_says_what_it_was_trained_on(finished):
+def test_the_run_says_what_it_was_trained_on(finished, tmp_path, capsys):
     data = json.loads((finished.folder / "data.json").read_text())
     assert {name: own["train"]["examples"] for name, own in data["tasks"].items()}["mood"] == (
         finished.metrics["tasks"]["mood"]["n_train"]
     )
+    train({"tone": TASKS["tone"]}, tmp_path / "run", arch="shared")
+    assert "tone: 16 rows without a label are not learned (train " in capsys.readouterr().out
 
 
 def test_resuming_takes_the_same_data_and_no_other(folder, finished, error_of):
@@ -62,7 +62,7 @@ def test_resuming_takes_the_same_data_and_no_other(folder, finished, error_of):
     again = train(TASKS, folder, seed=3, resume=True)
     assert without_clock(again.metrics) == without_clock(finished.metrics)
     (folder / "metrics.json").unlink()
-    with pytest.raises(graphmtl.InputError, match="the data of --tasks .in memory. has changed since") as error:
+    with pytest.raises(graphmtl.InputError, match=r"the data of --tasks .in memory. has changed since") as error:
         train({**TASKS, "mood": FRAME.assign(label=[1, 0] * 24)}, folder, seed=3, resume=True)
     assert "\n" not in str(error.value)
 
@@ -96,9 +96,9 @@ def test_verbs_that_need_the_data_say_that_they_are_gone(arguments, folder, tmp_
     places = (("RUN", folder), ("OTHER", tmp_path / "other"))
     for name, place in places:
         arguments = [argument.replace(name, str(place)) for argument in arguments]
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     assert "the run was trained on data in memory, which is not kept; its model predicts" in error_of(*arguments)
-    assert {path for path in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("tasks", [3, FRAME, [FRAME]])

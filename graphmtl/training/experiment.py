@@ -4,7 +4,7 @@ import importlib.metadata
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
@@ -46,6 +46,7 @@ __all__ = [
     "SPLITS",
     "build_model",
     "folder_of",
+    "left_out",
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
@@ -215,7 +216,25 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
         if given[name] != values[name]:
             raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
     options = make_options(**{**values, **given})
-    return train_run(tasks if isinstance(tasks, TaskSet) else load_run_tasks(options), options)
+    tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
+    for line in left_out(tasks) if PartialState(cpu=options.device == "cpu").is_main_process else ():
+        print(line)
+    return train_run(tasks, options)
+
+
+def left_out(tasks: TaskSet) -> Iterator[str]:
+    """A line for each task with rows that have no label, and for each corpus that has lost most of its training."""
+    for name, data in tasks.items():
+        if counts := data.unlabelled:
+            each = ", ".join(f"{split} {count}" for split, count in counts.items())
+            yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
+    for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
+        dropped = tasks.overlap[corpus].dropped
+        if dropped > rows:
+            yield (
+                f"{corpus}: {dropped} of {rows + dropped} training texts are left out, more than half, since they "
+                "stand in the validation or test split of another task (--keep-overlap keeps them)"
+            )
 
 
 def folder_of(tasks: TaskSet, options: Options) -> Path:
