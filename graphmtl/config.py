@@ -1,17 +1,37 @@
 """Every option of graphmtl and its default: the one place where a default lives.
 
 Field names are the keys of ``config.yaml``; on the command line ``_`` becomes ``-`` (``max_length`` is
-``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``.
+``--max-length``) and a switch that is on by default is turned off by ``--no-NAME``. A value that is not accepted is an
+error however the options are made.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["FORMAT", "DataOptions", "ModelOptions", "Options", "PlantedOptions", "RunOptions", "TrainingOptions"]
+import numpy as np
+
+from graphmtl.errors import InputError
+
+__all__ = [
+    "FORMAT",
+    "DataOptions",
+    "ModelOptions",
+    "Options",
+    "PlantedOptions",
+    "RunOptions",
+    "TrainingOptions",
+    "accepted",
+    "flag",
+]
 
 FORMAT = 1  # of a run's folder, and so of config.yaml
+_WIDEST = 1 << 14  # dimensions; beyond it a mistake, or a file that is to fill the memory
+_MOST_PARTS = 1 << 8  # experts, heads or layers; likewise
 
 Score = Literal["additive", "dot", "static"]
+GateReg = Literal["prior", "entropy", "balance", "none"]
+MessageStart = Literal["random", "identity"]
 Sampling = Literal["proportional", "uniform", "temperature", "sqrt", "annealed"]
 
 
@@ -38,8 +58,52 @@ def option(
     return field(default=default, metadata={"help": help, "range": (low, high), "archs": archs, "needs": needs})
 
 
+def flag(name: str) -> str:
+    """How an option is called on the command line, and in messages."""
+    return "--" + name.replace("_", "-")
+
+
+def accepted(option: Field, value: Any) -> Any:
+    """A value of an option in the option's own type; paths and numpy's numbers become plain values.
+
+    Raises:
+        InputError: it is of another type, none of the choices, or out of range.
+    """
+    if value is None:
+        if option.default is not None:
+            raise InputError(f"{option.name} has no value")
+        return None
+    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+    if option.type is float and type(value) is int and abs(value) < 2**1023:
+        value = float(value)
+    kind: Any = str if option.type == str | None else option.type
+    if not _is_of(kind, value):
+        expected = str(kind).removeprefix("typing.") if get_origin(kind) is Literal else kind.__name__
+        raise InputError(" ".join(f"{flag(option.name)}: Expected a {expected}. Got value: {value}".split()))
+    low, high = option.metadata["range"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
+        expected = f"{low} or more" if high is None else f"a number from {low} to {high}"
+        raise InputError(f"{flag(option.name)}: found {value}, expected {expected}")
+    return value
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 @dataclass(frozen=True, kw_only=True)
-class PlantedOptions:
+class _Checked:
+    """Options whose values have been :func:`accepted`."""
+
+    def __post_init__(self):
+        for option in fields(self):
+            object.__setattr__(self, option.name, accepted(option, getattr(self, option.name)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions(_Checked):
     """The generated task set with a known task graph."""
 
     planted_parents: int = option(3, "tasks with many examples that children learn from", low=0)
@@ -60,7 +124,7 @@ class PlantedOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(_Checked):
     """Which tasks, and how their texts are read."""
 
     tasks: str = option("planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file")
@@ -73,7 +137,7 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(_Checked):
     """The encoder, the architecture and the heads."""
 
     arch: str = option(
@@ -91,17 +155,20 @@ class ModelOptions:
     max_length: int = option(200, "tokens kept of a text; of a transformer pieces, no more than it can read", low=1)
     truncate: Literal["head", "tail", "both"] = option("both", "which end of a longer text is kept")
     embeddings: str | None = option(None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz")
-    embedding_size: int = option(100, "dimensions of the word embeddings where no vectors are given", low=1)
+    embedding_size: int = option(
+        100, "dimensions of the word embeddings where no vectors are given", low=1, high=_WIDEST
+    )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
-    hidden: int = option(64, "LSTM units per direction", low=1)
+    hidden: int = option(64, "LSTM units per direction", low=1, high=_WIDEST)
     attention: int = option(
         64,
         "dimensions of the attention's keys and queries",
         low=1,
+        high=_WIDEST,
         archs=("complete", "star", "cmtr", "adapter-fusion"),
     )
     score: Score = option("additive", "how a query is matched with a node", archs=("complete", "star"))
-    message_start: Literal["random", "identity"] = option(
+    message_start: MessageStart = option(
         "random",
         "first weights of W_r; identity: what a node says is added to the cell as it stands",
         archs=("complete", "star"),
@@ -118,7 +185,11 @@ class ModelOptions:
     )
     detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs", archs=("complete",))
     adapter_size: int = option(
-        64, "dimensions inside a task's adaptation layer", low=1, archs=("cmtr", "adapters", "adapter-fusion")
+        64,
+        "dimensions inside a task's adaptation layer",
+        low=1,
+        high=_WIDEST,
+        archs=("cmtr", "adapters", "adapter-fusion"),
     )
     interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
         "attention",
@@ -126,20 +197,22 @@ class ModelOptions:
         archs=("cmtr",),
     )
     interaction_heads: int = option(
-        4, "heads of the interaction, each of --attention dimensions", low=1, archs=("cmtr",)
+        4, "heads of the interaction, each of --attention dimensions", low=1, high=_MOST_PARTS, archs=("cmtr",)
     )
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction", archs=("cmtr",)
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)", archs=("cmtr",))
-    gate_reg: Literal["prior", "entropy", "balance", "none"] = option(
+    gate_reg: GateReg = option(
         "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike", archs=("cmtr",)
     )
     gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1, archs=("cmtr",))
-    experts: int = option(4, "experts; of ple shared experts of a layer", low=1, archs=("mmoe", "ple"))
-    task_experts: int = option(1, "experts of each task in a layer", low=1, archs=("ple",))
-    expert_size: int = option(128, "dimensions of an expert", low=1, archs=("mmoe", "ple"))
-    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, archs=("ple",))
+    experts: int = option(
+        4, "experts; of ple shared experts of a layer", low=1, high=_MOST_PARTS, archs=("mmoe", "ple")
+    )
+    task_experts: int = option(1, "experts of each task in a layer", low=1, high=_MOST_PARTS, archs=("ple",))
+    expert_size: int = option(128, "dimensions of an expert", low=1, high=_WIDEST, archs=("mmoe", "ple"))
+    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, high=_MOST_PARTS, archs=("ple",))
     hub_to_head: bool = option(False, "a task's head also sees the virtual node's states", archs=("star",))
     bidirectional: bool = option(True, "read every text in both directions")
     same_start: bool = option(
@@ -157,7 +230,7 @@ class ModelOptions:
     chars: Literal["auto", "none", "cnn", "lstm"] = option(
         "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
     )
-    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2)
+    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2, high=_WIDEST)
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
     locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)
@@ -165,7 +238,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(_Checked):
     """The optimiser, the order of the batches and when to stop."""
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
@@ -228,7 +301,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(_Checked):
     """Where the run is written."""
 
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default")

@@ -1,6 +1,7 @@
 """What a user's mistake looks like: one line that names the place, the value and what is accepted."""
 
 import difflib
+import sys
 import warnings
 from collections.abc import Iterable
 
@@ -22,8 +23,14 @@ class DataWarning(UserWarning):
 
 
 def note(message: str) -> None:
-    """Warns of something that the user should know; the command line prints it as one line on stderr."""
-    warnings.warn(message, DataWarning, stacklevel=3)
+    """Warns of something that the user should know; the command line prints it as one line on stderr.
+
+    The place of the warning is that of the call from outside the package.
+    """
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("graphmtl."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DataWarning, stacklevel=level)
 
 
 def shown(value: object) -> str:

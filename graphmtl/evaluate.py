@@ -1,4 +1,7 @@
-"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json."""
+"""``python -m graphmtl.evaluate RUN``: score a finished run on a split, and write RUN/evaluation.json.
+
+The file is this verb's own and says which split it is of; another evaluation replaces it.
+"""
 
 import json
 from argparse import Namespace
@@ -7,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
 from torch import nn
 
 from graphmtl import metrics
@@ -22,6 +24,7 @@ from graphmtl.table import other_test_splits, print_table, scores_table, types_t
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, part, split_scores
 from graphmtl.training.prediction_file import check_prediction_file, write_predictions
+from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]
@@ -54,7 +57,7 @@ def predict(
     run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
 ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
     """What the run's model, or another one, predicts on a split of the run's data, by task."""
-    accelerator = Accelerator(cpu=run.options.device == "cpu")
+    accelerator = plain_accelerator(cpu=run.options.device == "cpu")
     model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
         model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator
@@ -155,7 +158,8 @@ def _results(
 def main(argv: Sequence[str]) -> None:
     """The verb ``evaluate``."""
     parser = Parser(
-        prog="graphmtl evaluate", description="Score a finished run on a split; writes RUN/evaluation.json."
+        prog="graphmtl evaluate",
+        description="Score a finished run on a split; writes RUN/evaluation.json, or replaces it.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", choices=["train", "valid", "test"], help="of the run's own data (test)")
@@ -174,7 +178,7 @@ def main(argv: Sequence[str]) -> None:
         type=Path,
         help="also write each example with its label, the model's answer and probabilities; .jsonl or .csv",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace RUN/evaluation.json and FILE")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
     if arguments.tasks is not None:
@@ -184,9 +188,6 @@ def main(argv: Sequence[str]) -> None:
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
     arguments.split = arguments.split or "test"
-    target = run.folder / "evaluation.json"
-    if target.exists() and not arguments.overwrite:
-        raise InputError(f"{target} exists; give --overwrite to replace it")
     if arguments.predictions is not None:
         check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
     tasks = evaluate(run, arguments.split, arguments.predictions)

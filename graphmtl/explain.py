@@ -8,7 +8,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import encode_tasks
@@ -19,6 +18,7 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.experiment import load_tasks_again
+from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["Report", "explain_run", "main", "stability"]
@@ -85,7 +85,7 @@ def explain_run(
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks, device = load_tasks_again(run), Accelerator(cpu=options.device == "cpu").device
+    tasks, device = load_tasks_again(run), plain_accelerator(cpu=options.device == "cpu").device
 
     def explained(model: MultiTaskModel) -> Explanation:
         return explain_model(

@@ -7,12 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import numpy as np
 import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
-from graphmtl.config import FORMAT, Options
-from graphmtl.data.yaml_lines import yaml_keys
+from graphmtl.config import FORMAT, Options, accepted, flag
+from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
 from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["make_options", "parse_options", "read_options", "without_effect"]
@@ -22,10 +21,6 @@ _KEEP_TOP = 3  # edges into each task that --prune keeps
 _FIELDS = {field.name: field for field in fields(Options)}
 # a text that may be missing is a text where it is given: jsonargparse would take "#" or "null" for None
 _TYPES = {name: str if kind == str | None else kind for name, kind in get_type_hints(Options).items()}
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 @cache
@@ -42,7 +37,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--keep-top", metavar="N", type=int, default=_KEEP_TOP, help="with --prune: edges that stay into each task"
     )
-    for group in reversed(Options.__mro__[1:-1]):
+    for group in reversed(Options.__mro__[1:-2]):
         section = parser.add_argument_group((group.__doc__ or "").splitlines()[0].rstrip("."))
         for name in group.__annotations__:
             kind = (
@@ -51,7 +46,7 @@ def _parser() -> ArgumentParser:
                 else {"type": _TYPES[name]}
             )
             section.add_argument(
-                _flag(name),
+                flag(name),
                 default=_FIELDS[name].default,
                 help=_FIELDS[name].metadata["help"].replace("%", "%%"),
                 **kind,
@@ -73,7 +68,7 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
     for argument in argv:
         name = argument.split("=")[0]
         if name.startswith("--") and name not in parser._option_string_actions:
-            raise unknown_name("option", name, [*map(_flag, _FIELDS), "--config", "--prune", "--keep-top"])
+            raise unknown_name("option", name, [*map(flag, _FIELDS), "--config", "--prune", "--keep-top"])
     try:
         given = vars(parser.parse_args(list(argv), defaults=False))
     except ArgumentError as error:
@@ -93,7 +88,7 @@ def _pruned(run: str, keep_top: int, given: Mapping[str, Any]) -> dict:
     """The options of a finished run, for its strongest edges into each task."""
     for name in ("config", "arch", "topology", "top_k"):
         if given.get(name) is not None:
-            raise InputError(f"{_flag(name)}: --prune says it already; without --prune give --topology {run} --top-k N")
+            raise InputError(f"{flag(name)}: --prune says it already; without --prune give --topology {run} --top-k N")
     if keep_top < 1:
         raise InputError(f"--keep-top: found {keep_top}, expected 1 or more")
     if not (Path(run) / "config.yaml").is_file():
@@ -112,7 +107,7 @@ def make_options(**values) -> Options:
     for name in values:
         if name not in _FIELDS:
             raise unknown_name("option", name, _FIELDS)
-    options = Options(**{name: _accepted(name, value) for name, value in values.items()})
+    options = Options(**{name: _read(name, value) for name, value in values.items()})
     if options.resume and options.overwrite:
         raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
     return options
@@ -130,43 +125,38 @@ def without_effect(options: Options) -> list[str]:
             continue
         archs, needs = field.metadata["archs"], field.metadata["needs"]
         if archs and options.arch not in archs:
-            lines.append(f"{_flag(name)} has no effect with --arch {options.arch}; it is for {', '.join(archs)}")
+            lines.append(f"{flag(name)} has no effect with --arch {options.arch}; it is for {', '.join(archs)}")
         elif needs is not None and getattr(options, needs) == _FIELDS[needs].default:
-            lines.append(f"{_flag(name)} has no effect without {_flag(needs)}")
+            lines.append(f"{flag(name)} has no effect without {flag(needs)}")
         elif name.startswith("planted_") and "planted" not in re.split("[+:]", options.tasks):
-            lines.append(f"{_flag(name)} has no effect with --tasks {options.tasks}; it is for planted")
+            lines.append(f"{flag(name)} has no effect with --tasks {options.tasks}; it is for planted")
         elif name == "embedding_size" and options.embeddings is not None and options.encoder == "lstm":
             lines.append("--embedding-size has no effect with --embeddings, whose vectors have a size of their own")
     return lines
 
 
-def _accepted(name: str, value: Any, where: str = "") -> Any:
-    """The value in the option's type, from the command line, a file or Python alike.
-
-    Raises:
-        InputError: it is of another type or out of range.
-    """
-    if value is None:
-        if _FIELDS[name].default is not None:
-            raise InputError(f"{where}{name} has no value")
-        return None
-    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+def _read(name: str, value: Any) -> Any:
+    """A number or a switch that is written out, as 1e-3 is to YAML, as what it is; all else as it stands."""
+    if not isinstance(value, str) or _TYPES[name] not in (bool, int, float):
+        return value
     try:
-        value = _parser().parse_object({name: value}, defaults=False)[name]
-    except (ArgumentError, OverflowError) as error:
-        what = _readable(str(error)).removeprefix(f"{_flag(name)}: ")
-        raise InputError(f"{where}{_flag(name)}: {what}") from None
-    low, high = _FIELDS[name].metadata["range"]
-    if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
-        accepted = f"{low} or more" if high is None else f"a number from {low} to {high}"
-        raise InputError(f"{where}{_flag(name)}: found {value}, expected {accepted}")
-    return value
+        return _parser().parse_object({name: value}, defaults=False)[name]
+    except (ArgumentError, OverflowError):
+        return value
+
+
+def _accepted(name: str, value: Any, where: str) -> Any:
+    """The value, if the option takes it; the error says where it stands."""
+    try:
+        return accepted(_FIELDS[name], _read(name, value))
+    except InputError as error:
+        raise InputError(f"{where}{error}") from None
 
 
 def _readable(message: str) -> str:
     """jsonargparse's error in one line, with the flag's name and what it takes."""
     message = re.sub(r"typing\.|<class '(\w+)'>", lambda match: match[1] or "", " ".join(message.split()))
-    return re.sub(r'Parser key "(\w+)":', lambda match: f"{_flag(match[1])}:", message)
+    return re.sub(r'Parser key "(\w+)":', lambda match: f"{flag(match[1])}:", message)
 
 
 def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options:
@@ -190,20 +180,15 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
 
 def _read_yaml(path: Path) -> tuple[dict, dict[str, int]]:
     """What the file says, and the line of each key."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        config = yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2020-13-45
-        raise InputError(f"{path}: not YAML: {error}") from None
-    if not isinstance(config, dict):
+    node = read_yaml(path)
+    if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{path}: options as `key: value` lines are expected")
-    keys = yaml_keys(node, path, what="the file")
+    config, keys = {}, yaml_keys(node, path, what="the file")
     for name, key in keys.items():
+        place = f"{path}, line {key.line}: "
         if name not in {*_FIELDS, "format"}:
-            raise InputError(f"{path}, line {key.line}: {unknown_name('key', name, sorted(_FIELDS))}")
+            raise InputError(f"{place}{unknown_name('key', name, sorted(_FIELDS))}")
+        if not isinstance(key.node, yaml.ScalarNode):
+            raise InputError(f"{place}{flag(name)}: found several values, expected one")
+        config[name] = plain_value(key.node, path)
     return config, {name: key.line for name, key in keys.items()}

@@ -26,6 +26,7 @@ from graphmtl.data.readers import ending
 from graphmtl.data.rows import ROW_FORMATS, Rows, Write, check_output, open_rows, read_rows
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.files import check_regular
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
@@ -53,7 +54,10 @@ class _Part:
 def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
     """The file, or standard input, which stays open."""
     if path is None:
+        if sys.stdin.isatty():
+            print("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
         return nullcontext(sys.stdin.buffer)
+    check_regular(path)  # a pipe is read where it is the standard input
     opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix.lower(), open)
     try:
         return opened(path, "rb")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
+from graphmtl.files import check_regular
 from graphmtl.reporting.contents import comparison, run_contents
-from graphmtl.reporting.page import render
+from graphmtl.reporting.page import is_report, render
 from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["main"]
@@ -16,6 +17,25 @@ def _names(runs: Sequence[Run]) -> list[str]:
     """The folders' own names, or the whole paths where two are called alike."""
     short = [run.folder.resolve().name for run in runs]
     return short if len(set(short)) == len(short) else [str(run.folder) for run in runs]
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    """Whether the page may be written: a report is replaced, another file only with ``--overwrite``.
+
+    Raises:
+        InputError: it may not.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--output: found {output}, expected a name that ends in .html")
+    if not output.parent.is_dir():
+        raise InputError(f"--output: there is no folder {output.parent}")
+    if not output.exists():
+        return
+    check_regular(output)
+    if not overwrite and not is_report(output):
+        raise InputError(
+            f"{output} exists and is no report of graphmtl; --overwrite replaces it, --output names another file"
+        )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -30,21 +50,17 @@ def main(argv: Sequence[str]) -> None:
         "drag, training curves, example texts with what their words read, and how far the graph can be trusted.",
     )
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folder of a finished run")
-    parser.add_argument("--output", metavar="FILE", type=Path, default=Path("report.html"), help="(report.html)")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="(report.html in the folder of the first RUN)")
     parser.add_argument("--examples", type=int, default=2, help="test texts of each task that are shown (2)")
     parser.add_argument("--seed", type=int, default=0, help="draws the texts (0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the file that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is no report")
     arguments = parser.parse_args(argv)
     for flag in ("examples", "seed"):
         if getattr(arguments, flag) < 0:
             raise InputError(f"--{flag}: found {getattr(arguments, flag)}, expected 0 or more")
-    if arguments.output.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--output: found {arguments.output}, expected a name that ends in .html")
-    if arguments.output.exists() and not arguments.overwrite:
-        raise InputError(f"{arguments.output} exists; give --overwrite to replace it, or another file with --output")
-    if not arguments.output.parent.is_dir():
-        raise InputError(f"--output: there is no folder {arguments.output.parent}")
     runs = open_runs(arguments.runs)
+    output = runs[0].folder / "report.html" if arguments.output is None else arguments.output
+    _check_output(output, arguments.overwrite)
     names = _names(runs)
     contents = [
         run_contents(run, name=name, examples=arguments.examples, seed=arguments.seed)
@@ -52,10 +68,10 @@ def main(argv: Sequence[str]) -> None:
     ]
     page = render(contents, comparison(runs, names) if len(runs) > 1 else None)
     try:
-        arguments.output.write_text(page, encoding="utf-8")
+        output.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{arguments.output}: cannot be written: {error.strerror}") from error
-    print(f"wrote {arguments.output}")
+        raise InputError(f"{output}: cannot be written: {error.strerror}") from error
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":

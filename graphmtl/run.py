@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from accelerate import PartialState
-
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
 from graphmtl.training.experiment import folder_of, left_out, load_run_tasks, train_run
+from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main", "run_and_report"]
@@ -22,7 +21,7 @@ def main(argv: Sequence[str]) -> None:
 def run_and_report(options: Options) -> Run:
     """Trains and tests, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
-    report = PartialState(cpu=options.device == "cpu").is_main_process
+    report = process_state(cpu=options.device == "cpu").is_main_process
     for line in without_effect(options) if report else ():
         print(line)
     folder = folder_of(tasks, options)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if not torch.cuda.is_available():  # Triton asks when it is first imported
     os.environ["TRITON_INTERPRET"] = "1"
@@ -14,7 +14,8 @@ if not torch.cuda.is_available():  # Triton asks when it is first imported
 from graphmtl.cli import main
 from tests import tiny
 
-settings.register_profile("busy", deadline=None)  # a time says nothing on a machine that does other work
+# a time says nothing on a machine that does other work
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
 

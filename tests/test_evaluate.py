@@ -85,13 +85,18 @@ def test_the_training_split(copy_of, evaluated):
     assert ["task", "n_train", "metric", "train"] in [line.split() for line in printed.splitlines()]
 
 
-def test_an_evaluation_is_replaced_only_when_asked(copy_of, evaluated, error_of):
+def test_another_evaluation_replaces_the_first(copy_of, evaluated):
     folder = copy_of("shared")
-    evaluated(folder)
-    before = (folder / "evaluation.json").read_bytes()
-    assert f"{folder}/evaluation.json exists; give --overwrite" in error_of("evaluate", folder, "--split", "valid")
-    assert (folder / "evaluation.json").read_bytes() == before
-    assert evaluated(folder, "--split", "valid", "--overwrite")[0]["split"] == "valid"
+    first = evaluated(folder)
+    assert evaluated(folder) == first
+    assert evaluated(folder, "--split", "valid")[0]["split"] == "valid"
+    assert evaluated(folder, "--overwrite") == first  # as scripts say that were written when it was asked for
+
+
+def test_an_evaluation_that_cannot_be_written(copy_of, error_of):
+    folder = copy_of("shared")
+    (folder / "evaluation.json").mkdir()
+    assert f"{folder}/evaluation.json: cannot be written (Is a directory)" in error_of("evaluate", folder)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
-from graphmtl.config import Options, PlantedOptions
+from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options, read_options, without_effect
 from graphmtl.run import run_and_report
@@ -247,19 +247,24 @@ def test_options_by_name():
         (b"lr: 0.1\n\nhiden: 3\n", ", line 3: unknown key 'hiden'; did you mean 'hidden'?"),
         (b"{lr: 0.1,\n max-length: 3}", ", line 2: unknown key 'max-length'; did you mean 'max_length'?"),
         (b"1: 2\n", ", line 1: unknown key '1'"),
-        (b"", ": options as `key: value` lines are expected"),
+        (b"", ": the file is empty"),
+        (b"# nothing\n", ": options as `key: value` lines are expected"),
         (b"- epochs\n", ": options as `key: value` lines are expected"),
         (b"just text\n", ": options as `key: value` lines are expected"),
-        (b"epochs: [\n", ": not YAML: "),
-        (b"epochs: 3: 4\n", ": not YAML: "),
-        (b"? [a]\n: b\n", ": not YAML: "),
-        (b"\x00", ": not YAML: "),
+        (b"epochs: [\n", ", line 2: not YAML ("),
+        (b"epochs: 3: 4\n", ", line 1: not YAML ("),
+        (b"? [a]\n: b\n", ", line 1: the keys of the file must be plain names"),
+        (b"\x00", ": not YAML ("),
         (b"lr: 0.1\nhidden: 3\nlr: 0.2\n", ", line 3: key 'lr' stands twice in the file"),
-        (b"lr: 0.1\nhidden: -3\n", ", line 2: --hidden: found -3, expected 1 or more"),
+        (b"lr: 0.1\nhidden: -3\n", ", line 2: --hidden: found -3, expected a number from 1 to 16384"),
         (b"{lr: 0.1,\n seed:}", ", line 2: seed has no value"),
-        (b"tasks: caf\xe9\n", ": not UTF-8 text"),
+        (b"tasks: caf\xe9\n", ", line 1: byte 0xe9 is not UTF-8"),
         (b"epochs: many\n", ", line 1: --epochs: Expected a int. Got value: many"),
-        (b"lr: 0.1\ntasks: [a, b]\n", ", line 2: --tasks: Expected a str. Got value: ['a', 'b']"),
+        (b"lr: 0.1\ntasks: [a, b]\n", ", line 2: --tasks: found several values, expected one"),
+        (b"lr: 0.1\nhidden: !!timestamp x\n", ", line 2: not YAML (the tag"),
+        (b"hidden: !!int x\n", ", line 1: 'x' is not what its tag says"),
+        (b"hidden: " + b"9" * 5000, ", line 1: not YAML (a number of 5,000 characters"),
+        (b"hidden: " + b"[" * 500, ", line 1: not YAML (lists or mappings in more than 32 others)"),
         (b"\n\nscore: dott\n", ", line 3: --score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
     ],
 )
@@ -294,9 +299,11 @@ def test_numbers_out_of_range_on_the_command_line_and_in_the_file(tmp_path):
         parse_options(["--config", f"{tmp_path}/base.yaml"])
 
 
-@pytest.mark.parametrize("name", ["missing.yaml", "."])
-def test_a_file_that_cannot_be_read(tmp_path, name):
-    with pytest.raises(InputError, match="cannot be read"):
+@pytest.mark.parametrize(
+    ("name", "message"), [("missing.yaml", "no such file"), (".", "a folder"), ("/dev/zero", "a device")]
+)
+def test_a_file_that_cannot_be_read(tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
         parse_options(["--config", str(tmp_path / name)])
 
 
@@ -355,3 +362,37 @@ def test_options_are_for_architectures_and_need_options_that_exist():
     for field in FIELDS.values():
         assert set(field.metadata["archs"]) <= set(ARCHITECTURES)
         assert field.metadata["needs"] in (None, *FIELDS)
+
+
+@pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
+def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
+    group = next(each for each in Options.__mro__ if name in each.__annotations__)
+    for kind in (group, Options):
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: found {re.escape(str(found))}, expected "):
+            kind(**{name: found})
+        assert getattr(kind(**{name: edge}), name) == edge
+        with pytest.raises(InputError):
+            replace(kind(), **{name: found})
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
+def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
+    with pytest.raises(InputError) as ours:
+        Options(**{name: "nonsense"})
+    with pytest.raises(InputError) as theirs:
+        parse_options(flags(**{name: "nonsense"}))
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_options_built_from_python_are_of_their_types():
+    for value in (True, "8", 8.5, [8], None):
+        with pytest.raises(InputError, match="hidden"):
+            ModelOptions(hidden=value)
+    with pytest.raises(InputError, match=r"^--bidirectional: Expected a bool. Got value: 1$"):
+        ModelOptions(bidirectional=1)
+    options = Options(output=Path("a/run"), seed=np.int64(3), lr=1)
+    assert [(value, type(value)) for value in (options.output, options.seed, options.lr)] == [
+        ("a/run", str),
+        (3, int),
+        (1.0, float),
+    ]

@@ -222,8 +222,8 @@ def test_a_byte_that_is_no_text(content, message, folder, tmp_path, error_of, mo
         (["RUN", "FILE", "--task", "child1,"], "unknown task ''"),
         (["RUN", "FILE", "--task", "child1,al"], "unknown task 'al'"),
         (["RUN", "FILE"], "required: --task"),
-        (["RUN", "nowhere.txt", "--task", "all"], "nowhere.txt: cannot be read (No such file or directory)"),
-        (["RUN", "RUN", "--task", "all"], "cannot be read (Is a directory)"),
+        (["RUN", "nowhere.txt", "--task", "all"], "nowhere.txt: no such file"),
+        (["RUN", "RUN", "--task", "all"], "a folder, where a file is expected"),
         (["nowhere", "FILE", "--task", "all"], "nowhere: no such run folder"),
         (["RUN", "FILE", "--task", "all", "--edge-weights"], "unrecognized arguments: --edge-weights"),
         (["RUN", "FILE", "--task", "all", "--batch-size", "many"], "--batch-size: invalid int value: 'many'"),
@@ -295,6 +295,20 @@ def test_as_a_process_whose_reader_goes_away(folder):
         assert process.stderr.read() == ""
     assert process.returncode == 0
     assert (first["line"], first["task"]) == (1, "child1")
+
+
+class Terminal(io.BytesIO):
+    def isatty(self):
+        return True
+
+
+def test_that_a_terminal_is_read_is_said(finished, monkeypatch, capsys):
+    """Else it looks as if the command did not go on."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Terminal(b"good film\n")))
+    main(["predict", str(finished("star").run.folder), "--task", "parent1"])
+    printed, error = capsys.readouterr()
+    assert error == "no FILE: texts are read from the terminal, one a line, until Ctrl-D\n"
+    assert printed.count("\n") == 1
 
 
 ROWS = [  # what both kinds of tasks read, and what none does

@@ -498,11 +498,32 @@ def test_runs_of_the_same_name_are_told_apart(copy_of, finished, tmp_path):
         assert f"<h2>{folder}</h2>" in (tmp_path / "r.html").read_text()
 
 
-def test_nothing_is_overwritten_unless_asked(finished, tmp_path):
+def test_a_report_stands_in_the_run_and_is_replaced(copy_of, finished):
+    folder = copy_of("single")
+    path = folder / "report.html"
+    main([str(folder), "--examples", "0"])
+    first = path.read_bytes()
+    assert first.startswith(b"<!DOCTYPE html>")
+    path.write_bytes(first + b"older")
+    main([str(folder), str(finished("shared").run.folder), "--examples", "0"])
+    assert b"shared" in path.read_bytes()
+    main([str(folder), "--examples", "0"])
+    assert path.read_bytes() == first
+
+
+def test_a_report_where_a_folder_is(copy_of):
+    folder = copy_of("single")
+    (folder / "report.html").mkdir()
+    for arguments in ([], ["--overwrite"]):
+        with pytest.raises(InputError, match=r"report\.html: a folder, where a file is expected"):
+            main([str(folder), *arguments])
+
+
+def test_nothing_else_is_overwritten_unless_asked(finished, tmp_path):
     path = tmp_path / "r.html"
     path.write_text("precious")
     arguments = [str(finished("single").run.folder), "--output", str(path), "--examples", "0"]
-    with pytest.raises(InputError, match=r"r\.html exists; give --overwrite"):
+    with pytest.raises(InputError, match=r"r\.html exists and is no report of graphmtl; --overwrite"):
         main(arguments)
     assert path.read_text() == "precious"
     main([*arguments, "--overwrite"])

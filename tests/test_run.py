@@ -343,7 +343,10 @@ def data_dir(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tasks", "fdu-mtl"], "task set 'fdu-mtl' needs a data folder: give --data-dir or set GRAPHMTL_DATA"),
+        (
+            ["--tasks", "fdu-mtl"],
+            "task set 'fdu-mtl' needs a data folder: give data_dir (--data-dir) or set GRAPHMTL_DATA",
+        ),
         (["--tasks", "fdu-mtl", "--data-dir", "/nowhere"], "data folder /nowhere does not exist"),
         (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'?"),
         (["--tasks", "planted:chld1"], "unknown task of planted 'chld1'; did you mean 'child1'?"),

@@ -48,7 +48,7 @@ class CMTR(Shared):
         super().__init__(options=options, **kwargs)
         K = len(self.tasks)
         self.node_size = size = pooled_size(self.output_size, options.pooling)
-        edges = torch.eye(K, dtype=torch.bool)  # (K targets, K sources)
+        edges = torch.eye(K, dtype=torch.bool, device="cpu")  # (K targets, K sources), looked at below
         source, target = self.topology.edge_index
         edges[target, source] = True
         self.sources = [row.nonzero().flatten().tolist() for row in edges]

@@ -2,6 +2,7 @@
 
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.task import Task, TaskData, TaskSet
-from graphmtl.data.vocabulary import Vocabulary, read_vectors, tokenize
+from graphmtl.data.vectors import read_vectors
+from graphmtl.data.vocabulary import Vocabulary, tokenize
 
 __all__ = ["Task", "TaskData", "TaskSet", "Vocabulary", "load_tasks", "read_vectors", "tokenize"]

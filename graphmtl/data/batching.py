@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other
+from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces, PieceTexts, Windows
 from graphmtl.data.spelling import Forms, Spelling
 from graphmtl.data.task import NO_LABEL, Task, TaskData
@@ -240,6 +241,9 @@ def encode_tasks(
             )
             for split in rows[0]
         }
+        names = ", ".join(data.task.name for data in layers)
+        for split, rows_of_it in splits.items():
+            warn_of_long(rows_of_it.lengths, options, f"{names}, {split}", training=split == "train")
         train, valid, test = (splits.pop(split) for split in ("train", "valid", "test"))
         for data in layers:
             encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus, splits)

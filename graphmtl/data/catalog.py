@@ -37,7 +37,7 @@ class Settings:
             InputError: no data folder was given, or it holds no such folder.
         """
         if self.data_dir is None:
-            raise InputError(f"task set {name!r} needs a data folder: give --data-dir or set GRAPHMTL_DATA")
+            raise InputError(f"task set {name!r} needs a data folder: give data_dir (--data-dir) or set GRAPHMTL_DATA")
         if not self.data_dir.is_dir():
             raise InputError(f"data folder {self.data_dir} does not exist")
         if not (self.data_dir / name).is_dir():
@@ -184,8 +184,7 @@ def ud(settings: Settings, name: str = "ud") -> SourceSet:
         if train is None or test is None:
             missing = "train" if train is None else "test"
             raise InputError(f"{folder}: no file *{missing}.conllu, and no *{missing}.txt")
-        held_out = {"valid": 0.1 if valid is None else valid, "test": test}
-        return Corpus(name=name, train=train, **held_out, texts=(("form",),))
+        return Corpus(name=name, train=train, valid=0.1 if valid is None else valid, test=test, texts=(("form",),))
 
     def is_tagged(column: str) -> bool:
         return any(tag != MISSING for sentence in read().train[column] for tag in sentence)

@@ -243,19 +243,14 @@ TOKEN_FORMATS: dict[str, Callable[[Path, str, Reading], Table]] = {
     "word_TAG": partial(_tagged_words, "_"),
 }
 """What reads all columns of a file of tokens that is no table of lists, by its ending or by the key ``format``."""
-_LISTS = (
-    ".jsonl",
-    ".ndjson",
-    ".json",
-    ".parquet",
-    "jsonl",
-    "json",
-    "parquet",
-)  # formats in which a value can be a list
+_TABLES = (  # formats in which a value is a list, or a text that is written as one
+    *(".csv", ".jsonl", ".ndjson", ".json", ".parquet"),
+    *("csv", "tsv", "jsonl", "json", "parquet"),
+)
 
 
 def read_sentences(path: Path, wanted: Sequence[str] = (), *, words: str, reading: Reading = Reading()) -> Table:
-    """Reads any form of tokens: a folder of three files, CoNLL-U, lists in jsonl, json or parquet, or a column file.
+    """Reads any form of tokens: a folder of three files, CoNLL-U, lists in csv, jsonl, json or parquet, or columns.
 
     Args:
         path: the file or folder.
@@ -271,10 +266,10 @@ def read_sentences(path: Path, wanted: Sequence[str] = (), *, words: str, readin
             raise InputError(f"{path}: {unknown_name('column of tokens', words, _THREE_FILES[:1])}")
         return read_three_files(path, encoding=reading.encoding)
     kind = reading.format or ending(path)
-    if kind in _LISTS:
+    if kind in _TABLES:
         return read_file(path, wanted, reading)
     if kind in TOKEN_FORMATS:
         return TOKEN_FORMATS[kind](path, words, reading)
     if reading.format is not None:
-        raise InputError(f"{path}: {unknown_name('format of tokens', kind, [*TOKEN_FORMATS, *_LISTS])}")
+        raise InputError(f"{path}: {unknown_name('format of tokens', kind, [*TOKEN_FORMATS, *_TABLES])}")
     return _columns(path, words, reading)

@@ -1,14 +1,14 @@
 """Which examples to hold out of training where a set has no split of its own."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 __all__ = ["cut"]
 
 
-def cut(labels: Sequence[str], keys: Sequence[str | None], *, size: float, rng: np.random.Generator) -> np.ndarray:
+def cut(labels: Sequence[Hashable], keys: Sequence[str | None], *, size: float, rng: np.random.Generator) -> np.ndarray:
     """Which examples to hold out: stratified by label, and equal texts stay on one side.
 
     Args:

@@ -153,7 +153,8 @@ def _source(folder: Path | None, name: str) -> Source:
 
 def _tried(folder: Path | None, name: str, missing: Sequence[Path]) -> str:
     if folder is None:
-        return f"task {name!r} of glue: no folder glue/{_TASKS[name].folder} (give --data-dir or set GRAPHMTL_DATA)"
+        where = f"glue/{_TASKS[name].folder}"
+        return f"task {name!r} of glue: no folder {where}: give data_dir (--data-dir) or set GRAPHMTL_DATA"
     return f"task {name!r} of glue: no {' and no '.join(map(str, missing))}"
 
 
@@ -161,7 +162,7 @@ def _at_hand(folder: Path | None) -> str:
     """Which tasks can be had, if any."""
     found = [name for name in _TASKS if folder is not None and not _missing(folder, name)]
     lacking = ", ".join(name for name in _TASKS if name not in found)
-    return f"; not at hand: {lacking}; the others are --tasks glue:{','.join(found)}" if found else ""
+    return f"; not at hand: {lacking}; the others are tasks glue:{','.join(found)}" if found else ""
 
 
 def _local(folder: Path, name: str) -> Source:

@@ -258,7 +258,7 @@ def _kept(names: list[list[tuple[str, str]]], only: str | None) -> list[list[tup
     known = [new for part in names for _, new in part]
     for task in wanted:
         if task not in known:
-            raise unknown_name("task of --only", task, known)
+            raise unknown_name("task of only (--only)", task, known)
     return [[pair for pair in part if pair[1] in wanted] for part in names]
 
 

@@ -1,6 +1,5 @@
 """Files of texts with their labels. Files of lines are read line by line, so that an error names the line."""
 
-import codecs
 import csv
 import gzip
 import io
@@ -8,15 +7,17 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from graphmtl.data.arrow import read_parquet
+from graphmtl.data.encodings import likely_encoding
 from graphmtl.data.table import Table, joined
 from graphmtl.errors import InputError, note, shown, unknown_name
+from graphmtl.files import check_regular
 
 __all__ = [
     "FORMATS",
@@ -216,7 +217,8 @@ def _checked_fields(
 
 
 def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    return ((number, line.split(delimiter)) for number, line in enumerate(_lines(text), 1))
+    lines = ((number, line) for number, line in enumerate(_lines(text), 1) if line.strip() or delimiter in line)
+    return ((number, line.split(delimiter)) for number, line in lines)
 
 
 def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -225,7 +227,7 @@ def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, l
     try:
         for fields in reader:
             number, before = before + 1, reader.line_num  # a record may span lines: name its first
-            if fields:
+            if len(fields) > 1 or any(map(str.strip, fields)):  # a blank line is no record
                 yield number, fields
     except csv.Error as error:
         raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
@@ -281,14 +283,28 @@ def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None
 
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    return _of_rows(path, wanted, _jsonl_rows(path, wanted, reading))
+    lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
+    rows = ((number, parse_json(line, f"{path}, line {number}")) for number, line in lines if line.strip())
+    return _of_objects(path, wanted, rows, "line")
 
 
-def _jsonl_rows(path: Path, wanted: Sequence[str], reading: Reading) -> Iterator[Row]:
-    for number, line in enumerate(read_lines(path, encoding=reading.encoding), 1):
-        if line.strip():
-            row = parse_json(line, f"{path}, line {number}")
-            yield number, _values(row, wanted, f"{path}, line {number}", shown(line))
+def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
+    content = parse_json(_read_text(path, reading.encoding), str(path))
+    if isinstance(content, dict):
+        lists = {key: value for key, value in content.items() if isinstance(value, list)}
+        if not set(wanted) <= set(lists) and len(lists) == 1:
+            (content,) = lists.values()
+    if isinstance(content, list):
+        return _of_objects(path, wanted, enumerate(content, 1), "item")
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
+    for column in wanted:
+        _check_column(path, column, [*content])
+    columns = [content[column] for column in wanted]
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
+    return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -303,29 +319,18 @@ def parse_json(text: str, where: str) -> Any:
         raise InputError(f"{where}: not JSON ({error}): {shown(text)}") from None
 
 
-def _values(row: Any, wanted: Sequence[str], where: str, found: str) -> list[Any]:
-    """The wanted values of a JSON object; a key that other rows have may be missing from some."""
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: a JSON object expected, found {found}")
-    for column in wanted:
-        _check_column(where, column, list(row))
-    return [row[column] for column in wanted]
-
-
-def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
-    content = parse_json(_read_text(path, reading.encoding), str(path))
-    if isinstance(content, dict):
-        lists = {key: value for key, value in content.items() if isinstance(value, list)}
-        if not set(wanted) <= set(lists) and len(lists) == 1:
-            (content,) = lists.values()
-    if isinstance(content, list):
-        rows = ((i, _values(row, wanted, f"{path}, item {i}", shown(row))) for i, row in enumerate(content, 1))
-        return _of_rows(path, wanted, rows, "item")
-    columns = _values(content, wanted, str(path), shown(content))
-    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
-        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
-    return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
+def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any]], what: str) -> Table:
+    """The wanted values of JSON objects; a key that some rows do not have is null there."""
+    known: dict[str, None] = {}
+    picked = []
+    for number, row in rows:
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, {what} {number}: a JSON object expected, found {shown(row)}")
+        known.update(dict.fromkeys(row))
+        picked.append((number, [row.get(column) for column in wanted]))
+    for column in wanted if picked else ():
+        _check_column(path, column, [*known])
+    return _of_rows(path, wanted, iter(picked), what)
 
 
 def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
@@ -501,11 +506,9 @@ def _read_text(path: Path, encoding: str) -> str:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        likely = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1"
-        raise InputError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; if the file has another"
-            f" encoding, name it in the YAML file, such as `encoding: {likely}`"
-        ) from None
+        likely = likely_encoding(content)
+        hint = "the key `encoding` in the YAML file names another" if likely is None else f"try `encoding: {likely}`"
+        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
 
 
 def read_bytes(path: Path, *, most: int = -1) -> bytes:
@@ -516,14 +519,13 @@ def read_bytes(path: Path, *, most: int = -1) -> bytes:
         most: how many bytes to read at most; -1: all.
 
     Raises:
-        InputError: the file is missing, unreadable, damaged or empty.
+        InputError: the file is missing or no file, unreadable, damaged or empty.
     """
+    check_regular(path)
     unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
     try:
         with unpack(path, "rb") as file:
             content = file.read(most).removeprefix(b"\xef\xbb\xbf")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not content.strip():

@@ -52,20 +52,12 @@ class Rows:
         return len(self.values)
 
     def table(self, wanted: Sequence[str], start: int = 0, stop: int | None = None) -> Table:
-        """Some columns of some rows, as they are read for training.
-
-        Raises:
-            InputError: a JSON object has no such key.
-        """
+        """Some columns of some rows, as they are read for training; a key that a JSON object does not have is null."""
         columns = {name: [own[self.names.index(name)] for own in self.values[start:stop]] for name in wanted}
-        lines = self.lines[start:stop]
-        for name, own in columns.items():
-            missing = next((line for line, value in zip(lines, own, strict=True) if value is _ABSENT), None)
-            if missing is not None:
-                raise InputError(f"{self.source}, {self.row} {missing}: no {name!r} in this row, others have it")
+        columns = {name: [None if value is _ABSENT else value for value in own] for name, own in columns.items()}
         if self.blanks:
             columns = {name: [value.strip() for value in own] for name, own in columns.items()}
-        return Table(source=self.source, columns=columns, lines=lines, row=self.row)
+        return Table(source=self.source, columns=columns, lines=self.lines[start:stop], row=self.row)
 
 
 def read_rows(path: Path, kind: str | None = None) -> Rows:

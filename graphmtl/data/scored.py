@@ -129,7 +129,7 @@ def _task_data(task: Task, source: Source, corpus: str) -> TaskData:
     read = replace(source, task=own, missing=missing, scheme=scheme, default_metrics=False)
     _, values = targets(task.name, read, {"train": table}, ())
     kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
-    columns = {name: pa.array(each) for name, each in text_columns(table, own.text).items()}
+    columns = {name: pa.array(each) for name, each in text_columns(table, own.text, of_tokens=task.tokens).items()}
     columns |= {"row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
     rows = Dataset(pa.table({**columns, "label": pa.array(values["train"], kind)}))
     none = rows.select([])

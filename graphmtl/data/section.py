@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from graphmtl.data.yaml_lines import yaml_keys
+from graphmtl.data.yaml_lines import plain_value, yaml_keys
 from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["Given", "Section", "YamlSection", "is_number"]
@@ -133,10 +133,7 @@ class YamlSection(Section):
         return f"{self.path}, line {self.keys[key].line}"
 
     def value(self, key: str) -> Any:
-        try:
-            return yaml.SafeLoader("").construct_document(self.keys[key].node)
-        except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2020-13-45
-            raise self.wrong(key, "a plain value") from None
+        return plain_value(self.keys[key].node, self.path)
 
     def wrong(self, key: str, expected: str) -> InputError:
         found = self.keys[key].node.value

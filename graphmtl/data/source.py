@@ -23,6 +23,8 @@ class Corpus:
         texts: the columns that each of its tasks reads; equal texts stay on one side of a cut. The same whichever of
             the tasks a run has.
         stratify: the column of the labels by which a cut is stratified; None: by none.
+        present: columns by whose having a label a cut is stratified too: each of the tasks has some on each side.
+        missing: what stands in these columns in the place of a label that is not there.
         other_tests: further test splits by name, such as ``test_mismatched``.
         together: what must stand on one side of a cut where that is more than equal texts: training texts to a key of
             each, as `cut` takes them.
@@ -34,6 +36,8 @@ class Corpus:
     test: Table | float
     texts: tuple[tuple[str, ...], ...] = (("text",),)
     stratify: str | None = None
+    present: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     other_tests: Mapping[str, Table] = field(default_factory=dict)
     together: Callable[[Sequence[str]], list[str | None]] | None = None
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown
+from graphmtl.files import read_json
 
 __all__ = ["Alphabet", "Forms", "Spelling", "shape"]
 
@@ -98,11 +99,12 @@ class Alphabet:
         Raises:
             InputError: the file is missing or holds something else.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(list(content["characters"]), list(content["shapes"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: no characters that can be read ({error})") from None
+        content = read_json(path)
+        for name in ("characters", "shapes"):
+            found = content.get(name)
+            if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+                raise InputError(f"{path}: {name}: found {shown(found)}, expected a list of texts")
+        return cls(content["characters"], content["shapes"])
 
     def __repr__(self) -> str:
         return f"Alphabet({len(self.characters)} characters, {len(self.shapes)} shapes)"

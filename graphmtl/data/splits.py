@@ -16,7 +16,7 @@ from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
 from graphmtl.data.targets import targets
 from graphmtl.data.task import NO_LABEL, Task, TaskData
-from graphmtl.data.values import labels, texts, tokens
+from graphmtl.data.values import labelled, labels, texts, tokens
 from graphmtl.errors import InputError
 
 __all__ = ["build", "text_columns"]
@@ -46,7 +46,11 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
     units = {names[name]: (source.corpus, source.task.text) for name, source in sources.items()}
     keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
     cleaned = clean(keys, keep_overlap=keep_overlap)
-    read = {unit: _texts(splits[corpus], columns, cleaned[unit]) for unit, (corpus, columns) in units.items()}
+    of_tokens = {names[name]: source.task.tokens for name, source in sources.items()}
+    read = {
+        unit: _texts(splits[corpus], columns, cleaned[unit], of_tokens=of_tokens[unit])
+        for unit, (corpus, columns) in units.items()
+    }
     return [
         _task_data(name, source, splits[source.corpus], read[names[name]], cleaned[names[name]], names[name])
         for name, source in sources.items()
@@ -73,8 +77,7 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
             held_out[split] = given
             continue
         rng = np.random.default_rng([seed, zlib.crc32(f"{corpus.name}/{split}".encode())])
-        strata = [""] * len(train) if corpus.stratify is None else _strata(train, corpus.stratify)
-        chosen = cut(strata, _groups(corpus, train), size=given, rng=rng)
+        chosen = cut(_strata(corpus, train), _groups(corpus, train), size=given, rng=rng)
         if given >= len(train) or not chosen.any():
             different = len({key or i for i, key in enumerate(_groups(corpus, train))})
             raise InputError(
@@ -86,8 +89,13 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
     return {"train": train, **held_out, **corpus.other_tests}
 
 
-def _strata(train: Table, column: str) -> list[str]:
-    return [label or "" for label in labels(train, column)]
+def _strata(corpus: Corpus, train: Table) -> list[tuple]:
+    """By what a cut is stratified: the label, and which of the tasks have one."""
+    first = [""] * len(train)
+    if corpus.stratify is not None:
+        first = [label or "" for label in labels(train, corpus.stratify, missing=corpus.missing)]
+    others = (labelled(train, column, missing=corpus.missing) for column in corpus.present)
+    return [*zip(first, *others, strict=True)]
 
 
 def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
@@ -121,21 +129,28 @@ def _united(keys: Sequence[Sequence[str]]) -> list[str]:
     return [str(root(i)) if any(own[i] for own in keys) else "" for i in rows]
 
 
-def text_columns(table: Table, columns: Sequence[str]) -> dict[str, list]:
-    """The texts of some rows as the columns of :class:`~graphmtl.data.task.TaskData`: ``text`` and perhaps
-    ``text_pair``, or ``tokens``.
+def text_columns(table: Table, columns: Sequence[str], *, of_tokens: bool) -> dict[str, list]:
+    """The texts of some rows as columns of :class:`~graphmtl.data.task.TaskData`.
+
+    Args:
+        table: the rows.
+        columns: the column of the text or of the tokens, or the two of a pair.
+        of_tokens: there are lists of tokens.
+
+    Returns:
+        ``tokens``, or ``text`` and, of pairs, ``text_pair``.
 
     Raises:
-        InputError: there is no such column, or a value is neither a text nor a list of tokens.
+        InputError: there is no such column, or a value is no text, or no list of tokens.
     """
-    if isinstance(next(iter(table[columns[0]]), None), list | tuple):
+    if of_tokens:
         return {"tokens": tokens(table, columns[0])}
     return dict(zip(("text", "text_pair"), (texts(table, column) for column in columns), strict=False))
 
 
 def _keys(table: Table, columns: Sequence[str]) -> list[str]:
     """The normalised text of each row."""
-    read = text_columns(table, columns)
+    read = text_columns(table, columns, of_tokens=isinstance(table[columns[0]][0], list) if len(table) else False)
     if "tokens" in read:
         return [normalise(" ".join(own)) for own in read["tokens"]]
     return [normalise(*row) for row in zip(*read.values(), strict=True)]
@@ -151,7 +166,9 @@ def _split_keys(splits: Mapping[str, Table], columns: Sequence[str]) -> SplitKey
     )
 
 
-def _texts(splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits) -> dict[str, dict[str, pa.Array]]:
+def _texts(
+    splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits, *, of_tokens: bool
+) -> dict[str, dict[str, pa.Array]]:
     """The columns of each split that all its tasks have: texts, rows, and whether training has seen them."""
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
@@ -160,7 +177,8 @@ def _texts(splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSp
     for split, table in splits.items():
         if split == "train":
             table = table.take(np.flatnonzero(cleaned.keep))
-        own = {name: pa.array(values) for name, values in text_columns(table, columns).items()} if len(table) else {}
+        read_columns = text_columns(table, columns, of_tokens=of_tokens)
+        own = {name: pa.array(values) for name, values in read_columns.items()} if len(table) else {}
         read[split] = {**own, "row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
         if split in seen:
             read[split]["seen"] = pa.array(seen[split])
@@ -183,10 +201,10 @@ def _task_data(
     if not values["train"]:
         raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
     for split, own in values.items():
-        _check_enough(task, splits[split], own, 2 if split == "train" else 1)
+        _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
     kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
     rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], kind)})) for split, own in read.items()}
-    empty = sum(_empty(table, task.text) for table in splits.values())
+    empty = sum(map(_empty, read.values()))
     return TaskData(
         task=task,
         train=rows["train"],
@@ -199,7 +217,7 @@ def _task_data(
     )
 
 
-def _check_enough(task: Task, table: Table, values: Sequence, least: int) -> None:
+def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None:
     """Fails where a split has fewer different labels, or scores as they are learned, than it needs."""
     if task.is_regression:
         found = {float(np.float32(score)) for score in values if not math.isnan(score)}
@@ -208,14 +226,10 @@ def _check_enough(task: Task, table: Table, values: Sequence, least: int) -> Non
         found = {task.labels[i] for i in indices if i != NO_LABEL}
     if len(found) < least:
         what = f"every label is {found.pop()!r}, two are needed" if found else "no row has a label"
-        raise InputError(f"{table.source}: {what} in {task.label!r}")
+        raise InputError(f"{source}: {what} in {task.label!r}")
 
 
-def _empty(table: Table, columns: Sequence[str]) -> int:
+def _empty(read: Mapping[str, pa.Array]) -> int:
     """How many rows have an empty text (of a pair: either)."""
-    read = text_columns(table, columns)
-    return (
-        0
-        if "tokens" in read
-        else sum(not all(text.strip() for text in row) for row in zip(*read.values(), strict=True))
-    )
+    columns = [read[name].to_pylist() for name in ("text", "text_pair") if name in read]
+    return sum(not all(text.strip() for text in row) for row in zip(*columns, strict=True))

@@ -87,12 +87,11 @@ def joined(tables: Sequence[Table]) -> Table:
         for name in columns:
             if table.names.get(name) != first.names.get(name):
                 raise InputError(f"{table.source}: the classes of column {name!r} are not those of {first.source}")
+    lines: list[Any] = [i + 1 if t.lines is None else t.lines[i] for t in tables for i in range(len(t))]
     return replace(
         first,
         source=", ".join(table.source for table in tables),
         columns={name: [value for table in tables for value in table.columns[name]] for name in columns},
-        lines=[
-            table.number(i) if table.lines is None else table.lines[i] for table in tables for i in range(len(table))
-        ],
+        lines=lines,
         sources=[table.source for table in tables for _ in range(len(table))],
     )

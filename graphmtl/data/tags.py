@@ -11,6 +11,9 @@ BILOU   the same with ``L`` for the last and ``U`` for the unit token.
 BMES    the same as BIOES with ``M`` for the middle ones.
 ======  ======================================================================================================
 
+Other spellings (``B_PER``, ``B:PER``, ``PER-B``, ``PER_I``, or ``B`` and ``I`` alone, whose type is then ``span``)
+become that one where a layer leaves no doubt: see :func:`respelled`.
+
 Any sequence of tags has spans, also one that its scheme does not allow. They are those of conlleval, the scorer of the
 CoNLL shared tasks: a span begins at ``B`` and ``S``, and at any other tag that does not continue the span before it;
 a span goes on only with its own type, and not past ``E`` and ``S``.
@@ -20,13 +23,33 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MISSING", "SCHEMES", "Span", "are_spans", "check", "is_iob2", "recognise", "sort_tags", "spans", "to_iob2"]
+__all__ = [
+    "MISSING",
+    "SCHEMES",
+    "Span",
+    "are_spans",
+    "check",
+    "in_doubt",
+    "is_iob2",
+    "recognise",
+    "respelled",
+    "sort_tags",
+    "spans",
+    "to_iob2",
+]
 
 MISSING = "_"
 """What stands in the place of a label that is not there."""
 SCHEMES = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU", "bmes": "BMES"}
 """The prefixes of each scheme."""
 _TAG = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
+_BARE_TYPE = "span"  # of tags that have none
+_SPELLINGS = [  # (prefix, type); the usual one is not among them
+    *(re.compile(rf"(?P<prefix>[BIESLUM]){joint}(?P<type>.+)", re.DOTALL) for joint in "_:"),
+    *(re.compile(rf"(?P<type>.+){joint}(?P<prefix>[BIESLUM])", re.DOTALL) for joint in "-_:"),
+    re.compile(r"(?P<prefix>[BIESLUM])(?P<type>)"),
+]
+_LOOKS = re.compile(r"[biesl]([-_:/|.].+)?|.+[-_:/|.][bi]", re.DOTALL | re.IGNORECASE)
 _INSIDE, _LAST, _SINGLE = "IM", "EL", "SU"  # the letters that say the same in several schemes
 
 Span = tuple[str, int, int]
@@ -41,6 +64,66 @@ def are_spans(tags: Iterable[str]) -> bool:
     """
     looks = [bool(_TAG.fullmatch(tag)) for tag in tags if tag not in ("O", MISSING)]
     return sum(looks) > len(looks) / 2
+
+
+def respelled(tags: Iterable[str]) -> dict[str, str]:
+    """The tags of a layer that are spelled in another way than ``PREFIX-TYPE``, and how they are spelled in this way.
+
+    Ordinary classes may look like some: ``PRON-S``, ``NN_B``, ``I``. So all tags of the layer must be spelled alike,
+    the prefixes be those of one scheme, some type both begin (B) and go on (I, M, E, L), and O be there; without O, as
+    in word segmentation, ``B`` and three others of a scheme stand alone.
+
+    Args:
+        tags: the tags, each given once.
+
+    >>> respelled({"O", "B_PER", "I_PER", "B_LOC"}) == {"B_PER": "B-PER", "I_PER": "I-PER", "B_LOC": "B-LOC"}
+    True
+    >>> respelled({"B", "I", "O"}) == {"B": "B-span", "I": "I-span"}
+    True
+    >>> respelled({"O", "PRON-S", "NOUN-S"}), respelled({"B", "I", "V"}), respelled({"O", "B-PER", "I-PER"})
+    ({}, {}, {})
+    """
+    tags = set(tags)
+    inner = tags - {"O", MISSING}
+    if all(map(_TAG.fullmatch, inner)):
+        return {}
+    for spelling in _SPELLINGS:
+        matches = {tag: match for tag in inner if (match := spelling.fullmatch(tag))}
+        if len(matches) == len(inner) and _can_be_spans(list(matches.values()), with_outside="O" in tags):
+            return {tag: f"{match['prefix']}-{match['type'] or _BARE_TYPE}" for tag, match in matches.items()}
+    return {}
+
+
+def _can_be_spans(matches: Sequence[re.Match[str]], *, with_outside: bool) -> bool:
+    prefixes: dict[str, set[str]] = {}
+    for match in matches:
+        prefixes.setdefault(match["type"], set()).add(match["prefix"])
+    used = set().union(*prefixes.values())
+    if not any(used <= set(letters) for letters in SCHEMES.values()):
+        return False
+    if not with_outside:
+        return set(prefixes) == {""} and len(used) == 4
+    return any("B" in own and own & set("IMEL") for own in prefixes.values())
+
+
+def in_doubt(tags: Iterable[str]) -> list[str]:
+    """Tags of a layer that look like tags of spans, in a layer that is none of spans; none where few look so.
+
+    Args:
+        tags: the tags, each given once.
+
+    >>> in_doubt({"O", "b-per", "i-per", "B_LOC", "I-LOC"}), in_doubt({"N", "V", "I", "O"})
+    (['B_LOC', 'I-LOC', 'b-per', 'i-per'], [])
+    """
+    inner = set(tags) - {"O", "o", MISSING}
+    looks = sorted(tag for tag in inner if _LOOKS.fullmatch(tag))
+    return looks if len(looks) > len(inner) / 2 and _both_sides(looks) else []
+
+
+def _both_sides(looks: Sequence[str]) -> bool:
+    """Whether some begin and some go on: B and I as the first or the last letter."""
+    ends = {letter for tag in looks for letter in (tag[0].upper(), tag[-1].upper())}
+    return {"B", "I"} <= ends
 
 
 def is_iob2(tags: Iterable[str]) -> bool:

@@ -4,12 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from graphmtl.data.source import Source, described
 from graphmtl.data.table import Table
-from graphmtl.data.tags import MISSING, are_spans, check, is_iob2, recognise, sort_tags, to_iob2
+from graphmtl.data.tags import MISSING, are_spans, check, in_doubt, is_iob2, recognise, respelled, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task
-from graphmtl.data.values import labels, no_labels, scores, sort_labels, tags, tokens, whole_numbers
+from graphmtl.data.values import labels, no_labels, odd_labels, scores, sort_labels, tags, tokens, whole_numbers
 from graphmtl.errors import InputError, note
 
 __all__ = ["targets"]
@@ -45,7 +46,7 @@ def targets(
 def _scores(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
     task = source.task
     low, high = task.scale or (-math.inf, math.inf)
-    about = {"missing": source.missing, "accepted": task.answers, "low": low, "high": high}
+    about: dict[str, Any] = {"missing": source.missing, "accepted": task.answers, "low": low, "high": high}
     return {split: scores(table, task.label, **about) for split, table in splits.items()}
 
 
@@ -68,6 +69,8 @@ def _labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
             f"{where}: the label {label!r} stands {counts[label]} times; if it means that there is none, give the key"
             f" `missing: [{label!r}]`"
         )
+    if not source.task.labels and (odd := odd_labels(counts)) is not None:
+        note(f"{where}: {odd}")
     return {
         split: [None if label is None or label in none else named(label) for label in own]
         for split, own in read.items()
@@ -81,13 +84,36 @@ def _tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
         read[split] = tags(table, task.label, of=tokens(table, task.text[0]), missing=source.missing)
     named = _renamer(source, _flat([row for own in read.values() for row in own]))
     read = {split: [[named(tag) for tag in row] for row in own] for split, own in read.items()}
+    if source.scheme == "none":
+        return read
+    read = _respelled(source, read, splits["train"].source)
     scheme = source.scheme or _recognised([row for own in read.values() for row in own])
     if scheme == "none":
+        looks = in_doubt(set(_flat([row for own in read.values() for row in own])))
+        if looks and not source.task.labels:
+            about = f"{splits['train'].source}: tags of {task.label!r} such as {', '.join(looks[:3])}"
+            note(f"{about} are taken for classes, not for spans, whose tags are B-TYPE, I-TYPE and O")
         return read
     for split, table in splits.items():
         faults = {tag: fault for tag in set(_flat(read[split])) if (fault := check(tag, scheme))}
         _fail_at_first(task.label, table, read[split], faults)
     return {split: [to_iob2(row) for row in own] for split, own in read.items()}
+
+
+def _respelled(source: Source, read: dict[str, list], where: str) -> dict[str, list]:
+    """The tags of each split; those of spans that are spelled in another way as PREFIX-TYPE.
+
+    Where the task names its labels as they are spelled in the data, they stay so.
+    """
+    spelled = respelled(set(_flat([row for own in read.values() for row in own])))
+    if not spelled or spelled.keys() & {*source.task.labels, *source.names.values()}:
+        return read
+    tag = min(spelled)
+    note(
+        f"{where}: tags of {source.task.label!r} such as {tag} are read as spans, {spelled[tag]}; `scheme: none` takes"
+        " them for classes"
+    )
+    return {split: [[spelled.get(tag, tag) for tag in row] for row in own] for split, own in read.items()}
 
 
 def _renamer(source: Source, found: Iterable[str]) -> Callable[[str], str]:

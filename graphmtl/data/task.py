@@ -11,7 +11,7 @@ from datasets import Dataset
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.table import Table
 from graphmtl.data.tags import is_iob2
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["HEADS", "METRICS", "NO_LABEL", "PlantedTruth", "SubmissionFile", "Task", "TaskData", "TaskSet"]
 
@@ -148,9 +148,34 @@ class Task:
 
     @classmethod
     def from_dict(cls, fields: Mapping) -> "Task":
-        """The task that `to_dict` wrote."""
+        """The task that `to_dict` wrote.
+
+        Raises:
+            InputError: something else.
+        """
+        if not isinstance(fields, Mapping) or "name" not in fields:
+            raise InputError(f"found {shown(fields)}, expected a task: an object with its name, kind, labels, ...")
+        for key, value in fields.items():
+            if key not in _FIELDS:
+                raise unknown_name("key of a task", key, _FIELDS)
+            if not _is_of_kind(value, *_FIELDS[key]):
+                raise InputError(f"{key} of task {shown(fields['name'])}: found {shown(value)}")
         values: dict = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
         return cls(**values)
+
+
+_Kinds = type | tuple[type, ...]
+_FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
+    **dict.fromkeys(("name", "kind", "label"), (str, ())),
+    **dict.fromkeys(("text", "labels", "metrics"), (list, str)),
+    **dict.fromkeys(("positive", "head"), ((str, type(None)), ())),
+    **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
+    "scale": ((list, type(None)), (int, float)),
+}
+
+
+def _is_of_kind(value: object, kinds: _Kinds, within: _Kinds) -> bool:
+    return isinstance(value, kinds) and (not isinstance(value, list) or all(isinstance(each, within) for each in value))
 
 
 @dataclass(frozen=True, kw_only=True)

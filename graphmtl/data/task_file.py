@@ -84,7 +84,6 @@ from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
 from graphmtl.data.readers import (
     FORMATS,
     Reading,
-    read_bytes,
     read_file,
     read_lines,
     read_one_class_a_file,
@@ -95,7 +94,8 @@ from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
-from graphmtl.data.yaml_lines import compose_yaml
+from graphmtl.data.values import listed
+from graphmtl.data.yaml_lines import read_yaml
 from graphmtl.errors import InputError, note
 
 __all__ = ["given_tasks", "read_task_file"]
@@ -127,7 +127,7 @@ def read_task_file(path: Path, *, scored: bool = False) -> SourceSet:
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
     """
-    top = YamlSection(path, compose_yaml(read_bytes(path), path), what="the file")
+    top = YamlSection(path, read_yaml(path), what="the file")
     top.check_keys(_FILE_KEYS)
     if "tasks" not in top:
         raise InputError(f"{path}: no key `tasks`")
@@ -341,35 +341,41 @@ def _place(section: Section, key: str) -> Place | float:
 
 def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
     """The rows that all these tasks annotate."""
-    first, of_tokens = entries[0].task, [entry.task for entry in entries if entry.task.tokens]
-    columns = dict.fromkeys(column for entry in entries for column in (*entry.task.text, entry.task.label))
-    read = partial(_read, files, [*columns], of_tokens[0].text[0] if of_tokens else None, first)
+    tasks, first = [entry.task for entry in entries], entries[0].task
+    of_tokens = [task for task in tasks if task.tokens]
+    columns = dict.fromkeys(column for task in tasks for column in (*task.text, task.label))
+    lists = dict.fromkeys(column for task in of_tokens for column in (*task.text, *([task.label] * task.is_tagging)))
+    read = partial(_read, files, wanted=[*columns], lists=[*lists], first=first)
     return Corpus(
         name=f"{name}/{first.name}" if of_tokens else first.name,
         train=read(files.train),
-        valid=files.valid if is_number(files.valid) else read(files.valid),
-        test=files.test if is_number(files.test) else read(files.test),
+        valid=files.valid if isinstance(files.valid, int | float) else read(files.valid),
+        test=files.test if isinstance(files.test, int | float) else read(files.test),
         texts=tuple(dict.fromkeys(entry.task.text for entry in entries)),
         stratify=None if of_tokens or first.is_regression else first.label,
+        present=tuple(dict.fromkeys(entry.task.label for entry in entries))
+        if len(entries) > 1 and not of_tokens
+        else (),
+        missing=tuple(dict.fromkeys(value for entry in entries for value in entry.missing)),
     )
 
 
-def _read(files: _Files, wanted: Sequence[str], words: str | None, first: Task, place: Place) -> Table:
-    """The wanted columns of one split; ``words`` is the column of the tokens, if there are any."""
+def _read(files: _Files, place: Place, *, wanted: Sequence[str], lists: Sequence[str], first: Task) -> Table:
+    """The wanted columns of one split; ``lists`` are those of tokens and tags, that of the tokens first."""
     if isinstance(place, Data):
         table = read_data(place, wanted)
     elif files.hub is not None:
         local = files.folder / files.hub
         table = read_hub(str(local) if local.is_dir() else files.hub, wanted, config=files.config, split=str(place))
     elif isinstance(place, tuple) and isinstance(place[0], tuple):
-        table = _read_side_by_side(files, wanted, first, dict(place))  # type: ignore[arg-type]
+        table = _read_side_by_side(files, wanted, first, dict(place))
     else:
-        paths = _paths(files.folder, [place] if isinstance(place, str) else place)  # type: ignore[arg-type]
-        if words is None:
-            table = joined([read_file(path, wanted, files.reading) for path in paths])
+        paths = _paths(files.folder, [place] if isinstance(place, str) else place)
+        if lists:
+            table = joined([read_sentences(path, wanted, words=lists[0], reading=files.reading) for path in paths])
         else:
-            table = joined([read_sentences(path, wanted, words=words, reading=files.reading) for path in paths])
-    return table if words is None else _without_empty(table, words)
+            table = joined([read_file(path, wanted, files.reading) for path in paths])
+    return _without_empty(listed(table, lists), lists[0]) if lists else table
 
 
 def _read_side_by_side(files: _Files, wanted: Sequence[str], first: Task, place: Mapping[str, str]) -> Table:

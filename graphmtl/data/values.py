@@ -1,8 +1,13 @@
 """From the values of a table to what a task reads: texts, tokens, labels, tags and scores."""
 
+import ast
+import io
 import math
 import re
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,11 +16,26 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, shown
 
-__all__ = ["LARGEST", "labels", "no_labels", "scores", "sort_labels", "tags", "texts", "tokens", "whole_numbers"]
+__all__ = [
+    "LARGEST",
+    "labelled",
+    "labels",
+    "listed",
+    "no_labels",
+    "odd_labels",
+    "scores",
+    "sort_labels",
+    "tags",
+    "texts",
+    "tokens",
+    "whole_numbers",
+]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_MANY = 50  # examples from which on nearly as many labels are odd
+_LIST = re.compile(r'\[\s*["\'].*\]|\[[-\d,.\s]*\]', re.DOTALL)
 _LOOKS_MISSING = ("nan", "none", "null", "n/a", "na", "?", "-", "<na>")
 
 
@@ -54,6 +74,40 @@ def tokens(table: Table, column: str) -> list[list[str]]:
     return found
 
 
+def listed(table: Table, columns: Iterable[str]) -> Table:
+    """The table with lists in some columns, where these hold text: a list as JSON or Python writes it, or entries
+    between spaces.
+
+    Raises:
+        InputError: there is no such column, or a text looks like a list and cannot be read.
+    """
+    changed = {}
+    for column in columns:
+        values = table[column]
+        if any(isinstance(value, str) for value in values):
+            changed[column] = [_entries(table, column, i, value) for i, value in enumerate(values)]
+    return replace(table, columns={**table.columns, **changed}) if changed else table
+
+
+def _entries(table: Table, column: str, i: int, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not _LIST.fullmatch(text):
+        return text.split()
+    try:
+        entries = ast.literal_eval(text)
+        kinds = [token.type for token in tokenize.generate_tokens(io.StringIO(text).readline)]
+    except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
+        entries, kinds = None, []
+    # texts side by side, as numpy writes them, are one text to Python
+    if not isinstance(entries, list) or (tokenize.STRING, tokenize.STRING) in pairwise(kinds):
+        raise InputError(
+            f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a list as JSON has it"
+        )
+    return entries
+
+
 def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[str | None]:
     """The label of each row as it is written, without white space around it; None where there is none.
 
@@ -65,6 +119,23 @@ def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[st
     """
     names, none = table.names.get(column), {*missing, *(MISSING if column.startswith("# ") else "")}
     return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
+
+
+def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[bool]:
+    """Whether each row has a label, a score, or a tag for one of its tokens.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    none = {"", *missing}
+    return [
+        any(
+            not _is_missing(each) and str(each).strip() not in none
+            for each in (value if isinstance(value, list) else [value])
+        )
+        and not (column in table.names and value == -1)
+        for value in table[column]
+    ]
 
 
 def tags(table: Table, column: str, *, of: Sequence[Sequence[str]], missing: Iterable[str] = ()) -> list[list[str]]:
@@ -166,6 +237,25 @@ def whole_numbers(found: Iterable[str]) -> Callable[[str], str]:
     if all(_WHOLE.fullmatch(each) or re.fullmatch(r"[+-]?\d+", each) for each in found):
         return lambda label: _WHOLE.sub(r"\1", label)
     return str
+
+
+def odd_labels(counts: Mapping[str, int]) -> str | None:
+    """What looks wrong with the labels of a task, given how often each occurs; None where nothing does.
+
+    Labels that differ in case alone are odd, and nearly as many labels as examples.
+    """
+    alike: dict[str, list[str]] = {}
+    for label in counts:
+        alike.setdefault(label.casefold(), []).append(label)
+    same = next((sorted(own) for own in alike.values() if len(own) > 1), None)
+    if same is not None:
+        return f"the labels {' and '.join(map(repr, same))} differ in case alone and are different classes"
+    total = sum(counts.values())
+    if total >= _MANY and len(counts) > total / 2:
+        return (
+            f"{len(counts)} different labels of {total} examples; is it the right column, or a task of kind regression?"
+        )
+    return None
 
 
 def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:

@@ -1,20 +1,10 @@
-"""Words: the tokenizer, the vocabulary, and pre-trained word vectors read from text files."""
+"""Words: the tokenizer and the vocabulary."""
 
-import codecs
-import gzip
-import lzma
 import re
-import warnings
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import IO
-
-import numpy as np
 
 from graphmtl.data.spelling import Alphabet
 from graphmtl.errors import InputError
@@ -23,11 +13,7 @@ __all__ = [
     "PAD",
     "SEP",
     "UNK",
-    "Coverage",
-    "Vectors",
     "Vocabulary",
-    "coverage",
-    "read_vectors",
     "split",
     "tokenize",
     "truncate",
@@ -227,135 +213,3 @@ class Vocabulary:
             return cls(words, lower_case=head.endswith("true"))
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """Word vectors: ``matrix[i]`` (float32, one row per word) belongs to ``words[i]``."""
-
-    words: list[str]
-    matrix: np.ndarray
-
-    @property
-    def dim(self) -> int:
-        return self.matrix.shape[1]
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """The row of each word (the first one, should a word stand twice)."""
-        return {word: i for i, word in reversed(list(enumerate(self.words)))}
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of the training text has a pre-trained vector: shares of the different words and of all words."""
-
-    types: float
-    tokens: float
-
-
-def coverage(counts: Mapping[str, int], vectors: Vectors) -> Coverage:
-    """The share of the words in ``counts`` (a vocabulary's, of its training texts) that ``vectors`` hold."""
-    found = [count for word, count in counts.items() if word in vectors.index]
-    return Coverage(types=len(found) / max(len(counts), 1), tokens=sum(found) / max(sum(counts.values()), 1))
-
-
-def read_vectors(path: Path | str) -> Vectors:
-    """Reads word vectors in word2vec or GloVe text format, plain, ``.gz`` or ``.xz``, with or without a header line.
-
-    A line is a word and its numbers, with spaces or tabs between; a header is a first line of two integers: how many
-    words, how many dimensions. Words may hold spaces (some GloVe files have such).
-
-    Raises:
-        InputError: the file is missing, damaged, empty, not UTF-8, shorter than its header says, or a line has too
-            many or too few numbers, or something that is no finite number.
-    """
-    try:
-        with _open(path) as file:
-            return _read_vectors(file, path)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
-        raise InputError(f"{path}: cannot read the vectors ({error})") from None
-
-
-def _open(path: Path | str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
-    suffix = Path(path).suffix
-    if suffix == ".gz":
-        return gzip.open(path, "rb")
-    return lzma.open(path, "rb") if suffix == ".xz" else open(path, "rb")
-
-
-def _read_vectors(file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path | str) -> Vectors:
-    first = file.readline().removeprefix(codecs.BOM_UTF8)
-    fields = first.split()
-    header = len(fields) == 2 and all(field.isdigit() for field in fields)
-    expected, dim = (int(fields[0]), int(fields[1])) if header else (None, len(fields) - 1)
-    if dim < 1:
-        raise InputError(f"{path}, line 1: a word and its numbers expected, found {_shown(first)}")
-    words, blocks, line = [], [], 1 if header else 0
-    lines = file if header else _chain_first(first, file)
-    while chunk := list(islice(lines, 20_000)):
-        more, block = _parse_vectors(chunk, dim, path, line)
-        words += more
-        blocks.append(block)
-        line += len(chunk)
-    if not words:
-        raise InputError(f"{path}: no vectors in the file")
-    if expected not in (None, len(words)):
-        raise InputError(f"{path}: the first line promises {expected} words, the file holds {len(words)}")
-    return Vectors(words, np.concatenate(blocks))
-
-
-def _chain_first(first: bytes, file: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from file
-
-
-def _parse_vectors(lines: list[bytes], dim: int, path: Path | str, before: int) -> tuple[list[str], np.ndarray]:
-    """The words and the (lines, dim) matrix of some lines of a file, of which ``before`` lines were read already."""
-    words, rows = [], []
-    for i, line in enumerate(lines, before + 1):
-        line = line.rstrip().replace(b"\t", b" ")
-        word, _, numbers = line.partition(b" ")
-        if numbers.count(b" ") != dim - 1 or b"  " in numbers:
-            word, numbers = _split_uneven(line, dim, path, i)
-        try:
-            words.append(word.decode())
-        except UnicodeDecodeError:
-            raise InputError(f"{path}, line {i}: not UTF-8: {_shown(word)}") from None
-        rows.append(numbers)
-    matrix = _numbers(b" ".join(rows))
-    if matrix.size != len(words) * dim or not np.isfinite(matrix).all():
-        i, field = next((i, x) for i, row in enumerate(rows, before + 1) for x in row.split() if not _is_number(x))
-        raise InputError(f"{path}, line {i}: {_shown(field)} is not a finite number")
-    return words, matrix.reshape(len(words), dim)
-
-
-def _split_uneven(line: bytes, dim: int, path: Path | str, i: int) -> tuple[bytes, bytes]:
-    """The word and the numbers of a line with too many spaces: within the word, or more than one between numbers."""
-    fields = line.split()
-    words, numbers = fields[:-dim], fields[-dim:]
-    if not words or (len(words) > 1 and _is_number(words[-1])):
-        found = sum(map(_is_number, fields[1:]))
-        raise InputError(f"{path}, line {i}: {found} numbers after the word, expected {dim}")
-    return b" ".join(words), b" ".join(numbers)
-
-
-def _numbers(text: bytes) -> np.ndarray:
-    """Numbers with spaces between; empty where one is not a number."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # what numpy before 2.3 has instead of the error
-        try:
-            return np.fromstring(text, sep=" ", dtype=np.float32)
-        except (ValueError, DeprecationWarning):
-            return np.empty(0, dtype=np.float32)
-
-
-def _is_number(field: bytes) -> bool:
-    try:
-        return abs(float(field)) <= float(np.finfo(np.float32).max)
-    except ValueError:
-        return False
-
-
-def _shown(line: bytes) -> str:
-    return repr(line.rstrip()[:40].decode(errors="backslashreplace"))

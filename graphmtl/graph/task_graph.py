@@ -2,11 +2,11 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import networkx as nx
 import numpy as np
@@ -14,7 +14,9 @@ import pandas as pd
 import torch
 
 from graphmtl.errors import InputError
+from graphmtl.files import parse_json, read_json
 from graphmtl.graph.comparison import Comparison, compare
+from graphmtl.graph.graphml import read_graphml
 
 __all__ = ["VIRTUAL", "Edge", "TaskGraph"]
 
@@ -317,11 +319,10 @@ class TaskGraph:
         Raises:
             InputError: There is no such file, or it holds something else.
         """
+        data = read_json(path)
         try:
-            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-        except ValueError as error:
+            return cls.from_json(data)
+        except (ValueError, TypeError) as error:
             raise InputError(f"{path}: not a task graph in node-link JSON: {error}") from error
 
     # GraphML
@@ -346,13 +347,13 @@ class TaskGraph:
         Raises:
             InputError: There is no such file, or it holds something else.
         """
+        graph = read_graphml(path)
+        tasks = graph.graph.get("tasks")
+        if isinstance(tasks, str):
+            graph.graph["tasks"] = parse_json(tasks, f"{path}: tasks")
         try:
-            graph = nx.read_graphml(path)
-            graph.graph["tasks"] = json.loads(_required(graph.graph, "tasks", "the graph"))
             return cls.from_networkx(graph)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, KeyError, ParseError, nx.NetworkXException) as error:
+        except (ValueError, TypeError) as error:
             raise InputError(f"{path}: not a task graph in GraphML: {error}") from error
 
     # torch_geometric
@@ -415,7 +416,7 @@ _EDGE_VALUES = ("weight", "std", "count")
 
 
 def _is_finite(value) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
+    return isinstance(value, Real) and abs(value) <= sys.float_info.max
 
 
 def _expect(name: str, value, kind) -> None:

@@ -19,7 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graphmtl.errors import unknown_name
+
 __all__ = ["Attention", "TaskInteraction"]
+
+_KINDS = ("attention", "transformer", "gatv2")
 
 
 class Attention(nn.Module):
@@ -102,6 +106,9 @@ class TaskInteraction(nn.Module):
         heads: their number.
         edges: (K, K) bool, whether target (row) reads from source (column).
 
+    Raises:
+        InputError: the kind does not exist.
+
     Shapes:
         representations (N, K, size) to (N, K, size), and the weights (N, K targets, K sources), which sum to 1; ``cut``
         (K,) bool are the tasks that no other task reads, by default none
@@ -109,6 +116,8 @@ class TaskInteraction(nn.Module):
 
     def __init__(self, *, kind: str, size: int, channels: int, heads: int, edges: Tensor):
         super().__init__()
+        if kind not in _KINDS:
+            raise unknown_name("kind", kind, _KINDS)
         sizes: dict[str, Any] = {"size": size, "channels": channels, "heads": heads, "edges": edges}
         self.read = Attention(**sizes) if kind == "attention" else _Convolution(kind=kind, **sizes)
         self.output = nn.Linear(heads * channels, size)

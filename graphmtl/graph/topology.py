@@ -15,21 +15,21 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import networkx as nx
 import torch
 import yaml
 from torch import Tensor
 
-from graphmtl.data.readers import read_bytes
-from graphmtl.data.yaml_lines import compose_yaml
+from graphmtl.data.yaml_lines import compose_yaml, read_yaml
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.graph.graphml import read_graphml
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["Topology", "read_topology"]
@@ -96,7 +96,7 @@ class Topology:
         """As torch_geometric has it: (2, E) int64, positions of the sources above those of the targets."""
         index = {task: i for i, task in enumerate(self.tasks)}
         ends = [(index[source], index[target]) for source, target in self.edges]
-        return torch.tensor(ends, dtype=torch.int64).reshape(-1, 2).T.contiguous()
+        return torch.tensor(ends, dtype=torch.int64, device="cpu").reshape(-1, 2).T.contiguous()
 
     @classmethod
     def from_edge_index(cls, edge_index: Tensor, tasks: Sequence[str]) -> "Topology":
@@ -191,21 +191,20 @@ def _read_edges(text: str, tasks: Sequence[str]) -> list[_Edge]:
             raise InputError(f"--topology {text}: {unknown_name('task', middle, tasks)}")
         return _built(Topology.star(tasks, middle if colon else None))
     if text.lstrip().startswith("["):
-        return _yaml_edges(text.encode(), "--topology")
+        return _yaml_edges(compose_yaml(text.encode(errors="replace"), "--topology"), "--topology")
     if not os.path.exists(text):  # False, not an error, for what is no path at all
         raise InputError(f"--topology {shown(text)}: no such file or folder; accepted: {_ACCEPTED}")
     if path.is_dir():
         return _run_edges(path)
-    return _graphml_edges(path) if path.suffix.lower() == ".graphml" else _yaml_edges(read_bytes(path), text)
+    return _graphml_edges(path) if path.suffix.lower() == ".graphml" else _yaml_edges(read_yaml(path), text)
 
 
 def _built(topology: Topology) -> list[_Edge]:
     return [_Edge(source, target, "--topology") for source, target in topology.edges]
 
 
-def _yaml_edges(content: bytes, name: str) -> list[_Edge]:
-    """The edges of a YAML document that is called ``name``."""
-    node = compose_yaml(content, name)
+def _yaml_edges(node: yaml.Node | None, name: str) -> list[_Edge]:
+    """The edges in a YAML document that is called ``name``."""
     if isinstance(node, yaml.MappingNode) and node.value:
         (key, node), *others = node.value
         wrong = key if key.value != "edges" else others[0][0] if others else None
@@ -233,12 +232,7 @@ def _written(node: yaml.Node) -> str:
 
 
 def _graphml_edges(path: Path) -> list[_Edge]:
-    try:
-        graph = nx.DiGraph(nx.read_graphml(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, TypeError, KeyError, AttributeError, ParseError, nx.NetworkXException) as error:
-        raise InputError(f"{path}: not GraphML ({type(error).__name__}: {error})") from None
+    graph = nx.DiGraph(read_graphml(path))
     if not graph.edges:
         raise InputError(f"{path}: no edges; expected: GraphML whose nodes are tasks, with an edge or more")
     return [_Edge(source, target, str(path), _weight(data)) for source, target, data in graph.edges(data=True)]
@@ -246,7 +240,7 @@ def _graphml_edges(path: Path) -> list[_Edge]:
 
 def _weight(data: dict) -> float | None:
     weight = data.get("weight")
-    return weight if isinstance(weight, int | float) and math.isfinite(weight) else None
+    return weight if isinstance(weight, int | float) and abs(weight) <= sys.float_info.max else None
 
 
 def _run_edges(folder: Path) -> list[_Edge]:

@@ -10,7 +10,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import Batch
 from graphmtl.data.spelling import Alphabet, Spelling
-from graphmtl.data.vocabulary import PAD, UNK, Vectors, Vocabulary
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
 from graphmtl.errors import InputError
 
 __all__ = [

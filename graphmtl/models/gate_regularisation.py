@@ -11,9 +11,13 @@ instance; they are our reading of CMTR, of which only the abstract was at hand.
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
+
+from graphmtl.config import GateReg
+from graphmtl.errors import unknown_name
 
 __all__ = ["BalancePenalty", "EntropyPenalty", "PriorPenalty", "gate_penalty"]
 
@@ -79,7 +83,13 @@ class BalancePenalty(nn.Module):
 
 
 def gate_penalty(kind: str, *, own: float, edges: Tensor) -> nn.Module | None:
-    """The penalty that ``--gate-reg`` names; None for ``none``."""
+    """The penalty that ``--gate-reg`` names; None for ``none``.
+
+    Raises:
+        InputError: it names none.
+    """
+    if kind not in get_args(GateReg):
+        raise unknown_name("kind", kind, get_args(GateReg))
     if kind == "prior":
         return PriorPenalty(own=own)
     if kind == "entropy":

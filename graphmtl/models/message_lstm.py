@@ -18,13 +18,16 @@ loops over tokens and their derivatives are in :mod:`graphmtl.models.recurrence`
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
+from graphmtl.config import MessageStart, Score
+from graphmtl.errors import InputError, unknown_name
 from graphmtl.models.packing import Graph, Packing, Weights
 from graphmtl.models.recurrence import message_lstm, plain_lstms
+from graphmtl.models.shapes import check_alike, check_shape
 
 __all__ = ["LSTM", "MessageLSTM", "run_side_by_side"]
 
@@ -36,6 +39,9 @@ class LSTM(nn.Module):
         input_size: dimensions of a token vector.
         hidden: units per direction.
         directions: 1 (forward) or 2 (forward and backward).
+
+    Raises:
+        InputError: a size is below 1, or there are other directions.
     """
 
     W: Tensor  # (D, I, 4H)
@@ -44,6 +50,9 @@ class LSTM(nn.Module):
 
     def __init__(self, *, input_size: int, hidden: int, directions: int = 2):
         super().__init__()
+        if directions not in (1, 2):
+            raise InputError(f"directions: found {directions}, expected 1 or 2")
+        _check_sizes(input_size=input_size, hidden=hidden)
         self.input_size, self.hidden, self.directions = input_size, hidden, directions
         self.W = nn.Parameter(torch.empty(directions, input_size, 4 * hidden))
         self.U = nn.Parameter(torch.empty(directions, hidden, 4 * hidden))
@@ -61,13 +70,26 @@ class LSTM(nn.Module):
         self.b.data[:, self.hidden : 2 * self.hidden] = 1
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The plain LSTM: x (B, T, I) and lengths (B,) to states (B, T, D * H), 0 at padding."""
+        """The plain LSTM: x (B, T, I) and lengths (B,), int64 on the CPU, to states (B, T, D * H), 0 at padding.
+
+        Computed in 32 bits where the weights have 16; the states have the weights' dtype.
+
+        Raises:
+            InputError: x or the lengths are not such.
+        """
+        check_shape("x", x, "B", "T", self.input_size)
         packing = Packing(lengths, x.size(1), x.device)
         states = run_side_by_side([self], packing.pack(x, self.directions), packing).squeeze(2)  # (D, N, H)
         return packing.unpack(states)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden}, directions={self.directions}"
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise InputError(f"{name}: found {size}, expected 1 or more")
 
 
 def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tensor:
@@ -99,6 +121,9 @@ class MessageLSTM(LSTM):
         sources: number of nodes that have a bias n_j of their own; 0 for none.
         message_start: ``random`` (Xavier), or ``identity`` for W_r: from the first step on a node's state then counts
             for the reader as it does for the node itself.
+
+    Raises:
+        InputError: a size that is below 1, or a score or message_start that does not exist.
     """
 
     def __init__(
@@ -113,6 +138,10 @@ class MessageLSTM(LSTM):
         directions: int = 2,
     ):
         super().__init__(input_size=input_size, hidden=hidden, directions=directions)
+        for name, value, known in (("score", score, Score), ("message_start", message_start, MessageStart)):
+            if value not in get_args(known):
+                raise unknown_name(name, value, get_args(known))
+        _check_sizes(attention=attention)
         self.score = score
         self.W_m = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.V_m = nn.Parameter(torch.empty(directions, hidden, hidden))
@@ -136,6 +165,14 @@ class MessageLSTM(LSTM):
         if "u" in own:
             nn.init.uniform_(own["u"], -(own["u"].size(-1) ** -0.5), own["u"].size(-1) ** -0.5)
 
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """There is none without nodes: :meth:`read` takes them.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("MessageLSTM: x and lengths alone; call read(x, nodes, packing), with the nodes that it reads")
+
     def read(
         self, x: Tensor, nodes: Tensor, packing: Packing, cut: Tensor | None = None, renormalise: bool = True
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -152,7 +189,15 @@ class MessageLSTM(LSTM):
             h (D, N, H), edge weights (D, N, S), where S is the longest text's length if the tokens are the nodes, the
             share of the message in what the cell puts out (D, N, 1), |m_t * W_r r_t| / (|c_t| + |m_t * W_r r_t|), and
             m_t beside W_r r_t (D, N, 2H); no gradient flows through the last three.
+
+        Raises:
+            InputError: x or the nodes are not such.
         """
+        N = packing.rows.size(1)
+        check_shape("x", x, self.directions, N, self.input_size)
+        check_shape("nodes", nodes, self.directions, N, *(("S",) if nodes.ndim == 4 else ()), self.hidden)
+        for name, tensor in (("x", x), ("nodes", nodes)):
+            check_alike(name, tensor, self.W)
         W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
         if self.score != "static":
             W_q = self.W_q if self.score == "additive" else self.W_q @ self.W_n.mT  # (D, H + I, A)

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,12 +20,16 @@ from graphmtl.architectures import ARCHITECTURES, resolve_topology
 from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
+from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.raw_texts import Text, texts_by_task
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import Vectors, Vocabulary
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
+from graphmtl.generators import generators_kept
 from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
 from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
@@ -35,6 +41,11 @@ from graphmtl.models.hub import in_cache_alone
 __all__ = ["MultiTaskModel", "Text"]
 
 _CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
+_FORMAT = 1  # of config.json
+_FAILURES = (  # of a folder that is damaged, or made to do damage
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
+    *(OSError, SafetensorError),
+)
 _PIECES = "encoder"  # the folder of a transformer's tokenizer and config.json
 
 
@@ -324,6 +335,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         chosen = (pairs[row] for row in rows)
         ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
         split = EncodedSplit(tasks=names, texts=ids, forms=forms)
+        lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
+        lengths[rows] = split.lengths
+        warn_of_long(lengths, self.options, f"{', '.join(names)}, the texts to be predicted", training=False)
         order = split.lengths.argsort(kind="stable")  # (examples,)
         for start in range(0, len(order), batch_size):
             some = order[start : start + batch_size]
@@ -370,7 +384,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         config = {
-            "format": 1,
+            "format": _FORMAT,
             "tasks": [task.to_dict() for task in self.tasks.values()],
             "options": asdict(self.options),
         }
@@ -381,20 +395,23 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
+    @generators_kept()
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "MultiTaskModel":
-        """A saved model, from a local folder or by its name on the Hugging Face Hub.
+        """A saved model: a folder or a run's folder, or its name on the Hugging Face Hub.
 
         Raises:
             InputError: the folder lacks a file, or one is damaged; or neither it nor the name is there.
         """
         folder = Path(pretrained_model_name_or_path)
+        if (folder / "config.yaml").is_file() and (folder / "model").is_dir():
+            folder = folder / "model"
         if folder.is_dir():
             _check_files(folder)
         elif not kwargs.get("local_files_only"):
             kwargs["local_files_only"] = in_cache_alone(str(pretrained_model_name_or_path), **kwargs)
         try:
             return super().from_pretrained(folder if folder.is_dir() else pretrained_model_name_or_path, **kwargs)
-        except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+        except _FAILURES as error:
             if isinstance(error, InputError):
                 raise
             what = f"{type(error).__name__}: {error}"
@@ -407,12 +424,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             where = {"revision": revision, "cache_dir": cache_dir, "token": token, "force_download": force_download}
             folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
             _check_files(folder)
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        known = {field.name for field in fields(ModelOptions)}
-        options = ModelOptions(**{key: value for key, value in config["options"].items() if key in known})
-        tasks = [Task.from_dict(task) for task in config["tasks"]]
-        vocabulary = _load_vocabulary(folder, options)
-        model = cls(tasks=tasks, vocabulary=vocabulary, options=options)
+        tasks, options = _read_config(folder / _CONFIG)
+        build = partial(cls, tasks=tasks, vocabulary=_load_vocabulary(folder, options), options=options)
+        with torch.device("meta"):  # no memory: what config.json asks for may be anything
+            _check_shapes(build(), folder)
+        model = build()
         model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
         return model.eval()
 
@@ -454,10 +470,52 @@ def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Pieces
     return vocabulary
 
 
+def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
+    """The tasks and options of a saved model.
+
+    Raises:
+        InputError: something is not what `MultiTaskModel.save_pretrained` writes there.
+    """
+    config = read_json(path)
+    if config.get("format") != _FORMAT:
+        raise InputError(f"{path}: format {shown(config.get('format'))}; this version of graphmtl reads {_FORMAT}")
+    tasks, options = config.get("tasks"), config.get("options")
+    if not isinstance(tasks, list) or not tasks or not isinstance(options, dict):
+        raise InputError(f"{path}: expected `tasks`, a list of one or more, and `options`, an object")
+    try:
+        read = [Task.from_dict(task) for task in tasks]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if len({task.name for task in read}) < len(read):
+        raise InputError(f"{path}: two of the tasks have the same name")
+    known = {field.name for field in fields(ModelOptions)}
+    try:
+        found = ModelOptions(**{key: value for key, value in options.items() if key in known})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if found.arch not in ARCHITECTURES:
+        raise InputError(f"{path}: {unknown_name('arch', found.arch, ARCHITECTURES)}")
+    return read, found
+
+
+def _check_shapes(model: MultiTaskModel, folder: Path) -> None:
+    """Whether the weights are those of such a model, before there is memory for one.
+
+    Raises:
+        InputError: a tensor is missing, of another shape, or none of the model's.
+    """
+    with safe_open(folder / _WEIGHTS, "pt") as file:
+        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  it is no dict
+    wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in (*wanted, *found):
+        ours, theirs = wanted.get(name, "no such tensor"), found.get(name, "no such tensor")
+        if ours != theirs:
+            raise InputError(f"{folder}: tensor {name}: {theirs} in {_WEIGHTS}, {ours} in the model of {_CONFIG}")
+
+
 def _check_files(folder: Path) -> None:
-    if (folder / "config.yaml").is_file() and (folder / "model").is_dir():
-        raise InputError(f"{folder}: a run's folder; give its model, {folder / 'model'}")
     vocabulary = _PIECES if (folder / _PIECES).is_dir() else _VOCABULARY
     for name in (_CONFIG, _WEIGHTS, vocabulary):
         if not (folder / name).exists():
             raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")
+    _read_config(folder / _CONFIG)

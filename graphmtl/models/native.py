@@ -1,8 +1,7 @@
 """The loops over tokens in C++ (recurrence.cpp), compiled the first time they are needed and called through ctypes.
 
-torch's own extension builder compiles them (seconds) and keeps the result in its cache folder. Where there is no
-compiler, or GRAPHMTL_NATIVE=0 is set, :func:`load` gives None and :mod:`graphmtl.models.loops` does the work. The
-functions are those of loops.py.
+Where there is no compiler, or GRAPHMTL_NATIVE=0 is set, :func:`load` gives None and :mod:`graphmtl.models.loops` does
+the work. The functions are those of loops.py.
 """
 
 import ctypes
@@ -10,21 +9,22 @@ import logging
 import math
 import os
 import sys
-import zlib
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from graphmtl.models.compiling import load_library
 from graphmtl.models.packing import Graph, Packing, Trace, Weights
 
 __all__ = ["load", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
 _SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "vectors.h")]
-_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+_FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
 _THREADS = ["-fopenmp"] if sys.platform == "linux" else []  # elsewhere compilers seldom have it: one thread then
 _VECTORS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mfma"]}  # by torch's name for the CPU
+_FUNCTIONS = ("plain_forward", "plain_backward", "message_forward", "message_backward")
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
 
@@ -60,22 +60,20 @@ def load() -> ctypes.CDLL | None:
     if os.environ.get("GRAPHMTL_NATIVE") == "0":
         return None
     cpu = torch.backends.cpu.get_cpu_capability()
-    # ninja's place where nobody activated the environment
-    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     try:
-        from torch.utils import cpp_extension  # needs setuptools, which not every environment has
-
-        path = cpp_extension.load(
-            # the cache folder may be shared by machines of several kinds and by several versions of graphmtl
-            name=f"graphmtl_recurrence_{cpu.lower()}_{zlib.crc32(b''.join(s.read_bytes() for s in _SOURCES)):08x}",
-            sources=[str(_SOURCES[0])],
-            extra_cflags=_FLAGS + _THREADS + _VECTORS.get(cpu, []),
-            extra_ldflags=_THREADS,
-            is_python_module=False,
+        return load_library(
+            f"graphmtl_recurrence_{cpu.lower()}",
+            sources=_SOURCES,
+            flags=[*_FLAGS, *_THREADS, *_VECTORS.get(cpu, [])],
+            functions=[f"{name}_{suffix}" for name in _FUNCTIONS for suffix in _SUFFIX.values()],
         )
-        return ctypes.CDLL(str(path))
-    except (ImportError, RuntimeError, OSError) as error:
-        logging.getLogger(__name__).warning("no compiled recurrences, so training is several times slower: %s", error)
+    except (RuntimeError, OSError) as error:
+        why = " ".join(str(error).split())
+        logging.getLogger(__name__).warning(
+            "no compiled recurrences, so training is several times slower: %s (TORCH_EXTENSIONS_DIR names the folder "
+            "for them, CXX the compiler)",
+            why,
+        )
         return None
 
 

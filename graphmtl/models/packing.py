@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphmtl.models.shapes import check_lengths, check_shape
+
 __all__ = ["Graph", "Packing", "Trace", "Weights"]
 
 
@@ -19,6 +21,9 @@ class Packing:
         tokens: T, to which the batch is padded.
         device: where the batch is.
 
+    Raises:
+        InputError: the lengths are not such.
+
     Attributes:
         starts: (B + 1,) on the CPU: the rows of text b are ``starts[b]`` to ``starts[b + 1]``.
         device_starts: the same where the batch is.
@@ -26,6 +31,7 @@ class Packing:
     """
 
     def __init__(self, lengths: Tensor, tokens: int, device: torch.device | str = "cpu"):
+        check_lengths(lengths, tokens)
         self.lengths, self.tokens = lengths, tokens
         self.starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         text = torch.arange(len(lengths)).repeat_interleave(lengths)  # (N,)
@@ -37,6 +43,7 @@ class Packing:
 
     def pack(self, x: Tensor, directions: int) -> Tensor:
         """(B, T, I) to (D, N, I): as it stands and, with two directions, reversed."""
+        check_shape("x", x, len(self.lengths), self.tokens, "I")
         rows = self.rows[:directions]  # (D, N)
         return x.flatten(0, 1).index_select(0, rows.flatten()).view(*rows.shape, -1)
 

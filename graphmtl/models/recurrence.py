@@ -1,8 +1,9 @@
 r"""The recurrences as functions with derivatives: K plain LSTMs side by side, and the LSTM that reads messages.
 
 Their loops over tokens stand in three files, with the same functions and the same formulas: in PyTorch (loops.py, for
-any device), in C++ (native.py, for the CPU) and in Triton (kernels.py, for GPUs). None of them computes padding. Shapes
-as in :mod:`graphmtl.models.packing`.
+any device), in C++ (native.py, for the CPU) and in Triton (kernels.py, for GPUs). None of them computes padding, and
+none looks whether what it is given fits together: that is done here, once. Shapes as in
+:mod:`graphmtl.models.packing`.
 """
 
 import logging
@@ -16,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from graphmtl.models import loops, native
 from graphmtl.models.packing import Graph, Packing, Trace, Weights
+from graphmtl.models.shapes import check_alike, check_shape
 
 __all__ = ["message_lstm", "plain_lstms"]
 
@@ -102,10 +104,46 @@ def _apply(function: type[torch.autograd.Function], x: Tensor, W: Tensor, *other
 
 
 def plain_lstms(x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing) -> Tensor:
-    """K plain LSTMs: x (D, N, I), W (D, K, I, 4H), b (D, K, 4H) and U (D, K, H, 4H) to h (D, N, K, H)."""
-    return _apply(_PlainLSTMs, x, W, b, U, packing)
+    """K plain LSTMs: x (D, N, I), W (D, K, I, 4H), b (D, K, 4H) and U (D, K, H, 4H) to h (D, N, K, H), of U's dtype.
+
+    Raises:
+        InputError: they do not fit together.
+    """
+    check_shape("W", W, "D", "K", "I", "4H")
+    D, K, I, width = W.shape
+    check_shape("U", U, D, K, width // 4, width)
+    check_shape("b", b, D, K, width)
+    check_shape("x", x, D, packing.rows.size(1), I)
+    for name, tensor in (("x", x), ("W", W), ("b", b)):
+        check_alike(name, tensor, U)
+    return _apply(_PlainLSTMs, x, W, b, U, packing).to(U.dtype)
 
 
 def message_lstm(x: Tensor, weights: Weights, graph: Graph, packing: Packing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The message LSTM; x (D, N, I), and what comes back is that of :class:`_MessageLSTM`."""
-    return _apply(_MessageLSTM, x, *weights, *graph, packing)
+    """The message LSTM; x (D, N, I), and what comes back is that of :class:`_MessageLSTM`, h of V_m's dtype.
+
+    Raises:
+        InputError: they do not fit together.
+    """
+    check_shape("V_m", weights.V_m, "D", "H", "H")
+    (D, _, H), N, I, A = weights.V_m.shape, packing.rows.size(1), weights.W.size(1), graph.attention
+    nodes = (D, N, H) if graph.nodes.ndim != 4 else (D, N, graph.nodes.size(2), H)
+    given = {"x": x, **weights._asdict(), **graph._asdict()}
+    shapes = {
+        "x": (D, N, I),
+        "W": (D, I, 4 * H + A),
+        "b": (D, 4 * H + A),
+        "U": (D, H, 4 * H + A),
+        "V_m": (D, H, H),
+        "W_mr": (D, H, 2 * H),
+        "nodes": nodes,
+        "keys": (*graph.nodes.shape[:-1], A),
+        "u": (D, A),
+        "bias": (graph.size(packing),),
+    }
+    for name, shape in shapes.items():
+        if given[name] is not None:
+            check_shape(name, given[name], *shape)
+            check_alike(name, given[name], weights.V_m)
+    states, *recorded = _apply(_MessageLSTM, x, *weights, *graph, packing)
+    return states.to(weights.V_m.dtype), *recorded

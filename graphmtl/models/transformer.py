@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -17,14 +18,22 @@ from transformers.utils import logging
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
 from graphmtl.data.pieces import Pieces
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown
 from graphmtl.models.encoders import ENCODERS, Encoded
 from graphmtl.models.heads import token_mask
 from graphmtl.models.hub import in_cache_alone
 
 __all__ = ["TransformerEncoder", "load_pieces"]
 
-_FAILURES = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, SafetensorError)
+_FAILURES = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
+    *(SafetensorError, StrictDataclassError),
+)
+_MOST = {  # of config.json: beyond it a file that is to fill the memory, or the day
+    **dict.fromkeys(("num_hidden_layers", "num_attention_heads"), 1 << 10),
+    **dict.fromkeys(("hidden_size", "intermediate_size", "embedding_size"), 1 << 17),
+    **dict.fromkeys(("vocab_size", "max_position_embeddings"), 1 << 24),
+}
 
 
 @contextmanager
@@ -58,6 +67,10 @@ def load_pieces(name: str) -> Pieces:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
     except _FAILURES as error:
         raise InputError(f"encoder {name!r}: no config.json of a transformer ({_one_line(error)})") from None
+    for size, most in _MOST.items():
+        found = getattr(config, size, None)
+        if found is not None and (not isinstance(found, int) or not 1 <= found <= most):
+            raise InputError(f"encoder {name!r}: {size} in config.json: found {shown(found)}, expected 1 to {most:,}")
     if getattr(config, "is_encoder_decoder", False):
         raise InputError(
             f"encoder {name!r}: {config.model_type} is an encoder and a decoder; encoders such as BERT are expected"

@@ -1,11 +1,11 @@
 """What a report says of a run: plain lists, numbers and names, read from the files in its folder."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from graphmtl.errors import InputError
+from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.panels import decimals_for, short_name
 from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
@@ -96,7 +96,9 @@ def _checked(path: Path, read: Callable[[Run], _Found], run: Run) -> _Found:
     """What ``read`` finds in a file of the run; what is wrong with the file becomes one line that names it."""
     try:
         return read(run)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except InputError:
+        raise
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from error
 
 
@@ -178,8 +180,7 @@ def _curves(run: Run) -> list[dict] | None:
     path = run.folder / "history.jsonl"
     if not path.is_file():
         return None
-    lines = path.read_text(encoding="utf-8").split("\n")
-    history = [json.loads(line) for line in lines if line]
+    history = read_json_lines(path)
     metric = {task: own["metric"] for task, own in run.metrics["tasks"].items()}
 
     def scored(record: dict, task: str, key: str) -> float | None:
@@ -234,4 +235,4 @@ def _example_texts(run: Run, count: int, seed: int) -> tuple[dict[str, list[dict
 def _explanation(run: Run) -> dict | None:
     """What ``graphmtl explain`` left in ``explanation.json``."""
     path = run.folder / "explanation.json"
-    return explanation_contents(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return explanation_contents(read_json(path)) if path.is_file() else None

@@ -3,16 +3,25 @@
 import base64
 import hashlib
 from importlib.resources import files
+from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-__all__ = ["render"]
+__all__ = ["is_report", "render"]
 
 _SCRIPTS = ("hints.js", "tabs.js", "graph.js", "chart.js", "examples.js")
+_MARK = '<meta name="generator" content="graphmtl report">'
+_HEAD = 1000  # bytes in which the mark stands, before anything of the user's
 
 
 def _read(name: str) -> str:
     return (files("graphmtl.reporting") / name).read_text(encoding="utf-8")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a page that `render` made."""
+    with path.open("rb") as file:
+        return _MARK.encode() in file.read(_HEAD)
 
 
 def render(runs: list[dict], comparison: dict | None) -> str:
@@ -41,6 +50,7 @@ def render(runs: list[dict], comparison: dict | None) -> str:
         runs=runs,
         comparison=comparison,
         data=data,
+        mark=_MARK,
         style=_read("page.css"),
         script=script,
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",

@@ -23,8 +23,10 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import TaskData, TaskSet
-from graphmtl.data.vocabulary import Vectors, Vocabulary, coverage, read_vectors
+from graphmtl.data.vectors import Vectors, coverage, read_vectors
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
+from graphmtl.generators import generators_kept
 from graphmtl.graph.affinity import probe_batches, task_affinity
 from graphmtl.graph.draw import draw_task_graph, save_figure
 from graphmtl.graph.recorder import EdgeRecorder
@@ -37,6 +39,7 @@ from graphmtl.options import make_options
 from graphmtl.training.adapters import load_adapters
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
@@ -98,6 +101,7 @@ def load_fitted_tasks(run: Run) -> TaskSet:
     return train_with_valid(tasks) if run.options.refit_on_valid else tasks
 
 
+@generators_kept()
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
     check_options(options)
@@ -217,7 +221,7 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
             raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
     options = make_options(**{**values, **given})
     tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
-    for line in left_out(tasks) if PartialState(cpu=options.device == "cpu").is_main_process else ():
+    for line in left_out(tasks) if process_state(cpu=options.device == "cpu").is_main_process else ():
         print(line)
     return train_run(tasks, options)
 
@@ -242,6 +246,7 @@ def folder_of(tasks: TaskSet, options: Options) -> Path:
     return Path(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
 
 
+@generators_kept()
 def train_run(tasks: TaskSet, options: Options) -> Run:
     """:func:`train`, for options that are at hand."""
     run = Run(folder_of(tasks, options))
@@ -252,7 +257,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     options = resolve_topology(options, list(tasks))
     if options.refit_on_valid and options.shuffle_labels:
         raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
-    state = PartialState(cpu=options.device == "cpu")
+    state = process_state(cpu=options.device == "cpu")
     run.check(options, given_data)  # as all checks, by every process, so that none waits for one that has failed
     submission = None
     if options.write_submission is not None:

@@ -24,7 +24,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from graphmtl.config import Options
@@ -32,11 +31,14 @@ from graphmtl.data.draw import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
-from graphmtl.data.vocabulary import Vectors, read_vectors
+from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
+from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.transfer import JoinedTraining, TransferOptions
@@ -72,7 +74,14 @@ class Cell:
 
 def read_cells(folder: Path) -> list[Cell]:
     """The finished cells of an experiment's folder."""
-    return [Cell(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted((folder / "cells").glob("*.json"))]
+    return [_read_cell(path) for path in sorted((folder / "cells").glob("*.json"))]
+
+
+def _read_cell(path: Path) -> Cell:
+    try:
+        return Cell(**read_json(path))
+    except TypeError as error:
+        raise InputError(f"{path}: no cell of a leave-one-out experiment ({error})") from None
 
 
 class LeaveOneOut:
@@ -111,8 +120,10 @@ class LeaveOneOut:
             (self.folder / "cells").mkdir(parents=True, exist_ok=True)
             _write(self.folder / "data.json", data)
             _write(path, asked)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         for group, values in asked.items():
+            if not isinstance(found.get(group), dict) or not values.keys() <= found[group].keys():
+                raise InputError(f"{path}: no leave-one-out experiment of this version of graphmtl ({group})")
             for key, value in values.items():
                 if found[group][key] != value:
                     raise InputError(
@@ -168,7 +179,7 @@ class LeaveOneOut:
                         self._zero_shot(target, sources) if number == 0 else self._cell(target, number, draw, sources)
                     )
                     _write(path, asdict(cell))
-                yield Cell(**json.loads(path.read_text(encoding="utf-8")))
+                yield _read_cell(path)
 
     def _cell_path(self, target: str, examples: int | None, draw: int) -> Path:
         return self.folder / "cells" / f"{target}-{'all' if examples is None else examples}-{draw}.json"
@@ -207,6 +218,7 @@ class LeaveOneOut:
         sizes = {"n_train": own.labelled("train"), "n_valid": own.labelled("valid")}
         return Cell(target=target, examples=examples, draw=draw, **sizes, metric=own.task.metrics[0], arms=arms)
 
+    @generators_kept()
     def _alone(self, old: MultiTaskModel, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
         """``single`` on the examples that the target joined with, trained."""
         set_seed(joined.options.seed)
@@ -228,7 +240,7 @@ class LeaveOneOut:
     def _zero_shot(self, target: str, sources: Mapping[str, MultiTaskModel]) -> Cell:
         """The old tasks answer: their mean, and their mixture by which task a text looks like."""
         data, arms = self.tasks[target], {}
-        accelerator = Accelerator(cpu=self.options.device == "cpu")
+        accelerator = plain_accelerator(cpu=self.options.device == "cpu")
         names = answering_tasks(next(iter(sources.values())), data.task)
         if names:
             count = len(data.test)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from graphmtl.errors import InputError, shown
+from graphmtl.files import parse_json
 from graphmtl.graph.task_graph import Edge
 
 __all__ = ["GraphLog", "TrainingLog"]
@@ -70,10 +72,11 @@ class GraphLog:
     def __init__(self, *, folder: Path | None, accelerator: Accelerator, epochs: int) -> None:
         self._path = None if folder is None or not accelerator.is_main_process else folder / "graph_history.jsonl"
         if self._path is not None and self._path.is_file():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            path = self._path
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             # a line that was cut off is of an epoch that left no checkpoint
-            done = takewhile(lambda line: line.endswith("\n") and json.loads(line)["epoch"] <= epochs, lines)
-            self._path.write_text("".join(done), encoding="utf-8")
+            done = takewhile(lambda line: line.endswith("\n") and _epoch(line, path) <= epochs, lines)
+            path.write_text("".join(done), encoding="utf-8")
 
     def add(self, *, epoch: int, step: int, edges: Sequence[Edge]) -> None:
         """Write a line: ``epoch``, ``step``, and ``edges`` as in ``task_graph.json``."""
@@ -81,3 +84,10 @@ class GraphLog:
             line = json.dumps({"epoch": epoch, "step": step, "edges": [asdict(edge) for edge in edges]})
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+
+
+def _epoch(line: str, path: Path) -> int:
+    record = parse_json(line, path)
+    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+        raise InputError(f"{path}: no epoch in {shown(line)}")
+    return record["epoch"]

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
 from graphmtl.errors import InputError, shown
+from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import read_options
@@ -178,12 +178,27 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict:
-        """``metrics.json``."""
-        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        """``metrics.json``.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        path = self.folder / "metrics.json"
+        found = read_json(path)
+        _check_metrics(found, path)
+        return found
 
     def write_json(self, name: str, content: dict) -> None:
+        """Writes a file of the run; one that is there is replaced.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        (self.folder / name).write_text(text + "\n", encoding="utf-8")
+        try:
+            (self.folder / name).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.folder / name}: cannot be written ({error.strerror})") from None
 
     @cached_property
     def model(self) -> MultiTaskModel:
@@ -214,17 +229,12 @@ class Run:
         path = self.folder / "graph_history.jsonl"
         if not path.is_file():
             raise InputError(f"{path}: no such file; `graphmtl run` writes it for architectures that have edges")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: not UTF-8 text") from None
         history = []
-        for number, line in enumerate(StringIO(text), 1):  # only a newline ends a line: a name may hold U+2028
+        for number, record in enumerate(read_json_lines(path), 1):
             try:
-                record = json.loads(line)
                 edges = tuple(Edge(**edge) for edge in record["edges"])
                 history.append((int(record["epoch"]), replace(self.task_graph, split="valid", edges=edges)))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise InputError(f"{path}, line {number}: no epoch and edges of a task graph: {error}") from None
         if not any(graph.edges for _, graph in history):
             raise InputError(f"{path}: no evaluation has a graph with edges")
@@ -233,10 +243,25 @@ class Run:
     @cached_property
     def transfer(self) -> dict:
         """``transfer.json``, of a run in which new tasks joined the graph of another."""
-        return json.loads((self.folder / "transfer.json").read_text(encoding="utf-8"))
+        return read_json(self.folder / "transfer.json")
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+
+def _check_metrics(found: dict, path: Path) -> None:
+    """Whether ``metrics.json`` has its parts, each of its kind."""
+    for key, kind in (("arch", str), ("tasks", dict), ("mean", dict)):
+        if not isinstance(found.get(key), kind):
+            raise InputError(f"{path}: not what graphmtl writes there ({key}: found {shown(found.get(key))})")
+    scores = {"mean": found["mean"]}
+    for name, own in found["tasks"].items():
+        if not isinstance(own, dict) or not isinstance(own.get("metric"), str):
+            raise InputError(f"{path}: not what graphmtl writes there (task {shown(name)}: found {shown(own)})")
+        scores |= {f"{split} of task {name}": own.get(split) for split in ("valid", "test", "test_dedup")}
+    for where, own in scores.items():
+        if not isinstance(own, dict) or not all(each is None or isinstance(each, int | float) for each in own.values()):
+            raise InputError(f"{path}: not what graphmtl writes there ({where}: found {shown(own)})")
 
 
 def open_runs(folders: Sequence[Path | str]) -> list[Run]:

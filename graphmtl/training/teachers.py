@@ -13,7 +13,8 @@ from torch import Tensor
 from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown
+from graphmtl.files import read_json
 from graphmtl.models.heads import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
@@ -151,8 +152,8 @@ def teacher_outputs(
         if write:
             folder.mkdir(parents=True, exist_ok=True)
             _check_key(path, about, _key(run, task, split, target), lambda: _size(model, task, split, target))
-            _write(path, model, task, split, target, ends, json.loads(about.read_text())["size"])
-        size = json.loads(about.read_text())["size"]
+            _write(path, model, task, split, target, ends, _about(about)["size"])
+        size = _about(about)["size"]
     except OSError as error:
         raise InputError(f"{error.filename}: teachers' outputs cannot be kept here ({error.strerror})") from None
     return np.memmap(path, dtype=np.float32, mode="r", shape=(int(ends[-1]), size))
@@ -166,12 +167,19 @@ def _key(run: Run, task: str, split: EncodedSplit, target: str) -> str:
     return digest.hexdigest()
 
 
+def _about(path: Path) -> dict:
+    found = read_json(path)
+    if not isinstance(found.get("key"), str) or not isinstance(found.get("size"), int) or found["size"] < 1:
+        raise InputError(f"{path}: found {shown(found)}, expected the key and the size of a teacher's outputs")
+    return found
+
+
 def _check_key(path: Path, about: Path, key: str, size) -> None:
     """Whether the file that is there may be used; where there is none, what will be in it is written down."""
     if not about.is_file():
         path.write_bytes(b"")
         about.write_text(json.dumps({"key": key, "size": size()}) + "\n")
-    elif json.loads(about.read_text())["key"] != key:
+    elif _about(about)["key"] != key:
         raise InputError(
             f"{path}: made by a teacher with other weights, of other texts or with another --kd-target; remove it, or "
             "name another folder with --teacher-outputs"

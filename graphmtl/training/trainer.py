@@ -17,6 +17,7 @@ from tqdm import tqdm
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.answers import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
@@ -25,6 +26,7 @@ from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredi
 from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.losses import EpochLosses, check_finite, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
+from graphmtl.training.processes import process_state
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.selection import BestEpochs, GivenEpochs
 
@@ -96,6 +98,7 @@ class Trainer:
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model
 
+    @generators_kept()
     def train(
         self,
         *,
@@ -380,6 +383,7 @@ def _accelerator(options: TrainingOptions, folder: Path | None) -> Accelerator:
         raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
     if options.tensorboard and not is_tensorboard_available():
         raise InputError("tensorboard: TensorBoard is not installed; `pip install tensorboard`")
+    process_state(cpu=cpu)
     return Accelerator(
         cpu=cpu,
         mixed_precision=options.precision,

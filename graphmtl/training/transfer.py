@@ -1,6 +1,5 @@
 """Training of the tasks that join a trained graph, and the run's folder that comes of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -9,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object, set_seed
 
 from graphmtl.config import DataOptions, ModelOptions, Options, PlantedOptions
@@ -21,11 +19,14 @@ from graphmtl.data.pieces import Pieces
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import read_json
+from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.growth import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_run_tasks, part, split_scores, standardise_scores, write_run
+from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -94,6 +95,7 @@ class JoinedTraining:
         folder: for what resuming needs; None writes nothing.
     """
 
+    @generators_kept()
     def __init__(
         self,
         *,
@@ -162,6 +164,7 @@ def with_steps(options: Options, data: Mapping[str, EncodedTask], steps: int) ->
     return replace(options, epochs=max(options.epochs, -(-steps // max(epoch, 1))))
 
 
+@generators_kept()
 def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Options) -> Run:
     """New tasks join the graph of a finished run, and another run's folder is written.
 
@@ -191,7 +194,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )
     source.check_data(fingerprint(load_run_tasks(replace(source.options, data_dir=options.data_dir))))
-    state = PartialState(cpu=options.device == "cpu")
+    state = process_state(cpu=options.device == "cpu")
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
     if options.overwrite:
         run.check_kept([source.folder])
@@ -258,10 +261,11 @@ def _create(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) ->
     """The folder with ``config.yaml``, ``data.json`` and ``transfer.json``; what is resumed was asked for alike."""
     path = run.folder / "transfer.json"
     if options.resume and path.is_file():
-        started = json.loads(path.read_text(encoding="utf-8"))
+        started = read_json(path)
         for key, value in asked.items():
-            if started[key] != value:
-                raise InputError(f"{path}: {key} is {shown(started[key])}, not {shown(value)}; resume with the same")
+            if started.get(key) != value:
+                found = shown(started.get(key))
+                raise InputError(f"{path}: {key} is {found}, not {shown(value)}; resume with the same")
     run.create(options, data)
     run.write_json("transfer.json", asked)
 

@@ -316,5 +316,5 @@ def test_nodes_at_hand_are_taken(arch):
     expected = architecture.read(x, lengths, [0, 2])
     for (states, _), (again, _) in zip(expected, architecture.read(x, lengths, [0, 2], nodes=nodes), strict=True):
         assert_equal(again, states)
-    zeros = torch.zeros_like(nodes)
+    zeros = torch.zeros_like(architecture.node_states(x, lengths, [2]))
     assert_equal(architecture.read(x, lengths, [2], nodes=zeros)[0][0], LSTM.forward(architecture.lstms[2], x, lengths))

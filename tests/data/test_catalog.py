@@ -8,7 +8,8 @@ import pytest
 from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import TASK_SETS
 from graphmtl.data.loading import load_tasks
-from graphmtl.data.vocabulary import Vocabulary, coverage, read_vectors, tokenize
+from graphmtl.data.vectors import coverage, read_vectors
+from graphmtl.data.vocabulary import Vocabulary, tokenize
 from graphmtl.errors import InputError
 
 DATA = os.environ.get("GRAPHMTL_DATA", "")

@@ -64,14 +64,14 @@ def test_what_is_not_at_hand_is_named_with_what_is(tmp_path, no_hub):
     message = str(error.value)
     assert f"task 'sst2' of glue: no {folder / 'glue' / 'SST-2' / 'train.tsv'} and no " in message
     assert "Hub data set nyu-mll/glue (sst2), split train: cannot be loaded (ConnectionError: no network)" in message
-    assert "not at hand: sst2, mrpc, stsb, qqp, mnli, qnli, wnli; the others are --tasks glue:cola,rte" in message
+    assert "not at hand: sst2, mrpc, stsb, qqp, mnli, qnli, wnli; the others are tasks glue:cola,rte" in message
     assert "\n" not in message
     assert list(load_tasks("glue:cola,rte", data_dir=folder)) == ["cola", "rte"]
 
 
 def test_without_a_data_folder_the_hub_is_asked(no_hub, monkeypatch):
     monkeypatch.delenv("GRAPHMTL_DATA", raising=False)
-    with pytest.raises(InputError, match=r"no folder glue/RTE .give --data-dir .* Hub data set nyu-mll/glue \(rte\)"):
+    with pytest.raises(InputError, match=r"no folder glue/RTE: give data_dir .* Hub data set nyu-mll/glue \(rte\)"):
         load_tasks("glue:rte")
 
 

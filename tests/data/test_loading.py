@@ -148,7 +148,7 @@ def test_a_positive_label_that_is_none_is_said_with_its_line(task_file, tmp_path
 
 
 def test_missing_data_folders(tmp_path):
-    with pytest.raises(InputError, match="'fdu-mtl' needs a data folder: give --data-dir or set GRAPHMTL_DATA"):
+    with pytest.raises(InputError, match=r"'fdu-mtl' needs a data folder: give data_dir \(--data-dir\) or set GRAPH"):
         load_tasks("fdu-mtl")
     with pytest.raises(InputError, match=r"data folder .*nowhere does not exist"):
         load_tasks("fdu-mtl", data_dir=tmp_path / "nowhere")

@@ -60,8 +60,8 @@ def test_label_tab_text(tmp_path, newline):
         (b"1\ta\n0 b\n", "line 2: no TAB between label and text: '0 b'"),
         (b"1\ta\n\n0\tb\n", "line 2: no TAB between label and text: ''"),
         (b"1\ta\n\tb\n", r"line 2: no label before the TAB: '\\tb'"),
-        (b"1\ta\n0\tb\xe9\n", "line 2: byte 0xe9 is not utf-8; .* `encoding: latin-1`"),
-        ("1\ta\n".encode("utf-16"), "line 1: byte 0xff is not utf-8; .* `encoding: utf-16`"),
+        (b"1\ta\n0\tb\xe9\n", "line 2: byte 0xe9 is not utf-8; the key `encoding` in the YAML file"),
+        ("1\ta\n".encode("utf-16"), "line 1: byte 0xff is not utf-8; try `encoding: utf-16`"),
         (b"", "the file is empty"),
         (b"\n \n", "the file is empty"),
     ],
@@ -77,7 +77,7 @@ def test_faults_in_label_tab_text(tmp_path, content, message):
 def test_missing_and_unreadable_files(tmp_path):
     with pytest.raises(InputError, match=r"a\.txt: no such file"):
         read_lines(tmp_path / "a.txt")
-    with pytest.raises(InputError, match=r"cannot be read \(Is a directory"):
+    with pytest.raises(InputError, match="a folder, where a file is expected"):
         read_lines(tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
         ("a.json", "[1]", "item 1: a JSON object expected, found 1"),
         ("a.txt", "good film\n", "line 1: no TAB between columns; the key `delimiter` names"),
         ("a.csv", "", "the file is empty"),
-        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', "line 2: unknown column 'label'"),
+        ("a.jsonl", '{"text": "a", "lable": 1}\n{"text": "b"}\n', "unknown column 'label'; did you mean 'lable'"),
         ("a.jsonl", '{"text": "a", "label": 1\n', "line 1: not JSON"),
         ("a.jsonl", '["a", 1]\n', "line 1: a JSON object expected, found"),
         ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON \(.* 5000 digits"),
@@ -184,9 +184,9 @@ def test_an_unknown_encoding(tmp_path, name):
 
 
 def test_values_keep_their_types_and_only_the_wanted_columns_are_read(tmp_path):
-    path = write(tmp_path, "a.jsonl", '{"text": "x", "label": 0.1}\n\n{"text": "y", "label": null}\n')
+    path = write(tmp_path, "a.jsonl", '{"text": "x", "label": 0.1}\n\n{"text": "y", "label": null}\n{"text": "z"}\n')
     table = read_file(path, BOTH)
-    assert (table["label"], table.where(1)) == ([0.1, None], f"{path}, line 3")
+    assert (table["label"], table.where(1)) == ([0.1, None, None], f"{path}, line 3")
     datasets.Dataset.from_dict({"text": ["x", "y"], "label": [0.1, 3.0]}).to_parquet(tmp_path / "a.parquet")
     assert read_file(tmp_path / "a.parquet", BOTH)["label"] == [0.1, 3]
     assert list(read_file(tmp_path / "a.parquet", ("text",)).columns) == ["text"]

@@ -170,8 +170,7 @@ def test_faults_of_files(name, content, message, tmp_path):
 
 def test_a_key_that_a_row_has_not(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"t": "a"}\n{"u": "b"}\n')
-    with pytest.raises(InputError, match=r"a\.jsonl, line 2: no 't' in this row, others have it"):
-        read_rows(tmp_path / "a.jsonl").table(["t"])
+    assert read_rows(tmp_path / "a.jsonl").table(["t"])["t"] == ["a", None]
 
 
 def test_values_that_parquet_cannot_hold(tmp_path):

@@ -55,5 +55,5 @@ def test_only_keeps_the_named_tasks_as_they_are():
 
 
 def test_only_names_what_there_is():
-    with pytest.raises(InputError, match="unknown task of --only 'chil1'; did you mean 'child1'"):
+    with pytest.raises(InputError, match=r"unknown task of only \(--only\) 'chil1'; did you mean 'child1'"):
         load_tasks("planted", planted=SMALL, only="chil1")

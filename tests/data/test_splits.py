@@ -177,6 +177,22 @@ def test_rows_without_a_label_are_in_no_class_and_counted():
     assert stars.unlabelled == {"train": 3, "valid": 1, "test": 1}
 
 
+def test_a_cut_leaves_every_task_some_labels_on_each_side():
+    tone = [["good", "bad"][i % 2] if i % 10 < 2 else "" for i in range(60)]  # of a fifth of the rows
+    whole = table(60, topic=[*"abc" * 20], tone=tone)
+    corpus = Corpus(name="c", train=whole, valid=0.2, test=0.2, stratify="topic", present=("topic", "tone"))
+    for seed in range(8):
+        _, data = build(
+            layers(corpus, Task(name="topic", label="topic"), Task(name="tone", label="tone")),
+            seed=seed,
+            keep_overlap=False,
+        )
+        counts = [
+            len(rows) - data.unlabelled.get(split, 0) for split, rows in (("valid", data.valid), ("test", data.test))
+        ]
+        assert min(counts) >= 1
+
+
 def test_a_task_may_read_other_columns_of_the_same_rows():
     pairs = table(30, second=[f"other {i // 3}" for i in range(30)], same=[*"yn" * 15], tone=[*"yyn" * 10])
     corpus = Corpus(name="c", train=pairs, valid=0.2, test=0.2, texts=(("text", "second"), ("second",)))
@@ -263,11 +279,11 @@ def test_the_positive_label_gets_its_name():
             {"test": rows([("x", "a"), ("y", "c")], "my.tsv")},
             r"my.tsv, line 2: label 'c' training never saw; list all labels under the key `labels` .known: a, b",
         ),
-        ({"valid": rows([("x", "A")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'A' training never saw"),
+        ({"valid": rows([("x", "q")], "v.tsv", lines=[7])}, r"v.tsv, line 7: label 'q' training never saw"),
         ({"labels": ("a", "x")}, r"train.tsv, line 1: label 'b' is not among the task's labels .known: a, x"),
         (
             {"train": rows([("x", "a"), ("y", "a")]), "valid": rows([("v", "a")]), "test": rows([("v", "a")])},
-            "train.tsv: every label is 'a', two are needed in 'label'",
+            r"train.tsv .train.: every label is 'a', two are needed in 'label'",
         ),
         (
             {"train": scores(), "kind": "regression", "scale": (0.0, 4.0)},
@@ -299,7 +315,7 @@ def test_the_positive_label_gets_its_name():
             },
             "every label is 1.0, two are needed",
         ),
-        ({"valid": rows([("x", "")])}, "train.tsv: no row has a label in 'label'"),
+        ({"valid": rows([("x", "")])}, r"train.tsv .valid.: no row has a label in 'label'"),
         (
             {"train": rows([("x", 0.5), ("y", 1.0)])},
             "line 1: label 0.5, expected a text or a whole number; scores are for",

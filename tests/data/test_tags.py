@@ -1,8 +1,21 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.data.tags import SCHEMES, are_spans, check, is_iob2, recognise, sort_tags, spans, to_iob2
+from graphmtl.data.tags import (
+    SCHEMES,
+    are_spans,
+    check,
+    in_doubt,
+    is_iob2,
+    recognise,
+    respelled,
+    sort_tags,
+    spans,
+    to_iob2,
+)
 
 LETTERS = {"bioes": "BIES", "bilou": "BILU", "bmes": "BMES"}  # first, middle, last, single
 PREFIXES = ["B", "I", "E", "S", "L", "U", "M"]
@@ -130,3 +143,85 @@ def test_tags_that_are_no_spans():
     assert not is_iob2(("O", "I-A"))
     assert not is_iob2(("O", "B-A", "S-A"))
     assert sort_tags({"NN", ",", "JJ"}) == [",", "JJ", "NN"]
+
+
+SPELLINGS = ["{}_{}", "{}:{}", "{1}-{0}", "{1}_{0}", "{1}:{0}", "{}"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@given(corpus=st.lists(sentences(), min_size=1), scheme=st.sampled_from(sorted(SCHEMES)))
+def test_other_spellings_have_the_same_spans(spelling, corpus, scheme):
+    usual = [write(length, found, scheme) for length, found in corpus]
+    if spelling == "{}":
+        usual = [[re.sub("-.*", "-span", tag) for tag in tags] for tags in usual]
+    other = [[tag if tag == "O" else spelling.format(*tag.split("-", 1)) for tag in tags] for tags in usual]
+    found = respelled({tag for tags in other for tag in tags})
+    if found:
+        assert [[found.get(tag, tag) for tag in tags] for tags in other] == usual
+    by_type = {}
+    for tag in {tag for tags in usual for tag in tags} - {"O"}:
+        by_type.setdefault(tag[2:], set()).add(tag[0])
+    with_outside = any("O" in tags for tags in usual)
+    assert bool(found) or not (with_outside and any("B" in own and own & set("IMEL") for own in by_type.values()))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "O B-PER I-PER",  # as they should be
+        "O B-B B-I I-B",
+        "O B I V",  # one that is none
+        "B I",  # without O
+        "I O",
+        "B O",
+        "O PRON-S NOUN-S",
+        "NN_B NN_I VB",
+        "NN_B NN_I",
+        "B E V N",
+        "O B_PER I-PER",  # two spellings
+        "O B_PER B_LOC",  # no type goes on
+        "O B_PER I_LOC",
+        "O B_PER I_PER S_PER U_PER",  # prefixes of two schemes
+        "O b_per i_per",
+        "O",
+        "",
+        ". , : NN",
+    ],
+)
+def test_classes_are_not_spelled_anew(tags):
+    assert respelled(tags.split()) == {}
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ("O B_PER I_PER B_LOC _", "B-PER I-PER B-LOC"),
+        ("O PER-B PER-I a-b-I", "B-PER I-PER I-a-b"),
+        ("O B I", "B-span I-span"),
+        ("O B I E S", "B-span I-span E-span S-span"),
+        ("B M E S", "B-span M-span E-span S-span"),
+        ("O B_B I_B", "B-B I-B"),
+        ("O B_x_y I_x_y", "B-x_y I-x_y"),
+    ],
+)
+def test_spans_are_spelled_anew(tags, spans):
+    assert set(respelled(tags.split()).values()) == set(spans.split())
+
+
+@pytest.mark.parametrize(
+    ("tags", "looks"),
+    [
+        ("O B_PER I-PER", "B_PER I-PER"),
+        ("o b-per i-per", "b-per i-per"),
+        ("O B/PER I/PER", "B/PER I/PER"),
+        ("B I", "B I"),
+        ("O B_PER I_PER misc", "B_PER I_PER"),
+        ("N V B I", ""),
+        ("PRON-S PRON-P NOUN-S O", ""),
+        ("O B_PER B_LOC", ""),
+        ("NOUN VERB ADJ", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_in_doubt_is_named(tags, looks):
+    assert in_doubt(tags.split()) == looks.split()

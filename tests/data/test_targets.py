@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from graphmtl.data.source import Corpus, Source
 from graphmtl.data.splits import build
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 
 def sentences(*rows, source="a.conll", s_type=None):
@@ -140,8 +142,14 @@ def test_labels_and_names_of_a_layer():
         (layer("pos", corpus(), labels=("N", "V", "X")), r"^t.conll, line 2: label ',' is not among"),
         (layer("# s_typ", corpus()), r"a.conll: unknown key of a comment 's_typ'; did you mean 's_type'"),
         (layer("nre", corpus()), r"a.conll: unknown column 'nre'; did you mean 'ner'"),
-        (layer("pos", corpus(train=sentences(("a b", "N N", "O O")))), r"a.conll: every label is 'N', two are needed"),
-        (layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))), r"^v: no row has a label in 'pos'"),
+        (
+            layer("pos", corpus(train=sentences(("a b", "N N", "O O")))),
+            r"a.conll .train.: every label is 'N', two are needed",
+        ),
+        (
+            layer("pos", corpus(valid=sentences(("a", "_", "O"), source="v"))),
+            r"^v .valid.: no row has a label in 'pos'",
+        ),
         (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 examples"),
         (
             layer("pos", corpus(), metrics=("span_f1",), default_metrics=False),
@@ -167,3 +175,43 @@ def test_a_positive_label_has_its_name():
 def test_training_that_stands_in_anothers_test_split_altogether():
     with pytest.raises(InputError, match="every training example stands in a held-out split of another task"):
         load(layer("pos", corpus(name="one", test=TRAIN)), layer("ner", corpus(name="two")))
+
+
+def retagged(old, change):
+    ner = [[tag if tag in ("O", "_") else change(tag) for tag in tags] for tags in old.columns["ner"]]
+    return replace(old, columns={**old.columns, "ner": ner})
+
+
+LONGER = sentences(("Ann Lee sings", "N N V", "B-P I-P O"), ("Rome Bay", "N N", "B-L I-L"), ("no", "X", "O"))
+
+
+@pytest.mark.parametrize("spell", [lambda tag: tag.replace("-", "_"), lambda tag: "-".join(tag.split("-")[::-1])])
+def test_spans_in_another_spelling_are_the_same_task(spell):
+    usual = load(layer("ner", corpus(train=LONGER)))["ner"]
+    splits = {"train": LONGER, "valid": VALID, "test": TEST}
+    spelled = {name: retagged(split, spell) for name, split in splits.items()}
+    with pytest.warns(DataWarning, match="are read as spans, B-L; `scheme: none` takes them for classes"):
+        other = load(layer("ner", corpus(**spelled)))["ner"]
+    assert (other.task.labels, other.task.metrics) == (usual.task.labels, usual.task.metrics)
+    assert other.train["label"][:] == usual.train["label"][:]
+
+
+def test_spans_in_another_spelling_stay_as_they_are_where_that_is_asked_for():
+    spelled = {
+        name: retagged(split, lambda tag: tag.replace("-", "_"))
+        for name, split in {"train": LONGER, "valid": VALID, "test": TEST}.items()
+    }
+    for asked in ({"scheme": "none"}, {"labels": ("O", "B_P", "I_P", "B_L", "I_L")}):
+        data = load(layer("ner", corpus(**spelled), **asked))["ner"]
+        assert set(data.task.labels) == {"O", "B_P", "I_P", "B_L", "I_L"}
+
+
+def test_tags_that_only_look_like_spans_are_named():
+    spelled = {
+        name: retagged(split, str.lower) for name, split in {"train": LONGER, "valid": VALID, "test": TEST}.items()
+    }
+    with pytest.warns(
+        DataWarning, match=r"a.conll: tags of 'ner' such as b-l, b-p, i-l are taken for classes, not for"
+    ):
+        data = load(layer("ner", corpus(**spelled)))["ner"]
+    assert data.task.metrics == ("accuracy",)

@@ -89,7 +89,7 @@ def test_encoding_and_pairs(folder):
     source = read(folder, entry % ", encoding: latin-1", "a")
     train = source.corpus.train
     assert (train["text"], train["pair"], source.task.is_pair) == (["café"], ["thé"], True)
-    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; .*`encoding: latin-1`"):
+    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: byte 0xe9 is not utf-8; the key `encoding`"):
         read(folder, entry % "", "a")
 
 
@@ -250,6 +250,30 @@ def test_lists_of_tokens_and_tags(folder, suffix, codes):
     assert (found, other.corpus) == (["x", "y"], "a+b")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "words,tags\n\"['Ada', 'ran']\",\"['B-P', 'O']\"\na Bob,O B-P\n",
+        'words,tags\n"[""Ada"", ""ran""]",B-P O\na Bob,O B-P\n',
+    ],
+)
+def test_tokens_in_a_csv_file(folder, content):
+    (folder / "a.csv").write_text(content)
+    files = "train: a.csv, valid: a.csv, test: a.csv, tokens: words, label: tags"
+    data, found = labels_of(folder, f"tasks: {{a: {{{files}}}}}")
+    assert (data.train["tokens"][:], found) == ([["Ada", "ran"], ["a", "Bob"]], [["B-P", "O"], ["O", "B-P"]])
+
+
+def test_tokens_and_tags_side_by_side(folder):
+    for name, text in {"w.txt": "Ada ran\na Bob\n", "t.txt": "B-P O\nO B-P\n", "i.txt": "go\nbe\n"}.items():
+        (folder / name).write_text(text)
+    files = "{words: w.txt, tags: t.txt, intent: i.txt}"
+    content = f"{{train: {files}, valid: {files}, test: {files}, tokens: words, tasks: {{a: {{label: tags}}, "
+    content += "b: {kind: text-classification, label: intent}}}"
+    assert labels_of(folder, content)[1] == [["B-P", "O"], ["O", "B-P"]]
+    assert labels_of(folder, content, "b")[1] == ["go", "be"]
+
+
 def test_rows_that_are_no_sentences(folder):
     (folder / "a.jsonl").write_text(
         '{"t": ["a", "b"], "g": ["X", "Y"]}\n{"t": [], "g": []}\n{"t": ["c"], "g": ["X"]}\n'
@@ -260,9 +284,9 @@ def test_rows_that_are_no_sentences(folder):
     assert (found, data.train["row"][:]) == ([["X", "Y"], ["X"]], [1, 3])
     for row, message in {
         '{"t": ["a"], "g": ["X", "Y"]}': "line 1: 2 tags in column 'g', but 1 tokens",
-        '{"t": "a", "g": ["X"]}': "line 1: column 't' holds 'a', expected a list of tokens",
+        '{"t": 1, "g": ["X"]}': "line 1: column 't' holds 1, expected",
         '{"t": ["a", " "], "g": ["X", "Y"]}': "line 1: token 2 is ' ', expected a text",
-        '{"t": ["a"], "g": "X"}': "line 1: column 'g' holds 'X', expected a list of tags",
+        '{"t": ["a"], "g": 5}': "line 1: column 'g' holds 5, expected a list of tags",
     }.items():
         (folder / "a.jsonl").write_text(row)
         with pytest.raises(InputError, match=message):
@@ -407,7 +431,8 @@ TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
             "line 2: unknown kind of task 'a' .*did you mean 'text-classification'",
         ),
         (TASK + "    text: [a, b, c]\n", "line 2: task 'a' has 3 text columns"),
-        (TASK + "    label: 2020-13-45\n", "line 5: `label` is '2020-13-45', expected a plain value"),
+        (TASK + "    label: !!int x\n", "line 5: 'x' is not what its tag says; expected: plain values"),
+        (TASK + "    label: !!timestamp x\n", "line 5: not YAML .the tag 'tag:yaml.org,2002:timestamp'"),
         (TASK + "    label: yes\n", "line 5: `label` is 'yes', expected a text .in quotes"),
         (TASK + "    encoding: ''\n", "line 5: `encoding` is '', expected a text"),
         (TASK + "    labels: [no, yes]\n", "line 5: `labels` holds .* with yes, no, on and off in quotes"),

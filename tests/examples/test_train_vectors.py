@@ -7,7 +7,7 @@ import pytest
 
 from examples.train_vectors import MAX_WORDS, Sentences, main, write_vectors
 from graphmtl.cli import run_verb
-from graphmtl.data.vocabulary import read_vectors
+from graphmtl.data.vectors import read_vectors
 from graphmtl.errors import InputError
 
 TEXT = "The cat sat on the mat .\nThe dog sat on the rug .\n" * 20

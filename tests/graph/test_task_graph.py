@@ -317,8 +317,10 @@ def changed(**values) -> str:
 
 GOOD_EDGE = {"source": "a", "target": "b", "weight": 0.5, "std": 0.1, "count": 7}
 BAD_FILES = {
-    "": "Expecting value: line 1",
-    "[]": "the JSON document: expected dict, found []",
+    "": "line 1: not JSON (Expecting value)",
+    "[]": "an object ({...}) is expected in the file, found []",
+    "[" * 5000: "nested too deep",
+    "9" * 5000: "4300 digits",
     '{"arch": "star"}': "has no 'graph'",
     changed(edges=None, links=[]): "has no 'edges'",
     changed(nodes=None): "has no 'nodes'",
@@ -338,6 +340,7 @@ BAD_FILES = {
     changed(edges=[{"source": "a", "target": "b"}]): "edge 'a' -> 'b' has no 'weight'",
     changed(edges=[{**GOOD_EDGE, "weight": "much"}]): "weight is a finite number, not 'much'",
     changed(edges=[{**GOOD_EDGE, "weight": float("nan")}]): "weight is a finite number, not nan",
+    changed(edges=[{**GOOD_EDGE, "weight": 10**400}]): "weight is a finite number",
     changed(edges=[{**GOOD_EDGE, "count": -1}]): "count is a whole number",
 }
 
@@ -348,31 +351,31 @@ def test_load_names_file_and_fault(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(InputError) as caught:
         TaskGraph.load(path)
-    assert str(caught.value).startswith(f"{path}: not a task graph in node-link JSON: ")
+    assert str(caught.value).startswith(str(path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_load_of_bytes_that_are_no_text(tmp_path):
     (tmp_path / "g.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"g\.json: not a task graph .*utf-8"):
+    with pytest.raises(InputError, match=r"g\.json, line 1: byte 0xff is not UTF-8"):
         TaskGraph.load(tmp_path / "g.json")
 
 
 @pytest.mark.parametrize("read", [TaskGraph.load, TaskGraph.read_graphml])
 def test_read_of_a_missing_file(read, tmp_path):
-    with pytest.raises(InputError, match="nothing: cannot be read: No such file"):
+    with pytest.raises(InputError, match="nothing: no such file"):
         read(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "<graphml/>", "<html><body/></html>"])
 def test_read_of_other_xml(text, tmp_path):
     (tmp_path / "g.graphml").write_text(text)
-    with pytest.raises(InputError, match=r"g\.graphml: not a task graph in GraphML"):
+    with pytest.raises(InputError, match=r"g\.graphml: not (a task graph in )?GraphML"):
         TaskGraph.read_graphml(tmp_path / "g.graphml")
 
 
 def test_read_of_a_foreign_graphml(tmp_path):
     nx.write_graphml_xml(nx.path_graph(3, create_using=nx.DiGraph), tmp_path / "g.graphml")
-    with pytest.raises(InputError, match="the graph has no 'tasks'"):
+    with pytest.raises(InputError, match="the graph has no 'arch'"):
         TaskGraph.read_graphml(tmp_path / "g.graphml")

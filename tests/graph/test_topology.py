@@ -181,7 +181,7 @@ def test_weights_of_graphml_are_ranked(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("<graphml", ": not GraphML (ParseError: "),
+        ("<graphml", ": not GraphML (no XML: "),
         ("<letter/>", ": not GraphML ("),
         (
             '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed"/></graphml>',

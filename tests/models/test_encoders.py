@@ -4,7 +4,8 @@ import torch
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
-from graphmtl.data.vocabulary import PAD, UNK, Vectors, Vocabulary
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
 from graphmtl.models.encoders import LockedDropout, WordEncoder
 
 VOCABULARY = Vocabulary.build(["a b c d"])

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import datasets
@@ -15,8 +16,9 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import Vectors, Vocabulary
-from graphmtl.errors import InputError
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.models.encoders import Encoded
 from graphmtl.models.model import MultiTaskModel
 
@@ -431,6 +433,17 @@ def test_dropout_is_off_when_predicting():
     assert_same_answers(model.train().predict(["good film", "bad"], "a"), expected)
 
 
+def test_a_very_long_sentence_is_named_before_it_is_read(monkeypatch):
+    tagging = Task(name="ner", kind="token-classification", labels=("O", "B-x", "I-x"))
+    model = build("star", tasks=[tagging], chars="none")
+    monkeypatch.setattr(model, "forward", None)  # calling it fails
+    with (
+        pytest.warns(DataWarning, match="ner, the texts to be predicted, row 2: 12,000 tokens"),
+        pytest.raises(TypeError),
+    ):
+        model.predict([["good"], "", ["good"] * 12_000], "ner")
+
+
 def test_an_unknown_task_is_named_even_if_there_is_no_text():
     for texts in ([], ["good"]):
         with pytest.raises(InputError, match="unknown task 'pair'; did you mean 'pairs'"):
@@ -556,9 +569,71 @@ def test_a_cached_model_is_loaded_without_the_hub(saved, tmp_path, monkeypatch):
     assert loaded.predict(["good film"], "a") == model.predict(["good film"], "a")
 
 
-def test_a_runs_folder_holds_its_model_in_another(finished):
-    folder = finished("star").run.folder
-    with pytest.raises(InputError, match=f"^{folder}: a run's folder; give its model, {folder / 'model'}$"):
+def test_a_runs_folder_gives_the_model_in_it(finished):
+    run = finished("star").run
+    for folder in (run.folder, str(run.folder)):
+        loaded = MultiTaskModel.from_pretrained(folder)
+        assert loaded.state_dict().keys() == run.model.state_dict().keys()
+        assert loaded.predict(["good film"], "parent1") == run.model.predict(["good film"], "parent1")
+
+
+def test_a_runs_folder_whose_model_lacks_a_file_names_it(copy_of):
+    folder = copy_of("star")
+    (folder / "model" / "config.json").unlink()
+    with pytest.raises(InputError, match=f"^{folder / 'model'}: no config.json"):
+        MultiTaskModel.from_pretrained(folder)
+
+
+def _changed(*path, value):
+    def change(config):
+        for key in path[:-1]:
+            config = config[key]
+        config[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_changed("options", "hidden", value=0), "--hidden: found 0, expected a number from 1 to 16384"),
+        (_changed("options", "hidden", value=10**6), "--hidden: found 1000000, expected"),
+        (_changed("options", "hidden", value="x"), "--hidden: Expected a int"),
+        (_changed("options", "hidden", value=["x"]), "--hidden: Expected a int. Got value: ['x']"),
+        (
+            _changed("options", "hidden", value=16384),
+            "tensor architecture.hub.W: [2, 5, 16] in model.safetensors, [2, 5, 65536] in the model",
+        ),
+        (_changed("options", "hidden", value=None), "hidden has no value"),
+        (_changed("options", "arch", value="stra"), "config.json: unknown arch 'stra'; did you mean 'star'?"),
+        (_changed("options", value=[]), "expected `tasks`, a list of one or more, and `options`, an object"),
+        (_changed("tasks", value=[]), "expected `tasks`, a list of one or more, and `options`, an object"),
+        (_changed("tasks", 1, value=148), "found 148, expected a task"),
+        (_changed("tasks", 1, "labels", value="no"), "labels of task 'b': found 'no'"),
+        (_changed("tasks", 1, "labels", value=[1, 2]), "labels of task 'b': found [1, 2]"),
+        (_changed("tasks", 1, "name", value=["b"]), "name of task ['b']: found ['b']"),
+        (_changed("tasks", 1, "name", value="a"), "two of the tasks have the same name"),
+        (_changed("tasks", 1, "kin", value="x"), "unknown key of a task 'kin'; did you mean 'kind'?"),
+        (_changed("format", value=99), "format 99; this version of graphmtl reads 1"),
+    ],
+)
+def test_what_config_json_may_not_hold(change, message, saved):
+    _, folder = saved("star")
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        MultiTaskModel.from_pretrained(folder)
+    assert str(error.value).startswith(str(folder))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "[" * 10_000, "9" * 5_000, "{", "null"])
+def test_a_config_json_that_is_no_json_object(content, saved):
+    _, folder = saved("star")
+    (folder / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json"):
         MultiTaskModel.from_pretrained(folder)
 
 

@@ -1,12 +1,9 @@
 """The compiled loops against the loops in PyTorch, and what both promise."""
 
-import sys
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils import cpp_extension
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
@@ -167,22 +164,22 @@ def assert_the_loops_in_pytorch_do_the_work():
     assert states.isfinite().all()
 
 
-def test_without_a_compiler_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, loading_anew):
-    def no_compiler(**_):
-        raise RuntimeError("Ninja is required to load C++ extensions")
-
-    monkeypatch.setattr(cpp_extension, "load", no_compiler)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("CXX", "no-such-compiler", id="no compiler"),
+        pytest.param("TORCH_EXTENSIONS_DIR", __file__, id="no folder"),
+    ],
+)
+def test_where_nothing_can_be_compiled_the_loops_in_pytorch_do_the_work(
+    monkeypatch, caplog, tmp_path, loading_anew, name, value
+):
     monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
-    assert_the_loops_in_pytorch_do_the_work()
-    assert "Ninja is required" in caplog.text
-
-
-def test_without_setuptools_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, loading_anew):
-    monkeypatch.setitem(sys.modules, "torch.utils.cpp_extension", None)
-    monkeypatch.delattr(torch.utils, "cpp_extension")
-    monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setenv(name, value)
     assert_the_loops_in_pytorch_do_the_work()
     assert "several times slower" in caplog.text
+    assert value in caplog.text
 
 
 def test_the_compiled_loops_can_be_turned_off(monkeypatch, loading_anew):

@@ -369,6 +369,30 @@ def test_a_tokenizer_with_more_pieces_than_embeddings(copied):
     assert "its tokenizer has 70 pieces, its embeddings only 50" in message(copied)
 
 
+@pytest.mark.parametrize(
+    ("size", "value"),
+    [
+        ("num_hidden_layers", 10**6),
+        ("num_hidden_layers", 0),
+        ("num_hidden_layers", "x"),
+        ("num_attention_heads", 0),
+        ("num_attention_heads", 10**6),
+        ("hidden_size", 0),
+        ("hidden_size", 10**9),
+        ("vocab_size", 10**12),
+        ("intermediate_size", [1]),
+        ("max_position_embeddings", -1),
+    ],
+)
+def test_sizes_that_no_encoder_has(size, value, copied):
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {size: value}))
+    found = message(copied)
+    assert found.startswith(f"encoder {str(copied)!r}: ")
+    assert size in found
+    assert "\n" not in found
+
+
 def test_an_encoder_with_a_decoder(copied):
     T5Config().save_pretrained(copied)
     assert "t5 is an encoder and a decoder" in message(copied)

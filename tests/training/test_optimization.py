@@ -63,7 +63,7 @@ def test_no_warm_up():
 
 
 def test_unknown_schedule():
-    with pytest.raises(InputError, match=r"unknown schedule 'cosin'.*'cosine'"):
+    with pytest.raises(InputError, match=r"--schedule: .*'cosine'.*Got value: cosin"):
         rates(schedule="cosin")
 
 

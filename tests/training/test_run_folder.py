@@ -10,6 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import FORMAT, Run
 from tests.graph.examples import complete, growing, without_edges, write_history
+from tests.test_options import another
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_run_is_not_resumed_with_others(folder, change, message):
 def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
     free = set()
     for field in fields(Options):
-        other = True if field.name in ("resume", "overwrite") else "another"
+        other = next(v for v in (another(field.name), field.default) if v != getattr(OPTIONS, field.name))
         try:
             Run(folder).create(replace(OPTIONS, **{"resume": True, field.name: other}))
         except InputError:
@@ -173,9 +174,9 @@ def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):
 def test_open_takes_a_finished_run(folder):
     with pytest.raises(InputError, match=rf"{folder}: the run has not finished \(no metrics.json\)"):
         Run.open(folder)
-    Run(folder).write_json("metrics.json", {"arch": "complete"})
+    Run(folder).write_json("metrics.json", {"arch": "complete", "tasks": {}, "mean": {}})
     run = Run.open(str(folder))
-    assert run.metrics == {"arch": "complete"}
+    assert run.metrics["arch"] == "complete"
     assert run.options == OPTIONS
     assert repr(run) == f"Run({str(folder)!r})"
 
@@ -213,6 +214,38 @@ def test_a_config_with_a_value_of_another_kind(folder):
         Run.open(folder)
 
 
+SCORED = {"metric": "accuracy", "valid": {}, "test": {"accuracy": 0.5}, "test_dedup": {"accuracy": None}}
+
+
+def metrics(**changes) -> dict:
+    """What is read of ``metrics.json``, with changes."""
+    return {"arch": "star", "tasks": {"a": SCORED}, "mean": {"test": 0.5}} | changes
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (metrics(), None),
+        (metrics(arch=1), r"arch: found 1\)"),
+        (metrics(tasks=[]), r"tasks: found \[\]\)"),
+        (metrics(mean=None), r"mean: found None\)"),
+        (metrics(mean={"test": "0.5"}), "mean: found {'test': '0.5'}"),
+        (metrics(tasks={"a": 148}), "task 'a': found 148"),
+        (metrics(tasks={"a": SCORED | {"metric": 1}}), "task 'a': found {'metric': 1"),
+        (metrics(tasks={"a": SCORED | {"test": {"accuracy": []}}}), "test of task a: found {'accuracy': "),
+        (metrics(tasks={"a": SCORED | {"valid": 0.5}}), "valid of task a: found 0.5"),
+    ],
+)
+def test_metrics_that_are_none(found, message, tmp_path):
+    run = Run(tmp_path)
+    run.write_json("metrics.json", found)
+    if message is None:
+        assert run.metrics == found
+        return
+    with pytest.raises(InputError, match=rf"metrics\.json: not what graphmtl writes there \({message}"):
+        run.metrics  # noqa: B018
+
+
 def test_json_is_plain_and_readable(folder):
     Run(folder).write_json("metrics.json", {"task": "ça", "mean": {"test": 0.5}})
     text = (folder / "metrics.json").read_text(encoding="utf-8")
@@ -248,7 +281,9 @@ def test_the_graph_history_comes_back(grown):
 def test_a_damaged_line_of_the_graph_history_is_named(line, grown):
     with (grown / "graph_history.jsonl").open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(InputError, match=r"graph_history\.jsonl, line 5: no epoch and edges of a task graph"):
+    with pytest.raises(
+        InputError, match=r"graph_history\.jsonl, line 5: (not JSON|an object|no epoch and edges of a task graph)"
+    ):
         Run(grown).graph_history  # noqa: B018
 
 
@@ -261,7 +296,7 @@ def test_only_a_newline_ends_a_line_of_the_graph_history(grown):
 def test_a_graph_history_that_is_not_utf_8(grown):
     with (grown / "graph_history.jsonl").open("ab") as file:
         file.write(b"\xff\n")
-    with pytest.raises(InputError, match=r"graph_history\.jsonl: not UTF-8 text$"):
+    with pytest.raises(InputError, match=r"graph_history\.jsonl, line 5: byte 0xff is not UTF-8$"):
         Run(grown).graph_history  # noqa: B018
 
 

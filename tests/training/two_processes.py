@@ -3,6 +3,8 @@
 Usage: python -m torch.distributed.run --nproc_per_node 2 -m tests.training.two_processes FOLDER
 """
 
+import atexit
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -59,7 +61,13 @@ def train(folder: Path) -> dict:
     }
 
 
+def write_group(path: Path) -> None:
+    """Whether this process is still in a group."""
+    path.write_text(str(torch.distributed.is_initialized()))
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    atexit.register(write_group, folder / f"group-{os.environ['RANK']}.txt")  # registered first, so called last
     outcome = train(folder)
     torch.save(outcome, folder / f"rank-{outcome['rank']}.pt")

@@ -1,0 +1,121 @@
+"""Files that others wrote: whether there is a file at all, its content within bounds, and JSON."""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphmtl.errors import InputError, shown
+
+__all__ = ["check_regular", "parse_json", "read_bounded", "read_json", "read_json_lines"]
+
+_MOST = 64 << 20  # bytes of JSON, which takes about ten times as much memory once it is read
+_KINDS: dict[Callable[[int], bool], str] = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+def check_regular(path: Path | str) -> None:
+    """Whether there is a file that can be read to its end; a pipe may never give anything, a device never end.
+
+    Raises:
+        InputError: there is nothing, or a folder, a pipe, a socket or a device.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that holds a zero byte
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    found = next((name for is_kind, name in _KINDS.items() if is_kind(mode)), None)
+    if found is not None:
+        raise InputError(f"{path}: {found}, where a file is expected")
+
+
+def read_bounded(path: Path | str, *, most: int) -> bytes:
+    """The content of a file.
+
+    Args:
+        path: the file.
+        most: how many bytes it may hold.
+
+    Raises:
+        InputError: as `check_regular`; or the file cannot be read, or holds more.
+    """
+    check_regular(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > most:
+        raise InputError(f"{path}: more than {most:,} bytes, which is the most that is read of such a file")
+    return content
+
+
+def read_json(path: Path | str, kind: type = dict) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: the file.
+        kind: what it must be, `dict` or `list`.
+
+    Raises:
+        InputError: as `read_bounded`; or it is not UTF-8, no JSON, nested too deep, or of another kind.
+    """
+    found = parse_json(_text(path), path)
+    if not isinstance(found, kind):
+        what = "an object ({...})" if kind is dict else "a list ([...])"
+        raise InputError(f"{path}: {what} is expected in the file, found {shown(found)}")
+    return found
+
+
+def read_json_lines(path: Path | str) -> list[dict]:
+    """The objects in a file of JSON lines.
+
+    Raises:
+        InputError: as `read_json`, with the line.
+    """
+    text = _text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []  # a name may hold U+2028, so no splitlines
+    found = [parse_json(line, path, number) for number, line in enumerate(lines, 1)]
+    for number, each in enumerate(found, 1):
+        if not isinstance(each, dict):
+            raise InputError(f"{path}, line {number}: an object ({{...}}) is expected, found {shown(each)}")
+    return found
+
+
+def _text(path: Path | str) -> str:
+    content = read_bounded(path, most=_MOST)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
+
+
+def parse_json(text: str, name: object, line: int = 1) -> Any:
+    """What a JSON text holds.
+
+    Args:
+        text: the text.
+        name: what an error calls it.
+        line: the number of its first line there.
+
+    Raises:
+        InputError: it is no JSON, is nested too deep, or has a number of more than 4,300 digits.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name}, line {line + error.lineno - 1}: not JSON ({error.msg})") from None
+    except RecursionError:
+        raise InputError(f"{name}, line {line}: not JSON that can be read (lists or objects nested too deep)") from None
+    except ValueError as error:
+        raise InputError(f"{name}, line {line}: not JSON that can be read ({error})") from None

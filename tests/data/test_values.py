@@ -1,0 +1,110 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphmtl.data.table import Table, joined
+from graphmtl.data.values import labelled, labels, listed, odd_labels, scores, sort_labels, tags, texts, tokens
+from graphmtl.errors import InputError
+
+NAN = float("nan")
+
+
+def table(**columns):
+    return Table(source="a.jsonl", columns=columns)
+
+
+def test_a_missing_text_is_empty():
+    assert texts(table(text=["a", None, NAN, " "]), "text") == ["a", "", "", " "]
+    with pytest.raises(InputError, match=r"a.jsonl, line 2: column 'text' holds 3, expected a text"):
+        texts(table(text=["a", 3]), "text")
+
+
+def test_labels_and_what_is_none():
+    made = table(label=["a", " a\t", "", None, NAN, "?", 1, 1.0, True, "_"])
+    assert labels(made, "label", missing=("?",)) == ["a", "a", None, None, None, None, "1", "1", "True", "_"]
+    assert labelled(made, "label", missing=("?",)) == [True, True, False, False, False, False, True, True, True, True]
+    comments = Table(source="x", columns={"# kind": ["a", "_", None]})
+    assert labels(comments, "# kind") == ["a", None, None]
+
+
+def test_classes_by_their_names():
+    made = Table(source="x", columns={"label": [1, 0, -1, None]}, names={"label": ("no", "yes")})
+    assert labels(made, "label") == ["yes", "no", None, None]
+    assert labelled(made, "label") == [True, True, False, False]
+    with pytest.raises(InputError, match=r"x, line 1: class 2, expected one of the 2 that are declared"):
+        labels(Table(source="x", columns={"label": [2]}, names={"label": ("no", "yes")}), "label")
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, b"x", 0.5, float("inf")])
+def test_what_can_be_no_label(value):
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: label .* expected a text or a whole number"):
+        labels(table(label=[value]), "label")
+
+
+def test_tags_and_what_is_none():
+    made = Table(source="x", columns={"t": [["a", "b", "c", "d"], ["e"]], "g": [[1, None, -100, "_"], None]})
+    assert tags(made, "g", of=tokens(made, "t")) == [["1", "_", "_", "_"], ["_"]]
+
+
+def test_scores_and_what_is_none():
+    about = {"accepted": "a number", "low": 0, "high": 5, "missing": ("n/a",)}
+    found = scores(table(label=["1.5", 2, "n/a", "", None, NAN, True]), "label", **about)
+    assert [None if score != score else score for score in found] == [1.5, 2, None, None, None, None, 1]
+    for value in ("6", -1, "x", [1], 10**400):
+        with pytest.raises(InputError, match=r"line 1: score .*, expected a number"):
+            scores(table(label=[value]), "label", **about)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("['Ada', 'ran']", ["Ada", "ran"]),
+        ('["Ada", "it\'s"]', ["Ada", "it's"]),
+        (" Ada  ran ", ["Ada", "ran"]),
+        ("[0, 1]", [0, 1]),
+        ("[ sic ] he said", ["[", "sic", "]", "he", "said"]),
+        ("[1] as in [2]", ["[1]", "as", "in", "[2]"]),
+        (["Ada"], ["Ada"]),
+        (None, None),
+    ],
+)
+def test_lists_that_are_written_as_text(written, read):
+    assert listed(table(t=["x", written]), ["t"])["t"] == [["x"], read]
+
+
+@pytest.mark.parametrize(
+    "written", ["['Ada' 'ran']", "['Ada', 'ran' 'far']", "['Ada', ran]", "[0, 1 2]", "['a'" + "[" * 999 + "]"]
+)
+def test_lists_that_cannot_be_read_are_said(written):
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: column 't' holds .*, expected a list as JSON has it"):
+        listed(table(t=[written]), ["t"])
+
+
+@given(st.lists(st.lists(st.text("ab'\"\\é ", min_size=1), min_size=1), min_size=1))
+def test_lists_come_back_however_they_were_written(rows):
+    assert listed(table(t=[repr(row) for row in rows]), ["t"])["t"] == rows
+
+
+def test_what_looks_odd():
+    assert "'No' and 'no' differ in case alone" in odd_labels({"No": 3, "no": 2, "yes": 4})
+    assert odd_labels({"no": 3, "yes": 2}) is None
+    assert "60 different labels of 60 examples; is it the right column" in odd_labels({str(i): 1 for i in range(60)})
+    assert odd_labels({str(i): 1 for i in range(10)}) is None
+
+
+def test_numbers_are_sorted_by_their_size():
+    assert sort_labels(["10", "2", "1.5", "-1"]) == ["-1", "1.5", "2", "10"]
+    assert sort_labels(["nan", "10", "2"]) == ["10", "2", "nan"]
+
+
+def test_tables():
+    first = Table(source="a", columns={"x": [1, 2], "y": [3, 4]}, lines=[2, 5])
+    both = joined([first, Table(source="b", columns={"x": [7], "z": [8]}, lines=[3])])
+    assert (list(both.columns), both["x"]) == (["x"], [1, 2, 7])
+    assert [both.where(i) for i in range(3)] == ["a, line 2", "a, line 5", "b, line 3"]
+    assert both.take([2, 0]).where(0) == "b, line 3"
+    assert [both.take([2, 0]).number(i) for i in range(2)] == [3, 2]
+    with pytest.raises(InputError, match="b: the classes of column 'x' are not those of a"):
+        joined([first, Table(source="b", columns={"x": [0]}, names={"x": ("p", "q")})])
+    with pytest.raises(InputError, match="a: unknown column 'w'"):
+        first["w"]

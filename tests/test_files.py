@@ -1,0 +1,72 @@
+import os
+import socket
+
+import pytest
+
+from graphmtl.errors import InputError
+from graphmtl.files import check_regular, parse_json, read_bounded, read_json, read_json_lines
+
+
+def test_what_is_no_file_is_said_at_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        found = {"missing": "no such file", "socket": "a socket", ".": "a folder", "pipe": "a pipe"}
+        for name, what in {**found, "/dev/zero": "a device", "a\0b": "null byte"}.items():
+            with pytest.raises(InputError, match=what):
+                check_regular(tmp_path / name)
+
+
+def test_a_file_and_a_link_to_one_are_files(tmp_path):
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "b").symlink_to("a")
+    check_regular(tmp_path / "a")
+    check_regular(str(tmp_path / "b"))
+
+
+def test_no_more_is_read_than_was_asked_for(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_bounded(path, most=5) == b"12345"
+    with pytest.raises(InputError, match="a: more than 4 bytes"):
+        read_bounded(path, most=4)
+    with pytest.raises(InputError, match="a device"):
+        read_bounded("/dev/zero", most=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{\n'a': 1}", ", line 2: not JSON (Expecting property name"),
+        (b'{"a":\n"\xff"}', ", line 2: byte 0xff is not UTF-8"),
+        (b"[" * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
+        (b'{"a":' * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
+        (b"9" * 5_000, ", line 1: not JSON that can be read (Exceeds the limit (4300 digits)"),
+        (b"[1]", ": an object ({...}) is expected in the file, found [1]"),
+    ],
+)
+def test_what_is_no_json_object(tmp_path, content, message):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_json(path)
+    assert str(error.value).startswith(f"{path}{message}")
+
+
+def test_json_objects_and_lists(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"a": 1}]')
+    assert read_json(path, list) == parse_json(path.read_text(), "text") == [{"a": 1}]
+
+
+def test_json_lines_are_named_and_cut_at_newlines_only(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": "\u2028"}\n{"a": 2}\n', encoding="utf-8")
+    assert read_json_lines(path) == [{"a": "\u2028"}, {"a": 2}]
+    path.write_text("")
+    assert read_json_lines(path) == []
+    for line, message in (("{", "line 2: not JSON"), ("", "line 2: not JSON"), ("3", "line 2: an object")):
+        path.write_text(f'{{"a": 1}}\n{line}\n')
+        with pytest.raises(InputError, match=message):
+            read_json_lines(path)
