@@ -104,11 +104,14 @@ def _pair(line: str, task: str, where: str) -> Text:
     return first, second
 
 
-def _parts_of_rows(rows: Rows, columns: Mapping[str, tuple[str, ...]], pretokenized: bool) -> Iterator[_Part]:
+def _parts_of_rows(
+    rows: Rows, columns: Mapping[str, tuple[str, ...]], tasks: Mapping[str, Task], pretokenized: bool
+) -> Iterator[_Part]:
+    tokens = [columns[name][0] for name, task in tasks.items() if task.tokens]
     wanted = [*dict.fromkeys(column for own in columns.values() for column in own)]
     for start in range(0, len(rows), _LINES_AT_ONCE):
         stop = start + _LINES_AT_ONCE
-        texts = texts_of_table(rows.table(wanted, start, stop), columns)
+        texts = texts_of_table(rows.table(wanted, start, stop), columns, tokens)
         if pretokenized:
             split = {own: _split(texts[name]) for name, own in columns.items()}
             texts = {name: split[own] for name, own in columns.items()}
@@ -286,7 +289,7 @@ def main(argv: Sequence[str]) -> None:
         return
     rows = _read_rows(arguments.file, kind)
     columns = _columns(tasks, arguments.text, rows, where)
-    answer(_parts_of_rows(rows, columns, arguments.pretokenized), rows.names, rows)
+    answer(_parts_of_rows(rows, columns, tasks, arguments.pretokenized), rows.names, rows)
 
 
 if __name__ == "__main__":

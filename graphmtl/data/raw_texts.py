@@ -8,6 +8,7 @@ import numpy as np
 from graphmtl.data.memory import Data, column_names, is_data, plain, read_data
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
+from graphmtl.data.values import listed
 from graphmtl.errors import InputError, shown
 
 __all__ = ["ACCEPTED", "Text", "check_columns", "texts_by_task", "texts_of_table"]
@@ -36,7 +37,8 @@ def texts_by_task(given: Any, tasks: Sequence[Task]) -> dict[str, list[Text]]:
         columns = {task.name: task.text for task in tasks}
         check_columns(columns, column_names(given), "texts")
         wanted = [*dict.fromkeys(column for own in columns.values() for column in own)]
-        return texts_of_table(read_data(Data(given, "texts"), wanted, least=0), columns) if wanted else {}
+        tokens = [task.text[0] for task in tasks if task.tokens]
+        return texts_of_table(read_data(Data(given, "texts"), wanted, least=0), columns, tokens) if wanted else {}
     return dict.fromkeys((task.name for task in tasks), _listed(given))
 
 
@@ -78,14 +80,26 @@ def check_columns(columns: Mapping[str, Sequence[str]], known: Sequence[str], so
                 )
 
 
-def texts_of_table(table: Table, columns: Mapping[str, tuple[str, ...]]) -> dict[str, list[Text]]:
+def texts_of_table(
+    table: Table, columns: Mapping[str, tuple[str, ...]], tokens: Iterable[str] = ()
+) -> dict[str, list[Text]]:
     """What each task reads of a table's columns, one or two; tasks that read the same have the very same list.
+
+    Args:
+        table: the rows.
+        columns: the columns of each task.
+        tokens: those that hold tokens; lists that are written there as text are read as in training, other texts stay.
 
     Raises:
         InputError: a value is neither a text nor a list of tokens, or of a pair no text.
     """
+    table = listed(table, [column for column in tokens if any(map(_is_written_list, table[column]))])
     read = {own: _texts(table, own) for own in columns.values()}
     return {name: read[own] for name, own in columns.items()}
+
+
+def _is_written_list(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().startswith(('["', "['")) and value.strip().endswith("]")
 
 
 def _texts(table: Table, columns: tuple[str, ...]) -> list[Text]:

@@ -353,6 +353,8 @@ def test_tokens_of_a_column_are_read_as_they_are():
     for words in (tokens, [np.array(own, dtype=object) for own in tokens]):
         assert model.predict(pd.DataFrame({"words": words}), "tags") == model.predict(tokens, "tags")
     assert model.predict({"words": ["good film"]}, "tags")[0]["tokens"] == ["good", "film"]
+    written = {"words": ["['good', 'film not']", '["bad"]']}  # as pandas and csv files have lists
+    assert model.predict(written, "tags") == model.predict(tokens, "tags")
 
 
 @pytest.mark.parametrize("arch", ["shared", "complete", "star"])
