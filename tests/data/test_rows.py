@@ -16,6 +16,8 @@ HARD = ["plain", " spaces ", "", "a, b; c", 'said "no"', "two\nlines", "007", "1
 ADDED = {"x.label": pa.string(), "x.probability": pa.float64(), "y.labels": pa.list_(pa.string())}
 NEW = ["good", 0.25, ["O", "B-PER"]]
 
+quoted = pytest.mark.filterwarnings("ignore:.*stand in double quotes")
+
 
 def copied(source, target, added=ADDED, new=NEW):
     """The file, read and written with what is added to each row; in two parts."""
@@ -51,7 +53,7 @@ def test_all_fields_of_a_csv_file_survive(tmp_path):
     rows=st.lists(st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\r\0"))), min_size=1, max_size=4)
 )
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
-@pytest.mark.filterwarnings("ignore:.*stand in double quotes")
+@quoted
 def test_what_is_written_is_read_again(ending, rows, tmp_path):
     """Of any text, whatever signs it holds, and from any format into any other."""
     source, target, back = tmp_path / "a.jsonl", tmp_path / f"b.{ending}", tmp_path / "c.jsonl"
@@ -69,7 +71,7 @@ def test_quotes_of_a_tsv_file_stay_what_they_are(tmp_path):
     assert (tmp_path / "b.tsv").read_text() == (tmp_path / "a.tsv").read_text()
 
 
-@pytest.mark.filterwarnings("ignore:.*stand in double quotes")
+@quoted
 def test_quoted_fields_of_a_tsv_file(tmp_path):
     (tmp_path / "a.tsv").write_text('id\ttext\n1\t"a\tb"\n2\t"he said ""so"""\n')
     copied(tmp_path / "a.tsv", tmp_path / "b.tsv", added={})
@@ -198,3 +200,10 @@ def test_outputs_that_cannot_be(name, message, tmp_path):
         open_rows(tmp_path / "b.csv", ["text"], {"text": None}),
     ):
         pass
+
+
+@quoted
+def test_a_tab_in_a_text_alone_is_read_again_from_a_tsv_file(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "a\\tb"}\n')
+    copied(tmp_path / "a.jsonl", tmp_path / "b.tsv", added={})
+    assert read_rows(tmp_path / "b.tsv").values == [["1", "a\tb"]]
