@@ -17,8 +17,8 @@ __all__ = ["VERBS", "Parser", "main", "run_verb"]
 
 VERBS = {
     "run": "train on a set of tasks, test, and draw the learned task graph",
-    "evaluate": "score a finished run on a split",
-    "predict": "label raw text with a finished run",
+    "evaluate": "score a finished run on a split, or on other data",
+    "predict": "label raw text, or the rows of a file, with a finished run",
     "transfer": "a new task joins the graph of a finished run, or each in turn (--leave-one-out)",
     "plot": "draw a finished run's task graph again",
     "report": "write one HTML file with all that there is to see of finished runs",

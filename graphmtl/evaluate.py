@@ -3,24 +3,31 @@
 The file is this verb's own and says which split it is of; another evaluation replaces it.
 """
 
+import json
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
+from graphmtl.config import PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.data.loading import open_sources
+from graphmtl.data.scored import load_scored
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.table import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
-from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, split_scores
+from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, part, split_scores
 from graphmtl.training.prediction_file import check_prediction_file, write_predictions
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 
-__all__ = ["evaluate", "main", "predict", "predict_run", "read_run"]
+__all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]
 
 
 def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
@@ -31,7 +38,7 @@ def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedT
 def _fitted_tasks(run: Run) -> TaskSet:
     """The data of a finished run, as it was when the run was trained."""
     tasks, model = load_fitted_tasks(run), run.model
-    if tasks.tasks != model.tasks:
+    if not tasks.are_learned_like(model.tasks):
         raise InputError(
             f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
             "scored on the tasks and labels that it was trained on"
@@ -85,6 +92,52 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
     if split == "test":
         predictions["test_dedup"] = {name: each.unseen() for name, each in whole.items()}
         predictions |= others
+    return _results(data, predictions)
+
+
+def evaluate_on(
+    run: Run,
+    given: Path | str | Mapping[str, Any],
+    *,
+    names: Sequence[str] | None = None,
+    data_dir: Path | str | None = None,
+    predictions_to: Path | None = None,
+) -> dict[str, dict]:
+    """The scores of a run's model on other data, in the form of :func:`evaluate` for the split ``test``.
+
+    All of the data is scored, nothing is cut off or left out, and nothing is compared with the run's data. A row
+    without a label is not scored; ``n_unlabelled`` says how many there are.
+
+    Args:
+        run: a finished run.
+        given: see :func:`~graphmtl.data.scored.load_scored`.
+        names: the tasks that are scored; None: all that the data has.
+        data_dir: the folder of the catalog's data sets; None: that of the run.
+        predictions_to: as in :func:`evaluate`.
+
+    Raises:
+        InputError: whatever is wrong with the data, or does not fit the model.
+    """
+    options = run.options
+    own = {"seed": options.seed, "planted": part(options, PlantedOptions)}
+    trained_on = partial(open_sources, options.tasks, data_dir=options.data_dir, **own)
+    where = {"data_dir": data_dir or options.data_dir, **own}
+    tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
+    data = _encoded(run, tasks)
+    predictions = {"test": predict(run, data, "test")}
+    if predictions_to is not None:
+        write_predictions(predictions_to, tasks, predictions)
+    results = _results(data, predictions)
+    for name, each in tasks.items():
+        results[name] |= {"n_unlabelled": each.unlabelled["test"]} if each.unlabelled else {}
+    return results
+
+
+def _results(
+    data: Mapping[str, EncodedTask],
+    predictions: Mapping[str, Mapping[str, Predictions | ScorePredictions | TagPredictions]],
+) -> dict[str, dict]:
+    """Scores and sizes by task; the first split is the one of which "types" are."""
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     results = {
         name: {
@@ -96,7 +149,7 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
         }
         for name, task in data.items()
     }
-    for name, own in whole.items():
+    for name, own in next(iter(predictions.values())).items():
         if isinstance(own, TagPredictions) and data[name].task.is_spans:
             results[name]["types"] = metrics.scores_by_type(data[name].task, *own.as_lists())
     return results
@@ -109,7 +162,16 @@ def main(argv: Sequence[str]) -> None:
         description="Score a finished run on a split; writes RUN/evaluation.json, or replaces it.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
+    parser.add_argument("--split", choices=["train", "valid", "test"], help="of the run's own data (test)")
+    parser.add_argument(
+        "--tasks",
+        metavar="FILE",
+        help="score other labelled data in its place, all of it: a task file (of each task `test`, or else all of "
+        "`train`), a csv, tsv, jsonl, json or parquet file with the run's columns, or a name as `run --tasks` takes it",
+    )
+    parser.add_argument("--task", metavar="NAME", help="of --tasks: the task that is scored, or several (default: all)")
+    parser.add_argument("--data-dir", metavar="DIR", help="of --tasks: folder with one folder per data set")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="of --tasks: also write the scores as JSON")
     parser.add_argument(
         "--predictions",
         metavar="FILE",
@@ -119,6 +181,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace FILE")
     arguments = parser.parse_args(argv)
     run = Run.open(arguments.run)
+    if arguments.tasks is not None:
+        _score_other_data(run, arguments)
+        return
+    for name in ("task", "data_dir", "output"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
+    arguments.split = arguments.split or "test"
     if arguments.predictions is not None:
         check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
     tasks = evaluate(run, arguments.split, arguments.predictions)
@@ -132,6 +201,43 @@ def main(argv: Sequence[str]) -> None:
         print_table(types)
     if arguments.predictions is not None:
         print(f"wrote {arguments.predictions}")
+
+
+def _score_other_data(run: Run, arguments: Namespace) -> None:
+    """``--tasks``: the run's folder stays as it is."""
+    output: Path | None = arguments.output
+    if arguments.split is not None:
+        raise InputError("--split: is one of the run's own data, and --tasks FILE has other data")
+    if output is not None and (not output.parent.is_dir() or output.is_dir()):
+        raise InputError(f"--output {output}: expected a file in a folder that is there")
+    if output is not None and output.exists() and not arguments.overwrite:
+        raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
+    if arguments.predictions is not None:
+        check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
+    tasks = evaluate_on(
+        run,
+        arguments.tasks,
+        names=None if arguments.task is None else arguments.task.split(","),
+        data_dir=arguments.data_dir,
+        predictions_to=arguments.predictions,
+    )
+    means = {"test": mean_of_first_metrics(tasks, "test")}
+    print_table(scores_table(f"{run.folder}, {arguments.tasks}", tasks, {"test": "score"}, means))
+    for name, own in tasks.items():
+        if "n_unlabelled" in own:
+            print(f"{name}: {own['n_unlabelled']} rows without a label are not scored")
+    types = types_table(tasks)
+    if types is not None:
+        print_table(types)
+    if output is not None:
+        text = json.dumps({"data": arguments.tasks, "tasks": tasks, "mean": means}, indent=2, ensure_ascii=False)
+        try:
+            output.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+    for path in (output, arguments.predictions):
+        if path is not None:
+            print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,54 @@
-"""``python -m graphmtl.predict RUN --task NAME``: label raw text, a text a line; JSON lines come out."""
+"""``python -m graphmtl.predict RUN --task NAME``: label raw text; JSON lines come out.
+
+The texts stand a text a line, or in the columns of a file; with ``--output`` a file comes out that holds the input and
+the answers beside it.
+"""
 
 import codecs
+import gzip
 import json
+import lzma
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
 
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
+from graphmtl.data.readers import ending
+from graphmtl.data.rows import ROW_FORMATS, Rows, Write, check_output, open_rows, read_rows
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import check_regular
-from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
 
-_LINES_AT_ONCE = 4096  # so that memory does not grow with the file
+_LINES_AT_ONCE = 4096  # so that memory does not grow with a file of lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Some rows of the input.
+
+    Attributes:
+        start: the place of the first among all.
+        lines: the line of each.
+        values: what stands in each, column by column.
+        texts: what each task reads; tasks that read the same have the very same list.
+    """
+
+    start: int
+    lines: list[int]
+    values: list[list[Any]]
+    texts: dict[str, list[Text]]
 
 
 def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
@@ -27,15 +58,23 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
             print("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
         return nullcontext(sys.stdin.buffer)
     check_regular(path)  # a pipe is read where it is the standard input
+    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix.lower(), open)
     try:
-        return open(path, "rb")
+        return opened(path, "rb")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     """Line numbers and lines; only a newline ends a line, and the byte order mark before the first is left out."""
-    for number, line in enumerate(file, 1):
+    numbered = enumerate(file, 1)
+    while True:
+        try:
+            number, line = next(numbered)
+        except StopIteration:
+            return
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
+            raise InputError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
         line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         try:
             yield number, line.decode("utf-8").rstrip("\r\n")
@@ -43,26 +82,156 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             raise InputError(f"{name}, line {number}: byte {line[error.start]:#04x} is not UTF-8") from None
 
 
-def _text(line: str, task: Task, where: str, pretokenized: bool) -> Text:
-    """What the task reads: the line, or for a pair its two parts, or the tokens that stand in it."""
-    if pretokenized and not task.is_pair:
-        return line.split()
-    if not task.is_pair or not line.strip():
+def _parts_of_lines(file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool) -> Iterator[_Part]:
+    """The lines of a file, some thousands at once; a task of pairs reads what stands on both sides of the first TAB."""
+    lines, start = _lines(file, name), 0
+    while chunk := [*islice(lines, _LINES_AT_ONCE)]:
+        numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
+        single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]
+        of_pairs = next((own for own, task in tasks.items() if task.is_pair), None)
+        pairs = [] if of_pairs is None else [_pair(line, of_pairs, f"{name}, line {i}") for i, line in chunk]
+        read = {own: pairs if task.is_pair else single for own, task in tasks.items()}
+        yield _Part(start=start, lines=numbers, values=[[line] for line in texts], texts=read)
+        start += len(chunk)
+
+
+def _pair(line: str, task: str, where: str) -> Text:
+    if not line.strip():
         return line
     first, tab, second = line.partition("\t")
     if not tab:
-        raise InputError(f"{where}: task {task.name!r} reads a pair of texts with a TAB between, found no TAB")
+        raise InputError(f"{where}: task {task!r} reads a pair of texts with a TAB between, found no TAB")
     return first, second
 
 
-def main(argv: Sequence[str]) -> None:
-    """The verb ``predict``."""
-    parser = Parser(prog="graphmtl predict", description="Label raw text, a text a line; JSON lines come out.")
+def _parts_of_rows(
+    rows: Rows, columns: Mapping[str, tuple[str, ...]], tasks: Mapping[str, Task], pretokenized: bool
+) -> Iterator[_Part]:
+    tokens = [columns[name][0] for name, task in tasks.items() if task.tokens]
+    wanted = [*dict.fromkeys(column for own in columns.values() for column in own)]
+    for start in range(0, len(rows), _LINES_AT_ONCE):
+        stop = start + _LINES_AT_ONCE
+        texts = texts_of_table(rows.table(wanted, start, stop), columns, tokens)
+        if pretokenized:
+            split = {own: _split(texts[name]) for name, own in columns.items()}
+            texts = {name: split[own] for name, own in columns.items()}
+        yield _Part(start=start, lines=rows.lines[start:stop], values=rows.values[start:stop], texts=texts)
+
+
+def _split(texts: Sequence[Text]) -> list[Text]:
+    return [text.split() if isinstance(text, str) else text for text in texts]
+
+
+def _read_rows(path: str | None, kind: str) -> Rows:
+    """The rows of a file, or of standard input."""
+    if path is not None:
+        return read_rows(Path(path), kind)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "standard input"
+        copy.write_bytes(sys.stdin.buffer.read())
+        try:
+            return read_rows(copy, kind)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), copy.name)) from None
+
+
+def _columns(tasks: Mapping[str, Task], given: str | None, rows: Rows, source: str) -> dict[str, tuple[str, ...]]:
+    """The columns that each task reads: the run's own, or those that ``--text`` names."""
+    columns = {name: task.text for name, task in tasks.items()}
+    if given is not None:
+        named = tuple(name.strip() for name in given.split(","))
+        for name, task in tasks.items():
+            if len(named) != len(task.text):
+                raise InputError(f"--text {given}: task {name!r} reads {len(task.text)} columns, found {len(named)}")
+        columns = dict.fromkeys(tasks, named)
+    check_columns(columns, rows.names, source, "" if given else "; --text COLUMN names another, of a pair two")
+    return columns
+
+
+def _answer_keys(task: Task, edges: bool) -> dict[str, pa.DataType]:
+    """The keys of a task's answers that are columns of their own, with their types."""
+    words = pa.list_(pa.string())
+    if task.is_tagging:
+        keys = {"labels": words, "tokens": words, "offsets": pa.list_(pa.list_(pa.int64()))}
+    elif task.is_regression:
+        keys = {"value": pa.float64()}
+    else:
+        keys = {"label": pa.string(), "probability": pa.float64()}
+    return keys | ({"edges": pa.string()} if edges else {})
+
+
+def _beside(answers: Mapping[str, dict], keys: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """The answers to a row, column by column; the probability is that of the label."""
+    return [_value(answers[name], key) for name, own in keys.items() for key in own]
+
+
+def _value(answer: Mapping[str, Any], key: str) -> Any:
+    if key == "probability":
+        return answer["probabilities"][answer["label"]] if "probabilities" in answer else None
+    if key == "edges":
+        return json.dumps(answer["edges"], ensure_ascii=False) if "edges" in answer else None
+    return answer.get(key)  # a row of tokens has no offsets
+
+
+def _write_all(
+    parts: Iterator[_Part], predict: Callable[[_Part], list[dict[str, dict]]], write: Callable[[_Part, list], None]
+) -> int:
+    """Labels all rows; how many there were."""
+    count = 0
+    for part in parts:
+        write(part, predict(part))
+        count += len(part.lines)
+    return count
+
+
+def _print_answers(part: _Part, answers: Sequence[Mapping[str, dict]]) -> None:
+    for line, own in zip(part.lines, answers, strict=True):
+        for answer in own.values():
+            print(json.dumps({"line": line, **answer}, ensure_ascii=False))
+
+
+def _written(
+    write: Write, names: Sequence[str], keys: Mapping[str, Mapping[str, Any]], as_objects: bool
+) -> Callable[[_Part, list], None]:
+    """What writes some rows with the answers beside them, as objects in JSON and else as columns."""
+
+    def write_part(part: _Part, answers: Sequence[Mapping[str, dict]]) -> None:
+        added = [[[*own.values()]] if as_objects else _beside(own, keys) for own in answers]
+        write(part.start, part.values, added)
+
+    return write_part
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="graphmtl predict",
+        description="Label raw text, a text a line or the columns of a file; JSON lines come out, or with --output a "
+        "file with the answers beside the input.",
+    )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument(
-        "file", metavar="FILE", nargs="?", help="UTF-8 text, a text a line (a pair: TAB between); default stdin"
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="csv, tsv, jsonl, json or parquet, also .gz or .xz: the columns that the run's tasks read; any other, and "
+        "standard input, the default: UTF-8 text, a text a line (a pair: TAB between; where tasks of pairs and of "
+        "single texts are asked, the latter read the whole line)",
     )
     parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
+    parser.add_argument(
+        "--text", metavar="COLUMN[,COLUMN]", help="the column of the text, of a pair two (default: as in training)"
+    )
+    parser.add_argument(
+        "--format", choices=["lines", *ROW_FORMATS], help="what FILE is, where its ending does not say so"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="write each row of the input with the answers beside it: .jsonl (a list `answers`), or .csv, .tsv, "
+        ".parquet (columns TASK.label, TASK.probability, TASK.value, TASK.labels, TASK.tokens)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file of --output")
     parser.add_argument(
         "--edges", action="store_true", help="also write the edge weights of each text, of tags of each token"
     )
@@ -70,7 +239,20 @@ def main(argv: Sequence[str]) -> None:
         "--pretokenized", action="store_true", help="the words of a text are what spaces divide (not of pairs)"
     )
     parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")
-    arguments = parser.parse_intermixed_args(argv)
+    return parser
+
+
+def _kind(path: str | None, given: str | None) -> str:
+    """The format of the input: ``lines``, or one of `ROW_FORMATS`."""
+    if given is not None:
+        return given
+    found = "" if path is None else ending(Path(path)).removeprefix(".")
+    return found if found in ROW_FORMATS else "lines"
+
+
+def main(argv: Sequence[str]) -> None:
+    """The verb ``predict``."""
+    arguments = _parser().parse_intermixed_args(argv)
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: found {arguments.batch_size}, expected 1 or more")
     model = Run.open(arguments.run).model
@@ -78,20 +260,36 @@ def main(argv: Sequence[str]) -> None:
     for name in names:
         if name not in model.tasks:
             raise unknown_name("task", name, [*model.tasks, "all"])
-    where = arguments.file or "standard input"
-    with _open(arguments.file) as file:
-        lines = _lines(file, where)
-        while chunk := list(islice(lines, _LINES_AT_ONCE)):
-            answers = {}
-            for name in names:
-                texts = [
-                    _text(line, model.tasks[name], f"{where}, line {number}", arguments.pretokenized)
-                    for number, line in chunk
-                ]
-                answers[name] = model.predict(texts, name, edges=arguments.edges, batch_size=arguments.batch_size)
-            for row, (number, _) in enumerate(chunk):
-                for name in names:
-                    print(json.dumps({"line": number, **answers[name][row]}, ensure_ascii=False))
+    tasks = {name: model.tasks[name] for name in names}
+    kind, where, output = _kind(arguments.file, arguments.format), arguments.file or "standard input", arguments.output
+    if output is not None:
+        check_output(output, overwrite=arguments.overwrite)
+    elif arguments.overwrite:
+        raise InputError("--overwrite: replaces the file of --output, which is not given")
+    if kind == "lines" and arguments.text is not None:
+        raise InputError(f"--text {arguments.text}: {where} is read a text a line; --format says what else it is")
+
+    def predict(part: _Part) -> list[dict[str, dict]]:
+        return model.predict_each(part.texts, edges=arguments.edges, batch_size=arguments.batch_size)
+
+    def answer(parts: Iterator[_Part], columns: Sequence[str], rows: Rows | None) -> None:
+        if output is None:
+            _write_all(parts, predict, _print_answers)
+            return
+        keys = {name: _answer_keys(task, arguments.edges) for name, task in tasks.items()}
+        as_objects = output.suffix.lower() == ".jsonl"
+        added = {f"{name}.{key}": kind for name, own in keys.items() for key, kind in own.items()}
+        with open_rows(output, columns, {"answers": None} if as_objects else added, rows) as write:
+            count = _write_all(parts, predict, _written(write, columns, keys, as_objects))
+        print(f"wrote {output} ({count} rows)")
+
+    if kind == "lines":
+        with _open(arguments.file) as file:
+            answer(_parts_of_lines(file, where, tasks, arguments.pretokenized), ["text"], None)
+        return
+    rows = _read_rows(arguments.file, kind)
+    columns = _columns(tasks, arguments.text, rows, where)
+    answer(_parts_of_rows(rows, columns, tasks, arguments.pretokenized), rows.names, rows)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
-from graphmtl.training.experiment import folder_of, load_run_tasks, train_run
+from graphmtl.training.experiment import folder_of, left_out, load_run_tasks, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 
@@ -30,6 +30,8 @@ def run_and_report(options: Options) -> Run:
     overlap = overlap_table(tasks.overlap)
     if report and overlap is not None:
         print_table(overlap)
+    for line in left_out(tasks) if report else ():
+        print(line)
     run = train_run(tasks, options)
     if not report:
         return run

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +181,94 @@ def test_predictions_are_those_that_are_scored(copy_of, evaluated, tmp_path, err
     evaluated(folder, "--predictions", str(path), "--overwrite", "--split", "train")
     assert path.read_bytes() != before
     assert {line["split"] for line in map(json.loads, path.read_text().splitlines())} == {"train"}
+
+
+@pytest.fixture
+def scored(capsys):
+    """What evaluate --tasks prints, and the file that it writes."""
+
+    def scored(folder, *arguments):
+        output = folder.parent / "scores.json"
+        capsys.readouterr()
+        main(["evaluate", str(folder), *map(str, arguments), "--output", str(output), "--overwrite"])
+        return json.loads(output.read_text()), capsys.readouterr().out
+
+    return scored
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@every_architecture
+def test_other_data_that_is_the_runs_own_gives_the_numbers_of_the_run(arch, copy_of, scored):
+    """Nothing is cut off, nothing is dropped, and the run's folder stays as it is."""
+    folder = copy_of(arch)
+    run, before = Run.open(folder), contents(folder)
+    written, printed = scored(folder, "--tasks", run.options.tasks)
+    assert list(written["tasks"]) == list(run.metrics["tasks"])
+    for name, own in written["tasks"].items():
+        known = run.metrics["tasks"][name]
+        assert (own["n_test"], own["kind"], own["metric"]) == (known["n_test"], known["kind"], known["metric"])
+        assert own["test"] == pytest.approx(known["test"], abs=1e-6)
+    assert written["data"] == run.options.tasks
+    assert written["mean"] == {"test": pytest.approx(run.metrics["mean"]["test"], abs=1e-6)}
+    first = written["tasks"]["pairs"]["test"]["f1"]
+    assert ["pairs", str(written["tasks"]["pairs"]["n_test"]), "f1", f"{first:.4f}"] in [
+        line.split() for line in printed.splitlines()
+    ]
+    assert contents(folder) == before
+
+
+def test_a_file_is_read_by_the_runs_columns(copy_of, scored, tmp_path):
+    folder = copy_of("star")
+    run = Run.open(folder)
+    file = Path(run.options.tasks.split("+")[0]).with_name("test.tsv")
+    written, _ = scored(folder, "--tasks", file)
+    assert list(written["tasks"]) == ["pairs"]
+    assert written["tasks"]["pairs"]["test"] == pytest.approx(run.metrics["tasks"]["pairs"]["test"], abs=1e-6)
+    (tmp_path / "texts.csv").write_text("text,label\ngood film,positive\nbad,\n")
+    written, printed = scored(folder, "--tasks", tmp_path / "texts.csv", "--predictions", tmp_path / "answers.jsonl")
+    assert {name: (own["n_test"], own["n_unlabelled"]) for name, own in written["tasks"].items()} == {
+        "parent1": (1, 1),
+        "child1": (1, 1),
+    }
+    assert "child1: 1 rows without a label are not scored" in printed
+    (line, other) = map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())
+    assert (line["row"], line["text"], line["label"], other["task"]) == (2, "good film", "positive", "child1")
+    assert line["answer"] == run.model.predict("good film", "parent1")[0]["label"]
+    assert list(scored(folder, "--tasks", tmp_path / "texts.csv", "--task", "child1")[0]["tasks"]) == ["child1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "child1"], "--task: goes with --tasks FILE, which is not given"),
+        (["--output", "x"], "--output: goes with --tasks FILE, which is not given"),
+        (["--tasks", "a.csv", "--split", "test"], "--split: is one of the run's own data"),
+        (["--tasks", "a.csv", "--output", "no/x.json"], "--output no/x.json: expected a file in a folder"),
+        (["--tasks", "a.csv", "--output", "a.csv"], "a.csv exists; give --overwrite to replace it"),
+        (["--tasks", "no.csv"], "no.csv: no such file"),
+        (["--tasks", "no.yaml"], "no.yaml: no such file"),
+        (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'"),
+        (["--tasks", "a.csv", "--task", "child"], "unknown task 'child'; did you mean 'child1'"),
+        (
+            ["--tasks", "a.csv"],
+            "a.csv, line 3: label 'fine' is not among the task's labels (known: negative, positive)",
+        ),
+    ],
+)
+def test_mistakes_about_other_data(arguments, message, finished, error_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("text,label\ngood film,positive\nbad,fine\n")
+    assert message in error_of("evaluate", finished("star").run.folder, *arguments)
+
+
+def test_columns_may_have_other_names_in_the_data_than_in_the_model(copy_of, evaluated):
+    """What a later version calls the column of a corpus is nothing that a model depends on."""
+    folder = copy_of("shared")
+    path = folder / "model" / "config.json"
+    path.write_text(path.read_text().replace('"premise"', '"sentence1"'))
+    assert Run.open(folder).model.tasks["pairs"].text == ("sentence1", "hypothesis")
+    written, _ = evaluated(folder)
+    assert written["tasks"]["pairs"]["test"] == Run.open(folder).metrics["tasks"]["pairs"]["test"]

@@ -1,10 +1,15 @@
+import csv
+import gzip
 import io
 import json
+import lzma
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -304,3 +309,245 @@ def test_that_a_terminal_is_read_is_said(finished, monkeypatch, capsys):
     printed, error = capsys.readouterr()
     assert error == "no FILE: texts are read from the terminal, one a line, until Ctrl-D\n"
     assert printed.count("\n") == 1
+
+
+ROWS = [  # what both kinds of tasks read, and what none does
+    {"id": "007", "premise": "good film", "hypothesis": "it is", "text": "not dull", "note": 'said "no", twice'},
+    {"id": "008", "premise": "", "hypothesis": "", "text": "", "note": "two\nlines"},
+    {"id": "", "premise": "bad", "hypothesis": "", "text": "very bad film", "note": "naïve 日本"},
+]
+
+
+def write_rows(path, rows=ROWS):
+    if path.suffix in (".csv", ".tsv"):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*rows[0]], delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    else:
+        pyarrow.parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def answered(capsys):
+    """What predict prints."""
+
+    def answered(*arguments):
+        capsys.readouterr()
+        main(["predict", *map(str, arguments)])
+        return capsys.readouterr().out
+
+    return answered
+
+
+quotes = pytest.mark.filterwarnings("ignore:.*stand in double quotes")
+
+
+@quotes
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_columns_are_those_of_the_tasks(ending, finished, answered, tmp_path):
+    """Pairs and single texts at once, each answered as what stands in its columns."""
+    run = finished("star").run
+    path = write_rows(tmp_path / f"rows.{ending}")
+    found = [json.loads(line) for line in answered(run.folder, path, "--task", "all").splitlines()]
+    lines = {"csv": [2, 3, 5], "tsv": [2, 3, 5], "jsonl": [1, 2, 3], "json": [1, 2, 3], "parquet": [1, 2, 3]}[ending]
+    assert [(answer.pop("line"), answer["task"]) for answer in found] == [(i, name) for i in lines for name in TASKS]
+    pairs = [(row["premise"], row["hypothesis"]) for row in ROWS]
+    assert_same(found[::3], run.model.predict(pairs, "pairs"))
+    assert_same([a for a in found if a["task"] != "pairs"], run.model.predict([r["text"] for r in ROWS], TASKS[1:]))
+
+
+def test_a_packed_file_is_read_like_another(folder, answered, tmp_path):
+    rows, lines = write_rows(tmp_path / "rows.csv"), tmp_path / "texts.txt"
+    lines.write_text("good\nbad\n")
+    for path in (rows, lines):
+        for suffix, pack in ((".gz", gzip.compress), (".xz", lzma.compress)):
+            packed = path.with_name(path.name + suffix)
+            packed.write_bytes(pack(path.read_bytes()))
+            assert answered(folder, packed, "--task", "child1") == answered(folder, path, "--task", "child1")
+
+
+def test_other_columns_and_formats(folder, answered, tmp_path, monkeypatch):
+    expected = answered(folder, write_rows(tmp_path / "rows.jsonl"), "--task", "child1")
+    renamed = [{"body": row["text"], "n": 3} for row in ROWS]
+    write_rows(tmp_path / "other.jsonl", renamed).rename(tmp_path / "rows.data")
+    arguments = ("--task", "child1", "--text", "body", "--format", "jsonl")
+    assert answered(folder, tmp_path / "rows.data", *arguments) == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "rows.data").read_bytes())))
+    assert answered(folder, *arguments) == expected
+    pair = answered(folder, tmp_path / "rows.jsonl", "--task", "pairs", "--text", "hypothesis, premise")
+    swapped = [{"premise": row["hypothesis"], "hypothesis": row["premise"]} for row in ROWS]
+    assert pair == answered(folder, write_rows(tmp_path / "swapped.jsonl", swapped), "--task", "pairs")
+
+
+def test_the_lines_of_a_table(folder, predicted, tmp_path, answered):
+    """``--format lines`` reads any file as texts, a text a line."""
+    (tmp_path / "a.csv").write_text("text,id\ngood film\n")
+    found = answered(folder, tmp_path / "a.csv", "--task", "child1", "--format", "lines")
+    assert [json.loads(line) for line in found.splitlines()] == predicted(
+        folder, "text,id\ngood film\n", "--task", "child1"
+    )
+
+
+@pytest.mark.parametrize("at_once", [2, 4096])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_input_stands_beside_the_answers(ending, at_once, finished, answered, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict_module, "_LINES_AT_ONCE", at_once)
+    run, path, output = finished("star").run, write_rows(tmp_path / f"rows.{ending}"), tmp_path / f"out.{ending}"
+    printed = answered(run.folder, path, "--task", "all", "--output", output)
+    assert printed == f"wrote {output} (3 rows)\n"
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, output.name}
+    expected = {
+        "pairs": run.model.predict([(row["premise"], row["hypothesis"]) for row in ROWS], "pairs"),
+        **{name: run.model.predict([row["text"] for row in ROWS], name) for name in TASKS[1:]},
+    }
+    if ending == "jsonl":
+        found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+        for i, row in enumerate(found):
+            assert_same(row.pop("answers"), [expected[name][i] for name in TASKS])
+        assert found == ROWS
+        return
+    if ending == "csv":
+        with output.open(encoding="utf-8", newline="") as file:
+            found = [*csv.DictReader(file)]
+    else:
+        found = pyarrow.parquet.read_table(output).to_pylist()
+    for i, row in enumerate(found):
+        assert {key: row[key] for key in ROWS[0]} == ROWS[i]
+        assert [*row] == [*ROWS[0], *(f"{name}.{key}" for name in TASKS for key in ("label", "probability"))]
+        for name in TASKS:
+            label, probability = row[f"{name}.label"] or None, row[f"{name}.probability"] or None
+            answer = expected[name][i]
+            assert label == answer["label"]
+            if label is not None:
+                assert float(probability) == pytest.approx(answer["probabilities"][label], abs=1e-6)
+            else:
+                assert probability is None
+
+
+@quotes
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_lines_beside_their_answers(ending, folder, answered, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict_module, "_LINES_AT_ONCE", 2)
+    (tmp_path / "texts.txt").write_text('good "film"\n\nbad\tbook\n')
+    answered(folder, tmp_path / "texts.txt", "--task", "child1", "--output", tmp_path / f"out.{ending}")
+    again = [json.loads(line) for line in answered(folder, tmp_path / f"out.{ending}", "--task", "child1").splitlines()]
+    expected = [json.loads(line) for line in answered(folder, tmp_path / "texts.txt", "--task", "child1").splitlines()]
+    for answer in (*again, *expected):
+        del answer["line"]
+    assert_same(again, expected)
+
+
+@pytest.mark.parametrize("output", ["csv", "parquet", "jsonl"])
+def test_edges_beside_the_input(output, finished, answered, tmp_path):
+    run = finished("complete").run
+    path = write_rows(tmp_path / "rows.jsonl")
+    answered(run.folder, path, "--task", "child1", "--edges", "--output", tmp_path / f"out.{output}")
+    if output == "jsonl":
+        found = [
+            json.loads(line)["answers"][0].get("edges") for line in (tmp_path / "out.jsonl").read_text().splitlines()
+        ]
+    elif output == "csv":
+        with (tmp_path / "out.csv").open(newline="") as file:
+            found = [json.loads(row["child1.edges"] or "null") for row in csv.DictReader(file)]
+    else:
+        edges = pyarrow.parquet.read_table(tmp_path / "out.parquet")["child1.edges"].to_pylist()
+        found = [own and json.loads(own) for own in edges]
+    assert found[1] is None
+    assert [edge["source"] for edge in found[0]] == ["pairs", "parent1"]
+
+
+def test_nothing_is_overwritten(folder, answered, tmp_path, error_of):
+    path, output = write_rows(tmp_path / "rows.csv"), tmp_path / "out.csv"
+    answered(folder, path, "--task", "child1", "--output", output)
+    before = output.read_bytes()
+    arguments = ("predict", folder, path, "--task", "parent1", "--output", output)
+    assert f"{output} exists; give --overwrite" in error_of(*arguments)
+    assert output.read_bytes() == before
+    answered(*arguments[1:], "--overwrite")
+    assert output.read_bytes() != before
+
+
+def test_a_line_that_fails_leaves_no_output(folder, tmp_path, error_of, monkeypatch):
+    monkeypatch.setattr(predict_module, "_LINES_AT_ONCE", 1)
+    (tmp_path / "texts.txt").write_bytes(b"good\nbad\xff\n")
+    output = tmp_path / "out.csv"
+    assert "line 2: byte 0xff" in error_of(
+        "predict", folder, tmp_path / "texts.txt", "--task", "child1", "--output", output
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["a.csv", "--task", "child1"],
+            "a.csv: task 'child1' reads column 'text', which is not there (columns: body, id); --text",
+        ),
+        (
+            ["a.csv", "--task", "child1", "--text", "boddy"],
+            "reads column 'boddy', which is not there (columns: body, id)",
+        ),
+        (["a.csv", "--task", "all", "--text", "body"], "--text body: task 'pairs' reads 2 columns, found 1"),
+        (["a.csv", "--task", "child1", "--text", "body,id"], "task 'child1' reads 1 columns, found 2"),
+        (["a.csv", "--task", "all"], "a.csv: task 'pairs' reads column 'premise', which is not there"),
+        (["b.csv", "--task", "child1"], "b.csv: task 'child1' reads column 'text', which stands there 2 times"),
+        (["c.jsonl", "--task", "child1"], "c.jsonl, line 2: column 'text' holds 3, expected a text or a list"),
+        (["no.csv", "--task", "child1"], "no.csv: no such file"),
+        (["t", "--task", "child1", "--text", "body"], "--text body: t is read a text a line; --format says"),
+        (["t", "--task", "child1", "--overwrite"], "--overwrite: replaces the file of --output, which is not given"),
+        (["t", "--task", "child1", "--output", "o.xlsx"], "--output o.xlsx: expected a name that ends in .jsonl, .csv"),
+        (["t", "--task", "child1", "--output", "no/o.csv"], "--output no/o.csv: there is no folder no"),
+        (["d.csv", "--task", "child1", "--output", "o.csv"], "the input has a column 'child1.label' already"),
+        (["t", "--task", "child1", "--format", "xml"], "--format: invalid choice: 'xml'"),
+        (["e.gz", "--task", "child1"], "e.gz: cannot be read (Not a gzipped file"),
+    ],
+)
+def test_mistakes_about_columns_and_outputs(arguments, message, folder, tmp_path, error_of, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("body,id\ngood,1\n")
+    (tmp_path / "b.csv").write_text("text,text\ngood,1\n")
+    (tmp_path / "c.jsonl").write_text('{"text": null}\n{"text": 3}\n')
+    (tmp_path / "d.csv").write_text("text,child1.label\ngood,1\n")
+    (tmp_path / "e.gz").write_text("good\n")
+    (tmp_path / "t").write_text("good\n")
+    before = {path.name for path in tmp_path.iterdir()}
+    assert message in error_of("predict", folder, *arguments)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_fault_in_standard_input_names_it(folder, error_of, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "a"}\n{\n')))
+    error = error_of("predict", folder, "--task", "child1", "--format", "jsonl")
+    assert error.startswith("graphmtl: error: standard input, line 2: not JSON")
+
+
+def test_a_table_without_rows(folder, answered, tmp_path):
+    (tmp_path / "a.csv").write_text("id,text\n")
+    assert answered(folder, tmp_path / "a.csv", "--task", "child1") == ""
+    answered(folder, tmp_path / "a.csv", "--task", "child1", "--output", tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == "id,text,child1.label,child1.probability\n"
+
+
+def test_words_between_spaces_of_a_column(folder, finished, answered, tmp_path):
+    path = write_rows(tmp_path / "rows.jsonl", [{"text": "don't film!"}])
+    found = json.loads(answered(folder, path, "--task", "child1", "--pretokenized"))
+    assert_same(
+        [found], [{"line": 1, **a} for a in finished("complete").run.model.predict([["don't", "film!"]], "child1")]
+    )
+
+
+def test_texts_are_encoded_once_for_all_tasks(folder, answered, tmp_path, monkeypatch):
+    read, encode = [], MultiTaskModel.encode
+    monkeypatch.setattr(
+        MultiTaskModel, "encode", lambda model, batch, task=None: read.append(batch.tasks) or encode(model, batch, task)
+    )
+    (tmp_path / "texts.txt").write_text("good\tfilm\n")
+    answered(folder, tmp_path / "texts.txt", "--task", "all")
+    assert read == [("pairs",), ("parent1", "child1")]

@@ -360,13 +360,13 @@ def data_dir(tmp_path, monkeypatch):
         (["--arch", "complete", "--top-k", "2"], "--top-k 2: --topology 'complete' has no weights to rank"),
         (["--arch", "complete", "--top-k", "-1"], "--top-k: found -1, expected 0 or more"),
         (["--select-by", "chld1"], "unknown select_by 'chld1'; did you mean 'child1'?"),
-        (["--embeddings", "/nowhere.gz"], "/nowhere.gz: cannot read the vectors"),
+        (["--embeddings", "/nowhere.gz"], "/nowhere.gz: no such file"),
         (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
         (["--epochs", "0"], "--epochs: found 0, expected 1 or more"),
         (["--word-dropout", "1.5"], "--word-dropout: found 1.5, expected a number from 0 to 0.99"),
         (["--score", "dott"], "--score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
         (["--planted-parents-per-child", "7"], "planted_parents_per_child is 7"),
-        (["--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
+        (["--config", "/nowhere.yaml"], "/nowhere.yaml: no such file"),
     ],
 )
 def test_mistakes_in_options(arguments, message, tmp_path, error_of, monkeypatch):
@@ -379,7 +379,7 @@ def test_mistakes_in_options(arguments, message, tmp_path, error_of, monkeypatch
     [
         ("test", b"0\tgood\nno tab here\n", "books.task.test, line 2: no TAB between label and text: 'no tab here'"),
         ("test", b"0\tgood\n\tno label\n", "books.task.test, line 2: no label before the TAB"),
-        ("test", b"0\tgood\n2\tbad\n", "books.task.test, line 2: label '2' that training never saw (known: 0, 1)"),
+        ("test", b"0\tgood\n2\tbad\n", "books.task.test, line 2: label '2' is not among the task's labels (known: 0, 1)"),
         ("test", b"", "books.task.test: the file is empty"),
         ("train", b"0\tgood\n1\tcaf\xe9\n", "books.task.train, line 2: byte 0xe9 is not utf-8"),
         ("train", None, "books.task.train: no such file"),
@@ -460,3 +460,37 @@ def test_a_run_that_was_moved_is_still_a_run(copy_of, tmp_path):
     shutil.move(folder, tmp_path / "elsewhere")
     main(["evaluate", str(tmp_path / "elsewhere")])
     assert (tmp_path / "elsewhere" / "evaluation.json").is_file()
+
+
+def test_rows_without_a_label_and_tasks_that_lose_most_of_their_texts_are_named(tmp_path, capsys):
+    """The texts of small stand in the test split of big; of tone two thirds of the rows have no label."""
+    rows = [
+        f"text {'abcdefghij'[i // 10]}{i % 10},{'xy'[i % 2]},{'uv'[i % 2] if i % 3 == 0 else ''}" for i in range(60)
+    ]
+    for name, own in {"train": rows[:40], "test": rows[40:], "small": [*rows[40:], *rows[:8]]}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label,tone", *own]) + "\n")
+    both = "train: train.csv, test: test.csv, valid: 10"
+    (tmp_path / "tasks.yaml").write_text(
+        f"tasks:\n  big: {{{both}}}\n  tone: {{{both}, label: tone}}\n"
+        "  small: {train: small.csv, test: 4, valid: 2}\n"
+    )
+    options = {"tasks": tmp_path / "tasks.yaml", "output": tmp_path / "run", "arch": "shared", "epochs": 1}
+    main(["run", *flags(**tiny.OPTIONS | options)])
+    printed = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in printed if "without a label" in line]
+    tasks = load_run_tasks(Run.open(tmp_path / "run").options)
+    counts = {
+        split: sum(label < 0 for label in getattr(tasks["tone"], split)["label"])
+        for split in ("train", "valid", "test")
+    }
+    each = ", ".join(f"{split} {count}" for split, count in counts.items())
+    assert line == f"tone: {sum(counts.values())} rows without a label are not learned ({each})"
+    dropped, kept = tasks["small"].overlap.dropped, len(tasks["small"].train)
+    assert dropped > kept > 0
+    (line,) = [line for line in printed if "more than half" in line]
+    assert line.startswith(f"small: {dropped} of {dropped + kept} training texts are left out, more than half, since")
+
+
+def test_nothing_is_said_where_all_have_labels_and_most_texts_stay(finished):
+    assert "without a label" not in finished("star").printed
+    assert "more than half" not in finished("star").printed

@@ -13,13 +13,13 @@ from typing import Any
 from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
 from graphmtl.data.shuffled import shuffle_labels as shuffled
-from graphmtl.data.source import SourceSet
+from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import TaskSet
 from graphmtl.data.task_file import given_tasks
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["IN_MEMORY", "join_tasks", "load_tasks"]
+__all__ = ["IN_MEMORY", "join_tasks", "load_tasks", "open_sources"]
 
 
 IN_MEMORY = "(in memory)"
@@ -80,6 +80,25 @@ def load_tasks(
     )
 
 
+def open_sources(
+    tasks: Path | str | Mapping[str, Any],
+    *,
+    data_dir: Path | str | None = None,
+    seed: int = 0,
+    planted: PlantedOptions = PlantedOptions(),
+) -> dict[str, Callable[[], Source]]:
+    """What reads each task, by its name in a run; nothing is read yet. The arguments are those of `load_tasks`.
+
+    Raises:
+        InputError: whatever is wrong with the name or the task file.
+    """
+    chosen = _chosen(tasks, data_dir, seed, planted)
+    names = _names_in_run(chosen)
+    return {
+        new: part.source_set.sources[old] for part, renamed in zip(chosen, names, strict=True) for old, new in renamed
+    }
+
+
 def _chosen(
     tasks: Path | str | Mapping[str, Any], data_dir: Path | str | None, seed: int, planted: PlantedOptions
 ) -> list["_Part"]:
@@ -89,13 +108,18 @@ def _chosen(
         return [_Part(source_set=source_set, tasks=tuple(source_set.sources), slug="-".join(["memory", *tasks]))]
     if not isinstance(tasks, str | Path):
         raise InputError(f"tasks: found a {type(tasks).__name__}, expected a name, a file, or {{NAME: DATA}}")
-    if str(tasks) == IN_MEMORY:
-        raise InputError(
-            "the run was trained on data in memory, which is not kept; its model predicts, and `graphmtl evaluate RUN "
-            "--tasks FILE` scores it on a file"
-        )
+    _check_kept(str(tasks))
     find = _finder(data_dir, seed, planted)
     return [_choose(part, find) for part in _parts(str(tasks))]
+
+
+def _check_kept(tasks: str) -> None:
+    """Whether the data of a run are more than what a Python process had in memory."""
+    if tasks == IN_MEMORY:
+        raise InputError(
+            f"--tasks {tasks}: the run was trained on data in memory, which is not kept; its model predicts, `graphmtl "
+            "evaluate RUN --tasks FILE` scores it on a file, and graphmtl.train takes the data again"
+        )
 
 
 def join_tasks(
@@ -115,6 +139,7 @@ def join_tasks(
     Raises:
         InputError: a new task has the name of a task of the run, or no set has it.
     """
+    _check_kept(tasks)
     find = _finder(data_dir, seed, planted)
     if only is not None:
         tasks = _written_out(tasks, only, find)

@@ -12,7 +12,7 @@ from graphmtl.data.arrow import read_dataset
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = ["ACCEPTED", "Data", "is_data", "read_data", "splits_of"]
+__all__ = ["ACCEPTED", "Data", "column_names", "is_data", "plain", "read_data", "splits_of"]
 
 ACCEPTED = "a pandas DataFrame, a datasets.Dataset or DatasetDict, a list of dicts, or a dict of lists"
 _SPLITS = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
@@ -41,10 +41,21 @@ def is_data(value: object) -> bool:
     if isinstance(value, pd.DataFrame | datasets.Dataset):
         return True
     if isinstance(value, Mapping):
-        return len(value) > 0 and all(
-            isinstance(column, list | tuple | np.ndarray | pd.Series) for column in value.values()
-        )
+        return len(value) > 0 and all(map(_is_column, value.values()))
     return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(row, Mapping) for row in value)
+
+
+def _is_column(value: object) -> bool:
+    return isinstance(value, Sequence | np.ndarray | pd.Series) and not isinstance(value, str | bytes)
+
+
+def column_names(rows: Any) -> list[str]:
+    """The columns of an object for which `is_data` is true."""
+    if isinstance(rows, datasets.Dataset):
+        return rows.column_names
+    if isinstance(rows, pd.DataFrame):
+        return [*map(str, rows.columns)]
+    return [*dict.fromkeys(str(name) for row in ([rows] if isinstance(rows, Mapping) else rows) for name in row)]
 
 
 def splits_of(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,19 +64,26 @@ def splits_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return {split: data[name] for split, name in found.items() if name is not None}
 
 
-def read_data(data: Data, wanted: Sequence[str]) -> Table:
+def read_data(data: Data, wanted: Sequence[str], *, least: int = 1) -> Table:
     """The wanted columns of an object that holds rows.
 
+    Args:
+        data: the object.
+        wanted: the columns.
+        least: how many rows there must be.
+
     Raises:
-        InputError: it is none, there are no rows, or a column does not exist.
+        InputError: it is none, there are too few rows, or a column does not exist or stands there twice.
     """
     rows, source = data.rows, data.source
-    if isinstance(rows, datasets.Dataset):
+    if isinstance(rows, datasets.Dataset) and len(rows):
         return read_dataset(rows, wanted, source=source)
     if not is_data(rows):
         raise InputError(f"{source}: found {shown(rows)}, expected {ACCEPTED}")
     if isinstance(rows, pd.DataFrame):
         columns: dict[str, Any] = {str(name): rows[name] for name in rows.columns}
+    elif isinstance(rows, datasets.Dataset):  # one without rows
+        columns = {name: [] for name in rows.column_names}
     elif isinstance(rows, Mapping):
         columns = {str(name): values for name, values in rows.items()}
     else:
@@ -74,24 +92,26 @@ def read_data(data: Data, wanted: Sequence[str]) -> Table:
     for column in wanted:
         if column not in columns:
             raise InputError(f"{source}: {unknown_name('column', column, columns)}")
+        if isinstance(columns[column], pd.DataFrame):
+            raise InputError(f"{source}: column {column!r} stands there {columns[column].shape[1]} times")
     lengths = {name: len(columns[name]) for name in wanted}
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"{source}: the columns have unlike lengths ({', '.join(f'{k}: {n}' for k, n in lengths.items())})"
         )
-    if not len(columns[wanted[0]]):
+    if len(columns[wanted[0]]) < least:
         raise InputError(f"{source}: no examples in it")
-    return Table(source=source, columns={name: [_plain(each) for each in columns[name]] for name in wanted}, row="row")
+    return Table(source=source, columns={name: [plain(each) for each in columns[name]] for name in wanted}, row="row")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value without the types of numpy and pandas."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
-        return [_plain(each) for each in value.tolist()]
+        return [plain(each) for each in value.tolist()]
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None
     return value

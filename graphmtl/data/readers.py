@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from graphmtl.files import check_regular
 __all__ = [
     "FORMATS",
     "Reading",
+    "check_encodable",
     "ending",
     "is_header",
+    "parse_json",
     "read_bytes",
+    "read_delimited",
     "read_file",
     "read_label_tab_text",
     "read_label_text",
@@ -143,7 +147,7 @@ def _txt(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
 def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = "line") -> Table:
     lines, fields = [], []
     for line, values in rows:
-        _check_encodable(values, f"{path}, {row} {line}")
+        check_encodable(values, f"{path}, {row} {line}")
         lines.append(line)
         fields.append(values)
     if not lines:
@@ -152,38 +156,64 @@ def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = 
     return Table(source=str(path), columns=dict(zip(wanted, map(list, columns), strict=True)), lines=lines, row=row)
 
 
-def _check_encodable(values: Sequence[Any], where: str) -> None:
-    """JSON can name half of a character, which cannot be written into any file."""
+def check_encodable(values: Sequence[Any], where: str) -> None:
+    """Whether values can be written into a file; JSON can name half of a character, which cannot.
+
+    Raises:
+        InputError: one cannot.
+    """
     for value in values:
         if isinstance(value, str) and not value.isascii() and _HALF.search(value):
             raise InputError(f"{where}: {shown(value)} holds half of a character (a lone surrogate); text is expected")
         if isinstance(value, list):
-            _check_encodable(value, where)
+            check_encodable(value, where)
 
 
 def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: str) -> Iterator[Row]:
     """The rows of a csv or tsv file."""
+    header, rows, _ = read_delimited(path, reading, delimiter)
+    chosen = _positions(path, header, wanted, reading.delimiter or delimiter)
+    for number, fields in rows:
+        yield number, [fields[i].strip() for i in chosen]
+
+
+def read_delimited(
+    path: Path, reading: Reading, delimiter: str
+) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str]]], bool]:
+    """The names of the columns of a csv or tsv file, and its rows, with the line of each: all fields, as they stand.
+
+    Returns:
+        Names, rows, and whether fields may stand in double quotes.
+
+    Raises:
+        InputError: the file is missing, empty, undecodable or damaged, or a line has too few or too many fields.
+    """
     text, delimiter = _read_text(path, reading.encoding), reading.delimiter or delimiter
     quoted = reading.quoting == "csv" or (reading.quoting is None and delimiter != "\t")
     if reading.quoting is None and delimiter == "\t":
         quoted = _looks_quoted(text, path)
     rows = _quoted_rows(text, delimiter, path) if quoted else _plain_rows(text, delimiter)
-    header, chosen = reading.header, None
-    for number, fields in rows:
-        if chosen is None:
-            fields = [field.strip() for field in fields]
-            named, header = not header or is_header(fields, header), header or tuple(fields)
-            chosen = _positions(path, header, wanted, delimiter)
-            if named:
-                continue
-        if len(fields) == 1 < len(header) and not quoted:
-            what = {"\t": "TAB"}.get(delimiter, repr(delimiter))
-            line = shown(fields[0])
-            raise InputError(f"{path}, line {number}: no {what} between the columns {', '.join(header)}: {line}")
-        if len(fields) != len(header):
-            names = ", ".join(header)
-            raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({names})")
-        yield number, [fields[i].strip() for i in chosen]
+    number, fields = next(rows, (1, []))
+    fields = [field.strip() for field in fields]
+    named = not reading.header or is_header(fields, reading.header)
+    rows = rows if named else chain([(number, fields)], rows)
+    header = reading.header or tuple(fields)
+    return header, (_checked_fields(path, row, header, "" if quoted else delimiter) for row in rows), quoted
+
+
+def _checked_fields(
+    path: Path, row: tuple[int, list[str]], header: Sequence[str], delimiter: str
+) -> tuple[int, list[str]]:
+    """A row that has as many fields as there are columns."""
+    number, fields = row
+    if len(fields) == 1 < len(header) and delimiter:
+        what = {"\t": "TAB"}.get(delimiter, repr(delimiter))
+        raise InputError(
+            f"{path}, line {number}: no {what} between the columns {', '.join(header)}: {shown(fields[0])}"
+        )
+    if len(fields) != len(header):
+        raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({', '.join(header)})")
+    return row
 
 
 def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -205,10 +235,11 @@ def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, l
 
 def _looks_quoted(text: str, path: Path) -> bool:
     """Whether a tsv file is quoted as csv files are: every quote in it is one of those around a field."""
+    text = text.replace("\r\n", "\n")
     fields = len(_QUOTED_FIELD.findall(text))
     if not fields:
         return False
-    quoted = bool(_QUOTED_FILE.fullmatch(text.replace("\r\n", "\n")))
+    quoted = bool(_QUOTED_FILE.fullmatch(text))
     if quoted:
         note(f"{path}: {fields} fields stand in double quotes, which are no part of them (quoting: none keeps them)")
     elif '""' in text:
@@ -253,13 +284,13 @@ def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
-    rows = ((number, _parsed(line, f"{path}, line {number}")) for number, line in lines if line.strip())
+    rows = ((number, parse_json(line, f"{path}, line {number}")) for number, line in lines if line.strip())
     return _of_objects(path, wanted, rows, "line")
 
 
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     """A list of objects, an object whose only list is such, or an object of lists of the same length."""
-    content = _parsed(_read_text(path, reading.encoding), str(path))
+    content = parse_json(_read_text(path, reading.encoding), str(path))
     if isinstance(content, dict):
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if not set(wanted) <= set(lists) and len(lists) == 1:
@@ -276,7 +307,12 @@ def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
 
 
-def _parsed(text: str, where: str) -> Any:
+def parse_json(text: str, where: str) -> Any:
+    """What a text in JSON says.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits

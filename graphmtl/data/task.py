@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from datasets import Dataset
@@ -125,6 +125,10 @@ class Task:
     def is_tagging(self) -> bool:
         """Every token has a label."""
         return self.kind == "token-classification"
+
+    def is_learned_like(self, other: "Task") -> bool:
+        """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
+        return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
 
     @property
     def answers(self) -> str:
@@ -312,6 +316,10 @@ class TaskSet(Mapping[str, TaskData]):
     def tasks(self) -> dict[str, Task]:
         """The tasks without their data."""
         return {name: each.task for name, each in self._data.items()}
+
+    def are_learned_like(self, tasks: Mapping[str, Task]) -> bool:
+        """Whether these are such tasks, whatever their columns are called."""
+        return self.keys() == tasks.keys() and all(own.is_learned_like(tasks[name]) for name, own in self.tasks.items())
 
     @property
     def overlap(self) -> dict[str, Overlap]:

@@ -116,8 +116,13 @@ Place = str | tuple[str, ...] | tuple[tuple[str, str], ...] | Data
 """Where a split is: a file, a pattern or the name of a split; several files; (column or label, file); rows at hand."""
 
 
-def read_task_file(path: Path) -> SourceSet:
+def read_task_file(path: Path, *, scored: bool = False) -> SourceSet:
     """Reads a task file; the files of its tasks are read later, each when its source is called.
+
+    Args:
+        path: the file.
+        scored: the tasks are not trained on. The training rows of each are then what its key ``test`` names, or where
+            that names none all that ``train`` names; one of the two is enough, and nothing else is read.
 
     Raises:
         InputError: the file is missing, is no YAML, or has a key or a value that is not accepted; file and line named.
@@ -130,7 +135,7 @@ def read_task_file(path: Path) -> SourceSet:
     entries = []
     for name in tasks.keys:
         own = YamlSection(path, tasks.keys[name].node, what=f"task {name!r}")
-        entries.append(_entry(name, own, top, folder=path.parent, where=tasks.where(name)))
+        entries.append(_entry(name, own, top, folder=path.parent, where=tasks.where(name), scored=scored))
     return _source_set(top.text("name") if "name" in top else path.stem, entries)
 
 
@@ -235,7 +240,7 @@ def _source(entry: _Entry, corpus: Callable[[_Files], Corpus]) -> Source:
     )
 
 
-def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str) -> _Entry:
+def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, scored: bool = False) -> _Entry:
     own.check_keys(_TASK_KEYS)
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
     names = _label_names(section["labels"], folder) if "labels" in section else {}
@@ -243,7 +248,7 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str) -
     _check_form(task, section, own, where)
     return _Entry(
         task=task,
-        files=_files(task, section, folder, where),
+        files=_files(task, section, folder, where, scored),
         names=names,
         missing=section["missing"].plain("missing") if "missing" in section else (),
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
@@ -299,10 +304,13 @@ def _check_form(task: Task, section: Mapping[str, Section], own: Section, where:
             raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
 
 
-def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str) -> _Files:
+def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str, scored: bool) -> _Files:
     words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
     splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
     splits |= {key: _place(section[key], key) for key in _SPLITS if key in section}
+    if scored:
+        held_out = splits.get("test", 1.0)
+        splits |= {"valid": 0.1, "test": 0.2} if is_number(held_out) else {"train": held_out, "valid": 0.1, "test": 0.2}
     for key in _SPLITS:
         if key not in splits:
             cut = f", or {_SIZE}" if key == "test" else ""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, fields
 from functools import partial
@@ -22,6 +22,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces
+from graphmtl.data.raw_texts import Text, texts_by_task
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
@@ -47,9 +48,6 @@ _FAILURES = (  # of a folder that is damaged, or made to do damage
     *(OSError, SafetensorError),
 )
 _PIECES = "encoder"  # the folder of a transformer's tokenizer and config.json
-
-Text = str | list[str] | tuple[str, str]
-"""What can be read: a text, a list of tokens, or a pair of texts."""
 
 
 class MultiTaskModel(nn.Module, ModelHubMixin):
@@ -236,7 +234,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     @torch.no_grad()
     def predict(
         self,
-        texts: Iterable[Text],
+        texts: Any,
         task: str | Sequence[str],
         *,
         edges: bool | Literal["tokens"] = False,
@@ -245,7 +243,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """Labels raw texts.
 
         Args:
-            texts: texts, lists of tokens, or for a task that reads pairs tuples of two texts.
+            texts: a text; a list or a column of texts, of lists of tokens, or for a task that reads pairs of tuples of
+                two texts; or a DataFrame, a Dataset, a list of dicts or a dict of lists, of which each task reads its
+                own columns (``model.tasks[NAME].text``). A missing text (None, nan) is a blank one.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
@@ -266,9 +266,46 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         names = [task] if isinstance(task, str) else list(task)
         for name in names:
             if name not in self.tasks:
-                raise unknown_name("task", name, self.tasks)
-        texts = _checked(texts, [self.tasks[name] for name in names])
+                raise unknown_name("task", str(name), self.tasks)
+        read = texts_by_task(texts, [self.tasks[name] for name in names])
+        answers = self.predict_each(read, edges=edges, batch_size=batch_size)
+        return [answer[name] for answer in answers for name in names]
+
+    def predict_each(
+        self, texts: Mapping[str, list[Text]], *, edges: bool | Literal["tokens"] = False, batch_size: int = 64
+    ) -> list[dict[str, dict]]:
+        """Labels raw texts of which each task reads something of its own, such as one of two columns.
+
+        Args:
+            texts: what each task reads, row by row: lists of the same length. Tasks with the very same list read it
+                once.
+            edges: as in :meth:`predict`.
+            batch_size: as in :meth:`predict`.
+
+        Returns:
+            Of every row the answer of each task.
+
+        Raises:
+            InputError: as :meth:`predict`.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size: found {shown(batch_size)}, expected a whole number from 1 on")
+        same: dict[int, list[str]] = {}
+        for name, own in texts.items():
+            same.setdefault(id(own), []).append(name)
         self.eval()
+        rows = len(next(iter(texts.values()), ()))
+        answers: list[dict[str, dict]] = [{} for _ in range(rows)]
+        for names in same.values():
+            checked = _checked(texts[names[0]], [self.tasks[name] for name in names])
+            for answer, found in zip(answers, self._answers(checked, names, edges, batch_size), strict=True):
+                answer |= found
+        return answers
+
+    def _answers(
+        self, texts: Sequence[Text], names: Sequence[str], edges: bool | Literal["tokens"], batch_size: int
+    ) -> list[dict[str, dict]]:
+        """Of every text the answers of several tasks."""
         answers = [{name: blank_answer(self.tasks[name], text) for name in names} for text in texts]
         every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
         groups: dict[tuple[bool, bool], list[str]] = {}
@@ -278,7 +315,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         for (by_word, every), alike in groups.items():
             for row, found in self._read(texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
                 answers[row] |= found
-        return [answer[name] for answer in answers for name in names]
+        return answers
 
     def _read(
         self,
@@ -408,11 +445,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return model.eval()
 
 
-def _checked(texts: Iterable[Text], tasks: Sequence[Task]) -> list[Text]:
+def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
     """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise InputError(f"texts: found {shown(texts)}, expected a list of texts")
-    texts, of_pairs = list(texts), any(task.is_pair for task in tasks)
+    of_pairs = any(task.is_pair for task in tasks)
     for i, text in enumerate(texts):
         if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
             raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")

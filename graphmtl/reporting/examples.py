@@ -33,7 +33,7 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
         InputError: The run's data or its model cannot be loaded, or the data has changed.
     """
     data, model = load_tasks_again(run), run.model
-    if data.tasks != model.tasks:
+    if not data.are_learned_like(model.tasks):
         raise InputError(f"{run.folder}: the data has other tasks or labels than the model")
     examples = {}
     for name, task in data.tasks.items():

@@ -5,10 +5,11 @@ import math
 import os
 import platform
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -18,7 +19,7 @@ from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
-from graphmtl.data.loading import load_tasks
+from graphmtl.data.loading import IN_MEMORY, load_tasks
 from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
@@ -50,9 +51,11 @@ __all__ = [
     "SPLITS",
     "build_model",
     "folder_of",
+    "left_out",
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
+    "part",
     "split_scores",
     "standardise_scores",
     "train",
@@ -71,10 +74,10 @@ def part(options: Options, kind: type):
     return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
 
 
-def load_run_tasks(options: Options) -> TaskSet:
-    """The task set of a run."""
+def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> TaskSet:
+    """The task set of a run; ``given`` is the data at hand, where the run is trained on such."""
     return load_tasks(
-        options.tasks,
+        options.tasks if given is None else given,
         data_dir=options.data_dir,
         seed=options.seed,
         only=options.only,
@@ -235,11 +238,12 @@ def split_scores(
     }
 
 
-def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
+def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **values) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
     Args:
-        tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes.
+        tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes, or data at hand, by the tasks'
+            names, as :func:`~graphmtl.data.loading.load_tasks` takes it.
         values: options by name, as in :class:`~graphmtl.config.Options`.
 
     Returns:
@@ -248,12 +252,36 @@ def train(tasks: TaskSet | Path | str | None = None, **values) -> Run:
     Raises:
         InputError: whatever is wrong with the options or the data.
     """
+    if isinstance(tasks, Mapping) and not isinstance(tasks, TaskSet):
+        tasks = load_run_tasks(make_options(**{**values, "tasks": IN_MEMORY}), tasks)
+    if not isinstance(tasks, TaskSet | str | Path | None):
+        raise InputError(
+            f"tasks: found a {type(tasks).__name__}, expected a task set, a name, a file, or {{NAME: DATA}}"
+        )
     given = tasks.loaded_with if isinstance(tasks, TaskSet) else {} if tasks is None else {"tasks": tasks}
     for name in given.keys() & values.keys():
         if given[name] != values[name]:
             raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
     options = make_options(**{**values, **given})
-    return train_run(tasks if isinstance(tasks, TaskSet) else load_run_tasks(options), options)
+    tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
+    for line in left_out(tasks) if process_state(cpu=options.device == "cpu").is_main_process else ():
+        print(line)
+    return train_run(tasks, options)
+
+
+def left_out(tasks: TaskSet) -> Iterator[str]:
+    """A line for each task with rows that have no label, and for each corpus that has lost most of its training."""
+    for name, data in tasks.items():
+        if counts := data.unlabelled:
+            each = ", ".join(f"{split} {count}" for split, count in counts.items())
+            yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
+    for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
+        dropped = tasks.overlap[corpus].dropped
+        if dropped > rows:
+            yield (
+                f"{corpus}: {dropped} of {rows + dropped} training texts are left out, more than half, since they "
+                "stand in the validation or test split of another task (--keep-overlap keeps them)"
+            )
 
 
 def folder_of(tasks: TaskSet, options: Options) -> Path:

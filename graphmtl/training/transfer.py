@@ -189,7 +189,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     tasks = load_tasks(joined, keep_overlap=True, **where)
     new = draw_examples({name: tasks[name] for name in names}, transfer.examples, draw=transfer.draw)
     known = _only(tasks, [name for name in tasks if name not in names])
-    if known.tasks != old.tasks:
+    if not known.are_learned_like(old.tasks):
         raise InputError(
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )

@@ -237,6 +237,9 @@ def test_a_tsv_file_that_is_quoted_as_a_csv_file_is_recognised_and_that_is_said(
     assert table["text"] == ['a "fine" film', "plain", "two\nlines"]
     assert [table.where(i)[-6:] for i in range(3)] == ["line 2", "line 3", "line 4"]
     assert read_file(path, BOTH, Reading(quoting="csv"))["text"] == table["text"]
+    windows = write(tmp_path, "w.tsv", 'label\ttext\r\n1\t"a ""fine"" film"\r\n')
+    with pytest.warns(DataWarning, match="1 fields stand in double quotes, which are no part of them"):
+        assert read_file(windows, BOTH)["text"] == ['a "fine" film']
     literal = write(tmp_path, "b.tsv", 'text\tlabel\n"so he said"\t1\n6" wide\t0\n')
     assert read_file(literal, BOTH)["text"] == ['"so he said"', '6" wide']
     mixed = write(tmp_path, "c.tsv", 'text\tlabel\n"a ""b"" c"\t1\n6" wide\t0\n')

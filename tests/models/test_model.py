@@ -2,7 +2,9 @@ import json
 import re
 import shutil
 
+import datasets
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -293,18 +295,103 @@ def test_a_tuple_is_tokens_for_tasks_of_tokens_but_not_beside_pairs():
         model.predict([("good", "bad")], ["tags", "pairs"])
 
 
-@pytest.mark.parametrize("kind", [iter, tuple, np.array, lambda texts: map(str, texts)])
-def test_any_iterable_of_texts_is_as_good_as_a_list(kind):
-    model, texts = build("star"), ["good film", "", "bad"]
-    assert model.predict(kind(texts), ["b", "a"]) == model.predict(texts, ["b", "a"])
+FRAME = pd.DataFrame({"id": [1, 2, 3], "text": ["good film", None, "bad"]}, index=[7, 7, 9])
+ROWS = datasets.Dataset.from_pandas(FRAME, preserve_index=False)
+SAME = {  # three texts, the second of which is missing
+    "an iterator": lambda: iter(["good film", "", "bad"]),
+    "a generator": lambda: map(str, ["good film", "", "bad"]),
+    "a tuple": lambda: ("good film", "", "bad"),
+    "an array": lambda: np.array(["good film", "", "bad"]),
+    "an array of objects": lambda: np.array(["good film", float("nan"), "bad"], dtype=object),
+    "missing texts": lambda: ["good film", None, "bad"],
+    "a column of pandas": lambda: FRAME["text"],
+    "categories": lambda: FRAME["text"].astype("category"),
+    "texts of pandas": lambda: FRAME["text"].astype("string"),
+    "a column of datasets": lambda: ROWS["text"],
+    "a frame": lambda: FRAME,
+    "a data set": lambda: ROWS,
+    "a list of dicts": lambda: [{"text": "good film"}, {"id": 3}, {"text": "bad", "id": 3}],
+    "a dict of lists": lambda: {"text": ["good film", None, "bad"], "id": [1, 2, 3]},
+    "a dict of columns": lambda: {"text": ROWS["text"], "id": FRAME["id"]},
+}
+
+
+@pytest.mark.parametrize("texts", SAME.values(), ids=SAME)
+def test_texts_may_be_given_in_many_forms(texts):
+    model = build("star")
+    found = model.predict(texts(), ["b", "a"])
+    assert found == model.predict(["good film", "", "bad"], ["b", "a"])
+    assert [answer["label"] is None for answer in found] == [False, False, True, True, False, False]
+
+
+def test_a_text_alone_has_one_answer():
+    model = build("star")
+    for text in ("good film", np.array("good film"), np.str_("good film")):
+        assert model.predict(text, "a") == model.predict(["good film"], "a")
+
+
+@pytest.mark.parametrize("rows", [FRAME[:0], ROWS.select([]), {"text": []}, [], FRAME["text"][:0]])
+def test_no_rows_no_answers(rows):
+    assert build("star").predict(rows, "a") == []
+
+
+def test_tasks_read_columns_of_their_own():
+    """Pairs and single texts at once, which a list of texts cannot be."""
+    model = build("star")
+    rows = pd.DataFrame({"q": ["bad", "", "film"], "text": ["very good", "bad", None], "p": ["good", None, "not"]})
+    found = model.predict(rows, ["a", "pairs", "b"])
+    assert [answer["task"] for answer in found] == ["a", "pairs", "b"] * 3
+    for i, task in ((0, "a"), (2, "b")):
+        assert_same_answers(found[i::3], model.predict(["very good", "bad", ""], task))
+    assert_same_answers(found[1::3], model.predict([("good", "bad"), ("", ""), ("not", "film")], "pairs"))
+
+
+def test_tokens_of_a_column_are_read_as_they_are():
+    tags = Task(name="tags", kind="token-classification", labels=("o", "x"), tokens=True, text=("words",))
+    model = build("shared", tasks=[tags], chars="none")
+    tokens = [["good", "film not"], ["bad"]]
+    for words in (tokens, [np.array(own, dtype=object) for own in tokens]):
+        assert model.predict(pd.DataFrame({"words": words}), "tags") == model.predict(tokens, "tags")
+    assert model.predict({"words": ["good film"]}, "tags")[0]["tokens"] == ["good", "film"]
+    written = {"words": ["['good', 'film not']", '["bad"]']}  # as pandas and csv files have lists
+    assert model.predict(written, "tags") == model.predict(tokens, "tags")
+
+
+@pytest.mark.parametrize("arch", ["shared", "complete", "star"])
+def test_texts_are_encoded_once_for_all_tasks_that_read_the_same(arch, monkeypatch):
+    model, read = build(arch), []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda batch, task=None: read.append(batch) or encode(batch, task))
+    model.predict({"text": ["good", "bad"], "p": ["good", "bad"], "q": ["film", "book"]}, ["a", "pairs", "b"])
+    assert [batch.tasks for batch in read] == [("a", "b"), ("pairs",)]
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "2", None, True])
+def test_a_batch_size_that_cannot_be(size):
+    with pytest.raises(InputError, match=r"^batch_size: found .*, expected a whole number from 1 on$"):
+        build("shared").predict(["good"], "a", batch_size=size)
 
 
 @pytest.mark.parametrize(
     ("texts", "task", "message"),
     [
-        ("good film", "a", "texts: found 'good film', expected a list of texts"),
-        (None, "a", "texts: found None, expected a list of texts"),
-        (["good", None], "a", "texts[1]: found None, expected a text, a list of tokens or a pair of texts"),
+        (None, "a", "texts: found None, expected a text; a list or a column of texts"),
+        (b"good film", "a", "texts: found b'good film', expected a text; a list"),
+        ({"good", "bad"}, "a", "texts: found a set, expected a text; a list"),
+        ({"a": "good"}, "a", "texts: found a dict, expected a text; a list"),
+        ({}, "a", "texts: found a dict, expected a text; a list"),
+        (datasets.DatasetDict(test=ROWS), "a", "texts: found a DatasetDict, expected a text; a list"),
+        (np.array(3), "a", "texts: found 3, expected a text; a list"),
+        (np.arange(3), "a", "texts[0]: found 0, expected a text, a list of tokens or a pair of texts"),
+        (range(2), "a", "texts[0]: found 0, expected a text"),
+        (["good", {"text": "bad"}], "a", "texts[1]: found {'text': 'bad'}, expected a text"),
+        (FRAME, ["a", "pairs"], "texts: task 'pairs' reads column 'p', which is not there (columns: id, text)"),
+        (FRAME[["id"]], "a", "texts: task 'a' reads column 'text', which is not there (columns: id)"),
+        (FRAME[["text", "text"]], "a", "texts: task 'a' reads column 'text', which stands there 2 times"),
+        (FRAME[:0][["id"]], "a", "texts: task 'a' reads column 'text', which is not there (columns: id)"),
+        (FRAME.assign(text=[1, 2, 3]), "a", "texts, row 1: column 'text' holds 1, expected a text or a list of tokens"),
+        ({"p": ["x"], "q": [["y"]]}, "pairs", "texts, row 1: column 'q' holds ['y'], expected a text"),
+        ({"p": ["x"], "q": ["y", "z"]}, "pairs", "texts: the columns have unlike lengths (p: 1, q: 2)"),
         (iter(["good", "bad", 3.5]), ["a", "b"], "texts[2]: found 3.5, expected a text"),
         ([["good", None]], "a", "texts[0]: found ['good', None], expected a text"),
         ([("good", None)], "pairs", "texts[0]: found ('good', None), expected a text"),

@@ -1,0 +1,115 @@
+"""Texts that are to be labelled, in every form in which they may be given; and those in the columns of a table."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import numpy as np
+
+from graphmtl.data.memory import Data, column_names, is_data, plain, read_data
+from graphmtl.data.table import Table
+from graphmtl.data.task import Task
+from graphmtl.data.values import listed
+from graphmtl.errors import InputError, shown
+
+__all__ = ["ACCEPTED", "Text", "check_columns", "texts_by_task", "texts_of_table"]
+
+Text = str | list[str] | tuple[str, str]
+"""What can be read: a text, a list of tokens, or a pair of texts."""
+
+ACCEPTED = (
+    "a text; a list or a column of texts, of lists of tokens, or of tuples of two texts; or a DataFrame, Dataset, list "
+    "of dicts or dict of lists with the columns that the task reads"
+)
+
+
+def texts_by_task(given: Any, tasks: Sequence[Task]) -> dict[str, list[Text]]:
+    """What each task reads of the texts that were given; tasks that read the same have the very same list.
+
+    Args:
+        given: see `ACCEPTED`. Of what has columns each task reads its own, ``Task.text``; others are left. A missing
+            text is empty.
+        tasks: the tasks.
+
+    Raises:
+        InputError: it is something else, lacks a column of a task, or a value there is no text.
+    """
+    if is_data(given):
+        columns = {task.name: task.text for task in tasks}
+        check_columns(columns, column_names(given), "texts")
+        wanted = [*dict.fromkeys(column for own in columns.values() for column in own)]
+        tokens = [task.text[0] for task in tasks if task.tokens]
+        return texts_of_table(read_data(Data(given, "texts"), wanted, least=0), columns, tokens) if wanted else {}
+    return dict.fromkeys((task.name for task in tasks), _listed(given))
+
+
+def _listed(given: Any) -> list[Any]:
+    given = given.tolist() if isinstance(given, np.ndarray) else given
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, Mapping | Set | bytes | bytearray) or not isinstance(given, Iterable):
+        found = shown(given) if isinstance(given, bytes | int | float | None) else f"a {type(given).__name__}"
+        raise InputError(f"texts: found {found}, expected {ACCEPTED}")
+    return [_one(each) for each in given]
+
+
+def _one(value: Any) -> Any:
+    """A text, list of tokens or pair without the types of numpy and pandas; one that is missing is an empty text."""
+    value = value if isinstance(value, str | tuple) else plain(value)
+    return "" if value is None else value
+
+
+def check_columns(columns: Mapping[str, Sequence[str]], known: Sequence[str], source: str, hint: str = "") -> None:
+    """Whether the columns that tasks read are there.
+
+    Args:
+        columns: those of each task.
+        known: the columns that there are.
+        source: what an error calls the place.
+        hint: what can be done, for the error.
+
+    Raises:
+        InputError: one is not there, or more than once.
+    """
+    for name, own in columns.items():
+        for column in own:
+            if (count := list(known).count(column)) != 1:
+                found = f"stands there {count} times" if count else "is not there"
+                listed = ", ".join(known if len(known) <= 30 else [*known[:30], "..."])
+                raise InputError(
+                    f"{source}: task {name!r} reads column {column!r}, which {found} (columns: {listed}){hint}"
+                )
+
+
+def texts_of_table(
+    table: Table, columns: Mapping[str, tuple[str, ...]], tokens: Iterable[str] = ()
+) -> dict[str, list[Text]]:
+    """What each task reads of a table's columns, one or two; tasks that read the same have the very same list.
+
+    Args:
+        table: the rows.
+        columns: the columns of each task.
+        tokens: those that hold tokens; lists that are written there as text are read as in training, other texts stay.
+
+    Raises:
+        InputError: a value is neither a text nor a list of tokens, or of a pair no text.
+    """
+    table = listed(table, [column for column in tokens if any(map(_is_written_list, table[column]))])
+    read = {own: _texts(table, own) for own in columns.values()}
+    return {name: read[own] for name, own in columns.items()}
+
+
+def _is_written_list(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().startswith(('["', "['")) and value.strip().endswith("]")
+
+
+def _texts(table: Table, columns: tuple[str, ...]) -> list[Text]:
+    values = [[_one(value) for value in table[column]] for column in columns]
+    for column, own in zip(columns, values, strict=True):
+        for i, value in enumerate(own):
+            tokens = len(columns) == 1 and isinstance(value, list) and all(isinstance(each, str) for each in value)
+            if not isinstance(value, str) and not tokens:
+                accepted = "a text" if len(columns) == 2 else "a text or a list of tokens"
+                raise InputError(
+                    f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected {accepted}"
+                )
+    return values[0] if len(columns) == 1 else list(zip(*values, strict=True))

@@ -1,0 +1,293 @@
+"""Files of rows as they are: read with everything that stands in them, and written again with more beside it."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from graphmtl.data.readers import Reading, check_encodable, ending, parse_json, read_bytes, read_delimited, read_lines
+from graphmtl.data.table import Table
+from graphmtl.errors import InputError, shown, unknown_name
+
+__all__ = ["ROW_FORMATS", "Rows", "check_output", "open_rows", "read_rows"]
+
+_ABSENT = object()  # the value of a key that a JSON object does not have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows of a file.
+
+    Args:
+        source: the file.
+        names: the names of its columns.
+        values: of every row the value of each column, as it stands in the file.
+        lines: the line of each row, or its number, where the file has no lines.
+        row: what such a line is called.
+        blanks: white space around a text is no part of it.
+        quotes_are_letters: the file is a tsv file in which quotes are letters like others.
+        arrow: the same of a parquet file, with its types.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    values: list[list[Any]]
+    lines: list[int]
+    row: str = "line"
+    blanks: bool = False
+    quotes_are_letters: bool = False
+    arrow: pa.Table | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def table(self, wanted: Sequence[str], start: int = 0, stop: int | None = None) -> Table:
+        """Some columns of some rows, as they are read for training; a key that a JSON object does not have is null."""
+        columns = {name: [own[self.names.index(name)] for own in self.values[start:stop]] for name in wanted}
+        columns = {name: [None if value is _ABSENT else value for value in own] for name, own in columns.items()}
+        if self.blanks:
+            columns = {name: [value.strip() for value in own] for name, own in columns.items()}
+        return Table(source=self.source, columns=columns, lines=self.lines[start:stop], row=self.row)
+
+
+def read_rows(path: Path, kind: str | None = None) -> Rows:
+    """Reads a file whole; its ending, of which ``.gz`` and ``.xz`` are no part, says what it is, or else ``kind``.
+
+    Raises:
+        InputError: it is of no format in `ROW_FORMATS`, or cannot be read.
+    """
+    kind = kind or ending(path).removeprefix(".")
+    if kind not in ROW_FORMATS:
+        raise InputError(f"{path}: {unknown_name('format of rows', kind, ROW_FORMATS)}")
+    return ROW_FORMATS[kind](path)
+
+
+def _delimited(delimiter: str, path: Path) -> Rows:
+    header, found, quoted = read_delimited(path, Reading(), delimiter)
+    rows = [*found]
+    return Rows(
+        source=str(path),
+        names=tuple(header),
+        values=[fields for _, fields in rows],
+        lines=[number for number, _ in rows],
+        blanks=True,
+        quotes_are_letters=not quoted,
+    )
+
+
+def _jsonl(path: Path) -> Rows:
+    lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
+    found = [parse_json(line, f"{path}, line {number}") for number, line in lines]
+    return _of_objects(path, found, [number for number, _ in lines], "line")
+
+
+def _json(path: Path) -> Rows:
+    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
+    content = parse_json("\n".join(read_lines(path)), str(path))
+    if isinstance(content, dict):
+        lists = [value for value in content.values() if isinstance(value, list)]
+        if len(lists) == 1 and all(isinstance(each, dict) for each in lists[0]):
+            (content,) = lists
+        elif len({len(own) for own in lists}) == 1 and len(lists) == len(content):
+            content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
+    if not isinstance(content, list):
+        raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
+    return _of_objects(path, content, [*range(1, len(content) + 1)], "item")
+
+
+def _of_objects(path: Path, found: Sequence[Any], lines: list[int], row: str) -> Rows:
+    for number, each in zip(lines, found, strict=True):
+        if not isinstance(each, dict):
+            raise InputError(f"{path}, {row} {number}: a JSON object expected, found {shown(each)}")
+        check_encodable([*each, *each.values()], f"{path}, {row} {number}")
+    names = tuple(dict.fromkeys(name for each in found for name in each))
+    values = [[each.get(name, _ABSENT) for name in names] for each in found]
+    return Rows(source=str(path), names=names, values=values, lines=lines, row=row)
+
+
+def _parquet(path: Path) -> Rows:
+    read_bytes(path, most=1)  # which says whether it is there
+    try:
+        found = pyarrow.parquet.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as parquet ({' '.join(str(error).split())[:300]})") from None
+    columns = [column.to_pylist() for column in found.columns]
+    values = [[*row] for row in zip(*columns, strict=True)]
+    lines = [*range(1, len(values) + 1)]
+    return Rows(source=str(path), names=tuple(found.column_names), values=values, lines=lines, row="row", arrow=found)
+
+
+ROW_FORMATS: dict[str, Callable[[Path], Rows]] = {
+    "csv": partial(_delimited, ","),
+    "tsv": partial(_delimited, "\t"),
+    "jsonl": _jsonl,
+    "ndjson": _jsonl,
+    "json": _json,
+    "parquet": _parquet,
+}
+"""What reads the rows of a file, by its ending."""
+
+_OUTPUTS = (".jsonl", ".csv", ".tsv", ".parquet")
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Whether a file of rows can be written.
+
+    Raises:
+        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
+    """
+    if path.suffix.lower() not in _OUTPUTS:
+        raise InputError(f"--output {path}: expected a name that ends in {', '.join(_OUTPUTS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"--output {path}: there is no folder {path.parent}")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --output")
+
+
+Write = Callable[[int, Sequence[Sequence[Any]], Sequence[Sequence[Any]]], None]
+"""Writes rows: the place of the first among all, their own values, and what is added to each."""
+
+
+@contextmanager
+def open_rows(
+    path: Path, names: Sequence[str], added: Mapping[str, pa.DataType | None], rows: Rows | None = None
+) -> Iterator[Write]:
+    """A file that rows are written to, with columns added; it is there once all is written, or not at all.
+
+    Args:
+        path: the file; its ending says which format it has.
+        names: the names of the rows' own columns.
+        added: the columns that are added, with their types in a parquet file.
+        rows: the rows that are written, if they were read from a file of rows.
+
+    Raises:
+        InputError: a column that is added is there already, or the file cannot be written.
+    """
+    for name in added:
+        if name in names:
+            raise InputError(f"--output {path}: the input has a column {name!r} already")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with _WRITERS[path.suffix.lower()](part, names, added, rows) as write:
+            yield write
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except (csv.Error, pa.ArrowException, UnicodeEncodeError) as error:
+        raise InputError(f"{path}: a value does not fit into the file ({error})") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _json_lines(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+
+        def write(start: int, own: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
+            for values, new in zip(own, more, strict=True):
+                row = {k: v for k, v in zip((*names, *added), (*values, *new), strict=True) if v is not _ABSENT}
+                file.write(_as_json({name: _finite(value) for name, value in row.items()}) + "\n")
+
+        yield write
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _as_json(value: Any) -> str:
+    """JSON; of what it has no form for, such as a date, as text."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@contextmanager
+def _csv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    with _fields(part, names, added, delimiter=",") as write:
+        yield write
+
+
+@contextmanager
+def _tsv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    """Quotes are letters, or else all fields stand in quotes: then no reader takes the one for the other."""
+    plain = rows is not None and (rows.quotes_are_letters or not any(map(_needs_quotes, chain(*rows.values))))
+    quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE, "quotechar": None} if plain else {"quoting": csv.QUOTE_ALL}
+    with _fields(part, names, added, delimiter="\t", **quoting) as write:
+        yield write
+
+
+def _needs_quotes(value: Any) -> bool:
+    return isinstance(value, str) and any(sign in value for sign in '"\t\n\r')
+
+
+@contextmanager
+def _fields(part: Path, names: Sequence[str], added: Mapping, **form: Any) -> Iterator[Write]:
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", **form)
+        writer.writerow([*names, *added])
+
+        def write(start: int, own: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
+            for values, new in zip(own, more, strict=True):
+                writer.writerow([_field(value) for value in (*values, *new)])
+
+        yield write
+
+
+def _field(value: Any) -> Any:
+    """What stands in a field: nothing where there is nothing, JSON for lists and objects, ``true`` and ``false``."""
+    if value is None or value is _ABSENT:
+        return ""
+    return _as_json(value) if isinstance(value, list | dict | bool) else value
+
+
+@contextmanager
+def _parquet_file(
+    part: Path, names: Sequence[str], added: Mapping[str, pa.DataType], rows: Rows | None
+) -> Iterator[Write]:
+    source = str(part).removesuffix(".part") if rows is None else rows.source
+    own = rows.arrow if rows is not None and rows.arrow is not None else _as_arrow(names, rows, source)
+    schema = own.schema
+    for name, kind in added.items():
+        schema = schema.append(pa.field(name, kind))
+    with pyarrow.parquet.ParquetWriter(part, schema) as writer:
+
+        def write(start: int, values: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
+            if rows is None:
+                columns = [pa.array([row[i] for row in values], pa.string()) for i in range(len(names))]
+            else:
+                columns = own.slice(start, len(values)).columns
+            columns = [*columns, *(pa.array([row[i] for row in more], kind) for i, kind in enumerate(added.values()))]
+            writer.write_table(pa.table(columns, schema=schema))
+
+        yield write
+
+
+def _as_arrow(names: Sequence[str], rows: Rows | None, source: str) -> pa.Table:
+    """The rows as Arrow has them; texts where there are none yet."""
+    if rows is None:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    columns = []
+    for i, name in enumerate(names):
+        try:
+            columns.append(pa.array([None if row[i] is _ABSENT else row[i] for row in rows.values]))
+        except (pa.ArrowException, OverflowError) as error:
+            what = " ".join(str(error).split())[:100]
+            raise InputError(f"{source}: column {name!r} does not fit into a parquet file ({what})") from None
+    return pa.Table.from_arrays(columns, [*names])
+
+
+_WRITERS: dict[str, Callable] = {
+    ".jsonl": _json_lines,
+    ".csv": _csv_file,
+    ".tsv": _tsv_file,
+    ".parquet": _parquet_file,
+}
