@@ -379,7 +379,11 @@ def test_mistakes_in_options(arguments, message, tmp_path, error_of, monkeypatch
     [
         ("test", b"0\tgood\nno tab here\n", "books.task.test, line 2: no TAB between label and text: 'no tab here'"),
         ("test", b"0\tgood\n\tno label\n", "books.task.test, line 2: no label before the TAB"),
-        ("test", b"0\tgood\n2\tbad\n", "books.task.test, line 2: label '2' is not among the task's labels (known: 0, 1)"),
+        (
+            "test",
+            b"0\tgood\n2\tbad\n",
+            "books.task.test, line 2: label '2' is not among the task's labels (known: 0, 1)",
+        ),
         ("test", b"", "books.task.test: the file is empty"),
         ("train", b"0\tgood\n1\tcaf\xe9\n", "books.task.train, line 2: byte 0xe9 is not utf-8"),
         ("train", None, "books.task.train: no such file"),
