@@ -26,7 +26,7 @@ from pathlib import Path
 import graphmtl
 from graphmtl.cli import run_verb
 from graphmtl.data.tokenizer import Tokenizer
-from graphmtl.data.vocabulary import read_vectors
+from graphmtl.data.vectors import read_vectors
 
 Tokenize = Callable[[Sequence[str]], Iterator[list[str]]]
 
