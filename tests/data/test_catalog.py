@@ -129,6 +129,21 @@ def test_a_treebank_is_any_folder_of_conllu(tmp_path):
         load_tasks("ud-ewtt", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["tree bank", "a+b", "hindi.v2", "x:y"])
+def test_a_treebank_lies_anywhere_and_may_have_no_xpos(tmp_path, name):
+    train = "".join(conllu(f"ab{i}", f"ba{i}") for i in range(20))
+    untagged = "\n".join(
+        "\t".join([*fields[:4], "_", *fields[5:]]) if len(fields := line.split("\t")) == 10 else line
+        for line in train.split("\n")
+    )
+    fill(tmp_path / name, {"x-ud-train.conllu": untagged, "x-ud-dev.conllu": untagged, "x-ud-test.conllu": untagged})
+    tasks = load_tasks(f"{tmp_path / name}")
+    assert list(tasks) == ["upos"]
+    assert list(load_tasks(f"{tmp_path / name}:upos+planted:child1")) == ["upos", "child1"]
+    with pytest.raises(InputError, match=r"unknown task of .* 'xpos'.*known: upos"):
+        load_tasks(f"{tmp_path / name}:xpos")
+
+
 def test_faults_of_a_treebank(tmp_path):
     fill(tmp_path / "ud", {"train.conllu": conllu("a", "b")})
     with pytest.raises(InputError, match=r"ud: no file \*test.conllu, and no \*test.txt"):
