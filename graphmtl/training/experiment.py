@@ -353,7 +353,9 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
         if tasks.loaded_with and all(getattr(source.options, name) == x for name, x in tasks.loaded_with.items()):
             source.check_data(data)
     if options.adapters is not None:
-        Run.open(options.adapters).check_data(data)
+        source = Run.open(options.adapters)
+        if [*source.metrics["tasks"]] == [*tasks]:  # other tasks are load_adapters' to refuse
+            source.check_data(data)
 
 
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
