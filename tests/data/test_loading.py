@@ -84,6 +84,15 @@ def test_a_task_file_may_stand_last_and_its_name_may_hold_a_plus(task_file):
     assert list(load_tasks(renamed)) == ["books", "films"]
 
 
+def test_a_list_of_tasks_may_be_longer_than_the_name_of_a_file(task_file):
+    options = PlantedOptions(planted_children=60, planted_rich=20, planted_poor=20, planted_test=5)
+    names = [f"child{i}" for i in range(1, 61)]
+    tasks = load_tasks(f"planted:{','.join(names)}+{task_file}:films", planted=options)
+    assert list(tasks) == [*names, "films"]
+    with pytest.raises(InputError, match=r"unknown task set 'x+"):
+        load_tasks("x" * 5000)
+
+
 def test_equal_texts_of_joined_sets_are_cleaned(data_dir):
     path = data_dir / "fdu-mtl" / "MR.task.test"
     path.write_text(path.read_text() + "1\tBOOKS train  Review number 7 .\n")
