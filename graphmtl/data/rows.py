@@ -94,14 +94,17 @@ def _jsonl(path: Path) -> Rows:
 
 
 def _json(path: Path) -> Rows:
-    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
+    """A list of objects, an object whose only list is such, or an object of lists of the same length.
+
+    What else such an object holds belongs to no row.
+    """
     content = parse_json("\n".join(read_lines(path)), path)
     if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        if len(lists) == 1 and all(isinstance(each, dict) for each in lists[0]):
-            (content,) = lists
-        elif len({len(own) for own in lists}) == 1 and len(lists) == len(content):
-            content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
+        lists = {name: value for name, value in content.items() if isinstance(value, list)}
+        if len(lists) == 1 and all(isinstance(each, dict) for each in next(iter(lists.values()))):
+            (content,) = lists.values()
+        elif len(set(map(len, lists.values()))) == 1:
+            content = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     if not isinstance(content, list):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     return _of_objects(path, content, [*range(1, len(content) + 1)], "item")

@@ -97,7 +97,13 @@ def test_values_of_json_keep_their_kinds_and_rows_their_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ['[{"t": "a"}, {"t": "b"}]', '{"data": [{"t": "a"}, {"t": "b"}]}', '{"t": ["a", "b"]}']
+    "content",
+    [
+        '[{"t": "a"}, {"t": "b"}]',
+        '{"data": [{"t": "a"}, {"t": "b"}]}',
+        '{"t": ["a", "b"]}',
+        '{"version": "1", "t": ["a", "b"]}',
+    ],
 )
 def test_json_files(content, tmp_path):
     (tmp_path / "a.json").write_text(content)
