@@ -20,10 +20,11 @@ from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
+from graphmtl.files import check_output
 from graphmtl.table import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, part, split_scores
-from graphmtl.training.prediction_file import check_prediction_file, write_predictions
+from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 
@@ -180,7 +181,9 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE")
     arguments = parser.parse_args(argv)
-    run = Run.open(arguments.run)
+    run, predictions = Run.open(arguments.run), arguments.predictions
+    if predictions is not None:
+        check_output(predictions, option="--predictions", endings=PREDICTION_FORMATS, overwrite=arguments.overwrite)
     if arguments.tasks is not None:
         _score_other_data(run, arguments)
         return
@@ -188,8 +191,6 @@ def main(argv: Sequence[str]) -> None:
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
     arguments.split = arguments.split or "test"
-    if arguments.predictions is not None:
-        check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
     tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
@@ -208,12 +209,8 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
     output: Path | None = arguments.output
     if arguments.split is not None:
         raise InputError("--split: is one of the run's own data, and --tasks FILE has other data")
-    if output is not None and (not output.parent.is_dir() or output.is_dir()):
-        raise InputError(f"--output {output}: expected a file in a folder that is there")
-    if output is not None and output.exists() and not arguments.overwrite:
-        raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
-    if arguments.predictions is not None:
-        check_prediction_file(arguments.predictions, overwrite=arguments.overwrite)
+    if output is not None:
+        check_output(output, option="--output", overwrite=arguments.overwrite)
     tasks = evaluate_on(
         run,
         arguments.tasks,

@@ -1,15 +1,16 @@
-"""Files that others wrote: whether there is a file at all, its content within bounds, and JSON."""
+"""Files that others wrote: whether there is a file at all, its content within bounds, and JSON; and whether a file may
+be written."""
 
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from graphmtl.errors import InputError, shown
 
-__all__ = ["check_regular", "parse_json", "read_bounded", "read_json", "read_json_lines"]
+__all__ = ["check_output", "check_regular", "parse_json", "read_bounded", "read_json", "read_json_lines"]
 
 _MOST = 64 << 20  # bytes of JSON, which takes about ten times as much memory once it is read
 _KINDS: dict[Callable[[int], bool], str] = {
@@ -38,6 +39,26 @@ def check_regular(path: Path | str) -> None:
         raise InputError(f"{path}: {found}, where a file is expected")
 
 
+def check_output(path: Path, *, option: str, endings: Sequence[str] = (), overwrite: bool) -> None:
+    """Whether a file can be written.
+
+    Args:
+        path: the file.
+        option: what names it on the command line.
+        endings: those that its name may have; none: any.
+        overwrite: a file that is there may be replaced.
+
+    Raises:
+        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
+    """
+    if endings and path.suffix.lower() not in endings:
+        raise InputError(f"{option} {path}: expected a name that ends in {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.parent}")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise InputError(f"{path} exists; give --overwrite to replace it, or another file with {option}")
+
+
 def read_bounded(path: Path | str, *, most: int) -> bytes:
     """The content of a file.
 
@@ -59,17 +80,18 @@ def read_bounded(path: Path | str, *, most: int) -> bytes:
     return content
 
 
-def read_json(path: Path | str, kind: type = dict) -> Any:
+def read_json(path: Path | str, kind: type = dict, *, most: int = _MOST) -> Any:
     """What a JSON file holds.
 
     Args:
         path: the file.
         kind: what it must be, `dict` or `list`.
+        most: how many bytes the file may hold.
 
     Raises:
         InputError: as `read_bounded`; or it is not UTF-8, no JSON, nested too deep, or of another kind.
     """
-    found = parse_json(_text(path), path)
+    found = parse_json(_text(path, most), path)
     if not isinstance(found, kind):
         what = "an object ({...})" if kind is dict else "a list ([...])"
         raise InputError(f"{path}: {what} is expected in the file, found {shown(found)}")
@@ -82,7 +104,7 @@ def read_json_lines(path: Path | str) -> list[dict]:
     Raises:
         InputError: as `read_json`, with the line.
     """
-    text = _text(path)
+    text = _text(path, _MOST)
     lines = text.removesuffix("\n").split("\n") if text else []  # a name may hold U+2028, so no splitlines
     found = [parse_json(line, path, number) for number, line in enumerate(lines, 1)]
     for number, each in enumerate(found, 1):
@@ -91,8 +113,8 @@ def read_json_lines(path: Path | str) -> list[dict]:
     return found
 
 
-def _text(path: Path | str) -> str:
-    content = read_bounded(path, most=_MOST)
+def _text(path: Path | str, most: int) -> str:
+    content = read_bounded(path, most=most)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -114,7 +136,8 @@ def parse_json(text: str, name: object, line: int = 1) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"{name}, line {line + error.lineno - 1}: not JSON ({error.msg})") from None
+        found = shown(text.split("\n")[error.lineno - 1])
+        raise InputError(f"{name}, line {line + error.lineno - 1}: not JSON ({error.msg}): {found}") from None
     except RecursionError:
         raise InputError(f"{name}, line {line}: not JSON that can be read (lists or objects nested too deep)") from None
     except ValueError as error:

@@ -23,10 +23,10 @@ import pyarrow as pa
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
 from graphmtl.data.readers import ending
-from graphmtl.data.rows import ROW_FORMATS, Rows, Write, check_output, open_rows, read_rows
+from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.files import check_regular
+from graphmtl.files import check_output, check_regular
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]
@@ -263,7 +263,7 @@ def main(argv: Sequence[str]) -> None:
     tasks = {name: model.tasks[name] for name in names}
     kind, where, output = _kind(arguments.file, arguments.format), arguments.file or "standard input", arguments.output
     if output is not None:
-        check_output(output, overwrite=arguments.overwrite)
+        check_output(output, option="--output", endings=OUTPUT_FORMATS, overwrite=arguments.overwrite)
     elif arguments.overwrite:
         raise InputError("--overwrite: replaces the file of --output, which is not given")
     if kind == "lines" and arguments.text is not None:

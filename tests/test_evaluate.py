@@ -246,7 +246,7 @@ def test_a_file_is_read_by_the_runs_columns(copy_of, scored, tmp_path):
         (["--task", "child1"], "--task: goes with --tasks FILE, which is not given"),
         (["--output", "x"], "--output: goes with --tasks FILE, which is not given"),
         (["--tasks", "a.csv", "--split", "test"], "--split: is one of the run's own data"),
-        (["--tasks", "a.csv", "--output", "no/x.json"], "--output no/x.json: expected a file in a folder"),
+        (["--tasks", "a.csv", "--output", "no/x.json"], "--output no/x.json: there is no folder no"),
         (["--tasks", "a.csv", "--output", "a.csv"], "a.csv exists; give --overwrite to replace it"),
         (["--tasks", "no.csv"], "no.csv: no such file"),
         (["--tasks", "no.yaml"], "no.yaml: no such file"),

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from graphmtl.errors import InputError
-from graphmtl.files import check_regular, parse_json, read_bounded, read_json, read_json_lines
+from graphmtl.files import check_output, check_regular, parse_json, read_bounded, read_json, read_json_lines
 
 
 def test_what_is_no_file_is_said_at_once(tmp_path):
@@ -70,3 +70,23 @@ def test_json_lines_are_named_and_cut_at_newlines_only(tmp_path):
         path.write_text(f'{{"a": 1}}\n{line}\n')
         with pytest.raises(InputError, match=message):
             read_json_lines(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("b.txt", r"--output .*b\.txt: expected a name that ends in \.jsonl, \.csv$"),
+        ("gone/b.csv", "--output .*: there is no folder .*gone$"),
+        ("there.csv", "there.csv exists; give --overwrite to replace it, or another file with --output"),
+        ("folder.csv", "folder.csv exists"),
+    ],
+)
+def test_outputs_that_cannot_be_written(name, message, tmp_path):
+    (tmp_path / "there.csv").write_text("precious")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=message):
+        check_output(tmp_path / name, option="--output", endings=(".jsonl", ".csv"), overwrite=False)
+    check_output(tmp_path / "there.csv", option="--output", endings=(".jsonl", ".csv"), overwrite=True)
+    check_output(tmp_path / "any", option="--output", overwrite=False)
+    with pytest.raises(InputError, match=r"folder\.csv exists"):
+        check_output(tmp_path / "folder.csv", option="--output", overwrite=True)

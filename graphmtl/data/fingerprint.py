@@ -25,10 +25,12 @@ from datasets import Dataset
 
 from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
 from graphmtl.errors import InputError, shown
+from graphmtl.files import read_json
 
 __all__ = ["check_data", "difference", "fingerprint", "read_fingerprint"]
 
 _FORMAT = 1
+_MOST = 1 << 30  # bytes; the rows of a large split that others were cut off from take some
 _DIGESTS = ("texts", "labels", "text_sum", "example_sum")
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -184,11 +186,8 @@ def read_fingerprint(path: Path) -> dict | None:
     """
     if not path.is_file():
         return None
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise InputError(f"{path}: damaged, no JSON ({error})") from None
-    version = found.get("format") if isinstance(found, dict) else None
+    found = read_json(path, most=_MOST)
+    version = found.get("format")
     if version != _FORMAT:
         raise InputError(f"{path}: format {shown(version)}; this version of graphmtl reads format {_FORMAT}")
     tasks = found.get("tasks")

@@ -17,7 +17,7 @@ from graphmtl.data.arrow import read_parquet
 from graphmtl.data.encodings import likely_encoding
 from graphmtl.data.table import Table, joined
 from graphmtl.errors import InputError, note, shown, unknown_name
-from graphmtl.files import check_regular
+from graphmtl.files import check_regular, parse_json
 
 __all__ = [
     "FORMATS",
@@ -25,7 +25,6 @@ __all__ = [
     "check_encodable",
     "ending",
     "is_header",
-    "parse_json",
     "read_bytes",
     "read_delimited",
     "read_file",
@@ -284,13 +283,13 @@ def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
-    rows = ((number, parse_json(line, f"{path}, line {number}")) for number, line in lines if line.strip())
+    rows = ((number, parse_json(line, path, number)) for number, line in lines if line.strip())
     return _of_objects(path, wanted, rows, "line")
 
 
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     """A list of objects, an object whose only list is such, or an object of lists of the same length."""
-    content = parse_json(_read_text(path, reading.encoding), str(path))
+    content = parse_json(_read_text(path, reading.encoding), path)
     if isinstance(content, dict):
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if not set(wanted) <= set(lists) and len(lists) == 1:
@@ -305,18 +304,6 @@ def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
-
-
-def parse_json(text: str, where: str) -> Any:
-    """What a text in JSON says.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of more than 4,300 digits
-        raise InputError(f"{where}: not JSON ({error}): {shown(text)}") from None
 
 
 def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any]], what: str) -> Table:

@@ -15,11 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from graphmtl.data.readers import Reading, check_encodable, ending, parse_json, read_bytes, read_delimited, read_lines
+from graphmtl.data.readers import Reading, check_encodable, ending, read_bytes, read_delimited, read_lines
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.files import parse_json
 
-__all__ = ["ROW_FORMATS", "Rows", "check_output", "open_rows", "read_rows"]
+__all__ = ["OUTPUT_FORMATS", "ROW_FORMATS", "Rows", "open_rows", "read_rows"]
 
 _ABSENT = object()  # the value of a key that a JSON object does not have
 
@@ -53,7 +54,8 @@ class Rows:
 
     def table(self, wanted: Sequence[str], start: int = 0, stop: int | None = None) -> Table:
         """Some columns of some rows, as they are read for training; a key that a JSON object does not have is null."""
-        columns = {name: [own[self.names.index(name)] for own in self.values[start:stop]] for name in wanted}
+        places = {name: self.names.index(name) for name in wanted}
+        columns = {name: [own[place] for own in self.values[start:stop]] for name, place in places.items()}
         columns = {name: [None if value is _ABSENT else value for value in own] for name, own in columns.items()}
         if self.blanks:
             columns = {name: [value.strip() for value in own] for name, own in columns.items()}
@@ -87,19 +89,22 @@ def _delimited(delimiter: str, path: Path) -> Rows:
 
 def _jsonl(path: Path) -> Rows:
     lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
-    found = [parse_json(line, f"{path}, line {number}") for number, line in lines]
+    found = [parse_json(line, path, number) for number, line in lines]
     return _of_objects(path, found, [number for number, _ in lines], "line")
 
 
 def _json(path: Path) -> Rows:
-    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
-    content = parse_json("\n".join(read_lines(path)), str(path))
+    """A list of objects, an object whose only list is such, or an object of lists of the same length.
+
+    What else such an object holds belongs to no row.
+    """
+    content = parse_json("\n".join(read_lines(path)), path)
     if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        if len(lists) == 1 and all(isinstance(each, dict) for each in lists[0]):
-            (content,) = lists
-        elif len({len(own) for own in lists}) == 1 and len(lists) == len(content):
-            content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
+        lists = {name: value for name, value in content.items() if isinstance(value, list)}
+        if len(lists) == 1 and all(isinstance(each, dict) for each in next(iter(lists.values()))):
+            (content,) = lists.values()
+        elif len(set(map(len, lists.values()))) == 1:
+            content = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     if not isinstance(content, list):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     return _of_objects(path, content, [*range(1, len(content) + 1)], "item")
@@ -136,23 +141,6 @@ ROW_FORMATS: dict[str, Callable[[Path], Rows]] = {
     "parquet": _parquet,
 }
 """What reads the rows of a file, by its ending."""
-
-_OUTPUTS = (".jsonl", ".csv", ".tsv", ".parquet")
-
-
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Whether a file of rows can be written.
-
-    Raises:
-        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
-    """
-    if path.suffix.lower() not in _OUTPUTS:
-        raise InputError(f"--output {path}: expected a name that ends in {', '.join(_OUTPUTS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"--output {path}: there is no folder {path.parent}")
-    if path.exists() and not (overwrite and path.is_file()):
-        raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --output")
-
 
 Write = Callable[[int, Sequence[Sequence[Any]], Sequence[Sequence[Any]]], None]
 """Writes rows: the place of the first among all, their own values, and what is added to each."""
@@ -291,3 +279,4 @@ _WRITERS: dict[str, Callable] = {
     ".tsv": _tsv_file,
     ".parquet": _parquet_file,
 }
+OUTPUT_FORMATS = tuple(_WRITERS)  #: the endings of files that rows can be written to

@@ -131,10 +131,13 @@ class Tokenizer:
 
     def normalise(self, word: str) -> str:
         """The form under which a word is looked up."""
-        if word not in self._forms:
+        form = self._forms.get(word)
+        if form is None:
             normalizer = self._backend.normalizer
-            self._forms[word] = normalizer.normalize_str(_without_surrogates(word)) if normalizer else word
-        return self._forms[word]
+            form = normalizer.normalize_str(_without_surrogates(word)) if normalizer else word
+            if len(word) < _REMEMBERED and len(self._forms) < _MOST:
+                self._forms[word] = form
+        return form
 
     def spans(self, text: str) -> list[Span]:
         """Where the tokens of a text stand; see :meth:`all_spans`."""

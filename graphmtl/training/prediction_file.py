@@ -14,25 +14,13 @@ from graphmtl.data.task import NO_LABEL, Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions
 
-__all__ = ["check_prediction_file", "write_predictions"]
+__all__ = ["PREDICTION_FORMATS", "write_predictions"]
+
+PREDICTION_FORMATS = (".jsonl", ".csv")  #: the endings that such a file may have
 
 _COLUMNS = ("task", "split", "row", "text", "text_pair", "tokens", "label", "answer", "probabilities", "seen")
 
 _AnyPredictions = Predictions | ScorePredictions | TagPredictions
-
-
-def check_prediction_file(path: Path, *, overwrite: bool) -> None:
-    """Whether a file of predictions can be written.
-
-    Raises:
-        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
-    """
-    if path.suffix.lower() not in (".jsonl", ".csv"):
-        raise InputError(f"--predictions {path}: expected a name that ends in .jsonl or .csv")
-    if not path.parent.is_dir():
-        raise InputError(f"--predictions {path}: there is no folder {path.parent}")
-    if path.exists() and not (overwrite and path.is_file()):
-        raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --predictions")
 
 
 def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapping[str, _AnyPredictions]]) -> None:
@@ -98,9 +86,10 @@ def _answers(task: Task, predictions: _AnyPredictions) -> Iterator[dict[str, Any
             yield {"label": right, "answer": [names[i] for i in tags.tolist()]}
     else:
         probabilities = predictions.logits.softmax(-1)  # (examples, classes)
-        for label, own in zip(predictions.labels.tolist(), probabilities, strict=True):
-            shares = dict(zip(names, own.tolist(), strict=True))
-            yield {"label": names[label], "answer": names[int(own.argmax())], "probabilities": shares}
+        given = zip(predictions.labels.tolist(), probabilities.argmax(-1).tolist(), probabilities.tolist(), strict=True)
+        for label, answer, own in given:
+            shares = dict(zip(names, own, strict=True))
+            yield {"label": names[label], "answer": names[answer], "probabilities": shares}
 
 
 def _json_writer(file) -> Callable[[dict], None]:

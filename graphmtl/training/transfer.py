@@ -203,8 +203,12 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     resolved = {name: getattr(model.options, name) for name in ("topology", "chars", "pooling")}
     options = replace(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
+    given_data = fingerprint(tasks)
+    _check(run, options, asked, given_data)  # by every process, so that none waits for one that has failed
+    state.wait_for_everyone()
     if state.is_main_process:
-        _create(run, options, asked, fingerprint(tasks))
+        run.create(options, given_data)
+        run.write_json("transfer.json", asked)
     state.wait_for_everyone()
     accelerator = training.trainer.accelerator
     result = training.train(resume=options.resume)
@@ -257,8 +261,8 @@ def _only(tasks: TaskSet, names: Sequence[str]) -> TaskSet:
     return TaskSet(name=tasks.name, data=[tasks[name] for name in names])
 
 
-def _create(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) -> None:
-    """The folder with ``config.yaml``, ``data.json`` and ``transfer.json``; what is resumed was asked for alike."""
+def _check(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) -> None:
+    """Whether the folder may be written, and what is resumed was asked for alike; changes nothing."""
     path = run.folder / "transfer.json"
     if options.resume and path.is_file():
         started = read_json(path)
@@ -266,8 +270,7 @@ def _create(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) ->
             if started.get(key) != value:
                 found = shown(started.get(key))
                 raise InputError(f"{path}: {key} is {found}, not {shown(value)}; resume with the same")
-    run.create(options, data)
-    run.write_json("transfer.json", asked)
+    run.check(options, data)
 
 
 def _before_and_after(data: Mapping[str, EncodedTask], before: dict, after: dict) -> dict[str, dict]:

@@ -74,7 +74,7 @@ def test_too_little_or_no_text(content):
 
 def test_a_large_file_is_not_looked_at_as_a_whole():
     plain = b"a line of ascii alone\n" * 1_000_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert likely_encoding(plain + encoded("ru", "cp1251", 3) + plain) == "cp1251"
     assert likely_encoding(encoded("ru", "cp1251", 200_000)) == "cp1251"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -152,7 +152,7 @@ def test_pairs_and_files_without_a_line_of_names(tmp_path, name, separator):
         ("a.jsonl", '{"text": "a", "lable": 1}\n{"text": "b"}\n', "unknown column 'label'; did you mean 'lable'"),
         ("a.jsonl", '{"text": "a", "label": 1\n', "line 1: not JSON"),
         ("a.jsonl", '["a", 1]\n', "line 1: a JSON object expected, found"),
-        ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON \(.* 5000 digits"),
+        ("a.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', r"line 1: not JSON that can be read \(.* 5000 digits"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "x \\ud800", "label": 1}\n', r"line 2: 'x \\ud800' holds"),
         ("a.jsonl", '{"text": "a", "label": "x \\udfff"}\n', r"line 1: 'x \\udfff' holds half of a character"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.readers import Reading, read_file
-from graphmtl.data.rows import check_output, open_rows, read_rows
+from graphmtl.data.rows import open_rows, read_rows
 from graphmtl.errors import InputError
 
 HARD = ["plain", " spaces ", "", "a, b; c", 'said "no"', "two\nlines", "007", "1e3", "naïve 日本語 🎬", "null", "a\tb"]
@@ -97,7 +97,13 @@ def test_values_of_json_keep_their_kinds_and_rows_their_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ['[{"t": "a"}, {"t": "b"}]', '{"data": [{"t": "a"}, {"t": "b"}]}', '{"t": ["a", "b"]}']
+    "content",
+    [
+        '[{"t": "a"}, {"t": "b"}]',
+        '{"data": [{"t": "a"}, {"t": "b"}]}',
+        '{"t": ["a", "b"]}',
+        '{"version": "1", "t": ["a", "b"]}',
+    ],
 )
 def test_json_files(content, tmp_path):
     (tmp_path / "a.json").write_text(content)
@@ -182,19 +188,7 @@ def test_values_that_parquet_cannot_hold(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("b.txt", "expected a name that ends in .jsonl, .csv, .tsv, .parquet"),
-        ("no/b.csv", "there is no folder"),
-        ("a.csv", "exists; give --overwrite"),
-    ],
-)
-def test_outputs_that_cannot_be(name, message, tmp_path):
-    (tmp_path / "a.csv").write_text("text\na\n")
-    with pytest.raises(InputError, match=message):
-        check_output(tmp_path / name, overwrite=False)
-    check_output(tmp_path / "a.csv", overwrite=True)
+def test_a_column_is_not_added_twice(tmp_path):
     with (
         pytest.raises(InputError, match="has a column 'text' already"),
         open_rows(tmp_path / "b.csv", ["text"], {"text": None}),

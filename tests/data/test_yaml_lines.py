@@ -53,10 +53,10 @@ def test_aliases_stand_for_their_values_and_dates_are_texts():
     ],
 )
 def test_what_a_stranger_may_write_ends_at_once(content, message):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=f"^a[.]yaml(, |: .*){message}"):
         compose_yaml(content, "a.yaml")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_as_deep_and_as_many_as_is_allowed():

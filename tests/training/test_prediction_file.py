@@ -10,7 +10,7 @@ from graphmtl.data.batching import encode_tasks
 from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.training.evaluation import Predictions, ScorePredictions, predict_split
-from graphmtl.training.prediction_file import check_prediction_file, write_predictions
+from graphmtl.training.prediction_file import write_predictions
 from tests.tagging import tagging_tasks
 from tests.training.toy import tagging_trainer
 
@@ -99,21 +99,7 @@ def test_tags_are_lists_of_names(tmp_path):
             assert len(line["answer"]) == len(line["tokens"])
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("p.txt", r"expected a name that ends in \.jsonl or \.csv"),
-        ("gone/p.csv", "there is no folder"),
-        ("there.csv", "exists; give --overwrite to replace it, or another file with --predictions"),
-    ],
-)
-def test_what_cannot_be_written_is_found_before(name, message, tmp_path):
-    (tmp_path / "there.csv").write_text("precious")
-    with pytest.raises(InputError, match=message):
-        check_prediction_file(tmp_path / name, overwrite=False)
-    check_prediction_file(tmp_path / "there.csv", overwrite=True)
+def test_what_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(InputError, match="exists"):
-        check_prediction_file(tmp_path / "folder.csv", overwrite=True)
     with pytest.raises(InputError, match="cannot be written"):
         write_predictions(tmp_path / "folder.csv", TaskSet(name="set", data=[]), {})
