@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from graphmtl.data.readers import Reading, ending, is_header, read_file, read_lines
+from graphmtl.data.readers import Reading, ending, is_header, read_file, read_lines, say_header
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 
@@ -52,6 +52,7 @@ class _Sentences:
 
     def token(self, number: int, line: str, fields: Sequence[str]) -> None:
         if not self.sentences and not self.rows and is_header(fields, self.header):
+            say_header(self.path, number, fields, self.header)
             return
         if len(fields) != len(self.header):
             expected = f"expected {len(self.header)} ({', '.join(self.header)})"
@@ -109,7 +110,7 @@ def read_columns(path: Path, header: Sequence[str], *, words: str = "word", enco
     reading = _Sentences(path, header, words)
     tabs = _has_tabs(lines)
     for number, line in enumerate(lines, 1):
-        if not line.strip(_BLANK) or line.startswith("-DOCSTART-"):
+        if not line.strip(_BLANK) or line.lstrip(_BLANK).startswith("-DOCSTART-"):
             reading.end()
         elif _is_comment(line, tabs):
             reading.comment(number, line)
@@ -125,7 +126,8 @@ def _fields(line: str) -> list[str]:
 
 def _has_tabs(lines: Sequence[str]) -> bool:
     """Whether TABs stand between the columns: in the first line that cannot be but a token's."""
-    tokens = (line for line in lines if line.strip(_BLANK) and not line.startswith(("#", "-DOCSTART-")))
+    stripped = (line.strip(_BLANK) for line in lines)
+    tokens = (line for line in stripped if line and not line.startswith(("#", "-DOCSTART-")))
     return "\t" in next(tokens, "")
 
 

@@ -1,7 +1,7 @@
 """Data that are at hand in Python: pandas DataFrames, data sets of the datasets library, and lists."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import datasets
@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from graphmtl.data.arrow import read_dataset
+from graphmtl.data.readers import check_encodable
 from graphmtl.data.table import Table
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, note, shown, unknown_name
 
 __all__ = ["ACCEPTED", "Data", "column_names", "is_data", "plain", "read_data", "splits_of"]
 
 ACCEPTED = "a pandas DataFrame, a datasets.Dataset or DatasetDict, a list of dicts, or a dict of lists"
-_SPLITS = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
+_SPLITS = {"train": ("train",), "valid": ("validation", "valid", "dev", "val", "eval"), "test": ("test",)}
 
 
 class Data:
@@ -58,8 +59,18 @@ def column_names(rows: Any) -> list[str]:
     return [*dict.fromkeys(str(name) for row in ([rows] if isinstance(rows, Mapping) else rows) for name in row)]
 
 
-def splits_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The splits of a DatasetDict by the names that a task file has for them, as far as they are there."""
+def splits_of(data: Mapping[str, Any], what: str, named: Collection[str] = ()) -> dict[str, Any]:
+    """The splits of a DatasetDict by the names that a task file has for them, as far as they are there.
+
+    Args:
+        data: the splits.
+        what: what a note about those that are not read calls the place.
+        named: the names of splits that are read otherwise.
+    """
+    known = [name for names in _SPLITS.values() for name in names]
+    others = [name for name in data if name not in known and name not in named]
+    if others:
+        note(f"{what}: not read: {', '.join(map(repr, others))}; the splits are called {', '.join(known)}")
     found = {split: next((name for name in names if name in data), None) for split, names in _SPLITS.items()}
     return {split: data[name] for split, name in found.items() if name is not None}
 
@@ -101,7 +112,11 @@ def read_data(data: Data, wanted: Sequence[str], *, least: int = 1) -> Table:
         )
     if len(columns[wanted[0]]) < least:
         raise InputError(f"{source}: no examples in it")
-    return Table(source=source, columns={name: [plain(each) for each in columns[name]] for name in wanted}, row="row")
+    read = {name: [plain(each) for each in columns[name]] for name in wanted}
+    for values in read.values():
+        for i, value in enumerate(values, 1):
+            check_encodable([value], f"{source}, row {i}")
+    return Table(source=source, columns=read, row="row")
 
 
 def plain(value: Any) -> Any:

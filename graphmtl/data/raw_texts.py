@@ -13,6 +13,8 @@ from graphmtl.errors import InputError, shown
 
 __all__ = ["ACCEPTED", "Text", "check_columns", "texts_by_task", "texts_of_table"]
 
+_END = ("')", '")', ",)")  # of a tuple of texts
+
 Text = str | list[str] | tuple[str, str]
 """What can be read: a text, a list of tokens, or a pair of texts."""
 
@@ -99,7 +101,10 @@ def texts_of_table(
 
 
 def _is_written_list(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().startswith(('["', "['")) and value.strip().endswith("]")
+    text = value.strip() if isinstance(value, str) else ""
+    return (text.startswith(('["', "['")) and text.endswith("]")) or (
+        text.startswith(("('", '("')) and text[-2:] in _END
+    )
 
 
 def _texts(table: Table, columns: tuple[str, ...]) -> list[Text]:

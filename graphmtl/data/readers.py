@@ -34,6 +34,7 @@ __all__ = [
     "read_one_class_a_file",
     "read_parallel",
     "read_tsv",
+    "say_header",
 ]
 
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
@@ -41,6 +42,7 @@ _FIELD = r'(?:"(?:[^"]|"")*+"|[^"\t\n]*)'
 _QUOTED_FILE = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")  # every quote in it is one of those around a field
 _QUOTED_FIELD = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*"(?=\t|$)', re.MULTILINE)
 _FASTTEXT = "__label__"
+_PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
 _TITLES = frozenset(  # what columns are called
     (
         *(
@@ -196,6 +198,8 @@ def read_delimited(
     fields = [field.strip() for field in fields]
     named = not reading.header or is_header(fields, reading.header)
     rows = rows if named else chain([(number, fields)], rows)
+    if named and reading.header:
+        say_header(path, number, fields, reading.header)
     header = reading.header or tuple(fields)
     return header, (_checked_fields(path, row, header, "" if quoted else delimiter) for row in rows), quoted
 
@@ -261,6 +265,13 @@ def is_header(fields: Sequence[str], names: Sequence[str]) -> bool:
     return titles == len(names) or (any(own) and 2 * titles >= len(names))
 
 
+def say_header(path: Path, number: int, fields: Sequence[str], names: Sequence[str]) -> None:
+    """Notes that a line is taken for one of names, where it holds something that columns are not called."""
+    known = _TITLES | {name.casefold() for name in names}
+    if not known.issuperset(field.strip().casefold() for field in fields):
+        note(f"{path}, line {number}: {shown(' '.join(fields))} is taken for names of the columns, and is no example")
+
+
 def _positions(path: Path, header: Sequence[str], wanted: Sequence[str], delimiter: str) -> list[int]:
     for column in wanted:
         other = next((sign for sign in (";", "\t", ",", "|") if len(header) == 1 and sign in header[0]), None)
@@ -283,13 +294,25 @@ def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
-    rows = ((number, parse_json(line, path, number)) for number, line in lines if line.strip())
+    rows = ((number, _parsed_line(line, path, number)) for number, line in lines if line.strip())
     return _of_objects(path, wanted, rows, "line")
+
+
+def _parsed_line(line: str, path: Path, number: int) -> Any:
+    try:
+        return parse_json(line, path, number)
+    except InputError as error:
+        hint = "; one that goes over several lines is `format: json`" if line.strip() in ("[", "{") else ""
+        raise InputError(f"{error}{hint}") from None
 
 
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     """A list of objects, an object whose only list is such, or an object of lists of the same length."""
-    content = parse_json(_read_text(path, reading.encoding), path)
+    try:
+        content = parse_json(_read_text(path, reading.encoding), path)
+    except InputError as error:
+        hint = "; an object a line is `format: jsonl`" if "Extra data" in str(error) else ""
+        raise InputError(f"{error}{hint}") from None
     if isinstance(content, dict):
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if not set(wanted) <= set(lists) and len(lists) == 1:
@@ -346,7 +369,10 @@ def read_label_text(path: Path, wanted: Sequence[str], reading: Reading = Readin
     for number, line in enumerate(lines, 1):
         label, *rest = re.split("[ \t]", line.strip(), maxsplit=1)
         text = rest[0] if rest else ""
-        if not label or (number == 1 and is_header((label, text), header)):
+        if not label:
+            continue
+        if number == 1 and is_header((label, text), header):
+            say_header(path, number, (label, text), header)
             continue
         if fasttext and (not label.startswith(_FASTTEXT) or text.lstrip().startswith(_FASTTEXT)):
             raise InputError(f"{path}, line {number}: one label, such as {_FASTTEXT}x, expected before {shown(line)}")
@@ -390,6 +416,8 @@ def read_parallel(paths: Mapping[str, Path], wanted: Sequence[str], reading: Rea
             other = next(str(paths[each]) for each, its in lines.items() if len(its) == most)
             raise InputError(f"{paths[name]}, line {len(own) + 1}: the file has ended, but {other} has {most} lines")
     first = int(is_header([own[0] for own in lines.values()], [*lines]))
+    if first:
+        say_header(next(iter(paths.values())), 1, [own[0] for own in lines.values()], [*lines])
     columns = {name: [line.strip() for line in lines[name][first:]] for name in wanted}
     source = str(paths[wanted[0]])
     files = {name: str(path) for name, path in paths.items()}
@@ -487,8 +515,11 @@ def _decode(line: bytes, fallback: str) -> str:
 
 def _read_text(path: Path, encoding: str) -> str:
     content = read_bytes(path)
+    if content.startswith(tuple(_PACKED)):
+        what = next(name for start, name in _PACKED.items() if content.startswith(start))
+        raise InputError(f"{path}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding).removeprefix("\ufeff")  # as utf-16-le leaves it
     except LookupError:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
@@ -496,6 +527,7 @@ def _read_text(path: Path, encoding: str) -> str:
         likely = likely_encoding(content)
         hint = "the key `encoding` in the YAML file names another" if likely is None else f"try `encoding: {likely}`"
         raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
+    return text if "\n" in text else text.replace("\r", "\n")  # as old programs end lines
 
 
 def read_bytes(path: Path, *, most: int = -1) -> bytes:

@@ -94,7 +94,8 @@ class Section:
         value = [*value] if isinstance(value, tuple) else value
         names = dict(zip(value, value, strict=True)) if isinstance(value, list) and _plain(value) else value
         if not isinstance(names, Mapping) or not _plain([*names, *names.values()]):
-            raise self.wrong(key, "a list of labels, or `label: name` lines, with yes, no, on and off in quotes")
+            words = "yes, no, on, off, true and false in quotes"
+            raise self.wrong(key, f"a list of labels, or `label: name` lines, with {words}")
         found = {_written(label): _written(name) for label, name in names.items()}
         if len(set(found.values())) < max(len(value), 2):
             raise self.wrong(key, "two or more different labels")

@@ -10,7 +10,17 @@ from graphmtl.data.source import Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING, are_spans, check, in_doubt, is_iob2, recognise, respelled, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task
-from graphmtl.data.values import labels, no_labels, odd_labels, scores, sort_labels, tags, tokens, whole_numbers
+from graphmtl.data.values import (
+    alike_labels,
+    labels,
+    no_labels,
+    odd_labels,
+    scores,
+    sort_labels,
+    tags,
+    tokens,
+    whole_numbers,
+)
 from graphmtl.errors import InputError, note
 
 __all__ = ["targets"]
@@ -69,7 +79,10 @@ def _labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
             f"{where}: the label {label!r} stands {counts[label]} times; if it means that there is none, give the key"
             f" `missing: [{label!r}]`"
         )
-    if not source.task.labels and (odd := odd_labels(counts)) is not None:
+    classes = Counter[str]()
+    for label in counts.keys() - none:
+        classes[named(label)] += counts[label]
+    if not source.task.labels and (odd := odd_labels(classes)) is not None:
         note(f"{where}: {odd}")
     return {
         split: [None if label is None or label in none else named(label) for label in own]
@@ -84,6 +97,8 @@ def _tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
         read[split] = tags(table, task.label, of=tokens(table, task.text[0]), missing=source.missing)
     named = _renamer(source, _flat([row for own in read.values() for row in own]))
     read = {split: [[named(tag) for tag in row] for row in own] for split, own in read.items()}
+    if not task.labels and (alike := alike_labels({*_flat([row for own in read.values() for row in own])})) is not None:
+        note(f"task {task.name!r} ({splits['train'].source}): {alike}")
     if source.scheme == "none":
         return read
     read = _respelled(source, read, splits["train"].source)

@@ -168,10 +168,9 @@ def _given_keys(value: Any, what: str) -> dict[str, Any]:
     keys = dict(value) if options else {"data": value}
     data = keys.pop("data", None)
     if _is_splits(data):
-        named = {
-            split: data[keys[split]] for split in _SPLITS if isinstance(keys.get(split), str) and keys[split] in data
-        }
-        keys = {**splits_of(data), **keys, **named}
+        names = {split: keys[split] for split in _SPLITS if isinstance(keys.get(split), str) and keys[split] in data}
+        named = {split: data[name] for split, name in names.items()}
+        keys = {**splits_of(data, what, names.values()), **keys, **named}
     elif data is not None:
         keys.setdefault("train", data)
     if "train" not in keys:

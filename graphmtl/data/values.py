@@ -2,9 +2,11 @@
 
 import ast
 import io
+import json
 import math
 import re
 import tokenize
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from graphmtl.data.readers import check_encodable
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
-from graphmtl.errors import InputError, shown
+from graphmtl.errors import InputError, note, shown
 
 __all__ = [
     "LARGEST",
+    "alike_labels",
     "labelled",
     "labels",
     "listed",
@@ -35,7 +39,15 @@ LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _MANY = 50  # examples from which on nearly as many labels are odd
-_LIST = re.compile(r'\[\s*["\'].*\]|\[[-\d,.\s]*\]', re.DOTALL)
+_SOME = 10  # rows from which on it is odd that each has one token
+_LIST = re.compile(
+    r"""\[\s*["'].*\] | \[[-\d,.\s]*\] | \[\s*(?:null|None|nan|NaN)\s*(?:,.*)?\]  # as JSON or Python writes it
+    | \(["']\S.*,.*\) | \(None,.*\)                                              # a tuple
+    | \[[^\s,]+(?:,\s*[^\s,]+)+\]                                                # texts without quotes
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_NO_NUMBER = ("nan", "<na>")  # as pandas writes what is missing among numbers
 _LOOKS_MISSING = ("nan", "none", "null", "n/a", "na", "?", "-", "<na>")
 
 
@@ -86,6 +98,9 @@ def listed(table: Table, columns: Iterable[str]) -> Table:
         values = table[column]
         if any(isinstance(value, str) for value in values):
             changed[column] = [_entries(table, column, i, value) for i, value in enumerate(values)]
+            if len(values) >= _SOME and all(len(own) < 2 for own in changed[column] if isinstance(own, list)):
+                found = f"no row has more than one entry in column {column!r}, such as {shown(values[0])}"
+                note(f"{table.source}: {found}; a list as JSON has it is expected, or entries with spaces between")
     return replace(table, columns={**table.columns, **changed}) if changed else table
 
 
@@ -95,17 +110,33 @@ def _entries(table: Table, column: str, i: int, value: Any) -> Any:
     text = value.strip()
     if not _LIST.fullmatch(text):
         return text.split()
+    entries = _of_json(text) or _of_python(text)
+    if entries is None:
+        raise InputError(
+            f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a list as JSON has it"
+        )
+    check_encodable(entries, table.where(i, column))
+    return entries
+
+
+def _of_json(text: str) -> list | None:
+    """The list that a text is in JSON, whose escapes are not those of Python: a character may be two of them."""
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return entries if isinstance(entries, list) else None
+
+
+def _of_python(text: str) -> list | None:
     try:
         entries = ast.literal_eval(text)
         kinds = [token.type for token in tokenize.generate_tokens(io.StringIO(text).readline)]
     except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
-        entries, kinds = None, []
+        return None
     # texts side by side, as numpy writes them, are one text to Python
-    if not isinstance(entries, list) or (tokenize.STRING, tokenize.STRING) in pairwise(kinds):
-        raise InputError(
-            f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a list as JSON has it"
-        )
-    return entries
+    one = not isinstance(entries, list | tuple) or (tokenize.STRING, tokenize.STRING) in pairwise(kinds)
+    return None if one else [*entries]
 
 
 def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[str | None]:
@@ -117,7 +148,7 @@ def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[st
     Raises:
         InputError: there is no such column, or a value is neither a text, a whole number nor a truth value.
     """
-    names, none = table.names.get(column), {*missing, *(MISSING if column.startswith("# ") else "")}
+    names, none = table.names.get(column), _none(*missing, *(MISSING if column.startswith("# ") else ""))
     return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
 
 
@@ -127,10 +158,10 @@ def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[
     Raises:
         InputError: there is no such column.
     """
-    none = {"", *missing}
+    none = _none("", *missing)
     return [
         any(
-            not _is_missing(each) and str(each).strip() not in none
+            not _is_missing(each) and _whole(str(each).strip()) not in none
             for each in (value if isinstance(value, list) else [value])
         )
         and not (column in table.names and value == -1)
@@ -150,7 +181,7 @@ def tags(table: Table, column: str, *, of: Sequence[Sequence[str]], missing: Ite
     Raises:
         InputError: there is no such column, a value is no list of tags, or has more or fewer than tokens.
     """
-    names, none = table.names.get(column), {*missing, MISSING, "-100"}
+    names, none = table.names.get(column), _none(*missing, MISSING, "-100")
     found = []
     for i, (value, words) in enumerate(zip(table[column], of, strict=True)):
         if _is_missing(value):
@@ -174,7 +205,7 @@ def _label(
     """One label of row i, of tags that of token j."""
     if isinstance(value, str):
         value = value.strip()
-        return value if value and value not in none else None
+        return value if value and _whole(value) not in none else None
     if _is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -207,24 +238,37 @@ def scores(table: Table, column: str, *, missing: Iterable[str], accepted: str, 
     Raises:
         InputError: there is no such column, or a score is no number, too low or too high.
     """
-    none = set(missing)
+    none = _none("", *_NO_NUMBER, *missing)
     return [_score(table, column, none, accepted, low, high, i, value) for i, value in enumerate(table[column])]
 
 
 def _score(table, column: str, none: set[str], accepted: str, low: float, high: float, i: int, value: Any) -> float:
     value = value.strip() if isinstance(value, str) else value
-    if _is_missing(value) or str(value) in none or value == "":
+    if _is_missing(value) or _whole(str(value)) in none or str(value).lower() in _NO_NUMBER:
         return math.nan
     try:
-        score = float(value)
+        score = math.nan if "_" in str(value) else float(value)  # to Python 1_000 is a number
     except (TypeError, ValueError, OverflowError):
         score = math.nan
     if not (math.isfinite(score) and low <= score <= high):
-        raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {accepted}")
+        hint = "; the key `missing` lists what stands where there is none"
+        hint = hint if str(value).lower() in _LOOKS_MISSING else ""
+        raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {accepted}{hint}")
     if abs(score) > LARGEST:
         held = f"{accepted} that single precision holds, up to {LARGEST:.3g}"
         raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {held}")
     return score
+
+
+def _none(*missing: str) -> set[str]:
+    """What stands in the place of a label that is not there, as `_whole` writes it."""
+    return {_whole(value) for value in missing}
+
+
+def _whole(value: str) -> str:
+    """A whole number without the zeros that a column of floats gives it, as -1 for -1.0; all else as it is."""
+    match = _WHOLE.fullmatch(value)
+    return value if match is None else match[1]
 
 
 def whole_numbers(found: Iterable[str]) -> Callable[[str], str]:
@@ -242,20 +286,42 @@ def whole_numbers(found: Iterable[str]) -> Callable[[str], str]:
 def odd_labels(counts: Mapping[str, int]) -> str | None:
     """What looks wrong with the labels of a task, given how often each occurs; None where nothing does.
 
-    Labels that differ in case alone are odd, and nearly as many labels as examples.
+    Labels that are written nearly alike are odd, and nearly as many labels as examples.
     """
-    alike: dict[str, list[str]] = {}
-    for label in counts:
-        alike.setdefault(label.casefold(), []).append(label)
-    same = next((sorted(own) for own in alike.values() if len(own) > 1), None)
-    if same is not None:
-        return f"the labels {' and '.join(map(repr, same))} differ in case alone and are different classes"
+    if (alike := alike_labels(counts)) is not None:
+        return alike
     total = sum(counts.values())
     if total >= _MANY and len(counts) > total / 2:
         return (
             f"{len(counts)} different labels of {total} examples; is it the right column, or a task of kind regression?"
         )
     return None
+
+
+def alike_labels(found: Iterable[str]) -> str | None:
+    """Which labels differ in case alone, or in what is not seen: white space, how a character or number is written.
+
+    >>> alike_labels(["No", "no", "yes"])
+    "the labels 'No' and 'no' differ in case alone and are different classes"
+    >>> alike_labels(["1", "01", "2"])
+    "the labels '01' and '1' differ only in how the same is written and are different classes"
+    """
+    found = sorted(found)
+    for key, how in ((str.casefold, "in case alone"), (_seen, "only in how the same is written")):
+        alike: dict[str, list[str]] = {}
+        for label in found:
+            alike.setdefault(key(label), []).append(label)
+        same = next((own for own in alike.values() if len(own) > 1), None)
+        if same is not None:
+            return f"the labels {' and '.join(map(ascii, same))} differ {how} and are different classes"
+    return None
+
+
+def _seen(label: str) -> str:
+    """What is seen of a label: compatible characters are one, those without width none, a number is its value."""
+    text = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+    text = " ".join(text.casefold().split())
+    return str(float(text)) if _NUMBER.fullmatch(text) else text
 
 
 def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
@@ -272,7 +338,7 @@ def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
         return set(), suspects - {"-"} if others == ["+"] else suspects
     numbers = all(_NUMBER.fullmatch(label) for label in others)
     words = all(any(c.isalpha() for c in label) for label in others)
-    sure = {label for label in suspects if (label == "-" and words) or (label.lower() in ("nan", "<na>") and numbers)}
+    sure = {label for label in suspects if (label == "-" and words) or (label.lower() in _NO_NUMBER and numbers)}
     return sure, suspects - sure
 
 

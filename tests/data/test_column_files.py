@@ -205,3 +205,10 @@ def test_lists_in_a_table_are_tokens_too(tmp_path):
     path = write(tmp_path, '{"tokens": ["a", "b"], "tags": [0, 1], "x": 1}\n', "a.jsonl")
     table = read_sentences(path, ("tokens", "tags"), words="tokens")
     assert dict(table.columns) == {"tokens": [["a", "b"]], "tags": [[0, 1]]}
+
+
+def test_white_space_at_the_ends_of_a_line_is_no_column(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text(" -DOCSTART- X\n\nCora PROPN \t\nsings VERB\t\n")
+    table = read_columns(path, ["word", "pos"])
+    assert (table["word"], table["pos"]) == ([["Cora", "sings"]], [["PROPN", "VERB"]])

@@ -306,3 +306,37 @@ def test_a_file_or_a_folder_for_each_label(tmp_path):
     assert table.where(1) == f"{tmp_path / 'pos.txt'}, line 3"
     with pytest.raises(InputError, match="one column, not 2"):
         read_one_class_a_file(paths, ("a", "b", "label"), "label")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_a_byte_order_mark_is_no_part_of_a_name_whatever_the_encoding(tmp_path, encoding):
+    path = write(tmp_path, "a.csv", "\ufefftext,label\na,0\nb,1\n".encode(encoding))
+    assert read_file(path, BOTH, Reading(encoding=encoding))["text"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("name", "sign"), [("a.csv", ","), ("a.tsv", "\t"), ("a.txt", "\t")])
+def test_lines_may_all_end_in_carriage_returns(tmp_path, name, sign):
+    path = write(tmp_path, name, f"text{sign}label\ra{sign}0\rb{sign}1\r")
+    table = read_file(path, BOTH)
+    assert table["label"] == ["0", "1"]
+    assert table.where(1).endswith("line 3")
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"text,label\na,0\n"), lzma.compress(b"a"), b"PK\x03\x04", b"BZh9"])
+def test_a_packed_file_of_another_name_is_said(tmp_path, content):
+    with pytest.raises(InputError, match=r"a.csv: holds (gzip|xz|a zip archive|bzip2).*, expected text"):
+        read_file(write(tmp_path, "a.csv", content), BOTH)
+
+
+def test_json_of_the_other_kind_is_said(tmp_path):
+    rows = [{"text": "a", "label": 0}, {"text": "b", "label": 1}]
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: not JSON .*`format: json`"):
+        read_file(write(tmp_path, "a.jsonl", json.dumps(rows, indent=1)), BOTH)
+    with pytest.raises(InputError, match=r"a.json, line 2: not JSON .*`format: jsonl`"):
+        read_file(write(tmp_path, "a.json", "\n".join(map(json.dumps, rows))), BOTH)
+
+
+def test_a_first_line_that_only_resembles_names_is_left_out_with_a_word(tmp_path):
+    path = write(tmp_path, "a.csv", "text,1\na,0\n")
+    with pytest.warns(DataWarning, match=r"a.csv, line 1: 'text 1' is taken for names of the columns"):
+        assert read_file(path, BOTH, Reading(header=BOTH))["text"] == ["a"]

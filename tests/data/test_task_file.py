@@ -315,6 +315,20 @@ def test_given_tasks():
     assert made.loaded_with["tasks"] == "(in memory)"
 
 
+def test_splits_that_are_not_read_are_said():
+    frame = pd.DataFrame({"text": [f"text {i}" for i in range(40)], "label": [0, 1] * 20})
+    made = load_tasks({"a": {"train": frame[:20], "val": frame[20:30], "test": frame[30:]}})
+    assert [len(made["a"].train), len(made["a"].valid), len(made["a"].test)] == [20, 10, 10]
+    with pytest.warns(DataWarning, match=r"task 'a': not read: 'test_other'; the splits are called train, validation"):
+        load_tasks({"a": {"train": frame[:20], "test": frame[20:30], "test_other": frame[30:]}})
+
+
+def test_half_a_character_at_hand_is_said():
+    texts = [*(f"text {i}" for i in range(19)), "\ud83d"]
+    with pytest.raises(InputError, match=r"task 'a', train, row 20: .* holds half of a character"):
+        load_tasks({"a": {"text": texts, "label": [0, 1] * 10}})
+
+
 def test_tasks_over_one_frame_share_its_cut():
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(40)], "a": [*"xy" * 20], "b": [*"xxyy" * 10]})
     made = load_tasks({name: {"train": frame, "test": 0.25, "label": name} for name in "ab"})
@@ -435,7 +449,7 @@ TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
         (TASK + "    label: !!timestamp x\n", "line 5: not YAML .the tag 'tag:yaml.org,2002:timestamp'"),
         (TASK + "    label: yes\n", "line 5: `label` is 'yes', expected a text .in quotes"),
         (TASK + "    encoding: ''\n", "line 5: `encoding` is '', expected a text"),
-        (TASK + "    labels: [no, yes]\n", "line 5: `labels` holds .* with yes, no, on and off in quotes"),
+        (TASK + "    labels: [no, yes]\n", "line 5: `labels` holds .* with yes, no, on, off, true and false in quotes"),
         (TASK + "    labels: x\n", "line 5: `labels` is 'x', expected a list of labels"),
         (TASK + "    labels: [x]\n", "line 5: `labels` .* two or more different labels"),
         (TASK + "    labels: [x, x, y]\n", "line 5: `labels` .* two or more different labels"),

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from graphmtl.data.table import Table, joined
 from graphmtl.data.values import labelled, labels, listed, odd_labels, scores, sort_labels, tags, texts, tokens
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 NAN = float("nan")
 
@@ -62,6 +62,11 @@ def test_scores_and_what_is_none():
         ('["Ada", "it\'s"]', ["Ada", "it's"]),
         (" Ada  ran ", ["Ada", "ran"]),
         ("[0, 1]", [0, 1]),
+        ('["O", null]', ["O", None]),
+        ("[None, 'O']", [None, "O"]),
+        ('["a\\/b", "\\ud83d\\ude00"]', ["a/b", "\U0001f600"]),
+        ("('Ada', 'ran')", ["Ada", "ran"]),
+        ("( 1990 , he said )", ["(", "1990", ",", "he", "said", ")"]),
         ("[ sic ] he said", ["[", "sic", "]", "he", "said"]),
         ("[1] as in [2]", ["[1]", "as", "in", "[2]"]),
         (["Ada"], ["Ada"]),
@@ -73,11 +78,23 @@ def test_lists_that_are_written_as_text(written, read):
 
 
 @pytest.mark.parametrize(
-    "written", ["['Ada' 'ran']", "['Ada', 'ran' 'far']", "['Ada', ran]", "[0, 1 2]", "['a'" + "[" * 999 + "]"]
+    "written",
+    ["['Ada' 'ran']", "['Ada', 'ran' 'far']", "['Ada', ran]", "[Ada, ran]", "[0, 1 2]", "['a'" + "[" * 999 + "]"],
 )
 def test_lists_that_cannot_be_read_are_said(written):
     with pytest.raises(InputError, match=r"a.jsonl, line 1: column 't' holds .*, expected a list as JSON has it"):
         listed(table(t=[written]), ["t"])
+
+
+def test_rows_of_one_token_are_said():
+    with pytest.warns(DataWarning, match=r"a.jsonl: no row has more than one entry in column 't', such as 'a,b'"):
+        assert listed(table(t=["a,b"] * 10), ["t"])["t"] == [["a,b"]] * 10
+    assert listed(table(t=["a b", *["c"] * 9]), ["t"])["t"][0] == ["a", "b"]
+
+
+def test_half_a_character_in_a_written_list_is_said():
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: .* holds half of a character"):
+        listed(table(t=['["\\ud83d"]']), ["t"])
 
 
 @given(st.lists(st.lists(st.text("ab'\"\\é ", min_size=1), min_size=1), min_size=1))
@@ -90,6 +107,35 @@ def test_what_looks_odd():
     assert odd_labels({"no": 3, "yes": 2}) is None
     assert "60 different labels of 60 examples; is it the right column" in odd_labels({str(i): 1 for i in range(60)})
     assert odd_labels({str(i): 1 for i in range(10)}) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("caf\u00e9", "cafe\u0301"), ("\u200bpos", "pos"), ("\uff11", "1"), ("very good", "very  good"), ("01", "1")],
+)
+def test_labels_that_look_the_same_are_said(one, other):
+    assert "differ only in how the same is written" in odd_labels({one: 3, other: 2, "x": 4})
+    assert odd_labels({one: 3, "x": 4}) is None
+
+
+@pytest.mark.parametrize("value", ["-1", "-1.0", -1, -1.0])
+@pytest.mark.parametrize("missing", ["-1", "-1.0"])
+def test_a_number_that_is_missing_is_so_however_it_is_written(value, missing):
+    about = {"accepted": "a number", "low": -5, "high": 5}
+    made = table(label=[value, "2"], tags=[[value], ["2"]])
+    assert labels(made, "label", missing=(missing,)) == [None, "2"]
+    assert labelled(made, "label", missing=(missing,)) == [False, True]
+    assert tags(made, "tags", of=[["a"], ["b"]], missing=(missing,)) == [["_"], ["2"]]
+    assert str(scores(made, "label", missing=(missing,), **about)) == "[nan, 2.0]"
+
+
+def test_what_is_no_number_among_scores():
+    about = {"accepted": "a number", "low": -5, "high": 5000, "missing": ()}
+    assert str(scores(table(label=["NaN", " nan", "<NA>"]), "label", **about)) == "[nan, nan, nan]"
+    with pytest.raises(InputError, match=r"score '1_000', expected a number$"):
+        scores(table(label=["1_000"]), "label", **about)
+    with pytest.raises(InputError, match=r"score 'n/a', expected a number; the key `missing` lists"):
+        scores(table(label=["n/a"]), "label", **about)
 
 
 def test_numbers_are_sorted_by_their_size():
