@@ -4,9 +4,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow.parquet
+from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -47,7 +49,9 @@ def read_hub(name: str, wanted: Sequence[str], *, config: str | None, split: str
     if Path(name).is_dir():
         with tempfile.TemporaryDirectory() as cache, _without_log():
             try:
-                rows = datasets.load_dataset(name, name=config, split=split, cache_dir=cache, keep_in_memory=True)
+                builder = datasets.load_dataset_builder(name, name=config, cache_dir=cache)
+                kept = {"name": config, "split": split, "cache_dir": cache, "keep_in_memory": True}
+                rows = datasets.load_dataset(name, **kept, **_as_written(builder, wanted))
             except Exception as error:  # data set errors have no common class
                 raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
             return read_dataset(rows, wanted, source=source)
@@ -61,6 +65,16 @@ def read_hub(name: str, wanted: Sequence[str], *, config: str | None, split: str
             raise InputError(f"{source}: cannot be loaded ({_one_line(problem)}){place}") from None
         raise InputError(f"{source}: cannot be loaded ({_one_line(error)})") from None
     return read_dataset(rows, wanted, source=source)
+
+
+def _as_written(builder: datasets.DatasetBuilder, wanted: Sequence[str]) -> dict[str, Any]:
+    """What keeps the wanted columns of csv files as they are written, unless the data set declares what they hold.
+
+    The library reads them by pandas, for which the texts NA, None and null are missing, and 01 is 1.
+    """
+    if isinstance(builder.config, CsvConfig) and builder.config.features is None and builder.info.features is None:
+        return {"converters": dict.fromkeys(wanted, str), "keep_default_na": False}
+    return {}
 
 
 def _hub_problem(name: str) -> Exception | None:

@@ -1,5 +1,6 @@
 """Texts that are to be labelled, in every form in which they may be given; and those in the columns of a table."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -48,7 +49,7 @@ def _listed(given: Any) -> list[Any]:
     given = given.tolist() if isinstance(given, np.ndarray) else given
     if isinstance(given, str):
         return [given]
-    if isinstance(given, Mapping | Set | bytes | bytearray) or not isinstance(given, Iterable):
+    if isinstance(given, Mapping | Set | bytes | bytearray | io.IOBase) or not isinstance(given, Iterable):
         found = shown(given) if isinstance(given, bytes | int | float | None) else f"a {type(given).__name__}"
         raise InputError(f"texts: found {found}, expected {ACCEPTED}")
     return [_one(each) for each in given]

@@ -159,3 +159,20 @@ def test_nothing_but_the_training_has_a_progress_bar(tmp_path, capfd):
     read_parquet(tmp_path / "a.parquet", BOTH)
     rows.map(lambda row: row).cast(datasets.Features(text=datasets.Value("string"), label=datasets.Value("int32")))
     assert capfd.readouterr().err == ""
+
+
+def test_csv_files_of_a_folder_are_read_as_they_are_written(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label,other\nNA,01,x\nnull,1,y\n1.50,,z\n")
+    table = read_hub(str(tmp_path), BOTH, config=None, split="train")
+    assert (table["text"], table["label"]) == (["NA", "null", "1.50"], ["01", "1", ""])
+    assert labels(table, "label") == ["01", "1", None]
+    with pytest.raises(InputError, match=r"split train: unknown column 'txt'; did you mean 'text'"):
+        read_hub(str(tmp_path), ("txt",), config=None, split="train")
+
+
+def test_what_csv_files_are_declared_to_hold_is_kept(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na,1\nb,0\n")
+    names = "class_label: {names: {'0': 'no', '1': 'yes'}}"
+    features = f"[{{name: text, dtype: string}}, {{name: label, dtype: {{{names}}}}}]"
+    (tmp_path / "README.md").write_text(f"---\ndataset_info:\n  features: {features}\n---\n")
+    assert labels(read_hub(str(tmp_path), BOTH, config=None, split="train"), "label") == ["yes", "no"]

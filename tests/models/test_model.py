@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import shutil
@@ -381,6 +382,7 @@ def test_a_batch_size_that_cannot_be(size):
         ({"a": "good"}, "a", "texts: found a dict, expected a text; a list"),
         ({}, "a", "texts: found a dict, expected a text; a list"),
         (datasets.DatasetDict(test=ROWS), "a", "texts: found a DatasetDict, expected a text; a list"),
+        (io.StringIO("text\ngood\n"), "a", "texts: found a StringIO, expected a text; a list"),
         (np.array(3), "a", "texts: found 3, expected a text; a list"),
         (np.arange(3), "a", "texts[0]: found 0, expected a text, a list of tokens or a pair of texts"),
         (range(2), "a", "texts[0]: found 0, expected a text"),
