@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
-from graphmtl.data.readers import ending
+from graphmtl.data.readers import Reading, ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
+from graphmtl.data.section import Given
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import check_output, check_regular
@@ -65,7 +66,7 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, str]]:
     """Line numbers and lines; only a newline ends a line, and the byte order mark before the first is left out."""
     numbered = enumerate(file, 1)
     while True:
@@ -77,14 +78,19 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             raise InputError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
         line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         try:
-            yield number, line.decode("utf-8").rstrip("\r\n")
+            yield number, line.decode(encoding).rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise InputError(f"{name}, line {number}: byte {line[error.start]:#04x} is not UTF-8") from None
+            where, found = f"{name}, line {number}", f"byte {line[error.start]:#04x}"
+            raise InputError(f"{where}: {found} is not {encoding}; --encoding names another") from None
+        except LookupError:
+            raise InputError(f"--encoding: unknown encoding {encoding!r}") from None
 
 
-def _parts_of_lines(file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool) -> Iterator[_Part]:
+def _parts_of_lines(
+    file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str
+) -> Iterator[_Part]:
     """The lines of a file, some thousands at once; a task of pairs reads what stands on both sides of the first TAB."""
-    lines, start = _lines(file, name), 0
+    lines, start = _lines(file, name, encoding), 0
     while chunk := [*islice(lines, _LINES_AT_ONCE)]:
         numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
         single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]
@@ -122,15 +128,15 @@ def _split(texts: Sequence[Text]) -> list[Text]:
     return [text.split() if isinstance(text, str) else text for text in texts]
 
 
-def _read_rows(path: str | None, kind: str) -> Rows:
+def _read_rows(path: str | None, kind: str, reading: Reading) -> Rows:
     """The rows of a file, or of standard input."""
     if path is not None:
-        return read_rows(Path(path), kind)
+        return read_rows(Path(path), kind, reading)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "standard input"
         copy.write_bytes(sys.stdin.buffer.read())
         try:
-            return read_rows(copy, kind)
+            return read_rows(copy, kind, reading)
         except InputError as error:
             raise InputError(str(error).replace(str(copy), copy.name)) from None
 
@@ -144,7 +150,10 @@ def _columns(tasks: Mapping[str, Task], given: str | None, rows: Rows, source: s
             if len(named) != len(task.text):
                 raise InputError(f"--text {given}: task {name!r} reads {len(task.text)} columns, found {len(named)}")
         columns = dict.fromkeys(tasks, named)
-    check_columns(columns, rows.names, source, "" if given else "; --text COLUMN names another, of a pair two")
+    hint = "" if given else "; --text COLUMN names another, of a pair two"
+    if len(rows.names) == 1 and any(sign in rows.names[0] for sign in ",;\t|"):
+        hint = "; --delimiter names what stands between the columns"
+    check_columns(columns, rows.names, source, hint)
     return columns
 
 
@@ -214,7 +223,7 @@ def _parser() -> Parser:
         metavar="FILE",
         nargs="?",
         help="csv, tsv, jsonl, json or parquet, also .gz or .xz: the columns that the run's tasks read; any other, and "
-        "standard input, the default: UTF-8 text, a text a line (a pair: TAB between; where tasks of pairs and of "
+        "standard input, the default: text, a text a line (a pair: TAB between; where tasks of pairs and of "
         "single texts are asked, the latter read the whole line)",
     )
     parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
@@ -224,6 +233,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--format", choices=["lines", *ROW_FORMATS], help="what FILE is, where its ending does not say so"
     )
+    parser.add_argument("--delimiter", metavar="X", help="what stands between the fields of a csv or tsv file, or TAB")
+    parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="the encoding of FILE (utf-8)")
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -269,6 +280,11 @@ def main(argv: Sequence[str]) -> None:
     if kind == "lines" and arguments.text is not None:
         raise InputError(f"--text {arguments.text}: {where} is read a text a line; --format says what else it is")
 
+    if kind not in ("csv", "tsv") and arguments.delimiter is not None:
+        raise InputError(f"--delimiter: {where} is not read as csv or tsv; --format says what it is")
+    delimiter = None if arguments.delimiter is None else Given(vars(arguments), what="predict").delimiter("delimiter")
+    reading = Reading(delimiter=delimiter, encoding=arguments.encoding)
+
     def predict(part: _Part) -> list[dict[str, dict]]:
         return model.predict_each(part.texts, edges=arguments.edges, batch_size=arguments.batch_size)
 
@@ -285,9 +301,9 @@ def main(argv: Sequence[str]) -> None:
 
     if kind == "lines":
         with _open(arguments.file) as file:
-            answer(_parts_of_lines(file, where, tasks, arguments.pretokenized), ["text"], None)
+            answer(_parts_of_lines(file, where, tasks, arguments.pretokenized, arguments.encoding), ["text"], None)
         return
-    rows = _read_rows(arguments.file, kind)
+    rows = _read_rows(arguments.file, kind, reading)
     columns = _columns(tasks, arguments.text, rows, where)
     answer(_parts_of_rows(rows, columns, tasks, arguments.pretokenized), rows.names, rows)
 

@@ -203,8 +203,8 @@ def test_the_model_folder_alone_is_enough(finished, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"good\nbad\xff\n", "line 2: byte 0xff is not UTF-8"),
-        (b"good\n\ncaf\xe9 noir\n", "line 3: byte 0xe9 is not UTF-8"),
+        (b"good\nbad\xff\n", "line 2: byte 0xff is not utf-8"),
+        (b"good\n\ncaf\xe9 noir\n", "line 3: byte 0xe9 is not utf-8"),
     ],
 )
 def test_a_byte_that_is_no_text(content, message, folder, tmp_path, error_of, monkeypatch):
@@ -383,6 +383,21 @@ def test_other_columns_and_formats(folder, answered, tmp_path, monkeypatch):
     pair = answered(folder, tmp_path / "rows.jsonl", "--task", "pairs", "--text", "hypothesis, premise")
     swapped = [{"premise": row["hypothesis"], "hypothesis": row["premise"]} for row in ROWS]
     assert pair == answered(folder, write_rows(tmp_path / "swapped.jsonl", swapped), "--task", "pairs")
+
+
+def test_another_delimiter_and_encoding(folder, answered, tmp_path, error_of):
+    plain, other, lines, task = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.txt", ("--task", "child1")
+    plain.write_text("id,text\n1,caf\xe9 noir\n2,good\n", encoding="utf-8")
+    other.write_text("id;text\n1;caf\xe9 noir\n2;good\n", encoding="latin-1")
+    lines.write_text("id\ncaf\xe9 noir\ngood\n", encoding="latin-1")
+    expected = answered(folder, plain, *task)
+    assert answered(folder, other, *task, "--delimiter", ";", "--encoding", "latin-1") == expected
+    assert answered(folder, lines, *task, "--encoding", "latin-1").splitlines()[1:] == expected.splitlines()
+    assert "--delimiter names what stands between" in error_of("predict", folder, plain, *task, "--delimiter", ";")
+    assert "expected a single character" in error_of("predict", folder, other, *task, "--delimiter", ";;")
+    assert "--delimiter: " in error_of("predict", folder, lines, *task, "--delimiter", ";", "--encoding", "latin-1")
+    assert "unknown encoding 'latin-x'" in error_of("predict", folder, lines, *task, "--encoding", "latin-x")
+    assert "byte 0xe9 is not utf-8" in error_of("predict", folder, lines, *task)
 
 
 def test_the_lines_of_a_table(folder, predicted, tmp_path, answered):

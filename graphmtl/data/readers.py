@@ -525,7 +525,8 @@ def _read_text(path: Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         likely = likely_encoding(content)
-        hint = "the key `encoding` in the YAML file names another" if likely is None else f"try `encoding: {likely}`"
+        hint = "the key `encoding` in the YAML file (predict: --encoding) names another"
+        hint = hint if likely is None else f"try `encoding: {likely}`"
         raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
     return text if "\n" in text else text.replace("\r", "\n")  # as old programs end lines
 

@@ -62,8 +62,13 @@ class Rows:
         return Table(source=self.source, columns=columns, lines=self.lines[start:stop], row=self.row)
 
 
-def read_rows(path: Path, kind: str | None = None) -> Rows:
+def read_rows(path: Path, kind: str | None = None, reading: Reading = Reading()) -> Rows:
     """Reads a file whole; its ending, of which ``.gz`` and ``.xz`` are no part, says what it is, or else ``kind``.
+
+    Args:
+        path: the file.
+        kind: one of `ROW_FORMATS`.
+        reading: its encoding, and what stands between its fields.
 
     Raises:
         InputError: it is of no format in `ROW_FORMATS`, or cannot be read.
@@ -71,11 +76,11 @@ def read_rows(path: Path, kind: str | None = None) -> Rows:
     kind = kind or ending(path).removeprefix(".")
     if kind not in ROW_FORMATS:
         raise InputError(f"{path}: {unknown_name('format of rows', kind, ROW_FORMATS)}")
-    return ROW_FORMATS[kind](path)
+    return ROW_FORMATS[kind](path, reading)
 
 
-def _delimited(delimiter: str, path: Path) -> Rows:
-    header, found, quoted = read_delimited(path, Reading(), delimiter)
+def _delimited(delimiter: str, path: Path, reading: Reading) -> Rows:
+    header, found, quoted = read_delimited(path, reading, delimiter)
     rows = [*found]
     return Rows(
         source=str(path),
@@ -87,18 +92,19 @@ def _delimited(delimiter: str, path: Path) -> Rows:
     )
 
 
-def _jsonl(path: Path) -> Rows:
-    lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
+def _jsonl(path: Path, reading: Reading) -> Rows:
+    numbered = enumerate(read_lines(path, encoding=reading.encoding), 1)
+    lines = [(number, line) for number, line in numbered if line.strip()]
     found = [parse_json(line, path, number) for number, line in lines]
     return _of_objects(path, found, [number for number, _ in lines], "line")
 
 
-def _json(path: Path) -> Rows:
+def _json(path: Path, reading: Reading) -> Rows:
     """A list of objects, an object whose only list is such, or an object of lists of the same length.
 
     What else such an object holds belongs to no row.
     """
-    content = parse_json("\n".join(read_lines(path)), path)
+    content = parse_json("\n".join(read_lines(path, encoding=reading.encoding)), path)
     if isinstance(content, dict):
         lists = {name: value for name, value in content.items() if isinstance(value, list)}
         if len(lists) == 1 and all(isinstance(each, dict) for each in next(iter(lists.values()))):
@@ -120,7 +126,7 @@ def _of_objects(path: Path, found: Sequence[Any], lines: list[int], row: str) ->
     return Rows(source=str(path), names=names, values=values, lines=lines, row=row)
 
 
-def _parquet(path: Path) -> Rows:
+def _parquet(path: Path, _: Reading) -> Rows:
     read_bytes(path, most=1)  # which says whether it is there
     try:
         found = pyarrow.parquet.read_table(path)
@@ -132,7 +138,7 @@ def _parquet(path: Path) -> Rows:
     return Rows(source=str(path), names=tuple(found.column_names), values=values, lines=lines, row="row", arrow=found)
 
 
-ROW_FORMATS: dict[str, Callable[[Path], Rows]] = {
+ROW_FORMATS: dict[str, Callable[[Path, Reading], Rows]] = {
     "csv": partial(_delimited, ","),
     "tsv": partial(_delimited, "\t"),
     "jsonl": _jsonl,
