@@ -79,7 +79,8 @@ def _labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
             f"{where}: the label {label!r} stands {counts[label]} times; if it means that there is none, give the key"
             f" `missing: [{label!r}]`"
         )
-    if not source.task.labels and (odd := odd_labels(counts)) is not None:
+    classes = Counter(named(label) for label in counts.elements() if label not in none)
+    if not source.task.labels and (odd := odd_labels(classes)) is not None:
         note(f"{where}: {odd}")
     return {
         split: [None if label is None or label in none else named(label) for label in own]
