@@ -290,8 +290,8 @@ def test_the_positive_label_gets_its_name():
             r"train.tsv, line 34: score '4.125', expected a number from 0 to 4",
         ),
         (
-            {"train": scores(), "kind": "regression", "test": rows([("v", "nan")], "v.tsv")},
-            "v.tsv, line 1: score 'nan', expected a number",
+            {"train": scores(), "kind": "regression", "test": rows([("v", "inf")], "v.tsv")},
+            "v.tsv, line 1: score 'inf', expected a number",
         ),
         (
             {"train": scores(), "kind": "regression", "test": rows([("u", "3.4e38"), ("v", "-1e300")], "v.tsv")},
