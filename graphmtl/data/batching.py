@@ -1,7 +1,6 @@
 """Texts as numbers: every split encoded once into one flat memory-mapped array, and batches cut from it."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from graphmtl.data.flat import one_after_the_other
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.pieces import Pieces, PieceTexts, Windows
 from graphmtl.data.spelling import Forms, Spelling
-from graphmtl.data.task import NO_LABEL, Task, TaskData
+from graphmtl.data.task import NO_LABEL, Task, TaskData, is_labelled
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate
 
@@ -290,7 +289,7 @@ def _encode_split(
     rows = next(iter(layers.values()))
     labels = {task.name: list(own["label"]) for task, own in layers.items()}
     if train:
-        kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(_is_labelled, own))]
+        kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(is_labelled, own))]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [own[i] for i in kept] for name, own in labels.items()}
     by_word = any(read_by_word(task, vocabulary, every_token=task.is_tagging) for task in layers)
@@ -301,12 +300,6 @@ def _encode_split(
         seen=rows["seen"] if "seen" in rows.column_names else None,
         forms=forms,
     )
-
-
-def _is_labelled(label: float | Sequence[int]) -> bool:
-    if isinstance(label, float):
-        return not math.isnan(label)
-    return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
 
 
 def _texts(rows) -> Iterator[tuple]:

@@ -13,7 +13,17 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = ["HEADS", "METRICS", "NO_LABEL", "PlantedTruth", "SubmissionFile", "Task", "TaskData", "TaskSet"]
+__all__ = [
+    "HEADS",
+    "METRICS",
+    "NO_LABEL",
+    "PlantedTruth",
+    "SubmissionFile",
+    "Task",
+    "TaskData",
+    "TaskSet",
+    "is_labelled",
+]
 
 METRICS = {
     "text-classification": ("accuracy", "f1", "matthews"),
@@ -229,17 +239,18 @@ class TaskData:
     def unlabelled(self) -> dict[str, int]:
         """How many rows of each split have no label, of those splits that have such rows."""
         splits = {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
-        counts = {split: sum(map(_is_missing, rows["label"])) for split, rows in splits.items()}
+        counts = {split: sum(not is_labelled(label) for label in rows["label"]) for split, rows in splits.items()}
         return {split: count for split, count in counts.items() if count}
 
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"
 
 
-def _is_missing(label: float | list[int]) -> bool:
-    if isinstance(label, list):
-        return all(tag == NO_LABEL for tag in label)
-    return label == NO_LABEL or math.isnan(label)
+def is_labelled(label: float | Sequence[int]) -> bool:
+    """Whether a label, score or list of tags says something: whether it is not `NO_LABEL`, nan, or all of it that."""
+    if isinstance(label, float):
+        return not math.isnan(label)
+    return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
 
 
 @dataclass(frozen=True, kw_only=True)
