@@ -57,6 +57,8 @@ def _notes_on_stderr() -> Iterator[None]:
 
     def show(message, category, *place, **more):
         if issubclass(category, DataWarning):
+            if os.environ.get("RANK", "0") != "0":  # of several processes one says it
+                return
             print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
         else:
             shown(message, category, *place, **more)

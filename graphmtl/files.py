@@ -4,13 +4,22 @@ be written."""
 import json
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from graphmtl.errors import InputError, shown
 
-__all__ = ["check_output", "check_regular", "parse_json", "read_bounded", "read_json", "read_json_lines"]
+__all__ = [
+    "check_output",
+    "check_regular",
+    "parse_json",
+    "read_bounded",
+    "read_json",
+    "read_json_lines",
+    "written_whole",
+]
 
 _MOST = 64 << 20  # bytes of JSON, which takes about ten times as much memory once it is read
 _KINDS: dict[Callable[[int], bool], str] = {
@@ -120,6 +129,17 @@ def _text(path: Path | str, most: int) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write what is to stand in ``path``: it gets that name once all is there, and is removed otherwise."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def parse_json(text: str, name: object, line: int = 1) -> Any:

@@ -4,7 +4,15 @@ import socket
 import pytest
 
 from graphmtl.errors import InputError
-from graphmtl.files import check_output, check_regular, parse_json, read_bounded, read_json, read_json_lines
+from graphmtl.files import (
+    check_output,
+    check_regular,
+    parse_json,
+    read_bounded,
+    read_json,
+    read_json_lines,
+    written_whole,
+)
 
 
 def test_what_is_no_file_is_said_at_once(tmp_path):
@@ -90,3 +98,21 @@ def test_outputs_that_cannot_be_written(name, message, tmp_path):
     check_output(tmp_path / "any", option="--output", overwrite=False)
     with pytest.raises(InputError, match=r"folder\.csv exists"):
         check_output(tmp_path / "folder.csv", option="--output", overwrite=True)
+
+
+def write(path, content, *, fails):
+    with written_whole(path) as part:
+        part.write_text(content)
+        assert path.read_text() == "before"
+        if fails:
+            raise KeyError
+
+
+def test_what_is_not_written_whole_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(KeyError):
+        write(path, "half", fails=True)
+    assert (path.read_text(), [*tmp_path.iterdir()]) == ("before", [path])
+    write(path, "after", fails=False)
+    assert (path.read_text(), [*tmp_path.iterdir()]) == ("after", [path])

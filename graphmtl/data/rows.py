@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow.parquet
 from graphmtl.data.readers import Reading, check_encodable, ending, read_bytes, read_delimited, read_lines
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.files import parse_json
+from graphmtl.files import parse_json, written_whole
 
 __all__ = ["OUTPUT_FORMATS", "ROW_FORMATS", "Rows", "open_rows", "read_rows"]
 
@@ -170,17 +169,13 @@ def open_rows(
     for name in added:
         if name in names:
             raise InputError(f"--output {path}: the input has a column {name!r} already")
-    part = path.with_name(f"{path.name}.part")
     try:
-        with _WRITERS[path.suffix.lower()](part, names, added, rows) as write:
+        with written_whole(path) as part, _WRITERS[path.suffix.lower()](part, names, added, rows) as write:
             yield write
-        os.replace(part, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     except (csv.Error, pa.ArrowException, UnicodeEncodeError) as error:
         raise InputError(f"{path}: a value does not fit into the file ({error})") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -247,8 +242,7 @@ def _field(value: Any) -> Any:
 def _parquet_file(
     part: Path, names: Sequence[str], added: Mapping[str, pa.DataType], rows: Rows | None
 ) -> Iterator[Write]:
-    source = str(part).removesuffix(".part") if rows is None else rows.source
-    own = rows.arrow if rows is not None and rows.arrow is not None else _as_arrow(names, rows, source)
+    own = rows.arrow if rows is not None and rows.arrow is not None else _as_arrow(names, rows)
     schema = own.schema
     for name, kind in added.items():
         schema = schema.append(pa.field(name, kind))
@@ -265,7 +259,7 @@ def _parquet_file(
         yield write
 
 
-def _as_arrow(names: Sequence[str], rows: Rows | None, source: str) -> pa.Table:
+def _as_arrow(names: Sequence[str], rows: Rows | None) -> pa.Table:
     """The rows as Arrow has them; texts where there are none yet."""
     if rows is None:
         return pa.table({name: pa.array([], pa.string()) for name in names})
@@ -275,7 +269,7 @@ def _as_arrow(names: Sequence[str], rows: Rows | None, source: str) -> pa.Table:
             columns.append(pa.array([None if row[i] is _ABSENT else row[i] for row in rows.values]))
         except (pa.ArrowException, OverflowError) as error:
             what = " ".join(str(error).split())[:100]
-            raise InputError(f"{source}: column {name!r} does not fit into a parquet file ({what})") from None
+            raise InputError(f"{rows.source}: column {name!r} does not fit into a parquet file ({what})") from None
     return pa.Table.from_arrays(columns, [*names])
 
 

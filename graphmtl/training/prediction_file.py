@@ -2,16 +2,15 @@
 
 import csv
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.task import NO_LABEL, Task, TaskSet
+from graphmtl.data.task import NO_LABEL, Task, TaskSet, is_labelled
 from graphmtl.errors import InputError
+from graphmtl.files import written_whole
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions
 
 __all__ = ["PREDICTION_FORMATS", "write_predictions"]
@@ -33,7 +32,7 @@ def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapp
     probabilities are JSON, and what an example does not have is empty.
 
     Args:
-        path: the file; it is replaced.
+        path: the file; it is replaced, once all is written.
         tasks: the tasks.
         predictions: ``{split: {task: predictions}}``.
 
@@ -42,12 +41,12 @@ def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapp
     """
     is_csv = path.suffix.lower() == ".csv"
     try:
-        with path.open("w", encoding="utf-8", newline="" if is_csv else "\n") as file:
+        with written_whole(path) as part, part.open("w", encoding="utf-8", newline="" if is_csv else "\n") as file:
             write = _csv_writer(file) if is_csv else _json_writer(file)
             for split, own in predictions.items():
                 for name, each in own.items():
                     task, rows = tasks[name].task, _rows(tasks, name, split)
-                    for row, answer in zip(_labelled(task, rows), _answers(task, each), strict=True):
+                    for row, answer in zip(_labelled(rows), _answers(task, each), strict=True):
                         write({"task": name, "split": split, **_example(row), **answer, **_seen(row)})
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
@@ -58,12 +57,9 @@ def _rows(tasks: TaskSet, name: str, split: str) -> Dataset:
     return data.other_tests[split] if split in data.other_tests else getattr(data, split)
 
 
-def _labelled(task: Task, rows: Dataset) -> Iterator[dict[str, Any]]:
+def _labelled(rows: Dataset) -> Iterator[dict[str, Any]]:
     """The rows that are scored."""
-    for row in rows:
-        label = row["label"]
-        if not (math.isnan(label) if task.is_regression else np.all(np.asarray(label) == NO_LABEL)):
-            yield row
+    return (row for row in rows if is_labelled(row["label"]))
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, Any]:
