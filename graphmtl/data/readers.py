@@ -43,25 +43,11 @@ _QUOTED_FILE = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")  # every quote in it
 _QUOTED_FIELD = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*"(?=\t|$)', re.MULTILINE)
 _FASTTEXT = "__label__"
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
-_TITLES = frozenset(  # what columns are called
-    (
-        *(
-            "text",
-            "sentence",
-            "review",
-            "tweet",
-            "comment",
-            "document",
-            "utterance",
-            "query",
-            "label",
-            "class",
-            "target",
-        ),
-        *("category", "sentiment", "intent", "topic", "stars", "rating", "score", "word", "token", "form", "lemma"),
-        *("tag", "pos", "upos", "xpos", "ner", "chunk"),
-    )
-)
+_TITLES = {  # what columns are called
+    *("text", "sentence", "review", "tweet", "comment", "document", "utterance", "query", "label", "class"),
+    *("target", "category", "sentiment", "intent", "topic", "stars", "rating", "score", "word", "token"),
+    *("form", "lemma", "tag", "pos", "upos", "xpos", "ner", "chunk"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
