@@ -178,19 +178,23 @@ def test_rows_without_a_label_are_in_no_class_and_counted():
 
 
 def test_a_cut_leaves_every_task_some_labels_on_each_side():
-    tone = [["good", "bad"][i % 2] if i % 10 < 2 else "" for i in range(60)]  # of a fifth of the rows
+    tone = [["good", "bad"][i // 10 % 2] if i % 10 == 0 else "" for i in range(60)]  # six of 60, by chance often none
     whole = table(60, topic=[*"abc" * 20], tone=tone)
-    corpus = Corpus(name="c", train=whole, valid=0.2, test=0.2, stratify="topic", present=("topic", "tone"))
+    corpus = Corpus(name="c", train=whole, valid=0.2, test=0.2, present=("topic", "tone"))
+    tasks = Task(name="topic", label="topic"), Task(name="tone", label="tone")
     for seed in range(8):
-        _, data = build(
-            layers(corpus, Task(name="topic", label="topic"), Task(name="tone", label="tone")),
-            seed=seed,
-            keep_overlap=False,
-        )
-        counts = [
-            len(rows) - data.unlabelled.get(split, 0) for split, rows in (("valid", data.valid), ("test", data.test))
-        ]
-        assert min(counts) >= 1
+        _, data = build(layers(corpus, *tasks), seed=seed, keep_overlap=False)
+        for split, rows in (("valid", data.valid), ("test", data.test)):
+            assert len(rows) - data.unlabelled.get(split, 0) == 1
+
+
+def test_a_label_that_the_cut_took_out_of_training_is_known_all_the_same():
+    whole = table(40, topic=[*"ab" * 20], tone=["rare", *["good", "bad"] * 19, "good"])
+    corpus = Corpus(name="c", train=whole, valid=0.2, test=0.2, stratify="topic")
+    tasks = Task(name="topic", label="topic"), Task(name="tone", label="tone")
+    made = [build(layers(corpus, *tasks), seed=seed, keep_overlap=False)[1] for seed in range(12)]
+    assert {data.task.labels for data in made} == {("bad", "good", "rare")}
+    assert any(2 in data.test["label"] for data in made)
 
 
 def test_a_task_may_read_other_columns_of_the_same_rows():
