@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from graphmtl.data.arrow import read_dataset
-from graphmtl.data.readers import check_encodable
+from graphmtl.data.lines import check_encodable
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, note, shown, unknown_name
 

@@ -1,12 +1,9 @@
 """Files of texts with their labels. Files of lines are read line by line, so that an error names the line."""
 
 import csv
-import gzip
 import io
 import json
-import lzma
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,35 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.arrow import read_parquet
-from graphmtl.data.encodings import likely_encoding
+from graphmtl.data.lines import check_encodable, lines_of, read_bytes, read_lines, read_text
 from graphmtl.data.table import Table, joined
 from graphmtl.errors import InputError, note, shown, unknown_name
-from graphmtl.files import check_regular, parse_json
+from graphmtl.files import parse_json
 
 __all__ = [
     "FORMATS",
     "Reading",
-    "check_encodable",
     "ending",
     "is_header",
-    "read_bytes",
     "read_delimited",
     "read_file",
     "read_label_tab_text",
     "read_label_text",
-    "read_lines",
     "read_one_class_a_file",
     "read_parallel",
     "read_tsv",
     "say_header",
 ]
 
-_HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 _FIELD = r'(?:"(?:[^"]|"")*+"|[^"\t\n]*)'
 _QUOTED_FILE = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")  # every quote in it is one of those around a field
 _QUOTED_FIELD = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*"(?=\t|$)', re.MULTILINE)
 _FASTTEXT = "__label__"
-_PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
 _TITLES = {  # what columns are called
     *("text", "sentence", "review", "tweet", "comment", "document", "utterance", "query", "label", "class"),
     *("target", "category", "sentiment", "intent", "topic", "stars", "rating", "score", "word", "token"),
@@ -143,19 +135,6 @@ def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = 
     return Table(source=str(path), columns=dict(zip(wanted, map(list, columns), strict=True)), lines=lines, row=row)
 
 
-def check_encodable(values: Sequence[Any], where: str) -> None:
-    """Whether values can be written into a file; JSON can name half of a character, which cannot.
-
-    Raises:
-        InputError: one cannot.
-    """
-    for value in values:
-        if isinstance(value, str) and not value.isascii() and _HALF.search(value):
-            raise InputError(f"{where}: {shown(value)} holds half of a character (a lone surrogate); text is expected")
-        if isinstance(value, list):
-            check_encodable(value, where)
-
-
 def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: str) -> Iterator[Row]:
     """The rows of a csv or tsv file."""
     header, rows, _ = read_delimited(path, reading, delimiter)
@@ -175,7 +154,7 @@ def read_delimited(
     Raises:
         InputError: the file is missing, empty, undecodable or damaged, or a line has too few or too many fields.
     """
-    text, delimiter = _read_text(path, reading.encoding), reading.delimiter or delimiter
+    text, delimiter = read_text(path, reading.encoding), reading.delimiter or delimiter
     quoted = reading.quoting == "csv" or (reading.quoting is None and delimiter != "\t")
     if reading.quoting is None and delimiter == "\t":
         quoted = _looks_quoted(text, path)
@@ -206,7 +185,7 @@ def _checked_fields(
 
 
 def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    lines = ((number, line) for number, line in enumerate(_lines(text), 1) if line.strip() or delimiter in line)
+    lines = ((number, line) for number, line in enumerate(lines_of(text), 1) if line.strip() or delimiter in line)
     return ((number, line.split(delimiter)) for number, line in lines)
 
 
@@ -295,7 +274,7 @@ def _parsed_line(line: str, path: Path, number: int) -> Any:
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     """A list of objects, an object whose only list is such, or an object of lists of the same length."""
     try:
-        content = parse_json(_read_text(path, reading.encoding), path)
+        content = parse_json(read_text(path, reading.encoding), path)
     except InputError as error:
         hint = "; an object a line is `format: jsonl`" if "Extra data" in str(error) else ""
         raise InputError(f"{error}{hint}") from None
@@ -433,7 +412,7 @@ def read_one_class_a_file(
     for name, path in paths.items():
         if path.is_dir():
             files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-            found = [_read_text(each, reading.encoding).strip() for each in files]
+            found = [read_text(each, reading.encoding).strip() for each in files]
             lines, row = None, "file"
         else:
             numbered = [(i, line.strip()) for i, line in enumerate(read_lines(path, encoding=reading.encoding), 1)]
@@ -466,74 +445,3 @@ def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Table:
         labels.append(label.strip())
         texts.append(text)
     return Table(source=str(path), columns={"text": texts, "label": labels})
-
-
-def read_lines(path: Path, *, encoding: str = "utf-8", fallback: str | None = None, ends: bool = False) -> list[str]:
-    """The lines of a file, cut at newlines only and without a carriage return at their end.
-
-    Args:
-        path: the file.
-        encoding: its encoding.
-        fallback: the encoding of those lines that are not UTF-8.
-        ends: keep empty lines at the end of the file, which are left out otherwise.
-
-    Raises:
-        InputError: the file is missing, unreadable or empty, or it cannot be decoded.
-    """
-    if fallback is None:
-        return _lines(_read_text(path, encoding), ends)
-    return _lines("\n".join(_decode(line, fallback) for line in read_bytes(path).split(b"\n")), ends)
-
-
-def _lines(text: str, ends: bool = False) -> list[str]:
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    while lines and not lines[-1] and not ends:
-        lines.pop()
-    return lines
-
-
-def _decode(line: bytes, fallback: str) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return line.decode(fallback)
-
-
-def _read_text(path: Path, encoding: str) -> str:
-    content = read_bytes(path)
-    if content.startswith(tuple(_PACKED)):
-        what = next(name for start, name in _PACKED.items() if content.startswith(start))
-        raise InputError(f"{path}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
-    try:
-        text = content.decode(encoding).removeprefix("\ufeff")  # as utf-16-le leaves it
-    except LookupError:
-        raise InputError(f"{path}: unknown encoding {encoding!r}") from None
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        likely = likely_encoding(content)
-        hint = "the key `encoding` in the YAML file (predict: --encoding) names another"
-        hint = hint if likely is None else f"try `encoding: {likely}`"
-        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
-    return text if "\n" in text else text.replace("\r", "\n")  # as old programs end lines
-
-
-def read_bytes(path: Path, *, most: int = -1) -> bytes:
-    """The content of a file, of ``.gz`` and ``.xz`` unpacked, without the byte order mark of UTF-8.
-
-    Args:
-        path: the file.
-        most: how many bytes to read at most; -1: all.
-
-    Raises:
-        InputError: the file is missing or no file, unreadable, damaged or empty.
-    """
-    check_regular(path)
-    unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
-    try:
-        with unpack(path, "rb") as file:
-            content = file.read(most).removeprefix(b"\xef\xbb\xbf")
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if not content.strip():
-        raise InputError(f"{path}: the file is empty")
-    return content

@@ -80,12 +80,12 @@ from typing import Any
 
 from graphmtl.data.arrow import read_hub
 from graphmtl.data.column_files import TOKEN_FORMATS, read_sentences
+from graphmtl.data.lines import read_lines
 from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
 from graphmtl.data.readers import (
     FORMATS,
     Reading,
     read_file,
-    read_lines,
     read_one_class_a_file,
     read_parallel,
 )

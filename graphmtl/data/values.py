@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from graphmtl.data.readers import check_encodable
+from graphmtl.data.lines import check_encodable
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, note, shown
