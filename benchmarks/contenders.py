@@ -20,7 +20,7 @@ from torch_geometric.utils import softmax
 
 from graphmtl.architectures import ARCHITECTURES, Architecture, Complete
 from graphmtl.config import ModelOptions
-from graphmtl.models.message_lstm import LSTM, MessageLSTM
+from graphmtl.layers.message_lstm import LSTM, MessageLSTM
 from tests.architectures.reference import REFERENCES
 
 __all__ = ["MODES", "SPARSE", "Contender", "Setting", "Shape", "make_architecture", "make_step", "product_operations"]

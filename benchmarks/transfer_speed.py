@@ -22,10 +22,10 @@ from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.models.growth import add_tasks, frozen_parameters, keep_frozen_states
+from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.new_tasks import add_tasks, frozen_parameters, keep_frozen_states
 from graphmtl.training.experiment import part
-from graphmtl.training.losses import task_loss
 from graphmtl.training.optimization import WeightAverage, adamw
 
 TASKS, TEXTS, TOKENS = 16, 32, 100

@@ -4,7 +4,7 @@ from graphmtl.config import Options, PlantedOptions
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
-from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from graphmtl.analysis.faithfulness import Explanation, explain_model
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
-from graphmtl.explanation_tables import explanation_tables, stability_table
-from graphmtl.graph.faithfulness import Explanation, explain_model
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.experiment import load_tasks_again

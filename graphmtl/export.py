@@ -66,8 +66,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
     arguments = parser.parse_args(argv)
     try:  # here and not at the top: these libraries are optional
-        from graphmtl.models.onnx_export import CHECKED_SIZES, checked_onnx
-        from graphmtl.models.onnx_int8 import OnnxModel, to_int8
+        from graphmtl.onnx.onnx_export import CHECKED_SIZES, checked_onnx
+        from graphmtl.onnx.onnx_int8 import OnnxModel, to_int8
     except ModuleNotFoundError as error:
         raise InputError(f"export needs {error.name}: pip install graphmtl[onnx]") from None
     run = Run.open(arguments.run)

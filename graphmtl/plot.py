@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
-from graphmtl.graph.draw import draw_task_graph, save_figure
-from graphmtl.graph.history import draw_history, save_animation
-from graphmtl.graph.token_map import draw_token_maps
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.graph.pictures.history import draw_history, save_animation
+from graphmtl.graph.pictures.token_map import draw_token_maps
 from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 

@@ -8,14 +8,14 @@ from accelerate import PartialState
 
 from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
-from graphmtl.graph.draw import save_figure
+from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.options import make_options, parse_options
 from graphmtl.table import forgetting_table, incoming_table, print_table, scores_table
 from graphmtl.training.experiment import mean_of_first_metrics
+from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, transfer_run
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
 from graphmtl.training.run_folder import Run
-from graphmtl.training.transfer import JOINING_LR, TransferOptions, options_for, transfer_run
 
 __all__ = ["main"]
 

@@ -6,10 +6,10 @@ from functools import cache
 import pytest
 
 from graphmtl import Run, TaskGraph
+from graphmtl.analysis.faithfulness import Explanation
 from graphmtl.cli import main
 from graphmtl.explain import stability
 from graphmtl.graph.comparison import Comparison
-from graphmtl.graph.faithfulness import Explanation
 from tests import tiny
 from tests.graph.examples import complete, rescaled
 from tests.tiny import TASKS

@@ -10,8 +10,8 @@ import tokenizers
 
 from graphmtl import export
 from graphmtl.cli import main
-from graphmtl.models import onnx_export
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.onnx import onnx_export
 from graphmtl.training.run_folder import Run
 from tests.tiny import TASKS
 
@@ -72,8 +72,8 @@ def test_a_file_that_computes_something_else_is_not_written(finished, tmp_path, 
 
 @pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
 def test_a_library_that_is_missing(library, finished, error_of, monkeypatch):
-    monkeypatch.delitem(sys.modules, "graphmtl.models.onnx_export")
-    monkeypatch.delattr("graphmtl.models.onnx_export")
+    monkeypatch.delitem(sys.modules, "graphmtl.onnx.onnx_export")
+    monkeypatch.delattr("graphmtl.onnx.onnx_export")
     monkeypatch.setitem(sys.modules, library, None)
     error = error_of("export", finished("shared").run.folder)
     assert f"export needs {library}: pip install graphmtl[onnx]" in error
@@ -124,7 +124,7 @@ def test_8_bits_that_cost_too_much_are_not_written(copy_of, error_of, monkeypatc
         for parameter in head.parameters():
             parameter.data.neg_()
     file = onnx_export.to_onnx(worse, [*worse.tasks]).SerializeToString()
-    monkeypatch.setattr("graphmtl.models.onnx_int8.to_int8", lambda _: file)
+    monkeypatch.setattr("graphmtl.onnx.onnx_int8.to_int8", lambda _: file)
     error = error_of("export", folder, "--int8")
     assert re.search(r"--int8: no file is written; mean validation score: .* 0\.1 point less is accepted", error)
     assert not (folder / "model.onnx").exists()

@@ -14,8 +14,8 @@ from graphmtl.options import make_options
 from graphmtl.predict import main as predict
 from graphmtl.report import main as report
 from graphmtl.training.experiment import build_model, load_run_tasks
+from graphmtl.training.joining import TransferOptions, options_for, transfer_run
 from graphmtl.training.run_folder import Run
-from graphmtl.training.transfer import TransferOptions, options_for, transfer_run
 from tests import tiny
 
 

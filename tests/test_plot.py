@@ -6,8 +6,8 @@ import pytest
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.errors import InputError
-from graphmtl.graph.draw import draw_task_graph, save_figure
-from graphmtl.graph.history import draw_history
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.graph.pictures.history import draw_history
 from graphmtl.plot import main
 from graphmtl.training.run_folder import Run
 from tests.graph.examples import affinity, complete, growing, star, write_history

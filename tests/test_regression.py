@@ -11,7 +11,7 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.reporting.examples import example_texts
+from graphmtl.reporting.example_texts import example_texts
 from graphmtl.training.run_folder import Run
 from tests import tiny
 

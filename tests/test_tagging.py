@@ -16,11 +16,11 @@ from graphmtl.data.spelling import Alphabet, Forms
 from graphmtl.data.task import NO_LABEL
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
-from graphmtl.models import message_lstm
+from graphmtl.layers import message_lstm
 from graphmtl.models.heads import CRFHead, LinearTagHead
+from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.experiment import train
-from graphmtl.training.losses import task_loss
 from tests.tagging import NER, POS, tagging_tasks
 from tests.tiny import OPTIONS
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from graphmtl.architectures.adapters import TaskAdapters
 from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation, attend
-from graphmtl.models.stacked import StackedLinear
+from graphmtl.layers.interaction import Ablation, attend
+from graphmtl.layers.stacked import StackedLinear
 
 __all__ = ["AdapterFusion"]
 

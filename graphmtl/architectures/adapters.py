@@ -12,9 +12,9 @@ from torch import Tensor
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation
-from graphmtl.models.heads import pooled_size
-from graphmtl.models.stacked import Adapters
+from graphmtl.layers.interaction import Ablation
+from graphmtl.layers.pooling import pooled_size
+from graphmtl.layers.stacked import Adapters
 
 __all__ = ["TaskAdapters"]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation, EdgeWeights
 from graphmtl.graph.topology import Topology, read_topology
-from graphmtl.models.heads import token_mask
-from graphmtl.models.message_lstm import LSTM
+from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.message_lstm import LSTM
+from graphmtl.layers.pooling import token_mask
 
 __all__ = ["Architecture", "Read", "Seen"]
 
@@ -49,7 +49,7 @@ class Architecture(nn.Module):
 
     ``read(x, lengths, tasks, edges=False)`` takes x (batch, tokens, input_size), lengths (batch,) and the positions of
     the tasks that read these texts. For each it returns states (batch, tokens, output_size), 0 at padding, and, where
-    ``edges`` asks for them and the architecture has any, the :class:`~graphmtl.graph.interaction.EdgeWeights`, else
+    ``edges`` asks for them and the architecture has any, the :class:`~graphmtl.layers.interaction.EdgeWeights`, else
     None. What the tasks have in common is computed once. ``forward`` is ``read`` for one task.
 
     ``interact(h, lengths, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a
@@ -58,7 +58,7 @@ class Architecture(nn.Module):
 
     Architectures with edges also have ``node_states(x, lengths, tasks)``, the states of the nodes that these tasks may
     read, and their ``read`` takes ``nodes``, these states if they are at hand. It and ``interact`` take ``ablation``,
-    edges to be cut (:class:`~graphmtl.graph.interaction.Ablation`).
+    edges to be cut (:class:`~graphmtl.layers.interaction.Ablation`).
 
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.

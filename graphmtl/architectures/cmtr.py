@@ -14,7 +14,7 @@ each task; q and k are linear layers; j runs over the sources of k in the topolo
 edges of the task graph, k -> k among them. With ``--fusion-values interacted`` the head reads z'_j in the place of z_j,
 and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's weights :math:`\alpha`.
 
-Where an edge j -> k is cut (:class:`~graphmtl.graph.interaction.Ablation`), the interaction that k sees is computed
+Where an edge j -> k is cut (:class:`~graphmtl.layers.interaction.Ablation`), the interaction that k sees is computed
 without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is ``renormalise``.
 """
 
@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation, attend
-from graphmtl.graph.task_interaction import TaskInteraction
-from graphmtl.models.gate_regularisation import gate_penalty
-from graphmtl.models.heads import mean_over_tokens, pooled_size
-from graphmtl.models.stacked import Adapters
+from graphmtl.layers.gate_regularisation import gate_penalty
+from graphmtl.layers.interaction import Ablation, attend
+from graphmtl.layers.pooling import mean_over_tokens, pooled_size
+from graphmtl.layers.stacked import Adapters
+from graphmtl.layers.task_interaction import TaskInteraction
 
 __all__ = ["CMTR"]
 

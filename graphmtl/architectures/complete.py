@@ -7,7 +7,7 @@ LSTM, and k's LSTM reads their states:
     s_{t,j} = u^\top \tanh(W_n h^{(j)}_t + W_q [h^{(k)}_{t-1}; x_t]) + n_{k,j}, \quad
     a_t = \mathrm{softmax}_j(s_t), \quad r_t = \sum_j a_{t,j} h^{(j)}_t
 
-r_t enters k's cell as :mod:`graphmtl.models.message_lstm` says. n_{k,j} is not in the paper (``--no-node-bias``).
+r_t enters k's cell as :mod:`graphmtl.layers.message_lstm` says. n_{k,j} is not in the paper (``--no-node-bias``).
 Only the LSTMs of k's sources are run, so that with ``--topology`` a step costs what the edges into its task cost,
 however many tasks there are. A task without sources has r_t = 0.
 """
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation, EdgeWeights
-from graphmtl.models.message_lstm import MessageLSTM, run_side_by_side
-from graphmtl.models.packing import Packing
+from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.message_lstm import MessageLSTM, run_side_by_side
+from graphmtl.layers.packing import Packing
 
 __all__ = ["Complete"]
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from graphmtl.architectures.architecture import Seen
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation
-from graphmtl.models.heads import pooled_size
-from graphmtl.models.stacked import StackedLinear
+from graphmtl.layers.interaction import Ablation
+from graphmtl.layers.pooling import pooled_size
+from graphmtl.layers.stacked import StackedLinear
 
 __all__ = ["MMoE"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from graphmtl.architectures.architecture import Architecture, Read
-from graphmtl.graph.interaction import Ablation
+from graphmtl.layers.interaction import Ablation
 
 __all__ = ["Shared"]
 

@@ -7,7 +7,7 @@ states at all positions:
     s_{t,i} = u^\top \tanh(W_n h^{(s)}_i + W_q [h^{(k)}_{t-1}; x_t]), \quad
     b_t = \mathrm{softmax}_i(s_t), \quad r_t = \sum_i b_{t,i} h^{(s)}_i
 
-r_t enters k's cell as :mod:`graphmtl.models.message_lstm` says. How much k reads from the virtual node is its spoke,
+r_t enters k's cell as :mod:`graphmtl.layers.message_lstm` says. How much k reads from the virtual node is its spoke,
 
 .. math::
     \mathrm{spoke}_k = \mathrm{mean}_t \frac{|m_t \odot W_r r_t|}{|c_t| + |m_t \odot W_r r_t|}
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation, EdgeWeights
-from graphmtl.models.message_lstm import LSTM, MessageLSTM, run_side_by_side
-from graphmtl.models.packing import Packing
+from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.message_lstm import LSTM, MessageLSTM, run_side_by_side
+from graphmtl.layers.packing import Packing
 
 __all__ = ["Star"]
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other
 from graphmtl.data.long_texts import warn_of_long
-from graphmtl.data.pieces import Pieces, PieceTexts, Windows
 from graphmtl.data.spelling import Forms, Spelling
+from graphmtl.data.subwords import Pieces, PieceTexts, Windows
 from graphmtl.data.task import NO_LABEL, Task, TaskData, is_labelled
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate
@@ -24,6 +24,7 @@ __all__ = [
     "Batch",
     "EncodedSplit",
     "EncodedTask",
+    "batches_by_length",
     "encode_tasks",
     "encode_texts",
     "forms_of",
@@ -337,3 +338,10 @@ def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: Forms) -> I
     for first, *second in vocabulary.split_texts(texts):
         ids = forms.encode(first)
         yield [*ids, SEP, *forms.encode(second[0])] if second else ids
+
+
+def batches_by_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """The places of texts with these lengths (examples,), those of like length together."""
+    order = np.argsort(np.asarray(lengths), kind="stable")  # (examples,)
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

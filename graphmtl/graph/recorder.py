@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from graphmtl.errors import InputError
-from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.layers.interaction import EdgeWeights
 
 __all__ = ["EdgeRecorder"]
 
@@ -41,7 +41,7 @@ class EdgeRecorder:
         """Count the instances of a batch.
 
         Args:
-            edges: :class:`~graphmtl.graph.interaction.EdgeWeights` of the batch; an instance counts once, with its
+            edges: :class:`~graphmtl.layers.interaction.EdgeWeights` of the batch; an instance counts once, with its
                 mean over tokens.
             keep: (batch,), nonzero for the instances that count, such as ``Batch.weights``; by default all.
         """

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.data.batching import Batch
-from graphmtl.models.packing import Packing
+from graphmtl.layers.packing import Packing
 
 __all__ = ["FrozenStates"]
 

@@ -21,9 +21,9 @@ from graphmtl.architectures.architecture import Seen
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
 from graphmtl.data.long_texts import warn_of_long
-from graphmtl.data.pieces import Pieces
 from graphmtl.data.raw_texts import Text, texts_by_task
 from graphmtl.data.spelling import Alphabet
+from graphmtl.data.subwords import Pieces
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.data.vectors import Vectors
@@ -31,13 +31,15 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
-from graphmtl.graph.interaction import Ablation, EdgeWeights
-from graphmtl.models.answers import ModelOutput, answers_of, blank_answer
-from graphmtl.models.auto import head_name, resolve_chars, resolve_pooling
-from graphmtl.models.encoders import ENCODERS, Encoded, LockedDropout, encoder_class
+from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
+from graphmtl.models.encoded import Encoded, LockedDropout
+from graphmtl.models.encoders import ENCODERS, encoder_class
 from graphmtl.models.frozen_states import FrozenStates
-from graphmtl.models.heads import HEADS, AttentionPooling, ClassificationHead, RegressionHead, pool, pooled_size
+from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
 from graphmtl.models.hub import in_cache_alone
+from graphmtl.models.predictions import ModelOutput, answers_of, blank_answer
+from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
 
 __all__ = ["MultiTaskModel", "Text"]
 

@@ -1,7 +1,7 @@
 """Encoders of the Hugging Face transformers library: their tokenizers, and their pieces to token vectors."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
@@ -17,10 +17,10 @@ from transformers.utils import logging
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
-from graphmtl.data.pieces import Pieces
+from graphmtl.data.subwords import Pieces
 from graphmtl.errors import InputError, shown
-from graphmtl.models.encoders import ENCODERS, Encoded
-from graphmtl.models.heads import token_mask
+from graphmtl.layers.pooling import token_mask
+from graphmtl.models.encoded import Encoded
 from graphmtl.models.hub import in_cache_alone
 
 __all__ = ["TransformerEncoder", "load_pieces"]
@@ -53,16 +53,20 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def load_pieces(name: str) -> Pieces:
+def load_pieces(name: str, *, others: Iterable[str] = ()) -> Pieces:
     """The tokenizer and the configuration of an encoder, from a folder or by its name on the Hugging Face Hub.
 
     Code that an encoder brings along is never run.
+
+    Args:
+        name: of the encoder.
+        others: the encoders that are no transformers, one of which may have been meant.
 
     Raises:
         InputError: there is no such encoder (the message says where it was looked for), it is none that can be used, or
             its tokenizer has no fast version.
     """
-    local = _find(name)
+    local = _find(name, others)
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
     except _FAILURES as error:
@@ -94,7 +98,7 @@ def load_pieces(name: str) -> Pieces:
     return Pieces(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
 
 
-def _find(name: str) -> bool:
+def _find(name: str, others: Iterable[str] = ()) -> bool:
     """Whether an encoder is to be read from this machine alone; else it is on the Hub, which is within reach.
 
     It is a folder with a ``config.json``, or in the cache of a Hub that does not answer.
@@ -106,9 +110,9 @@ def _find(name: str) -> bool:
     try:
         return in_cache_alone(name)
     except InputError as error:
-        near = get_close_matches(name, ENCODERS, n=1)
+        near = get_close_matches(name, [*others], n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        known = f"(known: {', '.join(ENCODERS)}, a folder, a name on the Hub)"
+        known = f"(known: {', '.join([*others, 'a folder'])}, a name on the Hub)"
         raise InputError(f"unknown encoder {name!r};{hint} {error} {known}") from None
 
 
@@ -151,7 +155,7 @@ def _without_pooler(model: Any) -> Any:
 class TransformerEncoder(nn.Module):
     """The last hidden states of a transformer; the first piece of a text ([CLS]) stands for the whole text.
 
-    A text that is read in several windows (see :class:`~graphmtl.data.pieces.Pieces`) has the mean of their first
+    A text that is read in several windows (see :class:`~graphmtl.data.subwords.Pieces`) has the mean of their first
     pieces. Where words are asked for, a word's state is that of its first piece; 0 for a word without one.
 
     Args:

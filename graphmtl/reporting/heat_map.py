@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from graphmtl.graph.comparison import ALIKE
-from graphmtl.graph.panels import ANNOTATED_TASKS, between_tasks, decimals_for
+from graphmtl.graph.pictures.panels import ANNOTATED_TASKS, between_tasks, decimals_for
 
 __all__ = ["heat_map"]
 

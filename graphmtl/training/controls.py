@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from graphmtl.analysis.faithfulness import draw_texts, measure
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
-from graphmtl.graph.faithfulness import draw_texts, measure
-from graphmtl.graph.interaction import Ablation
 from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.experiment import build_model, load_run_tasks, train_run
 from graphmtl.training.run_folder import Run

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.task import Task
-from graphmtl.models.heads import mean_over_tokens
+from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.teachers import TeacherOutputs, fits
 
 __all__ = ["Distillation"]

@@ -1,6 +1,6 @@
 """What a model predicts on a split, and how good it is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl import metrics
-from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.data.task import NO_LABEL, Task
-from graphmtl.graph.interaction import EdgeWeights
-from graphmtl.training.losses import text_losses
+from graphmtl.layers.interaction import EdgeWeights
+from graphmtl.models.losses import text_losses
 
 __all__ = [
     "Predictions",
     "Record",
     "ScorePredictions",
     "TagPredictions",
-    "batches_by_length",
     "predict_split",
     "score",
 ]
@@ -204,13 +203,6 @@ def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
     if labels.ndim == 1:
         return (output.logits.float(),)
     return output.tags, text_losses(output, labels).float()
-
-
-def batches_by_length(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """The places of texts with these lengths (examples,), those of like length together."""
-    order = np.argsort(np.asarray(lengths), kind="stable")  # (examples,)
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def _in_order(split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task) -> Predictions:

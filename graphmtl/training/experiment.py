@@ -15,32 +15,32 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
+from graphmtl.analysis.affinity import probe_batches, task_affinity
 from graphmtl.architectures import resolve_topology
 from graphmtl.config import ModelOptions, Options, PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import IN_MEMORY, load_tasks
-from graphmtl.data.pieces import Pieces
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
+from graphmtl.data.subwords import Pieces
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vectors import Vectors, coverage, read_vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
-from graphmtl.graph.affinity import probe_batches, task_affinity
-from graphmtl.graph.draw import draw_task_graph, save_figure
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.topology import Topology
-from graphmtl.models.auto import resolve_chars
 from graphmtl.models.encoders import ENCODERS, check_options
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.resolution import resolve_chars
 from graphmtl.options import make_options
-from graphmtl.training.adapters import load_adapters
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.first_stage import load_adapters
 from graphmtl.training.processes import process_state
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
@@ -144,7 +144,7 @@ def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) 
     if options.encoder not in ENCODERS:
         from graphmtl.models.transformer import load_pieces
 
-        return load_pieces(options.encoder)
+        return load_pieces(options.encoder, others=ENCODERS)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]

@@ -27,9 +27,9 @@ import numpy as np
 from accelerate.utils import set_seed
 
 from graphmtl.config import Options
-from graphmtl.data.draw import NO_SELECTION, draw_examples
+from graphmtl.data.few_examples import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
-from graphmtl.data.pieces import Pieces
+from graphmtl.data.subwords import Pieces
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
@@ -38,10 +38,10 @@ from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.joining import JoinedTraining, TransferOptions
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
-from graphmtl.training.transfer import JoinedTraining, TransferOptions
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
 
 __all__ = ["Cell", "LeaveOneOut", "read_cells"]

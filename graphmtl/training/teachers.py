@@ -15,7 +15,7 @@ from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
-from graphmtl.models.heads import token_mask
+from graphmtl.layers.pooling import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 

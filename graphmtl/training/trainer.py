@@ -19,12 +19,13 @@ from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.models.answers import ModelOutput
+from graphmtl.models.losses import task_loss
+from graphmtl.models.predictions import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
+from graphmtl.training.epoch_losses import EpochLosses, check_finite
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score
 from graphmtl.training.log import GraphLog, TrainingLog
-from graphmtl.training.losses import EpochLosses, check_finite, task_loss
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
 from graphmtl.training.processes import process_state
 from graphmtl.training.sampling import TaskSampler

@@ -1,6 +1,6 @@
 """The two graph LSTMs by the letter of their equations: one text, one task, one token at a time, plain Python loops.
 
-Slow on purpose and free of every trick of graphmtl.models.message_lstm; the batched code must equal it.
+Slow on purpose and free of every trick of graphmtl.layers.message_lstm; the batched code must equal it.
 """
 
 import torch

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation
+from graphmtl.layers.interaction import Ablation
 
 TASKS = ("a", "b", "c", "d")
 SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone

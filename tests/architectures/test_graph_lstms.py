@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
-from graphmtl.graph.interaction import Ablation
-from graphmtl.models import native
-from graphmtl.models.message_lstm import LSTM
+from graphmtl.layers.interaction import Ablation
+from graphmtl.layers.message_lstm import LSTM
+from graphmtl.layers.recurrence import loops_cpp
 from tests.architectures.reference import REFERENCES
 
 TASKS = ("a", "b", "c", "d")
@@ -47,8 +47,8 @@ graph_lstms = pytest.mark.parametrize("arch", ["complete", "star"])
 def loops(request, monkeypatch):
     """Both forms of the loops over tokens: recurrence.cpp, and PyTorch."""
     if request.param == "plain":
-        monkeypatch.setattr(native, "load", lambda: None)
-    elif native.load() is None:
+        monkeypatch.setattr(loops_cpp, "load", lambda: None)
+    elif loops_cpp.load() is None:
         pytest.skip("no C++ compiler")
 
 

@@ -18,7 +18,7 @@ from benchmarks.contenders import (
 from benchmarks.training_steps import PARTS, training_speed
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
-from graphmtl.models import native
+from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.options import make_options
 from graphmtl.training.experiment import load_run_tasks
 from tests import tiny
@@ -142,7 +142,7 @@ def test_operations_are_those_that_torch_counts(name, score, monkeypatch):
     """But for W_n^T W_q, one small product per batch, and the elementwise W x + b. torch sees its own products only."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    monkeypatch.setattr(native, "load", lambda: None)
+    monkeypatch.setattr(loops_cpp, "load", lambda: None)
     shape = Shape(tasks=3, batch=8, tokens=16, input=5, hidden=6, attention=7)
     contender = Contender(name=name, score=score, shape=shape)
     step = make_step(contender, "inference", ONE_THREAD)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from graphmtl.graph.panels import Area, Panel
+from graphmtl.graph.pictures.panels import Area, Panel
 from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
 
 DOMAINS = [

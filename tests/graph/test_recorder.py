@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from graphmtl.errors import InputError
-from graphmtl.graph.interaction import EdgeWeights
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+from graphmtl.layers.interaction import EdgeWeights
 
 ABOUT = {"arch": "complete", "tasks": ("a", "b", "c"), "split": "test", "seed": 3}
 

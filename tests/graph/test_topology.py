@@ -9,9 +9,9 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from graphmtl.errors import InputError
-from graphmtl.graph.interaction import attend
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.graph.topology import Topology, read_topology
+from graphmtl.layers.interaction import attend
 from tests.graph import examples
 
 TASKS = ("books", "dvd", "music", "video")

@@ -6,7 +6,8 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
-from graphmtl.models.encoders import LockedDropout, WordEncoder
+from graphmtl.models.encoded import LockedDropout
+from graphmtl.models.word_encoder import WordEncoder
 
 VOCABULARY = Vocabulary.build(["a b c d"])
 

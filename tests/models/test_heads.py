@@ -6,15 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.models.heads import (
-    AttentionPooling,
-    ClassificationHead,
-    CRFHead,
-    LinearTagHead,
-    RegressionHead,
-    pool,
-    pooled_size,
-)
+from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
+from graphmtl.models.heads import ClassificationHead, CRFHead, LinearTagHead, RegressionHead
 
 POOLINGS = ["max", "mean", "max-mean"]
 poolings = pytest.mark.parametrize("pooling", POOLINGS)

@@ -20,7 +20,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import DataWarning, InputError
-from graphmtl.models.encoders import Encoded
+from graphmtl.models.encoded import Encoded
 from graphmtl.models.model import MultiTaskModel
 
 TASKS = [

@@ -17,9 +17,9 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.encoders import check_options
+from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import TransformerEncoder, load_pieces
-from graphmtl.training.losses import task_loss
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
 from tests.tagging import POS, tagging_tasks

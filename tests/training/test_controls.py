@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from graphmtl import Run
+from graphmtl.analysis.faithfulness import draw_texts, measure
 from graphmtl.data.batching import encode_tasks
-from graphmtl.graph.faithfulness import draw_texts, measure
-from graphmtl.graph.interaction import Ablation
+from graphmtl.layers.interaction import Ablation
 from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.experiment import load_run_tasks
 

@@ -7,7 +7,8 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from graphmtl.training.evaluation import Predictions, batches_by_length, predict_split, score
+from graphmtl.data.batching import batches_by_length
+from graphmtl.training.evaluation import Predictions, predict_split, score
 from tests.training.toy import ToyModel, toy_data
 
 

@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.training import leave_one_out, transfer
+from graphmtl.training import joining as transfer
+from graphmtl.training import leave_one_out
+from graphmtl.training.joining import JOINING_LR
 from graphmtl.training.leave_one_out import read_cells
-from graphmtl.training.transfer import JOINING_LR
 from tests.tiny import OPTIONS, flags
 
 SIZES = ["--targets", "child1", "--examples", "0,10,all", "--draws", "2", "--steps", "0", "--target-epochs", "1"]

@@ -6,9 +6,10 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError
-from graphmtl.models.answers import ModelOutput
 from graphmtl.models.heads import RegressionHead
-from graphmtl.training.losses import EpochLosses, task_loss
+from graphmtl.models.losses import task_loss
+from graphmtl.models.predictions import ModelOutput
+from graphmtl.training.epoch_losses import EpochLosses
 
 
 def make_batch(size: int = 6, fillers: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_task
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.graph.interaction import EdgeWeights
+from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.trainer import Trainer
 from tests.tagging import tagging_tasks

@@ -1,0 +1,315 @@
+r"""Can the picture be trusted? What a trained model reads, what comes through, and what it cannot do without.
+
+Three pictures of the edges j -> k of one model, over the same texts of every target k:
+
+- **attention**: the edge weights :math:`a_{t,j}` that the architecture gives (of ``star`` the spokes).
+- **contribution**: :math:`\mathrm{mean}_t \; a_{t,j} |m_t \odot W_r h^{(j)}_t|`, what of j comes through k's gate; of
+  ``star`` :math:`\mathrm{mean}_t |m_t \odot W_r r_t|`, of ``cmtr`` :math:`g_{k,j} |z_j|`.
+- **ablation**: how much worse k becomes when j -> k is cut while the model reads: the paired change of the negative
+  log-likelihood of the right labels, per text (of tags: per token, the mean over a text). ``ablation`` gives the cut
+  edge's share of the weights to the other sources, ``ablation_zeroed`` lets it go silent. ``ablation_accuracy`` is the
+  accuracy that is lost. ``alone`` cuts all other edges instead: what j -> k is worth over no edge at all.
+
+Ablation measures the **reliance of this trained model** on an edge. It does not say whether k would be better or worse
+off had it been trained without j; that is its benefit (:mod:`graphmtl.training.controls`).
+
+A picture is compared with another within each target's row (:mod:`graphmtl.graph.comparison`).
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
+from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
+from graphmtl.data.task import NO_LABEL, PlantedTruth
+from graphmtl.graph.comparison import Comparison, auroc
+from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.layers.interaction import Ablation
+from graphmtl.models.losses import text_losses
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.predictions import ModelOutput
+
+__all__ = ["Explanation", "Measured", "draw_texts", "explain_model", "measure", "true_edges"]
+
+_RANDOM_DRAWS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """The pictures of a model.
+
+    Attributes:
+        pictures: a task graph for each picture; of ablations ``std`` is that of the change over texts.
+        removal: of 1, 2, 4, ... ``edges`` cut into each target at once, the change of the negative log-likelihood,
+            the mean over targets: of the ``strongest`` by attention, the ``weakest``, and ``random`` ones (the mean of
+            three draws). None where a target has but one edge.
+        truth: the true graph, where it is known.
+    """
+
+    pictures: dict[str, TaskGraph]
+    removal: dict[str, list] | None
+    truth: PlantedTruth | None = None
+
+    def agreement(self) -> dict[tuple[str, str], Comparison]:
+        """How far every two pictures agree that have edges between the same nodes."""
+        pairs = combinations(self.pictures.items(), 2)
+        return {(a, b): one.compare(other) for (a, one), (b, other) in pairs if one.nodes == other.nodes}
+
+    def likeness(self, other: "Explanation") -> dict[str, Comparison]:
+        """How far each picture agrees with that of another model."""
+        return {
+            name: own.compare(other.pictures[name]) for name, own in self.pictures.items() if name in other.pictures
+        }
+
+    def auroc(self) -> dict[str, dict[str, float]]:
+        """Of each picture and target, how often a true source weighs more than a false one; siblings are neither."""
+        if self.truth is None:
+            return {}
+        return {name: _auroc(graph, self.truth) for name, graph in self.pictures.items() if not graph.virtual}
+
+    def to_json(self) -> dict:
+        """As it stands in ``explanation.json``; pictures as node-link data, as ``task_graph.json`` has them."""
+        return {
+            "pictures": {name: graph.to_json() for name, graph in self.pictures.items()},
+            "agreement": [{"pictures": pair, **asdict(found)} for pair, found in self.agreement().items()],
+            "removal": self.removal,
+            "auroc": self.auroc(),
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a task fares with each of several ablations, text by text.
+
+    Attributes:
+        losses: (ablations, texts), minus the log-likelihood of the right labels; of tags the mean over a text.
+        correct: (ablations, texts), 1 if the label is right; of tags the share of right ones, of a regression nan.
+    """
+
+    losses: np.ndarray
+    correct: np.ndarray
+
+
+@torch.no_grad()
+def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence[Ablation]) -> dict[str, Measured]:
+    """What every ablation does to every task, on texts with labels; a text without a label of a task is left out."""
+    model.eval()
+    found: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        outputs = [  # for each ablation {task: (2, texts)}
+            {name: _fit(output, batch.labels[name]) for name, output in own.items()}
+            for own in model.ablate(batch, ablations)
+        ]
+        for name in batch.tasks:
+            found.setdefault(name, []).append(torch.stack([own[name] for own in outputs], 1))  # (2, ablations, texts)
+    return {name: Measured(*torch.cat(parts, 2).double().cpu().numpy()) for name, parts in found.items()}
+
+
+def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
+    """The loss and the share of right labels of every text that has one, (2, texts); nan of a regression."""
+    known = _known(labels)  # (texts, 1) or (texts, tokens)
+    predicted = output.logits.argmax(-1) if output.tags is None else output.tags
+    right = (known & (predicted == labels).view_as(known)).sum(1)  # (texts,)
+    if labels.is_floating_point():
+        right = right * torch.nan
+    count = known.sum(1)  # (texts,)
+    values = torch.stack([text_losses(output, labels), right]) / count.clamp_min(1)
+    return values[:, count > 0]
+
+
+def _known(labels: Tensor) -> Tensor:
+    """Where there is a label: (texts, 1), of tags (texts, tokens)."""
+    return (~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL).view(len(labels), -1)
+
+
+def draw_texts(
+    data: Mapping[str, EncodedTask], split: str, *, per_task: int, batch_size: int, seed: int, device
+) -> Iterator[Batch]:
+    """Texts of every corpus, drawn at random, those that are the first ``per_task`` with a label of one of its tasks.
+
+    Texts of like length are together.
+    """
+    for corpus, encoded in {task.corpus: getattr(task, split) for task in data.values()}.items():
+        rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other corpora
+        order = rng.permutation(len(encoded))
+        labelled = np.stack([encoded.counts[task][order] > 0 for task in encoded.tasks])  # (tasks, texts)
+        chosen = order[(labelled & (labelled.cumsum(1) <= per_task)).any(0)]
+        for rows in batches_by_length(encoded.lengths[chosen], batch_size):
+            yield encoded.batch(chosen[rows]).to(device)
+
+
+def explain_model(
+    model: MultiTaskModel,
+    data: Mapping[str, EncodedTask],
+    *,
+    split: str,
+    seed: int,
+    per_task: int = 500,
+    batch_size: int = 32,
+    probe: int = 100,
+    truth: PlantedTruth | None = None,
+) -> Explanation:
+    """All pictures of a model, and what they have in common.
+
+    Args:
+        model: its architecture has edges.
+        data: the encoded splits of its tasks.
+        split: whose texts are read.
+        seed: of the texts that are drawn and of the random edges that are cut.
+        per_task: texts with a label of each task, at most; where tasks are layers of one corpus, what is drawn for one
+            counts for the others too.
+        batch_size: texts read at once.
+        probe: texts of each task, at most, on which a star's affinity is measured.
+        truth: the true task graph, where it is known.
+    """
+    device = next(model.parameters()).device
+    texts: dict[str, Any] = {"per_task": per_task, "batch_size": batch_size, "seed": seed, "device": device}
+    virtual = model.architecture.virtual_node is not None
+    about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": split, "seed": seed}
+    pictures = {
+        name: recorder.graph(**about, virtual=virtual)
+        for name, recorder in _read(model, draw_texts(data, split, **texts)).items()
+    }
+    attention = pictures["attention"]
+    plan = _Plan(attention, seed)
+    measured = measure(model, draw_texts(data, split, **texts), plan.ablations)
+    for name, edges in plan.edges(measured).items():
+        pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
+    if virtual and len(model.tasks) > 1:
+        probes = {name: getattr(task, split) for name, task in data.items()}
+        for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
+            batches = (batch.to(device) for batch in probe_batches(probes, per_task=probe, seed=seed))
+            pictures[name] = picture(model, batches, split=split, seed=seed)
+    return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth)
+
+
+@torch.no_grad()
+def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeRecorder]:
+    """Attention and contribution, over the texts that have a label of the target."""
+    model.eval()
+    recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
+    for batch in batches:
+        for task, output in model(batch, edges=True).items():
+            edges, keep = output.edges, _known(batch.labels[task]).any(1)  # (texts,)
+            recorders["attention"].update(edges, keep)
+            contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
+            recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
+    return recorders
+
+
+class _Plan:
+    """Which edges are cut, and what the results mean; all of it in one list, so that each text's nodes are read once.
+
+    Args:
+        attention: its edges between nodes are cut, and its weights say which are strong; what a task reads from itself
+            (``cmtr``) stays.
+        seed: of the random edges.
+    """
+
+    def __init__(self, attention: TaskGraph, seed: int):
+        self.attention = attention
+        self.incoming = {
+            task: [edge.source for edge in attention.incoming(task) if edge.source != task] for task in attention.tasks
+        }
+        sources = [node for node in attention.nodes if any(node in own for own in self.incoming.values())]
+        self.most = max(map(len, self.incoming.values()), default=0)
+        whole = self._edges(self.incoming)
+        self.cuts: dict[tuple, Ablation] = {("none",): Ablation(), ("all",): Ablation(edges=whole)}
+        for j in sources:
+            own = frozenset(edge for edge in whole if edge[0] == j)
+            self.cuts["ablation", j] = Ablation(edges=own)
+            if self.most > 1:
+                self.cuts["ablation_zeroed", j] = Ablation(edges=own, renormalise=False)
+                self.cuts["alone", j] = Ablation(edges=whole - own)
+        if self.most > 1:
+            self._plan_removal(np.random.default_rng(seed))
+        self.ablations = list(self.cuts.values())
+        self.place = {name: i for i, name in enumerate(self.cuts)}
+
+    def _edges(self, sources: Mapping[str, Iterable[str]]) -> frozenset[tuple[str, str]]:
+        return frozenset((source, target) for target, own in sources.items() for source in own)
+
+    def _plan_removal(self, rng: np.random.Generator) -> None:
+        self.sizes = [2**i for i in range(self.most) if 2**i < self.most]
+        orders = {
+            task: [rng.permutation(len(own)) for _ in range(_RANDOM_DRAWS)] for task, own in self.incoming.items()
+        }
+        for size in self.sizes:
+            chosen = {
+                "strongest": {task: own[:size] for task, own in self.incoming.items()},
+                "weakest": {task: own[::-1][:size] for task, own in self.incoming.items()},
+            }
+            for draw in range(_RANDOM_DRAWS):
+                chosen["random", draw] = {
+                    task: [own[i] for i in orders[task][draw][:size]] for task, own in self.incoming.items()
+                }
+            for order, sources in chosen.items():
+                self.cuts["removal", order, size] = Ablation(edges=self._edges(sources))
+
+    def edges(self, measured: Mapping[str, Measured]) -> dict[str, list[Edge]]:
+        """The edges of every picture that ablation gives."""
+        pictures: dict[str, list[Edge]] = {}
+
+        def add(name: str, source: str, target: str, change: np.ndarray) -> None:
+            edge = Edge(source=source, target=target, weight=change.mean(), std=change.std(), count=len(change))
+            pictures.setdefault(name, []).append(edge)
+
+        for target, own in measured.items():
+            none, everything = self.place["none",], self.place["all",]
+            for source in self.incoming[target]:
+                cut = self.place["ablation", source]
+                add("ablation", source, target, own.losses[cut] - own.losses[none])
+                if not np.isnan(own.correct).any():
+                    add("ablation_accuracy", source, target, own.correct[none] - own.correct[cut])
+                if self.most > 1:
+                    zeroed, alone = self.place["ablation_zeroed", source], self.place["alone", source]
+                    add("ablation_zeroed", source, target, own.losses[zeroed] - own.losses[none])
+                    add("alone", source, target, own.losses[everything] - own.losses[alone])
+        return pictures
+
+    def removal(self, measured: Mapping[str, Measured]) -> dict[str, list] | None:
+        """See :class:`Explanation`; the last number of edges is all of them."""
+        if self.most < 2:
+            return None
+        targets = [target for target, own in self.incoming.items() if own and target in measured]
+
+        def change(*name) -> float:
+            rows = (measured[target].losses[[self.place["none",], self.place[name]]] for target in targets)
+            return float(np.mean([(cut - whole).mean() for whole, cut in rows]))
+
+        everything = change("all")
+        orders: dict[str, list] = {"strongest": ["strongest"], "weakest": ["weakest"]}
+        orders["random"] = [("random", draw) for draw in range(_RANDOM_DRAWS)]
+        return {
+            "edges": [*self.sizes, self.most],
+            **{
+                name: [*(float(np.mean([change("removal", o, size) for o in own])) for size in self.sizes), everything]
+                for name, own in orders.items()
+            },
+        }
+
+
+def true_edges(truth: PlantedTruth, tasks: Sequence[str]) -> np.ndarray:
+    """(targets, sources): 1 a true edge, 0 a false one, nan neither: siblings, and a task with itself."""
+    matrix = np.zeros((len(tasks), len(tasks)))
+    np.fill_diagonal(matrix, np.nan)
+    place = {task: i for i, task in enumerate(tasks)}
+    for source, target in truth.edges:
+        matrix[place[target], place[source]] = 1
+    for a, b in truth.siblings:
+        matrix[place[a], place[b]] = matrix[place[b], place[a]] = np.nan
+    return matrix
+
+
+def _auroc(graph: TaskGraph, truth: PlantedTruth) -> dict[str, float]:
+    """Of every target that has true and false sources."""
+    areas = auroc(graph.matrix(), true_edges(truth, graph.tasks))  # (targets,)
+    return {task: float(area) for task, area in zip(graph.tasks, areas, strict=True) if not np.isnan(area)}

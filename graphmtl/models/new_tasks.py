@@ -1,0 +1,231 @@
+r"""A new task joins a trained model: what it starts from, and what of the trained graph may change.
+
+The new tasks stand behind the old ones, so that what was trained is the beginning of everything that grows: module
+lists that have one module per task, rows of word embeddings, parameters with a row per task. All of it is copied, and
+the old tasks answer as before: an old task does not read a new one.
+
+The parts of a grown model, and what ``--freeze`` leaves as it was:
+
+=============  ============================================================  ===========  ======  =======  ====
+part           what it is                                                    all-but-new  shared  encoder  none
+=============  ============================================================  ===========  ======  =======  ====
+``encoder``    word embeddings (all rows), characters                        frozen       frozen  frozen
+``shared``     what all tasks use: ``shared``'s LSTM, ``star``'s virtual     frozen       frozen
+               node, common heads
+``task``       what belongs to the old tasks: LSTMs, heads                   frozen
+``new``        the new tasks' own LSTMs and heads
+=============  ============================================================  ===========  ======  =======  ====
+
+Only the new tasks' texts are read in training. An old task's own part is then trained where a new task reads from it:
+in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` is the same as ``all-but-new``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.errors import InputError
+from graphmtl.graph.topology import Topology
+from graphmtl.models.frozen_states import FrozenStates
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.word_encoder import WordEncoder
+
+__all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
+
+FREEZE = {
+    "all-but-new": ("encoder", "shared", "task"),
+    "shared": ("encoder", "shared"),
+    "encoder": ("encoder",),
+    "none": (),
+}
+"""The parts that each ``--freeze`` leaves as they were."""
+STARTS = ("mean", "fresh")
+
+
+def add_tasks(
+    model: MultiTaskModel, tasks: Sequence[Task], *, words: Iterable[str] = (), start: str = "mean"
+) -> MultiTaskModel:
+    """A model of the old tasks and new ones, in which the old ones give the same answers.
+
+    Where tasks read from tasks, a new one reads from all others, and no old one from it.
+
+    Args:
+        model: the trained model; it stays as it is.
+        tasks: the new tasks.
+        words: words to be known besides the model's; they begin as the unknown word, for which they stood before.
+        start: ``mean``: a new task's own weights are the mean of those of the old tasks that are alike, which are those
+            with the same labels, or else of the same kind, or else all; a head's only with the same labels.
+            ``fresh``: they are random, but what all tasks with the same labels have in common is shared.
+
+    Raises:
+        InputError: the tasks of the model share nothing, they would read from a new one, or it has a task of that name.
+    """
+    if model.architecture.own_encoder_per_task:
+        raise InputError(f"--arch {model.options.arch} has nothing to transfer: its tasks are separate models")
+    if model.architecture.reads_new_tasks:
+        raise InputError(f"--arch {model.options.arch} takes no new task: its old tasks would read from it, and change")
+    for task in tasks:
+        if task.name in model.tasks:
+            raise InputError(f"task {task.name!r} is in the graph already (its tasks: {', '.join(model.tasks)})")
+    options = replace(model.options, topology=_topology(model, [task.name for task in tasks]))
+    vocabulary = model.vocabulary
+    if isinstance(vocabulary, Vocabulary):
+        vocabulary = vocabulary.extended(words)
+    grown = MultiTaskModel(tasks=[*model.tasks.values(), *tasks], vocabulary=vocabulary, options=options)
+    with torch.no_grad():
+        _copy(model, grown)
+        if start == "mean":
+            _start_from_mean(model, grown)
+    return grown.train(model.training)
+
+
+def _topology(model: MultiTaskModel, new: Sequence[str]) -> str | None:
+    """The old edges, and those from every other task to each new one."""
+    old = model.architecture.topology
+    if old is None:
+        return None
+    names = (*old.tasks, *new)
+    edges = [(source, target) for target in new for source in names if source != target]
+    return str(Topology(tasks=names, edges=(*old.edges, *edges)))
+
+
+def _copy(model: MultiTaskModel, grown: MultiTaskModel) -> None:
+    """Every old weight to its place; a common head, whose place may be another, where its tasks look for it."""
+    state = grown.state_dict()
+    for name, weight in model.state_dict().items():
+        if not name.startswith("common_heads."):
+            _leading(state[name], weight.shape).copy_(weight)
+    for encoder in grown.encoders:
+        if isinstance(encoder, WordEncoder):
+            encoder.start_new_words(len(model.vocabulary))
+    for k in range(len(model.tasks)):
+        old, common = model.common_head(k), grown.common_head(k)
+        if old is not None:
+            common.load_state_dict(old.state_dict())
+        elif common is not None:  # the task had its labels to itself
+            for parameter in common.parameters():
+                parameter.zero_()
+
+
+def _leading(weight: Tensor, shape: Sequence[int]) -> Tensor:
+    """The first block of that shape."""
+    return weight[tuple(slice(size) for size in shape)]
+
+
+def _alike(model: MultiTaskModel, task: Task) -> list[int]:
+    """The positions of the old tasks with the same labels, or else of the same kind, or else of all."""
+    tasks = list(enumerate(model.tasks.values()))
+    same_kind = [k for k, own in tasks if own.kind == task.kind]
+    same_labels = [k for k in same_kind if tasks[k][1].labels == task.labels]
+    return same_labels or same_kind or [k for k, _ in tasks]
+
+
+def _start_from_mean(model: MultiTaskModel, grown: MultiTaskModel) -> None:
+    """A new task's own weights become the mean of those of the tasks that are like it."""
+    old, state = model.state_dict(), grown.state_dict()
+    tasks = [*grown.tasks.values()]
+    for name, weight in state.items():
+        own = _own(name, old, len(model.tasks))
+        if own is None or name.endswith(".node_bias"):  # each task has biases for sources of its own
+            continue
+        before, k, after = own
+        alike = _alike(model, tasks[k])
+        same = [tasks[j].labels == tasks[k].labels and type(grown.heads[j]) is type(grown.heads[k]) for j in alike]
+        if before != "heads." or all(same):
+            weights = [old[f"{before}{j}{after}"] for j in alike if f"{before}{j}{after}" in old]
+            if weights and all(own.shape == weight.shape for own in weights):
+                weight.copy_(torch.stack(weights).mean(0))
+    for name, weight in state.items():
+        if name in old and _has_row_per_task(name, old[name], weight, model, grown):
+            for k in range(len(model.tasks), len(tasks)):
+                _leading(weight[k], old[name].shape[1:]).copy_(old[name][_alike(model, tasks[k])].mean(0))
+
+
+def _has_row_per_task(name: str, old: Tensor, weight: Tensor, model: MultiTaskModel, grown: MultiTaskModel) -> bool:
+    grew = old.shape != weight.shape and not name.startswith("encoders.")
+    return grew and old.size(0) == len(model.tasks) and weight.size(0) == len(grown.tasks)
+
+
+def _own(name: str, old: dict[str, Tensor], first: int) -> tuple[str, int, str] | None:
+    """What stands before and after the position of the new task that a weight belongs to, and the position.
+
+    None for a weight that the old model has too, and for a common head.
+    """
+    if name in old or name.startswith("common_heads."):
+        return None
+    pieces = name.split(".")
+    at = next(i for i, piece in enumerate(pieces) if piece.isdigit() and int(piece) >= first)
+    return ".".join([*pieces[:at], ""]), int(pieces[at]), ".".join(["", *pieces[at + 1 :]])
+
+
+def parts(model: MultiTaskModel, old: MultiTaskModel) -> dict[str, str]:
+    """The part of a grown model that each parameter belongs to: ``encoder``, ``shared``, ``task`` or ``new``."""
+    before, first = old.state_dict(), len(old.tasks)
+    found = {name: _own(name, before, first) for name, _ in model.named_parameters()}
+    lists = tuple({own[0] for own in found.values() if own is not None})
+    return {name: _part(name, own, lists, model, old) for name, own in found.items()}
+
+
+def _part(name: str, own, lists: tuple[str, ...], model: MultiTaskModel, old: MultiTaskModel) -> str:
+    if own is not None:
+        return "new"
+    if name.startswith("encoders."):
+        return "encoder"
+    if name.startswith("common_heads."):
+        used_by_old = {id(model.common_head(k)) for k in range(len(old.tasks))}
+        return "shared" if id(model.common_heads[int(name.split(".")[1])]) in used_by_old else "new"
+    grew = old.get_parameter(name).shape != model.get_parameter(name).shape
+    return "task" if grew or name.startswith(lists) else "shared"
+
+
+def frozen_parameters(model: MultiTaskModel, old: MultiTaskModel, freeze: str) -> dict[str, list[nn.Parameter]]:
+    """The parameters of each part that ``freeze`` leaves as it was; those that grew are in :func:`old_blocks`."""
+    chosen: dict[str, list[nn.Parameter]] = {part: [] for part in FREEZE[freeze]}
+    blocks = {id(parameter) for parameter, _ in old_blocks(model, old, freeze)}
+    for name, part in parts(model, old).items():
+        parameter = model.get_parameter(name)
+        if part in chosen and id(parameter) not in blocks:
+            chosen[part].append(parameter)
+    return chosen
+
+
+def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
+    """Lets a model compute once what the nodes that a new task reads make of a text, where they are all frozen.
+
+    That is so for a single new task. Texts are known by their words: where how these are written is read too, or a
+    transformer reads pieces, nothing is kept.
+    """
+    architecture: Any = model.architecture
+    by_words = model.options.chars == "none" and not architecture.contextual
+    if architecture.reads_nodes and by_words and len(tasks) == 1:
+        model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
+
+
+def old_blocks(model: MultiTaskModel, old: MultiTaskModel, freeze: str) -> list[tuple[nn.Parameter, Tensor]]:
+    """The parameters with rows of old and of new tasks, each with the block of old ones that ``freeze`` leaves."""
+    grew = [name for name, part in parts(model, old).items() if part == "task" and part in FREEZE[freeze]]
+    pairs = [(model.get_parameter(name), old.get_parameter(name).detach()) for name in grew]
+    return [(parameter, block) for parameter, block in pairs if parameter.shape != block.shape]
+
+
+@contextmanager
+def held(blocks: Sequence[tuple[nn.Parameter, Tensor]], now: Callable[[], bool]) -> Iterator[None]:
+    """After every step of an optimiser, if ``now()``, the blocks are put back; only what stands beside them changes."""
+
+    @torch.no_grad()
+    def put_back(*_) -> None:
+        for parameter, block in blocks if now() else ():
+            _leading(parameter, block.shape).copy_(block)
+
+    handle = register_optimizer_step_post_hook(put_back)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,139 @@
+"""The encoder ``lstm``: word ids, and how words are written, to token vectors."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import Batch
+from graphmtl.data.spelling import Alphabet, Spelling
+from graphmtl.data.vectors import Vectors
+from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
+from graphmtl.models.encoded import Encoded, LockedDropout
+
+__all__ = ["CHARACTERS", "CharacterCNN", "CharacterLSTM", "SpellingEncoder", "WordEncoder"]
+
+_CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 2016
+
+
+class CharacterCNN(nn.Module):
+    """A convolution over three characters, and the largest values over the word (Ma and Hovy 2016, section 2.1)."""
+
+    size: int
+
+    def __init__(self, *, characters: int, size: int):
+        super().__init__()
+        self.size = size
+        self.embedding = nn.Embedding(characters, _CHARACTER, padding_idx=PAD)
+        self.convolution = nn.Conv1d(_CHARACTER, size, kernel_size=3, padding=1)
+
+    def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
+        """letters (forms, letters) and lengths (forms,) to (forms, size)."""
+        padding = (letters == PAD).unsqueeze(1)  # (forms, 1, letters)
+        x = self.embedding(letters).mT.masked_fill(padding, 0)  # (forms, 30, letters)
+        return self.convolution(x).masked_fill(padding, -torch.inf).amax(-1)
+
+
+class CharacterLSTM(nn.Module):
+    """The last states of an LSTM that reads the characters in both directions (Lample et al. 2016, section 4.1)."""
+
+    size: int
+
+    def __init__(self, *, characters: int, size: int):
+        super().__init__()
+        self.size = size // 2 * 2
+        self.embedding = nn.Embedding(characters, _CHARACTER, padding_idx=PAD)
+        self.lstm = nn.LSTM(_CHARACTER, size // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, letters: Tensor, lengths: Tensor) -> Tensor:
+        """letters (forms, letters) and lengths (forms,) to (forms, size)."""
+        packed = pack_padded_sequence(self.embedding(letters), lengths, batch_first=True, enforce_sorted=False)
+        _, (last, _) = self.lstm(packed)  # (2, forms, size / 2)
+        return last.transpose(0, 1).flatten(1)
+
+
+CHARACTERS: dict[str, type[CharacterCNN] | type[CharacterLSTM]] = {"cnn": CharacterCNN, "lstm": CharacterLSTM}
+
+
+class SpellingEncoder(nn.Module):
+    """How words are written: their characters and their shape. Every different word of a batch is read once.
+
+    Args:
+        alphabet: the characters and shapes.
+        options: what reads the characters, and its size.
+    """
+
+    def __init__(self, *, alphabet: Alphabet, options: ModelOptions):
+        super().__init__()
+        kind = CHARACTERS[options.chars]
+        self.characters: CharacterCNN | CharacterLSTM
+        self.characters = kind(characters=len(alphabet.characters) + 2, size=options.char_size)
+        self.shape = nn.Embedding(len(alphabet.shapes) + 2, _SHAPE)
+        self.size: int = self.characters.size + _SHAPE
+
+    def forward(self, spelling: Spelling) -> Tensor:
+        """The words of a batch to vectors (batch, tokens, size)."""
+        characters = self.characters(spelling.letters, spelling.lengths)  # (forms, char_size)
+        vectors = torch.cat([characters, self.shape(spelling.shapes)], -1)  # (forms, size)
+        return nn.functional.embedding(spelling.forms, vectors)
+
+
+class WordEncoder(nn.Module):
+    """Word embeddings: the encoder ``lstm``, so called because the LSTMs of the architecture do the reading.
+
+    With ``options.chars`` a token's vector also says how the word is written.
+
+    Args:
+        vocabulary: the words.
+        options: embedding size, dropout, and whether the embeddings are trained.
+
+    Attributes:
+        output_size: dimensions of a token vector.
+        contextual: whether a token's vector depends on the others.
+        has_cls: whether there is a vector for the whole text.
+    """
+
+    contextual = False
+    has_cls = False
+
+    def __init__(self, *, vocabulary: Vocabulary, options: ModelOptions):
+        super().__init__()
+        self.output_size: int = options.embedding_size
+        self.word_dropout = options.word_dropout
+        self.embedding = nn.Embedding(len(vocabulary), options.embedding_size, padding_idx=PAD)
+        self.embedding.weight.requires_grad_(not options.freeze_embeddings)
+        self.dropout = LockedDropout(options.embedding_dropout)
+        self.reset_parameters()
+        self.spelling: SpellingEncoder | None = None
+        if options.chars in CHARACTERS and vocabulary.alphabet is not None:
+            self.spelling = SpellingEncoder(alphabet=vocabulary.alphabet, options=options)
+            self.output_size += self.spelling.size
+
+    def reset_parameters(self) -> None:
+        """Small normal vectors; padding is 0."""
+        nn.init.normal_(self.embedding.weight, std=0.1 if self.embedding.weight.requires_grad else 1.0)
+        self.embedding.weight.data[PAD] = 0
+
+    def load_vectors(self, vectors: Vectors, vocabulary: Vocabulary) -> None:
+        """Puts the pre-trained vectors of the words that have one in place; the unknown word gets their mean."""
+        rows = [(i, vectors.index[word]) for i, word in enumerate(vocabulary.words) if word in vectors.index]
+        ours, theirs = torch.tensor(rows, dtype=torch.int64).view(-1, 2).T
+        matrix = torch.from_numpy(vectors.matrix)
+        self.embedding.weight.data[ours] = matrix[theirs]
+        self.embedding.weight.data[UNK] = matrix.mean(0)
+        self.embedding.weight.data[PAD] = 0
+
+    def start_new_words(self, known: int) -> None:
+        """The words behind the first ``known`` ones begin as what stood for them: the unknown word."""
+        self.embedding.weight.data[known:] = self.embedding.weight.data[UNK]
+
+    def forward(self, batch: Batch) -> Encoded:
+        """The words of a batch, and how they are written, to vectors (batch, tokens, output_size)."""
+        tokens = batch.tokens  # (batch, tokens)
+        if self.training and self.word_dropout > 0:
+            dropped = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
+            tokens = tokens.masked_fill(dropped & (tokens != PAD), UNK)
+        vectors = self.embedding(tokens)  # (batch, tokens, embedding_size)
+        if self.spelling is not None:
+            vectors = torch.cat([vectors, self.spelling(batch.spelling)], -1)  # (batch, tokens, output_size)
+        return Encoded(self.dropout(vectors), batch.lengths)

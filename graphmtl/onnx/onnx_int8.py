@@ -1,0 +1,69 @@
+"""An ONNX file with weights of 8 bits, and what it answers, so that it can be seen what they cost."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import nn
+
+from graphmtl.data.batching import Batch
+from graphmtl.models.predictions import ModelOutput
+
+__all__ = ["OnnxModel", "to_int8"]
+
+
+def to_int8(file: bytes) -> bytes:
+    """The content of an ONNX file with word embeddings and the weights of linear layers in 8 bits.
+
+    A weight w is kept as round(w / s), with one scale s of an embedding matrix and one for every output of a layer,
+    whose inputs are rounded likewise when it is used (onnxruntime's dynamic quantisation). Recurrent weights stay.
+    """
+    with TemporaryDirectory() as folder, _without_advice():
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(file),
+            path,
+            op_types_to_quantize=["Gather", "MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+        return path.read_bytes()
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without onnxruntime's warning that shapes could be inferred first, which a text's length is not one of."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+class OnnxModel(nn.Module):
+    """Answers as a model does, from the content of an ONNX file that :mod:`graphmtl.onnx.onnx_export` made."""
+
+    def __init__(self, file: bytes):
+        super().__init__()
+        self._session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ModelOutput]:
+        """Tokens (batch, tokens) to logits (batch, classes), of a regression scores (batch,), of every task."""
+        given = {"tokens": batch.tokens.cpu().numpy(), "lengths": batch.lengths.cpu().numpy()}
+        found = map(torch.from_numpy, self._session.run([*batch.tasks], given))
+        return {name: self._output(answers, name, batch) for name, answers in zip(batch.tasks, found, strict=True)}
+
+    def _output(self, answers: torch.Tensor, task: str, batch: Batch) -> ModelOutput:
+        output = ModelOutput(answers)
+        if answers.ndim == 1:  # of a regression
+            output.scores = answers
+            if batch.labels is not None:
+                output.losses = (answers - batch.labels[task].cpu()).square()
+        return output

@@ -1,0 +1,219 @@
+"""Tasks that join the graph of a finished run, and the folder that comes of it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.cli import main
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.evaluation import TagPredictions
+from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.joining import _same
+from graphmtl.training.run_folder import Run
+from graphmtl.training.trainer import Trainer
+from tests import tiny
+
+GROWING = [name for name, kind in ARCHITECTURES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
+FILE = """
+tasks:
+  tone:
+    train: tone.tsv
+    test: tone.tsv
+    valid: 0.25
+    labels: [dull, so so, fine, great]
+"""
+
+
+@pytest.fixture
+def tone(tmp_path) -> str:
+    """A task of other labels, with words of its own; its test split is its training split."""
+    rows = [
+        f"{word}{i % 5} film {i}\t{label}" for i in range(30) for word, label in (("bad", "dull"), ("Good", "great"))
+    ]
+    rows += ["so\tso so", "well well\tfine", "well\tfine", "so so so\tso so"]
+    (tmp_path / "tone.tsv").write_text("\n".join(["text\tlabel", *rows, ""]))
+    (tmp_path / "tone.yaml").write_text(FILE)
+    return str(tmp_path / "tone.yaml")
+
+
+@pytest.fixture
+def transfer(tmp_path, capsys):
+    """``graphmtl transfer`` in its quickest form."""
+
+    def transfer(source, task, *arguments, output="new") -> Run:
+        flags = ["--steps", "0", "--epochs", "2", "--no-progress", "--output", str(tmp_path / output)]
+        main(["transfer", str(source), "--task", task, *flags, *map(str, arguments)])
+        return Run.open(tmp_path / output)
+
+    return transfer
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.model.state_dict()
+
+
+@pytest.mark.parametrize("arch", GROWING)
+def test_with_all_but_new_no_old_bit_changes(arch, finished, transfer, tone):
+    source = finished(arch).run
+    training = ["--ema", 0.9, "--weight-decay", 0.5]
+    run = transfer(source.folder, tone, "--freeze", "all-but-new", *training)
+    old, new = weights(source), weights(run)
+    for name, value in old.items():
+        assert torch.equal(new[name][tuple(map(slice, value.shape))], value), name
+    assert all(own["identical"] and own["before"] == own["after"] for own in run.transfer["old"].values())
+    for name, own in source.metrics["tasks"].items():
+        assert run.transfer["old"][name]["after"]["test"] == run.metrics["tasks"][name]["test"] == own["test"]
+
+
+@pytest.mark.parametrize(
+    ("arch", "freeze", "changed"),
+    [
+        ("complete", "shared", {"architecture.lstms"}),
+        ("complete", "none", {"architecture.lstms", "encoders.0"}),
+        ("star", "encoder", {"architecture.hub"}),
+    ],
+)
+def test_what_is_not_frozen_is_trained(arch, freeze, changed, finished, transfer, tone):
+    run = transfer(finished(arch).run.folder, tone, "--freeze", freeze)
+    old, new = weights(finished(arch).run), weights(run)
+    found = {name for name, value in old.items() if not torch.equal(new[name][tuple(map(slice, value.shape))], value)}
+    assert {".".join(name.split(".")[:2]) for name in found} == changed
+    assert not any(own["identical"] for own in run.transfer["old"].values())
+
+
+def test_unfreezing_goes_from_the_heads_to_the_encoder(finished, transfer, tone):
+    source = finished("star").run
+    changed = []
+    for epochs in (1, 2, 3):
+        run = transfer(
+            source.folder, tone, "--freeze", "all-but-new", "--unfreeze-after", 1, "--epochs", epochs, "--examples", 20,
+            output=str(epochs),
+        )  # fmt: skip
+        old, new = weights(source), weights(run)
+        names = ("architecture.hub.W", "encoders.0.embedding.weight")
+        changed.append([not torch.equal(new[name][: len(old[name])], old[name]) for name in names])
+    assert changed == [[False, False], [True, False], [True, True]]
+
+
+def test_the_folder_is_an_ordinary_run(finished, transfer, tone, capsys):
+    source = finished("star").run
+    run = transfer(source.folder, tone, "--examples", 20)
+    assert list(run.metrics["tasks"]) == [*source.metrics["tasks"], "tone"]
+    assert (run.metrics["tasks"]["tone"]["n_train"], run.metrics["tasks"]["tone"]["n_valid"]) == (20, 0)
+    assert run.options.tasks == f"{source.options.tasks}+{tone}"
+    assert [edge["source"] for edge in run.transfer["incoming"]["tone"]] == ["virtual"]
+    assert {"tone", "virtual"} <= set(run.task_graph.nodes)
+    assert (run.folder / "task_graph.png").is_file()
+    (answer,) = MultiTaskModel.from_pretrained(run.folder / "model").predict(["a good film"], "tone")
+    assert set(answer["probabilities"]) == {"dull", "so so", "fine", "great"}
+    main(["evaluate", str(run.folder)])
+    written = json.loads((run.folder / "evaluation.json").read_text())
+    assert {name: own["test"] for name, own in written["tasks"].items()} == {
+        name: own["test"] for name, own in run.metrics["tasks"].items()
+    }
+    main(["plot", str(run.folder), "--output", str(run.folder / "again.png")])
+
+
+def test_the_report(finished, transfer, tone, capsys):
+    run = transfer(finished("complete").run.folder, tone)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for name, own in run.transfer["old"].items():
+        scores = [f"{own[when]['test'][own['metric']]:.4f}" for when in ("before", "after")]
+        assert [name, own["metric"], *scores, "no"] in lines
+    edges = run.transfer["incoming"]["tone"]
+    assert {edge["source"] for edge in edges} == set(run.transfer["old"])
+    assert [edge["weight"] for edge in edges] == sorted((edge["weight"] for edge in edges), reverse=True)
+    for edge in edges:
+        assert ["tone", edge["source"], f"{edge['weight']:.4f}", f"{edge['std']:.4f}", str(edge["count"])] in lines
+
+
+def test_texts_that_the_graph_was_trained_on_are_seen(finished, transfer, tmp_path):
+    """Test texts of the new task that stand in an old task's training split do not count in test_dedup."""
+    source = finished("shared").run
+    old = load_run_tasks(source.options)["parent1"].train["text"][:5]
+    rows = [f"{text}\t{i % 2}" for i, text in enumerate([*old, *(f"new film {i}" for i in range(15))])]
+    (tmp_path / "test.tsv").write_text("\n".join(["text\tlabel", *rows, ""]))
+    train = [f"dull thing {i}\t{i % 2}" for i in range(20)]
+    (tmp_path / "train.tsv").write_text("\n".join(["text\tlabel", *train, ""]))
+    (tmp_path / "own.yaml").write_text("tasks:\n  own:\n    train: train.tsv\n    test: test.tsv\n")
+    run = transfer(source.folder, str(tmp_path / "own.yaml"))
+    assert (run.metrics["tasks"]["own"]["n_test"], run.metrics["tasks"]["own"]["n_test_dedup"]) == (20, 15)
+
+
+def test_resuming_gives_what_an_uninterrupted_transfer_gives(finished, transfer, tone, tmp_path, monkeypatch):
+    source = finished("star").run.folder
+    whole = transfer(source, tone, "--epochs", 3)
+    save = Trainer._save_checkpoint
+
+    def save_and_stop(trainer):
+        save(trainer)
+        raise RuntimeError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
+        with pytest.raises(RuntimeError, match="stopped"):
+            transfer(source, tone, "--epochs", 3, output="resumed")
+    resumed = transfer(source, tone, "--epochs", 3, "--resume", output="resumed")
+    for name, value in weights(whole).items():
+        assert torch.equal(weights(resumed)[name], value), name
+    assert tiny.without_clock(resumed.metrics) == tiny.without_clock(whole.metrics)
+    assert resumed.transfer == whole.transfer
+
+
+def test_what_users_get_wrong(finished, transfer, tone, tmp_path, error_of):
+    source = finished("star").run.folder
+
+    def error(*arguments, run=source):
+        return error_of("transfer", run, *arguments, "--output", tmp_path / "new", "--no-progress")
+
+    assert "task 'child1' is in the graph already" in error("--task", "child1")
+    assert "unknown task 'chidl1'" in error("--task", "chidl1")
+    assert "unknown --freeze 'hub'" in error("--task", tone, "--freeze", "hub")
+    assert "unknown --start 'random'" in error("--task", tone, "--start", "random")
+    assert "--examples: found '1.5'" in error("--task", tone, "--examples", "1.5")
+    assert "task tone: 10000 examples asked for" in error("--task", tone, "--examples", "10000")
+    assert "--unfreeze-after 2: with --freeze none nothing is frozen" in error("--task", tone, "--unfreeze-after", "2")
+    assert "--steps: found -1" in error("--task", tone, "--steps", "-1")
+    assert "--hidden 16: the trained graph has 8" in error("--task", tone, "--hidden", "16")
+    assert "--refit-on-valid: has no meaning" in error("--task", tone, "--refit-on-valid")
+    assert "--write-submission: has no meaning" in error("--task", tone, "--write-submission", tmp_path / "files")
+    assert "single has nothing to transfer" in error("--task", tone, run=finished("single").run.folder)
+    assert not (tmp_path / "new").exists()
+    transfer(source, tone)
+    assert "exists: --overwrite" in error("--task", tone)
+    assert "draw is 0, not 1" in error("--task", tone, "--steps", "0", "--epochs", "2", "--draw", "1", "--resume")
+
+
+def test_a_task_of_the_runs_set_is_known_by_its_name(tmp_path, transfer):
+    source = tiny.run(arch="shared", tasks="planted:parent1", output=tmp_path / "source", epochs=1).run
+    run = transfer(source.folder, "child1", "--examples", 20)
+    assert run.options.tasks == "planted:parent1+planted:child1"
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["keep_overlap"] is True
+
+
+def test_a_run_of_some_tasks_is_joined_by_another_of_its_set(tmp_path, transfer):
+    source = tiny.run(arch="star", tasks="planted", only="child1", output=tmp_path / "source").run.folder
+    run = transfer(source, "parent1")
+    assert list(run.model.tasks) == ["child1", "parent1"]
+    assert run.options.only is None
+    assert load_run_tasks(run.options).tasks == run.model.tasks
+
+
+def test_a_run_is_not_replaced_by_what_comes_of_it(copy_of, tone, error_of):
+    source = copy_of("star")
+    error = error_of("transfer", source, "--task", tone, "--output", source, "--overwrite", "--no-progress")
+    assert "--overwrite would remove" in error
+    assert (source / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize(("tags", "loss", "same"), [([1, 0], 0.5, True), ([1, 1], 0.5, False), ([1, 0], 0.6, False)])
+def test_tags_and_losses_say_whether_a_tagger_answers_as_before(tags, loss, same):
+    def predictions(tags, loss):
+        given = {"labels": [np.array([1, 0])], "seen": np.array([False])}
+        return TagPredictions(tags=[np.array(tags)], losses=np.array([loss]), **given)
+
+    assert _same(predictions([1, 0], 0.5), predictions(tags, loss)) is same
