@@ -12,7 +12,7 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, encode_tasks
-from graphmtl.data.spelling import Alphabet, Forms
+from graphmtl.data.spelling import Alphabet, WordForms
 from graphmtl.data.task import NO_LABEL
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
@@ -261,7 +261,7 @@ def test_case_is_seen_where_characters_are_read(chars):
 
 
 def split_of(model, texts):
-    forms = Forms(model.vocabulary.alphabet, model.vocabulary.index)
+    forms = WordForms(model.vocabulary.alphabet, model.vocabulary.index)
     return EncodedSplit(tasks=["ner"], texts=[forms.encode(text) for text in texts], forms=forms)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.architectures.adapters import TaskAdapters
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation, attend
 from graphmtl.layers.stacked import StackedLinear
@@ -44,7 +44,7 @@ class AdapterFusion(TaskAdapters):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
+    ) -> HeadInput:
         own = slice(task, task + 1)
         z = self.adapters(h).flatten(0, -3)  # (N, K, size)
         query = self.query(h.flatten(0, -2).unsqueeze(1), own).squeeze(1)  # (N, A)
@@ -55,7 +55,7 @@ class AdapterFusion(TaskAdapters):
         if ablation is not None:
             gates = ablation.apply(gates, self.tasks[task], self.tasks)
             fused = (gates.unsqueeze(-2) @ z).squeeze(-2)
-        seen = Seen((fused @ self.value[task]).view_as(h))
+        seen = HeadInput((fused @ self.value[task]).view_as(h))
         if edges:
             seen.edges = self.edge_weights(gates, z, range(len(self.tasks)), h, lengths, task)
         return seen

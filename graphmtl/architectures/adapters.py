@@ -9,7 +9,7 @@ each of its layers, and that the body is trained too. It is the first stage of a
 
 from torch import Tensor
 
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation
@@ -31,5 +31,5 @@ class TaskAdapters(Shared):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
-        return Seen(self.adapters(h, slice(task, task + 1)).squeeze(-2))
+    ) -> HeadInput:
+        return HeadInput(self.adapters(h, slice(task, task + 1)).squeeze(-2))

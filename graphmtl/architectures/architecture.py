@@ -13,14 +13,14 @@ from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.message_lstm import LSTM
 from graphmtl.layers.pooling import token_mask
 
-__all__ = ["Architecture", "Read", "Seen"]
+__all__ = ["Architecture", "HeadInput", "Read"]
 
 Read = tuple[Tensor, EdgeWeights | None]
 """What a task reads: its token states (batch, tokens, dim), and the edge weights."""
 
 
 @dataclass
-class Seen:
+class HeadInput:
     """What a task's head sees.
 
     Attributes:
@@ -53,7 +53,7 @@ class Architecture(nn.Module):
     None. What the tasks have in common is computed once. ``forward`` is ``read`` for one task.
 
     ``interact(h, lengths, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a
-    text or (batch, tokens, dim) of tags. It returns what the head does see, a :class:`Seen` of ``head_size(dim)``
+    text or (batch, tokens, dim) of tags. It returns what the head does see, a :class:`HeadInput` of ``head_size(dim)``
     dimensions, with the edge weights as above. Most architectures leave h as it is.
 
     Architectures with edges also have ``node_states(x, lengths, tasks)``, the states of the nodes that these tasks may
@@ -70,7 +70,7 @@ class Architecture(nn.Module):
         output_size: dimensions of a token state.
         ways: the reading directions of the equal blocks of a token state, 0 forward, 1 backward.
         topology: which tasks a task reads from; None where tasks read from no task.
-        node_size: dimensions of what :class:`Seen` has as nodes; None where there are none.
+        node_size: dimensions of what :class:`HeadInput` has as nodes; None where there are none.
     """
 
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
@@ -114,8 +114,8 @@ class Architecture(nn.Module):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
-        return Seen(h)
+    ) -> HeadInput:
+        return HeadInput(h)
 
     def edge_weights(
         self, gates: Tensor, values: Tensor, sources: Sequence[int], h: Tensor, lengths: Tensor, task: int

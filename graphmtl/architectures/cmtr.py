@@ -21,7 +21,7 @@ without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is `
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
 from graphmtl.layers.gate_regularisation import gate_penalty
@@ -77,7 +77,7 @@ class CMTR(Shared):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
+    ) -> HeadInput:
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
@@ -86,7 +86,7 @@ class CMTR(Shared):
             interacted, alpha = self.interaction(interacted, cut)  # (N, K, dim), (N, K, K)
         values = interacted if self.interacted else z  # (N, K, dim)
         fused, gates = self._fuse(values, interacted, task, ablation)  # (N, dim), (N, S)
-        seen = Seen(fused.view_as(h), nodes=nodes)
+        seen = HeadInput(fused.view_as(h), nodes=nodes)
         if self.training and self.penalty is not None:
             per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
             seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)

@@ -12,7 +12,7 @@ over experts, which belong to no task, so there is no task graph.
 
 from torch import Tensor
 
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation
@@ -39,8 +39,8 @@ class MMoE(Shared):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
+    ) -> HeadInput:
         x = h.unsqueeze(-2)  # (..., 1, dim)
         experts = self.experts(x).relu()  # (..., E, expert_size)
         gate = self.gates(x, slice(task, task + 1)).softmax(-1)  # (..., 1, E)
-        return Seen((gate @ experts).squeeze(-2))
+        return HeadInput((gate @ experts).squeeze(-2))

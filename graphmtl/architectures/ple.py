@@ -14,7 +14,7 @@ stream. The gates are over experts, so there is no task graph.
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation
@@ -89,11 +89,11 @@ class PLE(Shared):
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
-    ) -> Seen:
+    ) -> HeadInput:
         *lower, last = self.layers
         x, x_s = h.unsqueeze(-2).expand(*h.shape[:-1], len(self.tasks), -1), h  # (..., K, dim), (..., dim)
         for layer in lower:
             x, x_s = layer(x, x_s)  # (..., K, expert_size), (..., expert_size)
         own = slice(task, task + 1)
         x, _ = last(x[..., own, :], x_s, own)  # (..., 1, expert_size)
-        return Seen(x.squeeze(-2))
+        return HeadInput(x.squeeze(-2))

@@ -14,8 +14,8 @@ from torch import Tensor
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other
 from graphmtl.data.long_texts import warn_of_long
-from graphmtl.data.spelling import Forms, Spelling
-from graphmtl.data.subwords import Pieces, PieceTexts, Windows
+from graphmtl.data.spelling import Spelling, WordForms
+from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import NO_LABEL, Task, TaskData, is_labelled
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate
@@ -27,9 +27,9 @@ __all__ = [
     "batches_by_length",
     "encode_tasks",
     "encode_texts",
-    "forms_of",
     "made_ahead",
     "read_by_word",
+    "word_forms",
 ]
 
 
@@ -98,14 +98,14 @@ class EncodedSplit:
         self,
         *,
         tasks: Sequence[str],
-        texts: Iterable[Sequence[int]] | PieceTexts,
+        texts: Iterable[Sequence[int]] | SubwordTexts,
         labels: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         seen: Sequence[bool] | None = None,
-        forms: Forms | None = None,
+        forms: WordForms | None = None,
     ):
         self.tasks = tuple(tasks)
-        self._pieces = texts if isinstance(texts, PieceTexts) else None
-        if isinstance(texts, PieceTexts):
+        self._pieces = texts if isinstance(texts, SubwordTexts) else None
+        if isinstance(texts, SubwordTexts):
             self.lengths = texts.lengths
         else:
             ((self._ids, self.lengths),) = one_after_the_other(((text,) for text in texts), 1)
@@ -220,7 +220,11 @@ class EncodedTask:
 
 
 def encode_tasks(
-    tasks: Mapping[str, TaskData], vocabulary: Vocabulary | Pieces, options: ModelOptions, *, apart: bool = False
+    tasks: Mapping[str, TaskData],
+    vocabulary: Vocabulary | SubwordVocabulary,
+    options: ModelOptions,
+    *,
+    apart: bool = False,
 ) -> dict[str, EncodedTask]:
     """Every split of every task; tasks of one corpus get the same splits.
 
@@ -233,7 +237,7 @@ def encode_tasks(
         options: how long a text may be.
         apart: every task gets splits of its own, as if all corpora had one task: for models that share nothing.
     """
-    forms = forms_of(vocabulary)
+    forms = word_forms(vocabulary)
     corpora: dict[str, list[TaskData]] = {}
     for name, data in tasks.items():
         corpora.setdefault(name if apart else data.corpus or name, []).append(data)
@@ -259,14 +263,14 @@ def encode_tasks(
     return {name: encoded[name] for name in tasks}
 
 
-def forms_of(vocabulary: Vocabulary | Pieces) -> Forms | None:
+def word_forms(vocabulary: Vocabulary | SubwordVocabulary) -> WordForms | None:
     """The table of words as they are written, where the vocabulary has an alphabet."""
-    if isinstance(vocabulary, Pieces) or vocabulary.alphabet is None:
+    if isinstance(vocabulary, SubwordVocabulary) or vocabulary.alphabet is None:
         return None
-    return Forms(vocabulary.alphabet, vocabulary.index)
+    return WordForms(vocabulary.alphabet, vocabulary.index)
 
 
-def read_by_word(task: Task, vocabulary: Vocabulary | Pieces, *, every_token: bool) -> bool:
+def read_by_word(task: Task, vocabulary: Vocabulary | SubwordVocabulary, *, every_token: bool) -> bool:
     """Whether each word of a task's texts must have a state of its own, so that none may be cut off.
 
     Args:
@@ -275,14 +279,14 @@ def read_by_word(task: Task, vocabulary: Vocabulary | Pieces, *, every_token: bo
             tokens so, other texts as they are written.
         every_token: tags, or edge weights of every token, are wanted.
     """
-    return task.tokens if isinstance(vocabulary, Pieces) else every_token
+    return task.tokens if isinstance(vocabulary, SubwordVocabulary) else every_token
 
 
 def _encode_split(
     layers: Mapping[Task, Dataset],
-    vocabulary: Vocabulary | Pieces,
+    vocabulary: Vocabulary | SubwordVocabulary,
     options: ModelOptions,
-    forms: Forms | None,
+    forms: WordForms | None,
     *,
     train: bool,
 ) -> EncodedSplit:
@@ -312,29 +316,29 @@ def _texts(rows) -> Iterator[tuple]:
 
 def encode_texts(
     texts: Iterable[tuple],
-    vocabulary: Vocabulary | Pieces,
+    vocabulary: Vocabulary | SubwordVocabulary,
     options: ModelOptions,
-    forms: Forms | None,
+    forms: WordForms | None,
     *,
     whole: bool = False,
-) -> Iterator[list[int]] | PieceTexts:
+) -> Iterator[list[int]] | SubwordTexts:
     """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any.
 
     With ``whole`` every word has a state of its own and none is cut off.
     """
-    if isinstance(vocabulary, Pieces):
+    if isinstance(vocabulary, SubwordVocabulary):
         return vocabulary.encode_texts(texts, options, words=whole)
     return _word_ids(texts, vocabulary, options, forms, whole)
 
 
 def _word_ids(
-    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: Forms | None, whole: bool
+    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: WordForms | None, whole: bool
 ) -> Iterator[list[int]]:
     encoded = vocabulary.encode_texts(texts) if forms is None else _form_ids(texts, vocabulary, forms)
     return encoded if whole else (truncate(ids, options.max_length, options.truncate) for ids in encoded)
 
 
-def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: Forms) -> Iterator[list[int]]:
+def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: WordForms) -> Iterator[list[int]]:
     for first, *second in vocabulary.split_texts(texts):
         ids = forms.encode(first)
         yield [*ids, SEP, *forms.encode(second[0])] if second else ids

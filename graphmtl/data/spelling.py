@@ -15,7 +15,7 @@ from graphmtl.data.tokenizer import SPECIAL
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 
-__all__ = ["Alphabet", "Forms", "Spelling", "shape"]
+__all__ = ["Alphabet", "Spelling", "WordForms", "shape"]
 
 _LETTERS = 20  # of a word are read; of a longer one the first and the last half of them
 _MIN_COUNT = 2  # what occurs less often in training is unknown, so that something is learned of the unknown
@@ -115,7 +115,7 @@ def _frequent(counts: Counter[str]) -> list[str]:
     return sorted((key for key, count in counts.items() if count >= _MIN_COUNT), key=lambda key: (-counts[key], key))
 
 
-class Forms:
+class WordForms:
     """The different words of some texts as they are written: what is known of each is looked up once.
 
     Args:

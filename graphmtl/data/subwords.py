@@ -16,7 +16,7 @@ from graphmtl.data.tokenizer import AT_ONCE, Span, Tokenizer
 from graphmtl.data.vocabulary import truncate
 from graphmtl.errors import InputError
 
-__all__ = ["PieceTexts", "Pieces", "Windows"]
+__all__ = ["SubwordTexts", "SubwordVocabulary", "Windows"]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Windows:
         return replace(self, types=types, texts=self.texts.to(device), words=words)
 
 
-class PieceTexts:
+class SubwordTexts:
     """The texts of a split as pieces, in flat memory-mapped arrays.
 
     Args:
@@ -98,7 +98,7 @@ class PieceTexts:
         return padded
 
 
-class Pieces:
+class SubwordVocabulary:
     """What :class:`~graphmtl.data.vocabulary.Vocabulary` is to word embeddings: a transformer's tokenizer.
 
     Texts that come as text are read as they are and cut to ``--max-length`` pieces, those that the tokenizer adds
@@ -140,10 +140,10 @@ class Pieces:
         return self._words.all_spans(texts)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Pieces by their ids."""
+        """SubwordVocabulary by their ids."""
         return self.tokenizer.convert_ids_to_tokens(ids)
 
-    def encode_texts(self, texts: Iterable[tuple], options: ModelOptions, *, words: bool) -> PieceTexts:
+    def encode_texts(self, texts: Iterable[tuple], options: ModelOptions, *, words: bool) -> SubwordTexts:
         """Texts (or pairs, or lists of tokens in a tuple) as pieces; with ``words`` every word has a place.
 
         Raises:
@@ -171,7 +171,7 @@ class Pieces:
                 ids, types = encoding.ids, encoding.type_ids if self._typed else []
                 yield [ids[i] for i in kept], [types[i] for i in kept if types], [len(kept)], []
 
-        found = PieceTexts(encoded(), words=words)
+        found = SubwordTexts(encoded(), words=words)
         found.truncated = cut
         return found
 
@@ -186,7 +186,7 @@ class Pieces:
             yield from zip(self._backend.encode_batch(given, is_pretokenized=words), given, strict=True)
 
     def _in_windows(self, encoding: Any, words: int, size: int) -> tuple[Sequence[int], ...]:
-        """Pieces, types, windows' lengths and words' places of a text."""
+        """SubwordVocabulary, types, windows' lengths and words' places of a text."""
         content = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence is not None]
         word_ids = encoding.word_ids  # a new list each time it is asked for
         before = range(content[0]) if content else range(len(encoding))
@@ -216,7 +216,7 @@ class Pieces:
         self.config.save_pretrained(folder)
 
     def __repr__(self) -> str:
-        return f"Pieces({len(self)} pieces, {self.config.model_type})"
+        return f"SubwordVocabulary({len(self)} pieces, {self.config.model_type})"
 
 
 def _as_text(text: str | Sequence[str], text_pair: str | None = None) -> str | tuple[str, str]:

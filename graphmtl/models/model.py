@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graphmtl.architectures import ARCHITECTURES, resolve_topology
-from graphmtl.architectures.architecture import Seen
+from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, forms_of, read_by_word
+from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.raw_texts import Text, texts_by_task
 from graphmtl.data.spelling import Alphabet
-from graphmtl.data.subwords import Pieces
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.data.vectors import Vectors
@@ -38,7 +38,7 @@ from graphmtl.models.encoders import ENCODERS, encoder_class
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
 from graphmtl.models.hub import in_cache_alone
-from graphmtl.models.predictions import ModelOutput, answers_of, blank_answer
+from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
 
 __all__ = ["MultiTaskModel", "Text"]
@@ -64,11 +64,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         InputError: the architecture or encoder does not exist, or the topology does not fit the tasks.
     """
 
-    def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | Pieces, options: ModelOptions):
+    def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | SubwordVocabulary, options: ModelOptions):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
-        if (options.encoder in ENCODERS) == isinstance(vocabulary, Pieces):
+        if (options.encoder in ENCODERS) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
         if options.chars != "none" and vocabulary.alphabet is None:
             raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
@@ -221,7 +221,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 outputs[name] = self._output(name, seen, None, batch)
             yield outputs
 
-    def _output(self, task: str, seen: Seen, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
+    def _output(self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
         logits = self.classify(seen.h, task)
         output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
         head: Any = self.heads[self._position[task]]
@@ -308,7 +308,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self, texts: Sequence[Text], names: Sequence[str], edges: bool | Literal["tokens"], batch_size: int
     ) -> list[dict[str, dict]]:
         """Of every text the answers of several tasks."""
-        answers = [{name: blank_answer(self.tasks[name], text) for name in names} for text in texts]
+        answers = [{name: blank_prediction(self.tasks[name], text) for name in names} for text in texts]
         every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
         groups: dict[tuple[bool, bool], list[str]] = {}
         for name, every in every_token.items():
@@ -336,7 +336,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         device = next(self.parameters()).device
         pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
         rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
-        forms = forms_of(self.vocabulary)
+        forms = word_forms(self.vocabulary)
         chosen = (pairs[row] for row in rows)
         ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
         split = EncodedSplit(tasks=names, texts=ids, forms=forms)
@@ -349,7 +349,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             batch = split.batch(some)
             outputs = self(batch.to(device), edges=edges)
             words, offsets = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else ([], [])
-            found = {name: answers_of(self.tasks[name], outputs[name], words, offsets, edges) for name in names}
+            found = {name: in_words(self.tasks[name], outputs[name], words, offsets, edges) for name in names}
             for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
                 yield rows[i], dict(zip(names, answers, strict=True))
 
@@ -358,7 +358,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
         Also where they stand; None for pieces, lists of tokens and pairs of texts.
         """
-        if isinstance(self.vocabulary, Pieces) and batch.windows.words is None:
+        if isinstance(self.vocabulary, SubwordVocabulary) and batch.windows.words is None:
             ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
             return [self.vocabulary.tokens(own[:length]) for own, length in ids], [None] * len(texts)
         spans = self.vocabulary.spans(text[0] for text in texts if _is_raw(text))
@@ -405,7 +405,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if self.vocabulary.alphabet is not None:
             self.vocabulary.alphabet.save(save_directory / _ALPHABET)
         (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        self.vocabulary.save(save_directory / (_PIECES if isinstance(self.vocabulary, Pieces) else _VOCABULARY))
+        self.vocabulary.save(
+            save_directory / (_PIECES if isinstance(self.vocabulary, SubwordVocabulary) else _VOCABULARY)
+        )
         save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
 
     @classmethod
@@ -478,11 +480,11 @@ def _is_something(text: str | Sequence[str]) -> bool:
     return bool(text.strip()) if isinstance(text, str) else len(text) > 0
 
 
-def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Pieces:
+def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | SubwordVocabulary:
     if options.encoder not in ENCODERS:
-        from graphmtl.models.transformer import load_pieces
+        from graphmtl.models.transformer import load_subwords
 
-        return load_pieces(str(folder / _PIECES))
+        return load_subwords(str(folder / _PIECES))
     vocabulary = Vocabulary.load(folder / _VOCABULARY)
     if options.chars not in ("auto", "none"):
         vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)

@@ -9,7 +9,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.layers.interaction import EdgeWeights
 
-__all__ = ["ModelOutput", "answers_of", "blank_answer", "text_edges", "token_edges"]
+__all__ = ["ModelOutput", "blank_prediction", "in_words", "text_edges", "token_edges"]
 
 
 @dataclass
@@ -19,7 +19,7 @@ class ModelOutput:
     Attributes:
         logits: (batch, classes), or of tags (batch, tokens, classes); of a regression standardised scores (batch,).
         edges: if they were asked for and the architecture has any.
-        penalty, nodes: see :class:`~graphmtl.architectures.architecture.Seen`.
+        penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
         losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
         tags: the predicted tags (batch, tokens), of a tagging task outside training.
@@ -36,7 +36,7 @@ class ModelOutput:
     hidden: Tensor | None = None
 
 
-def blank_answer(task: Task, text: str | Sequence[str]) -> dict:
+def blank_prediction(task: Task, text: str | Sequence[str]) -> dict:
     """The answer to a text in which nothing stands."""
     if task.is_tagging:
         offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
@@ -44,7 +44,7 @@ def blank_answer(task: Task, text: str | Sequence[str]) -> dict:
     return {"task": task.name, "value" if task.is_regression else "label": None}
 
 
-def answers_of(
+def in_words(
     task: Task,
     output: ModelOutput,
     words: Sequence[list[str]],

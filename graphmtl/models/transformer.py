@@ -17,13 +17,13 @@ from transformers.utils import logging
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
-from graphmtl.data.subwords import Pieces
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.errors import InputError, shown
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.encoded import Encoded
 from graphmtl.models.hub import in_cache_alone
 
-__all__ = ["TransformerEncoder", "load_pieces"]
+__all__ = ["TransformerEncoder", "load_subwords"]
 
 _FAILURES = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
@@ -53,7 +53,7 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def load_pieces(name: str, *, others: Iterable[str] = ()) -> Pieces:
+def load_subwords(name: str, *, others: Iterable[str] = ()) -> SubwordVocabulary:
     """The tokenizer and the configuration of an encoder, from a folder or by its name on the Hugging Face Hub.
 
     Code that an encoder brings along is never run.
@@ -95,7 +95,7 @@ def load_pieces(name: str, *, others: Iterable[str] = ()) -> Pieces:
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise InputError(f"encoder {name!r}: its tokenizer has {len(tokenizer)} pieces, its embeddings only {rows}")
-    return Pieces(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
+    return SubwordVocabulary(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
 
 
 def _find(name: str, others: Iterable[str] = ()) -> bool:
@@ -155,7 +155,7 @@ def _without_pooler(model: Any) -> Any:
 class TransformerEncoder(nn.Module):
     """The last hidden states of a transformer; the first piece of a text ([CLS]) stands for the whole text.
 
-    A text that is read in several windows (see :class:`~graphmtl.data.subwords.Pieces`) has the mean of their first
+    A text that is read in several windows (see :mod:`graphmtl.data.subwords`) has the mean of their first
     pieces. Where words are asked for, a word's state is that of its first piece; 0 for a word without one.
 
     Args:
@@ -173,7 +173,7 @@ class TransformerEncoder(nn.Module):
 
     contextual = True
 
-    def __init__(self, *, vocabulary: Pieces, options: ModelOptions):
+    def __init__(self, *, vocabulary: SubwordVocabulary, options: ModelOptions):
         super().__init__()
         self.model = _new_model(vocabulary.config, options.encoder)
         self.output_size: int = vocabulary.config.hidden_size
@@ -238,7 +238,7 @@ class TransformerEncoder(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, batch: Batch) -> Encoded:
-        """Pieces (windows, pieces) to states (batch, pieces or words, output_size)."""
+        """SubwordVocabulary (windows, pieces) to states (batch, pieces or words, output_size)."""
         windows: Any = batch.windows
         mask = token_mask(windows.lengths, batch.tokens)  # (windows, pieces)
         inputs = {"input_ids": batch.tokens.masked_fill(~mask, self._padding), "attention_mask": mask.long()}

@@ -23,7 +23,7 @@ from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import IN_MEMORY, load_tasks
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.spelling import Alphabet
-from graphmtl.data.subwords import Pieces
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vectors import Vectors, coverage, read_vectors
@@ -118,7 +118,7 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
     standardise_scores(model, tasks)
-    if isinstance(vocabulary, Pieces):
+    if isinstance(vocabulary, SubwordVocabulary):
         _load_encoder(model, options, say)
     elif vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
@@ -139,12 +139,12 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
             head.standardise(torch.tensor(tasks[task].train["label"][:]))
 
 
-def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | Pieces:
+def _vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
     if options.encoder not in ENCODERS:
-        from graphmtl.models.transformer import load_pieces
+        from graphmtl.models.transformer import load_subwords
 
-        return load_pieces(options.encoder, others=ENCODERS)
+        return load_subwords(options.encoder, others=ENCODERS)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]

@@ -15,7 +15,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
-from graphmtl.data.subwords import Pieces
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown, unknown_name
@@ -138,9 +138,9 @@ class JoinedTraining:
         return result
 
 
-def _words(data: Mapping[str, TaskData], known: Vocabulary | Pieces, min_count: int) -> list[str]:
+def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, min_count: int) -> list[str]:
     """The words of the training texts that the vocabulary does not have; a transformer has pieces for all words."""
-    if isinstance(known, Pieces):
+    if isinstance(known, SubwordVocabulary):
         return []
     columns = (
         (each.train[c] for c in ("text", "text_pair", "tokens") if c in each.train.column_names)

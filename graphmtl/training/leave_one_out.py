@@ -29,7 +29,7 @@ from accelerate.utils import set_seed
 from graphmtl.config import Options
 from graphmtl.data.few_examples import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
-from graphmtl.data.subwords import Pieces
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
@@ -228,7 +228,7 @@ class LeaveOneOut:
             options=replace(old.options, arch=SINGLE, topology=None),
         )
         standardise_scores(model, data)
-        if isinstance(model.vocabulary, Pieces):
+        if isinstance(model.vocabulary, SubwordVocabulary):
             model.load_encoder()
         elif self.vectors is not None:
             model.load_vectors(self.vectors)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.data.spelling import Alphabet, Forms, shape
+from graphmtl.data.spelling import Alphabet, WordForms, shape
 from graphmtl.errors import InputError
 
 ALPHABET = Alphabet.build(["Ada", "Böll", "Ada", "böll", "ad", "ad"])
@@ -55,7 +55,7 @@ def test_a_damaged_file(content, tmp_path):
 
 @given(st.lists(st.lists(words, min_size=1, max_size=4), min_size=1, max_size=3))
 def test_forms_are_what_the_alphabet_says_of_each_word(texts):
-    forms = Forms(ALPHABET, lambda word: len(word) + 3)
+    forms = WordForms(ALPHABET, lambda word: len(word) + 3)
     ids = np.zeros((len(texts), max(map(len, texts))), dtype=np.int64)
     for row, text in zip(ids, texts, strict=True):
         row[: len(text)] = forms.encode(text)
@@ -73,7 +73,7 @@ def test_forms_are_what_the_alphabet_says_of_each_word(texts):
 
 
 def test_forms_that_come_later_are_there_too():
-    forms = Forms(ALPHABET, lambda word: 3)
+    forms = WordForms(ALPHABET, lambda word: 3)
     first = np.array([forms.encode(["Ada"])])
     forms.spelling(first)
     later = np.array([forms.encode(["Ada", "ad"])])

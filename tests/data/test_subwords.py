@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
-from graphmtl.models.transformer import load_pieces
+from graphmtl.models.transformer import load_subwords
 from tests.transformer_folders import KINDS
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -31,7 +31,7 @@ def rows_of(texts, rows):
 
 @every_kind
 def test_texts_and_pairs_are_what_the_tokenizer_itself_makes_of_them(kind, transformer):
-    pieces, theirs = load_pieces(transformer(kind)), AutoTokenizer.from_pretrained(transformer(kind))
+    pieces, theirs = load_subwords(transformer(kind)), AutoTokenizer.from_pretrained(transformer(kind))
     pairs = [("Ada sees Rome", "a bad book"), ("a", "b c")]
     texts = encoded(pieces, [*((text,) for text in TEXTS), *pairs])
     expected = [*map(theirs.encode, TEXTS), *(theirs.encode(*pair) for pair in pairs)]
@@ -42,17 +42,17 @@ def test_texts_and_pairs_are_what_the_tokenizer_itself_makes_of_them(kind, trans
 
 def test_the_second_text_of_a_pair_has_another_type_where_the_model_knows_types(transformer):
     pairs = [("Ada", "Rome"), ("a good film", "a")]
-    pieces = load_pieces(transformer("bert"))
+    pieces = load_subwords(transformer("bert"))
     ids, windows = encoded(pieces, pairs).batch(np.array([0, 1]))
     for pair, own, types, length in zip(pairs, ids, windows.types, windows.lengths, strict=True):
         second = len(pieces.tokenizer.encode(pair[1])) - 1  # with the [SEP] after it, without the [CLS]
         assert types.tolist() == [0] * (length - second) + [1] * second + [0] * (len(own) - length)
-    assert all(encoded(load_pieces(transformer(k)), pairs).batch(np.array([0]))[1].types is None for k in KINDS[1:])
+    assert all(encoded(load_subwords(transformer(k)), pairs).batch(np.array([0]))[1].types is None for k in KINDS[1:])
 
 
 @every_kind
 def test_a_word_stands_at_the_first_of_its_pieces(kind, transformer):
-    pieces, theirs = load_pieces(transformer(kind)), AutoTokenizer.from_pretrained(transformer(kind))
+    pieces, theirs = load_subwords(transformer(kind)), AutoTokenizer.from_pretrained(transformer(kind))
     texts = encoded(pieces, [(sentence,) for sentence in SENTENCES], words=True)
     assert texts.lengths.tolist() == [len(sentence) for sentence in SENTENCES]
     ids, windows = texts.batch(np.array([2, 0, 1]))
@@ -71,7 +71,7 @@ def test_a_word_stands_at_the_first_of_its_pieces(kind, transformer):
 
 def test_words_are_read_as_the_text_they_stand_in(transformer):
     """The pieces of byte-level BPE begin with the space before a word."""
-    pieces = load_pieces(transformer("roberta"))
+    pieces = load_subwords(transformer("roberta"))
     words, text = ["Ada", "sees", "Rome", "!"], "Ada sees Rome !"
     by_word, whole = encoded(pieces, [(words,)], words=True), encoded(pieces, [(text,)])
     assert rows_of(by_word, [0]) == rows_of(whole, [0])
@@ -112,12 +112,12 @@ _loaded: dict[str, object] = {}
 
 
 def load_pieces_once(folder):
-    return _loaded.setdefault(folder, load_pieces(folder))
+    return _loaded.setdefault(folder, load_subwords(folder))
 
 
 @pytest.mark.parametrize("end", ["head", "tail", "both"])
 def test_a_longer_text_is_cut_between_the_tokenizers_own_pieces(end, transformer):
-    pieces = load_pieces(transformer("bert"))
+    pieces = load_subwords(transformer("bert"))
     texts = encoded(pieces, [("a s r i b l m n",), ("a",)], max_length=6, truncate=end)
     kept = {"head": "asri", "tail": "blmn", "both": "asmn"}[end]
     assert pieces.tokens(rows_of(texts, [0])[0]) == ["[CLS]", *kept, "[SEP]"]
@@ -125,7 +125,7 @@ def test_a_longer_text_is_cut_between_the_tokenizers_own_pieces(end, transformer
 
 
 def test_of_a_pair_the_longer_text_is_cut_first(transformer):
-    pieces = load_pieces(transformer("bert"))
+    pieces = load_subwords(transformer("bert"))
     long, short = "a s r i b l m n", "f"
     texts = encoded(pieces, [(long, short), (short, long), (long, long)], max_length=9, truncate="head")
     shown = [
@@ -136,7 +136,7 @@ def test_of_a_pair_the_longer_text_is_cut_first(transformer):
 
 def test_no_more_than_the_model_can_read(transformer):
     for kind in KINDS:  # position 40 of RoBERTa's 42 is the last one: the first two are for padding and before
-        pieces = load_pieces(transformer(kind))
+        pieces = load_subwords(transformer(kind))
         assert pieces.limit == 40
         assert encoded(pieces, [("a " * 100,)]).lengths.tolist() == [40]
         assert max(map(len, rows_of(encoded(pieces, [(["a"] * 100,)], words=True), [0]))) == 40
@@ -144,11 +144,11 @@ def test_no_more_than_the_model_can_read(transformer):
 
 def test_room_for_the_tokenizers_own_pieces(transformer):
     with pytest.raises(InputError, match=r"--max-length 4: .* adds 3 pieces.* 5 or more"):
-        encoded(load_pieces(transformer()), [("a",)], max_length=4)
+        encoded(load_subwords(transformer()), [("a",)], max_length=4)
 
 
 def test_labels_of_words_stay_with_their_words(transformer):
-    pieces = load_pieces(transformer())
+    pieces = load_subwords(transformer())
     texts = encoded(pieces, [(sentence,) for sentence in SENTENCES], words=True)
     labels = [list(range(len(sentence))) for sentence in SENTENCES]
     batch = EncodedSplit(tasks=["t"], texts=texts, labels={"t": labels}).batch([1, 2])
@@ -159,9 +159,9 @@ def test_labels_of_words_stay_with_their_words(transformer):
 
 def test_saved_and_loaded_it_reads_the_same(transformer, tmp_path):
     for kind in KINDS:
-        pieces = load_pieces(transformer(kind))
+        pieces = load_subwords(transformer(kind))
         pieces.save(tmp_path / kind)
-        again = load_pieces(str(tmp_path / kind))
+        again = load_subwords(str(tmp_path / kind))
         for words, texts in ((True, [(s,) for s in SENTENCES]), (False, [(t, "a " * 50) for t in TEXTS])):
             ours, theirs = (encoded(own, texts, words=words) for own in (pieces, again))
             assert rows_of(ours, [0, 1, 2]) == rows_of(theirs, [0, 1, 2])

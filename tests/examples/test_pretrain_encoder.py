@@ -15,7 +15,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.transformer import load_pieces
+from graphmtl.models.transformer import load_subwords
 
 TEXT = "The cat sat on the mat .\nThe dog sat on the rug .\n\n" * 20
 SMALL = {"layers": 2, "hidden": 8, "heads": 2, "length": 12, "steps": 4, "batch-size": 4, "save-every": 2}
@@ -46,7 +46,7 @@ def weights(folder):
 
 def test_the_folder_is_an_encoder(pretrain):
     folder = pretrain()
-    pieces = load_pieces(str(folder))
+    pieces = load_subwords(str(folder))
     assert pieces.tokenizer.tokenize("The dog") == ["the", "dog"]
     assert (pieces.limit, pieces.starts_with_cls, pieces.config.num_hidden_layers) == (12, True, 2)
     tasks = [Task(name="a", labels=("no", "yes"))]
@@ -85,7 +85,7 @@ def test_it_goes_on_where_it_stopped(pretrain, monkeypatch):
     monkeypatch.setattr(pretrain_encoder.Trainer, "training_step", counted)
     folder = pretrain("--resume")
     assert steps == [2, 3]
-    assert load_pieces(str(folder)).config.num_hidden_layers == 2
+    assert load_subwords(str(folder)).config.num_hidden_layers == 2
     assert "encoder.layer.1.output.dense.weight" in weights(folder)
 
 

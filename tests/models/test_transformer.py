@@ -19,7 +19,7 @@ from graphmtl.errors import InputError
 from graphmtl.models.encoders import check_options
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.transformer import TransformerEncoder, load_pieces
+from graphmtl.models.transformer import TransformerEncoder, load_subwords
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
 from tests.tagging import POS, tagging_tasks
@@ -44,7 +44,7 @@ def build(folder, arch="shared", tasks=TASKS, **options):
     torch.manual_seed(0)
     values = {"hidden": 4, "attention": 3, "max_length": 40} | options
     options = ModelOptions(arch=arch, encoder=folder, **values)
-    model = MultiTaskModel(tasks=tasks, vocabulary=load_pieces(folder), options=options)
+    model = MultiTaskModel(tasks=tasks, vocabulary=load_subwords(folder), options=options)
     model.load_encoder()
     return model.eval()
 
@@ -284,7 +284,7 @@ def test_weights_are_loaded_and_equal_in_every_copy(transformer):
 # what cannot be used
 
 
-def message(folder, action=load_pieces):
+def message(folder, action=load_subwords):
     with pytest.raises(InputError) as error:
         action(str(folder))
     assert "\n" not in str(error.value)
@@ -436,7 +436,7 @@ def test_words_are_no_pieces(transformer):
     with pytest.raises(InputError, match="unknown encoder"):
         MultiTaskModel(tasks=TASKS, vocabulary=Vocabulary.build(["a"]), options=options)
     with pytest.raises(InputError, match="unknown encoder"):
-        MultiTaskModel(tasks=TASKS, vocabulary=load_pieces(transformer()), options=ModelOptions())
+        MultiTaskModel(tasks=TASKS, vocabulary=load_subwords(transformer()), options=ModelOptions())
 
 
 @pytest.mark.parametrize(

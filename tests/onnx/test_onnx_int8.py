@@ -10,7 +10,7 @@ import torch
 from graphmtl.data.batching import Batch
 from graphmtl.onnx.onnx_export import to_onnx
 from graphmtl.onnx.onnx_int8 import OnnxModel, to_int8
-from tests.models.test_onnx_export import EXPORTED, NAMES, build
+from tests.onnx.test_onnx_export import EXPORTED, NAMES, build
 
 
 def texts(model, names=NAMES):

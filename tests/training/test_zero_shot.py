@@ -4,7 +4,7 @@ import torch
 from accelerate import Accelerator
 
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
-from tests.models.test_growth import LONGER, PLAIN, POS, SCALE, make
+from tests.models.test_new_tasks import LONGER, PLAIN, POS, SCALE, make
 from tests.tagging import tagging_tasks
 
 

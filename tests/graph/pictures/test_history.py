@@ -10,7 +10,7 @@ from graphmtl.graph.clustering import clustered
 from graphmtl.graph.pictures.history import HistoryPanel, draw_history, save_animation
 from graphmtl.graph.task_graph import VIRTUAL
 from tests.graph.examples import complete, growing, rescaled, star
-from tests.graph.test_draw import cut_off, drawn_texts, overlapping
+from tests.graph.pictures.test_figure import cut_off, drawn_texts, overlapping
 
 
 def maps(figure):

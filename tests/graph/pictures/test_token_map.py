@@ -4,7 +4,7 @@ import pytest
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.token_map import LONGEST, draw_token_maps
 from tests.graph.examples import names
-from tests.graph.test_draw import cut_off, drawn_texts, overlapping
+from tests.graph.pictures.test_figure import cut_off, drawn_texts, overlapping
 
 WORDS = ["the", "battery", "dies", "before", "an", "uncommonly", "long", "documentary", "ends"]
 

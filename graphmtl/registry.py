@@ -1,0 +1,69 @@
+"""Parts by name: a name of the registry, ``module:Class`` for one from outside the package, or the class itself."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TypeVar
+
+from graphmtl.errors import InputError, unknown_name
+
+__all__ = ["find_class", "is_outside", "name_of"]
+
+_Part = TypeVar("_Part")
+
+
+def is_outside(name: str) -> bool:
+    """Whether a name is ``module:Class``.
+
+    >>> is_outside("my_package.grid:Grid"), is_outside("star"), is_outside("C:/folder")
+    (True, False, False)
+    """
+    module, colon, part = name.partition(":")
+    return bool(colon) and all(word.isidentifier() for word in (*module.split("."), *part.split(".")))
+
+
+def name_of(part: type | str) -> str:
+    """The name by which a class is found again, in another process too; a name stays as it is.
+
+    Raises:
+        InputError: the class is in a script or a function, where no other process finds it.
+    """
+    if isinstance(part, str):
+        return part
+    if part.__module__ == "__main__" or "<locals>" in part.__qualname__:
+        raise InputError(
+            f"{part.__qualname__} is in a script or a function, where a saved model does not find it again; put it "
+            "into a file of its own and import it from there"
+        )
+    return f"{part.__module__}:{part.__qualname__}"
+
+
+def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]) -> type[_Part]:
+    """The class that a name stands for.
+
+    Args:
+        what: what it is a name of, for messages.
+        name: one of ``known``, or ``module:Class``.
+        known: ``module:Class`` by name.
+        kind: what the class must be derived from.
+
+    Raises:
+        InputError: there is no such name, module or class, or it is none of that kind.
+    """
+    if name not in known and not is_outside(name):
+        raise unknown_name(what, name, known)
+    module, _, path = known.get(name, name).partition(":")
+    try:
+        found: object = import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{what} {name!r}: there is no module {error.name!r}; it must be installed, or its folder in PYTHONPATH"
+        ) from None
+    for part in path.split("."):
+        if not hasattr(found, part):
+            near = get_close_matches(part, dir(found), n=1)
+            raise InputError(f"{what} {name!r}: no {part!r} in it{f'; did you mean {near[0]!r}?' if near else ''}")
+        found = getattr(found, part)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise InputError(f"{what} {name!r}: found {found!r}, expected a class derived from {kind.__name__}")
+    return found
