@@ -21,7 +21,7 @@ from graphmtl.data.scored import load_scored
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import check_output
-from graphmtl.table import other_test_splits, print_table, scores_table, types_table
+from graphmtl.printed_tables import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.processes import plain_accelerator
