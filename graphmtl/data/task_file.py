@@ -80,16 +80,12 @@ from typing import Any
 
 from graphmtl.data.arrow import read_hub
 from graphmtl.data.column_files import TOKEN_FORMATS, read_sentences
+from graphmtl.data.delimited import Reading
 from graphmtl.data.lines import read_lines
 from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
-from graphmtl.data.readers import (
-    FORMATS,
-    Reading,
-    read_file,
-    read_one_class_a_file,
-    read_parallel,
-)
+from graphmtl.data.readers import FORMATS, read_file
 from graphmtl.data.section import Given, Section, YamlSection, is_number
+from graphmtl.data.side_by_side import read_one_class_a_file, read_parallel
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
