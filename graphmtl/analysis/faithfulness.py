@@ -31,8 +31,9 @@ from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import NO_LABEL
 from graphmtl.graph.comparison import Comparison, auroc
+from graphmtl.graph.edge import Edge
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.losses import text_losses
 from graphmtl.models.model import MultiTaskModel
