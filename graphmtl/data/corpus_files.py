@@ -19,7 +19,6 @@ from graphmtl.errors import InputError, note
 
 __all__ = ["CorpusFiles", "Place", "read_corpus"]
 
-
 Place = str | tuple[str, ...] | tuple[tuple[str, str], ...] | Data
 """Where a split is: a file, a pattern or the name of a split; several files; (column or label, file); rows at hand."""
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graphmtl.analysis.faithfulness import draw_texts, measure
+from graphmtl.analysis.ablation import measure
+from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
