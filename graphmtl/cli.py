@@ -1,17 +1,24 @@
-"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2."""
+"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2.
 
-import argparse
+A verb's libraries take seconds to load, and are loaded once its arguments are known to be right.
+"""
+
 import ctypes
 import importlib
-import importlib.metadata
 import os
 import platform
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
+from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
+from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
 
@@ -27,19 +34,22 @@ VERBS = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with its errors as :class:`InputError`."""
-
-    def error(self, message: str):
-        raise InputError(message)
+_LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+_INTERRUPTED = 130  # exit code of what Ctrl-C ended
 
 
 def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
-    """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2."""
+    """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2.
+
+    ``-q`` and ``-v`` are taken out of its arguments: they say how much is said, whatever the verb.
+    """
     _keep_freed_memory()
     try:
-        with _notes_on_stderr():
-            verb(sys.argv[1:] if argv is None else argv)
+        level, argv = _level(sys.argv[1:] if argv is None else argv)
+        with verbosity(level), _notes_on_stderr():
+            began = time.perf_counter()
+            verb(argv)
+            detail(f"{time.perf_counter() - began:.1f} seconds{_most_memory()}")
     except InputError as error:
         message = " ".join(str(error).split())
         print(f"graphmtl: error: {message}", file=sys.stderr)
@@ -47,7 +57,27 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
     except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
         sys.stderr.close()
     except KeyboardInterrupt:
-        sys.exit(130)
+        print("graphmtl: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _level(argv: Sequence[str]) -> tuple[int, list[str]]:
+    """How much is to be said, and the other arguments; those after ``--`` are texts."""
+    end = list(argv).index("--") if "--" in argv else len(argv)
+    given = {_LEVELS[each]: each for each in argv[:end] if each in _LEVELS}
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given.values())}: one says less, the other more; give one")
+    return next(iter(given), NORMAL), [*(each for each in argv[:end] if each not in _LEVELS), *argv[end:]]
+
+
+def _most_memory() -> str:
+    """The most memory that the process has had, where the system tells."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20:,.0f} MiB of memory at most"
 
 
 @contextmanager
@@ -57,7 +87,7 @@ def _notes_on_stderr() -> Iterator[None]:
 
     def show(message, category, *place, **more):
         if issubclass(category, DataWarning):
-            if os.environ.get("RANK", "0") != "0":  # of several processes one says it
+            if is_quiet() or os.environ.get("RANK", "0") != "0":  # of several processes one says it
                 return
             print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
         else:
@@ -85,18 +115,49 @@ def _keep_freed_memory() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script ``graphmtl``."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:2], "--help", *argv[2:]]
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
         print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
-        print("\ngraphmtl VERB --help explains a verb; graphmtl --version tells the version.")
+        print(f"\nWith every verb: {FLAGS}.")
+        print("graphmtl help VERB explains a verb; graphmtl --version tells the version.")
         return
     if argv[0] == "--version":
-        print(f"graphmtl {importlib.metadata.version('graphmtl')}")
+        from importlib.metadata import version  # a tenth of the time that all else here takes
+
+        print(f"graphmtl {version('graphmtl')}")
         return
     run_verb(_dispatch, argv)
 
 
 def _dispatch(argv: Sequence[str]) -> None:
-    if argv[0] not in VERBS:
-        raise unknown_name("verb", argv[0], VERBS)
-    importlib.import_module(f"graphmtl.{argv[0]}").main(argv[1:])
+    verb, *rest = argv
+    if verb not in VERBS:
+        raise unknown_name("verb", verb, [*VERBS, "help"])
+    if verb in ARGUMENTS:
+        ARGUMENTS[verb](rest)  # which ends here with --help or a mistake
+    began = time.perf_counter()
+    with _ended_at_once():
+        module = importlib.import_module(f"graphmtl.{verb}")
+    detail(f"{time.perf_counter() - began:.1f} seconds to load libraries")
+    module.main(rest)
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Ctrl-C while libraries load, which may catch it or make another error of it: there is nothing to save."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, b"graphmtl: interrupted\n")
+    os._exit(_INTERRUPTED)

@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from graphmtl.data.arrow import read_parquet
 from graphmtl.data.lines import check_encodable, lines_of, read_bytes, read_lines, read_text
 from graphmtl.data.table import Table, joined
 from graphmtl.errors import InputError, note, shown, unknown_name
@@ -309,6 +308,8 @@ def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any
 
 
 def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    from graphmtl.data.arrow import read_parquet  # here: it loads the datasets library
+
     read_bytes(path, most=1)  # which says whether it is there
     return read_parquet(path, wanted)
 
