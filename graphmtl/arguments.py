@@ -263,7 +263,29 @@ def _export(argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def _init(argv: Sequence[str]) -> Namespace:
+    parser = Parser(
+        prog="graphmtl init",
+        description="Write a task file for files of examples, a task for each: which columns are text and label, and "
+        "what kind of task it is, are guessed; comments say how often each label occurs and what looks wrong.",
+    )
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="csv, tsv, txt, jsonl, json, parquet (also .gz, .xz), column files of tokens and tags, or a folder with "
+        "train and test files; FILE_train and FILE_test are splits of one task",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, default=Path("tasks.yaml"), help="the task file (tasks.yaml)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the task file that is there")
+    return parser.parse_args(argv)
+
+
 ARGUMENTS: dict[str, Callable[[Sequence[str]], Namespace]] = {
+    "init": _init,
     "evaluate": _evaluate,
     "predict": _predict,
     "transfer": _transfer,

@@ -23,6 +23,7 @@ from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
 
 VERBS = {
+    "init": "write a task file for files of examples, their columns guessed",
     "run": "train on a set of tasks, test, and draw the learned task graph",
     "evaluate": "score a finished run on a split, or on other data",
     "predict": "label raw text, or the rows of a file, with a finished run",

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-VERBS = ["run", "evaluate", "predict", "transfer", "plot", "report", "explain", "export"]
+VERBS = ["init", "run", "evaluate", "predict", "transfer", "plot", "report", "explain", "export"]
 STARTED = {"graphmtl", "graphmtl.__main__", "graphmtl.cli", *(f"graphmtl.{verb}" for verb in VERBS)}
 
 
