@@ -17,7 +17,7 @@ from graphmtl.verbosity import say
 __all__ = ["main", "task_file_text"]
 
 _WIDTH = 120  # of a line of labels in a comment
-_WORD = re.compile(r"[A-Za-z_][\w./-]*")
+_WORD = re.compile(r"(\.\./)*[A-Za-z_][\w./-]*")
 _NO_TEXTS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")  # words that YAML takes for something else
 
 

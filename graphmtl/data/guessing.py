@@ -18,7 +18,16 @@ from graphmtl.data.readers import FORMATS, Reading, ending, read_file
 from graphmtl.data.rows import ROW_FORMATS, read_rows
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
-from graphmtl.data.values import alike_labels, labels, listed, no_labels, odd_labels, sort_labels
+from graphmtl.data.values import (
+    alike_labels,
+    labelled,
+    labels,
+    listed,
+    no_labels,
+    odd_labels,
+    sort_labels,
+    whole_numbers,
+)
 from graphmtl.errors import InputError, shown
 
 __all__ = ["Guess", "guess_tasks", "is_data"]
@@ -28,6 +37,7 @@ _SPLITS = {
     "valid": ("valid", "validation", "dev", "val", "development", "eval"),
     "test": ("test", "testing"),
 }
+_ENDINGS = {*(name for name in (*FORMATS, *TOKEN_FORMATS) if name.startswith(".")), ".conll"}
 _TEXTS = (
     *("text", "sentence", "review", "tweet", "comment", "document", "utterance", "content", "body", "message"),
     *("question", "query", "headline", "title", "description", "abstract", "article", "post", "input"),
@@ -48,13 +58,15 @@ _SCORES = (
 _TOKENS = ("tokens", "words", "token", "word", "form", "sentence", "text")
 _TAGS = ("tags", "ner_tags", "ner", "labels", "label", "pos_tags", "pos", "upos", "chunk_tags", "slots", "tag", "xpos")
 _TITLES = {*_TOKENS, *_TAGS, "chunk", "lemma"}  # what the columns of a column file are called
-_NO_LABELS = ("id", "idx", "index", "guid", "uid", "row", "split", "fold", "url", "date", "lang", "language")
+_NO_LABELS = ("id", "idx", "index", "guid", "uid", "row", "split", "fold", "url", "date", "year", "file", "filename")
 _SIGNS = {"/": "word/TAG", "_": "word_TAG", ":": "word:TAG"}
+_FIRST = re.compile(r"1|(?<![a-z0-9])a(?![a-z0-9])|a$")  # what names the first of two columns, as in text_a
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MARKS = ("", "nan", "none", "null", "n/a", "na", "?", "-", "<na>")  # what stands in the place of a number
 _CLASSES = 50  # different values of a column that is a label by nothing but its contents, at most
 _NEARLY_ALL = 0.9  # of the rows with one label
 _LONG = 1000  # words of a text
+_LINES_LOOKED_AT = 2000  # to tell the form of a file; what is wrong in later ones its reader says
 _COLUMNS_AT_MOST = 30  # of a column file
 
 
@@ -119,9 +131,10 @@ def is_data(name: str) -> bool:
     try:
         if path.is_file():
             return path.suffix.lower() not in (".yaml", ".yml")
-        if ending(path) in {*FORMATS, *TOKEN_FORMATS, ".conll"}:
+        if ending(path) in _ENDINGS:
             return True  # and missing, as the reader says
-        return path.is_dir() and not any(path.glob("*train.txt")) and bool(_training_files(path))
+        treebank = path.is_dir() and any(each for form in ("txt", "conllu") for each in path.glob(f"*train.{form}"))
+        return path.is_dir() and not treebank and bool(_training_files(path))
     except (OSError, ValueError):  # too long for a name, or with a character that none may have
         return False
 
@@ -137,7 +150,10 @@ def guess_tasks(paths: Sequence[Path]) -> list[Guess]:
     """
     groups: dict[Path, dict[str, Path]] = {}
     for path in paths:
-        for train in _training_files(path) if path.is_dir() else [path]:
+        trains = _training_files(path) if path.is_dir() else [path]
+        if not trains:
+            raise InputError(f"{path}: a folder without a file for training, such as train.csv")
+        for train in trains:
             splits = _split_files(train)
             groups.setdefault(splits["train"], splits)
     names = [_name(path) for path in groups]
@@ -151,7 +167,7 @@ def _name(path: Path) -> str:
     split = _split_word(path)
     left = [word for i, word in enumerate(words) if i != split and word not in "-_."]
     joints = [*words[:split], *words[split + 1 :]] if split is not None else words
-    name = "".join(joints).strip("-_.") if left else path.resolve().parent.name
+    name = re.sub(r"([-_.])[-_.]+", r"\1", "".join(joints)).strip("-_.") if left else path.resolve().parent.name
     return _slug(name)
 
 
@@ -166,7 +182,7 @@ def _slug(name: str) -> str:
 
 def _words(path: Path) -> list[str]:
     """The words of a file's name without its ending, and what stands between them."""
-    suffixes = {suffix.lower() for suffix in path.suffixes} & {*FORMATS, *TOKEN_FORMATS, ".conll", ".gz", ".xz"}
+    suffixes = {suffix.lower() for suffix in path.suffixes} & {*_ENDINGS, ".gz", ".xz"}
     name = path.name
     while suffixes and Path(name).suffix.lower() in suffixes:
         name = Path(name).stem
@@ -199,7 +215,7 @@ def _training_files(folder: Path) -> list[Path]:
     if (folder / "seq.in").is_file():
         return [folder]
     inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
-    known = {*FORMATS, *TOKEN_FORMATS, ".conll"}
+    known = {*_ENDINGS, *(f".{name}" for name in _SPLITS["train"])}
     files = [each for each in inside if (each.is_file() and ending(each) in known) or (each / "seq.in").is_file()]
     trains = []
     for each in files:
@@ -210,8 +226,6 @@ def _training_files(folder: Path) -> list[Path]:
 
 
 def _guess(name: str, splits: Mapping[str, Path]) -> Guess:
-    if splits["train"].is_dir() and not (splits["train"] / "seq.in").is_file():
-        raise InputError(f"{splits['train']}: a folder without a file for training, such as train.csv")
     table, reading = _read(splits["train"])
     keys, remarks = _roles(table, splits["train"])
     if "columns" in reading and "tokens" not in keys:
@@ -219,17 +233,18 @@ def _guess(name: str, splits: Mapping[str, Path]) -> Guess:
         reading["columns"] = [own.get(column, column) for column in reading["columns"]]
         table = replace(table, columns={own.get(column, column): each for column, each in table.columns.items()})
         keys |= {"text": _named(keys["text"]), "label": "label"}
-    held_out = {split: _again(path, reading, table) for split, path in splits.items() if split != "train"}
+    held_out, unread = _held_out(splits, reading, table, keys)
+    remarks += unread
     counts, about, more, missing = _answers(table, held_out, keys)
     keys |= {"missing": missing} if missing else {}
     if counts and (new := _unseen(held_out, keys, counts, missing)):
         keys["labels"] = sort_labels([*counts, *new])
         remarks.append(f"labels that stand in no training row: {', '.join(map(shown, sorted(new)))}")
     remarks += [*more, *_about_texts(table, held_out, keys)]
-    files = {"train": splits["train"], "valid": splits.get("valid", 0.1), "test": splits.get("test", 0.2)}
+    files = {split: splits[split] if split in held_out else size for split, size in (("valid", 0.1), ("test", 0.2))}
     return Guess(
         name=name,
-        keys={**files, **reading, **keys},
+        keys={"train": splits["train"], **files, **reading, **keys},
         rows={split: len(each) for split, each in {"train": table, **held_out}.items()},
         counts=counts,
         about=about,
@@ -271,16 +286,35 @@ def _read(path: Path) -> tuple[Table, dict[str, Any]]:
     return _delimited(path, kind, keys, lines)
 
 
-def _again(path: Path, reading: Mapping[str, Any], like: Table) -> Table:
-    """The columns of another split, which is read as that for training."""
+def _held_out(
+    splits: Mapping[str, Path], reading: Mapping[str, Any], train: Table, keys: Mapping[str, Any]
+) -> tuple[dict[str, Table], list[str]]:
+    """The other splits that are files and have labels, and what is to be said of those that have none."""
+    found, remarks = {}, []
+    for split, path in splits.items():
+        if split == "train":
+            continue
+        try:
+            table = _again(path, reading, train, keys)
+        except InputError as error:
+            remarks.append(f"not taken for {split}: {error}")
+            continue
+        if any(labelled(table, keys["label"])):
+            found[split] = table
+        else:
+            remarks.append(f"not taken for {split}: {path} has no label in {keys['label']!r}")
+    return found, remarks
+
+
+def _again(path: Path, reading: Mapping[str, Any], train: Table, keys: Mapping[str, Any]) -> Table:
+    """The columns of another split that matter, read as those for training."""
     own = Reading(
         header=tuple(reading.get("columns", ())),
         **{name: reading[name] for name in ("encoding", "delimiter", "format") if name in reading},
     )
-    tokens = next((name for name in ("seq.in", "form") if name in like.columns), reading.get("columns", ["word"])[0])
-    if path.is_dir() or ending(path) == ".conllu" or _is_of_tokens(like):
-        return read_sentences(path, tuple(like.columns), words=tokens, reading=own)
-    return read_file(path, tuple(like.columns), own)
+    if _is_of_tokens(train):
+        return read_sentences(path, words=keys["tokens"], reading=own)
+    return read_file(path, [*keys.get("text", [keys.get("tokens")]), keys["label"]], own)
 
 
 def _is_of_tokens(table: Table) -> bool:
@@ -302,6 +336,7 @@ def _encoding(path: Path) -> dict[str, str]:
 
 def _column_header(lines: Sequence[str]) -> tuple[str, ...]:
     """The names of the columns of a file with a token a line and blank lines between sentences; none of another."""
+    lines = lines[:_LINES_LOOKED_AT]
     blanks = sum(not line.strip() for line in lines)
     tokens = [line.strip(" \t") for line in lines if line.strip() and not line.startswith(("# ", "-DOCSTART-"))]
     if not blanks or len(tokens) < 2:
@@ -318,7 +353,7 @@ def _column_header(lines: Sequence[str]) -> tuple[str, ...]:
 
 def _line_format(lines: Sequence[str]) -> str | None:
     """The form of a file with an example a line and no TABs."""
-    first = [line for line in lines[:200] if line.strip()]
+    first = [line for line in lines[:_LINES_LOOKED_AT] if line.strip()]
     if all(line.startswith("__label__") for line in first):
         return "LABEL text"
     if "\t" in first[0]:
@@ -381,7 +416,8 @@ def _roles(table: Table, path: Path) -> tuple[dict[str, Any], list[str]]:
     keys = {"text": text, "label": label}
     if _is_regression(label, table[label]):
         keys["kind"] = "regression"
-    rest = [name for name in table.columns if name not in (*text, label) and _is_text(table[name])]
+    others = [name for name in others if name not in text]
+    rest = [name for name in table.columns if name not in (*text, label, *others) and _is_text(table[name])]
     unread = [name for name in rest if _mean_words(table[name]) >= _mean_words(table[text[0]]) / 2]
     remarks = [f"also looks like text, and is not read: {', '.join(map(shown, unread))}"] if unread else []
     return keys, [*_other_labels(others), *remarks]
@@ -406,7 +442,7 @@ def _of_columns(table: Table, path: Path) -> tuple[dict[str, Any], list[str]]:
     sentences = [name.removeprefix("# ") for name in table.columns if name.startswith("# ")]
     several = [key for key in sentences if 2 <= len({*table[f"# {key}"]}) <= min(_CLASSES, len(table) / 2)]
     if several:
-        remarks.append(f"labels of whole sentences stand in comments: {', '.join(several)}")
+        remarks.append(f"may be labels of whole sentences, as `label: '# {several[0]}'`: {', '.join(several)}")
     return {"kind": "token-classification", "tokens": tokens, "label": label}, remarks
 
 
@@ -439,8 +475,10 @@ def _label(table: Table, path: Path, names: Sequence[str]) -> tuple[str, list[st
     scores = [name for name in possible if name not in named and _rank(name, _SCORES) < len(_SCORES)]
     scores += [name for name in possible if name not in scores and _has_fractions(table[name])]
     found = [*dict.fromkeys([*named, *few, *scores])]
-    if not found:
-        raise _no_columns(path, [*table.columns], "no column of labels can be told")
+    same = next((name for name in names if name not in several and name.casefold() in _LABELS), None)
+    if not found or (same is not None and not named):
+        what = "no column of labels can be told" if same is None else f"every row has the same in {same!r}"
+        raise _no_columns(path, [*table.columns], what)
     return found[0], found[1:]
 
 
@@ -467,10 +505,10 @@ def _text(table: Table, path: Path, label: str) -> tuple[str, ...]:
         if {*pair} <= {*possible}:
             return tuple(possible[name] for name in pair)
     for name in possible:
-        match = re.fullmatch(r"(.*?)([_-]?)(1|a)", name)
-        other = match and f"{match[1]}{match[2]}{'2' if match[3] == '1' else 'b'}"
-        if other in possible and match[1]:
-            return possible[name], possible[other]
+        for first in _FIRST.finditer(name):
+            other = f"{name[: first.start()]}{'2' if first[0] == '1' else 'b'}{name[first.end() :]}"
+            if other in possible:
+                return possible[name], possible[other]
     named = sorted((name for name in possible if name in _TEXTS), key=_TEXTS.index)
     if named:
         return (possible[named[0]],)
@@ -558,8 +596,9 @@ def _answers(
         tags = Counter(map(str, _flat(listed(table, [column])[column], but=None)))
         tags.pop(MISSING, None)
         return _ordered(tags), "", [odd for odd in [alike_labels(tags)] if odd], []
-    found = labels(table, column)
-    counts = Counter(label for label in found if label is not None)
+    found = [label for label in labels(table, column) if label is not None]
+    named = whole_numbers([*found, *(label for each in held_out.values() for label in labels(each, column) if label)])
+    counts = Counter(map(named, found))
     sure, suspects = no_labels(counts)
     for label in sure:
         del counts[label]
@@ -596,8 +635,9 @@ def _unseen(
     """Labels of other splits that the training rows have not; those of tags are known from all splits."""
     if keys.get("kind") == "token-classification" or "tokens" in keys:
         return set()
-    found = {label for table in held_out.values() for label in labels(table, keys["label"], missing=missing)}
-    return {label for label in found if label is not None} - {*counts}
+    every = (label for table in held_out.values() for label in labels(table, keys["label"], missing=missing))
+    found = {label for label in every if label is not None}
+    return {*map(whole_numbers([*found, *counts]), found)} - {*counts}
 
 
 def _about_texts(table: Table, held_out: Mapping[str, Table], keys: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
+from graphmtl.data.guessing import is_data
 from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.splits import build
@@ -164,7 +165,7 @@ def _written_out(tasks: str, only: str, find: Callable[[str], SourceSet]) -> str
 
 def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
     """``books`` as ``fdu-mtl:books`` where one of the sets has it; all else as it is."""
-    if part in TASK_SETS or ":" in part or is_task_file(part) or is_treebank(part):
+    if part in TASK_SETS or ":" in part or is_task_file(part) or is_data(part) or is_treebank(part):
         return part
     own = [name for name in dict.fromkeys(sets) if part in find(name).sources]
     if len(own) != 1:
