@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
@@ -86,7 +86,7 @@ def _notes_on_stderr() -> Iterator[None]:
     """Prints what `graphmtl.errors.note` says as a line, each time; other warnings stay as they are."""
     shown = warnings.showwarning
 
-    def show(message, category, *place, **more):
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
             if is_quiet() or os.environ.get("RANK", "0") != "0":  # of several processes one says it
                 return

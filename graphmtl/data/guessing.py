@@ -202,7 +202,7 @@ def _split_files(path: Path) -> dict[str, Path]:
         return {"train": path}
     words = _words(path)
     rest = path.name.removeprefix("".join(words))
-    found = {}
+    found: dict[str, Path] = {}
     for split, names in _SPLITS.items():
         beside = (path.with_name("".join([*words[:place], name, *words[place + 1 :]]) + rest) for name in names)
         own = next((each for each in beside if each.exists()), None)
@@ -290,7 +290,8 @@ def _held_out(
     splits: Mapping[str, Path], reading: Mapping[str, Any], train: Table, keys: Mapping[str, Any]
 ) -> tuple[dict[str, Table], list[str]]:
     """The other splits that are files and have labels, and what is to be said of those that have none."""
-    found, remarks = {}, []
+    found: dict[str, Table] = {}
+    remarks = []
     for split, path in splits.items():
         if split == "train":
             continue
