@@ -20,7 +20,7 @@ from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
-__all__ = ["VERBS", "Parser", "main", "run_verb"]
+__all__ = ["VERBS", "Parser", "loading", "main", "run_verb"]
 
 VERBS = {
     "init": "write a task file for files of examples, their columns guessed",
@@ -133,30 +133,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(argv: Sequence[str]) -> None:
+    if not argv:  # but -q or -v
+        raise InputError(f"no verb; known: {', '.join(VERBS)}")
     verb, *rest = argv
     if verb not in VERBS:
         raise unknown_name("verb", verb, [*VERBS, "help"])
     if verb in ARGUMENTS:
         ARGUMENTS[verb](rest)  # which ends here with --help or a mistake
-    began = time.perf_counter()
-    with _ended_at_once():
+    with loading():
         module = importlib.import_module(f"graphmtl.{verb}")
-    detail(f"{time.perf_counter() - began:.1f} seconds to load libraries")
     module.main(rest)
 
 
 @contextmanager
-def _ended_at_once() -> Iterator[None]:
-    """Ctrl-C while libraries load, which may catch it or make another error of it: there is nothing to save."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, _leave)
+def loading() -> Iterator[None]:
+    """While libraries load, which may catch Ctrl-C or make another error of it, it ends the process at once: there is
+    nothing to save."""
+    began, before = time.perf_counter(), signal.getsignal(signal.SIGINT)
+    takes = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if takes:
+        signal.signal(signal.SIGINT, _leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if takes:
+            signal.signal(signal.SIGINT, before)
+    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
 
 
 def _leave(*_: object) -> NoReturn:

@@ -1,10 +1,11 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from graphmtl.cli import run_verb
+from graphmtl.cli import loading, run_verb
 from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.options import parse_options, without_effect
@@ -22,7 +23,10 @@ def main(argv: Sequence[str]) -> None:
     options = argv[len(files) :]
     if files and any(argument.split("=")[0] == "--tasks" for argument in options):
         raise InputError(f"--tasks: {files[0]} names tasks too; join them all with + in --tasks, or name files alone")
-    run_and_report(parse_options([*(["--tasks", "+".join(files)] if files else []), *options]))
+    parsed = parse_options([*(["--tasks", "+".join(files)] if files else []), *options])
+    with loading():
+        import_module("graphmtl.training.experiment")
+    run_and_report(parsed)
 
 
 def run_and_report(options: Options) -> "Run":

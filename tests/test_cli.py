@@ -127,6 +127,18 @@ finally:
 """
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["pedict"], ["evaluate", "--help"]])
+def test_help_and_mistakes_need_no_time(arguments):
+    """Processor time, which a busy machine leaves as it is; torch alone would need a second."""
+    before = os.times()
+    command = [sys.executable, "-c", "from graphmtl.cli import main; main()", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "graphmtl" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+
+
 def loaded(*arguments: str) -> list[str]:
     """Which of the libraries that take long to load a command has loaded."""
     command = [sys.executable, "-c", _LOADED, *arguments]
@@ -192,6 +204,19 @@ def test_how_much_is_said(flags, out, err, capsys):
 def test_what_stands_after_two_hyphens_is_text(capsys):
     run_verb(spoken, ["--", "-q"])
     assert capsys.readouterr().out == "how it goes\nresult -- -q\n"
+
+
+def test_a_verb_is_needed(error_of):
+    assert "no verb; known: init, run," in error_of("-q")
+
+
+def test_what_is_verbose_names_files_and_times(tmp_path, capsys):
+    rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(9))
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    main(["init", "-v", str(tmp_path / "a.csv"), "--output", str(tmp_path / "t.yaml")])
+    error = capsys.readouterr().err
+    assert f"graphmtl: read {tmp_path / 'a.csv'} ({11 + len(rows)} bytes)\n" in error
+    assert "seconds to load graphmtl's libraries" in error
 
 
 def test_quiet_and_verbose_exclude_each_other(error_of):

@@ -41,7 +41,8 @@ def load_tasks(
 
     Args:
         tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``, or a path), some tasks of a set
-            (``fdu-mtl:books,dvd``), a YAML file, or several of these joined by ``+``. A task name that two of them
+            (``fdu-mtl:books,dvd``), a YAML file, a file of examples whose columns are guessed
+            (`graphmtl.data.guessing`), or several of these joined by ``+``. A task name that two of them
             share gets the set's name before it. Or data at hand, by the tasks' names: pandas DataFrames, data sets of
             the datasets library, or lists; see `graphmtl.data.task_file.given_tasks`.
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
