@@ -36,8 +36,8 @@ def task_file_text(guesses: Sequence[Guess], folder: Path) -> str:
 
 
 def _task(guess: Guess, folder: Path) -> Iterator[str]:
-    yield f"# {guess.splits}"
-    yield f"# columns: {', '.join(guess.columns)}"
+    yield from _comment(guess.splits)
+    yield from _comment(f"columns: {', '.join(guess.columns)}")
     label = "scores" if guess.about else "labels"
     yield from _comment(f"{label}: {guess.about or ', '.join(f'{name} {n:,}' for name, n in guess.counts.items())}")
     for remark in guess.remarks:

@@ -86,8 +86,8 @@ def test_comments_say_what_stands_in_a_file_and_what_looks_wrong(files, capsys):
     assert max(map(len, written.splitlines())) <= 120
 
 
-def test_a_label_cannot_leave_its_comment(files):
-    rows = [{"text": text, "label": f"x\n  evil: {label}\u2028y"} for text, label in ROWS]
+def test_nothing_in_a_file_leaves_its_comment(files):
+    rows = [{"text": text, "label": f"x\n  evil: {label}\u2028y", "no\nte\0": 1} for text, label in ROWS]
     (files / "d.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in rows))
     main(["init", str(files / "d.jsonl"), "--output", str(files / "t.yaml")])
     assert list(graphmtl.load_tasks(files / "t.yaml")) == ["d"]

@@ -323,7 +323,7 @@ def find_set(name: str, settings: Settings) -> SourceSet:
     if name not in TASK_SETS and is_treebank(name):
         return ud(settings, name)
     if name not in TASK_SETS:
-        raise InputError(f"{unknown_name('task set', name, TASK_SETS)}, a .yaml file or a file of examples")
+        raise InputError(f"{unknown_name('task set', name, TASK_SETS)}, a file of examples, or a .yaml file")
     return TASK_SETS[name](settings)
 
 
