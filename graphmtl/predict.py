@@ -30,6 +30,7 @@ from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import check_output, check_regular
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import say
 
 __all__ = ["main"]
 
@@ -57,7 +58,7 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
     """The file, or standard input, which stays open."""
     if path is None:
         if sys.stdin.isatty():
-            print("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
+            say("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
         return nullcontext(sys.stdin.buffer)
     check_regular(path)  # a pipe is read where it is the standard input
     opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix.lower(), open)

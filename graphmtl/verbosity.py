@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 __all__ = ["FLAGS", "NORMAL", "QUIET", "VERBOSE", "detail", "is_quiet", "say", "verbosity"]
 
@@ -28,10 +29,10 @@ def is_quiet() -> bool:
     return _level == QUIET
 
 
-def say(*lines: object, flush: bool = False) -> None:
+def say(*lines: object, file: TextIO | None = None, flush: bool = False) -> None:
     """Prints lines that tell how things go, unless it is to be quiet; the result of a verb is printed in any case."""
     if _level > QUIET:
-        print(*lines, sep="\n", flush=flush)
+        print(*lines, sep="\n", file=file, flush=flush)
 
 
 def detail(line: str) -> None:
