@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
-    from graphmtl.config import Options, PlantedOptions
+    from graphmtl.config import Options
     from graphmtl.data.loading import load_tasks
+    from graphmtl.data.planted import PlantedOptions
     from graphmtl.data.task import Task, TaskSet
     from graphmtl.errors import InputError
     from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
     from graphmtl.graph.task_graph import TaskGraph
     from graphmtl.graph.topology import Topology
     from graphmtl.models.model import MultiTaskModel
+    from graphmtl.options import make_options
     from graphmtl.training.experiment import train
     from graphmtl.training.run_folder import Run
 
@@ -28,6 +30,7 @@ __all__ = [
     "Topology",
     "draw_task_graph",
     "load_tasks",
+    "make_options",
     "save_figure",
     "train",
 ]
@@ -38,7 +41,7 @@ __getattr__, __dir__ = lazily(
         "InputError": "graphmtl.errors",
         "MultiTaskModel": "graphmtl.models.model",
         "Options": "graphmtl.config",
-        "PlantedOptions": "graphmtl.config",
+        "PlantedOptions": "graphmtl.data.planted",
         "Run": "graphmtl.training.run_folder",
         "Task": "graphmtl.data.task",
         "TaskGraph": "graphmtl.graph.task_graph",
@@ -46,6 +49,7 @@ __getattr__, __dir__ = lazily(
         "Topology": "graphmtl.graph.topology",
         "draw_task_graph": "graphmtl.graph.pictures.figure",
         "load_tasks": "graphmtl.data.loading",
+        "make_options": "graphmtl.options",
         "save_figure": "graphmtl.graph.pictures.figure",
         "train": "graphmtl.training.experiment",
     },

@@ -20,7 +20,7 @@ from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
-__all__ = ["VERBS", "Parser", "loading", "main", "run_verb"]
+__all__ = ["VERBS", "Parser", "main", "run_verb"]
 
 VERBS = {
     "init": "write a task file for files of examples, their columns guessed",
@@ -140,13 +140,13 @@ def _dispatch(argv: Sequence[str]) -> None:
         raise unknown_name("verb", verb, [*VERBS, "help"])
     if verb in ARGUMENTS:
         ARGUMENTS[verb](rest)  # which ends here with --help or a mistake
-    with loading():
+    with _loading():
         module = importlib.import_module(f"graphmtl.{verb}")
     module.main(rest)
 
 
 @contextmanager
-def loading() -> Iterator[None]:
+def _loading() -> Iterator[None]:
     """While libraries load, which may catch Ctrl-C or make another error of it, it ends the process at once: there is
     nothing to save."""
     began, before = time.perf_counter(), signal.getsignal(signal.SIGINT)

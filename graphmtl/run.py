@@ -1,18 +1,18 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
-from graphmtl.cli import loading, run_verb
+from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.errors import InputError
-from graphmtl.options import parse_options, without_effect
+from graphmtl.options import parse_options
+from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table
+from graphmtl.training.experiment import folder_of, train_run
+from graphmtl.training.processes import process_state
+from graphmtl.training.run_data import left_out, load_run_tasks
+from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say
-
-if TYPE_CHECKING:
-    from graphmtl.training.run_folder import Run
 
 __all__ = ["main", "run_and_report"]
 
@@ -23,23 +23,13 @@ def main(argv: Sequence[str]) -> None:
     options = argv[len(files) :]
     if files and any(argument.split("=")[0] == "--tasks" for argument in options):
         raise InputError(f"--tasks: {files[0]} names tasks too; join them all with + in --tasks, or name files alone")
-    parsed = parse_options([*(["--tasks", "+".join(files)] if files else []), *options])
-    with loading():
-        import_module("graphmtl.training.experiment")
-    run_and_report(parsed)
+    run_and_report(parse_options([*(["--tasks", "+".join(files)] if files else []), *options]))
 
 
-def run_and_report(options: Options) -> "Run":
+def run_and_report(options: Options) -> Run:
     """Trains and tests, and prints the tables of repeated texts and of scores."""
-    # here: they load torch, and a mistake in an option is told without waiting for it
-    from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
-    from graphmtl.training.experiment import folder_of, left_out, load_run_tasks, train_run
-    from graphmtl.training.processes import process_state
-
     tasks = load_run_tasks(options)
     report = process_state(cpu=options.device == "cpu").is_main_process
-    for line in without_effect(options) if report else ():
-        say(line)
     folder = folder_of(tasks, options)
     if report and options.resume and not folder.exists():
         say(f"{folder}: no such folder, so there is nothing to resume; the run starts afresh")

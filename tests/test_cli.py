@@ -154,10 +154,6 @@ def test_help_and_mistakes_load_no_large_library(arguments):
     assert set(loaded(*arguments)) <= expected
 
 
-def test_the_options_of_a_run_are_read_without_torch():
-    assert {"torch", "datasets", "transformers", "matplotlib"}.isdisjoint(loaded("run", "--help"))
-
-
 def test_an_interruption_while_libraries_load_is_one_line(tmp_path):
     """A library that catches it, or makes another error of it, has no say."""
     (tmp_path / "torch.py").write_text(

@@ -11,23 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.column_files import CONLLU, TOKEN_FORMATS, read_columns, read_sentences
+from graphmtl.data.delimited import Reading
 from graphmtl.data.encodings import likely_encoding
+from graphmtl.data.label_set import alike_labels, no_labels, odd_labels, sort_labels, whole_numbers
 from graphmtl.data.lines import read_bytes, read_lines, read_text
 from graphmtl.data.overlap import normalise
-from graphmtl.data.readers import FORMATS, Reading, ending, read_file
+from graphmtl.data.readers import FORMATS, ending, read_file
 from graphmtl.data.rows import ROW_FORMATS, read_rows
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
-from graphmtl.data.values import (
-    alike_labels,
-    labelled,
-    labels,
-    listed,
-    no_labels,
-    odd_labels,
-    sort_labels,
-    whole_numbers,
-)
+from graphmtl.data.values import labelled, labels, listed
 from graphmtl.errors import InputError, shown
 
 __all__ = ["Guess", "guess_tasks", "is_data"]
