@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.layers.interaction import Score
 from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
 
-__all__ = ["LSTM", "MessageLSTM", "MessageStart", "Score", "run_side_by_side"]
+__all__ = ["LSTM", "MessageLSTM", "MessageStart", "run_side_by_side"]
 
-Score = Literal["additive", "dot", "static"]
 MessageStart = Literal["random", "identity"]
 
 

@@ -20,22 +20,23 @@ Only the new tasks' texts are read in training. An old task's own part is then t
 in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` is the same as ``all-but-new``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.graph.topology import Topology
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.word_encoder import WordEncoder
+from graphmtl.models.model_options import changed_model_options
+from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 
 __all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
 
@@ -50,7 +51,12 @@ STARTS = ("mean", "fresh")
 
 
 def add_tasks(
-    model: MultiTaskModel, tasks: Sequence[Task], *, words: Iterable[str] = (), start: str = "mean"
+    model: MultiTaskModel,
+    tasks: Sequence[Task],
+    *,
+    words: Iterable[str] = (),
+    start: str = "mean",
+    trained_with: Mapping[str, Any] | None = None,
 ) -> MultiTaskModel:
     """A model of the old tasks and new ones, in which the old ones give the same answers.
 
@@ -63,6 +69,7 @@ def add_tasks(
         start: ``mean``: a new task's own weights are the mean of those of the old tasks that are alike, which are those
             with the same labels, or else of the same kind, or else all; a head's only with the same labels.
             ``fresh``: they are random, but what all tasks with the same labels have in common is shared.
+        trained_with: options that say how a part is trained, where they are not the model's.
 
     Raises:
         InputError: the tasks of the model share nothing, they would read from a new one, or it has a task of that name.
@@ -74,7 +81,10 @@ def add_tasks(
     for task in tasks:
         if task.name in model.tasks:
             raise InputError(f"task {task.name!r} is in the graph already (its tasks: {', '.join(model.tasks)})")
-    options = replace(model.options, topology=_topology(model, [task.name for task in tasks]))
+    options = model.options
+    if isinstance(options, TopologyOptions):
+        options = changed_model_options(options, topology=_topology(model, [task.name for task in tasks]))
+    options = changed_model_options(options, **(trained_with or {}))
     vocabulary = model.vocabulary
     if isinstance(vocabulary, Vocabulary):
         vocabulary = vocabulary.extended(words)
@@ -203,7 +213,8 @@ def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
     transformer reads pieces, nothing is kept.
     """
     architecture: Any = model.architecture
-    by_words = model.options.chars == "none" and not architecture.contextual
+    options = model.options
+    by_words = isinstance(options, WordEncoderOptions) and options.chars == "none"
     if architecture.reads_nodes and by_words and len(tasks) == 1:
         model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
 

@@ -15,15 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from graphmtl.analysis.faithfulness import draw_texts, measure
+from graphmtl.analysis.ablation import measure
+from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
-from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.experiment import build_model, load_run_tasks, train_run
+from graphmtl.options import changed
+from graphmtl.training.building import build_model
+from graphmtl.training.experiment import train_run
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 
 __all__ = ["benefit", "shuffled", "untrained"]
@@ -61,7 +66,7 @@ def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
         split: whose texts are read.
         per_task: texts of each task, at most.
     """
-    names, options = tuple(run.model.tasks), replace(run.options, topology=None, top_k=0, select_by="mean")
+    names, options = tuple(run.model.tasks), changed(run.options, topology=None, top_k=0, select_by="mean")
 
     def losses(*tasks: str) -> dict[str, np.ndarray]:
         """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""

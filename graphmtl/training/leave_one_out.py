@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from accelerate.utils import set_seed
 
-from graphmtl.config import Options
+from graphmtl.config import ArchitectureOptions, Options, part
 from graphmtl.data.few_examples import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.subwords import SubwordVocabulary
@@ -36,10 +36,15 @@ from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import changed_model_options
+from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.options import changed
+from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
-from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.experiment import train_run
 from graphmtl.training.joining import JoinedTraining, TransferOptions
 from graphmtl.training.processes import plain_accelerator
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
@@ -136,11 +141,12 @@ class LeaveOneOut:
     def about(self) -> str:
         """What all arms were trained with, for the table."""
         options, target, transfer = self.options, self.fine_tuning, self.transfer
-        vectors = f", vectors {Path(options.embeddings).name}" if options.embeddings else ""
+        words = options.embeddings if isinstance(options, WordEncoderOptions) else None
+        vectors = f", vectors {Path(words).name}" if words else ""
         return (
             f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, {options.epochs} "
             f"epochs, batch size {options.batch_size}, learning rate {options.lr}, which is that of single too, hidden "
-            f"{options.hidden}{vectors}. "
+            f"{part(options, ArchitectureOptions).hidden}{vectors}. "
             f"The target, in every arm: {target.epochs} epochs and at least {transfer.steps} steps, batch size "
             f"{target.batch_size}, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, --freeze "
             f"{transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
@@ -155,7 +161,8 @@ class LeaveOneOut:
     @cached_property
     def vectors(self) -> Vectors | None:
         """The pre-trained vectors of all arms."""
-        return read_vectors(self.options.embeddings) if self.options.embeddings else None
+        words = self.options.embeddings if isinstance(self.options, WordEncoderOptions) else None
+        return read_vectors(words) if words else None
 
     def run(self, targets: Sequence[str], examples: Sequence[int | None], draws: int) -> Iterator[Cell]:
         """Does what is not done yet, and gives every cell; of 0 examples there is one draw.
@@ -191,7 +198,7 @@ class LeaveOneOut:
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
             print(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
-            options = replace(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
+            options = changed(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
             train_run(tasks, options)
         return run.model
 
@@ -213,19 +220,19 @@ class LeaveOneOut:
             joined = JoinedTraining(old=old, data=data, transfer=transfer, options=options)
             joined.train()
             arms[arch] = tested(joined.trainer)
-        arms[SINGLE] = tested(self._alone(old, joined, data))
+        arms[SINGLE] = tested(self._alone(joined, data))
         own = joined.data[target]
         sizes = {"n_train": own.labelled("train"), "n_valid": own.labelled("valid")}
         return Cell(target=target, examples=examples, draw=draw, **sizes, metric=own.task.metrics[0], arms=arms)
 
     @generators_kept()
-    def _alone(self, old: MultiTaskModel, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
+    def _alone(self, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
         """``single`` on the examples that the target joined with, trained."""
         set_seed(joined.options.seed)
         model = MultiTaskModel(
             tasks=[own.task for own in joined.data.values()],
             vocabulary=joined.model.vocabulary,  # all sources have read the same texts, so that it is that of all
-            options=replace(old.options, arch=SINGLE, topology=None),
+            options=changed_model_options(joined.model.options, arch=SINGLE),
         )
         standardise_scores(model, data)
         if isinstance(model.vocabulary, SubwordVocabulary):

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from graphmtl.analysis import faithfulness
+from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import probe_batches, task_affinity
-from graphmtl.analysis.faithfulness import draw_texts, explain_model, measure, true_edges
-from graphmtl.config import ModelOptions
+from graphmtl.analysis.faithfulness import draw_texts, explain_model, true_edges
 from graphmtl.data.batching import EncodedSplit, EncodedTask
-from graphmtl.data.task import PlantedTruth, Task
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
+from tests.parts import model_options
 
 NAMES = ("w", "x", "y", "z")
 ABOUT = {"split": "test", "seed": 0}
@@ -38,7 +39,7 @@ def data():
 
 def build(data, arch="complete", **options):
     torch.manual_seed(1)
-    options = ModelOptions(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
+    options = model_options(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
     vocabulary = Vocabulary.build(["a b c d e f g"])
     model = MultiTaskModel(tasks=[own.task for own in data.values()], vocabulary=vocabulary, options=options).double()
     for parameter in model.parameters():
@@ -154,7 +155,7 @@ def test_random_and_larger_removals_are_of_the_edges_they_name(explained, data):
     model, found = explained
     attention = found.pictures["attention"]
     ranked = {t: [edge.source for edge in attention.incoming(t) if edge.source != t] for t in NAMES}
-    plan = faithfulness._Plan(attention, seed=0)
+    plan = AblationPlan(attention, seed=0)
     for size in (1, 2):
         draws = [plan.cuts["removal", ("random", i), size].edges for i in range(3)]
         assert len(set(draws)) == 3
