@@ -1,5 +1,6 @@
 """Multi-task learning for text as message passing on a graph of tasks."""
 
+from graphmtl import nn
 from graphmtl.config import Options
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
@@ -10,7 +11,9 @@ from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.graph.topology import Topology
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
+from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train
+from graphmtl.training.loader import loader
 from graphmtl.training.run_folder import Run
 
 __all__ = [
@@ -23,9 +26,12 @@ __all__ = [
     "TaskGraph",
     "TaskSet",
     "Topology",
+    "build_model",
     "draw_task_graph",
     "load_tasks",
+    "loader",
     "make_options",
+    "nn",
     "save_figure",
     "train",
 ]

@@ -6,13 +6,13 @@ import pytest
 import torch
 from accelerate.utils import convert_outputs_to_fp32
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from tests.parts import model_options
 
 TASKS = [
     Task(name="class", labels=("a", "b", "c")),
@@ -25,7 +25,7 @@ LABELS = {"class": [2, -100], "score": [1.5, 0.5], "ner": [[0, 1, 2], [-100, 0]]
 @pytest.fixture(params=["complete", "star", "cmtr", "single"])
 def model(request):
     torch.manual_seed(0)
-    options = ModelOptions(arch=request.param, hidden=4, attention=3, embedding_size=5, chars="none")
+    options = model_options(arch=request.param, hidden=4, attention=3, embedding_size=5, chars="none")
     return MultiTaskModel(tasks=TASKS, vocabulary=Vocabulary.build(["x", "y"]), options=options)
 
 
