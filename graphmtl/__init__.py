@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
+    from graphmtl import nn
     from graphmtl.config import Options
     from graphmtl.data.loading import load_tasks
     from graphmtl.data.planted import PlantedOptions
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from graphmtl.graph.topology import Topology
     from graphmtl.models.model import MultiTaskModel
     from graphmtl.options import make_options
+    from graphmtl.training.building import build_model
     from graphmtl.training.experiment import train
+    from graphmtl.training.loader import loader
     from graphmtl.training.run_folder import Run
 
 __all__ = [
@@ -28,9 +31,12 @@ __all__ = [
     "TaskGraph",
     "TaskSet",
     "Topology",
+    "build_model",
     "draw_task_graph",
     "load_tasks",
+    "loader",
     "make_options",
+    "nn",
     "save_figure",
     "train",
 ]
@@ -47,9 +53,12 @@ __getattr__, __dir__ = lazily(
         "TaskGraph": "graphmtl.graph.task_graph",
         "TaskSet": "graphmtl.data.task",
         "Topology": "graphmtl.graph.topology",
+        "build_model": "graphmtl.training.building",
         "draw_task_graph": "graphmtl.graph.pictures.figure",
         "load_tasks": "graphmtl.data.loading",
+        "loader": "graphmtl.training.loader",
         "make_options": "graphmtl.options",
+        "nn": "graphmtl.nn",
         "save_figure": "graphmtl.graph.pictures.figure",
         "train": "graphmtl.training.experiment",
     },

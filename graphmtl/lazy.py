@@ -14,13 +14,14 @@ def lazily(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], An
 
     Args:
         package: its name.
-        modules: the module that each of its names stands in.
+        modules: the module that each of its names stands in, or is.
     """
 
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(modules[name]), name)
+        module = import_module(modules[name])
+        value = module if module.__name__ == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)  # asked for once
         return value
 
