@@ -83,7 +83,7 @@ class CMTR(Shared):
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
-            interacted, alpha = self.interaction(interacted, cut)  # (N, K, dim), (N, K, K)
+            interacted, alpha = self.interaction(interacted, cut, return_edge_weights=True)
         values = interacted if self.interacted else z  # (N, K, dim)
         fused, gates = self._fuse(values, interacted, task, ablation)  # (N, dim), (N, S)
         seen = HeadInput(fused.view_as(h), nodes=nodes)

@@ -18,46 +18,39 @@ loops over tokens and their derivatives are in :mod:`graphmtl.layers.recurrence.
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from graphmtl.config import MessageStart, Score
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
-from graphmtl.layers.shapes import check_alike, check_shape
+from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
 
-__all__ = ["LSTM", "MessageLSTM", "run_side_by_side"]
+__all__ = ["LSTM", "MessageLSTM", "MessageStart", "Score", "run_side_by_side"]
+
+Score = Literal["additive", "dot", "static"]
+MessageStart = Literal["random", "identity"]
 
 
-class LSTM(nn.Module):
-    """An LSTM in one or two directions.
-
-    Args:
-        input_size: dimensions of a token vector.
-        hidden: units per direction.
-        directions: 1 (forward) or 2 (forward and backward).
-
-    Raises:
-        InputError: a size is below 1, or there are other directions.
-    """
+class _Gates(nn.Module):
+    """The parameters of the four gates i, f, g, o of an LSTM in one or two directions."""
 
     W: Tensor  # (D, I, 4H)
     U: Tensor  # (D, H, 4H)
     b: Tensor  # (D, 4H)
 
-    def __init__(self, *, input_size: int, hidden: int, directions: int = 2):
+    def __init__(self, *, input_size: int, hidden: int, directions: int):
         super().__init__()
         if directions not in (1, 2):
             raise InputError(f"directions: found {directions}, expected 1 or 2")
-        _check_sizes(input_size=input_size, hidden=hidden)
+        check_sizes(input_size=input_size, hidden=hidden)
         self.input_size, self.hidden, self.directions = input_size, hidden, directions
         self.W = nn.Parameter(torch.empty(directions, input_size, 4 * hidden))
         self.U = nn.Parameter(torch.empty(directions, hidden, 4 * hidden))
         self.b = nn.Parameter(torch.empty(directions, 4 * hidden))
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Xavier for W, orthogonal blocks for U, and 1 for the forget gate's bias (Jozefowicz et al. 2015)."""
@@ -69,27 +62,57 @@ class LSTM(nn.Module):
         nn.init.zeros_(self.b)
         self.b.data[:, self.hidden : 2 * self.hidden] = 1
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The plain LSTM: x (B, T, I) and lengths (B,), int64 on the CPU, to states (B, T, D * H), 0 at padding.
-
-        Computed in 32 bits where the weights have 16; the states have the weights' dtype.
-
-        Raises:
-            InputError: x or the lengths are not such.
-        """
+    def _packing(self, x: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Packing:
+        """Where the texts stand in a padded batch x (B, T, I)."""
         check_shape("x", x, "B", "T", self.input_size)
-        packing = Packing(lengths, x.size(1), x.device)
+        check_alike("x", x, self.W)
+        return Packing(text_lengths("x", x, lengths, mask), x.size(1), x.device)
+
+
+class LSTM(_Gates):
+    r"""A long short-term memory that reads in one or two directions (Hochreiter and Schmidhuber, 1997).
+
+    .. math::
+        i, f, o = \sigma(W x_t + U h_{t-1} + b), \quad g = \tanh(W_g x_t + U_g h_{t-1} + b_g)
+        c_t = f \odot c_{t-1} + i \odot g, \quad h_t = o \odot \tanh(c_t)
+
+    It computes what ``torch.nn.LSTM`` does, with one bias; padding is left out rather than read. Computed in 32 bits
+    where the weights have 16; the states have the weights' dtype.
+
+    Args:
+        input_size: I, dimensions of a token vector.
+        hidden: H, units per direction.
+        directions: D, 1 (forward) or 2 (forward and backward).
+
+    Shapes:
+        - x (B, T, I), B texts padded on the right to T tokens; on the layer's device, and of its dtype
+        - lengths (B,) int64, from 1 to T, or in their place mask (B, T) bool, in each row True for the tokens of a
+          text, then False; without both no text is padded
+        - output: states (B, T, D * H), forward beside backward, 0 at padding
+
+    Raises:
+        InputError: a size is below 1, there are other directions, or what is read has other shapes.
+
+    >>> lstm = LSTM(input_size=5, hidden=4)
+    >>> lstm
+    LSTM(5, 4, directions=2)
+    >>> states = lstm(torch.randn(2, 3, 5), lengths=torch.tensor([3, 1]))
+    >>> states.shape, states[1, 1:].abs().sum().item()
+    (torch.Size([2, 3, 8]), 0.0)
+    """
+
+    def __init__(self, *, input_size: int, hidden: int, directions: int = 2):
+        super().__init__(input_size=input_size, hidden=hidden, directions=directions)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
+        """Reads padded texts; see Shapes above."""
+        packing = self._packing(x, lengths, mask)
         states = run_side_by_side([self], packing.pack(x, self.directions), packing).squeeze(2)  # (D, N, H)
         return packing.unpack(states)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden}, directions={self.directions}"
-
-
-def _check_sizes(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise InputError(f"{name}: found {size}, expected 1 or more")
 
 
 def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tensor:
@@ -109,21 +132,54 @@ def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tenso
     return plain_lstms(x, W, b, U, packing)
 
 
-class MessageLSTM(LSTM):
-    """An LSTM that reads a message from other nodes at every token; the equations stand at the top of this file.
+class MessageLSTM(_Gates):
+    r"""An LSTM that reads a message from other nodes at every token (Liu et al., AAAI 2019).
 
-    The query is [h_{t-1}; x_t]; W_n, W_q, u, W_m, V_m and W_r belong to the direction. The dot score takes
-    (W_n h_j) . (W_q q) as h_j . (W_n^T W_q q), so that no key is ever computed.
+    .. math::
+        s_{t,j} &= u^\top \tanh(W_n n_j + W_q [h_{t-1}; x_t]) + \beta_j, \quad
+        a_t = \mathrm{softmax}_j(s_t), \quad r_t = \sum_j a_{t,j} n_j \\
+        i, f, o &= \sigma(W x_t + U h_{t-1} + b), \quad g = \tanh(W_g x_t + U_g h_{t-1} + b_g), \quad
+        c_t = f \odot c_{t-1} + i \odot g \\
+        m_t &= \sigma(W_m r_t + V_m c_t), \quad h_t = o \odot \tanh(c_t + m_t \odot W_r r_t)
+
+    The nodes n_j are states of other LSTMs of the same size, such as those of other tasks at token t, or the states of
+    one LSTM at all tokens of the text. With the score ``dot`` :math:`s_{t,j} = (W_n n_j) \cdot (W_q q) / \sqrt A +
+    \beta_j`, for the query q = [h_{t-1}; x_t], computed as n_j . (W_n^T W_q q), so that no key is ever needed; with
+    ``static`` :math:`s_{t,j} = \beta_j`. :math:`\beta_j` is there where ``sources`` is given, and starts at 0. All
+    weights but :math:`\beta` belong to the direction: forward reads forward states, and backward backward ones.
 
     Args:
-        attention: dimensions A of keys and queries.
-        score: additive, dot or static.
-        sources: number of nodes that have a bias n_j of their own; 0 for none.
+        input_size: I, dimensions of a token vector.
+        hidden: H, units per direction.
+        attention: A, dimensions of keys and queries.
+        score: ``additive`` (the paper's), ``dot`` or ``static``.
+        sources: number of nodes that have a bias of their own; 0 for none.
         message_start: ``random`` (Xavier), or ``identity`` for W_r: from the first step on a node's state then counts
             for the reader as it does for the node itself.
+        directions: D, 1 (forward) or 2 (forward and backward).
+
+    Shapes:
+        - x (B, T, I), lengths (B,) or mask (B, T): as in :class:`LSTM`
+        - nodes (B, T, S, D * H), S nodes for every token, forward beside backward as :class:`LSTM` gives them; or
+          (B, T, D * H), where all tokens of a text are nodes of that text
+        - output: states (B, T, D * H), 0 at padding. If ``return_edge_weights=True``, then (states, weights): how much
+          of each node token t read, the mean over the directions, (B, T, S), or (B, T tokens t, T tokens j); 0 at
+          padding, 1 summed over the nodes of a token. No gradient flows through them.
 
     Raises:
-        InputError: a size that is below 1, or a score or message_start that does not exist.
+        InputError: a size is below 1, a score or message_start does not exist, or what is read has other shapes.
+
+    Two tasks' LSTMs are the nodes of a third one:
+
+    >>> x, lengths = torch.randn(2, 3, 5), torch.tensor([3, 1])
+    >>> others = [LSTM(input_size=5, hidden=4) for _ in range(2)]
+    >>> nodes = torch.stack([lstm(x, lengths) for lstm in others], 2)  # (2, 3, 2, 8)
+    >>> reader = MessageLSTM(input_size=5, hidden=4, attention=6, score="additive", sources=2)
+    >>> reader
+    MessageLSTM(5, 4, attention=6, score=additive, sources=2, directions=2)
+    >>> states, weights = reader(x, nodes, lengths, return_edge_weights=True)
+    >>> states.shape, weights.shape, round(weights[0, 0].sum().item(), 5)
+    (torch.Size([2, 3, 8]), torch.Size([2, 3, 2]), 1.0)
     """
 
     def __init__(
@@ -141,37 +197,61 @@ class MessageLSTM(LSTM):
         for name, value, known in (("score", score, Score), ("message_start", message_start, MessageStart)):
             if value not in get_args(known):
                 raise unknown_name(name, value, get_args(known))
-        _check_sizes(attention=attention)
-        self.score = score
+        check_sizes(attention=attention)
+        self.attention, self.score, self.sources, self.message_start = attention, score, sources, message_start
         self.W_m = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.V_m = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.W_r = nn.Parameter(torch.empty(directions, hidden, hidden))
-        self.node_bias = nn.Parameter(torch.zeros(sources)) if sources else None
+        self.node_bias = nn.Parameter(torch.empty(sources)) if sources else None
         if score != "static":
             self.W_n = nn.Parameter(torch.empty(directions, hidden, attention))
             self.W_q = nn.Parameter(torch.empty(directions, hidden + input_size, attention))
         if score == "additive":
             self.u = nn.Parameter(torch.empty(directions, attention))
-        self._reset_message_parameters(message_start)
+        self.reset_parameters()
 
-    def _reset_message_parameters(self, message_start: str) -> None:
+    def reset_parameters(self) -> None:
+        """The gates as those of :class:`LSTM`, Xavier for the rest; W_r as ``message_start`` says, and no bias."""
+        super().reset_parameters()
         own = dict(self.named_parameters(recurse=False))
         for name in ("W_m", "V_m", "W_r", "W_n", "W_q"):
             for direction in own.get(name, ()):
                 nn.init.xavier_uniform_(direction.data)
-        if message_start == "identity":
+        if self.message_start == "identity":
             for direction in self.W_r.data:
                 nn.init.eye_(direction)
         if "u" in own:
             nn.init.uniform_(own["u"], -(own["u"].size(-1) ** -0.5), own["u"].size(-1) ** -0.5)
+        if self.node_bias is not None:
+            nn.init.zeros_(self.node_bias)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """There is none without nodes: :meth:`read` takes them.
+    def forward(
+        self,
+        x: Tensor,
+        nodes: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        return_edge_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Reads padded texts and their nodes; see Shapes above. :meth:`read` is the same without padding."""
+        packing = self._packing(x, lengths, mask)
+        each = nodes.ndim == 4 if isinstance(nodes, Tensor) else False  # every token has nodes of its own
+        S: tuple[int | str, ...] = (self.sources or "S",) if each or self.sources else ()
+        check_shape("nodes", nodes, *x.shape[:2], *S, self.directions * self.hidden)
+        check_alike("nodes", nodes, self.W)
+        ways = packing.pack(x, self.directions), packing.pack_states(nodes, self.directions)  # (D, N, ...)
+        states, weights, _, _ = self.read(*ways, packing)  # (D, N, H), (D, N, S)
+        if not return_edge_weights:
+            return packing.unpack(states)
+        if each:
+            return packing.unpack(states), packing.unpack_mean(weights)
+        weights = packing.unpack_positions(weights)  # (B, T, tokens of the longest text)
+        return packing.unpack(states), F.pad(weights, (0, x.size(1) - weights.size(-1)))
 
-        Raises:
-            InputError: always.
-        """
-        raise InputError("MessageLSTM: x and lengths alone; call read(x, nodes, packing), with the nodes that it reads")
+    def extra_repr(self) -> str:
+        sizes = f"{self.input_size}, {self.hidden}, attention={self.attention}, score={self.score}"
+        return f"{sizes}, sources={self.sources}, directions={self.directions}"
 
     def read(
         self, x: Tensor, nodes: Tensor, packing: Packing, cut: Tensor | None = None, renormalise: bool = True

@@ -53,6 +53,12 @@ class Packing:
         ways = [empty.index_copy(0, rows, way) for rows, way in zip(self.rows, states, strict=False)]
         return torch.cat(ways, -1).unflatten(0, (-1, self.tokens))
 
+    def pack_states(self, states: Tensor, directions: int) -> Tensor:
+        """(B, T, ..., D * H) to (D, N, ..., H): what :meth:`unpack` undoes."""
+        check_shape("states", states, len(self.lengths), self.tokens, *states.shape[2:])
+        ways = zip(self.rows, states.flatten(0, 1).chunk(directions, -1), strict=False)  # D times (B * T, ..., H)
+        return torch.stack([way.index_select(0, rows) for rows, way in ways])
+
     def unpack_mean(self, values: Tensor) -> Tensor:
         """(D, N, S) to (B, T, S): the mean over the directions, each in reading order, 0 at padding."""
         return self.unpack(values).unflatten(-1, (values.size(0), -1)).mean(2)

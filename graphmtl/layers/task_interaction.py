@@ -19,7 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphmtl.errors import unknown_name
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.layers.pooling import token_mask
+from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
 
 __all__ = ["Attention", "TaskInteraction"]
 
@@ -52,6 +54,14 @@ class Attention(nn.Module):
         self.lin_value = nn.Linear(size, heads * channels)
         self.register_buffer("missing", ~edges, persistent=False)
 
+    def reset_parameters(self) -> None:
+        """Each layer as ``nn.Linear`` begins."""
+        for layer in (self.lin_query, self.lin_key, self.lin_value):
+            layer.reset_parameters()
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}, heads={self.heads}"
+
     def forward(self, nodes: Tensor, cut: Tensor | None) -> tuple[Tensor, Tensor]:
         query, key, value = (
             layer(nodes).unflatten(-1, (self.heads, self.channels)).transpose(1, 2)
@@ -81,6 +91,12 @@ class _Convolution(nn.Module):
             del self.convolution.lin_skip  # made all the same, and never used
         self.register_buffer("edge_index", edges.nonzero().T.flip(0).contiguous(), persistent=False)  # (2, E)
 
+    def reset_parameters(self) -> None:
+        """As torch_geometric begins; ``TransformerConv`` as a whole would ask for the layer that it lost above."""
+        own = self.convolution
+        for part in (own.lin_query, own.lin_key, own.lin_value) if hasattr(own, "lin_query") else (own,):
+            part.reset_parameters()
+
     def forward(self, nodes: Tensor, cut: Tensor | None) -> tuple[Tensor, Tensor]:
         copies, tasks, _ = nodes.shape
         starts = torch.arange(copies, device=nodes.device) * tasks  # (N,), of the copies' nodes
@@ -97,32 +113,91 @@ class _Convolution(nn.Module):
 
 
 class TaskInteraction(nn.Module):
-    """One step of message passing between the representations of K tasks; the equation stands at the top of the file.
+    r"""One step of message passing between the representations of K tasks.
+
+    .. math::
+        z'_k = \mathrm{LayerNorm}(z_k + W_o y_k), \quad y_k = \sum_j \alpha_{k,j} v_j
+
+    For ``attention`` (Vaswani et al., NeurIPS 2017, section 3.2) and ``transformer`` (Shi et al., IJCAI 2021), for each
+    head, :math:`\alpha_{k,j} = \mathrm{softmax}_j(q_k \cdot k_j / \sqrt C)` over the sources j of k, where q, k and v
+    are linear layers; for ``gatv2`` see Brody et al., ICLR 2022. ``attention`` is computed in dense matrices, the other
+    two edge by edge by torch_geometric. The heads' y stand side by side.
 
     Args:
         kind: ``attention``, ``transformer`` or ``gatv2``.
         size: dimensions of a representation.
-        channels: dimensions of each head's queries, keys and values.
+        channels: C, dimensions of each head's queries, keys and values.
         heads: their number.
-        edges: (K, K) bool, whether target (row) reads from source (column).
-
-    Raises:
-        InputError: the kind does not exist.
+        edges: (K, K) bool, whether target (row) reads from source (column); a task always reads from itself too.
 
     Shapes:
-        representations (N, K, size) to (N, K, size), and the weights (N, K targets, K sources), which sum to 1; ``cut``
-        (K,) bool are the tasks that no other task reads, by default none
+        - z (B, K, size), the representations of a text; or (B, T, K, size), of each token, with lengths (B,) int64 or
+          mask (B, T) bool as in :class:`~graphmtl.layers.message_lstm.LSTM`
+        - cut (K,) bool: the tasks that no other task reads; by default none
+        - output: z' in the shape of z, 0 at padding. If ``return_edge_weights=True``, then (z', weights): the weights
+          (B, K targets, K sources) or (B, T, K, K), the mean over the heads, 0 at padding; each row sums to 1.
+
+    Raises:
+        InputError: the kind does not exist, a size is below 1, or what is read has other shapes.
+
+    Three tasks in a chain a -> b -> c; each reads itself and the one before it:
+
+    >>> edges = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]]).bool()
+    >>> layer = TaskInteraction(kind="attention", size=6, channels=4, heads=2, edges=edges)
+    >>> z, weights = layer(torch.randn(5, 3, 6), return_edge_weights=True)
+    >>> z.shape, weights.shape, weights[0, 0].tolist()
+    (torch.Size([5, 3, 6]), torch.Size([5, 3, 3]), [1.0, 0.0, 0.0])
     """
 
     def __init__(self, *, kind: str, size: int, channels: int, heads: int, edges: Tensor):
         super().__init__()
         if kind not in _KINDS:
             raise unknown_name("kind", kind, _KINDS)
+        check_sizes(size=size, channels=channels, heads=heads)
+        check_shape("edges", edges, "K", len(edges) if isinstance(edges, Tensor) and edges.ndim else "K")
+        if edges.dtype != torch.bool:
+            raise InputError(f"edges: found {edges.dtype}, expected torch.bool")
+        edges = edges | torch.eye(len(edges), dtype=torch.bool, device=edges.device)  # (K, K)
+        self.kind, self.size, self.tasks = kind, size, len(edges)
         sizes: dict[str, Any] = {"size": size, "channels": channels, "heads": heads, "edges": edges}
         self.read = Attention(**sizes) if kind == "attention" else _Convolution(kind=kind, **sizes)
         self.output = nn.Linear(heads * channels, size)
         self.norm = nn.LayerNorm(size)
 
-    def forward(self, z: Tensor, cut: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        message, weights = self.read(z, cut)  # (N, K, heads * channels), (N, K, K)
-        return self.norm(z + self.output(message)), weights
+    def reset_parameters(self) -> None:
+        """Every part as torch and torch_geometric begin it."""
+        for part in (self.read, self.output, self.norm):
+            part.reset_parameters()
+
+    def forward(
+        self,
+        z: Tensor,
+        cut: Tensor | None = None,
+        *,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        return_edge_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Lets the tasks read each other; see Shapes above."""
+        of_tokens = isinstance(z, Tensor) and z.ndim == 4
+        check_shape("z", z, "B", *(("T",) if of_tokens else ()), self.tasks, self.size)
+        check_alike("z", z, self.norm.weight)
+        if not of_tokens and not (lengths is None is mask):
+            raise InputError(
+                f"z: found shape {tuple(z.shape)} with lengths or mask, expected (B, T, {self.tasks}, {self.size})"
+            )
+        if cut is not None:
+            check_shape("cut", cut, self.tasks)
+        outside: Tensor | None = None
+        if of_tokens:
+            outside = ~token_mask(text_lengths("z", z, lengths, mask), z)[..., None, None]  # (B, T, 1, 1)
+            z = z.masked_fill(outside, 0)
+        message, weights = self.read(z.flatten(0, -3), cut)  # (N, K, heads * channels), (N, K, K)
+        after = self.norm(z + self.output(message).view_as(z))
+        weights = weights.view(*z.shape[:-1], -1)
+        if outside is not None:
+            after, weights = after.masked_fill(outside, 0), weights.masked_fill(outside, 0)
+        return (after, weights) if return_edge_weights else after
+
+    def extra_repr(self) -> str:
+        return f"{self.kind}, tasks={self.tasks}, size={self.size}"

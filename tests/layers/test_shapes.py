@@ -30,6 +30,27 @@ def fails(message):
     return pytest.raises(InputError, match=f"^{re.escape(message)}")
 
 
+def read_texts(texts=2, tokens=3, **given):
+    return LSTM(input_size=5, hidden=6)(torch.randn(texts, tokens, 5), **given)
+
+
+def read_nodes(texts=2, tokens=3, **given):
+    return MessageLSTM(**SIZES)(torch.randn(texts, tokens, 5), torch.randn(texts, tokens, 12), **given)
+
+
+def read_tasks(texts=2, tokens=3, **given):
+    return interaction()(torch.randn(texts, tokens, 2, 4), **given)
+
+
+def read_packed(lengths):
+    return architecture("star").read(torch.randn(2, 3, 5), lengths, [0])
+
+
+def interaction(**changes):
+    sizes = {"kind": "attention", "size": 4, "channels": 2, "heads": 1, "edges": torch.ones(2, 2, dtype=torch.bool)}
+    return TaskInteraction(**sizes | changes)
+
+
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
@@ -42,14 +63,49 @@ def fails(message):
         (torch.tensor([3, 0]), "lengths: found 0 for text 1, expected 1 to 3"),
         (torch.tensor([-1, 3]), "lengths: found -1 for text 0, expected 1 to 3"),
         (torch.tensor([1, 4]), "lengths: found 4 for text 1, expected 1 to 3"),
-        (torch.tensor([3, 1, 2]), "x: found shape (2, 3, 5), expected (3, 3, I)"),
     ],
 )
-def test_lengths_that_do_not_fit(lengths, message, loops):
+@pytest.mark.parametrize("read", [read_texts, read_nodes, read_tasks, read_packed])
+def test_lengths_that_do_not_fit(read, lengths, message):
     with fails(message):
-        LSTM(input_size=5, hidden=6)(torch.randn(2, 3, 5), lengths)
+        read(lengths=lengths)
+
+
+@pytest.mark.parametrize("read", [read_texts, read_nodes, read_tasks])
+def test_lengths_of_another_number_of_texts(read):
+    with fails("lengths: found shape (3,), expected (2)"):
+        read(lengths=torch.tensor([3, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([[True]], "mask: found [[True]], expected a tensor"),
+        (torch.ones(2, 4).bool(), "mask: found shape (2, 4), expected (2, 3)"),
+        (torch.ones(2).bool(), "mask: found shape (2,), expected (2, 3)"),
+        (torch.ones(2, 3), "mask: found torch.float32 on cpu, expected torch.bool"),
+        (torch.ones(2, 3, dtype=torch.int64), "mask: found torch.int64 on cpu, expected torch.bool"),
+        (torch.ones(2, 3, device="meta").bool(), "mask: found torch.bool on meta, expected torch.bool"),
+        (torch.tensor([[1, 1, 1], [0, 1, 1]]).bool(), "mask: found True behind False in row 1 of shape (2, 3)"),
+        (torch.tensor([[1, 0, 1], [0, 0, 0]]).bool(), "mask: found True behind False in row 0 of shape (2, 3)"),
+        (torch.tensor([[1, 1, 1], [0, 0, 0]]).bool(), "mask: found no True in row 1 of shape (2, 3)"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_texts, read_nodes, read_tasks])
+def test_masks_that_do_not_fit(read, mask, message):
     with fails(message):
-        architecture("star")(torch.randn(2, 3, 5), lengths, 0)
+        read(mask=mask)
+    with fails("lengths, mask: found both, expected one of them"):
+        read(mask=mask, lengths=LENGTHS)
+
+
+@pytest.mark.parametrize(("texts", "tokens"), [(0, 3), (2, 0), (0, 0)])
+@pytest.mark.parametrize("read", [read_texts, read_nodes, read_tasks])
+def test_batches_without_a_text_or_a_token(read, texts, tokens):
+    with pytest.raises(
+        InputError, match=rf"^[xz]: found shape \({texts}, {tokens}, .*, expected one text and one token"
+    ):
+        read(texts=texts, tokens=tokens)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +118,58 @@ def test_lengths_that_do_not_fit(lengths, message, loops):
         (torch.ones(2, 3, 5, dtype=torch.complex64), "x: found torch.complex64 on cpu"),
     ],
 )
-def test_tokens_that_do_not_fit(x, message, loops):
+def test_tokens_that_do_not_fit(x, message):
     with fails(message):
         LSTM(input_size=5, hidden=6)(x, LENGTHS)
+    with fails(message):
+        MessageLSTM(**SIZES)(x, torch.randn(2, 3, 12), LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([1.0], "nodes: found [1.0], expected a tensor"),
+        (LENGTHS, "nodes: found shape (2,), expected (2, 3, 12)"),
+        (torch.randn(2, 3, 6), "nodes: found shape (2, 3, 6), expected (2, 3, 12)"),
+        (torch.randn(3, 3, 12), "nodes: found shape (3, 3, 12), expected (2, 3, 12)"),
+        (torch.randn(2, 4, 2, 12), "nodes: found shape (2, 4, 2, 12), expected (2, 3, S, 12)"),
+        (torch.randn(2, 3, 2, 12).double(), "nodes: found torch.float64 on cpu, expected torch.float32 on cpu"),
+        (torch.ones(2, 3, 12, dtype=torch.int64), "nodes: found torch.int64 on cpu"),
+    ],
+)
+def test_padded_nodes_that_do_not_fit(nodes, message):
+    with fails(message):
+        MessageLSTM(**SIZES)(torch.randn(2, 3, 5), nodes, LENGTHS)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3, 12), (2, 3, 12)])
+def test_as_many_nodes_as_there_are_biases(shape):
+    with fails(f"nodes: found shape {shape}, expected (2, 3, 2, 12)"):
+        MessageLSTM(**SIZES, sources=2)(torch.randn(2, 3, 5), torch.randn(shape))
+
+
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [
+        ([1.0], "z: found [1.0], expected a tensor"),
+        (torch.randn(7, 4), "z: found shape (7, 4), expected (B, 2, 4)"),
+        (torch.randn(7, 3, 4), "z: found shape (7, 3, 4), expected (B, 2, 4)"),
+        (torch.randn(7, 3, 2, 5), "z: found shape (7, 3, 2, 5), expected (B, T, 2, 4)"),
+        (torch.randn(7, 2, 4).double(), "z: found torch.float64 on cpu, expected torch.float32 on cpu"),
+        (torch.ones(7, 2, 4, dtype=torch.int64), "z: found torch.int64 on cpu"),
+        (torch.ones(7, 2, 4, dtype=torch.complex64), "z: found torch.complex64 on cpu"),
+    ],
+)
+def test_representations_that_do_not_fit(z, message):
+    with fails(message):
+        interaction()(z)
+
+
+def test_a_text_has_one_representation_of_each_task_or_one_for_every_token():
+    with fails("z: found shape (2, 2, 4) with lengths or mask, expected (B, T, 2, 4)"):
+        interaction()(torch.randn(2, 2, 4), lengths=LENGTHS)
+    with fails("cut: found shape (3,), expected (2)"):
+        interaction()(torch.randn(2, 2, 4), torch.zeros(3, dtype=torch.bool))
 
 
 def architecture(arch, input_size=5):
@@ -164,14 +269,22 @@ def test_layers_that_cannot_be(changes, message):
         MessageLSTM(**SIZES | changes)
 
 
-def test_kinds_that_do_not_exist():
-    edges = torch.ones(2, 2, dtype=torch.bool)
-    with fails("unknown kind 'atention'; did you mean 'attention'?"):
-        TaskInteraction(kind="atention", size=4, channels=2, heads=1, edges=edges)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "atention"}, "unknown kind 'atention'; did you mean 'attention'?"),
+        ({"heads": 0}, "heads: found 0, expected 1 or more"),
+        ({"edges": [[True]]}, "edges: found [[True]], expected a tensor"),
+        ({"edges": torch.ones(2, 3).bool()}, "edges: found shape (2, 3), expected (K, 2)"),
+        ({"edges": torch.ones(2).bool()}, "edges: found shape (2,), expected (K, 2)"),
+        ({"edges": torch.ones(2, 2)}, "edges: found torch.float32, expected torch.bool"),
+    ],
+)
+def test_interactions_that_cannot_be(changes, message):
+    with fails(message):
+        interaction(**changes)
+
+
+def test_penalties_that_do_not_exist():
     with fails("unknown kind 'sharp'"):
-        gate_penalty("sharp", own=0.5, edges=edges)
-
-
-def test_a_message_lstm_without_nodes_is_no_plain_lstm():
-    with fails("MessageLSTM: x and lengths alone; call read"):
-        MessageLSTM(**SIZES)(torch.randn(2, 3, 5), LENGTHS)
+        gate_penalty("sharp", own=0.5, edges=torch.ones(2, 2, dtype=torch.bool))
