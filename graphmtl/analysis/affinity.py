@@ -50,7 +50,7 @@ def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
         encoded = model.encode(batch)
         x = encoded.states  # (batch, tokens, dim)
         packing = Packing(batch.lengths, x.size(1), x.device)
-        nodes = star.node_states(x, batch.lengths)  # (D, N, H)
+        nodes = star.node_states(x, batch.lengths, range(len(model.tasks)))  # (D, N, H)
     midpoint = (nodes / 2).requires_grad_()
     attributions = []
     for position, name in enumerate(model.tasks):

@@ -29,7 +29,9 @@ __all__ = ["AdapterFusion"]
 class AdapterFusion(TaskAdapters):
     """What ``adapters`` has, fused for each task; see the top of the file."""
 
+    has_edges = True
     reads_new_tasks = True
+    first_stage = "adapters"
 
     def __init__(self, *, options: ModelOptions, **kwargs):
         super().__init__(options=options, **kwargs)
@@ -38,8 +40,10 @@ class AdapterFusion(TaskAdapters):
         self.key = StackedLinear(layers=K, input_size=size, output_size=options.attention)
         self.value = nn.Parameter(torch.eye(size).repeat(K, 1, 1))  # (K, size, size)
 
+    def task_rows(self) -> list[Tensor]:
+        return [*super().task_rows(), *self.query.parameters(), *self.key.parameters(), self.value]
+
     def frozen_parts(self) -> list[nn.Module]:
-        """What the first stage trained."""
         return [self.lstm, self.adapters]
 
     def interact(

@@ -31,6 +31,7 @@ __all__ = ["Complete"]
 class Complete(Architecture):
     """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads its sources."""
 
+    has_edges = True
     reads_tasks = True
     reads_nodes = True
 
@@ -43,6 +44,9 @@ class Complete(Architecture):
         self.lstms = nn.ModuleList(
             MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
         )
+
+    def task_modules(self) -> list[nn.ModuleList]:
+        return [self.lstms]
 
     def read(
         self,

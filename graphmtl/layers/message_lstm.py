@@ -18,13 +18,14 @@ loops over tokens and their derivatives are in :mod:`graphmtl.layers.recurrence.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.layers.layer import Layer
 from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
@@ -35,8 +36,10 @@ Score = Literal["additive", "dot", "static"]
 MessageStart = Literal["random", "identity"]
 
 
-class _Gates(nn.Module):
+class _Gates(Layer):
     """The parameters of the four gates i, f, g, o of an LSTM in one or two directions."""
+
+    undecayed: ClassVar[tuple[str, ...]] = ("b",)
 
     W: Tensor  # (D, I, 4H)
     U: Tensor  # (D, H, 4H)
@@ -181,6 +184,9 @@ class MessageLSTM(_Gates):
     >>> states.shape, weights.shape, round(weights[0, 0].sum().item(), 5)
     (torch.Size([2, 3, 8]), torch.Size([2, 3, 2]), 1.0)
     """
+
+    undecayed = ("b", "u")
+    own_start = ("node_bias",)  # each task has biases for sources of its own
 
     def __init__(
         self,
