@@ -140,9 +140,7 @@ class Undeclared(Stacked):
 
 def test_what_grows_without_a_word_is_named(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "undeclared", Undeclared)
-    with pytest.raises(
-        InputError, match=r"--arch undeclared takes no new task: architecture\.scale grows with the task"
-    ):
+    with pytest.raises(InputError, match=r"undeclared takes no new task: architecture\.scale grows with the task"):
         add_tasks(make(PLAIN, SCALE, arch="undeclared"), [LONGER])
 
 

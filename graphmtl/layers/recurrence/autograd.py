@@ -92,7 +92,7 @@ class _MessageLSTM(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_states, *_nothing):
         x, *saved = ctx.saved_tensors
-        weights, graph, trace = Weights(*saved[:5]), Graph(*saved[5:9], own=ctx.own), Trace(*saved[9:])
+        weights, graph, trace = Weights(*saved[:5]), Graph(*saved[5:9])._replace(own=ctx.own), Trace(*saved[9:])
         way_back = _message_loops(trace.states, trace.states.size(-1), graph).message_backward
         given = (x, weights, trace, grad_states.contiguous(), graph, ctx.packing)
         grad_x, of_weights, of_graph = way_back(*given, of_x=ctx.needs_input_grad[0], of_nodes=ctx.needs_input_grad[6])
