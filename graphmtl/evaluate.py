@@ -14,9 +14,9 @@ from torch import nn
 
 from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
-from graphmtl.config import PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.loading import open_sources
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.scored import load_scored
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError

@@ -11,15 +11,16 @@ instance; they are our reading of CMTR, of which only the abstract was at hand.
 """
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import GateReg
 from graphmtl.errors import unknown_name
 
-__all__ = ["BalancePenalty", "EntropyPenalty", "PriorPenalty", "gate_penalty"]
+__all__ = ["BalancePenalty", "EntropyPenalty", "GateReg", "PriorPenalty", "gate_penalty"]
+
+GateReg = Literal["prior", "entropy", "balance", "none"]
 
 
 def _log(gates: Tensor) -> Tensor:

@@ -14,11 +14,14 @@ This one step is what every architecture of the toolkit that lets tasks talk put
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["Ablation", "EdgeWeights", "attend", "attend_backward"]
+__all__ = ["Ablation", "EdgeWeights", "Score", "attend", "attend_backward"]
+
+Score = Literal["additive", "dot", "static"]
 
 
 @dataclass

@@ -18,18 +18,20 @@ loops over tokens and their derivatives are in :mod:`graphmtl.layers.recurrence.
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import MessageStart, Score
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.layers.interaction import Score
 from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.shapes import check_alike, check_shape
 
-__all__ = ["LSTM", "MessageLSTM", "run_side_by_side"]
+__all__ = ["LSTM", "MessageLSTM", "MessageStart", "run_side_by_side"]
+
+MessageStart = Literal["random", "identity"]
 
 
 class LSTM(nn.Module):

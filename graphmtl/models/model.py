@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from graphmtl.architectures import ARCHITECTURES, resolve_topology
+from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
@@ -34,12 +34,14 @@ from graphmtl.generators import generators_kept
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.encoded import Encoded, LockedDropout
-from graphmtl.models.encoders import ENCODERS, encoder_class
+from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
 from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
+from graphmtl.models.model_options import chosen, model_options_class
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
+from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["MultiTaskModel", "Text"]
 
@@ -68,13 +70,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
-        if (options.encoder in ENCODERS) == isinstance(vocabulary, SubwordVocabulary):
+        if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
-        if options.chars != "none" and vocabulary.alphabet is None:
-            raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
         self.tasks = {task.name: task for task in tasks}
         self._position = {name: i for i, name in enumerate(self.tasks)}
-        architecture = ARCHITECTURES[options.arch]
+        architecture = architecture_class(options.arch)
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
         encoders = [encoder_class(options.encoder)(vocabulary=vocabulary, options=options) for _ in range(copies)]
         options = resolve_pooling(options, encoders[0], tasks)
@@ -83,8 +83,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self.architecture = architecture(
             tasks=[*self.tasks],
             input_size=encoders[0].output_size,
-            options=options,
             contextual=encoders[0].contextual,
+            pooling=options.pooling,
+            options=options,
         )
         self.dropout = LockedDropout(options.locked_dropout)
         self.heads = nn.ModuleList(self._head(task) for task in self.tasks.values())
@@ -379,12 +380,19 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""
-        embeddings = [encoder.embedding.weight for encoder in self.encoders if not encoder.contextual]
-        return [weight for weight in embeddings if weight.requires_grad]
+        return [weight for encoder in self.encoders for weight in encoder.embedding_parameters()]
 
-    def encoder_layers(self) -> list[Any]:
-        """The parameters of each transformer by layer, the embeddings first; nothing of other encoders."""
-        return [encoder.layers() for encoder in self.encoders if encoder.contextual]
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        """Parameters with a learning rate of their own, where that of all others is ``lr``."""
+        return [pair for encoder in self.encoders for pair in encoder.learning_rates(lr)]
+
+    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
+        """Pairs of an epoch and parameters that are not trained up to its end."""
+        return [pair for encoder in self.encoders for pair in encoder.frozen_until()]
+
+    def penalty_weight(self, step: int, steps: int) -> float:
+        """See :meth:`~graphmtl.architectures.Architecture.penalty_weight`."""
+        return self.architecture.penalty_weight(step, steps)
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""
@@ -481,12 +489,12 @@ def _is_something(text: str | Sequence[str]) -> bool:
 
 
 def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | SubwordVocabulary:
-    if options.encoder not in ENCODERS:
+    if not reads_words(options.encoder):
         from graphmtl.models.transformer import load_subwords
 
         return load_subwords(str(folder / _PIECES))
     vocabulary = Vocabulary.load(folder / _VOCABULARY)
-    if options.chars not in ("auto", "none"):
+    if isinstance(options, WordEncoderOptions) and options.chars not in ("auto", "none"):
         vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
     return vocabulary
 
@@ -509,14 +517,12 @@ def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
         raise InputError(f"{path}: {error}") from None
     if len({task.name for task in read}) < len(read):
         raise InputError(f"{path}: two of the tasks have the same name")
-    known = {field.name for field in fields(ModelOptions)}
     try:
-        found = ModelOptions(**{key: value for key, value in options.items() if key in known})
+        kind = model_options_class(str(chosen(options, "arch")), str(chosen(options, "encoder")))
+        known = {field.name for field in fields(kind)}  # earlier versions wrote the options of every architecture
+        return read, kind(**{key: value for key, value in options.items() if key in known})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if found.arch not in ARCHITECTURES:
-        raise InputError(f"{path}: {unknown_name('arch', found.arch, ARCHITECTURES)}")
-    return read, found
 
 
 def _check_shapes(model: MultiTaskModel, folder: Path) -> None:
