@@ -18,8 +18,9 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.training.building import build_model
 from graphmtl.training.evaluation import predict_split
-from graphmtl.training.experiment import build_model, load_run_tasks
+from graphmtl.training.run_data import load_run_tasks
 
 _TASKS = {"planted_parents": 6, "planted_poor_parents": 2, "planted_children": 6, "planted_rich": 100}
 

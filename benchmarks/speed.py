@@ -49,7 +49,8 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
-from graphmtl.training.experiment import load_run_tasks, versions
+from graphmtl.training.results import versions
+from graphmtl.training.run_data import load_run_tasks
 
 SWEEPS = {
     "tasks": (2, 4, 8, 16, 32, 64, 128),

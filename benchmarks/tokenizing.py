@@ -35,11 +35,15 @@ _UNSPACED = ("Thai", "Chinese", "Japanese")
 _DIGESTS = """
 import json, sys
 from graphmtl.data.batching import encode_tasks
-from graphmtl.training.experiment import _vocabulary, load_run_tasks
 from graphmtl.options import make_options
+try:
+    from graphmtl.training.building import build_vocabulary
+    from graphmtl.training.run_data import load_run_tasks
+except ImportError:  # an earlier version
+    from graphmtl.training.experiment import _vocabulary as build_vocabulary, load_run_tasks
 options = make_options(tasks=sys.argv[1])
 tasks = load_run_tasks(options)
-data = encode_tasks(tasks, _vocabulary(tasks, options, None, lambda *_: None), options)
+data = encode_tasks(tasks, build_vocabulary(tasks, options, None, lambda *_: None), options)
 print(json.dumps({f"{n} {s}": own.digest().hex() for n, task in data.items() for s, own in task.splits.items()}))
 """
 

@@ -13,7 +13,7 @@ from graphmtl.config import Options
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.task import TaskSet
 from graphmtl.models.encoded import Encoded
-from graphmtl.training.experiment import build_model
+from graphmtl.training.building import build_model
 from graphmtl.training.trainer import Trainer
 
 __all__ = ["PARTS", "TrainingSpeed", "training_speed"]

@@ -25,8 +25,8 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import add_tasks, frozen_parameters, keep_frozen_states
-from graphmtl.training.experiment import part
 from graphmtl.training.optimization import WeightAverage, adamw
+from graphmtl.training.run_data import part
 
 TASKS, TEXTS, TOKENS = 16, 32, 100
 NEW = Task(name="new", labels=("no", "yes"))

@@ -23,9 +23,10 @@ from graphmtl.errors import InputError
 from graphmtl.files import check_output
 from graphmtl.table import other_test_splits, print_table, scores_table, types_table
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
-from graphmtl.training.experiment import load_fitted_tasks, mean_of_first_metrics, other_tests, part, split_scores
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.processes import plain_accelerator
+from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
+from graphmtl.training.run_data import load_fitted_tasks, part
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]

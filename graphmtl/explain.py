@@ -17,8 +17,8 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
-from graphmtl.training.experiment import load_tasks_again
 from graphmtl.training.processes import plain_accelerator
+from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
 
 __all__ = ["Report", "explain_run", "main", "stability"]

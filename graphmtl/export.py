@@ -10,7 +10,7 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict, read_run
-from graphmtl.training.experiment import mean_of_first_metrics, split_scores
+from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]

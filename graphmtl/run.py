@@ -6,8 +6,9 @@ from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.options import parse_options, without_effect
 from graphmtl.table import other_test_splits, overlap_table, print_table, scores_table
-from graphmtl.training.experiment import folder_of, left_out, load_run_tasks, train_run
+from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
+from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main", "run_and_report"]

@@ -13,8 +13,9 @@ from graphmtl.generators import generators_kept
 from graphmtl.options import make_options
 from graphmtl.predict import main as predict
 from graphmtl.report import main as report
-from graphmtl.training.experiment import build_model, load_run_tasks
+from graphmtl.training.building import build_model
 from graphmtl.training.joining import TransferOptions, options_for, transfer_run
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from tests import tiny
 

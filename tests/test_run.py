@@ -16,7 +16,7 @@ from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict_run
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock

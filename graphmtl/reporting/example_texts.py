@@ -10,7 +10,7 @@ from datasets import Dataset
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel, Text
-from graphmtl.training.experiment import load_tasks_again
+from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run
 
 __all__ = ["example_texts"]

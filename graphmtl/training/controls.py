@@ -23,7 +23,9 @@ from graphmtl.data.task import TaskSet
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.experiment import build_model, load_run_tasks, train_run
+from graphmtl.training.building import build_model
+from graphmtl.training.experiment import train_run
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 
 __all__ = ["benefit", "shuffled", "untrained"]

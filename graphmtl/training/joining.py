@@ -24,9 +24,11 @@ from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
+from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
-from graphmtl.training.experiment import load_run_tasks, part, split_scores, standardise_scores, write_run
 from graphmtl.training.processes import process_state
+from graphmtl.training.results import split_scores, write_run
+from graphmtl.training.run_data import load_run_tasks, part
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 

@@ -36,10 +36,12 @@ from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
-from graphmtl.training.experiment import load_run_tasks, standardise_scores, train_run
+from graphmtl.training.experiment import train_run
 from graphmtl.training.joining import JoinedTraining, TransferOptions
 from graphmtl.training.processes import plain_accelerator
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot

@@ -20,7 +20,7 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
 from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.options import make_options
-from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_data import load_run_tasks
 from tests import tiny
 
 TINY = Shape(tasks=3, batch=2, tokens=4, input=5, hidden=6, attention=7)

@@ -5,7 +5,8 @@ from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError
 from graphmtl.reporting import example_texts as examples
 from graphmtl.reporting.example_texts import example_texts
-from graphmtl.training.experiment import load_run_tasks, train
+from graphmtl.training.experiment import train
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from tests.tagging import tagging_tasks
 from tests.tiny import OPTIONS

@@ -9,7 +9,7 @@ from graphmtl.analysis.faithfulness import draw_texts, measure
 from graphmtl.data.batching import encode_tasks
 from graphmtl.layers.interaction import Ablation
 from graphmtl.training.controls import benefit, shuffled, untrained
-from graphmtl.training.experiment import load_run_tasks
+from graphmtl.training.run_data import load_run_tasks
 
 
 def test_untrained_has_the_runs_parts_and_fresh_weights(finished):

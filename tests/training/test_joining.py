@@ -11,8 +11,8 @@ from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import TagPredictions
-from graphmtl.training.experiment import load_run_tasks
 from graphmtl.training.joining import _same
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny

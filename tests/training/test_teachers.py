@@ -12,7 +12,8 @@ from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.training import teachers
-from graphmtl.training.experiment import load_run_tasks, train
+from graphmtl.training.experiment import train
+from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.teachers import check_unseen, find_teachers, fits, teacher_outputs
 from tests import tiny

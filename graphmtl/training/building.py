@@ -1,0 +1,124 @@
+"""A fresh model for the tasks of a run: its vocabulary, its first weights, and what is said of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
+
+import torch
+from accelerate.utils import set_seed
+
+from graphmtl.config import ModelOptions, Options
+from graphmtl.data.spelling import Alphabet
+from graphmtl.data.subwords import SubwordVocabulary
+from graphmtl.data.task import TaskData, TaskSet
+from graphmtl.data.tokenizer import KINDS, Tokenizer
+from graphmtl.data.vectors import Vectors, coverage, read_vectors
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.errors import InputError
+from graphmtl.generators import generators_kept
+from graphmtl.graph.topology import Topology
+from graphmtl.models.encoders import ENCODERS, check_options
+from graphmtl.models.heads import RegressionHead
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.resolution import resolve_chars
+from graphmtl.training.first_stage import load_adapters
+from graphmtl.training.run_data import part
+from graphmtl.training.run_folder import Run
+
+__all__ = ["build_model", "build_vocabulary", "standardise_scores"]
+
+
+@generators_kept()
+def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
+    """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
+    check_options(options)
+    vectors = read_vectors(options.embeddings) if options.embeddings else None
+    if vectors is not None:
+        options = replace(options, embedding_size=vectors.dim)
+    options = resolve_chars(options, tasks.tasks.values())
+    vocabulary = build_vocabulary(tasks, options, vectors, say)
+    set_seed(options.seed)
+    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
+    if model.architecture.topology is not None:
+        say(_about(model.architecture.topology))
+    standardise_scores(model, tasks)
+    if isinstance(vocabulary, SubwordVocabulary):
+        _load_encoder(model, options, say)
+    elif vectors is not None:
+        covered = coverage(vocabulary.counts, vectors)
+        say(
+            f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} "
+            f"of the training texts' different words, {covered.tokens:.1%} of all their words"
+        )
+        model.load_vectors(vectors)
+    if options.adapters is not None:
+        load_adapters(model, Run.open(options.adapters))
+    return model
+
+
+def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> None:
+    """Gives the heads of regressions the mean and the standard deviation of their training labels."""
+    for head, task in zip(model.heads, model.tasks, strict=True):
+        if isinstance(head, RegressionHead) and task in tasks:
+            head.standardise(torch.tensor(tasks[task].train["label"][:]))
+
+
+def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
+    """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
+    if options.encoder not in ENCODERS:
+        from graphmtl.models.transformer import load_subwords
+
+        return load_subwords(options.encoder, others=ENCODERS)
+    tokenizer = _tokenizer(tasks, options, say)
+    layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
+    texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]
+    vocabulary = Vocabulary.build(
+        chain.from_iterable(texts),
+        min_count=options.min_count,
+        tokenizer=tokenizer,
+        extra_words=vectors.words if vectors is not None else (),
+    )
+    say(f"{len(vocabulary)} words in the vocabulary")
+    if options.chars != "none":
+        vocabulary.alphabet = Alphabet.build(
+            word
+            for words, *_ in vocabulary.split_texts((text,) for text in chain.from_iterable(texts))
+            for word in words
+        )
+        say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
+    return vocabulary
+
+
+def _tokenizer(tasks: TaskSet, options: Options, say) -> Tokenizer:
+    """What cuts the texts.
+
+    Raises:
+        InputError: it cannot be read, or makes pieces of words where words are asked for.
+    """
+    tokenizer = Tokenizer(options.tokenizer, lower_case=options.lower_case)
+    if options.tokenizer not in KINDS and not options.lower_case:
+        say(f"--no-lower-case has no effect with --tokenizer {options.tokenizer}, whose normalizer says it")
+    if tokenizer.has_pieces:
+        tagged = next((name for name, data in tasks.items() if data.task.tokens), None)
+        what = f"--tokenizer {options.tokenizer}: its model makes pieces of words"
+        if tagged is not None:
+            raise InputError(f"{what}, but task {tagged!r} is given in words; accepted: {', '.join(KINDS)}")
+        if options.chars != "none":
+            raise InputError(f"{what}, and --chars {options.chars} reads words; accepted: --chars none")
+    return tokenizer
+
+
+def _load_encoder(model: MultiTaskModel, options: Options, say) -> None:
+    first, *_ = layers = model.encoder_layers()
+    if options.layer_decay < 1 and len(first) == 1:
+        raise InputError(f"--layer-decay: the layers of {options.encoder} share their weights")
+    model.load_encoder()
+    size = sum(parameter.numel() for layer in first for parameter in layer)
+    copies = "" if len(layers) == 1 else f", one for each of {len(layers)} tasks"
+    say(f"{options.encoder}: {size:,} parameters, {len(model.vocabulary):,} pieces{copies}")
+
+
+def _about(topology: Topology) -> str:
+    lonely = [task for task, sources in topology.sources.items() if not sources]
+    about = f"topology: {len(topology.edges)} edges between {len(topology.tasks)} tasks"
+    return f"{about}; without sources: {', '.join(lonely)}" if lonely else about

@@ -1,0 +1,104 @@
+"""What a finished run leaves: scores, ``metrics.json``, the task graph and the model."""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping
+
+from graphmtl.analysis.affinity import probe_batches, task_affinity
+from graphmtl.config import Options
+from graphmtl.data.batching import EncodedTask
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.run_folder import Run
+from graphmtl.training.trainer import TrainingResult
+
+__all__ = ["SPLITS", "mean_of_first_metrics", "other_tests", "split_scores", "versions", "write_run"]
+
+SPLITS = ("valid", "test", "test_dedup")
+_VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
+
+
+def split_scores(
+    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | ScorePredictions | TagPredictions]
+) -> dict[str, dict]:
+    """Every task's metrics on a split, nan as None."""
+    scores = {name: score(data[name].task, own) for name, own in predictions.items()}
+    return {
+        name: {metric: None if math.isnan(x) else x for metric, x in values.items() if metric != "loss"}
+        for name, values in scores.items()
+    }
+
+
+def write_run(
+    run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder
+) -> None:
+    """Everything that a finished run leaves, ``metrics.json`` last."""
+    model.save_pretrained(run.folder / "model")
+    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
+    graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
+    graph.save(run.folder / "task_graph.json")
+    affinity = None
+    if model.architecture.virtual_node is not None and len(model.tasks) > 1:
+        device = next(model.parameters()).device
+        valid = {name: own.valid for name, own in data.items()}
+        probe = probe_batches(valid, per_task=options.affinity_probe, seed=options.seed)
+        affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
+        affinity.save(run.folder / "task_affinity.json")
+    save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")
+    run.write_json("metrics.json", _metrics(options, model, data, result, predictions))
+
+
+def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
+    scores = {split: split_scores(data, own) for split, own in predictions.items()}
+    unseen = {name: each.unseen() for name, each in predictions["test"].items()}
+    scores["test_dedup"] = split_scores(data, unseen)
+    tasks = {
+        name: {
+            "kind": task.task.kind,
+            "metric": task.task.metrics[0],
+            **({} if task.task.in_mean else {"in_mean": False}),
+            **{split: scores[split][name] for split in SPLITS},
+            **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
+            "n_test_dedup": len(unseen[name]),
+            **{split: scores[split][name] for split in task.other_tests},
+            **{f"n_{split}": task.labelled(split) for split in task.other_tests},
+        }
+        for name, task in data.items()
+    }
+    return {
+        "arch": options.arch,
+        "seed": options.seed,
+        "tasks": tasks,
+        "mean": {split: mean_of_first_metrics(tasks, split) for split in SPLITS},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "train_seconds": result.seconds,
+        "tokens_per_second": result.tokens_per_second,
+        "best_epoch": result.best_epoch,
+        "versions": versions(),
+    }
+
+
+def other_tests(data: Mapping[str, EncodedTask]) -> list[str]:
+    """The names of the test splits that some tasks have beside ``test``."""
+    return list(dict.fromkeys(split for task in data.values() for split in task.other_tests))
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of Python, of this package and of those that its results depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _VERSIONS},
+    }
+
+
+def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:
+    """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks".
+
+    Tasks that are not ``in_mean`` are left out, unless all are such.
+    """
+    counted = [task for task in tasks.values() if task.get("in_mean", True)] or tasks.values()
+    values = [task[split][task["metric"]] for task in counted]
+    values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None

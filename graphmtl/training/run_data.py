@@ -1,0 +1,103 @@
+"""The data of a run, loaded as its options say, and what is said of them."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from graphmtl.config import Options, PlantedOptions
+from graphmtl.data.batching import EncodedTask
+from graphmtl.data.fingerprint import fingerprint
+from graphmtl.data.loading import load_tasks
+from graphmtl.data.refit import train_with_valid
+from graphmtl.data.task import TaskSet
+from graphmtl.training.run_folder import Run
+
+__all__ = [
+    "left_out",
+    "load_fitted_tasks",
+    "load_run_tasks",
+    "load_tasks_again",
+    "part",
+    "say_truncated",
+    "say_unknown",
+]
+
+_MANY_UNKNOWN = 0.25  # of the tokens of a split; FDU-MTL has 0.01 to 0.03, CoNLL-2000 0.06, WNUT-17 0.13
+
+
+def part(options: Options, kind: type):
+    """The options of one group, such as ``ModelOptions``."""
+    return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
+
+
+def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> TaskSet:
+    """The task set of a run; ``given`` is the data at hand, where the run is trained on such."""
+    return load_tasks(
+        options.tasks if given is None else given,
+        data_dir=options.data_dir,
+        seed=options.seed,
+        only=options.only,
+        shuffle_labels=options.shuffle_labels,
+        keep_overlap=options.keep_overlap,
+        planted=part(options, PlantedOptions),
+    )
+
+
+def load_tasks_again(run: Run) -> TaskSet:
+    """The task set of a run whose folder is there.
+
+    Raises:
+        InputError: the data cannot be loaded, or is no longer the run's.
+    """
+    tasks = load_run_tasks(run.options)
+    run.check_data(fingerprint(tasks))
+    return tasks
+
+
+def load_fitted_tasks(run: Run) -> TaskSet:
+    """:func:`load_tasks_again`, with the training split that the run's last model was trained on."""
+    tasks = load_tasks_again(run)
+    return train_with_valid(tasks) if run.options.refit_on_valid else tasks
+
+
+def say_truncated(data: Mapping[str, EncodedTask], say) -> None:
+    """How many texts of each task a transformer gets a part of only."""
+    for name, task in data.items():
+        splits = task.splits.values()
+        cut, texts = sum(split.truncated for split in splits), sum(map(len, splits))
+        if cut:
+            say(f"{name}: {cut} of {texts} texts ({cut / texts:.1%}) cut to the pieces that are read (--max-length)")
+
+
+def say_unknown(data: Mapping[str, EncodedTask], say) -> None:
+    """The share of unknown tokens in each task's validation and test split, and a warning where it is high."""
+    shares = {name: (task.valid.unknown, task.test.unknown) for name, task in data.items()}
+    found = {name: tuple(share or 0.0 for share in own) for name, own in shares.items() if own != (None, None)}
+    if not found:
+        return
+    listed = ", ".join(f"{name} {100 * valid:.1f} / {100 * test:.1f}" for name, (valid, test) in found.items())
+    listed = f"unknown tokens of validation / test in %: {listed}"
+    say(textwrap.fill(listed, width=120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    many = [name for name, own in found.items() if max(own) > _MANY_UNKNOWN]
+    if many:
+        say(
+            f"warning: more than {_MANY_UNKNOWN:.0%} of the tokens are unknown in {', '.join(many)}, and nothing was "
+            "learned of them; what helps: more training texts, --embeddings FILE, --chars cnn, or, where texts are no "
+            "lists of tokens, --tokenizer characters"
+        )
+
+
+def left_out(tasks: TaskSet) -> Iterator[str]:
+    """A line for each task with rows that have no label, and for each corpus that has lost most of its training."""
+    for name, data in tasks.items():
+        if counts := data.unlabelled:
+            each = ", ".join(f"{split} {count}" for split, count in counts.items())
+            yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
+    for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
+        dropped = tasks.overlap[corpus].dropped
+        if dropped > rows:
+            yield (
+                f"{corpus}: {dropped} of {rows + dropped} training texts are left out, more than half, since they "
+                "stand in the validation or test split of another task (--keep-overlap keeps them)"
+            )

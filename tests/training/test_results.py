@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from graphmtl.data.batching import EncodedSplit, EncodedTask
+from graphmtl.data.task import Task
+from graphmtl.training.evaluation import Predictions
+from graphmtl.training.results import mean_of_first_metrics, split_scores
+
+
+def predictions(logits, labels):
+    logits = torch.tensor(logits, dtype=torch.float32).view(len(labels), 2)
+    seen = torch.zeros(len(labels), dtype=torch.bool)
+    return Predictions(logits=logits, labels=torch.tensor(labels, dtype=torch.int64), seen=seen)
+
+
+def encoded(name):
+    split = EncodedSplit(tasks=[name], texts=[])
+    return EncodedTask(Task(name=name, labels=("x", "y")), split, split, split)
+
+
+def test_scores_hold_no_loss_and_none_where_there_is_no_example():
+    data = {"a": encoded("a"), "b": encoded("b")}
+    found = {"a": predictions([[1, 0], [1, 0], [0, 1], [0, 1]], [0, 0, 0, 1]), "b": predictions([], [])}
+    assert split_scores(data, found) == {"a": {"accuracy": 0.75}, "b": {"accuracy": None}}
+
+
+def test_the_mean_is_over_first_metrics_that_exist():
+    tasks = {
+        "a": {"metric": "f1", "test": {"f1": 0.5, "accuracy": 0.9}},
+        "b": {"metric": "accuracy", "test": {"accuracy": 0.7}},
+        "c": {"metric": "accuracy", "test": {"accuracy": None}},
+    }
+    assert mean_of_first_metrics(tasks, "test") == pytest.approx(0.6)
+    assert mean_of_first_metrics({"c": tasks["c"]}, "test") is None

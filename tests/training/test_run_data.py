@@ -1,0 +1,36 @@
+from graphmtl import load_tasks, train
+from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptions
+from graphmtl.options import make_options
+from graphmtl.training.run_data import load_run_tasks, part
+from tests import tiny
+
+
+def test_unknown_tokens_are_told_of_every_task(tmp_path, capsys):
+    rows = [f"old{i} word,{'ab'[i % 2]}" for i in range(40)]
+    for name, more in (("train", rows), ("same", rows[:8]), ("new", [f"new{i} other,a" for i in range(6)])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *more]) + "\n")
+    (tmp_path / "tasks.yaml").write_text(
+        "tasks:\n  known: {train: train.csv, valid: same.csv, test: same.csv}\n"
+        "  strange: {train: train.csv, valid: same.csv, test: new.csv}\n"
+    )
+    for chars in ("none", "cnn"):
+        sizes = {"hidden": 4, "embedding_size": 4, "epochs": 1, "progress": False, "chars": chars}
+        train(str(tmp_path / "tasks.yaml"), arch="shared", keep_overlap=True, output=tmp_path / chars, **sizes)
+        printed = capsys.readouterr().out
+        assert "unknown tokens of validation / test in %: known 0.0 / 0.0, strange 0.0 / 100.0" in printed
+        assert "warning: more than 25% of the tokens are unknown in strange, and nothing" in printed
+        assert "--tokenizer characters" in printed
+
+
+def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
+    options = make_options(**tiny.OPTIONS | {"tasks": "planted", "seed": 5, "planted_rich": 33})
+    planted = {name: value for name, value in tiny.OPTIONS.items() if name.startswith("planted")}
+    expected = load_tasks("planted", seed=5, planted=PlantedOptions(**planted | {"planted_rich": 33}))
+    assert len(load_run_tasks(options)["parent1"].train) == 33
+    assert load_run_tasks(options)["child1"].train["text"][:] == expected["child1"].train["text"][:]
+
+
+def test_a_group_of_the_options():
+    options = Options(epochs=7, hidden=3)
+    assert part(options, TrainingOptions) == TrainingOptions(epochs=7)
+    assert part(options, ModelOptions) == ModelOptions(hidden=3)
