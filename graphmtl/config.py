@@ -48,6 +48,7 @@ def option(
     needs: str | None = None,
     unless: tuple[str, str] | None = None,
     shown: str | None = None,
+    trains: bool = False,
 ) -> Any:
     """A dataclass field.
 
@@ -59,9 +60,10 @@ def option(
         needs: the option without which nothing looks at it.
         unless: the option with which nothing looks at it, and why.
         shown: what ``--help`` prints for its value.
+        trains: it says how a part is trained, not what it is, and so may differ where a trained one is trained on.
     """
     metadata = {"help": help, "range": (low, high), "needs": needs, "unless": unless, "shown": shown}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={**metadata, "trains": trains})
 
 
 def flag(name: str) -> str:

@@ -14,8 +14,8 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.printed_tables import print_table
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
-from graphmtl.table import print_table
 from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_data import load_tasks_again

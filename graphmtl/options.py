@@ -28,12 +28,12 @@ from graphmtl.options_help import option_help
 from graphmtl.presets import preset_file
 from graphmtl.registry import find_class
 
-__all__ = ["changed", "make_options", "options_class", "parse_options", "read_options"]
+__all__ = ["CHOOSING", "changed", "make_options", "options_class", "parse_options", "read_options"]
 
 TASK_SETS: dict[str, type[OptionGroup]] = {"planted": PlantedOptions}
 """The task sets that have options of their own."""
 _DISTILLATION = {"distillation": "graphmtl.training.distillation:DistillationOptions"}
-_CHOOSING = ("arch", "encoder", "tasks")  # options that decide which others there are
+CHOOSING = ("arch", "encoder", "tasks")  # options that decide which others there are
 _DEFAULTS = {field.name: field.default for field in fields(Options)}
 _KEEP_TOP = 3  # edges into each task that --prune keeps
 _ONLY_HERE = ("--config", "--prune", "--keep-top", "--help")
@@ -64,7 +64,7 @@ def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
 
 
 def _class_for(values: Mapping[str, Any]) -> type[Options]:
-    return options_class(*(str(values.get(name, _DEFAULTS[name])) for name in _CHOOSING))
+    return options_class(*(str(values.get(name, _DEFAULTS[name])) for name in CHOOSING))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
         base = _file_values(preset_file(first["config"]))
     else:
         base = {} if defaults is None else asdict(defaults)
-    given = {name: first[name] for name in _CHOOSING if first[name] is not None}
+    given = {name: first[name] for name in CHOOSING if first[name] is not None}
     return make_options(**{**base, **_second_pass(argv, _class_for({**base, **given}))})
 
 
@@ -219,12 +219,12 @@ def _asked_for_help(argv: Sequence[str]) -> str | None:
 def _first_pass(argv: Sequence[str]) -> dict[str, Any]:
     """What decides which options there are; whatever is wrong with it, the second pass finds."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in (*_CHOOSING, "config", "prune", "keep_top"):
+    for name in (*CHOOSING, "config", "prune", "keep_top"):
         parser.add_argument(flag(name))
     try:
         return vars(parser.parse_known_args(list(argv))[0])
     except argparse.ArgumentError:
-        return dict.fromkeys((*_CHOOSING, "config", "prune", "keep_top"))
+        return dict.fromkeys((*CHOOSING, "config", "prune", "keep_top"))
 
 
 def _second_pass(argv: Sequence[str], kind: type[Options]) -> dict[str, Any]:
@@ -238,11 +238,11 @@ def _second_pass(argv: Sequence[str], kind: type[Options]) -> dict[str, Any]:
         name = argument.split("=")[0]
         if name.startswith("--") and name not in parser._option_string_actions:
             others = {flag(other): each.field for other, each in _elsewhere().items()}
-            field = others.get(name) or others.get(name.replace("--no-", "--", 1))
-            if field is None or (name not in others and field.type is not bool):
-                known = [*(option for option in parser._option_string_actions if option), *_ONLY_HERE, *others]
+            other = others.get(name) or others.get(name.replace("--no-", "--", 1))
+            if other is None or (name not in others and other.type is not bool):
+                known = [*map(flag, _DEFAULTS), *_ONLY_HERE, *(flag(field.name) for field in fields(kind)), *others]
                 raise unknown_name("option", name, known)
-            _add(parser, field)
+            _add(parser, other)
     try:
         given = vars(parser.parse_args(list(argv), defaults=False))
     except ArgumentError as error:

@@ -118,4 +118,5 @@ def _shown(field: Field) -> str:
     """What stands for an option's value."""
     if get_origin(field.type) is not None and get_args(field.type)[-1] is not type(None):
         return "{" + ",".join(get_args(field.type)) + "}"
-    return field.metadata["shown"] or {int: "N", float: "X"}.get(field.type, "TEXT")  # type: ignore[call-overload]
+    numbers: dict[Any, str] = {int: "N", float: "X"}
+    return field.metadata["shown"] or numbers.get(field.type, "TEXT")

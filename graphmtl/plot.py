@@ -6,11 +6,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.raw_texts import Text
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
 from graphmtl.graph.pictures.token_map import draw_token_maps
-from graphmtl.models.model import Text
 from graphmtl.training.run_folder import Run
 
 __all__ = ["main"]

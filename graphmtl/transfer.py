@@ -10,7 +10,7 @@ from graphmtl.cli import Parser, run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.options import make_options, parse_options
-from graphmtl.table import forgetting_table, incoming_table, print_table, scores_table
+from graphmtl.printed_tables import forgetting_table, incoming_table, print_table, scores_table
 from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, transfer_run
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells

@@ -28,7 +28,8 @@ from torch import Tensor
 
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
 from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
-from graphmtl.data.task import NO_LABEL, PlantedTruth
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.task import NO_LABEL
 from graphmtl.graph.comparison import Comparison, auroc
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import Edge, TaskGraph

@@ -44,4 +44,4 @@ def resolve_topology(options: _Options, tasks: Sequence[str]) -> _Options:
     if not isinstance(options, TopologyOptions) or (options.topology is None and not options.top_k):
         return options
     topology = read_topology(options.topology, tasks, options.top_k)
-    return replace(options, topology=str(topology), top_k=0)  # type: ignore[return-value]  # it is of both kinds
+    return replace(options, topology=str(topology), top_k=0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import WIDEST, ArchitectureOptions, OptionGroup, option
+from graphmtl.errors import InputError
 from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.layers.interaction import Ablation, EdgeWeights, Score
 from graphmtl.layers.message_lstm import LSTM, MessageStart
@@ -106,6 +107,7 @@ class Architecture(nn.Module):
     reads_new_tasks = False  #: True where every task reads from all others, whatever ``--topology`` says
     reads_nodes = False  #: True where a task's LSTM reads nodes at every token: packed ``node_states`` (D, N, ...)
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
+    has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one
 
@@ -116,11 +118,15 @@ class Architecture(nn.Module):
         input_size: int,
         contextual: bool = True,
         pooling: str = "mean",
-        options: ArchitectureOptions | None = None,
+        options: OptionGroup | None = None,
         **values: Any,
     ):
         super().__init__()
         options = self.Options(**values) if options is None else options
+        if not isinstance(options, self.Options):
+            raise InputError(
+                f"{type(self).__name__}: options are {type(options).__name__}, not {self.Options.__name__}"
+            )
         self.options: Any = options
         self.pooling = pooling
         self.tasks = tuple(tasks)

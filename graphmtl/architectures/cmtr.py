@@ -56,8 +56,8 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
         "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike"
     )
     gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1)
-    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0)
-    gate_ramp: float = option(0.1, "share of all steps in which that weight rises from 0", low=0, high=1)
+    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, trains=True)
+    gate_ramp: float = option(0.1, "share of all steps in which that weight rises from 0", low=0, high=1, trains=True)
 
 
 class CMTR(Shared):
@@ -70,6 +70,7 @@ class CMTR(Shared):
 
     Options = CMTROptions
     reads_tasks = True
+    has_nodes = True
     acts_after_pooling = True
 
     def __init__(self, **kwargs):

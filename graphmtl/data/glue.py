@@ -16,8 +16,9 @@ from pathlib import Path
 from graphmtl.data.arrow import read_hub
 from graphmtl.data.readers import Reading, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
+from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.table import Table
-from graphmtl.data.task import SubmissionFile, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
 __all__ = ["glue_sources", "sentence_of_phrase"]

@@ -24,9 +24,10 @@ from itertools import combinations
 import numpy as np
 
 from graphmtl.config import OptionGroup, option
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
-from graphmtl.data.task import PlantedTruth, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
 __all__ = ["LABELS", "Generated", "PlantedOptions", "generate"]

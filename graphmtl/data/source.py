@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.table import Table
-from graphmtl.data.task import PlantedTruth, SubmissionFile, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
 __all__ = ["Corpus", "Source", "SourceSet", "described"]

@@ -2,28 +2,19 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from datasets import Dataset
 
 from graphmtl.data.overlap import Overlap
-from graphmtl.data.table import Table
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, shown, unknown_name
 
-__all__ = [
-    "HEADS",
-    "METRICS",
-    "NO_LABEL",
-    "PlantedTruth",
-    "SubmissionFile",
-    "Task",
-    "TaskData",
-    "TaskSet",
-    "is_labelled",
-]
+__all__ = ["HEADS", "METRICS", "NO_LABEL", "Task", "TaskData", "TaskSet", "is_labelled"]
 
 METRICS = {
     "text-classification": ("accuracy", "f1", "matthews"),
@@ -188,21 +179,6 @@ def _is_of_kind(value: object, kinds: _Kinds, within: _Kinds) -> bool:
     return isinstance(value, kinds) and (not isinstance(value, list) or all(isinstance(each, within) for each in value))
 
 
-@dataclass(frozen=True, kw_only=True)
-class SubmissionFile:
-    """A file of predictions that a leaderboard takes.
-
-    Args:
-        name: what the file is called there.
-        read: reads the unlabelled texts that the predictions are for, in the task's columns.
-        codes: what the leaderboard calls each label; empty for scores.
-    """
-
-    name: str
-    read: Callable[[], Table]
-    codes: Mapping[str, str]
-
-
 @dataclass(kw_only=True)
 class TaskData:
     """A task and its three splits.
@@ -251,39 +227,6 @@ def is_labelled(label: float | Sequence[int]) -> bool:
     if isinstance(label, float):
         return not math.isnan(label)
     return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlantedTruth:
-    """The known task graph of a generated task set.
-
-    Args:
-        edges: (source, target) for every parent and child.
-        siblings: pairs of children that share a parent; they count neither for nor against a learned graph.
-        inverted: those of the edges whose source's polarities are the opposite in the target (negative transfer).
-    """
-
-    edges: tuple[tuple[str, str], ...]
-    siblings: tuple[tuple[str, str], ...] = ()
-    inverted: tuple[tuple[str, str], ...] = ()
-
-    def to_dict(self) -> dict:
-        """The truth as plain lists, for JSON."""
-        return {key: [list(pair) for pair in pairs] for key, pairs in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping) -> "PlantedTruth":
-        """The truth that `to_dict` wrote."""
-        return cls(**{key: tuple((source, target) for source, target in pairs) for key, pairs in fields.items()})
-
-    def restricted(self, names: Mapping[str, str]) -> "PlantedTruth":
-        """The truth among some of the tasks, given as {name: new name}."""
-        return PlantedTruth(
-            **{
-                key: tuple((names[a], names[b]) for a, b in pairs if a in names and b in names)
-                for key, pairs in self.to_dict().items()
-            }
-        )
 
 
 class TaskSet(Mapping[str, TaskData]):

@@ -1,35 +1,25 @@
 """MultiTaskModel: encoder, architecture, one head per task."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, fields
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions
-from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
-from graphmtl.data.long_texts import warn_of_long
-from graphmtl.data.raw_texts import Text, texts_by_task
-from graphmtl.data.spelling import Alphabet
+from graphmtl.data.batching import Batch
+from graphmtl.data.raw_texts import Text
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
-from graphmtl.data.tokenizer import Span
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.files import read_json
+from graphmtl.errors import unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
@@ -38,20 +28,12 @@ from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
 from graphmtl.models.hub import in_cache_alone
-from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
-from graphmtl.models.model_options import chosen, model_options_class
+from graphmtl.models.predictions import ModelOutput
+from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
-from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
 
-__all__ = ["MultiTaskModel", "Text"]
-
-_CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
-_FORMAT = 1  # of config.json
-_FAILURES = (  # of a folder that is damaged, or made to do damage
-    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
-    *(OSError, SafetensorError),
-)
-_PIECES = "encoder"  # the folder of a transformer's tokenizer and config.json
+__all__ = ["MultiTaskModel"]
 
 
 class MultiTaskModel(nn.Module, ModelHubMixin):
@@ -266,13 +248,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
         """
-        names = [task] if isinstance(task, str) else list(task)
-        for name in names:
-            if name not in self.tasks:
-                raise unknown_name("task", str(name), self.tasks)
-        read = texts_by_task(texts, [self.tasks[name] for name in names])
-        answers = self.predict_each(read, edges=edges, batch_size=batch_size)
-        return [answer[name] for answer in answers for name in names]
+        return predict(self, texts, task, edges=edges, batch_size=batch_size)
 
     def predict_each(
         self, texts: Mapping[str, list[Text]], *, edges: bool | Literal["tokens"] = False, batch_size: int = 64
@@ -291,84 +267,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: as :meth:`predict`.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size: found {shown(batch_size)}, expected a whole number from 1 on")
-        same: dict[int, list[str]] = {}
-        for name, own in texts.items():
-            same.setdefault(id(own), []).append(name)
-        self.eval()
-        rows = len(next(iter(texts.values()), ()))
-        answers: list[dict[str, dict]] = [{} for _ in range(rows)]
-        for names in same.values():
-            checked = _checked(texts[names[0]], [self.tasks[name] for name in names])
-            for answer, found in zip(answers, self._answers(checked, names, edges, batch_size), strict=True):
-                answer |= found
-        return answers
-
-    def _answers(
-        self, texts: Sequence[Text], names: Sequence[str], edges: bool | Literal["tokens"], batch_size: int
-    ) -> list[dict[str, dict]]:
-        """Of every text the answers of several tasks."""
-        answers = [{name: blank_prediction(self.tasks[name], text) for name in names} for text in texts]
-        every_token = {name: self.tasks[name].is_tagging or edges == "tokens" for name in names}
-        groups: dict[tuple[bool, bool], list[str]] = {}
-        for name, every in every_token.items():
-            by_word = read_by_word(self.tasks[name], self.vocabulary, every_token=every)
-            groups.setdefault((by_word, every), []).append(name)
-        for (by_word, every), alike in groups.items():
-            for row, found in self._read(texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
-                answers[row] |= found
-        return answers
-
-    def _read(
-        self,
-        texts: Sequence[Text],
-        names: Sequence[str],
-        edges: bool,
-        batch_size: int,
-        *,
-        whole: bool,
-        every_token: bool,
-    ) -> Iterator[tuple[int, dict[str, dict]]]:
-        """The row and the answers of every text that is not blank; ``whole`` cuts no token off.
-
-        With ``every_token`` the answers speak of every token.
-        """
-        device = next(self.parameters()).device
-        pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
-        rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
-        forms = word_forms(self.vocabulary)
-        chosen = (pairs[row] for row in rows)
-        ids = encode_texts(chosen, self.vocabulary, self.options, forms, whole=whole)
-        split = EncodedSplit(tasks=names, texts=ids, forms=forms)
-        lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
-        lengths[rows] = split.lengths
-        warn_of_long(lengths, self.options, f"{', '.join(names)}, the texts to be predicted", training=False)
-        order = split.lengths.argsort(kind="stable")  # (examples,)
-        for start in range(0, len(order), batch_size):
-            some = order[start : start + batch_size]
-            batch = split.batch(some)
-            outputs = self(batch.to(device), edges=edges)
-            words, offsets = self._tokens([pairs[rows[i]] for i in some], batch) if every_token else ([], [])
-            found = {name: in_words(self.tasks[name], outputs[name], words, offsets, edges) for name in names}
-            for i, answers in zip(some, zip(*found.values(), strict=True), strict=True):
-                yield rows[i], dict(zip(names, answers, strict=True))
-
-    def _tokens(self, texts: Sequence[tuple], batch: Batch) -> tuple[list[list[str]], list[list[Span] | None]]:
-        """The tokens of each text of a batch: its words, or the pieces that a transformer read of it.
-
-        Also where they stand; None for pieces, lists of tokens and pairs of texts.
-        """
-        if isinstance(self.vocabulary, SubwordVocabulary) and batch.windows.words is None:
-            ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
-            return [self.vocabulary.tokens(own[:length]) for own, length in ids], [None] * len(texts)
-        spans = self.vocabulary.spans(text[0] for text in texts if _is_raw(text))
-        offsets = [next(spans) if _is_raw(text) else None for text in texts]
-        words = [
-            self.vocabulary.split(*text) if own is None else [text[0][start:end] for start, end in own]
-            for text, own in zip(texts, offsets, strict=True)
-        ]
-        return words, offsets
+        return predict_each(self, texts, edges=edges, batch_size=batch_size)
 
     def selection_groups(self) -> dict[str, list[str]]:
         """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
@@ -396,27 +295,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""
-        tasks = "\n".join(f"- {task.name} ({task.kind}): {task.answers}" for task in self.tasks.values())
-        return ModelCard(
-            f"---\nlibrary_name: graphmtl\ntags: [multi-task-learning, {self.options.arch}]\n---\n\n"
-            f"# A graphmtl model: {self.options.arch}, {len(self.tasks)} tasks\n\n{tasks}\n\n"
-            "```python\nfrom graphmtl import MultiTaskModel\n\nmodel = MultiTaskModel.from_pretrained(FOLDER)\n"
-            f'model.predict(["some text"], task="{next(iter(self.tasks))}")\n```\n'
-        )
+        return model_card(self)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        config = {
-            "format": _FORMAT,
-            "tasks": [task.to_dict() for task in self.tasks.values()],
-            "options": asdict(self.options),
-        }
-        if self.vocabulary.alphabet is not None:
-            self.vocabulary.alphabet.save(save_directory / _ALPHABET)
-        (save_directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        self.vocabulary.save(
-            save_directory / (_PIECES if isinstance(self.vocabulary, SubwordVocabulary) else _VOCABULARY)
-        )
-        save_file(self.state_dict(), save_directory / _WEIGHTS, metadata={"format": "pt"})
+        save_model(self, save_directory)
 
     @classmethod
     @generators_kept()
@@ -426,20 +308,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the folder lacks a file, or one is damaged; or neither it nor the name is there.
         """
-        folder = Path(pretrained_model_name_or_path)
-        if (folder / "config.yaml").is_file() and (folder / "model").is_dir():
-            folder = folder / "model"
-        if folder.is_dir():
-            _check_files(folder)
-        elif not kwargs.get("local_files_only"):
+        folder = model_folder(pretrained_model_name_or_path)
+        if not folder.is_dir() and not kwargs.get("local_files_only"):
             kwargs["local_files_only"] = in_cache_alone(str(pretrained_model_name_or_path), **kwargs)
-        try:
+        with damage_is_named(folder):
             return super().from_pretrained(folder if folder.is_dir() else pretrained_model_name_or_path, **kwargs)
-        except _FAILURES as error:
-            if isinstance(error, InputError):
-                raise
-            what = f"{type(error).__name__}: {error}"
-            raise InputError(f"{folder}: no model that can be loaded from {_CONFIG} and {_WEIGHTS} ({what})") from error
 
     @classmethod
     def _from_pretrained(cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **_config):
@@ -447,102 +320,5 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if not folder.is_dir():
             where = {"revision": revision, "cache_dir": cache_dir, "token": token, "force_download": force_download}
             folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
-            _check_files(folder)
-        tasks, options = _read_config(folder / _CONFIG)
-        build = partial(cls, tasks=tasks, vocabulary=_load_vocabulary(folder, options), options=options)
-        with torch.device("meta"):  # no memory: what config.json asks for may be anything
-            _check_shapes(build(), folder)
-        model = build()
-        model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
-        return model.eval()
-
-
-def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
-    """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
-    of_pairs = any(task.is_pair for task in tasks)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
-            raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")
-        for task in tasks:
-            if not _is_read(text, task, of_pairs):
-                reads = "a pair of texts (a tuple)" if task.is_pair else "one text"
-                raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
-    if of_pairs or not any(task.tokens for task in tasks):
-        return texts
-    return [list(text) if isinstance(text, tuple) else text for text in texts]
-
-
-def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
-    """Whether the task reads the text; a tuple is a pair if any of the tasks reads pairs."""
-    if task.is_pair:
-        return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
-    return not isinstance(text, tuple) or (task.tokens and not of_pairs)
-
-
-def _is_raw(text: tuple) -> bool:
-    """Whether it is one text, not a list of tokens nor a pair of texts."""
-    return len(text) == 1 and isinstance(text[0], str)
-
-
-def _is_something(text: str | Sequence[str]) -> bool:
-    return bool(text.strip()) if isinstance(text, str) else len(text) > 0
-
-
-def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | SubwordVocabulary:
-    if not reads_words(options.encoder):
-        from graphmtl.models.transformer import load_subwords
-
-        return load_subwords(str(folder / _PIECES))
-    vocabulary = Vocabulary.load(folder / _VOCABULARY)
-    if isinstance(options, WordEncoderOptions) and options.chars not in ("auto", "none"):
-        vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
-    return vocabulary
-
-
-def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
-    """The tasks and options of a saved model.
-
-    Raises:
-        InputError: something is not what `MultiTaskModel.save_pretrained` writes there.
-    """
-    config = read_json(path)
-    if config.get("format") != _FORMAT:
-        raise InputError(f"{path}: format {shown(config.get('format'))}; this version of graphmtl reads {_FORMAT}")
-    tasks, options = config.get("tasks"), config.get("options")
-    if not isinstance(tasks, list) or not tasks or not isinstance(options, dict):
-        raise InputError(f"{path}: expected `tasks`, a list of one or more, and `options`, an object")
-    try:
-        read = [Task.from_dict(task) for task in tasks]
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    if len({task.name for task in read}) < len(read):
-        raise InputError(f"{path}: two of the tasks have the same name")
-    try:
-        kind = model_options_class(str(chosen(options, "arch")), str(chosen(options, "encoder")))
-        known = {field.name for field in fields(kind)}  # earlier versions wrote the options of every architecture
-        return read, kind(**{key: value for key, value in options.items() if key in known})
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _check_shapes(model: MultiTaskModel, folder: Path) -> None:
-    """Whether the weights are those of such a model, before there is memory for one.
-
-    Raises:
-        InputError: a tensor is missing, of another shape, or none of the model's.
-    """
-    with safe_open(folder / _WEIGHTS, "pt") as file:
-        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  it is no dict
-    wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name in (*wanted, *found):
-        ours, theirs = wanted.get(name, "no such tensor"), found.get(name, "no such tensor")
-        if ours != theirs:
-            raise InputError(f"{folder}: tensor {name}: {theirs} in {_WEIGHTS}, {ours} in the model of {_CONFIG}")
-
-
-def _check_files(folder: Path) -> None:
-    vocabulary = _PIECES if (folder / _PIECES).is_dir() else _VOCABULARY
-    for name in (_CONFIG, _WEIGHTS, vocabulary):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: no {name}; a folder that MultiTaskModel.save_pretrained wrote is expected")
-    _read_config(folder / _CONFIG)
+            check_files(folder)
+        return load_model(folder, cls)

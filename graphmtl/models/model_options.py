@@ -1,7 +1,7 @@
 """The options of a model: those of every model, of its architecture and of its encoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -9,7 +9,7 @@ from graphmtl.architectures import architecture_class
 from graphmtl.config import ModelOptions
 from graphmtl.models.encoders import encoder_class
 
-__all__ = ["chosen", "make_model_options", "model_options_class"]
+__all__ = ["changed_model_options", "chosen", "make_model_options", "model_options_class"]
 
 _DEFAULTS = {field.name: field.default for field in fields(ModelOptions)}
 
@@ -40,3 +40,10 @@ def make_model_options(**values: Any) -> ModelOptions:
         InputError: a value is not accepted.
     """
     return model_options_class(chosen(values, "arch"), chosen(values, "encoder"))(**values)
+
+
+def changed_model_options(options: ModelOptions, **changes: Any) -> ModelOptions:
+    """The options with changes; what the model then no longer looks at is left out."""
+    values = {**asdict(options), **changes}
+    kind = model_options_class(chosen(values, "arch"), chosen(values, "encoder"))
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})

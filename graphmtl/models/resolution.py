@@ -20,7 +20,7 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     if not isinstance(options, WordEncoderOptions) or options.chars != "auto":
         return options
     chars = "cnn" if any(task.is_tagging for task in tasks) else "none"
-    return replace(options, chars=chars)  # type: ignore[return-value]  # it is of both kinds
+    return replace(options, chars=chars)
 
 
 def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:

@@ -167,9 +167,13 @@ class TransformerOptions(OptionGroup):
     freeze_layers: int = option(
         0, "the embeddings and so many of the lower layers of the transformer are not trained; 0: all are", low=0
     )
-    encoder_lr: float = option(5e-5, "peak learning rate of the transformer's last layer", low=0)
+    encoder_lr: float = option(5e-5, "peak learning rate of the transformer's last layer", low=0, trains=True)
     layer_decay: float = option(
-        1.0, "learning rate of a transformer's layer as a share of that of the layer above it", low=0, high=1
+        1.0,
+        "learning rate of a transformer's layer as a share of that of the layer above it",
+        low=0,
+        high=1,
+        trains=True,
     )
     gradient_checkpointing: bool = option(False, "less memory, for a third more time in training")
 

@@ -43,8 +43,8 @@ class WordEncoderOptions(OptionGroup):
         unless=("embeddings", "whose vectors have a size of their own"),
     )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
-    embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0)
-    freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0)
+    embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0, trains=True)
+    freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0, trains=True)
     chars: Literal["auto", "none", "cnn", "lstm"] = option(
         "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
     )
@@ -167,7 +167,7 @@ class WordEncoder(nn.Module):
 
     def embedding_parameters(self) -> list[nn.Parameter]:
         """The embeddings, where they are trained."""
-        return [self.embedding.weight] if self.embedding.weight.requires_grad else []
+        return [weight for weight in self.embedding.parameters() if weight.requires_grad]
 
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         """Parameters with a learning rate of their own, where that of all others is ``lr``."""

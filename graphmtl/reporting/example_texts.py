@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from graphmtl.data.raw_texts import Text
 from graphmtl.data.task import NO_LABEL, Task
 from graphmtl.errors import InputError
-from graphmtl.models.model import MultiTaskModel, Text
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run
 

@@ -4,10 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from graphmtl.data.raw_texts import Text
 from graphmtl.data.splits import text_columns
-from graphmtl.data.task import SubmissionFile, Task, TaskSet
+from graphmtl.data.submission_file import SubmissionFile
+from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
-from graphmtl.models.model import MultiTaskModel, Text
+from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["Submission"]
 

@@ -11,7 +11,8 @@ from graphmtl.analysis.affinity import probe_batches, task_affinity
 from graphmtl.analysis.faithfulness import draw_texts, explain_model, measure, true_edges
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, EncodedTask
-from graphmtl.data.task import PlantedTruth, Task
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.layers.interaction import Ablation

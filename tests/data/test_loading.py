@@ -7,7 +7,7 @@ import pytest
 
 from graphmtl.config import PlantedOptions
 from graphmtl.data.loading import join_tasks, load_tasks
-from graphmtl.data.task import PlantedTruth
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 
 SMALL = PlantedOptions(planted_rich=60, planted_poor=30, planted_test=20)

@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset
 
 from graphmtl.data.overlap import Overlap
-from graphmtl.data.task import METRICS, PlantedTruth, Task, TaskData, TaskSet
+from graphmtl.data.task import METRICS, Task, TaskData, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.metrics import compute, compute_correlations, compute_spans
 
@@ -120,10 +120,3 @@ def test_a_task_set_keeps_its_order_and_finds_by_name():
     assert str(tasks["b"]) == "TaskData('b', 1 / 1 / 1)"
     with pytest.raises(KeyError, match="tasks: b, a, c"):
         tasks["d"]
-
-
-def test_the_truth_survives_json_and_can_be_restricted():
-    truth = PlantedTruth(edges=(("a", "c"), ("b", "c"), ("b", "d")), siblings=(("c", "d"),), inverted=(("b", "d"),))
-    assert PlantedTruth.from_dict(json.loads(json.dumps(truth.to_dict()))) == truth
-    some = truth.restricted({"b": "x.b", "c": "c", "d": "d"})
-    assert some == PlantedTruth(edges=(("x.b", "c"), ("x.b", "d")), siblings=(("c", "d"),), inverted=(("x.b", "d"),))

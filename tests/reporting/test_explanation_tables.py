@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from graphmtl.analysis.faithfulness import Explanation
-from graphmtl.data.task import PlantedTruth
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from tests.graph.examples import affinity, complete, rescaled, star
 

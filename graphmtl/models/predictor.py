@@ -1,0 +1,157 @@
+"""From raw texts to predictions: texts are checked, and read once for all tasks that read the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
+from graphmtl.data.long_texts import warn_of_long
+from graphmtl.data.raw_texts import Text, texts_by_task
+from graphmtl.data.subwords import SubwordVocabulary
+from graphmtl.data.task import Task
+from graphmtl.data.tokenizer import Span
+from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.models.predictions import blank_prediction, in_words
+
+__all__ = ["predict", "predict_each"]
+
+
+def predict(
+    model: Any,
+    texts: Any,
+    task: str | Sequence[str],
+    *,
+    edges: bool | Literal["tokens"] = False,
+    batch_size: int = 64,
+) -> list[dict]:
+    """See :meth:`MultiTaskModel.predict <graphmtl.models.model.MultiTaskModel.predict>`."""
+    names = [task] if isinstance(task, str) else list(task)
+    for name in names:
+        if name not in model.tasks:
+            raise unknown_name("task", str(name), model.tasks)
+    read = texts_by_task(texts, [model.tasks[name] for name in names])
+    predictions = predict_each(model, read, edges=edges, batch_size=batch_size)
+    return [own[name] for own in predictions for name in names]
+
+
+def predict_each(
+    model: Any,
+    texts: Mapping[str, list[Text]],
+    *,
+    edges: bool | Literal["tokens"] = False,
+    batch_size: int = 64,
+) -> list[dict[str, dict]]:
+    """See :meth:`MultiTaskModel.predict_each <graphmtl.models.model.MultiTaskModel.predict_each>`."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size: found {shown(batch_size)}, expected a whole number from 1 on")
+    same: dict[int, list[str]] = {}
+    for name, read in texts.items():
+        same.setdefault(id(read), []).append(name)
+    model.eval()
+    rows = len(next(iter(texts.values()), ()))
+    predictions: list[dict[str, dict]] = [{} for _ in range(rows)]
+    for names in same.values():
+        checked = _checked(texts[names[0]], [model.tasks[name] for name in names])
+        for own, found in zip(predictions, _predictions(model, checked, names, edges, batch_size), strict=True):
+            own |= found
+    return predictions
+
+
+def _predictions(
+    model: Any, texts: Sequence[Text], names: Sequence[str], edges: bool | Literal["tokens"], batch_size: int
+) -> list[dict[str, dict]]:
+    """Of every text the predictions of several tasks."""
+    predictions = [{name: blank_prediction(model.tasks[name], text) for name in names} for text in texts]
+    every_token = {name: model.tasks[name].is_tagging or edges == "tokens" for name in names}
+    groups: dict[tuple[bool, bool], list[str]] = {}
+    for name, every in every_token.items():
+        by_word = read_by_word(model.tasks[name], model.vocabulary, every_token=every)
+        groups.setdefault((by_word, every), []).append(name)
+    for (by_word, every), alike in groups.items():
+        for row, found in _read(model, texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
+            predictions[row] |= found
+    return predictions
+
+
+def _read(
+    model: Any,
+    texts: Sequence[Text],
+    names: Sequence[str],
+    edges: bool,
+    batch_size: int,
+    *,
+    whole: bool,
+    every_token: bool,
+) -> Iterator[tuple[int, dict[str, dict]]]:
+    """The row and the predictions of every text that is not blank; ``whole`` cuts no token off.
+
+    With ``every_token`` they speak of every token.
+    """
+    device = next(model.parameters()).device
+    pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
+    rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
+    forms = word_forms(model.vocabulary)
+    chosen = (pairs[row] for row in rows)
+    ids = encode_texts(chosen, model.vocabulary, model.options, forms, whole=whole)
+    split = EncodedSplit(tasks=names, texts=ids, forms=forms)
+    lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
+    lengths[rows] = split.lengths
+    warn_of_long(lengths, model.options, f"{', '.join(names)}, the texts to be predicted", training=False)
+    order = split.lengths.argsort(kind="stable")  # (examples,)
+    for start in range(0, len(order), batch_size):
+        some = order[start : start + batch_size]
+        batch = split.batch(some)
+        outputs = model(batch.to(device), edges=edges)
+        words, offsets = _tokens(model, [pairs[rows[i]] for i in some], batch) if every_token else ([], [])
+        found = {name: in_words(model.tasks[name], outputs[name], words, offsets, edges) for name in names}
+        for i, predictions in zip(some, zip(*found.values(), strict=True), strict=True):
+            yield rows[i], dict(zip(names, predictions, strict=True))
+
+
+def _tokens(model: Any, texts: Sequence[tuple], batch: Batch) -> tuple[list[list[str]], list[list[Span] | None]]:
+    """The tokens of each text of a batch: its words, or the subwords that a transformer read of it.
+
+    Also where they stand; None for subwords, lists of tokens and pairs of texts.
+    """
+    if isinstance(model.vocabulary, SubwordVocabulary) and batch.windows.words is None:
+        ids = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
+        return [model.vocabulary.tokens(own[:length]) for own, length in ids], [None] * len(texts)
+    spans = model.vocabulary.spans(text[0] for text in texts if _is_raw(text))
+    offsets = [next(spans) if _is_raw(text) else None for text in texts]
+    words = [
+        model.vocabulary.split(*text) if own is None else [text[0][start:end] for start, end in own]
+        for text, own in zip(texts, offsets, strict=True)
+    ]
+    return words, offsets
+
+
+def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
+    """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
+    of_pairs = any(task.is_pair for task in tasks)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
+            raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")
+        for task in tasks:
+            if not _is_read(text, task, of_pairs):
+                reads = "a pair of texts (a tuple)" if task.is_pair else "one text"
+                raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
+    if of_pairs or not any(task.tokens for task in tasks):
+        return texts
+    return [list(text) if isinstance(text, tuple) else text for text in texts]
+
+
+def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
+    """Whether the task reads the text; a tuple is a pair if any of the tasks reads pairs."""
+    if task.is_pair:
+        return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
+    return not isinstance(text, tuple) or (task.tokens and not of_pairs)
+
+
+def _is_raw(text: tuple) -> bool:
+    """Whether it is one text, not a list of tokens nor a pair of texts."""
+    return len(text) == 1 and isinstance(text[0], str)
+
+
+def _is_something(text: str | Sequence[str]) -> bool:
+    return bool(text.strip()) if isinstance(text, str) else len(text) > 0
