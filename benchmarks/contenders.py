@@ -21,6 +21,7 @@ from torch_geometric.utils import softmax
 from graphmtl.architectures import ARCHITECTURES, Architecture, Complete
 from graphmtl.config import ModelOptions
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
+from graphmtl.models.model_options import make_model_options
 from tests.architectures.reference import REFERENCES
 
 __all__ = ["MODES", "SPARSE", "Contender", "Setting", "Shape", "make_architecture", "make_step", "product_operations"]
@@ -182,7 +183,7 @@ def make_architecture(name: str, score: str | None, shape: Shape) -> Architectur
     """An architecture of the registry in one direction, with a graph of ``shape.in_degree`` edges into every task."""
     tasks = [f"task{k}" for k in range(shape.tasks)]
     sparse = {} if shape.in_degree is None else {"topology": json.dumps(_ring(tasks, shape.sources))}
-    options = ModelOptions(
+    options = make_model_options(
         arch=name,
         hidden=shape.hidden,
         attention=shape.attention,

@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel
 from benchmarks.contenders import Setting
 from benchmarks.measuring import median_ms
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from graphmtl.models.model_options import make_model_options
 
 __all__ = ["TASKS", "overhead_lines"]
 
@@ -22,7 +22,7 @@ def _training_step(arch: str, encoder: nn.Module, tokens: torch.Tensor, setting:
     torch.manual_seed(0)
     names = [f"task{k}" for k in range(TASKS)]
     size = encoder.config.hidden_size
-    options = ModelOptions(arch=arch, pooling="cls")
+    options = make_model_options(arch=arch, pooling="cls")
     architecture = ARCHITECTURES[arch](tasks=names, input_size=size, options=options, contextual=True)
     head = nn.Linear(architecture.head_size(size), 2)
     trained = nn.ModuleList([encoder, architecture, head]).to(setting.device).train()

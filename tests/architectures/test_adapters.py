@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from graphmtl.models.model_options import make_model_options
 from tests import tiny
 from tests.tiny import flags
 
@@ -15,7 +15,7 @@ LENGTHS = torch.tensor([3, 1])
 
 def build(arch):
     torch.manual_seed(0)
-    options = ModelOptions(hidden=3, attention=4, adapter_size=5, pooling="max")
+    options = make_model_options(hidden=3, attention=4, adapter_size=5, pooling="max")
     architecture = ARCHITECTURES[arch](tasks=TASKS, input_size=4, options=options).double()
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from graphmtl.models.model_options import make_model_options
 
 TASKS = ("a", "b", "c")
 SIZE = 6
@@ -14,7 +14,9 @@ LENGTHS = torch.tensor([3, 1])
 def build(arch, **options):
     torch.manual_seed(0)
     sizes = {"hidden": 3, "experts": 2, "task_experts": 3, "expert_size": 5, "pooling": "max"}
-    architecture = ARCHITECTURES[arch](tasks=TASKS, input_size=4, options=ModelOptions(**sizes | options)).double()
+    architecture = ARCHITECTURES[arch](
+        tasks=TASKS, input_size=4, options=make_model_options(**sizes | options)
+    ).double()
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return architecture

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import make_model_options
 from graphmtl.models.new_tasks import FREEZE, add_tasks, frozen_parameters, held, old_blocks, parts
 from tests.tagging import MOOD, NER, PLAIN, POS
 
-SMALL = ModelOptions(hidden=4, attention=4, embedding_size=6, char_size=4)
+SMALL = make_model_options(hidden=4, attention=4, embedding_size=6, char_size=4)
 GROWING = [name for name, kind in ARCHITECTURES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
 TEXTS = ["Ada left Rome", "Böll sees unheard of things in Málaga", "!"]
 LONGER = replace(PLAIN, name="longer")

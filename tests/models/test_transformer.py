@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, T5Config, ViTConfig
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions, Options, TrainingOptions
+from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import EncodedSplit, encode_tasks, encode_texts
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
@@ -19,7 +19,9 @@ from graphmtl.errors import InputError
 from graphmtl.models.encoders import check_options
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import make_model_options
 from graphmtl.models.transformer import TransformerEncoder, load_subwords
+from graphmtl.options import make_options
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
 from tests.tagging import POS, tagging_tasks
@@ -43,7 +45,7 @@ TASKS = [PLAIN, PAIRS, TAGS, MOOD]
 def build(folder, arch="shared", tasks=TASKS, **options):
     torch.manual_seed(0)
     values = {"hidden": 4, "attention": 3, "max_length": 40} | options
-    options = ModelOptions(arch=arch, encoder=folder, **values)
+    options = make_model_options(arch=arch, encoder=folder, **values)
     model = MultiTaskModel(tasks=tasks, vocabulary=load_subwords(folder), options=options)
     model.load_encoder()
     return model.eval()
@@ -432,11 +434,11 @@ def test_cls_needs_a_tokenizer_that_begins_with_it(tmp_path):
 
 
 def test_words_are_no_pieces(transformer):
-    options = ModelOptions(encoder=transformer())
+    options = make_model_options(encoder=transformer())
     with pytest.raises(InputError, match="unknown encoder"):
         MultiTaskModel(tasks=TASKS, vocabulary=Vocabulary.build(["a"]), options=options)
     with pytest.raises(InputError, match="unknown encoder"):
-        MultiTaskModel(tasks=TASKS, vocabulary=load_subwords(transformer()), options=ModelOptions())
+        MultiTaskModel(tasks=TASKS, vocabulary=load_subwords(transformer()), options=make_model_options())
 
 
 @pytest.mark.parametrize(
@@ -451,13 +453,13 @@ def test_words_are_no_pieces(transformer):
 )
 def test_options_of_the_other_encoders_are_refused(options, said):
     with pytest.raises(InputError) as error:
-        check_options(Options(**options))
+        check_options(make_options(**options))
     assert said in str(error.value)
 
 
 def test_options_that_are_all_right():
     for options in ({"encoder": "bert", "layer_decay": 0.9, "chars": "none"}, {"min_count": 2, "chars": "cnn"}, {}):
-        check_options(Options(**options))
+        check_options(make_options(**options))
 
 
 def test_transformers_is_not_loaded_without_need():

@@ -1,5 +1,7 @@
 from graphmtl import load_tasks, train
-from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptions
+from graphmtl.config import ModelOptions, TrainingOptions
+from graphmtl.data.planted import PlantedOptions
+from graphmtl.models.model_options import make_model_options
 from graphmtl.options import make_options
 from graphmtl.training.run_data import load_run_tasks, part
 from tests import tiny
@@ -31,6 +33,6 @@ def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
 
 
 def test_a_group_of_the_options():
-    options = Options(epochs=7, hidden=3)
+    options = make_options(epochs=7, hidden=3)
     assert part(options, TrainingOptions) == TrainingOptions(epochs=7)
-    assert part(options, ModelOptions) == ModelOptions(hidden=3)
+    assert part(options, ModelOptions) == make_model_options(hidden=3)

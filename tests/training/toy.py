@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import ModelOptions, TrainingOptions
+from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import make_model_options
 from graphmtl.training.trainer import Trainer
 from tests.tagging import tagging_tasks
 
@@ -125,5 +126,5 @@ def tagging_trainer(folder, **options) -> Trainer:
 def graph_model(tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None) -> MultiTaskModel:
     vocabulary = vocabulary or Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
     rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
-    options = ModelOptions(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
+    options = make_model_options(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
     return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)

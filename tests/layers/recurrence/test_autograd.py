@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.layers.packing import Packing
 from graphmtl.layers.recurrence import loops_cpp
+from graphmtl.models.model_options import make_model_options
 
 needs_compiler = pytest.mark.skipif(loops_cpp.load() is None, reason="no C++ compiler")
 
 
 def architecture_of(arch, *, hidden=6, score="additive", directions=2, dtype=torch.float64):
     torch.manual_seed(0)
-    options = ModelOptions(hidden=hidden, attention=5, score=score, bidirectional=directions == 2)
+    options = make_model_options(hidden=hidden, attention=5, score=score, bidirectional=directions == 2)
     return ARCHITECTURES[arch](tasks=["a", "b", "c"], input_size=5, options=options).to(dtype)
 
 
