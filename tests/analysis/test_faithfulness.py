@@ -16,7 +16,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.model_options import make_model_options
+from tests.parts import model_options
 
 NAMES = ("w", "x", "y", "z")
 ABOUT = {"split": "test", "seed": 0}
@@ -39,7 +39,7 @@ def data():
 
 def build(data, arch="complete", **options):
     torch.manual_seed(1)
-    options = make_model_options(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
+    options = model_options(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
     vocabulary = Vocabulary.build(["a b c d e f g"])
     model = MultiTaskModel(tasks=[own.task for own in data.values()], vocabulary=vocabulary, options=options).double()
     for parameter in model.parameters():

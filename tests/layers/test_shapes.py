@@ -13,7 +13,7 @@ from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.task_interaction import TaskInteraction
-from graphmtl.models.model_options import make_model_options
+from tests.parts import build_architecture
 
 LENGTHS = torch.tensor([3, 1])
 SIZES = {"input_size": 5, "hidden": 6, "attention": 4, "score": "additive"}
@@ -68,8 +68,7 @@ def test_tokens_that_do_not_fit(x, message, loops):
 
 
 def architecture(arch, input_size=5):
-    options = make_model_options(arch=arch, hidden=6, attention=4, pooling="max")
-    return ARCHITECTURES[arch](tasks=["a", "b"], input_size=input_size, options=options)
+    return build_architecture(arch, tasks=["a", "b"], input_size=input_size, hidden=6, attention=4)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

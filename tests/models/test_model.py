@@ -7,8 +7,8 @@ from graphmtl.data.vectors import Vectors
 from graphmtl.errors import InputError
 from graphmtl.models.encoded import Encoded
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.model_options import make_model_options
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
+from tests.parts import model_options
 
 WITH_SELF = dict.fromkeys(("cmtr", "adapter-fusion"), ("a", "b", "pairs"))  # after pooling, once for a text
 
@@ -107,7 +107,7 @@ def untouched(arch, **options):
     torch.manual_seed(0)
     labels = {"a": ("x", "y"), "b": ("y", "x"), "c": ("x", "y"), "d": ("x", "y", "z")}
     tasks = [Task(name=name, labels=each) for name, each in labels.items()]
-    options = make_model_options(arch=arch, hidden=4, attention=3, embedding_size=5, **options)
+    options = model_options(arch=arch, hidden=4, attention=3, embedding_size=5, **options)
     return MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=options)
 
 
@@ -191,7 +191,7 @@ def test_the_head_of_the_star_may_see_the_hub():
 )
 def test_unknown_names(options, message):
     with pytest.raises(InputError) as error:
-        MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=make_model_options(**options))
+        MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=model_options(**options))
     assert message in str(error.value)
 
 

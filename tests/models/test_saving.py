@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.model_options import make_model_options
 from graphmtl.options import make_options
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
+from tests.parts import model_options
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
     model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)
     model.save_pretrained(tmp_path)
     resolved = {"chars": "none", "pooling": "max-mean"}  # what auto means here
-    expected = make_model_options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", **resolved)
+    expected = model_options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", **resolved)
     assert MultiTaskModel.from_pretrained(tmp_path).options == expected
 
 
