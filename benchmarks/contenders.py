@@ -10,7 +10,7 @@ S nodes that a token reads.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
-from graphmtl.architectures import ARCHITECTURES, Architecture, Complete
-from graphmtl.config import ModelOptions
+from graphmtl.architectures import Architecture, architecture_class
+from graphmtl.architectures.complete import Complete
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
+from graphmtl.models.model_options import make_model_options
 from tests.architectures.reference import REFERENCES
 
-__all__ = ["MODES", "SPARSE", "Contender", "Setting", "Shape", "make_architecture", "make_step", "product_operations"]
+__all__ = ["MODES", "Contender", "Setting", "Shape", "make_architecture", "make_step", "product_operations"]
 
 Mode = Literal["train", "inference"]
 MODES: tuple[Mode, ...] = ("train", "inference")
-SPARSE = "topology" in {field.name for field in fields(ModelOptions)}  #: whether ``complete`` may lack edges
 
 _WITHOUT_SCORE = ("single", "shared", "cmtr", "mmoe", "ple", "adapters", "adapter-fusion")
 
@@ -182,15 +182,15 @@ def make_architecture(name: str, score: str | None, shape: Shape) -> Architectur
     """An architecture of the registry in one direction, with a graph of ``shape.in_degree`` edges into every task."""
     tasks = [f"task{k}" for k in range(shape.tasks)]
     sparse = {} if shape.in_degree is None else {"topology": json.dumps(_ring(tasks, shape.sources))}
-    options = ModelOptions(
+    options = make_model_options(
         arch=name,
         hidden=shape.hidden,
         attention=shape.attention,
-        score="additive" if score is None else score,  # type: ignore[arg-type]
+        **({} if score is None else {"score": score}),
         bidirectional=False,
         **sparse,
     )
-    return ARCHITECTURES[name](tasks=tasks, input_size=shape.input, options=options)
+    return architecture_class(name)(tasks=tasks, input_size=shape.input, contextual=False, options=options)
 
 
 def _ring(tasks: Sequence[str], in_degree: int) -> list[list[str]]:

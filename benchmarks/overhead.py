@@ -8,8 +8,7 @@ from transformers import BertConfig, BertModel
 
 from benchmarks.contenders import Setting
 from benchmarks.measuring import median_ms
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from graphmtl.architectures import architecture_class
 
 __all__ = ["TASKS", "overhead_lines"]
 
@@ -22,8 +21,7 @@ def _training_step(arch: str, encoder: nn.Module, tokens: torch.Tensor, setting:
     torch.manual_seed(0)
     names = [f"task{k}" for k in range(TASKS)]
     size = encoder.config.hidden_size
-    options = ModelOptions(arch=arch, pooling="cls")
-    architecture = ARCHITECTURES[arch](tasks=names, input_size=size, options=options, contextual=True)
+    architecture = architecture_class(arch)(tasks=names, input_size=size)
     head = nn.Linear(architecture.head_size(size), 2)
     trained = nn.ModuleList([encoder, architecture, head]).to(setting.device).train()
     optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-5, fused=True)

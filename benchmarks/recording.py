@@ -15,9 +15,9 @@ from accelerate import Accelerator
 
 from benchmarks.contenders import scores_of
 from graphmtl.cli import run_verb
-from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.options import make_options
 from graphmtl.training.building import build_model
 from graphmtl.training.evaluation import predict_split
 from graphmtl.training.run_data import load_run_tasks
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     print("| arch | without, ms | with, ms | ratio of the same turn, median |\n|---|---|---|---|")
     for arch in arguments.archs.split(","):
         for score in [own for own in scores_of(arch) if own in (None, *arguments.scores.split(","))]:
-            options = Options(arch=arch, score=score or "additive", **_TASKS, **sizes)
+            options = make_options(arch=arch, score=score or "additive", **_TASKS, **sizes)
             tasks = load_run_tasks(options)
             model = build_model(tasks, options, say=lambda *_: None)
             data = encode_tasks(tasks, model.vocabulary, model.options)

@@ -31,7 +31,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ and 
 
 from benchmarks.contenders import (
     MODES,
-    SPARSE,
     Contender,
     Mode,
     Setting,
@@ -152,9 +151,9 @@ def quick_sections(shape: Shape, repeats: int) -> list[Section]:
 
 def edges_section(shape: Shape, tasks: Sequence[int], repeats: int) -> Section:
     """``complete`` with few edges into every task; a step is one batch of one task, so all K tasks take K of them."""
-    in_degree = _TOP_EDGES if SPARSE else None
+    in_degree = _TOP_EDGES
     shapes = [replace(shape, tasks=k, in_degree=in_degree) for k in tasks]
-    title = f"complete, {_TOP_EDGES} edges into a task" if SPARSE else "complete, all edges"
+    title = f"complete, {_TOP_EDGES} edges into a task"
     steps = tuple((Contender(name="complete", score="additive", shape=each), "train") for each in shapes)
     return Section(title=f"{title}: time of one task's batch", steps=steps, repeats=repeats)
 
@@ -165,7 +164,7 @@ def sweep_sections(axis: str, shape: Shape, repeats: int) -> list[Section]:
     for value in SWEEPS[axis]:
         steps = [(contender, mode) for mode in MODES for contender in architectures(replace(shape, **{axis: value}))]
         sections.append(Section(title=f"{axis} = {value}", steps=tuple(steps), repeats=repeats))
-    if axis == "tasks" and SPARSE:
+    if axis == "tasks":
         more = [k for k in SWEEPS["tasks"] if k > _TOP_EDGES]
         sections.append(edges_section(shape, more, repeats))
     return sections

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import median_ms, processor
-from graphmtl.config import ModelOptions, Options
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import make_model_options
 from graphmtl.models.new_tasks import add_tasks, frozen_parameters, keep_frozen_states
+from graphmtl.options import make_options
 from graphmtl.training.optimization import WeightAverage, adamw
-from graphmtl.training.run_data import part
 
 TASKS, TEXTS, TOKENS = 16, 32, 100
 NEW = Task(name="new", labels=("no", "yes"))
@@ -37,7 +37,7 @@ def build(arch: str, words: int, score: str) -> MultiTaskModel:
     torch.manual_seed(0)
     names = [f"w{i}" for i in range(words)]
     tasks = [Task(name=f"task{k}", labels=("no", "yes")) for k in range(TASKS)]
-    options = part(Options(arch=arch, score=score), ModelOptions)
+    options = make_model_options(arch=arch, score=score)
     return MultiTaskModel(tasks=tasks, vocabulary=Vocabulary(["<pad>", "<unk>", "<sep>", *names]), options=options)
 
 
@@ -52,7 +52,7 @@ def batch_of(task: str, words: int) -> Batch:
 
 def step_of(model: MultiTaskModel, batch: Batch, ema: float) -> Callable[[], None]:
     """A training step as the Trainer makes it."""
-    options = Options(ema=ema)
+    options = make_options(ema=ema)
     optimizer, (task,) = adamw(model, options), batch.tasks
     average = WeightAverage(model=model, decay=ema) if ema else None
     model.train()

@@ -14,7 +14,6 @@ from torch import nn
 
 from graphmtl import metrics
 from graphmtl.cli import Parser, run_verb
-from graphmtl.config import PlantedOptions
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
@@ -26,7 +25,7 @@ from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredi
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
-from graphmtl.training.run_data import load_fitted_tasks, part
+from graphmtl.training.run_data import load_fitted_tasks, planted_options
 from graphmtl.training.run_folder import Run
 
 __all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]
@@ -121,7 +120,7 @@ def evaluate_on(
         InputError: whatever is wrong with the data, or does not fit the model.
     """
     options = run.options
-    own = {"seed": options.seed, "planted": part(options, PlantedOptions)}
+    own: dict[str, Any] = {"seed": options.seed, "planted": planted_options(options)}
     trained_on = partial(open_sources, options.tasks, data_dir=options.data_dir, **own)
     where = {"data_dir": data_dir or options.data_dir, **own}
     tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)

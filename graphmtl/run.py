@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
-from graphmtl.options import parse_options, without_effect
+from graphmtl.options import parse_options
 from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
@@ -23,8 +23,6 @@ def run_and_report(options: Options) -> Run:
     """Trains and tests, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
     report = process_state(cpu=options.device == "cpu").is_main_process
-    for line in without_effect(options) if report else ():
-        print(line)
     folder = folder_of(tasks, options)
     if report and options.resume and not folder.exists():
         print(f"{folder}: no such folder, so there is nothing to resume; the run starts afresh")

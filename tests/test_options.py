@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
-from graphmtl.config import ModelOptions, Options, PlantedOptions
+from graphmtl.config import Options
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.errors import InputError
+from graphmtl.models.model_options import make_model_options
 from graphmtl.options import make_options, parse_options, read_options, without_effect
 from graphmtl.run import run_and_report
 from graphmtl.training.run_folder import Run
@@ -49,15 +51,15 @@ def outside():
 
 
 def test_without_arguments_the_defaults():
-    assert parse_options([]) == Options()
+    assert parse_options([]) == make_options()
 
 
 @pytest.mark.parametrize("left_out", ["resume", "overwrite"])
 def test_every_option_has_a_flag(left_out):
     values = {name: another(name) for name in FIELDS if name != left_out}
-    assert parse_options(flags(**values)) == Options(**values)
+    assert parse_options(flags(**values)) == make_options(**values)
     defaults = {name: field.default for name, field in FIELDS.items() if field.default is not None}
-    assert parse_options([*flags(**values), *flags(**defaults)]) == Options(**values | defaults)
+    assert parse_options([*flags(**values), *flags(**defaults)]) == make_options(**values | defaults)
 
 
 def test_what_is_gone_on_with_is_not_replaced():
@@ -68,20 +70,22 @@ def test_what_is_gone_on_with_is_not_replaced():
 @pytest.fixture
 def run(tmp_path):
     """The folder of a run of a star with an option that is not the default."""
-    Run(tmp_path / "run").create(Options(arch="star", lr=0.5, epochs=3, output="elsewhere"))
+    Run(tmp_path / "run").create(make_options(arch="star", lr=0.5, epochs=3, output="elsewhere"))
     return tmp_path / "run"
 
 
 def test_prune_is_the_runs_options_on_its_strongest_edges(run):
     pruned = parse_options(["--prune", str(run), "--keep-top", "2", "--epochs", "4"])
     expected = {"arch": "complete", "topology": str(run), "top_k": 2, "output": f"{run}-top2", "lr": 0.5, "epochs": 4}
-    assert pruned == Options(**expected)
+    assert pruned == make_options(**expected)
     assert parse_options(["--prune", f"{run}/"]).output == f"{run}-top3"
     assert parse_options(["--prune", str(run), "--output", "here"]).output == "here"
 
 
 def test_prune_leaves_out_what_the_complete_graph_has_none_of(tmp_path):
-    Run(tmp_path / "run").create(Options(arch="cmtr", teachers="train", teacher_outputs="said", output="elsewhere"))
+    Run(tmp_path / "run").create(
+        make_options(arch="cmtr", teachers="train", teacher_outputs="said", output="elsewhere")
+    )
     pruned = parse_options(["--prune", str(tmp_path / "run")])
     assert (pruned.teachers, pruned.teacher_outputs, pruned.adapters) == (None, None, None)
 
@@ -139,7 +143,9 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_defaults(
         options = parse_options(arguments)
         assert (options.hidden, options.lower_case) == (7, True)
         assert (options.epochs, options.node_bias) == (3, False)
-        assert replace(options, hidden=64, lower_case=True, epochs=Options().epochs, node_bias=True) == Options()
+        assert (
+            replace(options, hidden=64, lower_case=True, epochs=make_options().epochs, node_bias=True) == make_options()
+        )
 
 
 def test_a_default_on_the_command_line_still_goes_before_the_file(tmp_path):
@@ -236,7 +242,7 @@ def test_paths_and_numbers_of_numpy_are_plain_values(name, value, taken):
 
 
 def test_options_by_name():
-    assert make_options(epochs=3, arch="single") == replace(Options(), epochs=3, arch="single")
+    assert make_options(epochs=3, arch="single") == replace(make_options(), epochs=3, arch="single")
     with pytest.raises(InputError, match="unknown option 'epocs'; did you mean 'epochs'"):
         make_options(epocs=3)
 
@@ -309,7 +315,7 @@ def test_a_file_that_cannot_be_read(tmp_path, name, message):
 
 def test_what_stands_in_the_file_and_defaults_for_the_rest(tmp_path):
     (tmp_path / "base.yaml").write_text("format: 1\nepochs: 3\ndata_dir: null\n")
-    assert read_options(tmp_path / "base.yaml") == replace(Options(), epochs=3)
+    assert read_options(tmp_path / "base.yaml") == replace(make_options(), epochs=3)
 
 
 def test_every_group_of_options_is_part_of_the_whole():
@@ -318,10 +324,10 @@ def test_every_group_of_options_is_part_of_the_whole():
 
 
 def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
-    base = Options(hidden=8, epochs=3)
-    assert parse_options(["--epochs", "5"], base) == Options(hidden=8, epochs=5)
+    base = make_options(hidden=8, epochs=3)
+    assert parse_options(["--epochs", "5"], base) == make_options(hidden=8, epochs=5)
     (tmp_path / "options.yaml").write_text("hidden: 16\n")
-    assert parse_options(["--config", str(tmp_path / "options.yaml")], base) == Options(hidden=16)
+    assert parse_options(["--config", str(tmp_path / "options.yaml")], base) == make_options(hidden=16)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +344,9 @@ def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
     ],
 )
 def test_an_option_that_nothing_looks_at_is_named(given, line):
-    assert [found[: len(line or "")] for found in without_effect(Options(**given))] == ([] if line is None else [line])
+    assert [found[: len(line or "")] for found in without_effect(make_options(**given))] == (
+        [] if line is None else [line]
+    )
 
 
 @pytest.mark.parametrize(
@@ -378,7 +386,7 @@ def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
 @pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
 def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
     with pytest.raises(InputError) as ours:
-        Options(**{name: "nonsense"})
+        make_options(**{name: "nonsense"})
     with pytest.raises(InputError) as theirs:
         parse_options(flags(**{name: "nonsense"}))
     assert str(ours.value) == str(theirs.value)
@@ -387,10 +395,10 @@ def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
 def test_options_built_from_python_are_of_their_types():
     for value in (True, "8", 8.5, [8], None):
         with pytest.raises(InputError, match="hidden"):
-            ModelOptions(hidden=value)
+            make_model_options(hidden=value)
     with pytest.raises(InputError, match=r"^--bidirectional: Expected a bool. Got value: 1$"):
-        ModelOptions(bidirectional=1)
-    options = Options(output=Path("a/run"), seed=np.int64(3), lr=1)
+        make_model_options(bidirectional=1)
+    options = make_options(output=Path("a/run"), seed=np.int64(3), lr=1)
     assert [(value, type(value)) for value in (options.output, options.seed, options.lr)] == [
         ("a/run", str),
         (3, int),

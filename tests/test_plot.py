@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from graphmtl.cli import run_verb
-from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.history import draw_history
+from graphmtl.options import make_options
 from graphmtl.plot import main
 from graphmtl.training.run_folder import Run
 from tests.graph.examples import affinity, complete, growing, star, write_history
@@ -17,7 +17,7 @@ from tests.graph.examples import affinity, complete, growing, star, write_histor
 def run(tmp_path) -> Path:
     """What plot needs of a finished run of star."""
     run = Run(tmp_path / "run")
-    run.create(Options(arch="star"))
+    run.create(make_options(arch="star"))
     run.write_json("metrics.json", {})
     star(3).save(run.folder / "task_graph.json")
     affinity(3).save(run.folder / "task_affinity.json")

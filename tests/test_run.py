@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
-from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict_run
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.options import make_options
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from tests import tiny
@@ -65,7 +65,7 @@ def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
 def test_config_holds_every_resolved_option(arch, finished, tiny_tasks):
     folder = finished(arch).run.folder
     given = {"arch": arch, "tasks": tiny_tasks, "output": str(folder), **tiny.OPTIONS}
-    assert yaml.safe_load((folder / "config.yaml").read_text()) == {"format": 1, **asdict(Options()), **given}
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == {"format": 1, **asdict(make_options()), **given}
 
 
 @every_architecture

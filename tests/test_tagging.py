@@ -10,7 +10,6 @@ import torch
 
 from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.spelling import Alphabet, WordForms
 from graphmtl.data.task import NO_LABEL
@@ -21,6 +20,7 @@ from graphmtl.models.heads import CRFHead, LinearTagHead
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.experiment import train
+from tests.parts import model_options
 from tests.tagging import NER, POS, tagging_tasks
 from tests.tiny import OPTIONS
 
@@ -49,7 +49,7 @@ def model_of(tasks, arch="star", **options):
     words = [word for text in texts for word in text]
     vocabulary = Vocabulary.build([words])
     vocabulary.alphabet = Alphabet.build(words)
-    options = ModelOptions(arch=arch, **{"hidden": 4, "attention": 3, "embedding_size": 5, "chars": "cnn"} | options)
+    options = model_options(arch=arch, **{"hidden": 4, "attention": 3, "embedding_size": 5, "chars": "cnn"} | options)
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=options)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
@@ -278,7 +278,7 @@ def test_the_spelling_of_a_word_depends_on_nothing_beside_it(chars):
 
 def test_characters_without_an_alphabet():
     with pytest.raises(InputError, match="--chars lstm: the vocabulary has no alphabet"):
-        MultiTaskModel(tasks=[POS], vocabulary=Vocabulary.build(["a"]), options=ModelOptions(chars="lstm"))
+        MultiTaskModel(tasks=[POS], vocabulary=Vocabulary.build(["a"]), options=model_options(chars="lstm"))
 
 
 @pytest.mark.parametrize("pooling", ["last", "attention"])

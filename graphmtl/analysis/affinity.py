@@ -15,6 +15,7 @@ noise. This is graphmtl's own measure: it is in neither paper.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graphmtl.config import OptionGroup, option
 from graphmtl.data.batching import Batch, EncodedSplit, batches_by_length
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
@@ -29,9 +31,18 @@ from graphmtl.layers.packing import Packing
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.models.model import MultiTaskModel
 
-__all__ = ["logit_correlation", "probe_batches", "task_affinity"]
+__all__ = ["AffinityOptions", "logit_correlation", "probe_batches", "task_affinity"]
 
 _TEXTS_AT_ONCE = 50  # a number for every state of every text is held for every task
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffinityOptions(OptionGroup):
+    """Of architectures with a virtual node."""
+
+    affinity_probe: int = option(
+        50, "validation texts per task on which the task affinity is measured", low=1, trains=True
+    )
 
 
 def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: int) -> Iterable[Batch]:

@@ -14,27 +14,41 @@ the same time as the fusion. What task k reads from task j's adapter is the edge
 them.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.adapters import TaskAdapters
+from graphmtl.architectures.adapters import AdapterOptions, TaskAdapters
 from graphmtl.architectures.architecture import HeadInput
-from graphmtl.config import ModelOptions
+from graphmtl.config import WIDEST, option
 from graphmtl.layers.interaction import Ablation, attend
 from graphmtl.layers.stacked import StackedLinear
 
-__all__ = ["AdapterFusion"]
+__all__ = ["AdapterFusion", "AdapterFusionOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFusionOptions(AdapterOptions):
+    """Of ``adapter-fusion``."""
+
+    attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
+    adapters: str | None = option(
+        None, "folder of a finished run of --arch adapters, whose body and adapters stay as they are", shown="RUN"
+    )
 
 
 class AdapterFusion(TaskAdapters):
     """What ``adapters`` has, fused for each task; see the top of the file."""
 
+    Options = AdapterFusionOptions
     has_edges = True
     reads_new_tasks = True
     first_stage = "adapters"
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
         K, size = len(self.tasks), self.adapters.norm.normalized_shape[0]
         self.query = StackedLinear(layers=K, input_size=size, output_size=options.attention)
         self.key = StackedLinear(layers=K, input_size=size, output_size=options.attention)

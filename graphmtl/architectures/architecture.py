@@ -2,22 +2,49 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import ModelOptions
+from graphmtl.config import WIDEST, ArchitectureOptions, OptionGroup, option
+from graphmtl.errors import InputError
 from graphmtl.graph.topology import Topology, read_topology
-from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.interaction import Ablation, EdgeWeights, Score
 from graphmtl.layers.layer import Layer
-from graphmtl.layers.message_lstm import LSTM
+from graphmtl.layers.message_lstm import LSTM, MessageStart
 from graphmtl.layers.pooling import token_mask
 
-__all__ = ["Architecture", "HeadInput", "Read"]
+__all__ = ["Architecture", "HeadInput", "MessageOptions", "Read", "TopologyOptions"]
 
 Read = tuple[Tensor, EdgeWeights | None]
 """What a task reads: its token states (batch, tokens, dim), and the edge weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageOptions(ArchitectureOptions):
+    """Of architectures whose LSTMs read messages."""
+
+    attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
+    score: Score = option("additive", "how a query is matched with a node")
+    message_start: MessageStart = option(
+        "random", "first weights of W_r; identity: what a node says is added to the cell as it stands"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopologyOptions(OptionGroup):
+    """Of architectures in which tasks read from tasks."""
+
+    topology: str | None = option(
+        None,
+        "which tasks a task may read from (all others): complete, star, star:TASK, [[SOURCE, TARGET], ...], a YAML or "
+        "GraphML file of edges, or the folder of a finished run",
+        shown="EDGES",
+    )
+    top_k: int = option(
+        0, "with a run as --topology: how many of the strongest edges into a task stay; 0: all", low=0, needs="topology"
+    )
 
 
 @dataclass
@@ -27,7 +54,7 @@ class HeadInput:
     Attributes:
         h: (batch, dim) of a text, (batch, tokens, dim) of tags.
         edges: the edge weights, where they are asked for and the architecture has some after pooling.
-        penalty: (batch,), what is added to the loss of every text in training, times ``--gate-reg-weight``.
+        penalty: (batch,), what is added to the loss of every text in training, times ``penalty_weight``.
         nodes: the representations of all K tasks, (batch, K, dim) or (batch, tokens, K, dim), where there are such.
     """
 
@@ -59,8 +86,9 @@ class Architecture(Layer):
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
         input_size: dimensions of a token vector.
-        options: sizes, score function and directions.
         contextual: x comes from an encoder in which tokens have read each other, such as a transformer.
+        pooling: how a text's token states become the vector that ``interact`` gets; ``max-mean`` doubles its size.
+        options: those that the architecture declares (``Options``); or they are given by name.
 
     Attributes:
         output_size: dimensions of a token state.
@@ -69,22 +97,41 @@ class Architecture(Layer):
         node_size: dimensions of what :class:`HeadInput` has as nodes; None where there are none.
     """
 
+    Options: ClassVar[type[ArchitectureOptions]] = ArchitectureOptions  #: its options
     has_edges = False  #: True where ``read`` or ``interact`` gives edge weights, and leaves out the edges that are cut
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
     reads_tasks = False  #: True where tasks read from tasks, and ``--topology`` says from which
     reads_new_tasks = False  #: True where every task reads from all others, whatever ``--topology`` says
     reads_nodes = False  #: True where a task's LSTM reads nodes at every token: packed ``node_states`` (D, N, ...)
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
+    has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one; all tasks read it
     first_stage: str | None = None  #: the architecture that trains :meth:`frozen_parts` in a run of its own, before
 
-    def __init__(self, *, tasks: Sequence[str], input_size: int, options: ModelOptions, contextual: bool = False):
+    def __init__(
+        self,
+        *,
+        tasks: Sequence[str],
+        input_size: int,
+        contextual: bool = True,
+        pooling: str = "mean",
+        options: OptionGroup | None = None,
+        **values: Any,
+    ):
         super().__init__()
+        options = self.Options(**values) if options is None else options
+        if not isinstance(options, self.Options):
+            raise InputError(
+                f"{type(self).__name__}: options are {type(options).__name__}, not {self.Options.__name__}"
+            )
+        self.options: Any = options
+        self.pooling = pooling
         self.tasks = tuple(tasks)
         self.topology: Topology | None = None
         self.node_size: int | None = None
         if self.reads_tasks:
+            assert isinstance(options, TopologyOptions)
             self.topology = read_topology(options.topology, self.tasks, options.top_k)
         self.contextual = contextual
         self.directions = 2 if options.bidirectional else 1
@@ -97,8 +144,9 @@ class Architecture(Layer):
             "hidden": options.hidden,
             "directions": self.directions,
         }
-        self.message_sizes = {**self.lstm_sizes, "attention": options.attention, "score": options.score}
-        self.message_sizes["message_start"] = options.message_start
+        if isinstance(options, MessageOptions):
+            asked = {"attention": options.attention, "score": options.score, "message_start": options.message_start}
+            self.message_sizes = {**self.lstm_sizes, **asked}
 
     def lstm_over_encoder(self) -> nn.Module:
         """A plain LSTM; where the encoder's states are enough, what gives them back as they are."""
@@ -199,6 +247,10 @@ class Architecture(Layer):
             lengths,
             contributions=lambda: weights * values.norm(dim=-1).view_as(weights),
         )
+
+    def penalty_weight(self, step: int, steps: int) -> float:
+        """Weight of :attr:`HeadInput.penalty` in the loss of a step of all steps; the first one is 1."""
+        return 1.0
 
     def head_size(self, size: int) -> int:
         """Dimensions of what the heads see, where ``size`` is that of h."""

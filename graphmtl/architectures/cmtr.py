@@ -18,19 +18,46 @@ Where an edge j -> k is cut (:class:`~graphmtl.layers.interaction.Ablation`), th
 without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is ``renormalise``.
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import HeadInput
+from graphmtl.architectures.architecture import HeadInput, TopologyOptions
 from graphmtl.architectures.shared import Shared
-from graphmtl.config import ModelOptions
-from graphmtl.layers.gate_regularisation import gate_penalty
+from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
+from graphmtl.layers.gate_regularisation import GateReg, gate_penalty
 from graphmtl.layers.interaction import Ablation, attend
 from graphmtl.layers.pooling import mean_over_tokens, pooled_size
 from graphmtl.layers.stacked import Adapters
 from graphmtl.layers.task_interaction import TaskInteraction
 
-__all__ = ["CMTR"]
+__all__ = ["CMTR", "CMTROptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CMTROptions(TopologyOptions, ArchitectureOptions):
+    """Of ``cmtr``."""
+
+    attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
+    adapter_size: int = option(64, "dimensions inside a task's adaptation layer", low=1, high=WIDEST)
+    interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
+        "attention", "how tasks' representations read each other; two are torch_geometric's convolutions"
+    )
+    interaction_heads: int = option(
+        4, "heads of the interaction, each of --attention dimensions", low=1, high=MOST_PARTS
+    )
+    fusion_values: Literal["raw", "interacted"] = option(
+        "raw", "what the gates sum up, the tasks' representations before or after the interaction"
+    )
+    uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
+    gate_reg: GateReg = option(
+        "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike"
+    )
+    gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1)
+    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, trains=True)
+    gate_ramp: float = option(0.1, "share of all steps in which that weight rises from 0", low=0, high=1, trains=True)
 
 
 class CMTR(Shared):
@@ -41,15 +68,18 @@ class CMTR(Shared):
         reached: those of the tasks that its edges come from; with ``--fusion-values interacted`` the sources' sources.
     """
 
+    Options = CMTROptions
     undecayed = ("task_embedding",)
     has_edges = True
     reads_tasks = True
+    has_nodes = True
     acts_after_pooling = True
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
         K = len(self.tasks)
-        self.node_size = size = pooled_size(self.output_size, options.pooling)
+        self.node_size = size = pooled_size(self.output_size, self.pooling)
         edges = torch.eye(K, dtype=torch.bool, device="cpu")  # (K targets, K sources), looked at below
         source, target = self.topology.edge_index
         edges[target, source] = True
@@ -102,6 +132,10 @@ class CMTR(Shared):
                 gates = (gates.unsqueeze(-2) @ alpha[:, self.sources[task]][..., own]).squeeze(-2)  # (N, S)
             seen.edges = self.edge_weights(gates, z[:, own], own, h, lengths, task)
         return seen
+
+    def penalty_weight(self, step: int, steps: int) -> float:
+        """``--gate-reg-weight``, to which it rises over the first ``--gate-ramp`` of all steps."""
+        return self.options.gate_reg_weight * min(1.0, step / max(self.options.gate_ramp * steps, 1))
 
     def _fuse(self, values: Tensor, interacted: Tensor, task: int, ablation: Ablation | None) -> tuple[Tensor, Tensor]:
         """The sum of the values (N, K, dim) of k's S sources, weighted by the gates: (N, dim), and gates (N, S)."""

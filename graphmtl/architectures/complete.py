@@ -13,30 +13,41 @@ however many tasks there are. A task without sources has r_t = 0.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Architecture, Read
-from graphmtl.config import ModelOptions
+from graphmtl.architectures.architecture import Architecture, MessageOptions, Read, TopologyOptions
+from graphmtl.config import option
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.message_lstm import MessageLSTM, run_side_by_side
 from graphmtl.layers.packing import Packing
 
-__all__ = ["Complete"]
+__all__ = ["Complete", "CompleteOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteOptions(TopologyOptions, MessageOptions):
+    """Of ``complete``."""
+
+    node_bias: bool = option(True, "learned scalar per source task in the attention")
+    detach_sources: bool = option(False, "the target's loss does not train the other tasks' LSTMs")
 
 
 class Complete(Architecture):
     """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads its sources."""
 
+    Options = CompleteOptions
     has_edges = True
     reads_tasks = True
     reads_nodes = True
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
         self.detach_sources = options.detach_sources
         position = {task: i for i, task in enumerate(self.tasks)}
         self.sources = [[position[source] for source in self.topology.sources[task]] for task in self.tasks]

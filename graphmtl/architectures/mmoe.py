@@ -10,26 +10,38 @@ h is what ``shared`` gives a head: one vector of a text, or one of each token wh
 over experts, which belong to no task, so there is no task graph.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
-from graphmtl.config import ModelOptions
+from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.pooling import pooled_size
 from graphmtl.layers.stacked import StackedLinear
 
-__all__ = ["MMoE"]
+__all__ = ["MMoE", "MMoEOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMoEOptions(ArchitectureOptions):
+    """Of ``mmoe``."""
+
+    experts: int = option(4, "experts", low=1, high=MOST_PARTS)
+    expert_size: int = option(128, "dimensions of an expert", low=1, high=WIDEST)
 
 
 class MMoE(Shared):
     """What ``shared`` has, then experts that are mixed for each task; see the top of the file."""
 
+    Options = MMoEOptions
     acts_after_pooling = True
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
-        size = pooled_size(self.output_size, options.pooling)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
+        size = pooled_size(self.output_size, self.pooling)
         self.expert_size = options.expert_size
         self.experts = StackedLinear(layers=options.experts, input_size=size, output_size=self.expert_size)
         self.gates = StackedLinear(layers=len(self.tasks), input_size=size, output_size=options.experts)

@@ -11,12 +11,14 @@ Each expert is a linear layer and a ReLU; the head of task k reads :math:`x_k` o
 stream. The gates are over experts, so there is no task graph.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.architectures.shared import Shared
-from graphmtl.config import ModelOptions
+from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.pooling import pooled_size
 from graphmtl.layers.stacked import StackedLinear
@@ -62,20 +64,32 @@ class ExtractionLayer(nn.Module):
         return mixed, (gate @ experts).squeeze(-2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PLEOptions(ArchitectureOptions):
+    """Of ``ple``."""
+
+    experts: int = option(4, "shared experts of a layer", low=1, high=MOST_PARTS)
+    task_experts: int = option(1, "experts of each task in a layer", low=1, high=MOST_PARTS)
+    expert_size: int = option(128, "dimensions of an expert", low=1, high=WIDEST)
+    extraction_layers: int = option(2, "layers of experts; 1 is CGC", low=1, high=MOST_PARTS)
+
+
 class PLE(Shared):
     """What ``shared`` has, then extraction layers; see the top of the file."""
 
+    Options = PLEOptions
     acts_after_pooling = True
     reads_new_tasks = True  # the gate over the shared experts reads all tasks' experts
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
         self.expert_size = options.expert_size
         layers = options.extraction_layers
         self.layers = nn.ModuleList(
             ExtractionLayer(
                 tasks=len(self.tasks),
-                input_size=pooled_size(self.output_size, options.pooling) if layer == 0 else self.expert_size,
+                input_size=pooled_size(self.output_size, self.pooling) if layer == 0 else self.expert_size,
                 output_size=self.expert_size,
                 own=options.task_experts,
                 shared=options.experts,

@@ -14,18 +14,26 @@ r_t enters k's cell as :mod:`graphmtl.layers.message_lstm` says. How much k read
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from graphmtl.architectures.architecture import Architecture, Read
-from graphmtl.config import ModelOptions
+from graphmtl.architectures.architecture import Architecture, MessageOptions, Read
+from graphmtl.config import option
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM, run_side_by_side
 from graphmtl.layers.packing import Packing
 
-__all__ = ["Star"]
+__all__ = ["Star", "StarOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarOptions(MessageOptions):
+    """Of ``star``."""
+
+    hub_to_head: bool = option(False, "a task's head also sees the virtual node's states")
 
 
 class Star(Architecture):
@@ -34,12 +42,14 @@ class Star(Architecture):
     With ``hub_to_head`` (not in the paper) the head sees the virtual node's states beside the task's own.
     """
 
+    Options = StarOptions
     virtual_node = "virtual"
     has_edges = True
     reads_nodes = True
 
-    def __init__(self, *, options: ModelOptions, **kwargs):
-        super().__init__(options=options, **kwargs)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        options = self.options
         self.hub_to_head = options.hub_to_head
         self.output_size *= 2 if self.hub_to_head else 1
         self.ways *= 2 if self.hub_to_head else 1

@@ -10,8 +10,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.splits import build

@@ -7,7 +7,7 @@ architectures need grows with the tokens alone and is below 1 GiB for 25,000 of 
 
 import numpy as np
 
-from graphmtl.config import ModelOptions
+from graphmtl.config import ArchitectureOptions, ModelOptions
 from graphmtl.errors import note
 
 __all__ = ["bytes_of_scores", "warn_of_long"]
@@ -20,10 +20,11 @@ _LARGE = 1 << 30  # bytes
 def bytes_of_scores(tokens: int, options: ModelOptions, *, training: bool) -> int:
     """About how much memory the scores between the tokens of one text take.
 
-    >>> bytes_of_scores(8_000, ModelOptions(arch="star"), training=False) >> 20, "MiB"
+    >>> from graphmtl.models.model_options import make_model_options
+    >>> bytes_of_scores(8_000, make_model_options(arch="star"), training=False) >> 20, "MiB"
     (488, 'MiB')
     """
-    if options.arch != "star":
+    if options.arch != "star" or not isinstance(options, ArchitectureOptions):
         return 0
     ways = 2 if options.bidirectional else 1
     return tokens**2 * ways * (_TRAINING if training else _PREDICTING)

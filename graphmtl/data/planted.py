@@ -23,16 +23,37 @@ from itertools import combinations
 
 import numpy as np
 
-from graphmtl.config import PlantedOptions
+from graphmtl.config import OptionGroup, option
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 
-__all__ = ["LABELS", "Generated", "generate"]
+__all__ = ["LABELS", "Generated", "PlantedOptions", "generate"]
 
 LABELS = ("negative", "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions(OptionGroup):
+    """The generated task set with a known task graph."""
+
+    planted_parents: int = option(3, "tasks with many examples that children learn from", low=0)
+    planted_poor_parents: int = option(1, "tasks with few examples that children learn from", low=0)
+    planted_loners: int = option(1, "tasks with many examples that are nobody's parent", low=0)
+    planted_unrelated: int = option(1, "tasks with few examples and neither parent nor child", low=0)
+    planted_children: int = option(4, "tasks with few examples whose deciding words are mostly their parents'", low=0)
+    planted_parents_per_child: int = option(2, "parents of a child", low=1)
+    planted_rich: int = option(1500, "training examples of a task with many", low=10)
+    planted_poor: int = option(120, "training examples of a task with few", low=10)
+    planted_test: int = option(500, "test examples of every task", low=1)
+    planted_words: int = option(40, "cue words of a task that is no child", low=2)
+    planted_sharing: float = option(0.8, "share of a child's deciding words that are its parents'", low=0.1, high=1)
+    planted_filler: int = option(200, "words that decide nothing in any task", low=1)
+    planted_length: int = option(24, "words of a text; a quarter more or less at random", low=1)
+    planted_noise: float = option(0.05, "share of flipped labels", low=0, high=0.5)
+    planted_inverted: int = option(0, "edges whose words mean the opposite for the child (negative transfer)", low=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
-from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import is_task_file
 from graphmtl.data.loading import open_sources
 from graphmtl.data.overlap import Overlap
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.raw_texts import check_columns
 from graphmtl.data.readers import ending
 from graphmtl.data.rows import ROW_FORMATS, read_rows

@@ -140,7 +140,7 @@ class SubwordVocabulary:
         return self._words.all_spans(texts)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """SubwordVocabulary by their ids."""
+        """Pieces by their ids."""
         return self.tokenizer.convert_ids_to_tokens(ids)
 
     def encode_texts(self, texts: Iterable[tuple], options: ModelOptions, *, words: bool) -> SubwordTexts:

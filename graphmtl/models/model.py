@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
-from graphmtl.architectures import ARCHITECTURES, resolve_topology
+from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
@@ -18,13 +18,13 @@ from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.encoded import Encoded, LockedDropout
-from graphmtl.models.encoders import ENCODERS, encoder_class
+from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
 from graphmtl.models.hub import in_cache_alone
@@ -52,13 +52,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
-        if (options.encoder in ENCODERS) == isinstance(vocabulary, SubwordVocabulary):
+        if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
-        if options.chars != "none" and vocabulary.alphabet is None:
-            raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
         self.tasks = {task.name: task for task in tasks}
         self._position = {name: i for i, name in enumerate(self.tasks)}
-        architecture = ARCHITECTURES[options.arch]
+        architecture = architecture_class(options.arch)
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
         encoders = [encoder_class(options.encoder)(vocabulary=vocabulary, options=options) for _ in range(copies)]
         options = resolve_pooling(options, encoders[0], tasks)
@@ -67,8 +65,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self.architecture = architecture(
             tasks=[*self.tasks],
             input_size=encoders[0].output_size,
-            options=options,
             contextual=encoders[0].contextual,
+            pooling=options.pooling,
+            options=options,
         )
         self.dropout = LockedDropout(options.locked_dropout)
         self.heads = nn.ModuleList(self._head(task) for task in self.tasks.values())
@@ -287,12 +286,19 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""
-        embeddings = [encoder.embedding.weight for encoder in self.encoders if not encoder.contextual]
-        return [weight for weight in embeddings if weight.requires_grad]
+        return [weight for encoder in self.encoders for weight in encoder.embedding_parameters()]
 
-    def encoder_layers(self) -> list[Any]:
-        """The parameters of each transformer by layer, the embeddings first; nothing of other encoders."""
-        return [encoder.layers() for encoder in self.encoders if encoder.contextual]
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        """Parameters with a learning rate of their own, where that of all others is ``lr``."""
+        return [pair for encoder in self.encoders for pair in encoder.learning_rates(lr)]
+
+    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
+        """Pairs of an epoch and parameters that are not trained up to its end."""
+        return [pair for encoder in self.encoders for pair in encoder.frozen_until()]
+
+    def penalty_weight(self, step: int, steps: int) -> float:
+        """See :meth:`~graphmtl.architectures.Architecture.penalty_weight`."""
+        return self.architecture.penalty_weight(step, steps)
 
     def generate_model_card(self, *args, **kwargs) -> ModelCard:
         """What the model is, for the Hub."""

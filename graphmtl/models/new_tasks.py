@@ -22,12 +22,12 @@ in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
@@ -35,7 +35,8 @@ from graphmtl.graph.topology import Topology
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.word_encoder import WordEncoder
+from graphmtl.models.model_options import changed_model_options
+from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 
 __all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
 
@@ -74,7 +75,10 @@ def add_tasks(
     for task in tasks:
         if task.name in model.tasks:
             raise InputError(f"task {task.name!r} is in the graph already (its tasks: {', '.join(model.tasks)})")
-    options = replace(model.options, topology=_topology(model, [task.name for task in tasks]))
+    options = model.options
+    if isinstance(options, TopologyOptions):
+        topology = _topology(model, [task.name for task in tasks])
+        options = changed_model_options(options, topology=topology)
     vocabulary = model.vocabulary
     if isinstance(vocabulary, Vocabulary):
         vocabulary = vocabulary.extended(words)
@@ -199,7 +203,8 @@ def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
     That is so for a single new task. Texts are known by their words: where how these are written is read too, or a
     transformer reads pieces, nothing is kept.
     """
-    by_words = model.options.chars == "none" and not model.architecture.contextual
+    options = model.options
+    by_words = isinstance(options, WordEncoderOptions) and options.chars == "none"
     if model.architecture.reads_nodes and by_words and len(tasks) == 1:
         model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
 

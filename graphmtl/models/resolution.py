@@ -1,14 +1,14 @@
-"""What the option value ``auto`` means for some tasks, an architecture and an encoder."""
+"""What a model's options come to for its tasks: what ``auto`` means, and the topology edge by edge."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from graphmtl.architectures import ARCHITECTURES
+from graphmtl.architectures import architecture_class
 from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
-from graphmtl.models.encoders import ENCODERS
+from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["head_name", "resolve_chars", "resolve_pooling"]
 
@@ -17,11 +17,10 @@ _Options = TypeVar("_Options", bound=ModelOptions)
 
 def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     """The options with what ``--chars auto`` means for these tasks."""
-    if options.chars != "auto":
+    if not isinstance(options, WordEncoderOptions) or options.chars != "auto":
         return options
-    if options.encoder not in ENCODERS:
-        return replace(options, chars="none")
-    return replace(options, chars="cnn" if any(task.is_tagging for task in tasks) else "none")
+    chars = "cnn" if any(task.is_tagging for task in tasks) else "none"
+    return replace(options, chars=chars)
 
 
 def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:
@@ -31,7 +30,7 @@ def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _
         InputError: ``cls`` with an encoder that has no such vector, or ``max-mean`` where what acts after pooling also
             reads the tokens of a task, which have half as many dimensions.
     """
-    architecture = ARCHITECTURES[options.arch]
+    architecture = architecture_class(options.arch)
     tagging = next((task.name for task in tasks if task.is_tagging), None) if architecture.acts_after_pooling else None
     if options.pooling == "max-mean" and tagging is not None:
         raise InputError(

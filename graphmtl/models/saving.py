@@ -14,15 +14,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import ModelOptions
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
-from graphmtl.models.encoders import ENCODERS
+from graphmtl.models.encoders import reads_words
+from graphmtl.models.model_options import chosen, model_options_class
+from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["check_files", "damage_is_named", "load_model", "model_card", "model_folder", "save_model"]
 
@@ -106,12 +107,12 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> nn.Module:
 
 
 def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | SubwordVocabulary:
-    if options.encoder not in ENCODERS:
+    if not reads_words(options.encoder):
         from graphmtl.models.transformer import load_subwords
 
         return load_subwords(str(folder / _SUBWORDS))
     vocabulary = Vocabulary.load(folder / _VOCABULARY)
-    if options.chars not in ("auto", "none"):
+    if isinstance(options, WordEncoderOptions) and options.chars not in ("auto", "none"):
         vocabulary.alphabet = Alphabet.load(folder / _ALPHABET)
     return vocabulary
 
@@ -134,14 +135,12 @@ def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
         raise InputError(f"{path}: {error}") from None
     if len({task.name for task in read}) < len(read):
         raise InputError(f"{path}: two of the tasks have the same name")
-    known = {field.name for field in fields(ModelOptions)}
     try:
-        found = ModelOptions(**{key: value for key, value in options.items() if key in known})
+        kind = model_options_class(str(chosen(options, "arch")), str(chosen(options, "encoder")))
+        known = {field.name for field in fields(kind)}  # earlier versions wrote the options of every architecture
+        return read, kind(**{key: value for key, value in options.items() if key in known})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if found.arch not in ARCHITECTURES:
-        raise InputError(f"{path}: {unknown_name('arch', found.arch, ARCHITECTURES)}")
-    return read, found
 
 
 def _check_shapes(model: nn.Module, folder: Path) -> None:

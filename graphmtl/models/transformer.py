@@ -1,9 +1,13 @@
-"""Encoders of the Hugging Face transformers library: their tokenizers, and their pieces to token vectors."""
+"""Encoders of the Hugging Face transformers library: their tokenizers, and their pieces to token vectors.
+
+The library is loaded when one is asked for, which takes seconds.
+"""
 
 import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,10 +16,8 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import logging
 
-from graphmtl.config import ModelOptions
+from graphmtl.config import OptionGroup, option
 from graphmtl.data.batching import Batch
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.errors import InputError, shown
@@ -23,7 +25,7 @@ from graphmtl.layers.pooling import token_mask
 from graphmtl.models.encoded import Encoded
 from graphmtl.models.hub import in_cache_alone
 
-__all__ = ["TransformerEncoder", "load_subwords"]
+__all__ = ["TransformerEncoder", "TransformerOptions", "load_subwords"]
 
 _FAILURES = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
@@ -39,6 +41,8 @@ _MOST = {  # of config.json: beyond it a file that is to fill the memory, or the
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without the library's progress bars and its reports of weights that are not needed."""
+    from transformers.utils import logging
+
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -66,6 +70,8 @@ def load_subwords(name: str, *, others: Iterable[str] = ()) -> SubwordVocabulary
         InputError: there is no such encoder (the message says where it was looked for), it is none that can be used, or
             its tokenizer has no fast version.
     """
+    from transformers import AutoConfig, AutoTokenizer
+
     local = _find(name, others)
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
@@ -132,6 +138,8 @@ def _new_model(config: Any, name: str) -> Any:
     Raises:
         InputError: it is none that reads pieces and gives states of one size.
     """
+    from transformers import AutoModel
+
     try:
         model = AutoModel.from_config(deepcopy(config), dtype=torch.float32, trust_remote_code=False)
         readable = "input_ids" in inspect.signature(model.forward).parameters
@@ -150,6 +158,24 @@ def _without_pooler(model: Any) -> Any:
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerOptions(OptionGroup):
+    """Of an encoder of the transformers library."""
+
+    freeze_layers: int = option(
+        0, "the embeddings and so many of the lower layers of the transformer are not trained; 0: all are", low=0
+    )
+    encoder_lr: float = option(5e-5, "peak learning rate of the transformer's last layer", low=0, trains=True)
+    layer_decay: float = option(
+        1.0,
+        "learning rate of a transformer's layer as a share of that of the layer above it",
+        low=0,
+        high=1,
+        trains=True,
+    )
+    gradient_checkpointing: bool = option(False, "less memory, for a third more time in training")
 
 
 class TransformerEncoder(nn.Module):
@@ -171,11 +197,14 @@ class TransformerEncoder(nn.Module):
         InputError: more layers are to be frozen than there are, or activations must be kept.
     """
 
+    Options = TransformerOptions
     contextual = True
+    reads_subwords = True
 
-    def __init__(self, *, vocabulary: SubwordVocabulary, options: ModelOptions):
+    def __init__(self, *, vocabulary: SubwordVocabulary, options: TransformerOptions):
         super().__init__()
-        self.model = _new_model(vocabulary.config, options.encoder)
+        self.options = options
+        self.model = _new_model(vocabulary.config, vocabulary.config.name_or_path)
         self.output_size: int = vocabulary.config.hidden_size
         self.has_cls = vocabulary.starts_with_cls
         self._padding = vocabulary.tokenizer.pad_token_id or 0
@@ -192,6 +221,8 @@ class TransformerEncoder(nn.Module):
         Raises:
             InputError: there are none, or not all of them.
         """
+        from transformers import AutoModel
+
         local = _find(name)
         try:
             with _quietly():
@@ -228,6 +259,24 @@ class TransformerEncoder(nn.Module):
             layers[depth if depth == 0 or name.startswith(f"{stack}.") else -1].append(parameter)
         return layers
 
+    def embedding_parameters(self) -> list[nn.Parameter]:
+        """None: what is said of embeddings is said of words."""
+        return []
+
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        """The last layer has ``encoder_lr``, and each below it the share ``layer_decay`` of the one above it.
+
+        The embeddings are the lowest layer (Howard and Ruder, ACL 2018, section 3.2; Clark et al., ICLR 2020,
+        appendix B).
+        """
+        rate, decay = self.options.encoder_lr, self.options.layer_decay
+        layers = enumerate(reversed(self.layers()))
+        return [(parameter, rate * decay**depth) for depth, layer in layers for parameter in layer]
+
+    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
+        """Nothing: frozen layers stay so."""
+        return []
+
     def _freeze(self, count: int) -> None:
         layers = self.layers()
         if count >= len(layers):
@@ -238,7 +287,7 @@ class TransformerEncoder(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, batch: Batch) -> Encoded:
-        """SubwordVocabulary (windows, pieces) to states (batch, pieces or words, output_size)."""
+        """Pieces (windows, pieces) to states (batch, pieces or words, output_size)."""
         windows: Any = batch.windows
         mask = token_mask(windows.lengths, batch.tokens)  # (windows, pieces)
         inputs = {"input_ids": batch.tokens.masked_fill(~mask, self._padding), "attention_mask": mask.long()}

@@ -1,19 +1,56 @@
 """The encoder ``lstm``: word ids, and how words are written, to token vectors."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from graphmtl.config import ModelOptions
+from graphmtl.config import WIDEST, OptionGroup, option
 from graphmtl.data.batching import Batch
 from graphmtl.data.spelling import Alphabet, Spelling
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
+from graphmtl.errors import InputError
 from graphmtl.models.encoded import Encoded, LockedDropout
 
-__all__ = ["CHARACTERS", "CharacterCNN", "CharacterLSTM", "SpellingEncoder", "WordEncoder"]
+__all__ = ["CHARACTERS", "CharacterCNN", "CharacterLSTM", "SpellingEncoder", "WordEncoder", "WordEncoderOptions"]
 
 _CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 2016
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordEncoderOptions(OptionGroup):
+    """Of the encoder ``lstm``: words and their embeddings."""
+
+    tokenizer: str = option(
+        "words",
+        "how texts are cut into tokens: words, characters, spaces (what white space divides), or the path of a "
+        "tokenizer.json",
+        shown="TOKENIZER",
+    )
+    lower_case: bool = option(True, "lower-case every word")
+    min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)
+    embeddings: str | None = option(
+        None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz", shown="FILE"
+    )
+    embedding_size: int = option(
+        100,
+        "dimensions of the word embeddings where no vectors are given",
+        low=1,
+        high=WIDEST,
+        unless=("embeddings", "whose vectors have a size of their own"),
+    )
+    freeze_embeddings: bool = option(False, "never train the word embeddings")
+    embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0, trains=True)
+    freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0, trains=True)
+    chars: Literal["auto", "none", "cnn", "lstm"] = option(
+        "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
+    )
+    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2, high=WIDEST)
+    word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
+    embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
 
 
 class CharacterCNN(nn.Module):
@@ -63,7 +100,7 @@ class SpellingEncoder(nn.Module):
         options: what reads the characters, and its size.
     """
 
-    def __init__(self, *, alphabet: Alphabet, options: ModelOptions):
+    def __init__(self, *, alphabet: Alphabet, options: WordEncoderOptions):
         super().__init__()
         kind = CHARACTERS[options.chars]
         self.characters: CharacterCNN | CharacterLSTM
@@ -93,11 +130,14 @@ class WordEncoder(nn.Module):
         has_cls: whether there is a vector for the whole text.
     """
 
+    Options = WordEncoderOptions
     contextual = False
+    reads_subwords = False
     has_cls = False
 
-    def __init__(self, *, vocabulary: Vocabulary, options: ModelOptions):
+    def __init__(self, *, vocabulary: Vocabulary, options: WordEncoderOptions):
         super().__init__()
+        self.options = options
         self.output_size: int = options.embedding_size
         self.word_dropout = options.word_dropout
         self.embedding = nn.Embedding(len(vocabulary), options.embedding_size, padding_idx=PAD)
@@ -105,7 +145,9 @@ class WordEncoder(nn.Module):
         self.dropout = LockedDropout(options.embedding_dropout)
         self.reset_parameters()
         self.spelling: SpellingEncoder | None = None
-        if options.chars in CHARACTERS and vocabulary.alphabet is not None:
+        if options.chars in CHARACTERS:
+            if vocabulary.alphabet is None:
+                raise InputError(f"--chars {options.chars}: the vocabulary has no alphabet (Vocabulary.alphabet)")
             self.spelling = SpellingEncoder(alphabet=vocabulary.alphabet, options=options)
             self.output_size += self.spelling.size
 
@@ -122,6 +164,18 @@ class WordEncoder(nn.Module):
         self.embedding.weight.data[ours] = matrix[theirs]
         self.embedding.weight.data[UNK] = matrix.mean(0)
         self.embedding.weight.data[PAD] = 0
+
+    def embedding_parameters(self) -> list[nn.Parameter]:
+        """The embeddings, where they are trained."""
+        return [weight for weight in self.embedding.parameters() if weight.requires_grad]
+
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        """Parameters with a learning rate of their own, where that of all others is ``lr``."""
+        return [(parameter, lr * self.options.embedding_lr) for parameter in self.embedding_parameters()]
+
+    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
+        """Pairs of an epoch and parameters that are not trained up to its end."""
+        return [(self.options.freeze_embeddings_epochs, self.embedding_parameters())]
 
     def start_new_words(self, known: int) -> None:
         """The words behind the first ``known`` ones begin as what stood for them: the unknown word."""

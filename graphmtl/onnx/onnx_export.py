@@ -35,6 +35,7 @@ from graphmtl.layers.message_lstm import LSTM, MessageLSTM
 from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["CHECKED_SIZES", "TOLERANCE", "checked_onnx", "largest_difference", "to_onnx"]
 
@@ -259,7 +260,7 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise InputError(
                 f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
             )
-    if model.options.encoder not in ENCODERS:
+    if not isinstance(model.options, WordEncoderOptions):
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")

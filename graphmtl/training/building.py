@@ -1,13 +1,13 @@
 """A fresh model for the tasks of a run: its vocabulary, its first weights, and what is said of them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import chain
 
 import torch
 from accelerate.utils import set_seed
 
-from graphmtl.config import ModelOptions, Options
+from graphmtl.architectures.adapterfusion import AdapterFusionOptions
+from graphmtl.config import Options, part
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
@@ -17,12 +17,15 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
-from graphmtl.models.encoders import ENCODERS, check_options
+from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import model_options_class
 from graphmtl.models.resolution import resolve_chars
+from graphmtl.models.transformer import TransformerOptions, load_subwords
+from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.options import changed
 from graphmtl.training.first_stage import load_adapters
-from graphmtl.training.run_data import part
 from graphmtl.training.run_folder import Run
 
 __all__ = ["build_model", "build_vocabulary", "standardise_scores"]
@@ -31,27 +34,28 @@ __all__ = ["build_model", "build_vocabulary", "standardise_scores"]
 @generators_kept()
 def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
-    check_options(options)
-    vectors = read_vectors(options.embeddings) if options.embeddings else None
-    if vectors is not None:
-        options = replace(options, embedding_size=vectors.dim)
+    vectors = None
+    if isinstance(options, WordEncoderOptions) and options.embeddings:
+        vectors = read_vectors(options.embeddings)
+        options = changed(options, embedding_size=vectors.dim)
     options = resolve_chars(options, tasks.tasks.values())
     vocabulary = build_vocabulary(tasks, options, vectors, say)
     set_seed(options.seed)
-    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=part(options, ModelOptions))
+    of_model = part(options, model_options_class(options.arch, options.encoder))
+    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=of_model)
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
     standardise_scores(model, tasks)
-    if isinstance(vocabulary, SubwordVocabulary):
+    if isinstance(options, TransformerOptions):
         _load_encoder(model, options, say)
-    elif vectors is not None:
+    elif isinstance(options, WordEncoderOptions) and vectors is not None:
         covered = coverage(vocabulary.counts, vectors)
         say(
             f"{options.embeddings}: {len(vectors.words)} vectors of {vectors.dim} dimensions cover {covered.types:.1%} "
             f"of the training texts' different words, {covered.tokens:.1%} of all their words"
         )
         model.load_vectors(vectors)
-    if options.adapters is not None:
+    if isinstance(options, AdapterFusionOptions) and options.adapters is not None:
         load_adapters(model, Run.open(options.adapters))
     return model
 
@@ -65,9 +69,7 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
 
 def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
-    if options.encoder not in ENCODERS:
-        from graphmtl.models.transformer import load_subwords
-
+    if not isinstance(options, WordEncoderOptions):
         return load_subwords(options.encoder, others=ENCODERS)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
@@ -89,7 +91,7 @@ def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, 
     return vocabulary
 
 
-def _tokenizer(tasks: TaskSet, options: Options, say) -> Tokenizer:
+def _tokenizer(tasks: TaskSet, options: WordEncoderOptions, say) -> Tokenizer:
     """What cuts the texts.
 
     Raises:
@@ -108,14 +110,15 @@ def _tokenizer(tasks: TaskSet, options: Options, say) -> Tokenizer:
     return tokenizer
 
 
-def _load_encoder(model: MultiTaskModel, options: Options, say) -> None:
-    first, *_ = layers = model.encoder_layers()
+def _load_encoder(model: MultiTaskModel, options: TransformerOptions, say) -> None:
+    name = model.options.encoder
+    first, *_ = layers = [encoder.layers() for encoder in model.encoders]
     if options.layer_decay < 1 and len(first) == 1:
-        raise InputError(f"--layer-decay: the layers of {options.encoder} share their weights")
+        raise InputError(f"--layer-decay: the layers of {name} share their weights")
     model.load_encoder()
     size = sum(parameter.numel() for layer in first for parameter in layer)
     copies = "" if len(layers) == 1 else f", one for each of {len(layers)} tasks"
-    say(f"{options.encoder}: {size:,} parameters, {len(model.vocabulary):,} pieces{copies}")
+    say(f"{name}: {size:,} parameters, {len(model.vocabulary):,} pieces{copies}")
 
 
 def _about(topology: Topology) -> str:

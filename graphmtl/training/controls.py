@@ -23,6 +23,7 @@ from graphmtl.data.task import TaskSet
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import changed
 from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train_run
 from graphmtl.training.run_data import load_run_tasks
@@ -63,7 +64,7 @@ def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
         split: whose texts are read.
         per_task: texts of each task, at most.
     """
-    names, options = tuple(run.model.tasks), replace(run.options, topology=None, top_k=0, select_by="mean")
+    names, options = tuple(run.model.tasks), changed(run.options, topology=None, top_k=0, select_by="mean")
 
     def losses(*tasks: str) -> dict[str, np.ndarray]:
         """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""

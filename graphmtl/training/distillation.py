@@ -18,18 +18,47 @@ That CMTR distils, its abstract says; how, is our reading.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphmtl.config import TrainingOptions
+from graphmtl.config import OptionGroup, option
 from graphmtl.data.task import Task
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.teachers import TeacherOutputs, fits
 
-__all__ = ["Distillation"]
+__all__ = ["Distillation", "DistillationOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions(OptionGroup):
+    """Of architectures with a representation for every task."""
+
+    teachers: str | None = option(
+        None,
+        "distil from teachers; folders of finished runs with commas between, or train, for single-task teachers in "
+        "OUTPUT/teachers",
+        shown="RUNS",
+    )
+    teacher_outputs: str | None = option(
+        None,
+        "folder of what teachers said, which runs may share (OUTPUT/teachers)",
+        needs="teachers",
+        shown="DIR",
+    )
+    kd_target: Literal["logits", "hidden"] = option(
+        "logits", "what is imitated: answers, or what the head reads", needs="teachers"
+    )
+    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01, needs="teachers")
+    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0, needs="teachers")
+    kd_off: float = option(
+        0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0, needs="teachers"
+    )
+    teacher_annealing: bool = option(False, "go from distillation to labels over the steps", needs="teachers")
 
 
 class Distillation(nn.Module):
@@ -50,7 +79,7 @@ class Distillation(nn.Module):
         node_size: int,
         outputs: Mapping[str, TeacherOutputs],
         own: Mapping[str, str],
-        options: TrainingOptions,
+        options: DistillationOptions,
     ):
         super().__init__()
         self.tasks, self.options = dict(tasks), options

@@ -10,6 +10,8 @@ from accelerate import PartialState
 from accelerate.utils import set_seed
 
 from graphmtl.architectures import resolve_topology
+from graphmtl.architectures.adapterfusion import AdapterFusionOptions
+from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
@@ -20,9 +22,9 @@ from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import make_options
+from graphmtl.options import changed, make_options
 from graphmtl.training.building import build_model
-from graphmtl.training.distillation import Distillation
+from graphmtl.training.distillation import Distillation, DistillationOptions
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import other_tests, write_run
 from graphmtl.training.run_data import left_out, load_fitted_tasks, load_run_tasks, say_truncated, say_unknown
@@ -40,7 +42,7 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
     Args:
         tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes, or data at hand, by the tasks'
             names, as :func:`~graphmtl.data.loading.load_tasks` takes it.
-        values: options by name, as in :class:`~graphmtl.config.Options`.
+        values: options by name, as :func:`~graphmtl.options.make_options` takes them.
 
     Returns:
         The finished run: ``.metrics``, ``.model``, ``.task_graph``, ``.folder``.
@@ -97,9 +99,11 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options, given_data)
     state.wait_for_everyone()
-    teachers, said = given, Path(options.teacher_outputs or run.folder / "teachers" / "outputs")
-    if options.teachers == "train":
-        teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
+    teachers, said = given, run.folder / "teachers" / "outputs"
+    if isinstance(options, DistillationOptions):
+        said = Path(options.teacher_outputs or said)
+        if options.teachers == "train":
+            teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     result = trainer.train(resume=options.resume, distillation=distillation)
     predictions = {"valid": trainer.predict_split("valid")}
@@ -120,7 +124,9 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
 
 def _read_from(options: Options) -> list[str]:
     """The folders of other runs that a run reads while it goes on; the edges of a topology are written down at once."""
-    given = [options.adapters, *(options.teachers or "").split(",")]
+    given = [options.adapters] if isinstance(options, AdapterFusionOptions) else []
+    if isinstance(options, DistillationOptions):
+        given += (options.teachers or "").split(",")
     return [folder for folder in given if folder and Path(folder).is_dir()]
 
 
@@ -129,11 +135,15 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
 
     A graph may well be that of other data; what is asked is whether data that was loaded alike has changed since.
     """
-    if options.topology is not None and os.path.isfile(os.path.join(options.topology, "data.json")):
+    if (
+        isinstance(options, TopologyOptions)
+        and options.topology is not None
+        and os.path.isfile(os.path.join(options.topology, "data.json"))
+    ):
         source = Run(options.topology)
         if tasks.loaded_with and all(getattr(source.options, name) == x for name, x in tasks.loaded_with.items()):
             source.check_data(data)
-    if options.adapters is not None:
+    if isinstance(options, AdapterFusionOptions) and options.adapters is not None:
         source = Run.open(options.adapters)
         if [*source.metrics["tasks"]] == [*tasks]:  # other tasks are load_adapters' to refuse
             source.check_data(data)
@@ -141,13 +151,9 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
 
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
     """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
-    if options.teachers is None:
+    if not isinstance(options, DistillationOptions) or options.teachers in (None, "train"):
         return {}
-    if model.architecture.node_size is None:
-        raise InputError(f"--teachers: --arch {options.arch} has nothing that could imitate them; accepted with cmtr")
-    if options.teachers == "train":
-        return {}
-    folders = options.teachers.split(",")
+    folders = str(options.teachers).split(",")
     if not all(folders):
         raise InputError(f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train")
     teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
@@ -163,8 +169,7 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
     """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
     teachers = Run(run.folder / "teachers" / "single")
     if not (teachers.folder / "metrics.json").is_file():
-        alone = replace(options, arch="single", teachers=None, teacher_outputs=None, topology=None, top_k=0)
-        alone = replace(alone, refit_on_valid=False, write_submission=None)
+        alone = changed(options, arch="single", refit_on_valid=False, write_submission=None)
         train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)
@@ -192,7 +197,7 @@ def _distillation(
     options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run], *, folder: Path
 ) -> Distillation | None:
     """What the teachers say of all training texts, kept in a folder, and heads to imitate them; None without any."""
-    if not teachers:
+    if not teachers or not isinstance(options, DistillationOptions):
         return None
     state = PartialState()
     with state.main_process_first():

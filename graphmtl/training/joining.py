@@ -1,7 +1,7 @@
 """Training of the tasks that join a trained graph, and the run's folder that comes of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object, set_seed
 
-from graphmtl.config import DataOptions, ModelOptions, Options, PlantedOptions
+from graphmtl.config import Options, RunOptions, TrainingOptions, flag
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
@@ -24,11 +24,13 @@ from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
+from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.options import changed
 from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
-from graphmtl.training.run_data import load_run_tasks, part
+from graphmtl.training.run_data import load_run_tasks, planted_options
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -82,8 +84,8 @@ def options_for(run: Run) -> Options:
     graph forgets (with 100 reviews of music joining a star of the other 15 domains, three draws: 82.8 against 81.3, and
     82.8 without any; a tenth and a thirtieth were as good as a third).
     """
-    training = replace(run.options, select_by="mean", patience=0, lr=run.options.lr * JOINING_LR, **_UNUSED)
-    return replace(training, output=None, resume=False, overwrite=False)
+    training = {"select_by": "mean", "patience": 0, "lr": run.options.lr * JOINING_LR, **_UNUSED}
+    return changed(run.options, **training, output=None, resume=False, overwrite=False)
 
 
 class JoinedTraining:
@@ -108,7 +110,7 @@ class JoinedTraining:
         folder: Path | None = None,
     ):
         set_seed(options.seed)
-        tasks, words = [each.task for each in data.values()], _words(data, old.vocabulary, options.min_count)
+        tasks, words = [each.task for each in data.values()], _words(data, old.vocabulary, options)
         self.model = add_tasks(old, tasks, words=words, start=transfer.start)
         standardise_scores(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
@@ -140,16 +142,16 @@ class JoinedTraining:
         return result
 
 
-def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, min_count: int) -> list[str]:
+def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, options: Options) -> list[str]:
     """The words of the training texts that the vocabulary does not have; a transformer has pieces for all words."""
-    if isinstance(known, SubwordVocabulary):
+    if isinstance(known, SubwordVocabulary) or not isinstance(options, WordEncoderOptions):
         return []
     columns = (
         (each.train[c] for c in ("text", "text_pair", "tokens") if c in each.train.column_names)
         for each in data.values()
     )
     texts = chain.from_iterable(chain.from_iterable(columns))
-    vocabulary = Vocabulary.build(texts, min_count=min_count, tokenizer=known.tokenizer)
+    vocabulary = Vocabulary.build(texts, min_count=options.min_count, tokenizer=known.tokenizer)
     return [word for word in vocabulary.words if word not in known]
 
 
@@ -186,7 +188,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     """
     check_options(source, options)
     old = source.model
-    where = {"data_dir": options.data_dir, "seed": options.seed, "planted": part(options, PlantedOptions)}
+    where: dict[str, Any] = {"data_dir": options.data_dir, "seed": options.seed, "planted": planted_options(options)}
     joined, names = join_tasks(options.tasks, task, only=options.only, **where)
     tasks = load_tasks(joined, keep_overlap=True, **where)
     new = draw_examples({name: tasks[name] for name in names}, transfer.examples, draw=transfer.draw)
@@ -202,8 +204,9 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         run.check_kept([source.folder])
     training = JoinedTraining(old=old, data=new, transfer=transfer, options=options, folder=run.folder)
     model = training.model
-    resolved = {name: getattr(model.options, name) for name in ("topology", "chars", "pooling")}
-    options = replace(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
+    known_options = asdict(model.options)
+    resolved = {name: known_options[name] for name in ("topology", "chars", "pooling") if name in known_options}
+    options = changed(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
     given_data = fingerprint(tasks)
     _check(run, options, asked, given_data)  # by every process, so that none waits for one that has failed
@@ -249,14 +252,15 @@ def check_options(source: Run, options: Options) -> None:
         InputError: one does not.
     """
     for name, unused in _UNUSED.items():
-        if getattr(options, name) != unused:
+        if getattr(options, name, unused) != unused:
             raise InputError(f"--{name.replace('_', '-')}: has no meaning for a task that joins a trained graph")
-    for group in (ModelOptions, DataOptions, PlantedOptions):
-        for name in group.__annotations__:
-            ours, theirs = getattr(options, name), getattr(source.options, name)
-            if ours != theirs and name != "data_dir":
-                flag = name.replace("_", "-")
-                raise InputError(f"--{flag} {shown(ours)}: the trained graph has {shown(theirs)}, which stays")
+    may_differ = {field.name for group in (RunOptions, TrainingOptions) for field in fields(group)} | {"data_dir"}
+    for field in fields(options):
+        if field.name in may_differ or field.metadata["trains"]:
+            continue
+        ours, theirs = getattr(options, field.name), getattr(source.options, field.name, field.default)
+        if ours != theirs:
+            raise InputError(f"{flag(field.name)} {shown(ours)}: the trained graph has {shown(theirs)}, which stays")
 
 
 def _only(tasks: TaskSet, names: Sequence[str]) -> TaskSet:

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from accelerate.utils import set_seed
 
-from graphmtl.config import Options
+from graphmtl.config import ArchitectureOptions, Options, part
 from graphmtl.data.few_examples import NO_SELECTION, draw_examples
 from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.subwords import SubwordVocabulary
@@ -36,6 +36,9 @@ from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.model_options import changed_model_options
+from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.options import changed
 from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
 from graphmtl.training.experiment import train_run
@@ -138,11 +141,12 @@ class LeaveOneOut:
     def about(self) -> str:
         """What all arms were trained with, for the table."""
         options, target, transfer = self.options, self.fine_tuning, self.transfer
-        vectors = f", vectors {Path(options.embeddings).name}" if options.embeddings else ""
+        words = options.embeddings if isinstance(options, WordEncoderOptions) else None
+        vectors = f", vectors {Path(words).name}" if words else ""
         return (
             f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, {options.epochs} "
             f"epochs, batch size {options.batch_size}, learning rate {options.lr}, which is that of single too, hidden "
-            f"{options.hidden}{vectors}. "
+            f"{part(options, ArchitectureOptions).hidden}{vectors}. "
             f"The target, in every arm: {target.epochs} epochs and at least {transfer.steps} steps, batch size "
             f"{target.batch_size}, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, --freeze "
             f"{transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
@@ -157,7 +161,8 @@ class LeaveOneOut:
     @cached_property
     def vectors(self) -> Vectors | None:
         """The pre-trained vectors of all arms."""
-        return read_vectors(self.options.embeddings) if self.options.embeddings else None
+        words = self.options.embeddings if isinstance(self.options, WordEncoderOptions) else None
+        return read_vectors(words) if words else None
 
     def run(self, targets: Sequence[str], examples: Sequence[int | None], draws: int) -> Iterator[Cell]:
         """Does what is not done yet, and gives every cell; of 0 examples there is one draw.
@@ -193,7 +198,7 @@ class LeaveOneOut:
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
             print(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
-            options = replace(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
+            options = changed(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
             train_run(tasks, options)
         return run.model
 
@@ -227,7 +232,7 @@ class LeaveOneOut:
         model = MultiTaskModel(
             tasks=[own.task for own in joined.data.values()],
             vocabulary=joined.model.vocabulary,  # all sources have read the same texts, so that it is that of all
-            options=replace(old.options, arch=SINGLE, topology=None),
+            options=changed_model_options(old.options, arch=SINGLE),
         )
         standardise_scores(model, data)
         if isinstance(model.vocabulary, SubwordVocabulary):

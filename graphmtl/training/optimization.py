@@ -26,16 +26,11 @@ def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW with weight decay for matrices alone, and learning rates of their own for embeddings and transformers.
 
     Vectors, of which layers may have one for each direction or task (:class:`~graphmtl.layers.layer.Layer`), and
-    embeddings (``model.embedding_parameters()``) are not decayed; parameters that need no gradient are left out. The
-    last layer of a transformer (``model.encoder_layers()``) has ``encoder_lr``, and each layer below it the share
-    ``layer_decay`` of the one above it; the embeddings are the lowest layer (Howard and Ruder, ACL 2018, section 3.2;
-    Clark et al., ICLR 2020, appendix B).
+    embeddings (``model.embedding_parameters()``) are not decayed; parameters that need no gradient are left out. An
+    encoder may say learning rates of its own (``model.learning_rates``).
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
-    rates = dict.fromkeys(embeddings, options.lr * options.embedding_lr)
-    for layers in model.encoder_layers():
-        for depth, layer in enumerate(reversed(layers)):
-            rates |= dict.fromkeys(map(id, layer), options.encoder_lr * options.layer_decay**depth)
+    rates = {id(parameter): rate for parameter, rate in model.learning_rates(options.lr)}
     undecayed = embeddings.union(map(id, undecayed_parameters(model)))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {(options.lr, options.weight_decay): []}  # the first: --lr
     for parameter in model.parameters():

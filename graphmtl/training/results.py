@@ -5,8 +5,8 @@ import math
 import platform
 from collections.abc import Mapping
 
-from graphmtl.analysis.affinity import probe_batches, task_affinity
-from graphmtl.config import Options
+from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
+from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
@@ -43,7 +43,7 @@ def write_run(
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
         valid = {name: own.valid for name, own in data.items()}
-        probe = probe_batches(valid, per_task=options.affinity_probe, seed=options.seed)
+        probe = probe_batches(valid, per_task=part(options, AffinityOptions).affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
     save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")

@@ -2,13 +2,13 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
-from graphmtl.config import Options, PlantedOptions
+from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import load_tasks
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.task import TaskSet
 from graphmtl.training.run_folder import Run
@@ -18,7 +18,7 @@ __all__ = [
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
-    "part",
+    "planted_options",
     "say_truncated",
     "say_unknown",
 ]
@@ -26,9 +26,9 @@ __all__ = [
 _MANY_UNKNOWN = 0.25  # of the tokens of a split; FDU-MTL has 0.01 to 0.03, CoNLL-2000 0.06, WNUT-17 0.13
 
 
-def part(options: Options, kind: type):
-    """The options of one group, such as ``ModelOptions``."""
-    return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
+def planted_options(options: Options) -> PlantedOptions:
+    """Those of the generated task set; of a run on other tasks the defaults."""
+    return part(options, PlantedOptions) if isinstance(options, PlantedOptions) else PlantedOptions()
 
 
 def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> TaskSet:
@@ -40,7 +40,7 @@ def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> 
         only=options.only,
         shuffle_labels=options.shuffle_labels,
         keep_overlap=options.keep_overlap,
-        planted=part(options, PlantedOptions),
+        planted=planted_options(options),
     )
 
 

@@ -17,7 +17,7 @@ from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.task_graph import Edge, TaskGraph
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import read_options
+from graphmtl.options import CHOOSING, read_options
 
 __all__ = ["Run", "open_runs"]
 
@@ -157,11 +157,9 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        for key in ours:
-            if (
-                key not in ("resume", "overwrite", "output", "progress", "write_submission")
-                and ours[key] != theirs[key]
-            ):
+        free = ("resume", "overwrite", "output", "progress", "write_submission")
+        for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
+            if ours[key] != theirs[key]:
                 raise InputError(
                     f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
                     f"resumed with the options it was started with (--config {self.folder}/config.yaml)"

@@ -93,7 +93,7 @@ class Trainer:
         self.corpora = {task.corpus: task.train for task in self.data.values()}
         self.options = options
         self.folder = None if folder is None else Path(folder)
-        self.frozen_until = [(options.freeze_embeddings_epochs, model.embedding_parameters()), *frozen_until]
+        self.frozen_until = [*model.frozen_until(), *frozen_until]
         self.callbacks = callbacks
         self.accelerator = _accelerator(options, self.folder)
         self.model = model.to(self.accelerator.device)
@@ -196,22 +196,23 @@ class Trainer:
     def _penalty(self, outputs: Mapping[str, ModelOutput], batch: Batch, total: int) -> Tensor | float:
         """What the architecture adds to the loss: the mean over the step's ``total`` examples, of all processes."""
         penalties = [(each.penalty * batch.weights).sum() for each in outputs.values() if each.penalty is not None]
-        ramp = min(1.0, (self.step + 1) / max(self.options.gate_ramp * self._steps, 1))
-        return self.options.gate_reg_weight * ramp * sum(penalties) * self.accelerator.num_processes / total
+        weight = self.model.penalty_weight(self.step + 1, self._steps)
+        return weight * sum(penalties) * self.accelerator.num_processes / total
 
     @property
     def _labels_weight(self) -> float:
         """1, or with teacher annealing the share of the steps that are done."""
-        annealing = self.options.teacher_annealing and self._distillation is not None
+        annealing = self._teachers is not None and self._teachers.options.teacher_annealing
         return self.step / max(self._steps - 1, 1) if annealing else 1.0
 
     def _imitation(
         self, outputs: Mapping[str, ModelOutput], batch: Batch, targets: Mapping[str, Tensor], total: int
     ) -> Tensor | float:
         """What distillation adds to the loss: the mean over the step's ``total`` examples, of all processes."""
-        if self._distillation is None:
+        if self._distillation is None or self._teachers is None:
             return 0.0
-        weight = self.options.kd_weight * (1 - self._labels_weight if self.options.teacher_annealing else 1)
+        options = self._teachers.options
+        weight = options.kd_weight * (1 - self._labels_weight if options.teacher_annealing else 1)
         losses = self._distillation({name: output.nodes for name, output in outputs.items()}, targets, batch.lengths)
         return weight * (losses * batch.weights).sum() * self.accelerator.num_processes / total
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.model import MultiTaskModel
 from tests.architectures import reference
+from tests.parts import model_options
 
 VOCABULARY = Vocabulary.build(["a b c d e f g"])
 TEXTS = [[3, 4, 5, 6], [7], [8, 9, 3], [4, 4]]
@@ -25,7 +25,7 @@ def star(tasks="xyz", **options):
     model = MultiTaskModel(
         tasks=[Task(name=name, labels=labels[name], kind=kinds.get(name, Task.kind)) for name in tasks],
         vocabulary=VOCABULARY,
-        options=ModelOptions(arch="star", **options),
+        options=model_options(arch="star", **options),
     ).double()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)

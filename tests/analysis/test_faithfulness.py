@@ -9,7 +9,6 @@ import torch
 from graphmtl.analysis import faithfulness
 from graphmtl.analysis.affinity import probe_batches, task_affinity
 from graphmtl.analysis.faithfulness import draw_texts, explain_model, measure, true_edges
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import Task
@@ -17,6 +16,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
+from tests.parts import model_options
 
 NAMES = ("w", "x", "y", "z")
 ABOUT = {"split": "test", "seed": 0}
@@ -39,7 +39,7 @@ def data():
 
 def build(data, arch="complete", **options):
     torch.manual_seed(1)
-    options = ModelOptions(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
+    options = model_options(arch=arch, hidden=4, attention=3, embedding_size=4, **options)
     vocabulary = Vocabulary.build(["a b c d e f g"])
     model = MultiTaskModel(tasks=[own.task for own in data.values()], vocabulary=vocabulary, options=options).double()
     for parameter in model.parameters():

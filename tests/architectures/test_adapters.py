@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from tests import tiny
+from tests.parts import build_architecture
 from tests.tiny import flags
 
 TASKS = ("a", "b", "c")
@@ -15,8 +14,8 @@ LENGTHS = torch.tensor([3, 1])
 
 def build(arch):
     torch.manual_seed(0)
-    options = ModelOptions(hidden=3, attention=4, adapter_size=5, pooling="max")
-    architecture = ARCHITECTURES[arch](tasks=TASKS, input_size=4, options=options).double()
+    sizes = {"hidden": 3, "attention": 4, "adapter_size": 5}
+    architecture = build_architecture(arch, tasks=TASKS, input_size=4, **sizes).double()
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return architecture

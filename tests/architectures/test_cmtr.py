@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation
+from tests.parts import build_architecture
 
 TASKS = ("a", "b", "c", "d")
 SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
@@ -19,9 +18,8 @@ every_form = pytest.mark.parametrize("options", [*EVERY, *BOTH])
 
 def build(tasks=TASKS, contextual=False, **options):
     torch.manual_seed(0)
-    options = {"hidden": 3, "attention": 4, "interaction_heads": 2, "adapter_size": 5, "pooling": "max"} | options
-    options = ModelOptions(**options)
-    cmtr = ARCHITECTURES["cmtr"](tasks=tasks, input_size=SIZE, options=options, contextual=contextual).double()
+    options = {"hidden": 3, "attention": 4, "interaction_heads": 2, "adapter_size": 5} | options
+    cmtr = build_architecture("cmtr", tasks=tasks, input_size=SIZE, contextual=contextual, **options).double()
     for parameter in cmtr.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return cmtr
@@ -258,7 +256,7 @@ def test_bfloat16_on_autocast():
 def test_gates_differ_between_targets_before_any_training():
     """Equal gates would teach all adaptation layers the same, and so stay equal."""
     torch.manual_seed(0)
-    cmtr = ARCHITECTURES["cmtr"](tasks=TASKS, input_size=SIZE, options=ModelOptions(pooling="max"))
+    cmtr = build_architecture("cmtr", tasks=TASKS, input_size=SIZE)
     h = torch.tanh(torch.randn(20, cmtr.output_size))
     gates = [cmtr.interact(h, torch.ones(20), k, edges=True).edges.per_instance().mean(0) for k in range(4)]  # (K,)
     assert torch.stack(gates).std(1).min() > 0.01

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from tests.parts import build_architecture
 
 TASKS = ("a", "b", "c")
 SIZE = 6
@@ -13,8 +12,8 @@ LENGTHS = torch.tensor([3, 1])
 
 def build(arch, **options):
     torch.manual_seed(0)
-    sizes = {"hidden": 3, "experts": 2, "task_experts": 3, "expert_size": 5, "pooling": "max"}
-    architecture = ARCHITECTURES[arch](tasks=TASKS, input_size=4, options=ModelOptions(**sizes | options)).double()
+    sizes = {"hidden": 3, "experts": 2, "task_experts": 3, "expert_size": 5} | options
+    architecture = build_architecture(arch, tasks=TASKS, input_size=4, **sizes).double()
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return architecture

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.message_lstm import LSTM
 from graphmtl.layers.recurrence import loops_cpp
 from tests.architectures.reference import REFERENCES
+from tests.parts import build_architecture
 
 TASKS = ("a", "b", "c", "d")
 LENGTHS = (5, 1, 7, 3)
@@ -19,8 +19,7 @@ SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads nothing
 
 def build(arch, tasks=TASKS, **options):
     torch.manual_seed(0)
-    options = ModelOptions(hidden=6, attention=4, **options)
-    architecture = ARCHITECTURES[arch](tasks=tasks, input_size=5, options=options).double()
+    architecture = build_architecture(arch, tasks=tasks, input_size=5, hidden=6, attention=4, **options).double()
     for parameter in architecture.parameters():  # zero biases would hide a wrong sign
         torch.nn.init.normal_(parameter, std=0.5)
     return architecture

@@ -5,12 +5,12 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary, truncate
+from tests.parts import model_options
 from tests.tagging import tagging_tasks
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
@@ -123,7 +123,7 @@ A, B, C, D, E = (VOCABULARY.encode(word)[0] for word in "abcde")
 
 
 def encoded(data, **options):
-    options = ModelOptions(**{"max_length": 10} | options)
+    options = model_options(**{"max_length": 10} | options)
     return encode_tasks({"t": data}, VOCABULARY, options)["t"]
 
 
@@ -187,7 +187,7 @@ def test_as_many_tags_as_tokens():
 def test_tasks_of_a_corpus_share_their_splits_and_no_token_is_cut_off():
     tasks = tagging_tasks("pos", "ner", "plain", missing=0.5)
     vocabulary = Vocabulary.build(["Rome NYC sees"])
-    data = encode_tasks(tasks, vocabulary, ModelOptions(max_length=2))
+    data = encode_tasks(tasks, vocabulary, model_options(max_length=2))
     assert data["pos"].train is data["ner"].train is not data["plain"].train
     assert (data["pos"].corpus, data["plain"].corpus) == ("news", "plain")
     assert data["pos"].test.lengths.tolist() == [len(tokens) for tokens in tasks["pos"].test["tokens"]]
@@ -200,7 +200,7 @@ def test_tasks_of_a_corpus_share_their_splits_and_no_token_is_cut_off():
 
 def test_tasks_apart_have_splits_of_their_own():
     tasks = tagging_tasks("pos", "ner", missing=0.5)
-    data = encode_tasks(tasks, Vocabulary.build(["Rome"]), ModelOptions(), apart=True)
+    data = encode_tasks(tasks, Vocabulary.build(["Rome"]), model_options(), apart=True)
     assert [(task.corpus, task.train.tasks) for task in data.values()] == [("pos", ("pos",)), ("ner", ("ner",))]
     assert all(len(task.train) == task.labelled("train") for task in data.values())
 
@@ -209,7 +209,7 @@ def test_forms_keep_the_case_that_word_vectors_lose():
     vocabulary = Vocabulary.build(["nyc rome"])
     vocabulary.alphabet = Alphabet.build(["NYC", "NYC", "nyc", "nyc"])
     data = task_data(Task(name="t", labels=("x", "y")), text=["NYC nyc Rome", "Nyc"], label=[0, 1])
-    batch = encode_tasks({"t": data}, vocabulary, ModelOptions())["t"].test.batch([0, 1]).to("cpu")
+    batch = encode_tasks({"t": data}, vocabulary, model_options())["t"].test.batch([0, 1]).to("cpu")
     assert batch.tokens[:, 0].tolist() == [vocabulary.index("nyc")] * 2
     assert batch.tokens[1].tolist()[1:] == [PAD, PAD]
     assert len(set(batch.spelling.forms[0].tolist())) == 3
@@ -221,7 +221,7 @@ def test_further_test_splits_and_texts_without_any_score():
     other = Dataset.from_dict({"text": ["b c"], "label": [0.5]})
     task = Task(name="s", kind="regression")
     data = TaskData(task=task, train=rows, valid=rows, test=rows, overlap=NOTHING, other_tests={"test_other": other})
-    encoded = encode_tasks({"s": data}, Vocabulary.build(["a b c"]), ModelOptions())["s"]
+    encoded = encode_tasks({"s": data}, Vocabulary.build(["a b c"]), model_options())["s"]
     assert [len(encoded.splits[name]) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
     assert [encoded.labelled(name) for name in ("train", "valid", "test", "test_other")] == [2, 2, 2, 1]
     assert encoded.splits["test_other"].labels["s"].tolist() == [0.5]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from graphmtl.config import PlantedOptions
 from graphmtl.data.catalog import TASK_SETS
 from graphmtl.data.loading import load_tasks
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.vectors import coverage, read_vectors
 from graphmtl.data.vocabulary import Vocabulary, tokenize
 from graphmtl.errors import InputError

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from graphmtl.config import PlantedOptions
 from graphmtl.data.loading import join_tasks, load_tasks
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.long_texts import bytes_of_scores, warn_of_long
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import DataWarning
+from tests.parts import model_options
 
 
 def said(lengths, training=True, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_long(np.array(lengths), ModelOptions(**options), "ner, train", training=training)
+        warn_of_long(np.array(lengths), model_options(**options), "ner, train", training=training)
     return " ".join(str(each.message) for each in caught)
 
 
@@ -38,7 +38,7 @@ def test_ordinary_texts_and_none_are_not_warned_of():
 
 
 def test_the_scores_grow_with_the_square():
-    options = ModelOptions(arch="star")
+    options = model_options(arch="star")
     for training in (False, True):
         once = bytes_of_scores(1_000, options, training=training)
         assert bytes_of_scores(3_000, options, training=training) == 9 * once
@@ -50,6 +50,6 @@ def test_encoding_names_task_split_and_row():
     task = Task(name="ner", kind="token-classification", labels=("O", "B-a"))
     data = TaskData(task=task, train=split, valid=split, test=split, overlap=None)
     with pytest.warns(DataWarning) as caught:
-        encode_tasks({"ner": data}, Vocabulary.build(["a"]), ModelOptions(arch="star"))
+        encode_tasks({"ner": data}, Vocabulary.build(["a"]), model_options(arch="star"))
     assert len(caught) == 1
     assert "ner, train, row 1: 9,000 tokens" in str(caught[0].message)

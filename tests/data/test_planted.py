@@ -8,8 +8,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from graphmtl.config import PlantedOptions
-from graphmtl.data.planted import LABELS, generate
+from graphmtl.data.planted import LABELS, PlantedOptions, generate
 from graphmtl.data.vocabulary import tokenize
 from graphmtl.errors import InputError
 
@@ -154,7 +153,7 @@ def test_another_seed_gives_other_texts():
 
 def test_the_same_seed_gives_the_same_texts_in_another_process():
     code = (
-        "import hashlib; from graphmtl.config import PlantedOptions; from graphmtl.data.planted import generate\n"
+        "import hashlib; from graphmtl.data.planted import PlantedOptions; from graphmtl.data.planted import generate\n"
         f"print(hashlib.sha256(repr(generate(PlantedOptions(**{SMALL}), seed=100)).encode()).hexdigest())"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from graphmtl.config import PlantedOptions
 from graphmtl.data.loading import load_tasks
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.shuffled import shuffle_labels
 from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.models.transformer import load_subwords
+from tests.parts import model_options
 from tests.transformer_folders import KINDS
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -20,7 +20,7 @@ TEXTS = ["Ada sees Rome", "a bad book", "日本語 🙂 naïve"]
 
 
 def encoded(pieces, texts, *, words=False, **options):
-    return pieces.encode_texts(texts, ModelOptions(**options), words=words)
+    return pieces.encode_texts(texts, model_options(**options), words=words)
 
 
 def rows_of(texts, rows):

@@ -11,11 +11,11 @@ from transformers.utils import logging
 from examples import pretrain_encoder
 from examples.pretrain_encoder import Blocks, main, read_texts
 from graphmtl.cli import run_verb
-from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import load_subwords
+from tests.parts import model_options
 
 TEXT = "The cat sat on the mat .\nThe dog sat on the rug .\n\n" * 20
 SMALL = {"layers": 2, "hidden": 8, "heads": 2, "length": 12, "steps": 4, "batch-size": 4, "save-every": 2}
@@ -51,7 +51,7 @@ def test_the_folder_is_an_encoder(pretrain):
     assert (pieces.limit, pieces.starts_with_cls, pieces.config.num_hidden_layers) == (12, True, 2)
     tasks = [Task(name="a", labels=("no", "yes"))]
     model = MultiTaskModel(
-        tasks=tasks, vocabulary=pieces, options=ModelOptions(arch="shared", encoder=str(folder))
+        tasks=tasks, vocabulary=pieces, options=model_options(arch="shared", encoder=str(folder))
     ).eval()
     model.load_encoder()
     assert torch.equal(

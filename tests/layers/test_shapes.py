@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.errors import InputError
 from graphmtl.layers.gate_regularisation import gate_penalty
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
@@ -14,6 +13,7 @@ from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.task_interaction import TaskInteraction
+from tests.parts import build_architecture
 
 LENGTHS = torch.tensor([3, 1])
 SIZES = {"input_size": 5, "hidden": 6, "attention": 4, "score": "additive"}
@@ -173,8 +173,7 @@ def test_a_text_has_one_representation_of_each_task_or_one_for_every_token():
 
 
 def architecture(arch, input_size=5):
-    options = ModelOptions(arch=arch, hidden=6, attention=4, pooling="max")
-    return ARCHITECTURES[arch](tasks=["a", "b"], input_size=input_size, options=options)
+    return build_architecture(arch, tasks=["a", "b"], input_size=input_size, hidden=6, attention=4)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

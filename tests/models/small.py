@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.model import MultiTaskModel
+from tests.parts import model_options
 
 TASKS = [
     Task(name="a", labels=("no", "yes")),
@@ -29,7 +29,7 @@ every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 def build(arch, tasks=TASKS, **options):
     torch.manual_seed(0)
     options = {"hidden": 4, "attention": 3, "embedding_size": 5} | options
-    model = MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=ModelOptions(arch=arch, **options))
+    model = MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=model_options(arch=arch, **options))
     for parameter in model.parameters():  # so that the tasks' answers differ
         torch.nn.init.normal_(parameter, std=0.7)
     return model.eval()

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
 from graphmtl.models.encoded import LockedDropout
 from graphmtl.models.word_encoder import WordEncoder
+from tests.parts import model_options
 
 VOCABULARY = Vocabulary.build(["a b c d"])
 
@@ -15,7 +15,7 @@ VOCABULARY = Vocabulary.build(["a b c d"])
 def encoder(**options):
     torch.manual_seed(0)
     options = {"embedding_size": 5, "embedding_dropout": 0.0} | options
-    return WordEncoder(vocabulary=VOCABULARY, options=ModelOptions(**options))
+    return WordEncoder(vocabulary=VOCABULARY, options=model_options(**options))
 
 
 def vectors_of(words, tokens):
@@ -124,6 +124,6 @@ def test_frozen_random_vectors_are_of_unit_scale_and_trained_ones_small():
     """Random vectors that stay must be told apart; those that are trained start small."""
     big = Vocabulary([*VOCABULARY.words, *(f"w{i}" for i in range(2000))])
     for frozen, std in ((True, 1.0), (False, 0.1)):
-        options = ModelOptions(embedding_size=20, freeze_embeddings=frozen)
+        options = model_options(embedding_size=20, freeze_embeddings=frozen)
         weight = WordEncoder(vocabulary=big, options=options).embedding.weight
         assert weight[UNK:].std().item() == pytest.approx(std, rel=0.05)

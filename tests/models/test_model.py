@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.errors import InputError
 from graphmtl.models.encoded import Encoded
 from graphmtl.models.model import MultiTaskModel
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
+from tests.parts import model_options
 
 WITH_SELF = dict.fromkeys(("cmtr", "adapter-fusion"), ("a", "b", "pairs"))  # after pooling, once for a text
 
@@ -107,7 +107,7 @@ def untouched(arch, **options):
     torch.manual_seed(0)
     labels = {"a": ("x", "y"), "b": ("y", "x"), "c": ("x", "y"), "d": ("x", "y", "z")}
     tasks = [Task(name=name, labels=each) for name, each in labels.items()]
-    options = ModelOptions(arch=arch, hidden=4, attention=3, embedding_size=5, **options)
+    options = model_options(arch=arch, hidden=4, attention=3, embedding_size=5, **options)
     return MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=options)
 
 
@@ -191,7 +191,7 @@ def test_the_head_of_the_star_may_see_the_hub():
 )
 def test_unknown_names(options, message):
     with pytest.raises(InputError) as error:
-        MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=ModelOptions(**options))
+        MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=model_options(**options))
     assert message in str(error.value)
 
 

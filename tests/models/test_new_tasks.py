@@ -3,18 +3,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
+from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures.shared import Shared
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, add_tasks, frozen_parameters, held, old_blocks, parts
+from tests.parts import model_options
 from tests.tagging import MOOD, NER, PLAIN, POS
 
-SMALL = ModelOptions(hidden=4, attention=4, embedding_size=6, char_size=4)
-GROWING = [name for name, kind in ARCHITECTURES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
+SMALL = model_options(hidden=4, attention=4, embedding_size=6, char_size=4)
+CLASSES = {name: architecture_class(name) for name in ARCHITECTURES}
+GROWING = [name for name, kind in CLASSES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
 TEXTS = ["Ada left Rome", "Böll sees unheard of things in Málaga", "!"]
 LONGER = replace(PLAIN, name="longer")
 SCALE = Task(name="scale", labels=("low", "middle", "high"))
@@ -116,7 +118,7 @@ def test_every_parameter_has_a_part(arch, shared, task):
         assert own == {id(grown.get_parameter(name)) for name, part in found.items() if part in frozen}
 
 
-class Stacked(ARCHITECTURES["shared"]):
+class Stacked(Shared):
     """An architecture whose tasks are the rows of one parameter."""
 
     def __init__(self, **kwargs):
@@ -145,7 +147,7 @@ def test_what_grows_without_a_word_is_named(monkeypatch):
 
 
 def test_rows_of_a_stacked_parameter_grow_and_stay(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "stacked", Stacked)
+    monkeypatch.setitem(ARCHITECTURES, "stacked", f"{__name__}:Stacked")
     old = make(PLAIN, replace(PLAIN, name="second"), SCALE, arch="stacked")
     grown = add_tasks(old, [LONGER])
     scale, rows = grown.architecture.scale, old.architecture.scale.detach()

@@ -7,10 +7,11 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
-from graphmtl.config import ModelOptions, Options
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import make_options
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
+from tests.parts import model_options
 
 
 @pytest.fixture
@@ -79,11 +80,11 @@ def test_the_model_card_says_what_the_model_is(saved):
 
 
 def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
-    options = Options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
+    options = make_options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
     model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)
     model.save_pretrained(tmp_path)
     resolved = {"chars": "none", "pooling": "max-mean"}  # what auto means here
-    expected = ModelOptions(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", **resolved)
+    expected = model_options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", **resolved)
     assert MultiTaskModel.from_pretrained(tmp_path).options == expected
 
 

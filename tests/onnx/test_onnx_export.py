@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 
-from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
@@ -17,6 +16,7 @@ from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.onnx import onnx_export
 from graphmtl.onnx.onnx_export import CHECKED_SIZES, TOLERANCE, checked_onnx, largest_difference, to_onnx
+from tests.parts import model_options
 
 EXPORTED = list(onnx_export._STATES)
 TASKS = [
@@ -35,7 +35,7 @@ def build(arch, tasks=TASKS, **options):
     torch.manual_seed(0)
     options = {"hidden": 4, "attention": 3, "embedding_size": 5} | options
     vocabulary = Vocabulary.build(["good", "bad", "film", "book", "not", "very"])
-    model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=ModelOptions(arch=arch, **options))
+    model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=model_options(arch=arch, **options))
     for parameter in model.parameters():  # zero biases would hide a wrong sign
         torch.nn.init.normal_(parameter, std=0.7)
     for head in model.heads:

@@ -13,6 +13,7 @@ from graphmtl.options import make_options
 from graphmtl.training.building import build_model
 from graphmtl.training.run_data import load_run_tasks
 from tests import tiny
+from tests.parts import model_options
 from tests.tagging import tagging_tasks
 
 
@@ -91,7 +92,7 @@ def test_the_model_has_the_tasks_in_their_order_and_the_options(tasks):
     assert list(model.tasks.values()) == list(tasks.tasks.values())
     expected = {name: value for name, value in tiny.OPTIONS.items() if name in ModelOptions.__dataclass_fields__}
     auto = {"chars": "none", "pooling": "max-mean"}  # what it means here
-    assert model.options == ModelOptions(**expected, **auto, arch="complete", score="dot")
+    assert model.options == model_options(**expected, **auto, arch="complete", score="dot")
 
 
 @pytest.mark.parametrize("arch", list(ARCHITECTURES))

@@ -8,8 +8,8 @@ import torch
 
 from graphmtl import Run, load_tasks, train
 from graphmtl.cli import main
-from graphmtl.config import Options, PlantedOptions
 from graphmtl.data.batching import encode_tasks
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.refit import train_with_valid
 from graphmtl.errors import InputError
 from graphmtl.evaluate import evaluate
@@ -260,6 +260,6 @@ def test_a_teacher_has_seen_the_texts_of_all_tasks_that_it_shares_with(
     seen = []
     monkeypatch.setattr(experiment, "check_unseen", lambda run, names, theirs, ours: seen.append([*names]))
     model = SimpleNamespace(architecture=SimpleNamespace(node_size=4), tasks={"child1": teacher.model.tasks["child1"]})
-    options = Options(arch="cmtr", teachers=str(teacher.folder))
+    options = make_options(arch="cmtr", teachers=str(teacher.folder))
     assert [*experiment._given_teachers(options, tiny_tasks, model)] == ["child1"]
     assert seen == [checked]

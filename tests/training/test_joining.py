@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from graphmtl.architectures import ARCHITECTURES
+from graphmtl.architectures import ARCHITECTURES, architecture_class
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import TagPredictions
@@ -17,7 +17,8 @@ from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 
-GROWING = [name for name, kind in ARCHITECTURES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
+CLASSES = {name: architecture_class(name) for name in ARCHITECTURES}
+GROWING = [name for name, kind in CLASSES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
 FILE = """
 tasks:
   tone:

@@ -1,8 +1,10 @@
 from graphmtl import load_tasks, train
-from graphmtl.config import ModelOptions, Options, PlantedOptions, TrainingOptions
+from graphmtl.config import ModelOptions, TrainingOptions
+from graphmtl.data.planted import PlantedOptions
 from graphmtl.options import make_options
 from graphmtl.training.run_data import load_run_tasks, part
 from tests import tiny
+from tests.parts import model_options
 
 
 def test_unknown_tokens_are_told_of_every_task(tmp_path, capsys):
@@ -31,6 +33,6 @@ def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
 
 
 def test_a_group_of_the_options():
-    options = Options(epochs=7, hidden=3)
+    options = make_options(epochs=7, hidden=3)
     assert part(options, TrainingOptions) == TrainingOptions(epochs=7)
-    assert part(options, ModelOptions) == ModelOptions(hidden=3)
+    assert part(options, ModelOptions) == model_options(hidden=3)

@@ -7,7 +7,7 @@ import yaml
 
 from graphmtl.config import Options
 from graphmtl.errors import InputError
-from graphmtl.options import parse_options
+from graphmtl.options import make_options, parse_options
 from graphmtl.training.run_folder import FORMAT, Run
 from tests.graph.examples import complete, growing, without_edges, write_history
 from tests.test_options import another
@@ -20,7 +20,7 @@ def folder(tmp_path) -> Path:
     return tmp_path / "run"
 
 
-OPTIONS = Options(arch="complete", seed=3, lr=1e-5, precision="no", output="run", node_bias=False)
+OPTIONS = make_options(arch="complete", seed=3, lr=1e-5, precision="no", output="run", node_bias=False)
 
 
 def edit(folder, old, new):

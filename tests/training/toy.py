@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graphmtl.config import ModelOptions, TrainingOptions
+from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
@@ -14,6 +14,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.trainer import Trainer
+from tests.parts import model_options
 from tests.tagging import tagging_tasks
 
 WORDS = 30
@@ -64,8 +65,14 @@ class ToyModel(nn.Module):
     def embedding_parameters(self) -> list[nn.Parameter]:
         return [embedding.weight for embedding in self.embeddings.values()]
 
-    def encoder_layers(self) -> list:
+    def learning_rates(self, lr: float) -> list:
         return []
+
+    def frozen_until(self) -> list:
+        return []
+
+    def penalty_weight(self, step: int, steps: int) -> float:
+        return 1.0
 
 
 def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
@@ -125,5 +132,5 @@ def tagging_trainer(folder, **options) -> Trainer:
 def graph_model(tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None) -> MultiTaskModel:
     vocabulary = vocabulary or Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
     rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
-    options = ModelOptions(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
+    options = model_options(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
     return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)

@@ -5,18 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.layers.packing import Packing
 from graphmtl.layers.recurrence import loops_cpp
+from tests.parts import build_architecture
 
 needs_compiler = pytest.mark.skipif(loops_cpp.load() is None, reason="no C++ compiler")
 
 
 def architecture_of(arch, *, hidden=6, score="additive", directions=2, dtype=torch.float64):
     torch.manual_seed(0)
-    options = ModelOptions(hidden=hidden, attention=5, score=score, bidirectional=directions == 2)
-    return ARCHITECTURES[arch](tasks=["a", "b", "c"], input_size=5, options=options).to(dtype)
+    sizes = {"hidden": hidden, "attention": 5, "score": score, "bidirectional": directions == 2}
+    return build_architecture(arch, tasks=["a", "b", "c"], input_size=5, **sizes).to(dtype)
 
 
 def texts(lengths, dtype=torch.float64):

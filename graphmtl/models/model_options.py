@@ -1,0 +1,49 @@
+"""The options of a model: those of every model, of its architecture and of its encoder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any
+
+from graphmtl.architectures import architecture_class
+from graphmtl.config import ModelOptions
+from graphmtl.models.encoders import encoder_class
+
+__all__ = ["changed_model_options", "chosen", "make_model_options", "model_options_class"]
+
+_DEFAULTS = {field.name: field.default for field in fields(ModelOptions)}
+
+
+def chosen(values: Mapping[str, Any], name: str) -> Any:
+    """What options by name say of one that chooses others (``arch``, ``encoder``), or its default."""
+    return values.get(name, _DEFAULTS[name])
+
+
+@cache
+def model_options_class(arch: str, encoder: str) -> type[ModelOptions]:
+    """A class with the options of every model, of an architecture and of an encoder.
+
+    Raises:
+        InputError: there is no such architecture or encoder.
+    """
+    groups = (architecture_class(arch).Options, encoder_class(encoder).Options, ModelOptions)
+    return dataclass(frozen=True, kw_only=True)(type("ModelOptions", groups, {"__doc__": ModelOptions.__doc__}))
+
+
+def make_model_options(**values: Any) -> ModelOptions:
+    """The options of a model by name.
+
+    >>> make_model_options(arch="star", score="dot").hidden
+    64
+
+    Raises:
+        InputError: a value is not accepted.
+    """
+    return model_options_class(chosen(values, "arch"), chosen(values, "encoder"))(**values)
+
+
+def changed_model_options(options: ModelOptions, **changes: Any) -> ModelOptions:
+    """The options with changes; what the model then no longer looks at is left out."""
+    values = {**asdict(options), **changes}
+    kind = model_options_class(chosen(values, "arch"), chosen(values, "encoder"))
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})

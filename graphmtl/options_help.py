@@ -1,0 +1,122 @@
+"""What ``graphmtl run --help`` prints: the options that matter, or those of a group."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import Field, fields
+from typing import Any, get_args, get_origin
+
+from graphmtl.config import DataOptions, ModelOptions, OptionGroup, Options, RunOptions, TrainingOptions, flag
+from graphmtl.errors import unknown_name
+from graphmtl.presets import presets
+
+__all__ = ["option_help"]
+
+_EXAMPLES = """\
+examples:
+  graphmtl run                                                  a star on generated tasks, nothing to download
+  graphmtl run --tasks my_tasks.yaml --arch complete --hidden 128
+  graphmtl run --config runs/star-planted-0/config.yaml --seed 1 --output runs/again
+"""
+_MATTER = {
+    "what is learned": ("tasks", "data_dir", "only"),
+    "how": ("arch", "encoder", "embeddings", "hidden", "max_length", "epochs", "batch_size", "lr", "patience", "seed"),
+    "where": ("output", "resume", "overwrite", "device"),
+}
+_CONFIG = {
+    "--config": ("FILE", "YAML file of options, such as a run's config.yaml, or a preset"),
+}
+_PRUNE = {
+    "--prune": (
+        "RUN",
+        "train a finished run's options again on the strongest edges between tasks that it learned (of star: its task "
+        "affinity): --config RUN/config.yaml --arch complete --topology RUN --top-k N --output RUN-topN",
+    ),
+    "--keep-top": ("N", "with --prune: edges that stay into each task (default: 3)"),
+}
+_GENERAL: dict[str, type[OptionGroup]] = {
+    "data": DataOptions,
+    "model": ModelOptions,
+    "training": TrainingOptions,
+    "run": RunOptions,
+}
+
+
+def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]) -> str:
+    """The help of a group of options.
+
+    Args:
+        asked: the group's name; empty for the options that matter, ``all`` for every one.
+        chosen: the groups that not all runs have: by which option, by which value of it.
+
+    Raises:
+        InputError: there is no such group.
+    """
+    groups = {name: [*fields(group)] for name, group in _GENERAL.items()}
+    for _, owner, group in chosen:
+        groups[owner] = [*groups.get(owner, ()), *_own(group)]
+    if asked == "":
+        return _that_matter(groups)
+    if asked not in {*groups, "all"}:
+        raise unknown_name("group of options", asked, [*groups, "all"])
+    parser = _parser()
+    for name, own in groups.items() if asked == "all" else [(asked, groups[asked])]:
+        section = parser.add_argument_group(name)
+        _add_fields(section, own)
+        if name == "run":
+            _add_texts(section, _CONFIG | _PRUNE)
+    return parser.format_help()
+
+
+def _own(group: type[OptionGroup]) -> Iterator[Field]:
+    """What a group has that not every run has."""
+    common = {field.name for field in fields(Options)}
+    yield from (field for field in fields(group) if field.name not in common)
+
+
+def _that_matter(groups: dict[str, list[Field]]) -> str:
+    known = {field.name: field for own in groups.values() for field in own}
+    parser = _parser()
+    for name, own in _MATTER.items():
+        section = parser.add_argument_group(name)
+        _add_fields(section, [known[each] for each in own])
+        if name == "how":
+            _add_texts(section, _CONFIG)
+    parser.epilog = (
+        f"{_EXAMPLES}\nmore options: --help GROUP, of {', '.join(groups)}; --help all\npresets: {', '.join(presets())}"
+    )
+    return parser.format_help()
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="graphmtl run",
+        usage="graphmtl run [FILE ...] [options]",
+        description="Trains on a set of tasks, tests, and draws the learned task graph.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+
+
+def _add_texts(section: Any, texts: dict[str, tuple[str, str]]) -> None:
+    for name, (value, text) in texts.items():
+        section.add_argument(name, metavar=value, help=text)
+
+
+def _add_fields(section: Any, own: Iterable[Field]) -> None:
+    for field in own:
+        default = "" if field.default is None else f" (default: {field.default})"
+        switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        value = {"metavar": _shown(field)}
+        section.add_argument(
+            flag(field.name),
+            help=f"{field.metadata['help']}{default}".replace("%", "%%"),
+            **(switch if field.type is bool else value),
+        )
+
+
+def _shown(field: Field) -> str:
+    """What stands for an option's value."""
+    if get_origin(field.type) is not None and get_args(field.type)[-1] is not type(None):
+        return "{" + ",".join(get_args(field.type)) + "}"
+    numbers: dict[Any, str] = {int: "N", float: "X"}
+    return field.metadata["shown"] or numbers.get(field.type, "TEXT")
