@@ -26,7 +26,7 @@ from graphmtl.models.encoders import ENCODERS, encoder_class
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options_help import option_help
 from graphmtl.presets import preset_file
-from graphmtl.registry import find_class
+from graphmtl.registry import find_class, with_names
 
 __all__ = ["CHOOSING", "changed", "make_options", "options_class", "parse_options", "read_options"]
 
@@ -104,7 +104,7 @@ def _all_groups() -> Iterator[tuple[str, str, type[OptionGroup]]]:
 
 
 def make_options(**values: Any) -> Options:
-    """Options by name. What has no effect in such a run, and is not at its default, is said.
+    """Options by name; a part may be its class. What has no effect in such a run, and is not at its default, is said.
 
     >>> make_options(arch="star", score="dot").hidden
     64
@@ -112,7 +112,7 @@ def make_options(**values: Any) -> Options:
     Raises:
         InputError: a name that does not exist, a value that is not accepted, or two options that exclude each other.
     """
-    options, lines = _make(values)
+    options, lines = _make(with_names(values))
     for line in lines:
         note(line)
     return options

@@ -184,8 +184,8 @@ class Architecture(Layer):
     def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor | None:
         """The states of the nodes that these tasks may read, which are the same whichever edges are cut.
 
-        Packed (D, N, ...) as in :mod:`graphmtl.layers.packing` where ``reads_nodes``, else as ``read`` likes them. None
-        where nothing is to be gained: ``read`` then does all of it each time.
+        Packed (D, N, ...) as in :mod:`graphmtl.layers.packing` where ``reads_nodes`` or there is a virtual node, whose
+        states they are; else as ``read`` likes them. None where nothing is to be gained: ``read`` then does it all.
         """
         return None
 

@@ -23,10 +23,10 @@ from graphmtl.generators import generators_kept
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
-from graphmtl.models.encoded import Encoded, LockedDropout
+from graphmtl.models.encoder import Encoded, LockedDropout
 from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
-from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
+from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.predictions import ModelOutput
 from graphmtl.models.predictor import predict, predict_each
@@ -52,6 +52,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
+        if options.tag_head != "auto":
+            tag_head_class(options.tag_head)  # whether there is one, also where no task tags
         if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
         self.tasks = {task.name: task for task in tasks}
@@ -82,11 +84,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if options.common_head and not architecture.own_encoder_per_task:
             self._add_common_heads()
 
-    def _head(self, task: Task) -> nn.Module:
+    def _head(self, task: Task) -> Head:
         size, dropout = self.architecture.output_size, self.options.output_dropout
         size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
         if task.is_tagging:
-            head = HEADS[head_name(task, self.options)]
+            head: Any = tag_head_class(head_name(task, self.options))
             return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
         if task.is_regression:
             return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
@@ -109,9 +111,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def _add_common_heads(self) -> None:
         """Moves the weights of heads with the same labels into one that is added to all of them, which begin at 0."""
         for tasks in self._same_labels():
-            if len(tasks) > 1:
+            common = self.heads[tasks[0]].common_layer()
+            if len(tasks) > 1 and common is not None:
                 self._common_head |= dict.fromkeys(tasks, len(self.common_heads))
-                self.common_heads.append(deepcopy(self.heads[tasks[0]].linear))  # type: ignore[arg-type]
+                self.common_heads.append(deepcopy(common))
                 for k in tasks:
                     self.heads[k].reset_to_zero()
 

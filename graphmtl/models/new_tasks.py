@@ -36,7 +36,6 @@ from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import changed_model_options
-from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 
 __all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
 
@@ -126,8 +125,7 @@ def _copy(model: MultiTaskModel, grown: MultiTaskModel) -> None:
         if not name.startswith("common_heads."):
             _leading(state[name], weight.shape).copy_(weight)
     for encoder in grown.encoders:
-        if isinstance(encoder, WordEncoder):
-            encoder.start_new_words(len(model.vocabulary))
+        encoder.start_new_words(len(model.vocabulary))
     for k in range(len(model.tasks)):
         old, common = model.common_head(k), grown.common_head(k)
         if old is not None:
@@ -203,8 +201,7 @@ def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
     That is so for a single new task. Texts are known by their words: where how these are written is read too, or a
     transformer reads pieces, nothing is kept.
     """
-    options = model.options
-    by_words = isinstance(options, WordEncoderOptions) and options.chars == "none"
+    by_words: bool = model.encoders[0].reads_ids_alone()
     if model.architecture.reads_nodes and by_words and len(tasks) == 1:
         model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
 

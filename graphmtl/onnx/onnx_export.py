@@ -260,7 +260,7 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise InputError(
                 f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
             )
-    if not isinstance(model.options, WordEncoderOptions):
+    if model.options.encoder not in ENCODERS or not isinstance(model.options, WordEncoderOptions):
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
