@@ -7,6 +7,7 @@ look at is named and left out, so that a grid of runs may have the same flags; o
 
 import argparse
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, fields
 from functools import cache
@@ -64,7 +65,9 @@ def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
 
 
 def _class_for(values: Mapping[str, Any]) -> type[Options]:
-    return options_class(*(str(values.get(name, _DEFAULTS[name])) for name in CHOOSING))
+    """The class for values by name, of which those that choose must be right."""
+    common = {field.name: field for field in fields(Options)}
+    return options_class(*(accepted(common[name], values.get(name, _DEFAULTS[name])) for name in CHOOSING))
 
 
 @dataclass(frozen=True)
@@ -128,19 +131,25 @@ def changed(options: Options, **changes: Any) -> Options:
 def _make(values: Mapping[str, Any]) -> tuple[Options, list[str]]:
     """The options, and a line for each that nothing looks at."""
     kind = _class_for(values)
-    own, lines = {field.name: field for field in fields(kind)}, []
-    for name in values.keys() - own.keys():
+    own, idle = {field.name: field for field in fields(kind)}, defaultdict[tuple, list[str]](list)
+    for name in sorted(values.keys() - own.keys()):
         if name not in _elsewhere():
             raise unknown_name("option", name, [*own, *_elsewhere()])
         other = _elsewhere()[name]
         if accepted(other.field, _read(other.field, values[name])) != other.field.default:
-            there = values.get(other.chooser, _DEFAULTS[other.chooser])
-            what = f"{flag(name)} has no effect with {flag(other.chooser)} {there}"
-            lines.append(f"{what}; it is for {', '.join(other.owners)}")
+            idle[other.chooser, *other.owners].append(name)
+    lines = [_of_others(names, chooser, owners, values) for (chooser, *owners), names in idle.items()]
     options = kind(**{name: _read(field, values[name]) for name, field in own.items() if name in values})
     if options.resume and options.overwrite:
         raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
-    return options, [*sorted(lines), *_idle(options)]
+    return options, [*lines, *_idle(options)]
+
+
+def _of_others(names: Sequence[str], chooser: str, owners: Sequence[str], values: Mapping[str, Any]) -> str:
+    """A line for options that runs with another value of ``chooser`` look at."""
+    has, it_is = ("has", "it is") if len(names) == 1 else ("have", "they are")
+    there = f"{flag(chooser)} {values.get(chooser, _DEFAULTS[chooser])}"
+    return f"{', '.join(map(flag, names))} {has} no effect with {there}; {it_is} for {', '.join(owners)}"
 
 
 def _idle(options: Options) -> Iterator[str]:

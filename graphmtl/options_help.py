@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, fields
 from typing import Any, get_args, get_origin
 
-from graphmtl.config import DataOptions, ModelOptions, OptionGroup, Options, RunOptions, TrainingOptions, flag
+from graphmtl.config import (
+    ArchitectureOptions,
+    DataOptions,
+    ModelOptions,
+    OptionGroup,
+    Options,
+    RunOptions,
+    TrainingOptions,
+    flag,
+)
 from graphmtl.errors import unknown_name
 from graphmtl.presets import presets
 
@@ -52,6 +61,7 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
         InputError: there is no such group.
     """
     groups = {name: [*fields(group)] for name, group in _GENERAL.items()}
+    groups["model"] += fields(ArchitectureOptions)
     for _, owner, group in chosen:
         groups[owner] = [*groups.get(owner, ()), *_own(group)]
     if asked == "":
@@ -59,9 +69,11 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
     if asked not in {*groups, "all"}:
         raise unknown_name("group of options", asked, [*groups, "all"])
     parser = _parser()
+    seen: set[str] = set()
     for name, own in groups.items() if asked == "all" else [(asked, groups[asked])]:
         section = parser.add_argument_group(name)
-        _add_fields(section, own)
+        _add_fields(section, [field for field in own if field.name not in seen])
+        seen |= {field.name for field in own}
         if name == "run":
             _add_texts(section, _CONFIG | _PRUNE)
     return parser.format_help()

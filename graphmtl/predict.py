@@ -21,8 +21,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from graphmtl.cli import Parser, run_verb
+from graphmtl.data.delimited import Reading
 from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
-from graphmtl.data.readers import Reading, ending
+from graphmtl.data.readers import ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
 from graphmtl.data.section import Given
 from graphmtl.data.task import Task

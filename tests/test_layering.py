@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "graphmtl"
 FLOORS = (  # from the ground up; a file in the package's own folder is named, the others there are verbs
     ("errors",),
     ("layers",),
-    ("config", "files", "generators", "printed_tables", "registry"),
+    ("config", "files", "generators", "presets", "printed_tables", "registry"),
     ("data",),
     ("metrics",),
     ("graph",),

@@ -1,8 +1,10 @@
+import inspect
 import math
 import re
+import warnings
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -10,19 +12,26 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.architectures import ARCHITECTURES
+from graphmtl.architectures import ARCHITECTURES, architecture_class
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
-from graphmtl.data.planted import PlantedOptions
 from graphmtl.errors import InputError
 from graphmtl.models.model_options import make_model_options
-from graphmtl.options import make_options, parse_options, read_options, without_effect
+from graphmtl.options import _elsewhere, changed, make_options, options_class, parse_options, read_options
 from graphmtl.run import run_and_report
 from graphmtl.training.run_folder import Run
 from tests.tiny import OPTIONS, flags
 
-FIELDS = {field.name: field for field in fields(Options)}
-TYPES = get_type_hints(Options)
+CLASSES = {arch: options_class(arch, "lstm", "planted") for arch in ARCHITECTURES}
+COMMON = {field.name: field for field in fields(Options)}
+FIELDS = {name: each.field for name, each in _elsewhere().items()} | COMMON
+TYPES = {name: field.type for name, field in FIELDS.items()}
+CHOOSES = ("arch", "encoder", "tasks")
+
+
+def owner(name):
+    """What must be chosen, so that a run looks at an option."""
+    return {_elsewhere()[name].chooser: _elsewhere()[name].owners[0]} if name in _elsewhere() else {}
 
 
 def another(name):
@@ -54,12 +63,39 @@ def test_without_arguments_the_defaults():
     assert parse_options([]) == make_options()
 
 
+@pytest.mark.parametrize("arch", CLASSES)
 @pytest.mark.parametrize("left_out", ["resume", "overwrite"])
-def test_every_option_has_a_flag(left_out):
-    values = {name: another(name) for name in FIELDS if name != left_out}
+def test_every_option_has_a_flag(arch, left_out):
+    names = [field.name for field in fields(CLASSES[arch]) if field.name not in (*CHOOSES, left_out)]
+    values = {"arch": arch, **{name: another(name) for name in names}}
     assert parse_options(flags(**values)) == make_options(**values)
-    defaults = {name: field.default for name, field in FIELDS.items() if field.default is not None}
+    defaults = {name: FIELDS[name].default for name in names if FIELDS[name].default is not None}
     assert parse_options([*flags(**values), *flags(**defaults)]) == make_options(**values | defaults)
+
+
+def test_options_of_an_architecture_stand_beside_it():
+    assert {name: type(make_options(arch=name)).__mro__ for name in CLASSES} == {
+        name: kind.__mro__ for name, kind in CLASSES.items()
+    }
+    for arch, kind in CLASSES.items():
+        assert issubclass(kind, architecture_class(arch).Options)
+    assert not hasattr(make_options(arch="shared"), "score")
+    assert not hasattr(make_options(tasks="sick"), "planted_words")
+    assert not hasattr(make_options(encoder="bert"), "embedding_size")
+    assert hasattr(make_options(encoder="bert"), "freeze_layers")
+
+
+def test_options_that_several_parts_have_are_alike():
+    """A flag takes the same values whatever the architecture is."""
+    for name in _elsewhere():
+        own = [field for kind in CLASSES.values() for field in fields(kind) if field.name == name]
+        assert len({(field.default, field.type, field.metadata["range"]) for field in own}) <= 1, name
+
+
+def test_changes_leave_out_what_a_run_no_longer_looks_at():
+    options = changed(make_options(arch="star", score="dot", lr=0.5, planted_words=9), arch="cmtr", gate_prior=0.25)
+    assert options == make_options(arch="cmtr", gate_prior=0.25, lr=0.5, planted_words=9)
+    assert changed(options, tasks="sick") == make_options(arch="cmtr", gate_prior=0.25, lr=0.5, tasks="sick")
 
 
 def test_what_is_gone_on_with_is_not_replaced():
@@ -83,11 +119,9 @@ def test_prune_is_the_runs_options_on_its_strongest_edges(run):
 
 
 def test_prune_leaves_out_what_the_complete_graph_has_none_of(tmp_path):
-    Run(tmp_path / "run").create(
-        make_options(arch="cmtr", teachers="train", teacher_outputs="said", output="elsewhere")
-    )
+    Run(tmp_path / "run").create(make_options(arch="cmtr", teachers="train", output="elsewhere", lr=0.5))
     pruned = parse_options(["--prune", str(tmp_path / "run")])
-    assert (pruned.teachers, pruned.teacher_outputs, pruned.adapters) == (None, None, None)
+    assert (pruned.arch, pruned.lr, hasattr(pruned, "teachers")) == ("complete", 0.5, False)
 
 
 @pytest.mark.parametrize(
@@ -116,26 +150,50 @@ def test_keep_top_and_prune_need_a_run(tmp_path):
 @pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
 def test_what_is_no_choice_gets_a_list_of_them(name):
     with pytest.raises(InputError) as error:
-        parse_options(flags(**{name: "nonsense"}))
+        parse_options(flags(**owner(name), **{name: "nonsense"}))
     assert f"--{name.replace('_', '-')}: " in str(error.value)
     assert all(repr(choice) in str(error.value) for choice in get_args(TYPES[name]))
 
 
-def test_help_holds_every_option_with_its_default(capsys):
+def help_of(*arguments, capsys):
     with pytest.raises(SystemExit) as leaving:
-        run_verb(parse_options, ["--help"])
+        run_verb(parse_options, [*arguments])
     assert leaving.value.code == 0
-    printed = " ".join(capsys.readouterr().out.split())
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("order", [["--help", "all"], ["--epochs", "3", "-h", "all"]])
+def test_help_holds_every_option_with_its_default(order, capsys):
+    printed = " ".join(help_of(*order, capsys=capsys).split())
     for name, field in FIELDS.items():
         assert f"--{name.replace('_', '-')}" in printed
         words = " ".join(field.metadata["help"].split())
-        assert words
-        default = "null" if field.default is None else field.default
-        assert f"default: {default})" in printed.split(words)[1][:120], name
+        assert words in printed, name
+        assert field.default is None or f"{words} (default: {field.default})" in printed, name
+
+
+def test_help_shows_what_matters_first(capsys):
+    printed = help_of("--help", capsys=capsys)
+    assert 12 <= len(re.findall(r"^  --", printed, re.MULTILINE)) <= 19
+    assert len(printed.splitlines()) < 70
+    assert printed.count("  graphmtl run") == 3
+    assert "planted-words" not in printed
+
+
+@pytest.mark.parametrize(("group", "has", "lacks"), [("star", "--hub-to-head", "--epochs"), ("data", "--only", "--lr")])
+def test_help_of_a_group(group, has, lacks, capsys):
+    printed = help_of("--help", group, capsys=capsys)
+    assert has in printed
+    assert lacks not in printed
+
+
+def test_help_of_no_group():
+    with pytest.raises(InputError, match="unknown group of options 'strar'; did you mean 'star'"):
+        parse_options(["--help", "strar"])
 
 
 def test_the_command_line_goes_before_the_file_and_the_file_before_the_defaults(tmp_path):
-    (tmp_path / "base.yaml").write_text("epochs: 3\nhidden: 5\nnode_bias: false\nlower_case: false\n")
+    (tmp_path / "base.yaml").write_text("arch: complete\nepochs: 3\nhidden: 5\nnode_bias: false\nlower_case: false\n")
     for arguments in (
         ["--config", f"{tmp_path}/base.yaml", "--hidden", "7", "--lower-case"],
         ["--hidden", "7", "--lower-case", f"--config={tmp_path}/base.yaml"],
@@ -143,9 +201,8 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_defaults(
         options = parse_options(arguments)
         assert (options.hidden, options.lower_case) == (7, True)
         assert (options.epochs, options.node_bias) == (3, False)
-        assert (
-            replace(options, hidden=64, lower_case=True, epochs=make_options().epochs, node_bias=True) == make_options()
-        )
+        back = {"hidden": 64, "lower_case": True, "epochs": COMMON["epochs"].default, "node_bias": True}
+        assert replace(options, **back) == make_options(arch="complete")
 
 
 def test_a_default_on_the_command_line_still_goes_before_the_file(tmp_path):
@@ -162,12 +219,12 @@ texts = st.text("aé1:#'\"[]{}\\ ", min_size=1, max_size=8)
     seed=st.integers(0, 2**32 - 1),
     tasks=texts | st.sampled_from(["123", "1e3", "no", "2020-01-01", "a: b"]),
     output=st.none() | texts,
-    node_bias=st.booleans(),
+    hub_to_head=st.booleans(),
 )
 def test_options_survive_config_yaml(tmp_path_factory, **values):
     options = make_options(**values)
     path = tmp_path_factory.mktemp("config") / "config.yaml"
-    path.write_text(yaml.safe_dump({"format": 1, **asdict(options)}, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump({"format": 2, **asdict(options)}, sort_keys=False), encoding="utf-8")
     assert parse_options(["--config", str(path)]) == options
 
 
@@ -203,10 +260,10 @@ def test_mistakes_on_the_command_line(arguments, message):
 @pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
 def test_numbers_out_of_range(name, found, edge):
     with pytest.raises(InputError) as error:
-        make_options(**{name: found})
+        make_options(**owner(name), **{name: found})
     assert str(error.value).startswith(f"--{name.replace('_', '-')}: found {found}, expected ")
     assert str(FIELDS[name].metadata["range"][0]) in str(error.value)
-    assert getattr(make_options(**{name: edge}), name) == edge
+    assert getattr(make_options(**owner(name), **{name: edge}), name) == edge
 
 
 def test_numbers_that_have_a_range():
@@ -229,7 +286,7 @@ def test_a_number_that_is_none_is_out_of_every_range():
 def test_a_value_of_another_type_is_one_line(name):
     for value in [["two"], object(), *([] if TYPES[name] in (str, str | None) else ["two"])]:
         with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: .*{re.escape(str(value))}.?$"):
-            make_options(**{name: value})
+            make_options(**owner(name), **{name: value})
 
 
 @pytest.mark.parametrize(
@@ -242,7 +299,8 @@ def test_paths_and_numbers_of_numpy_are_plain_values(name, value, taken):
 
 
 def test_options_by_name():
-    assert make_options(epochs=3, arch="single") == replace(make_options(), epochs=3, arch="single")
+    options = make_options(epochs=3, arch="single")
+    assert (options.epochs, options.arch, options.lr) == (3, "single", COMMON["lr"].default)
     with pytest.raises(InputError, match="unknown option 'epocs'; did you mean 'epochs'"):
         make_options(epocs=3)
 
@@ -318,11 +376,6 @@ def test_what_stands_in_the_file_and_defaults_for_the_rest(tmp_path):
     assert read_options(tmp_path / "base.yaml") == replace(make_options(), epochs=3)
 
 
-def test_every_group_of_options_is_part_of_the_whole():
-    assert {field.name for field in fields(PlantedOptions)} < set(FIELDS)
-    assert all(name.startswith("planted_") for name in (field.name for field in fields(PlantedOptions)))
-
-
 def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
     base = make_options(hidden=8, epochs=3)
     assert parse_options(["--epochs", "5"], base) == make_options(hidden=8, epochs=5)
@@ -334,48 +387,86 @@ def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
     ("given", "line"),
     [
         ({"arch": "star", "gate_prior": 0.1}, "--gate-prior has no effect with --arch star; it is for cmtr"),
+        (
+            {"arch": "single", "topology": "complete"},
+            "--topology has no effect with --arch single; it is for complete",
+        ),
+        ({"arch": "single", "teachers": "nosuch"}, "--teachers has no effect with --arch single; it is for cmtr"),
+        (
+            {"arch": "shared", "hub_to_head": True, "affinity_probe": 5},
+            "--affinity-probe, --hub-to-head have no effect with --arch shared; they are for star",
+        ),
         ({"arch": "cmtr", "kd_weight": 2.0}, "--kd-weight has no effect without --teachers"),
         ({"tasks": "sick", "planted_words": 9}, "--planted-words has no effect with --tasks sick; it is for planted"),
         ({"tasks": "sick+planted:child1", "planted_words": 9}, None),
         ({"arch": "cmtr", "kd_weight": 2.0, "teachers": "train"}, None),
         ({"arch": "cmtr", "gate_prior": 0.1}, None),
+        ({"arch": "star", "gate_prior": 0.5}, None),
+        ({"encoder": "bert", "min_count": 2}, "--min-count has no effect with --encoder bert; it is for lstm"),
+        ({"layer_decay": 0.9}, "--layer-decay has no effect with --encoder lstm; it is for transformer"),
         ({"embedding_size": 50, "embeddings": "glove.txt"}, "--embedding-size has no effect with --embeddings, whose"),
         ({"embedding_size": 50}, None),
     ],
 )
-def test_an_option_that_nothing_looks_at_is_named(given, line):
-    assert [found[: len(line or "")] for found in without_effect(make_options(**given))] == (
-        [] if line is None else [line]
-    )
+@pytest.mark.filterwarnings("always:--:graphmtl.errors.DataWarning")
+def test_an_option_that_nothing_looks_at_is_named(given, line, tmp_path):
+    (tmp_path / "options.yaml").write_text(yaml.safe_dump(given))
+    for build in (
+        lambda: make_options(**given),
+        lambda: parse_options(flags(**given)),
+        lambda: read_options(tmp_path / "options.yaml"),
+    ):
+        with warnings.catch_warnings(record=True) as found:
+            build()
+        assert [str(each.message)[: len(line or "")] for each in found] == ([] if line is None else [line])
+
+
+def test_what_has_no_effect_must_still_be_a_value():
+    with pytest.raises(InputError, match=r"--gate-prior: found 2\.0, expected a number from 0 to 1"):
+        make_options(arch="star", gate_prior=2.0)
 
 
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"arch": "single", "teachers": "nosuch"}, "--teachers: --arch single has nothing that could imitate them"),
-        ({"arch": "single", "topology": "complete"}, "--topology: --arch single has no edges between tasks"),
-        ({"arch": "star", "top_k": 3}, "--top-k: --arch star has no edges between tasks"),
         ({"arch": "complete", "top_k": 3}, "--top-k 3: --topology 'complete' has no weights to rank"),
-        ({"arch": "star", "adapters": "nosuch"}, "nosuch: no such run folder"),
+        ({"arch": "adapter-fusion", "adapters": "nosuch"}, "nosuch: no such run folder"),
     ],
 )
-def test_what_is_refused_is_not_also_said_to_have_no_effect(given, error, tmp_path, capsys):
+def test_what_a_run_looks_at_must_be_there(given, error, tmp_path):
     with pytest.raises(InputError, match=re.escape(error)):
         run_and_report(make_options(**OPTIONS | given, output=str(tmp_path / "run")))
-    _, name = given
-    assert f"--{name.replace('_', '-')} has no effect" not in capsys.readouterr().out
 
 
-def test_options_are_for_architectures_and_need_options_that_exist():
+def test_options_need_options_that_exist():
     for field in FIELDS.values():
-        assert set(field.metadata["archs"]) <= set(ARCHITECTURES)
         assert field.metadata["needs"] in (None, *FIELDS)
+        assert (field.metadata["unless"] or (None,))[0] in (None, *FIELDS)
+
+
+def test_format_1_held_every_option_of_the_package(tmp_path):
+    every = {name: field.default for name, field in FIELDS.items()} | {"arch": "shared", "score": "dot", "lr": 0.5}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"format": 1, **every}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_options(tmp_path / "config.yaml", written_by_a_run=True) == make_options(arch="shared", lr=0.5)
+
+
+def test_a_run_of_format_1_is_resumed(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "format": 1, "gate_prior": 0.5, "freeze_layers": 0}))
+    Run(run).check(make_options(arch="star", lr=0.5, epochs=3, output=str(run), resume=True))
+    with pytest.raises(InputError, match=r"lr is 0\.5, not 0\.25"):
+        Run(run).check(make_options(arch="star", lr=0.25, epochs=3, output=str(run), resume=True))
+    with pytest.raises(InputError, match="arch is 'star', not 'cmtr'"):
+        Run(run).check(make_options(arch="cmtr", lr=0.5, epochs=3, output=str(run), resume=True))
 
 
 @pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
 def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
-    group = next(each for each in Options.__mro__ if name in each.__annotations__)
-    for kind in (group, Options):
+    whole = type(make_options(**owner(name)))
+    group = next(each for each in whole.__mro__ if name in inspect.get_annotations(each))
+    for kind in (group, whole):
         with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: found {re.escape(str(found))}, expected "):
             kind(**{name: found})
         assert getattr(kind(**{name: edge}), name) == edge
@@ -386,9 +477,9 @@ def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
 @pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
 def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
     with pytest.raises(InputError) as ours:
-        make_options(**{name: "nonsense"})
+        make_options(**owner(name), **{name: "nonsense"})
     with pytest.raises(InputError) as theirs:
-        parse_options(flags(**{name: "nonsense"}))
+        parse_options(flags(**owner(name), **{name: "nonsense"}))
     assert str(ours.value) == str(theirs.value)
 
 

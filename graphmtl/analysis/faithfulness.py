@@ -24,23 +24,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from graphmtl.analysis.ablation import AblationPlan, known_labels, measure
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
 from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
-from graphmtl.data.task import NO_LABEL
 from graphmtl.graph.comparison import Comparison, auroc
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.graph.task_graph import Edge, TaskGraph
-from graphmtl.layers.interaction import Ablation
-from graphmtl.models.losses import text_losses
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.predictions import ModelOutput
 
-__all__ = ["Explanation", "Measured", "draw_texts", "explain_model", "measure", "true_edges"]
-
-_RANDOM_DRAWS = 3
+__all__ = ["Explanation", "draw_texts", "explain_model", "true_edges"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,51 +78,6 @@ class Explanation:
             "removal": self.removal,
             "auroc": self.auroc(),
         }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How a task fares with each of several ablations, text by text.
-
-    Attributes:
-        losses: (ablations, texts), minus the log-likelihood of the right labels; of tags the mean over a text.
-        correct: (ablations, texts), 1 if the label is right; of tags the share of right ones, of a regression nan.
-    """
-
-    losses: np.ndarray
-    correct: np.ndarray
-
-
-@torch.no_grad()
-def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence[Ablation]) -> dict[str, Measured]:
-    """What every ablation does to every task, on texts with labels; a text without a label of a task is left out."""
-    model.eval()
-    found: dict[str, list[Tensor]] = {}
-    for batch in batches:
-        outputs = [  # for each ablation {task: (2, texts)}
-            {name: _fit(output, batch.labels[name]) for name, output in own.items()}
-            for own in model.ablate(batch, ablations)
-        ]
-        for name in batch.tasks:
-            found.setdefault(name, []).append(torch.stack([own[name] for own in outputs], 1))  # (2, ablations, texts)
-    return {name: Measured(*torch.cat(parts, 2).double().cpu().numpy()) for name, parts in found.items()}
-
-
-def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
-    """The loss and the share of right labels of every text that has one, (2, texts); nan of a regression."""
-    known = _known(labels)  # (texts, 1) or (texts, tokens)
-    predicted = output.logits.argmax(-1) if output.tags is None else output.tags
-    right = (known & (predicted == labels).view_as(known)).sum(1)  # (texts,)
-    if labels.is_floating_point():
-        right = right * torch.nan
-    count = known.sum(1)  # (texts,)
-    values = torch.stack([text_losses(output, labels), right]) / count.clamp_min(1)
-    return values[:, count > 0]
-
-
-def _known(labels: Tensor) -> Tensor:
-    """Where there is a label: (texts, 1), of tags (texts, tokens)."""
-    return (~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL).view(len(labels), -1)
 
 
 def draw_texts(
@@ -180,7 +129,7 @@ def explain_model(
         for name, recorder in _read(model, draw_texts(data, split, **texts)).items()
     }
     attention = pictures["attention"]
-    plan = _Plan(attention, seed)
+    plan = AblationPlan(attention, seed)
     measured = measure(model, draw_texts(data, split, **texts), plan.ablations)
     for name, edges in plan.edges(measured).items():
         pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
@@ -199,104 +148,12 @@ def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeReco
     recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
     for batch in batches:
         for task, output in model(batch, edges=True).items():
-            edges, keep = output.edges, _known(batch.labels[task]).any(1)  # (texts,)
+            edges, keep = output.edges, known_labels(batch.labels[task]).any(1)  # (texts,)
             recorders["attention"].update(edges, keep)
             if edges.contributions is not None:
                 contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
                 recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
     return {name: recorder for name, recorder in recorders.items() if name == "attention" or recorder.edges()}
-
-
-class _Plan:
-    """Which edges are cut, and what the results mean; all of it in one list, so that each text's nodes are read once.
-
-    Args:
-        attention: its edges between nodes are cut, and its weights say which are strong; what a task reads from itself
-            (``cmtr``) stays.
-        seed: of the random edges.
-    """
-
-    def __init__(self, attention: TaskGraph, seed: int):
-        self.attention = attention
-        self.incoming = {
-            task: [edge.source for edge in attention.incoming(task) if edge.source != task] for task in attention.tasks
-        }
-        sources = [node for node in attention.nodes if any(node in own for own in self.incoming.values())]
-        self.most = max(map(len, self.incoming.values()), default=0)
-        whole = self._edges(self.incoming)
-        self.cuts: dict[tuple, Ablation] = {("none",): Ablation(), ("all",): Ablation(edges=whole)}
-        for j in sources:
-            own = frozenset(edge for edge in whole if edge[0] == j)
-            self.cuts["ablation", j] = Ablation(edges=own)
-            if self.most > 1:
-                self.cuts["ablation_zeroed", j] = Ablation(edges=own, renormalise=False)
-                self.cuts["alone", j] = Ablation(edges=whole - own)
-        if self.most > 1:
-            self._plan_removal(np.random.default_rng(seed))
-        self.ablations = list(self.cuts.values())
-        self.place = {name: i for i, name in enumerate(self.cuts)}
-
-    def _edges(self, sources: Mapping[str, Iterable[str]]) -> frozenset[tuple[str, str]]:
-        return frozenset((source, target) for target, own in sources.items() for source in own)
-
-    def _plan_removal(self, rng: np.random.Generator) -> None:
-        self.sizes = [2**i for i in range(self.most) if 2**i < self.most]
-        orders = {
-            task: [rng.permutation(len(own)) for _ in range(_RANDOM_DRAWS)] for task, own in self.incoming.items()
-        }
-        for size in self.sizes:
-            chosen = {
-                "strongest": {task: own[:size] for task, own in self.incoming.items()},
-                "weakest": {task: own[::-1][:size] for task, own in self.incoming.items()},
-            }
-            for draw in range(_RANDOM_DRAWS):
-                chosen["random", draw] = {
-                    task: [own[i] for i in orders[task][draw][:size]] for task, own in self.incoming.items()
-                }
-            for order, sources in chosen.items():
-                self.cuts["removal", order, size] = Ablation(edges=self._edges(sources))
-
-    def edges(self, measured: Mapping[str, Measured]) -> dict[str, list[Edge]]:
-        """The edges of every picture that ablation gives."""
-        pictures: dict[str, list[Edge]] = {}
-
-        def add(name: str, source: str, target: str, change: np.ndarray) -> None:
-            edge = Edge(source=source, target=target, weight=change.mean(), std=change.std(), count=len(change))
-            pictures.setdefault(name, []).append(edge)
-
-        for target, own in measured.items():
-            none, everything = self.place["none",], self.place["all",]
-            for source in self.incoming[target]:
-                cut = self.place["ablation", source]
-                add("ablation", source, target, own.losses[cut] - own.losses[none])
-                if not np.isnan(own.correct).any():
-                    add("ablation_accuracy", source, target, own.correct[none] - own.correct[cut])
-                if self.most > 1:
-                    zeroed, alone = self.place["ablation_zeroed", source], self.place["alone", source]
-                    add("ablation_zeroed", source, target, own.losses[zeroed] - own.losses[none])
-                    add("alone", source, target, own.losses[everything] - own.losses[alone])
-        return pictures
-
-    def removal(self, measured: Mapping[str, Measured]) -> dict[str, list] | None:
-        """See :class:`Explanation`; the last number of edges is all of them."""
-        if self.most < 2:
-            return None
-        targets = [target for target, own in self.incoming.items() if own and target in measured]
-
-        def change(*name) -> float:
-            rows = (measured[target].losses[[self.place["none",], self.place[name]]] for target in targets)
-            return float(np.mean([(cut - whole).mean() for whole, cut in rows]))
-
-        everything = change("all")
-        orders: dict[str, list] = {"strongest": ["strongest"], "weakest": ["weakest"]}
-        orders["random"] = [("random", draw) for draw in range(_RANDOM_DRAWS)]
-        return {
-            "edges": [*self.sizes, self.most],
-            **{
-                name: [*(float(np.mean([change("removal", o, size) for o in own])) for size in self.sizes), everything]
-                for name, own in orders.items()
-            },
-        }
 
 
 def true_edges(truth: PlantedTruth, tasks: Sequence[str]) -> np.ndarray:

@@ -8,9 +8,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from graphmtl.data.column_files import read_columns, read_sentences, read_three_files
+from graphmtl.data.delimited import Reading
 from graphmtl.data.glue import glue_sources
 from graphmtl.data.planted import PlantedOptions, generate
-from graphmtl.data.readers import Reading, read_label_tab_text, read_tsv
+from graphmtl.data.readers import read_label_tab_text, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from graphmtl.data.delimited import Reading, is_header, say_header
 from graphmtl.data.lines import read_lines
-from graphmtl.data.readers import Reading, ending, is_header, read_file, say_header
+from graphmtl.data.readers import ending, read_file
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from graphmtl.data.arrow import read_hub
-from graphmtl.data.readers import Reading, read_tsv
+from graphmtl.data.delimited import Reading
+from graphmtl.data.readers import read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.table import Table

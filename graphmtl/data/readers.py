@@ -1,65 +1,21 @@
 """Files of texts with their labels. Files of lines are read line by line, so that an error names the line."""
 
-import csv
-import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from graphmtl.data.arrow import read_parquet
-from graphmtl.data.lines import check_encodable, lines_of, read_bytes, read_lines, read_text
-from graphmtl.data.table import Table, joined
-from graphmtl.errors import InputError, note, shown, unknown_name
+from graphmtl.data.delimited import Reading, is_header, read_delimited, say_header
+from graphmtl.data.lines import check_encodable, read_bytes, read_lines, read_text
+from graphmtl.data.table import Table
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import parse_json
 
-__all__ = [
-    "FORMATS",
-    "Reading",
-    "ending",
-    "is_header",
-    "read_delimited",
-    "read_file",
-    "read_label_tab_text",
-    "read_label_text",
-    "read_one_class_a_file",
-    "read_parallel",
-    "read_tsv",
-    "say_header",
-]
+__all__ = ["FORMATS", "check_column", "ending", "read_file", "read_label_tab_text", "read_label_text", "read_tsv"]
 
-_FIELD = r'(?:"(?:[^"]|"")*+"|[^"\t\n]*)'
-_QUOTED_FILE = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")  # every quote in it is one of those around a field
-_QUOTED_FIELD = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*"(?=\t|$)', re.MULTILINE)
 _FASTTEXT = "__label__"
-_TITLES = {  # what columns are called
-    *("text", "sentence", "review", "tweet", "comment", "document", "utterance", "query", "label", "class"),
-    *("target", "category", "sentiment", "intent", "topic", "stars", "rating", "score", "word", "token"),
-    *("form", "lemma", "tag", "pos", "upos", "xpos", "ner", "chunk"),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How a file is read.
-
-    Args:
-        header: the names of all columns of a file that has no line of names.
-        encoding: the encoding of a file of text.
-        delimiter: what stands between the fields of a csv, tsv or txt file; None: as its ending says.
-        quoting: ``csv``: fields in double quotes may hold delimiters, line ends, and quotes written twice; ``none``:
-            quotes are letters like others; None: as the ending says, and in a tsv file as the fields look.
-        format: what the file is, where its ending does not say so: one of `FORMATS`.
-    """
-
-    header: tuple[str, ...] = ()
-    encoding: str = "utf-8"
-    delimiter: str | None = None
-    quoting: str | None = None
-    format: str | None = None
 
 
 Row = tuple[int, Sequence[Any]]
@@ -143,100 +99,6 @@ def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: s
         yield number, [fields[i].strip() for i in chosen]
 
 
-def read_delimited(
-    path: Path, reading: Reading, delimiter: str
-) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str]]], bool]:
-    """The names of the columns of a csv or tsv file, and its rows, with the line of each: all fields, as they stand.
-
-    Returns:
-        Names, rows, and whether fields may stand in double quotes.
-
-    Raises:
-        InputError: the file is missing, empty, undecodable or damaged, or a line has too few or too many fields.
-    """
-    text, delimiter = read_text(path, reading.encoding), reading.delimiter or delimiter
-    quoted = reading.quoting == "csv" or (reading.quoting is None and delimiter != "\t")
-    if reading.quoting is None and delimiter == "\t":
-        quoted = _looks_quoted(text, path)
-    rows = _quoted_rows(text, delimiter, path) if quoted else _plain_rows(text, delimiter)
-    number, fields = next(rows, (1, []))
-    fields = [field.strip() for field in fields]
-    named = not reading.header or is_header(fields, reading.header)
-    rows = rows if named else chain([(number, fields)], rows)
-    if named and reading.header:
-        say_header(path, number, fields, reading.header)
-    header = reading.header or tuple(fields)
-    return header, (_checked_fields(path, row, header, "" if quoted else delimiter) for row in rows), quoted
-
-
-def _checked_fields(
-    path: Path, row: tuple[int, list[str]], header: Sequence[str], delimiter: str
-) -> tuple[int, list[str]]:
-    """A row that has as many fields as there are columns."""
-    number, fields = row
-    if len(fields) == 1 < len(header) and delimiter:
-        what = {"\t": "TAB"}.get(delimiter, repr(delimiter))
-        raise InputError(
-            f"{path}, line {number}: no {what} between the columns {', '.join(header)}: {shown(fields[0])}"
-        )
-    if len(fields) != len(header):
-        raise InputError(f"{path}, line {number}: {len(fields)} fields, expected {len(header)} ({', '.join(header)})")
-    return row
-
-
-def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    lines = ((number, line) for number, line in enumerate(lines_of(text), 1) if line.strip() or delimiter in line)
-    return ((number, line.split(delimiter)) for number, line in lines)
-
-
-def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))  # a text may be longer than Python's 131,072
-    reader, before = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter), 0
-    try:
-        for fields in reader:
-            number, before = before + 1, reader.line_num  # a record may span lines: name its first
-            if len(fields) > 1 or any(map(str.strip, fields)):  # a blank line is no record
-                yield number, fields
-    except csv.Error as error:
-        raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
-
-
-def _looks_quoted(text: str, path: Path) -> bool:
-    """Whether a tsv file is quoted as csv files are: every quote in it is one of those around a field."""
-    text = text.replace("\r\n", "\n")
-    fields = len(_QUOTED_FIELD.findall(text))
-    if not fields:
-        return False
-    quoted = bool(_QUOTED_FILE.fullmatch(text))
-    if quoted:
-        note(f"{path}: {fields} fields stand in double quotes, which are no part of them (quoting: none keeps them)")
-    elif '""' in text:
-        note(
-            f"{path}: {fields} fields stand in double quotes, which are read as letters, since other quotes in the file"
-            " are letters too (quoting: csv takes them away)"
-        )
-    return quoted
-
-
-def is_header(fields: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether the first line of a file whose columns have these names is a line of names, and no example.
-
-    >>> is_header(["Review", "Stars"], ["text", "stars"]), is_header(["good film", "5"], ["text", "stars"])
-    (True, False)
-    """
-    found = [field.strip().casefold() for field in fields]
-    own = [a == b.casefold() for a, b in zip(found, names, strict=False)]
-    titles = sum(a or b in _TITLES for a, b in zip(own, found, strict=False))
-    return titles == len(names) or (any(own) and 2 * titles >= len(names))
-
-
-def say_header(path: Path, number: int, fields: Sequence[str], names: Sequence[str]) -> None:
-    """Notes that a line is taken for one of names, where it holds something that columns are not called."""
-    known = _TITLES | {name.casefold() for name in names}
-    if not known.issuperset(field.strip().casefold() for field in fields):
-        note(f"{path}, line {number}: {shown(' '.join(fields))} is taken for names of the columns, and is no example")
-
-
 def _positions(path: Path, header: Sequence[str], wanted: Sequence[str], delimiter: str) -> list[int]:
     for column in wanted:
         other = next((sign for sign in (";", "\t", ",", "|") if len(header) == 1 and sign in header[0]), None)
@@ -246,11 +108,16 @@ def _positions(path: Path, header: Sequence[str], wanted: Sequence[str], delimit
                 f"{path}: {unknown_name('column', column, header)}; {between} are expected between its columns, "
                 f"not {found}; the key `delimiter` names another, such as `delimiter: {json.dumps(other)}`"
             )
-        _check_column(path, column, header)
+        check_column(path, column, header)
     return [header.index(column) for column in wanted]
 
 
-def _check_column(source: Path | str, column: str, found: Sequence[str]) -> None:
+def check_column(source: Path | str, column: str, found: Sequence[str]) -> None:
+    """Whether a column is there, and once.
+
+    Raises:
+        InputError: it is not.
+    """
     if column not in found:
         raise InputError(f"{source}: {unknown_name('column', column, found)}")
     if list(found).count(column) > 1:
@@ -287,7 +154,7 @@ def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     if not isinstance(content, dict):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     for column in wanted:
-        _check_column(path, column, [*content])
+        check_column(path, column, [*content])
     columns = [content[column] for column in wanted]
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
@@ -304,7 +171,7 @@ def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any
         known.update(dict.fromkeys(row))
         picked.append((number, [row.get(column) for column in wanted]))
     for column in wanted if picked else ():
-        _check_column(path, column, [*known])
+        check_column(path, column, [*known])
     return _of_rows(path, wanted, iter(picked), what)
 
 
@@ -327,7 +194,7 @@ def read_label_text(path: Path, wanted: Sequence[str], reading: Reading = Readin
     if len(header) != 2:
         raise InputError(f"{path}: {len(header)} columns, expected 2, those of the label and of the text")
     for column in wanted:
-        _check_column(path, column, header)
+        check_column(path, column, header)
     lines = read_lines(path, encoding=reading.encoding)
     fasttext = lines[0].startswith(_FASTTEXT)
     rows = []
@@ -362,67 +229,6 @@ FORMATS: dict[str, Callable[[Path, Sequence[str], Reading], Table]] = {
     "LABEL text": read_label_text,
 }
 """What reads the wanted columns of a file, by its ending or by the key ``format``."""
-
-
-def read_parallel(paths: Mapping[str, Path], wanted: Sequence[str], reading: Reading = Reading()) -> Table:
-    """Reads columns that stand in files of their own, a row a line: the file of each column by its name.
-
-    A first line that is in each file the name of its column is no row.
-
-    Raises:
-        InputError: as `read_lines`, an unknown column, or files of unlike length.
-    """
-    for column in wanted:
-        _check_column(", ".join(map(str, paths.values())), column, [*paths])
-    lines = {name: read_lines(path, encoding=reading.encoding, ends=True) for name, path in paths.items()}
-    most = max(map(len, lines.values()))
-    for name, own in lines.items():
-        if len(own) < most:
-            other = next(str(paths[each]) for each, its in lines.items() if len(its) == most)
-            raise InputError(f"{paths[name]}, line {len(own) + 1}: the file has ended, but {other} has {most} lines")
-    first = int(is_header([own[0] for own in lines.values()], [*lines]))
-    if first:
-        say_header(next(iter(paths.values())), 1, [own[0] for own in lines.values()], [*lines])
-    columns = {name: [line.strip() for line in lines[name][first:]] for name in wanted}
-    source = str(paths[wanted[0]])
-    files = {name: str(path) for name, path in paths.items()}
-    return Table(source=source, columns=columns, lines=[*range(first + 1, most + 1)], files=files)
-
-
-def read_one_class_a_file(
-    paths: Mapping[str, Path], wanted: Sequence[str], label: str, reading: Reading = Reading()
-) -> Table:
-    """Reads texts that stand in a file for each label, a text a line, or in a folder, a text a file.
-
-    Args:
-        paths: the file or folder of each label.
-        wanted: the column of the text, and that of the label.
-        label: which of them is that of the label.
-        reading: how the files are read.
-
-    Raises:
-        InputError: as `read_lines`, more than one column of texts, or a folder without files.
-    """
-    text = [column for column in wanted if column != label]
-    if len(text) > 1:
-        raise InputError(
-            f"{next(iter(paths.values()))}: texts in a file for each label are one column, not {len(text)}"
-        )
-    tables = []
-    for name, path in paths.items():
-        if path.is_dir():
-            files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-            found = [read_text(each, reading.encoding).strip() for each in files]
-            lines, row = None, "file"
-        else:
-            numbered = [(i, line.strip()) for i, line in enumerate(read_lines(path, encoding=reading.encoding), 1)]
-            lines, found = [i for i, line in numbered if line], [line for _, line in numbered if line]
-            row = "line"
-        if not found:
-            raise InputError(f"{path}: no texts in it")
-        columns = {column: [name] * len(found) if column == label else found for column in wanted}
-        tables.append(Table(source=str(path), columns=columns, lines=lines, row=row))
-    return joined(tables)
 
 
 def read_label_tab_text(path: Path, *, fallback: str | None = None) -> Table:

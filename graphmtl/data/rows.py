@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from graphmtl.data.delimited import Reading, read_delimited
 from graphmtl.data.lines import check_encodable, read_bytes, read_lines
-from graphmtl.data.readers import Reading, ending, read_delimited
+from graphmtl.data.readers import ending
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import parse_json, written_whole

@@ -10,6 +10,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from graphmtl.data.catalog import is_task_file
+from graphmtl.data.label_set import no_labels, whole_numbers
 from graphmtl.data.loading import open_sources
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted import PlantedOptions
@@ -22,7 +23,7 @@ from graphmtl.data.table import Table
 from graphmtl.data.targets import targets
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.task_file import given_tasks, read_task_file
-from graphmtl.data.values import labels, no_labels, whole_numbers
+from graphmtl.data.values import labels
 from graphmtl.errors import InputError, note, unknown_name
 
 __all__ = ["load_scored"]

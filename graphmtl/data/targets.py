@@ -6,21 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from graphmtl.data.label_set import alike_labels, no_labels, odd_labels, sort_labels, whole_numbers
 from graphmtl.data.source import Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING, are_spans, check, in_doubt, is_iob2, recognise, respelled, sort_tags, to_iob2
 from graphmtl.data.task import METRICS, NO_LABEL, Task
-from graphmtl.data.values import (
-    alike_labels,
-    labels,
-    no_labels,
-    odd_labels,
-    scores,
-    sort_labels,
-    tags,
-    tokens,
-    whole_numbers,
-)
+from graphmtl.data.values import labels, scores, tags, tokens
 from graphmtl.errors import InputError, note
 
 __all__ = ["targets"]

@@ -72,31 +72,24 @@ from jsonl, json, parquet or the Hub, or a column file:
                                      # "# label"
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from graphmtl.data.arrow import read_hub
-from graphmtl.data.column_files import TOKEN_FORMATS, read_sentences
+from graphmtl.data.column_files import TOKEN_FORMATS
+from graphmtl.data.corpus_files import CorpusFiles, Place, read_corpus
+from graphmtl.data.delimited import Reading
 from graphmtl.data.lines import read_lines
-from graphmtl.data.memory import ACCEPTED, Data, is_data, read_data, splits_of
-from graphmtl.data.readers import (
-    FORMATS,
-    Reading,
-    read_file,
-    read_one_class_a_file,
-    read_parallel,
-)
+from graphmtl.data.memory import ACCEPTED, Data, is_data, splits_of
+from graphmtl.data.readers import FORMATS
 from graphmtl.data.section import Given, Section, YamlSection, is_number
 from graphmtl.data.source import Corpus, Source, SourceSet
-from graphmtl.data.table import Table, joined
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
-from graphmtl.data.values import listed
 from graphmtl.data.yaml_lines import read_yaml
-from graphmtl.errors import InputError, note
+from graphmtl.errors import InputError
 
 __all__ = ["given_tasks", "read_task_file"]
 
@@ -111,9 +104,6 @@ _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
 _FILES = "a file (or a list, a pattern, or {column or label: file})"
 _NAMED_FORMATS = sorted({name for name in (*FORMATS, *TOKEN_FORMATS) if not name.startswith(".")})
-
-Place = str | tuple[str, ...] | tuple[tuple[str, str], ...] | Data
-"""Where a split is: a file, a pattern or the name of a split; several files; (column or label, file); rows at hand."""
 
 
 def read_task_file(path: Path, *, scored: bool = False) -> SourceSet:
@@ -193,24 +183,11 @@ def _is_splits(value: Any) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Files:
-    """What a task is read from; the same for all tasks of a corpus."""
-
-    folder: Path
-    train: Place
-    valid: Place | float
-    test: Place | float
-    reading: Reading
-    hub: str | None
-    config: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Entry:
     """A task of the file, with the keys that hold for all tasks filled in."""
 
     task: Task
-    files: _Files
+    files: CorpusFiles
     names: dict[str, str]
     missing: tuple[str, ...]
     scheme: str | None
@@ -220,14 +197,19 @@ class _Entry:
 
 def _source_set(name: str, entries: Sequence[_Entry]) -> SourceSet:
     """Tasks over the same files have one corpus, which is read when the first of them is asked for."""
-    layers: dict[_Files, list[_Entry]] = {}
+    layers: dict[CorpusFiles, list[_Entry]] = {}
     for entry in entries:
         layers.setdefault(entry.files, []).append(entry)
-    corpus = cache(lambda files: _read_corpus(files, layers[files], name))
+    corpus = cache(lambda files: _corpus(files, layers[files], name))
     return SourceSet(name=name, sources={entry.task.name: partial(_source, entry, corpus) for entry in entries})
 
 
-def _source(entry: _Entry, corpus: Callable[[_Files], Corpus]) -> Source:
+def _corpus(files: CorpusFiles, entries: Sequence[_Entry], name: str) -> Corpus:
+    missing = (value for entry in entries for value in entry.missing)
+    return read_corpus(files, [entry.task for entry in entries], name=name, missing=missing)
+
+
+def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
     return Source(
         task=entry.task,
         corpus=corpus(entry.files),
@@ -303,7 +285,7 @@ def _check_form(task: Task, section: Mapping[str, Section], own: Section, where:
             raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
 
 
-def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str, scored: bool) -> _Files:
+def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str, scored: bool) -> CorpusFiles:
     words = {key: section[key].text(key) for key in ("encoding", "hub", "config") if key in section}
     splits: dict[str, Any] = {"train": "train", "valid": 0.1, "test": "test"} if "hub" in words else {"valid": 0.1}
     splits |= {key: _place(section[key], key) for key in _SPLITS if key in section}
@@ -321,7 +303,7 @@ def _files(task: Task, section: Mapping[str, Section], folder: Path, where: str,
         quoting=section["quoting"].choice("quoting", ("csv", "none")) if "quoting" in section else None,
         format=section["format"].choice("format", _NAMED_FORMATS) if "format" in section else None,
     )
-    return _Files(folder=folder, **splits, reading=reading, hub=words.get("hub"), config=words.get("config"))
+    return CorpusFiles(folder=folder, **splits, reading=reading, hub=words.get("hub"), config=words.get("config"))
 
 
 def _place(section: Section, key: str) -> Place | float:
@@ -336,77 +318,3 @@ def _place(section: Section, key: str) -> Place | float:
     if isinstance(value, dict) and value and all(isinstance(each, str) and each.strip() for each in value.values()):
         return tuple((str(name), file) for name, file in value.items())
     raise section.wrong(key, _FILES if key == "train" else f"{_FILES}, or {_SIZE}")
-
-
-def _read_corpus(files: _Files, entries: Sequence[_Entry], name: str) -> Corpus:
-    """The rows that all these tasks annotate."""
-    tasks, first = [entry.task for entry in entries], entries[0].task
-    of_tokens = [task for task in tasks if task.tokens]
-    columns = dict.fromkeys(column for task in tasks for column in (*task.text, task.label))
-    lists = dict.fromkeys(column for task in of_tokens for column in (*task.text, *([task.label] * task.is_tagging)))
-    read = partial(_read, files, wanted=[*columns], lists=[*lists], first=first)
-    return Corpus(
-        name=f"{name}/{first.name}" if of_tokens else first.name,
-        train=read(files.train),
-        valid=files.valid if isinstance(files.valid, int | float) else read(files.valid),
-        test=files.test if isinstance(files.test, int | float) else read(files.test),
-        texts=tuple(dict.fromkeys(entry.task.text for entry in entries)),
-        stratify=None if of_tokens or first.is_regression else first.label,
-        present=tuple(dict.fromkeys(entry.task.label for entry in entries))
-        if len(entries) > 1 and not of_tokens
-        else (),
-        missing=tuple(dict.fromkeys(value for entry in entries for value in entry.missing)),
-    )
-
-
-def _read(files: _Files, place: Place, *, wanted: Sequence[str], lists: Sequence[str], first: Task) -> Table:
-    """The wanted columns of one split; ``lists`` are those of tokens and tags, that of the tokens first."""
-    if isinstance(place, Data):
-        table = read_data(place, wanted)
-    elif files.hub is not None:
-        local = files.folder / files.hub
-        table = read_hub(str(local) if local.is_dir() else files.hub, wanted, config=files.config, split=str(place))
-    elif isinstance(place, tuple) and isinstance(place[0], tuple):
-        table = _read_side_by_side(files, wanted, first, dict(place))
-    else:
-        paths = _paths(files.folder, [place] if isinstance(place, str) else place)
-        if lists:
-            table = joined([read_sentences(path, wanted, words=lists[0], reading=files.reading) for path in paths])
-        else:
-            table = joined([read_file(path, wanted, files.reading) for path in paths])
-    return _without_empty(listed(table, lists), lists[0]) if lists else table
-
-
-def _read_side_by_side(files: _Files, wanted: Sequence[str], first: Task, place: Mapping[str, str]) -> Table:
-    """Files of columns, where the names are those of the columns; else files of texts, a file for each label."""
-    paths = {name: files.folder / file for name, file in place.items()}
-    if {*wanted} & {*paths}:
-        return read_parallel(paths, wanted, files.reading)
-    return read_one_class_a_file(paths, wanted, first.label, files.reading)
-
-
-def _paths(folder: Path, names: Iterable[str]) -> list[Path]:
-    """The files of names and patterns.
-
-    Raises:
-        InputError: no file fits a pattern.
-    """
-    found = []
-    for name in names:
-        path = folder / name
-        if path.exists() or not any(sign in name for sign in "*?["):
-            found.append(path)
-            continue
-        fitting = sorted(folder.glob(name)) if not Path(name).is_absolute() else sorted(path.parent.glob(path.name))
-        if not fitting:
-            raise InputError(f"{path}: no file fits the pattern")
-        found += fitting
-    return found
-
-
-def _without_empty(table: Table, words: str) -> Table:
-    """Without the rows that have no token."""
-    rows = [i for i, tokens in enumerate(table[words]) if tokens is not None and tokens != []]
-    if len(rows) < len(table):
-        note(f"{table.source}: {len(table) - len(rows)} rows without a token are left out")
-    return table if len(rows) == len(table) else table.take(rows)

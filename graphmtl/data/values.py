@@ -6,39 +6,22 @@ import json
 import math
 import re
 import tokenize
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from graphmtl.data.label_set import LOOKS_MISSING, NO_NUMBER, without_zeros
 from graphmtl.data.lines import check_encodable
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, note, shown
 
-__all__ = [
-    "LARGEST",
-    "alike_labels",
-    "labelled",
-    "labels",
-    "listed",
-    "no_labels",
-    "odd_labels",
-    "scores",
-    "sort_labels",
-    "tags",
-    "texts",
-    "tokens",
-    "whole_numbers",
-]
+__all__ = ["LARGEST", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens"]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-_MANY = 50  # examples from which on nearly as many labels are odd
 _SOME = 10  # rows from which on it is odd that each has one token
 _LIST = re.compile(
     r"""\[\s*["'].*\] | \[[-\d,.\s]*\] | \[\s*(?:null|None|nan|NaN)\s*(?:,.*)?\]  # as JSON or Python writes it
@@ -47,8 +30,6 @@ _LIST = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-_NO_NUMBER = ("nan", "<na>")  # as pandas writes what is missing among numbers
-_LOOKS_MISSING = ("nan", "none", "null", "n/a", "na", "?", "-", "<na>")
 
 
 def _is_missing(value: Any) -> bool:
@@ -161,7 +142,7 @@ def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[
     none = _none("", *missing)
     return [
         any(
-            not _is_missing(each) and _whole(str(each).strip()) not in none
+            not _is_missing(each) and without_zeros(str(each).strip()) not in none
             for each in (value if isinstance(value, list) else [value])
         )
         and not (column in table.names and value == -1)
@@ -205,7 +186,7 @@ def _label(
     """One label of row i, of tags that of token j."""
     if isinstance(value, str):
         value = value.strip()
-        return value if value and _whole(value) not in none else None
+        return value if value and without_zeros(value) not in none else None
     if _is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -238,13 +219,13 @@ def scores(table: Table, column: str, *, missing: Iterable[str], accepted: str, 
     Raises:
         InputError: there is no such column, or a score is no number, too low or too high.
     """
-    none = _none("", *_NO_NUMBER, *missing)
+    none = _none("", *NO_NUMBER, *missing)
     return [_score(table, column, none, accepted, low, high, i, value) for i, value in enumerate(table[column])]
 
 
 def _score(table, column: str, none: set[str], accepted: str, low: float, high: float, i: int, value: Any) -> float:
     value = value.strip() if isinstance(value, str) else value
-    if _is_missing(value) or _whole(str(value)) in none or str(value).lower() in _NO_NUMBER:
+    if _is_missing(value) or without_zeros(str(value)) in none or str(value).lower() in NO_NUMBER:
         return math.nan
     try:
         score = math.nan if "_" in str(value) else float(value)  # to Python 1_000 is a number
@@ -252,7 +233,7 @@ def _score(table, column: str, none: set[str], accepted: str, low: float, high: 
         score = math.nan
     if not (math.isfinite(score) and low <= score <= high):
         hint = "; the key `missing` lists what stands where there is none"
-        hint = hint if str(value).lower() in _LOOKS_MISSING else ""
+        hint = hint if str(value).lower() in LOOKS_MISSING else ""
         raise InputError(f"{table.where(i, column)}: score {shown(value)}, expected {accepted}{hint}")
     if abs(score) > LARGEST:
         held = f"{accepted} that single precision holds, up to {LARGEST:.3g}"
@@ -261,94 +242,5 @@ def _score(table, column: str, none: set[str], accepted: str, low: float, high: 
 
 
 def _none(*missing: str) -> set[str]:
-    """What stands in the place of a label that is not there, as `_whole` writes it."""
-    return {_whole(value) for value in missing}
-
-
-def _whole(value: str) -> str:
-    """A whole number without the zeros that a column of floats gives it, as -1 for -1.0; all else as it is."""
-    match = _WHOLE.fullmatch(value)
-    return value if match is None else match[1]
-
-
-def whole_numbers(found: Iterable[str]) -> Callable[[str], str]:
-    """What makes ``1`` of ``1.0``, where all the different labels of a task are whole numbers; else all stay.
-
-    >>> [*map(whole_numbers(["0", "1.0"]), ["0", "1.0"])], [*map(whole_numbers(["1.0", "1.5"]), ["1.0"])]
-    (['0', '1'], ['1.0'])
-    """
-    found = set(found)
-    if all(_WHOLE.fullmatch(each) or re.fullmatch(r"[+-]?\d+", each) for each in found):
-        return lambda label: _WHOLE.sub(r"\1", label)
-    return str
-
-
-def odd_labels(counts: Mapping[str, int]) -> str | None:
-    """What looks wrong with the labels of a task, given how often each occurs; None where nothing does.
-
-    Labels that are written nearly alike are odd, and nearly as many labels as examples.
-    """
-    if (alike := alike_labels(counts)) is not None:
-        return alike
-    total = sum(counts.values())
-    if total >= _MANY and len(counts) > total / 2:
-        return (
-            f"{len(counts)} different labels of {total} examples; is it the right column, or a task of kind regression?"
-        )
-    return None
-
-
-def alike_labels(found: Iterable[str]) -> str | None:
-    """Which labels differ in case alone, or in what is not seen: white space, how a character or number is written.
-
-    >>> alike_labels(["No", "no", "yes"])
-    "the labels 'No' and 'no' differ in case alone and are different classes"
-    >>> alike_labels(["1", "01", "2"])
-    "the labels '01' and '1' differ only in how the same is written and are different classes"
-    """
-    found = sorted(found)
-    for key, how in ((str.casefold, "in case alone"), (_seen, "only in how the same is written")):
-        alike: dict[str, list[str]] = {}
-        for label in found:
-            alike.setdefault(key(label), []).append(label)
-        same = next((own for own in alike.values() if len(own) > 1), None)
-        if same is not None:
-            return f"the labels {' and '.join(map(ascii, same))} differ {how} and are different classes"
-    return None
-
-
-def _seen(label: str) -> str:
-    """What is seen of a label: compatible characters are one, those without width none, a number is its value."""
-    text = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
-    text = " ".join(text.casefold().split())
-    return str(float(text)) if _NUMBER.fullmatch(text) else text
-
-
-def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
-    """Labels that are none, as all the others tell; and those that look like it, which only the user can tell.
-
-    ``-`` beside words is what SNLI has where its annotators disagree, ``nan`` beside numbers what pandas writes.
-
-    >>> no_labels({"yes": 5, "no": 4, "-": 1}), no_labels({"+": 5, "-": 4}), no_labels({"0": 1, "1": 1, "nan": 1})
-    (({'-'}, set()), (set(), set()), ({'nan'}, set()))
-    """
-    suspects = {label for label in counts if label.lower() in _LOOKS_MISSING}
-    others = [label for label in counts if label not in suspects]
-    if len(others) < 2:
-        return set(), suspects - {"-"} if others == ["+"] else suspects
-    numbers = all(_NUMBER.fullmatch(label) for label in others)
-    words = all(any(c.isalpha() for c in label) for label in others)
-    sure = {label for label in suspects if (label == "-" and words) or (label.lower() in _NO_NUMBER and numbers)}
-    return sure, suspects - sure
-
-
-def sort_labels(found: Iterable[str]) -> list[str]:
-    """By the alphabet; numbers by their size.
-
-    >>> sort_labels(["10", "9"]), sort_labels(["10", "9", "x"])
-    (['9', '10'], ['10', '9', 'x'])
-    """
-    found = list(found)
-    if all(_NUMBER.fullmatch(label) for label in found):
-        return sorted(found, key=lambda label: (float(label), label))
-    return sorted(found)
+    """What stands in the place of a label that is not there, as `without_zeros` writes it."""
+    return {without_zeros(value) for value in missing}

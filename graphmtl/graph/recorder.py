@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from graphmtl.errors import InputError
-from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import EdgeWeights
 
 __all__ = ["EdgeRecorder"]

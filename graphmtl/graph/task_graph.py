@@ -2,10 +2,8 @@
 
 import json
 import math
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from pathlib import Path
 
 import networkx as nx
@@ -16,36 +14,20 @@ import torch
 from graphmtl.errors import InputError
 from graphmtl.files import parse_json, read_json
 from graphmtl.graph.comparison import Comparison, compare
+from graphmtl.graph.conversions import (
+    from_json,
+    from_networkx,
+    from_pandas,
+    from_pyg,
+    to_json,
+    to_networkx,
+    to_pandas,
+    to_pyg,
+)
+from graphmtl.graph.edge import VIRTUAL, Edge, expect
 from graphmtl.graph.graphml import read_graphml
 
-__all__ = ["VIRTUAL", "Edge", "TaskGraph"]
-
-VIRTUAL = "virtual"
-"""Name and kind of the star graph's hub; every other node is of kind ``task``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """How much the instances of ``target`` read from ``source``.
-
-    ``weight`` is the mean over ``count`` instances of ``target`` and ``std`` the standard deviation over them
-    (divided by ``count``, so one instance gives 0).
-    """
-
-    source: str
-    target: str
-    weight: float
-    std: float
-    count: int
-
-    def __post_init__(self) -> None:
-        name = f"edge {self.source!r} -> {self.target!r}"
-        if not _is_finite(self.weight):
-            raise ValueError(f"{name}: weight is a finite number, not {self.weight!r}")
-        if not _is_finite(self.std) or self.std < 0:
-            raise ValueError(f"{name}: std is a number from 0 up, not {self.std!r}")
-        if not isinstance(self.count, Integral) or self.count < 1:
-            raise ValueError(f"{name}: count is a whole number from 1 up, not {self.count!r}")
+__all__ = ["TaskGraph"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -84,12 +66,12 @@ class TaskGraph:
     edges: tuple[Edge, ...] = ()
 
     def __post_init__(self) -> None:
-        _expect("arch", self.arch, str)
-        _expect("split", self.split, str)
-        _expect("seed", self.seed, int)
-        _expect("tasks", self.tasks, (list, tuple))
+        expect("arch", self.arch, str)
+        expect("split", self.split, str)
+        expect("seed", self.seed, int)
+        expect("tasks", self.tasks, (list, tuple))
         for task in self.tasks:
-            _expect("tasks", task, str)
+            expect("tasks", task, str)
         object.__setattr__(self, "tasks", tuple(self.tasks))
         object.__setattr__(self, "edges", self._ordered(self.edges))
 
@@ -227,11 +209,7 @@ class TaskGraph:
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each edge: ``source``, ``target``, ``weight``, ``std``, ``count``; all else is in ``attrs``."""
-        rows = [(edge.source, edge.target, edge.weight, edge.std, edge.count) for edge in self.edges]
-        frame = pd.DataFrame(rows, columns=["source", "target", *_EDGE_VALUES])
-        about = {"arch": self.arch, "tasks": list(self.tasks), "split": self.split, "seed": self.seed}
-        frame.attrs = {**about, "virtual": self.virtual}
-        return frame
+        return to_pandas(self)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame) -> "TaskGraph":
@@ -240,24 +218,14 @@ class TaskGraph:
         Raises:
             ValueError: ``attrs`` or a column is missing.
         """
-        names = ("arch", "tasks", "split", "seed", "virtual")
-        about = {name: _required(frame.attrs, name, "attrs of the frame") for name in names}
-        for column in ("source", "target", *_EDGE_VALUES):
-            _required(dict.fromkeys(frame.columns), column, "the frame")
-        rows = frame[["source", "target", *_EDGE_VALUES]].to_dict("records")
-        return cls(**about, edges=tuple(Edge(**row) for row in rows))
+        return from_pandas(frame, cls)
 
     # networkx and JSON
 
     def to_networkx(self) -> nx.DiGraph:
         """A ``DiGraph`` with node attribute ``kind``, edge attributes ``weight``, ``std`` and ``count``, and the graph
         attributes ``arch``, ``tasks`` (a list), ``split`` and ``seed``."""
-        graph = nx.DiGraph(arch=self.arch, tasks=list(self.tasks), split=self.split, seed=self.seed)
-        for node in self.nodes:
-            graph.add_node(node, kind=VIRTUAL if node not in self.tasks else "task")
-        for edge in self.edges:
-            graph.add_edge(edge.source, edge.target, weight=edge.weight, std=edge.std, count=edge.count)
-        return graph
+        return to_networkx(self)
 
     @classmethod
     def from_networkx(cls, graph: nx.DiGraph) -> "TaskGraph":
@@ -266,23 +234,11 @@ class TaskGraph:
         Raises:
             ValueError: The graph is not directed, or an attribute or a node is missing or of the wrong kind.
         """
-        if not graph.is_directed() or graph.is_multigraph():
-            raise ValueError("a task graph is directed, with at most one edge from one node to another")
-        attributes = {name: _required(graph.graph, name, "the graph") for name in ("arch", "tasks", "split", "seed")}
-        kinds = {node: _required(values, "kind", f"node {node!r}") for node, values in graph.nodes(data=True)}
-        edges = []
-        for source, target, data in graph.edges(data=True):
-            values = {name: _required(data, name, f"edge {source!r} -> {target!r}") for name in _EDGE_VALUES}
-            edges.append(Edge(source=source, target=target, **values))
-        task_graph = cls(**attributes, virtual=kinds.get(VIRTUAL) == VIRTUAL, edges=tuple(edges))
-        expected = {node: data["kind"] for node, data in task_graph.to_networkx().nodes(data=True)}
-        if kinds != expected:
-            raise ValueError(f"nodes are the tasks, and at most one of kind {VIRTUAL!r} with that name; found {kinds}")
-        return task_graph
+        return from_networkx(graph, cls)
 
     def to_json(self) -> dict:
         """networkx node-link data with the key ``edges``: the content of ``task_graph.json``."""
-        return nx.node_link_data(self.to_networkx(), edges="edges")
+        return to_json(self)
 
     @classmethod
     def from_json(cls, data: dict) -> "TaskGraph":
@@ -291,14 +247,7 @@ class TaskGraph:
         Raises:
             ValueError: The data is not the node-link form of a task graph.
         """
-        _expect("the JSON document", data, dict)
-        _required(data, "graph", "the JSON document", dict)
-        for key, names in {"nodes": ("id",), "edges": ("source", "target")}.items():
-            for entry in _required(data, key, "the JSON document", list):
-                _expect(f"an entry of {key}", entry, dict)
-                for name in names:
-                    _required(entry, name, f"an entry of {key}", str)
-        return cls.from_networkx(nx.node_link_graph(data, edges="edges"))
+        return from_json(data, cls)
 
     def save(self, path: str | Path) -> None:
         """Write ``task_graph.json``; a file that stands there is replaced.
@@ -369,64 +318,15 @@ class TaskGraph:
             - ``edge_attr``: (E, 3), columns weight, std, count
             - ``node_names``, ``arch``, ``tasks``, ``split``, ``seed``: plain Python values
         """
-        from torch_geometric.data import Data
-
-        index = {node: i for i, node in enumerate(self.nodes)}
-        ends = [(index[edge.source], index[edge.target]) for edge in self.edges]
-        values = [(edge.weight, edge.std, edge.count) for edge in self.edges]
-        edge_attr = torch.tensor(values, dtype=dtype).reshape(-1, 3)  # (E, 3)
-        return Data(
-            edge_index=torch.tensor(ends, dtype=torch.int64).reshape(-1, 2).T.contiguous(),  # (2, E)
-            edge_weight=edge_attr[:, 0].clone(),  # (E,)
-            edge_attr=edge_attr,
-            num_nodes=len(self.nodes),
-            node_names=list(self.nodes),
-            arch=self.arch,
-            tasks=list(self.tasks),
-            split=self.split,
-            seed=self.seed,
-        )
+        return to_pyg(self, dtype)
 
     @classmethod
     def from_pyg(cls, data) -> "TaskGraph":
         """The inverse of :meth:`to_pyg`."""
-        names = data.node_names
-        ends = data.edge_index.T.tolist()
-        edges = [
-            Edge(source=names[source], target=names[target], weight=weight, std=std, count=round(count))
-            for (source, target), (weight, std, count) in zip(ends, data.edge_attr.tolist(), strict=True)
-        ]
-        return cls(
-            arch=data.arch,
-            tasks=tuple(data.tasks),
-            split=data.split,
-            seed=data.seed,
-            virtual=len(names) > len(data.tasks),
-            edges=tuple(edges),
-        )
+        return from_pyg(data, cls)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(arch={self.arch!r}, tasks={len(self.tasks)}, edges={len(self.edges)}, "
             f"split={self.split!r}, seed={self.seed})"
         )
-
-
-_EDGE_VALUES = ("weight", "std", "count")
-
-
-def _is_finite(value) -> bool:
-    return isinstance(value, Real) and abs(value) <= sys.float_info.max
-
-
-def _expect(name: str, value, kind) -> None:
-    if not isinstance(value, kind):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        raise ValueError(f"{name}: expected {' or '.join(k.__name__ for k in kinds)}, found {value!r:.60}")
-
-
-def _required(values: dict, name: str, where: str, kind: type = object):
-    if name not in values:
-        raise ValueError(f"{where} has no {name!r}")
-    _expect(f"{name} of {where}", values[name], kind)
-    return values[name]

@@ -7,8 +7,9 @@ from typing import TypeVar
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.clustering import clustered
+from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.panels import decimals_for, short_name
-from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.reporting.heat_map import heat_map

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from graphmtl.analysis.faithfulness import draw_texts, measure
+from graphmtl.analysis.ablation import measure
+from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.config import Options
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
-from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import changed

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from graphmtl.errors import InputError, shown
 from graphmtl.files import parse_json
-from graphmtl.graph.task_graph import Edge
+from graphmtl.graph.edge import Edge
 
 __all__ = ["GraphLog", "TrainingLog"]
 

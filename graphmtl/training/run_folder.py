@@ -15,7 +15,8 @@ from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json, read_json_lines
-from graphmtl.graph.task_graph import Edge, TaskGraph
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphmtl.analysis import faithfulness
+from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import probe_batches, task_affinity
-from graphmtl.analysis.faithfulness import draw_texts, explain_model, measure, true_edges
+from graphmtl.analysis.faithfulness import draw_texts, explain_model, true_edges
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import Task
@@ -155,7 +155,7 @@ def test_random_and_larger_removals_are_of_the_edges_they_name(explained, data):
     model, found = explained
     attention = found.pictures["attention"]
     ranked = {t: [edge.source for edge in attention.incoming(t) if edge.source != t] for t in NAMES}
-    plan = faithfulness._Plan(attention, seed=0)
+    plan = AblationPlan(attention, seed=0)
     for size in (1, 2):
         draws = [plan.cuts["removal", ("random", i), size].edges for i in range(3)]
         assert len(set(draws)) == 3

@@ -93,7 +93,6 @@ def test_the_second_stage_trains_nothing_of_the_first(finished, tiny_tasks, tmp_
 @pytest.mark.parametrize(
     ("arch", "first", "change", "message"),
     [
-        ("shared", "adapters", {}, "--arch shared fuses no adapters; accepted with --arch adapter-fusion"),
         ("adapter-fusion", "shared", {}, "a run of --arch shared; accepted: a run of --arch adapters"),
         (
             "adapter-fusion",

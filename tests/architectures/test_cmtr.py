@@ -260,3 +260,10 @@ def test_gates_differ_between_targets_before_any_training():
     h = torch.tanh(torch.randn(20, cmtr.output_size))
     gates = [cmtr.interact(h, torch.ones(20), k, edges=True).edges.per_instance().mean(0) for k in range(4)]  # (K,)
     assert torch.stack(gates).std(1).min() > 0.01
+
+
+def test_the_weight_of_the_penalty_rises_over_the_ramp():
+    cmtr = build(gate_reg_weight=0.5, gate_ramp=0.5)
+    weights = [cmtr.penalty_weight(step, 20) for step in range(1, 21)]
+    assert weights == pytest.approx([0.5 * step / 10 for step in range(1, 11)] + [0.5] * 10)
+    assert build(gate_reg_weight=0.5, gate_ramp=0.0).penalty_weight(1, 20) == 0.5

@@ -8,7 +8,7 @@ from graphmtl.data.column_files import (
     read_tagged_words,
     read_three_files,
 )
-from graphmtl.data.readers import Reading
+from graphmtl.data.delimited import Reading
 from graphmtl.errors import InputError
 
 HEADER = ("word", "pos", "ner")

@@ -7,17 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphmtl.data.delimited import Reading
 from graphmtl.data.lines import read_bytes
-from graphmtl.data.readers import (
-    Reading,
-    is_header,
-    read_file,
-    read_label_tab_text,
-    read_label_text,
-    read_one_class_a_file,
-    read_parallel,
-    read_tsv,
-)
+from graphmtl.data.readers import read_file, read_label_tab_text, read_label_text, read_tsv
 from graphmtl.errors import DataWarning, InputError
 
 BOTH = ("text", "label")
@@ -243,13 +235,6 @@ def test_what_was_written_is_read_whatever_the_format(tmp_path_factory, rows):
         assert table["label"] == [label for _, label in rows]
 
 
-def test_a_header_line_is_never_an_example(tmp_path):
-    header = Reading(header=("label", "text"))
-    for first in ("label,text\n", "Label,Text\n", "class,review\n", ""):
-        assert read_file(write(tmp_path, "a.csv", f"{first}1,x\n0,y\n"), BOTH, header)["label"] == ["1", "0"]
-    assert not is_header(["word", "x"], ["text", "label"])
-
-
 def test_label_and_text_on_a_line(tmp_path):
     path = write(tmp_path, "a.txt", "label text\nHUM:ind Who is it ?\nLOC\tWhere  is it ?\n\nNUM\n")
     table = read_label_text(path, BOTH)
@@ -261,28 +246,6 @@ def test_label_and_text_on_a_line(tmp_path):
     for line in ("__label__a __label__b x\n", "no label here\n"):
         with pytest.raises(InputError, match="line 2: one label, such as __label__x, expected before"):
             read_label_text(write(tmp_path, "c.txt", f"__label__a x\n{line}"), BOTH)
-
-
-def test_files_side_by_side(tmp_path):
-    paths = {"text": write(tmp_path, "t.txt", "one\n\nthree\n"), "label": write(tmp_path, "l.txt", "1\n0\n1\n")}
-    table = read_parallel(paths, BOTH)
-    assert dict(table.columns) == {"text": ["one", "", "three"], "label": ["1", "0", "1"]}
-    assert table.where(1, "label") == f"{tmp_path / 'l.txt'}, line 2"
-    titled = {"text": write(tmp_path, "u.txt", "text\none\n"), "label": write(tmp_path, "m.txt", "label\n1\n")}
-    assert read_parallel(titled, BOTH).where(0, "label") == f"{tmp_path / 'm.txt'}, line 2"
-    with pytest.raises(InputError, match=r"m.txt, line 3: the file has ended, but .*t.txt has 3 lines"):
-        read_parallel({**paths, "label": titled["label"]}, BOTH)
-
-
-def test_a_file_or_a_folder_for_each_label(tmp_path):
-    (tmp_path / "neg").mkdir()
-    paths = {"good": write(tmp_path, "pos.txt", "a\n\nb\n"), "bad": tmp_path / "neg"}
-    write(tmp_path, "neg/1.txt", "two\nlines\n")
-    table = read_one_class_a_file(paths, BOTH, "label")
-    assert dict(table.columns) == {"text": ["a", "b", "two\nlines"], "label": ["good", "good", "bad"]}
-    assert table.where(1) == f"{tmp_path / 'pos.txt'}, line 3"
-    with pytest.raises(InputError, match="one column, not 2"):
-        read_one_class_a_file(paths, ("a", "b", "label"), "label")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8"])

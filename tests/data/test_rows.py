@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphmtl.data.readers import Reading, read_file
+from graphmtl.data.delimited import Reading
+from graphmtl.data.readers import read_file
 from graphmtl.data.rows import open_rows, read_rows
 from graphmtl.errors import InputError
 

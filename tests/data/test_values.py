@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.data.table import Table, joined
-from graphmtl.data.values import labelled, labels, listed, odd_labels, scores, sort_labels, tags, texts, tokens
+from graphmtl.data.values import labelled, labels, listed, scores, tags, texts, tokens
 from graphmtl.errors import DataWarning, InputError
 
 NAN = float("nan")
@@ -102,22 +102,6 @@ def test_lists_come_back_however_they_were_written(rows):
     assert listed(table(t=[repr(row) for row in rows]), ["t"])["t"] == rows
 
 
-def test_what_looks_odd():
-    assert "'No' and 'no' differ in case alone" in odd_labels({"No": 3, "no": 2, "yes": 4})
-    assert odd_labels({"no": 3, "yes": 2}) is None
-    assert "60 different labels of 60 examples; is it the right column" in odd_labels({str(i): 1 for i in range(60)})
-    assert odd_labels({str(i): 1 for i in range(10)}) is None
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("caf\u00e9", "cafe\u0301"), ("\u200bpos", "pos"), ("\uff11", "1"), ("very good", "very  good"), ("01", "1")],
-)
-def test_labels_that_look_the_same_are_said(one, other):
-    assert "differ only in how the same is written" in odd_labels({one: 3, other: 2, "x": 4})
-    assert odd_labels({one: 3, "x": 4}) is None
-
-
 @pytest.mark.parametrize("value", ["-1", "-1.0", -1, -1.0])
 @pytest.mark.parametrize("missing", ["-1", "-1.0"])
 def test_a_number_that_is_missing_is_so_however_it_is_written(value, missing):
@@ -127,20 +111,6 @@ def test_a_number_that_is_missing_is_so_however_it_is_written(value, missing):
     assert labelled(made, "label", missing=(missing,)) == [False, True]
     assert tags(made, "tags", of=[["a"], ["b"]], missing=(missing,)) == [["_"], ["2"]]
     assert str(scores(made, "label", missing=(missing,), **about)) == "[nan, 2.0]"
-
-
-def test_what_is_no_number_among_scores():
-    about = {"accepted": "a number", "low": -5, "high": 5000, "missing": ()}
-    assert str(scores(table(label=["NaN", " nan", "<NA>"]), "label", **about)) == "[nan, nan, nan]"
-    with pytest.raises(InputError, match=r"score '1_000', expected a number$"):
-        scores(table(label=["1_000"]), "label", **about)
-    with pytest.raises(InputError, match=r"score 'n/a', expected a number; the key `missing` lists"):
-        scores(table(label=["n/a"]), "label", **about)
-
-
-def test_numbers_are_sorted_by_their_size():
-    assert sort_labels(["10", "2", "1.5", "-1"]) == ["-1", "1.5", "2", "10"]
-    assert sort_labels(["nan", "10", "2"]) == ["10", "2", "nan"]
 
 
 def test_tables():
@@ -154,3 +124,12 @@ def test_tables():
         joined([first, Table(source="b", columns={"x": [0]}, names={"x": ("p", "q")})])
     with pytest.raises(InputError, match="a: unknown column 'w'"):
         first["w"]
+
+
+def test_what_is_no_number_among_scores():
+    about = {"accepted": "a number", "low": -5, "high": 5000, "missing": ()}
+    assert str(scores(table(label=["NaN", " nan", "<NA>"]), "label", **about)) == "[nan, nan, nan]"
+    with pytest.raises(InputError, match=r"score '1_000', expected a number$"):
+        scores(table(label=["1_000"]), "label", **about)
+    with pytest.raises(InputError, match=r"score 'n/a', expected a number; the key `missing` lists"):
+        scores(table(label=["n/a"]), "label", **about)

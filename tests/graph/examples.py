@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from graphmtl.graph.edge import VIRTUAL, Edge
 from graphmtl.graph.pictures.panels import Area, Panel
-from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 
 DOMAINS = [
     "books",
@@ -100,3 +101,10 @@ def drawn(panel: Panel) -> Figure:
     figure = Figure(figsize=(panel.width, panel.height))
     panel.draw(Area(figure, 0, 0, panel.width, panel.height))
     return figure
+
+
+ABOUT = {"arch": "complete", "tasks": ("a", "b", "c"), "split": "test", "seed": 3}
+
+
+def edge(source: str, target: str, weight: float = 0.5, std: float = 0.1, count: int = 7) -> Edge:
+    return Edge(source=source, target=target, weight=weight, std=std, count=count)

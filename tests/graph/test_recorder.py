@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from graphmtl.errors import InputError
+from graphmtl.graph.edge import VIRTUAL, Edge
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import EdgeWeights
 
 ABOUT = {"arch": "complete", "tasks": ("a", "b", "c"), "split": "test", "seed": 3}

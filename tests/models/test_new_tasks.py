@@ -14,7 +14,7 @@ from graphmtl.models.new_tasks import FREEZE, add_tasks, frozen_parameters, held
 from tests.parts import model_options
 from tests.tagging import MOOD, NER, PLAIN, POS
 
-SMALL = model_options(hidden=4, attention=4, embedding_size=6, char_size=4)
+SMALL = {"hidden": 4, "attention": 4, "embedding_size": 6, "char_size": 4}
 CLASSES = {name: architecture_class(name) for name in ARCHITECTURES}
 GROWING = [name for name, kind in CLASSES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
 TEXTS = ["Ada left Rome", "Böll sees unheard of things in Málaga", "!"]
@@ -27,7 +27,7 @@ def make(*tasks, seed=0, **options) -> MultiTaskModel:
     vocabulary = Vocabulary.build(TEXTS[:1])
     vocabulary.alphabet = Alphabet.build("".join(TEXTS))
     torch.manual_seed(seed)
-    model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=replace(SMALL, **options)).eval()
+    model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=model_options(**SMALL | options)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     return model

@@ -173,8 +173,8 @@ def test_edge_weights_of_every_piece(transformer):
 
 @every_kind
 def test_rates_fall_from_layer_to_layer(kind, transformer):
-    model = build(transformer(kind), "single", tasks=[PLAIN, PAIRS])
-    optimizer = adamw(model, TrainingOptions(lr=0.3, encoder_lr=0.1, layer_decay=0.5, weight_decay=0.01))
+    model = build(transformer(kind), "single", tasks=[PLAIN, PAIRS], encoder_lr=0.1, layer_decay=0.5)
+    optimizer = adamw(model, TrainingOptions(lr=0.3, weight_decay=0.01))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {names[id(p)]: (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     assert set(rates) == set(names.values())
@@ -193,9 +193,9 @@ def test_rates_fall_from_layer_to_layer(kind, transformer):
 
 @every_kind
 def test_frozen_layers_do_not_change_by_one_bit(kind, transformer):
-    model = build(transformer(kind), freeze_layers=2, tasks=[PLAIN]).train()
+    model = build(transformer(kind), freeze_layers=2, encoder_lr=0.1, tasks=[PLAIN]).train()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimizer = adamw(model, TrainingOptions(encoder_lr=0.1, weight_decay=0.1))
+    optimizer = adamw(model, TrainingOptions(weight_decay=0.1))
     for _ in range(3):
         batch = batch_of(model, "plain")
         task_loss(model(batch)["plain"], batch.labels["plain"], batch.weights).backward()
@@ -244,7 +244,7 @@ def test_bf16_trains_on_the_cpu(transformer):
     tasks = tagging_tasks()
     model = build(transformer(), tasks=list(tasks.tasks.values()))
     data = encode_tasks(tasks, model.vocabulary, model.options)
-    options = TrainingOptions(epochs=1, precision="bf16", device="cpu", progress=False, encoder_lr=1e-3)
+    options = TrainingOptions(epochs=1, precision="bf16", device="cpu", progress=False)
     before = model.encoders[0].layers()[1][0].detach().clone()
     result = Trainer(model=model, data=data, options=options).train()
     assert all(np.isfinite(loss) for loss in result.history[0]["losses"].values())

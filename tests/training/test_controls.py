@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from graphmtl import Run
-from graphmtl.analysis.faithfulness import draw_texts, measure
+from graphmtl.analysis.ablation import measure
+from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.data.batching import encode_tasks
 from graphmtl.layers.interaction import Ablation
 from graphmtl.training.controls import benefit, shuffled, untrained

@@ -3,7 +3,7 @@ import json
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
 
-from graphmtl.graph.task_graph import Edge
+from graphmtl.graph.edge import Edge
 from graphmtl.training.log import GraphLog, TrainingLog
 
 

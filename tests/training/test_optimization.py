@@ -10,13 +10,13 @@ from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_s
 from tests.training.toy import ToyModel, toy_data
 
 
-def make_model() -> ToyModel:
-    return ToyModel([task.task for task in toy_data(a=1, b=1).values()])
+def make_model(**options) -> ToyModel:
+    return ToyModel([task.task for task in toy_data(a=1, b=1).values()], **options)
 
 
 def test_matrices_alone_decay_and_embeddings_have_their_own_rate():
-    model = make_model()
-    optimizer = adamw(model, TrainingOptions(lr=0.5, weight_decay=0.1, embedding_lr=0.2))
+    model = make_model(embedding_lr=0.2)
+    optimizer = adamw(model, TrainingOptions(lr=0.5, weight_decay=0.1))
     settings = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     for name, parameter in model.named_parameters():
         if name.startswith("embeddings"):

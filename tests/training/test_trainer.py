@@ -82,7 +82,7 @@ def test_a_random_number_before_the_run_changes_nothing(data):
 
 @pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS])
 def test_resuming_is_exact(data, tmp_path, options):
-    options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "freeze_embeddings_epochs": 1} | options
+    options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
     expected = whole.train()
     with pytest.raises(InterruptedError):
@@ -184,8 +184,8 @@ def test_frozen_embeddings_wait(data):
         return trainer.model.embeddings["shared"].weight.detach()
 
     before = toy_trainer(data).model.embeddings["shared"].weight.detach()
-    assert torch.equal(embedding(freeze_embeddings_epochs=2), before)
-    assert not torch.equal(embedding(freeze_embeddings_epochs=1), before)
+    assert torch.equal(embedding(frozen=2), before)
+    assert not torch.equal(embedding(frozen=1), before)
 
 
 def test_averaged_weights_are_what_is_evaluated_and_kept(data):
@@ -320,7 +320,7 @@ def test_bad_options(data, options, message):
 
 
 def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
-    trainer = toy_trainer(data, gate_reg_weight=0.5, gate_ramp=0.5)
+    trainer = toy_trainer(data)
     trainer._prepare(None, None)
     batch = data["a"].train.batch([0, 1, 2], fillers=1)
     outputs = {name: ToyOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
@@ -328,9 +328,7 @@ def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
     for step in range(trainer._steps):
         trainer.step = step
         found.append(float(trainer._penalty(outputs, batch, 2)))
-    rising = trainer._steps // 2
-    assert found[rising:] == [2 * 0.5 * 2.0] * (trainer._steps - rising)
-    assert found[:rising] == pytest.approx([2.0 * (step + 1) / (0.5 * trainer._steps) for step in range(rising)])
+    assert found == pytest.approx([2 * 2.0 * (step + 1) / trainer._steps for step in range(trainer._steps)])
     assert trainer._penalty({"a": ToyOutput(torch.zeros(3, 2))}, batch, 2) == 0
 
 

@@ -34,7 +34,16 @@ class ToyModel(nn.Module):
     With ``own`` every task has its own embeddings and layer, and is selected on its own, as in ``single``.
     """
 
-    def __init__(self, tasks: list[Task], *, own: bool = False, dropout: float = 0.0, size: int = 8) -> None:
+    def __init__(
+        self,
+        tasks: list[Task],
+        *,
+        own: bool = False,
+        dropout: float = 0.0,
+        size: int = 8,
+        embedding_lr: float = 1.0,
+        freeze_embeddings_epochs: int = 0,
+    ) -> None:
         super().__init__()
         self.tasks = {task.name: task for task in tasks}
         self.own = own
@@ -43,6 +52,7 @@ class ToyModel(nn.Module):
         self.layers = nn.ModuleDict({part: nn.Linear(size, size) for part in parts})
         self.heads = nn.ModuleDict({task.name: nn.Linear(size, len(task.labels)) for task in tasks})
         self.dropout = nn.Dropout(dropout)
+        self.embedding_lr, self.freeze_embeddings_epochs = embedding_lr, freeze_embeddings_epochs
 
     def forward(self, batch: Batch, edges: bool = False) -> dict[str, ToyOutput]:
         (task,) = batch.tasks
@@ -65,14 +75,14 @@ class ToyModel(nn.Module):
     def embedding_parameters(self) -> list[nn.Parameter]:
         return [embedding.weight for embedding in self.embeddings.values()]
 
-    def learning_rates(self, lr: float) -> list:
-        return []
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        return [(weight, lr * self.embedding_lr) for weight in self.embedding_parameters()]
 
-    def frozen_until(self) -> list:
-        return []
+    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
+        return [(self.freeze_embeddings_epochs, self.embedding_parameters())]
 
     def penalty_weight(self, step: int, steps: int) -> float:
-        return 1.0
+        return step / steps
 
 
 def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
@@ -101,14 +111,16 @@ def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
 
 
 def toy_trainer(
-    data: dict[str, EncodedTask], *, folder=None, arch=None, own=False, dropout=0.0, callbacks=(), **options
+    data: dict[str, EncodedTask], *, folder=None, arch=None, own=False, dropout=0.0, callbacks=(), frozen=0, **options
 ) -> Trainer:
     """A trainer of a new model; the weights of a task's parts do not depend on the other tasks.
 
-    The model is a :class:`ToyModel`, or with ``arch`` a small model of that architecture.
+    The model is a :class:`ToyModel`, or with ``arch`` a small model of that architecture. Its
+    embeddings are ``frozen`` for so many epochs.
     """
     tasks = [task.task for task in data.values()]
-    model = ToyModel(tasks, own=own, dropout=dropout) if arch is None else graph_model(tasks, arch, dropout)
+    own_parts = {"dropout": dropout, "freeze_embeddings_epochs": frozen}
+    model = ToyModel(tasks, own=own, **own_parts) if arch is None else graph_model(tasks, arch, **own_parts)
     for name, parameter in model.named_parameters():
         generator = torch.Generator().manual_seed(sum(name.encode()))
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -129,8 +141,10 @@ def tagging_trainer(folder, **options) -> Trainer:
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder)
 
 
-def graph_model(tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None) -> MultiTaskModel:
+def graph_model(
+    tasks: list[Task], arch: str, dropout: float, vocabulary: Vocabulary | None = None, **options
+) -> MultiTaskModel:
     vocabulary = vocabulary or Vocabulary.build([" ".join(f"w{index}" for index in range(3, WORDS))])
     rates = dict.fromkeys(("word_dropout", "embedding_dropout", "locked_dropout", "output_dropout"), dropout)
-    options = model_options(arch=arch, hidden=5, attention=4, embedding_size=6, **rates)
+    options = model_options(arch=arch, hidden=5, attention=4, embedding_size=6, **rates, **options)
     return MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=options)

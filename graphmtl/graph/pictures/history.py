@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
+from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.figure import STYLE, draw_panels
 from graphmtl.graph.pictures.panels import (
     ANNOTATED_TASKS,
@@ -26,7 +27,7 @@ from graphmtl.graph.pictures.panels import (
     text_width,
     title_height,
 )
-from graphmtl.graph.task_graph import VIRTUAL, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["HistoryPanel", "draw_history", "save_animation"]
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from graphmtl.graph.edge import VIRTUAL, Edge
 from graphmtl.graph.pictures.panels import (
     ALIKE,
     ANNOTATED_TASKS,
@@ -18,7 +19,7 @@ from graphmtl.graph.pictures.panels import (
     text_width,
     title_height,
 )
-from graphmtl.graph.task_graph import VIRTUAL, Edge, TaskGraph
+from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["NodeLinkPanel"]
 

@@ -13,9 +13,9 @@ from matplotlib.patches import Circle
 
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
+from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.panels import FONTS
-from graphmtl.graph.task_graph import VIRTUAL
 from tests.graph.examples import affinity, complete, rescaled, star, without_edges
 
 COUNTS = [1, 2, 3, 9, 16, 17, 20, 21, 60]

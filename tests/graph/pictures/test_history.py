@@ -7,8 +7,8 @@ from PIL import Image
 
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
+from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.history import HistoryPanel, draw_history, save_animation
-from graphmtl.graph.task_graph import VIRTUAL
 from tests.graph.examples import complete, growing, rescaled, star
 from tests.graph.pictures.test_figure import cut_off, drawn_texts, overlapping
 

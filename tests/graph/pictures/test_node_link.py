@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from graphmtl.graph.edge import VIRTUAL, Edge
 from graphmtl.graph.pictures.node_link import NodeLinkPanel
-from graphmtl.graph.task_graph import VIRTUAL, Edge
 from tests.graph.examples import complete, drawn, rescaled, star, without_edges
 
 

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from graphmtl.graph.edge import Edge
 from graphmtl.graph.pictures.panels import HeatMapPanel, SpokesPanel
-from graphmtl.graph.task_graph import Edge
 from tests.graph.examples import affinity, complete, drawn, rescaled, star
 
 # Heat map
