@@ -75,7 +75,7 @@ def load_tasks(
             "only": only,
             "shuffle_labels": shuffle_labels,
             "keep_overlap": keep_overlap,
-            **asdict(planted),
+            **(asdict(planted) if truths else {}),  # planted alone has a true graph
         },
     )
 

@@ -20,7 +20,7 @@ Only the new tasks' texts are read in training. An old task's own part is then t
 in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` is the same as ``all-but-new``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -50,7 +50,12 @@ STARTS = ("mean", "fresh")
 
 
 def add_tasks(
-    model: MultiTaskModel, tasks: Sequence[Task], *, words: Iterable[str] = (), start: str = "mean"
+    model: MultiTaskModel,
+    tasks: Sequence[Task],
+    *,
+    words: Iterable[str] = (),
+    start: str = "mean",
+    trained_with: Mapping[str, Any] | None = None,
 ) -> MultiTaskModel:
     """A model of the old tasks and new ones, in which the old ones give the same answers.
 
@@ -63,6 +68,7 @@ def add_tasks(
         start: ``mean``: a new task's own weights are the mean of those of the old tasks that are alike, which are those
             with the same labels, or else of the same kind, or else all; a head's only with the same labels.
             ``fresh``: they are random, but what all tasks with the same labels have in common is shared.
+        trained_with: options that say how a part is trained, where they are not the model's.
 
     Raises:
         InputError: the tasks of the model share nothing, they would read from a new one, or it has a task of that name.
@@ -76,8 +82,8 @@ def add_tasks(
             raise InputError(f"task {task.name!r} is in the graph already (its tasks: {', '.join(model.tasks)})")
     options = model.options
     if isinstance(options, TopologyOptions):
-        topology = _topology(model, [task.name for task in tasks])
-        options = changed_model_options(options, topology=topology)
+        options = changed_model_options(options, topology=_topology(model, [task.name for task in tasks]))
+    options = changed_model_options(options, **(trained_with or {}))
     vocabulary = model.vocabulary
     if isinstance(vocabulary, Vocabulary):
         vocabulary = vocabulary.extended(words)

@@ -111,7 +111,8 @@ class JoinedTraining:
     ):
         set_seed(options.seed)
         tasks, words = [each.task for each in data.values()], _words(data, old.vocabulary, options)
-        self.model = add_tasks(old, tasks, words=words, start=transfer.start)
+        how = {field.name: getattr(options, field.name) for field in fields(options) if field.metadata["trains"]}
+        self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
         standardise_scores(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
         self.options = with_steps(options, self.data, transfer.steps)

@@ -220,19 +220,19 @@ class LeaveOneOut:
             joined = JoinedTraining(old=old, data=data, transfer=transfer, options=options)
             joined.train()
             arms[arch] = tested(joined.trainer)
-        arms[SINGLE] = tested(self._alone(old, joined, data))
+        arms[SINGLE] = tested(self._alone(joined, data))
         own = joined.data[target]
         sizes = {"n_train": own.labelled("train"), "n_valid": own.labelled("valid")}
         return Cell(target=target, examples=examples, draw=draw, **sizes, metric=own.task.metrics[0], arms=arms)
 
     @generators_kept()
-    def _alone(self, old: MultiTaskModel, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
+    def _alone(self, joined: JoinedTraining, data: Mapping[str, TaskData]) -> Trainer:
         """``single`` on the examples that the target joined with, trained."""
         set_seed(joined.options.seed)
         model = MultiTaskModel(
             tasks=[own.task for own in joined.data.values()],
             vocabulary=joined.model.vocabulary,  # all sources have read the same texts, so that it is that of all
-            options=changed_model_options(old.options, arch=SINGLE),
+            options=changed_model_options(joined.model.options, arch=SINGLE),
         )
         standardise_scores(model, data)
         if isinstance(model.vocabulary, SubwordVocabulary):

@@ -116,7 +116,6 @@ def test_steps_leave_no_gradient(name, precision):
         make_step(Contender(name=name, shape=TINY), mode, Setting(precision=precision, threads=1))()
 
 
-@pytest.mark.skipif(not speed.SPARSE, reason="complete has no option to leave out edges")
 def test_in_degree():
     shape = Shape(tasks=5, batch=2, tokens=4, input=5, hidden=6, attention=7, in_degree=2)
     architecture = make_architecture("complete", "additive", shape)
