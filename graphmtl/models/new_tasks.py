@@ -22,6 +22,7 @@ in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn

@@ -141,7 +141,7 @@ class Undeclared(Stacked):
 
 
 def test_what_grows_without_a_word_is_named(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "undeclared", Undeclared)
+    monkeypatch.setitem(ARCHITECTURES, "undeclared", f"{__name__}:Undeclared")
     with pytest.raises(InputError, match=r"undeclared takes no new task: architecture\.scale grows with the task"):
         add_tasks(make(PLAIN, SCALE, arch="undeclared"), [LONGER])
 
