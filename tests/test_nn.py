@@ -8,8 +8,9 @@ import torch
 
 import graphmtl
 from graphmtl import nn
-from graphmtl.architectures import ARCHITECTURES, Architecture, architecture_class
+from graphmtl.architectures import Architecture, architecture_class
 from graphmtl.errors import InputError
+from graphmtl.registry import ARCHITECTURES
 
 TASKS = ["a", "b", "c"]
 LENGTHS = torch.tensor([4, 1, 3])

@@ -13,14 +13,14 @@ from functools import cache
 from typing import Any
 
 from graphmtl.analysis.affinity import AffinityOptions
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures import architecture_class
 from graphmtl.config import OptionGroup, Options, accepted, flag
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.errors import InputError, note, unknown_name
-from graphmtl.models.encoders import ENCODERS, encoder_class
+from graphmtl.models.encoders import encoder_class
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options.values import plain
-from graphmtl.registry import find_class, with_names
+from graphmtl.registry import ARCHITECTURES, ENCODERS, find_class, with_names
 
 __all__ = [
     "CHOOSING",

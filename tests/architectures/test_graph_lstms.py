@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.message_lstm import LSTM
 from graphmtl.layers.recurrence import loops_cpp
+from graphmtl.registry import ARCHITECTURES
 from tests.architectures.reference import REFERENCES
 from tests.parts import build_architecture
 
