@@ -117,3 +117,16 @@ def test_tags_and_labels_of_sentences_are_learned(arch, transformer, tmp_path):
     (answer,) = run.model.predict(["Ada sees Rome !"], "pos")
     assert answer["tokens"] == ["Ada", "sees", "Rome", "!"]
     assert torch.equal(run.model.heads[0].linear.weight, Run(run.folder).model.heads[0].linear.weight)
+
+
+def test_adapters_of_a_transformer_are_fused(transformer, tiny_tasks, tmp_path, error_of):
+    options = {"tasks": tiny_tasks, "encoder": transformer(), "max_length": 16}
+    first = tiny.run(arch="adapters", output=tmp_path / "first", **options).run
+    second = tiny.run(arch="adapter-fusion", adapters=first.folder, output=tmp_path / "second", **options).run
+    theirs, ours = first.model.state_dict(), second.model.state_dict()
+    same = [name for name in theirs if name.startswith(("encoders.", "architecture.adapters."))]
+    assert same
+    assert all(torch.equal(theirs[name], ours[name]) for name in same)
+    other = {**options, "encoder": transformer("roberta"), "arch": "adapter-fusion", "adapters": first.folder}
+    said = error_of("run", *tiny.flags(**tiny.OPTIONS | other, output=tmp_path / "third"))
+    assert "its words are not those of this run" in said

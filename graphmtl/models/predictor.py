@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
 from graphmtl.data.long_texts import warn_of_long
@@ -35,6 +36,7 @@ def predict(
     return [own[name] for own in predictions for name in names]
 
 
+@torch.no_grad()
 def predict_each(
     model: Any,
     texts: Mapping[str, list[Text]],

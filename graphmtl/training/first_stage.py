@@ -1,11 +1,26 @@
 """The second stage of adapter fusion starts from the first one's run."""
 
+from typing import Any
+
 from graphmtl.architectures.adapterfusion import AdapterFusion
+from graphmtl.data.subwords import SubwordVocabulary
+from graphmtl.data.tokenizer import Tokenizer
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 
 __all__ = ["load_adapters"]
+
+
+def _words(vocabulary: Vocabulary | SubwordVocabulary) -> Any:
+    """What a model knows, words or pieces, and their ids."""
+    return vocabulary.tokenizer.get_vocab() if isinstance(vocabulary, SubwordVocabulary) else vocabulary.words
+
+
+def _tokenizer(vocabulary: Vocabulary | SubwordVocabulary) -> Tokenizer | None:
+    """What cuts texts into words; pieces are cut by their vocabulary."""
+    return None if isinstance(vocabulary, SubwordVocabulary) else vocabulary.tokenizer
 
 
 def load_adapters(model: MultiTaskModel, run: Run) -> None:
@@ -22,8 +37,8 @@ def load_adapters(model: MultiTaskModel, run: Run) -> None:
         raise InputError(f"{what}: a run of --arch {first.options.arch}; accepted: a run of --arch adapters")
     same = {
         "tasks": [*first.tasks] == [*model.tasks],
-        "words": first.vocabulary.words == model.vocabulary.words,
-        "tokens": getattr(first.vocabulary, "tokenizer", None) == getattr(model.vocabulary, "tokenizer", None),
+        "words": _words(first.vocabulary) == _words(model.vocabulary),
+        "tokens": _tokenizer(first.vocabulary) == _tokenizer(model.vocabulary),
     }
     for name, is_same in same.items():
         if not is_same:

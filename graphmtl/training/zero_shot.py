@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from graphmtl.data.batching import encode_tasks
-from graphmtl.data.task import Task, TaskData
+from graphmtl.data.task import NO_LABEL, Task, TaskData
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, predict_split
 
@@ -64,6 +64,7 @@ def zero_shot(
     model = model.to(accelerator.device)
     found = predict_split(model=model, data=data, split="test", batch_size=64, accelerator=accelerator)
     answers = [each for each in found.values() if isinstance(each, Predictions)]
+    labelled = np.asarray(target.test["label"]) != NO_LABEL  # (texts of the split,)
     own = torch.stack([each.logits.double().softmax(-1) for each in answers], 1)  # (texts, names, classes)
-    mixture = (own * torch.from_numpy(weights).unsqueeze(-1)).sum(1)  # (texts, classes)
+    mixture = (own * torch.from_numpy(weights[labelled]).unsqueeze(-1)).sum(1)  # (texts, classes)
     return Predictions(logits=mixture.log().float(), labels=answers[0].labels, seen=answers[0].seen)

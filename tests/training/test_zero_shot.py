@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 
+from graphmtl.data.task import NO_LABEL
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
 from tests.models.test_new_tasks import LONGER, PLAIN, POS, SCALE, make
 from tests.tagging import tagging_tasks
@@ -37,3 +40,17 @@ def test_the_mixture_of_the_old_tasks_probabilities(share):
     expected = share * own[:, 0] + (1 - share) * own[:, 1]
     torch.testing.assert_close(found.logits.exp(), expected, atol=1e-5, rtol=1e-4)
     assert found.labels.tolist() == target.test["label"]
+
+
+def test_texts_without_a_label_are_left_out():
+    model = make(PLAIN, LONGER, chars="none")
+    whole = tagging_tasks("plain")["plain"]
+    gaps = lambda row, i: {"label": NO_LABEL if i % 3 == 0 else row["label"]}  # noqa: E731
+    target = replace(whole, test=whole.test.map(gaps, with_indices=True))
+    labels = np.asarray(target.test["label"])
+    weights = np.random.default_rng(0).dirichlet([1, 1], len(labels))
+    about = {"model": model, "names": ["plain", "longer"], "accelerator": Accelerator(cpu=True)}
+    found = zero_shot(**about, target=target, weights=weights)
+    every = zero_shot(**about, target=whole, weights=weights)
+    torch.testing.assert_close(found.logits, every.logits[labels != NO_LABEL])
+    assert found.labels.tolist() == labels[labels != NO_LABEL].tolist()

@@ -1,0 +1,70 @@
+"""Every option of the package, and values of it."""
+
+import inspect
+import math
+import re
+import warnings
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.cli import run_verb
+from graphmtl.config import Options
+from graphmtl.errors import InputError
+from graphmtl.models.model_options import make_model_options
+from graphmtl.options import changed, make_options, options_class, parse_options, read_options
+from graphmtl.options.groups import elsewhere
+from graphmtl.run import run_and_report
+from graphmtl.training.run_folder import Run
+from tests.tiny import OPTIONS, flags
+
+
+CLASSES = {arch: options_class(arch, "lstm", "planted") for arch in ARCHITECTURES}
+
+
+COMMON = {field.name: field for field in fields(Options)}
+
+
+FIELDS = {name: each.field for name, each in elsewhere().items()} | COMMON
+
+
+TYPES = {name: field.type for name, field in FIELDS.items()}
+
+
+CHOOSES = ("arch", "encoder", "tasks")
+
+
+def owner(name):
+    """What must be chosen, so that a run looks at an option."""
+    return {elsewhere()[name].chooser: elsewhere()[name].owners[0]} if name in elsewhere() else {}
+
+
+def another(name):
+    """A value of an option that is not its default."""
+    default, (low, _) = FIELDS[name].default, FIELDS[name].metadata["range"]
+    if get_origin(TYPES[name]) is Literal:
+        return next(value for value in get_args(TYPES[name]) if value != default)
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    if isinstance(default, float):
+        return (low or 0) + 0.25
+    return "something-else"
+
+
+def outside():
+    """Every option with a value just outside its range, and the value at the edge, which is accepted."""
+    for name, field in FIELDS.items():
+        low, high = field.metadata["range"]
+        step = 1 if TYPES[name] is int else 0.001
+        if low is not None:
+            yield name, low - step, low
+        if high is not None:
+            yield name, high + step, high
+
