@@ -1,28 +1,12 @@
 """Every option of the package, and values of it."""
 
-import inspect
-import math
-import re
-import warnings
-from dataclasses import asdict, fields, replace
-from pathlib import Path
+from dataclasses import fields
 from typing import Literal, get_args, get_origin
-import numpy as np
-import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from graphmtl.architectures import ARCHITECTURES, architecture_class
-from graphmtl.cli import run_verb
-from graphmtl.config import Options
-from graphmtl.errors import InputError
-from graphmtl.models.model_options import make_model_options
-from graphmtl.options import changed, make_options, options_class, parse_options, read_options
-from graphmtl.options.groups import elsewhere
-from graphmtl.run import run_and_report
-from graphmtl.training.run_folder import Run
-from tests.tiny import OPTIONS, flags
 
+from graphmtl.architectures import ARCHITECTURES
+from graphmtl.config import Options
+from graphmtl.options import options_class
+from graphmtl.options.groups import elsewhere
 
 CLASSES = {arch: options_class(arch, "lstm", "planted") for arch in ARCHITECTURES}
 
@@ -67,4 +51,3 @@ def outside():
             yield name, low - step, low
         if high is not None:
             yield name, high + step, high
-

@@ -1,26 +1,13 @@
-import inspect
-import math
-import re
-import warnings
-from dataclasses import asdict, fields, replace
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Literal, get_args, get_origin
-import numpy as np
+
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from graphmtl.architectures import ARCHITECTURES, architecture_class
-from graphmtl.cli import run_verb
-from graphmtl.config import Options
+
 from graphmtl.errors import InputError
-from graphmtl.models.model_options import make_model_options
-from graphmtl.options import changed, make_options, options_class, parse_options, read_options
-from graphmtl.options.groups import elsewhere
-from graphmtl.run import run_and_report
+from graphmtl.options import make_options, parse_options
 from graphmtl.training.run_folder import Run
-from tests.tiny import OPTIONS, flags
-from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, outside, owner
+from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, owner
+from tests.tiny import flags
 
 
 def test_without_arguments_the_defaults():
@@ -147,4 +134,3 @@ def test_defaults_of_a_run_hold_where_no_flag_says_anything(tmp_path):
     assert parse_options(["--epochs", "5"], base) == make_options(hidden=8, epochs=5)
     (tmp_path / "options.yaml").write_text("hidden: 16\n")
     assert parse_options(["--config", str(tmp_path / "options.yaml")], base) == make_options(hidden=16)
-

@@ -2,25 +2,22 @@ import inspect
 import math
 import re
 import warnings
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Literal, get_origin
+
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from graphmtl.architectures import ARCHITECTURES, architecture_class
-from graphmtl.cli import run_verb
-from graphmtl.config import Options
+
+from graphmtl.architectures import architecture_class
 from graphmtl.errors import InputError
 from graphmtl.models.model_options import make_model_options
-from graphmtl.options import changed, make_options, options_class, parse_options, read_options
+from graphmtl.options import changed, make_options, parse_options, read_options
 from graphmtl.options.groups import elsewhere
 from graphmtl.run import run_and_report
-from graphmtl.training.run_folder import Run
+from tests.options.every import CLASSES, COMMON, FIELDS, TYPES, outside, owner
 from tests.tiny import OPTIONS, flags
-from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, outside, owner
 
 
 def test_options_of_an_architecture_stand_beside_it():
@@ -184,4 +181,3 @@ def test_options_built_from_python_are_of_their_types():
         (3, int),
         (1.0, float),
     ]
-

@@ -1,26 +1,11 @@
-import inspect
-import math
 import re
-import warnings
-from dataclasses import asdict, fields, replace
-from pathlib import Path
-from typing import Literal, get_args, get_origin
-import numpy as np
+
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+
 from graphmtl.cli import run_verb
-from graphmtl.config import Options
 from graphmtl.errors import InputError
-from graphmtl.models.model_options import make_model_options
-from graphmtl.options import changed, make_options, options_class, parse_options, read_options
-from graphmtl.options.groups import elsewhere
-from graphmtl.run import run_and_report
-from graphmtl.training.run_folder import Run
-from tests.tiny import OPTIONS, flags
-from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, outside, owner
+from graphmtl.options import parse_options
+from tests.options.every import FIELDS
 
 
 def help_of(*arguments, capsys):
@@ -58,4 +43,3 @@ def test_help_of_a_group(group, has, lacks, capsys):
 def test_help_of_no_group():
     with pytest.raises(InputError, match="unknown group of options 'strar'; did you mean 'star'"):
         parse_options(["--help", "strar"])
-

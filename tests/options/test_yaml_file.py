@@ -1,27 +1,15 @@
-import inspect
-import math
-import re
 import warnings
-from dataclasses import asdict, fields, replace
-from pathlib import Path
-from typing import Literal, get_args, get_origin
-import numpy as np
+from dataclasses import asdict, replace
+
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from graphmtl.architectures import ARCHITECTURES, architecture_class
-from graphmtl.cli import run_verb
-from graphmtl.config import Options
-from graphmtl.errors import InputError
-from graphmtl.models.model_options import make_model_options
-from graphmtl.options import changed, make_options, options_class, parse_options, read_options
-from graphmtl.options.groups import elsewhere
-from graphmtl.run import run_and_report
-from graphmtl.training.run_folder import Run
-from tests.tiny import OPTIONS, flags
-from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, outside, owner
 
+from graphmtl.errors import InputError
+from graphmtl.options import make_options, parse_options, read_options
+from graphmtl.training.run_folder import Run
+from tests.options.every import FIELDS
 
 texts = st.text("aé1:#'\"[]{}\\ ", min_size=1, max_size=8)
 
@@ -126,4 +114,3 @@ def test_a_run_of_format_1_is_resumed(run):
         Run(run).check(make_options(arch="star", lr=0.25, epochs=3, output=str(run), resume=True))
     with pytest.raises(InputError, match="arch is 'star', not 'cmtr'"):
         Run(run).check(make_options(arch="cmtr", lr=0.5, epochs=3, output=str(run), resume=True))
-
