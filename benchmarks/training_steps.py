@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.task import TaskSet
-from graphmtl.models.encoded import Encoded
+from graphmtl.models.encoder import Encoded
 from graphmtl.training.building import build_model
 from graphmtl.training.trainer import Trainer
 

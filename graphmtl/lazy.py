@@ -21,7 +21,7 @@ def lazily(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], An
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(modules[name])
-        value = module if modules[name] == f"{package}.{name}" else getattr(module, name)
+        value = module if module.__name__ == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)  # asked for once
         return value
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["find_class", "is_outside", "name_of"]
+__all__ = ["find_class", "is_outside", "name_of", "with_names"]
 
 _Part = TypeVar("_Part")
 
@@ -36,6 +36,15 @@ def name_of(part: type | str) -> str:
             "into a file of its own and import it from there"
         )
     return f"{part.__module__}:{part.__qualname__}"
+
+
+def with_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name, in which a part that is given as its class is called by its name.
+
+    Raises:
+        InputError: as :func:`name_of`.
+    """
+    return {name: name_of(value) if isinstance(value, type) else value for name, value in values.items()}
 
 
 def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]) -> type[_Part]:

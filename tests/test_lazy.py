@@ -2,6 +2,7 @@ import importlib
 import pickle
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -14,7 +15,10 @@ def test_every_public_name_is_there_and_listed(package):
     assert {*package.__all__} <= {*dir(package)}
     for name in package.__all__:
         value = getattr(package, name)
-        assert value is getattr(importlib.import_module(value.__module__), name)
+        if isinstance(value, ModuleType):
+            assert value is importlib.import_module(f"{package.__name__}.{name}")
+        else:
+            assert value is getattr(importlib.import_module(value.__module__), name)
 
 
 def test_a_star_imports_all_of_them():

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from graphmtl.config import OptionGroup, option
 from graphmtl.data.batching import Batch, EncodedSplit, batches_by_length
+from graphmtl.errors import InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.packing import Packing
@@ -62,7 +63,9 @@ def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
         encoded = model.encode(batch)
         x = encoded.states  # (batch, tokens, dim)
         packing = Packing(batch.lengths, x.size(1), x.device)
-        nodes = star.node_states(x, batch.lengths)  # (D, N, H)
+        nodes = star.node_states(x, batch.lengths, range(len(model.tasks)))  # (D, N, H)
+    if nodes is None:
+        raise InputError(f"--arch {model.options.arch}: the affinity of tasks needs node_states() of the virtual node")
     midpoint = (nodes / 2).requires_grad_()
     attributions = []
     for position, name in enumerate(model.tasks):

@@ -143,16 +143,17 @@ def explain_model(
 
 @torch.no_grad()
 def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeRecorder]:
-    """Attention and contribution, over the texts that have a label of the target."""
+    """Attention and, where the architecture says it, contribution, over the texts that have a label of the target."""
     model.eval()
     recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
     for batch in batches:
         for task, output in model(batch, edges=True).items():
             edges, keep = output.edges, known_labels(batch.labels[task]).any(1)  # (texts,)
             recorders["attention"].update(edges, keep)
-            contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
-            recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
-    return recorders
+            if edges.contributions is not None:
+                contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
+                recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
+    return {name: recorder for name, recorder in recorders.items() if name == "attention" or recorder.edges()}
 
 
 def true_edges(truth: PlantedTruth, tasks: Sequence[str]) -> np.ndarray:

@@ -80,7 +80,9 @@ class AdapterFusion(TaskAdapters):
     """
 
     Options = AdapterFusionOptions
+    has_edges = True
     reads_new_tasks = True
+    first_stage = "adapters"
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -90,8 +92,10 @@ class AdapterFusion(TaskAdapters):
         self.key = StackedLinear(layers=K, input_size=size, output_size=options.attention)
         self.value = nn.Parameter(torch.eye(size).repeat(K, 1, 1))  # (K, size, size)
 
+    def task_rows(self) -> list[Tensor]:
+        return [*super().task_rows(), *self.query.parameters(), *self.key.parameters(), self.value]
+
     def frozen_parts(self) -> list[nn.Module]:
-        """What the first stage trained."""
         return [self.lstm, self.adapters]
 
     def interact(

@@ -72,6 +72,9 @@ class TaskAdapters(Shared):
         size = pooled_size(self.output_size, self.pooling)
         self.adapters = Adapters(tasks=len(self.tasks), size=size, bottleneck=options.adapter_size)
 
+    def task_rows(self) -> list[Tensor]:
+        return self.adapters.task_rows()
+
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
     ) -> HeadInput:

@@ -11,6 +11,7 @@ from graphmtl.config import WIDEST, ArchitectureOptions, OptionGroup, option
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.layers.interaction import Ablation, EdgeWeights, Score
+from graphmtl.layers.layer import Layer
 from graphmtl.layers.message_lstm import LSTM, MessageStart
 from graphmtl.layers.pooling import pooled_size, token_mask
 from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
@@ -72,21 +73,16 @@ class TokenStates(nn.Module):
         return x.masked_fill(~token_mask(lengths, x).unsqueeze(-1), 0)
 
 
-class Architecture(nn.Module):
+class Architecture(Layer):
     """Token vectors of texts to every task's token states, and the edge weights that were used on the way.
 
-    ``read(x, lengths, tasks, edges=False)`` takes x (batch, tokens, input_size), lengths (batch,) and the positions of
-    the tasks that read these texts. For each it returns states (batch, tokens, output_size), 0 at padding, and, where
-    ``edges`` asks for them and the architecture has any, the :class:`~graphmtl.layers.interaction.EdgeWeights`, else
-    None. What the tasks have in common is computed once.
+    All that the rest of the toolkit asks of an architecture stands in this class, each with a default. One that is
+    derived from it must have ``read``, and says what else is not as it is here:
 
-    ``interact(h, lengths, task, edges=False)`` comes after pooling: h is what the head would see, (batch, dim) of a
-    text or (batch, tokens, dim) of tags. It returns what the head does see, a :class:`HeadInput` of ``head_size(dim)``
-    dimensions, with the edge weights as above. Most architectures leave h as it is.
-
-    Architectures with edges also have ``node_states(x, lengths, tasks)``, the states of the nodes that these tasks may
-    read, and their ``read`` takes ``nodes``, these states if they are at hand. It and ``interact`` take ``ablation``,
-    edges to be cut (:class:`~graphmtl.layers.interaction.Ablation`).
+    - how texts are read: :meth:`read` before pooling, :meth:`interact` after it, with ``head_size``;
+    - what tasks read from: ``has_edges``, ``virtual_node``, :meth:`node_states`, and the attributes below;
+    - what its parameters are: :meth:`task_modules`, :meth:`task_rows`, :meth:`frozen_parts`, and of every
+      :class:`~graphmtl.layers.layer.Layer`, which it is itself, ``undecayed`` and ``own_start``.
 
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
@@ -103,6 +99,7 @@ class Architecture(nn.Module):
     """
 
     Options: ClassVar[type[ArchitectureOptions]] = ArchitectureOptions  #: its options
+    has_edges = False  #: True where ``read`` or ``interact`` gives edge weights, and leaves out the edges that are cut
     own_encoder_per_task = False  #: True where tasks share no parameter at all, the word embeddings included
     reads_tasks = False  #: True where tasks read from tasks, and ``--topology`` says from which
     reads_new_tasks = False  #: True where every task reads from all others, whatever ``--topology`` says
@@ -110,7 +107,8 @@ class Architecture(nn.Module):
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
-    virtual_node: str | None = None  #: the name of the node that is no task, if there is one
+    virtual_node: str | None = None  #: the name of the node that is no task, if there is one; all tasks read it
+    first_stage: str | None = None  #: the architecture that trains :meth:`frozen_parts` in a run of its own, before
 
     def __init__(
         self,
@@ -156,7 +154,29 @@ class Architecture(nn.Module):
         """A plain LSTM; where the encoder's states are enough, what gives them back as they are."""
         return TokenStates() if self.contextual and not self.reads_contextual else LSTM(**self.lstm_sizes)
 
-    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+    def read(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        ablation: Ablation | None = None,
+    ) -> list[Read]:
+        """What each of some tasks makes of texts; what the tasks have in common is computed once.
+
+        Args:
+            x: token vectors (batch, tokens, input_size).
+            lengths: (batch,), always on the CPU.
+            tasks: the positions of the tasks that read these texts.
+            edges: the edge weights are asked for.
+            nodes: :meth:`node_states` of the same texts and tasks, if they are at hand.
+            ablation: edges to be cut; where nothing is read before pooling there are none.
+
+        Returns:
+            For each task the states (batch, tokens, output_size), 0 at padding, and the
+            :class:`~graphmtl.layers.interaction.EdgeWeights` if they are asked for and there are any, else None.
+        """
         raise NotImplementedError
 
     def forward(
@@ -234,10 +254,48 @@ class Architecture(nn.Module):
         size = self.head_size(self.output_size)
         return f"tasks=[{', '.join(self.tasks)}], input_size={self.input_size}, output_size={size}"
 
+    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor | None:
+        """The states of the nodes that these tasks may read, which are the same whichever edges are cut.
+
+        Packed (D, N, ...) as in :mod:`graphmtl.layers.packing` where ``reads_nodes`` or there is a virtual node, whose
+        states they are; else as ``read`` likes them. None where nothing is to be gained: ``read`` then does it all.
+        """
+        return None
+
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
     ) -> HeadInput:
+        """What a task's head sees; most architectures leave h as it is.
+
+        Args:
+            h: what was pooled of a text (batch, dim), or the token states of tags (batch, tokens, dim).
+            lengths: (batch,), always on the CPU.
+            task: the task's position.
+            edges: the edge weights are asked for.
+            ablation: edges to be cut.
+
+        Returns:
+            A :class:`HeadInput` of ``head_size(dim)`` dimensions.
+        """
         return HeadInput(h)
+
+    def task_modules(self) -> list[nn.ModuleList]:
+        """Lists that have a module for each task, in the tasks' order.
+
+        A new task gets one more in each, and every task's has the same first weights (``--same-start``).
+        """
+        return []
+
+    def task_rows(self) -> list[Tensor]:
+        """Parameters and buffers that have a row for each task, outside of :meth:`task_modules`.
+
+        A new task gets one more in each. Of a matrix of tasks by tasks, a new task's column is one more too.
+        """
+        return []
+
+    def frozen_parts(self) -> list[nn.Module]:
+        """What a first stage has trained (``first_stage``), and stays as it is."""
+        return []
 
     def edge_weights(
         self, gates: Tensor, values: Tensor, sources: Sequence[int], h: Tensor, lengths: Tensor, task: int

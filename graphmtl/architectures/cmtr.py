@@ -120,6 +120,8 @@ class CMTR(Shared):
     """
 
     Options = CMTROptions
+    undecayed = ("task_embedding",)
+    has_edges = True
     reads_tasks = True
     has_nodes = True
     acts_after_pooling = True
@@ -155,6 +157,10 @@ class CMTR(Shared):
         if not options.uniform_gates:
             self.query, self.key = nn.Linear(size, options.attention), nn.Linear(size, options.attention)
             self.penalty = gate_penalty(options.gate_reg, own=options.gate_prior, edges=edges)
+
+    def task_rows(self) -> list[Tensor]:
+        averages = [] if self.penalty is None else [*self.penalty.buffers()]
+        return [*self.adapters.task_rows(), self.task_embedding, *averages]
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None

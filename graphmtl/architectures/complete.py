@@ -80,6 +80,7 @@ class Complete(Architecture):
     """
 
     Options = CompleteOptions
+    has_edges = True
     reads_tasks = True
     reads_nodes = True
 
@@ -93,6 +94,9 @@ class Complete(Architecture):
         self.lstms = nn.ModuleList(
             MessageLSTM(**self.message_sizes, sources=len(own) if biased else 0) for own in self.sources
         )
+
+    def task_modules(self) -> list[nn.ModuleList]:
+        return [self.lstms]
 
     def read(
         self,

@@ -79,6 +79,9 @@ class MMoE(Shared):
         self.experts = StackedLinear(layers=options.experts, input_size=size, output_size=self.expert_size)
         self.gates = StackedLinear(layers=len(self.tasks), input_size=size, output_size=options.experts)
 
+    def task_rows(self) -> list[Tensor]:
+        return [*self.gates.parameters()]
+
     def head_size(self, size: int) -> int:
         return self.expert_size
 

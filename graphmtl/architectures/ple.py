@@ -133,6 +133,9 @@ class PLE(Shared):
             for layer in range(layers)
         )
 
+    def task_rows(self) -> list[Tensor]:
+        return [row for layer in self.layers for part in (layer.own, layer.gates) for row in part.parameters()]
+
     def head_size(self, size: int) -> int:
         return self.expert_size
 

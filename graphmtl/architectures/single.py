@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from graphmtl.architectures.architecture import Architecture, Read
+from graphmtl.layers.interaction import Ablation
 
 __all__ = ["Single"]
 
@@ -44,5 +45,16 @@ class Single(Architecture):
         super().__init__(**kwargs)
         self.lstms = nn.ModuleList(self.lstm_over_encoder() for _ in self.tasks)
 
-    def read(self, x: Tensor, lengths: Tensor, tasks: Sequence[int], edges: bool = False) -> list[Read]:
+    def task_modules(self) -> list[nn.ModuleList]:
+        return [self.lstms]
+
+    def read(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        ablation: Ablation | None = None,
+    ) -> list[Read]:
         return [(self.lstms[task](x, lengths), None) for task in tasks]

@@ -80,6 +80,7 @@ class Star(Architecture):
 
     Options = StarOptions
     virtual_node = "virtual"
+    has_edges = True
     reads_nodes = True
 
     def __init__(self, **kwargs):
@@ -91,7 +92,10 @@ class Star(Architecture):
         self.hub = LSTM(**self.lstm_sizes)
         self.lstms = nn.ModuleList(MessageLSTM(**self.message_sizes) for _ in self.tasks)
 
-    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int] = ()) -> Tensor:
+    def task_modules(self) -> list[nn.ModuleList]:
+        return [self.lstms]
+
+    def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
         """The virtual node's states at all positions, which every task reads: (D, N, H)."""
         packing = Packing(lengths, x.size(1), x.device)
         return self._hub_states(packing.pack(x, self.directions), packing)

@@ -13,6 +13,7 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.registry import is_outside
 
 __all__ = ["HEADS", "METRICS", "NO_LABEL", "Task", "TaskData", "TaskSet", "is_labelled"]
 
@@ -48,7 +49,7 @@ class Task:
         scale: the lowest and the highest score of a regression; None: any number.
         in_mean: the task counts in the mean over tasks, unless no task of the run does.
         tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
-        head: ``linear`` or ``crf`` for a task that tags tokens; None: as the run's options say.
+        head: ``linear``, ``crf`` or ``module:Class`` for a task that tags tokens; None: as the run's options say.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -107,7 +108,7 @@ class Task:
             raise InputError(f"task {self.name!r} has 2 text columns, expected one column of tokens")
         if self.head is not None and not self.is_tagging:
             raise InputError(f"task {self.name!r} of kind {self.kind} has no choice of heads, only tagging has")
-        if self.head is not None and self.head not in HEADS:
+        if self.head is not None and self.head not in HEADS and not is_outside(self.head):
             raise unknown_name(f"head of task {self.name!r}", self.head, HEADS)
         of_spans = [metric for metric in self.metrics if metric.startswith("span_")]
         if of_spans and self.labels and not self.is_spans:

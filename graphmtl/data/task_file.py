@@ -67,7 +67,7 @@ from jsonl, json, parquet or the Hub, or a column file:
         label: ner
         scheme: iob1                 # iob1, iob2, bioes, bilou, bmes, or none for tags that are no spans; default: as
                                      # the tags look
-        head: crf                    # linear or crf; default: as the run's options say
+        head: crf                    # linear, crf or module:Class; default: as the run's options say
       genre: {label: "# genre"}      # the label of a sentence: the value in a comment `# genre = news`; of a folder
                                      # "# label"
 """

@@ -10,18 +10,20 @@ This one step is what every architecture of the toolkit that lets tasks talk put
     a = \mathrm{softmax}(s), \qquad r = \sum_j a_j h_j
 
 ``attend`` computes it, ``attend_backward`` is its derivative written out, for recurrences that go back in time by hand.
+Another score is one function and a line in :data:`SCORES`; autograd finds its derivative.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Ablation", "EdgeWeights", "Score", "attend", "attend_backward"]
+__all__ = ["SCORES", "Ablation", "EdgeWeights", "Score", "ScoreFunction", "Scoring", "attend", "attend_backward"]
 
-Score = Literal["additive", "dot", "static"]
+ScoreFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""query (D, batch, A), keys (D, batch, sources, A) and u (D, A), or None, to scores (D, batch, sources)."""
 
 
 @dataclass
@@ -100,22 +102,67 @@ def _hidden(query: Tensor, keys: Tensor) -> Tensor:
     return (keys + query.unsqueeze(-2)).mul_(2).sigmoid_()
 
 
-def _scores(query: Tensor | None, keys: Tensor | None, u: Tensor | None, bias: Tensor) -> Tensor:
+def _dot(query: Tensor, keys: Tensor, u: Tensor | None = None) -> Tensor:
+    return _products(query, keys).mul_(query.size(-1) ** -0.5)
+
+
+def _additive(query: Tensor, keys: Tensor, u: Tensor | None) -> Tensor:
+    assert u is not None
+    hidden = _hidden(query, keys)  # (D, batch, sources, A)
+    return torch.bmm(2 * u.unsqueeze(1), hidden.flatten(1, 2).transpose(1, 2)).view(hidden.shape[:3])
+
+
+class Scoring(NamedTuple):
+    """A score function, and what a layer has for it.
+
+    Attributes:
+        function: the function, without the bias; None: the input is ignored, so there are no queries and no keys.
+        vector: it takes a learned vector u for each direction.
+        fast: it is one of the three for which the loops over tokens are written out, in C++ and Triton too. Any other
+            runs through the loops in PyTorch, and back through autograd at every token.
+    """
+
+    function: ScoreFunction | None
+    vector: bool = False
+    fast: bool = False
+
+
+SCORES = {
+    "additive": Scoring(_additive, vector=True, fast=True),
+    "dot": Scoring(_dot, fast=True),
+    "static": Scoring(None, fast=True),
+}
+"""The score functions by name."""
+
+if TYPE_CHECKING:
+    Score = str
+else:
+    Score = Literal[tuple(SCORES)]
+
+
+def _scores(
+    query: Tensor | None, keys: Tensor | None, u: Tensor | None, bias: Tensor, own: ScoreFunction | None
+) -> Tensor:
     """s (D, batch, sources) before the softmax; shapes as in :func:`attend`."""
     if query is None or keys is None:
         return bias
-    if u is None:
-        return _products(query, keys).mul_(query.size(-1) ** -0.5).add_(bias)
-    hidden = _hidden(query, keys)  # (D, batch, sources, A)
-    return torch.bmm(2 * u.unsqueeze(1), hidden.flatten(1, 2).transpose(1, 2)).view(hidden.shape[:3]).add_(bias)
+    if own is not None:
+        return own(query, keys, u) + bias
+    return (_dot if u is None else _additive)(query, keys, u).add_(bias)
 
 
 def attend(
-    query: Tensor | None, keys: Tensor | None, nodes: Tensor, u: Tensor | None, bias: Tensor
+    query: Tensor | None,
+    keys: Tensor | None,
+    nodes: Tensor,
+    u: Tensor | None,
+    bias: Tensor,
+    own: ScoreFunction | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The message and the edge weights of one query per example.
 
-    The score function follows from what is given: ``u`` makes it additive, no ``u`` dot, no ``query`` static.
+    The score function follows from what is given: ``u`` makes it additive, no ``u`` dot, no ``query`` static; or it is
+    one of its ``own``.
 
     Shapes, with D independent sets of parameters (the reading directions):
         query (D, batch, A), keys (D, batch, sources, A), nodes (D, batch, sources, H), u (D, A),
@@ -124,7 +171,7 @@ def attend(
     Returns:
         message (D, batch, H) and weights (D, batch, sources), which sum to 1 over the sources.
     """
-    weights = torch.softmax(_scores(query, keys, u, bias), -1).expand(nodes.shape[:3])  # (D, batch, sources)
+    weights = torch.softmax(_scores(query, keys, u, bias, own), -1).expand(nodes.shape[:3])  # (D, batch, sources)
     return _weighted_sum(weights, nodes), weights
 
 
@@ -135,11 +182,12 @@ def attend_backward(
     keys: Tensor | None,
     nodes: Tensor,
     u: Tensor | None,
+    own: ScoreFunction | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """Derivative of :func:`attend`, given its weights.
 
     Returns:
-        The gradients of the scores (D, batch, sources) and of the query (D, batch, A), and for the additive score those
+        The gradients of the scores (D, batch, sources) and of the query (D, batch, A), and but for the dot score those
         of the keys (D, batch, sources, A) and of u (D, A). What a product over all tokens gives at once is left to the
         caller: the gradient of the nodes, weights x grad_message, and with the dot score that of the keys,
         grad_scores x query / sqrt(A).
@@ -148,9 +196,22 @@ def attend_backward(
     grad_scores.addcmul_(weights, grad_scores.sum(-1, keepdim=True), value=-1)
     if query is None or keys is None:
         return grad_scores, None, None, None
+    if own is not None:
+        return grad_scores, *_through(own, grad_scores, query, keys, u)
     if u is None:
         return grad_scores, _weighted_sum(grad_scores, keys).mul_(query.size(-1) ** -0.5), None, None
     hidden = _hidden(query, keys)  # computed again rather than kept
     grad_u = torch.bmm(2 * grad_scores.flatten(1).unsqueeze(1), hidden.flatten(1, 2)).squeeze(1)  # (D, A)
     slope = torch.addcmul(hidden, hidden, hidden, value=-1).mul_(4 * u[:, None, None])  # (D, batch, sources, A)
     return grad_scores, _weighted_sum(grad_scores, slope), slope.mul_(grad_scores.unsqueeze(-1)), grad_u
+
+
+@torch.enable_grad()
+def _through(
+    own: ScoreFunction, grad_scores: Tensor, query: Tensor, keys: Tensor, u: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The gradients of query, keys and u by autograd, through scores that are computed again."""
+    given = [each.detach().requires_grad_() for each in (query, keys, u) if each is not None]
+    scores = own(given[0], given[1], None if u is None else given[2])
+    grads = torch.autograd.grad(scores, given, grad_scores, materialize_grads=True)
+    return grads[0], grads[1], None if u is None else grads[2]

@@ -18,14 +18,15 @@ loops over tokens and their derivatives are in :mod:`graphmtl.layers.recurrence.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.layers.interaction import Score
+from graphmtl.layers.interaction import SCORES
+from graphmtl.layers.layer import Layer
 from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
@@ -35,8 +36,10 @@ __all__ = ["LSTM", "MessageLSTM", "MessageStart", "run_side_by_side"]
 MessageStart = Literal["random", "identity"]
 
 
-class _Gates(nn.Module):
+class _Gates(Layer):
     """The parameters of the four gates i, f, g, o of an LSTM in one or two directions."""
+
+    undecayed: ClassVar[tuple[str, ...]] = ("b",)
 
     W: Tensor  # (D, I, 4H)
     U: Tensor  # (D, H, 4H)
@@ -154,7 +157,8 @@ class MessageLSTM(_Gates):
         input_size: I, dimensions of a token vector.
         hidden: H, units per direction.
         attention: A, dimensions of keys and queries.
-        score: ``additive`` (the paper's), ``dot`` or ``static``.
+        score: ``additive`` (the paper's), ``dot``, ``static``, or another of
+            :data:`~graphmtl.layers.interaction.SCORES`.
         sources: number of nodes that have a bias of their own; 0 for none.
         message_start: ``random`` (Xavier), or ``identity`` for W_r: from the first step on a node's state then counts
             for the reader as it does for the node itself.
@@ -186,6 +190,9 @@ class MessageLSTM(_Gates):
     (torch.Size([2, 3, 8]), torch.Size([2, 3, 2]), 1.0)
     """
 
+    undecayed = ("b", "u")
+    own_start = ("node_bias",)  # each task has biases for sources of its own
+
     def __init__(
         self,
         *,
@@ -198,19 +205,19 @@ class MessageLSTM(_Gates):
         directions: int = 2,
     ):
         super().__init__(input_size=input_size, hidden=hidden, directions=directions)
-        for name, value, known in (("score", score, Score), ("message_start", message_start, MessageStart)):
-            if value not in get_args(known):
-                raise unknown_name(name, value, get_args(known))
+        for name, value, known in (("score", score, SCORES), ("message_start", message_start, get_args(MessageStart))):
+            if value not in known:
+                raise unknown_name(name, value, known)
         check_sizes(attention=attention)
         self.attention, self.score, self.sources, self.message_start = attention, score, sources, message_start
         self.W_m = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.V_m = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.W_r = nn.Parameter(torch.empty(directions, hidden, hidden))
         self.node_bias = nn.Parameter(torch.empty(sources)) if sources else None
-        if score != "static":
+        if SCORES[score].function is not None:
             self.W_n = nn.Parameter(torch.empty(directions, hidden, attention))
             self.W_q = nn.Parameter(torch.empty(directions, hidden + input_size, attention))
-        if score == "additive":
+        if SCORES[score].vector:
             self.u = nn.Parameter(torch.empty(directions, attention))
         self.reset_parameters()
 
@@ -283,14 +290,16 @@ class MessageLSTM(_Gates):
         for name, tensor in (("x", x), ("nodes", nodes)):
             check_alike(name, tensor, self.W)
         W, U, b, keys, u = [self.W], [self.U], [self.b], None, None  # of the gates, and then of the query
-        if self.score != "static":
-            W_q = self.W_q if self.score == "additive" else self.W_q @ self.W_n.mT  # (D, H + I, A)
+        scoring = SCORES[self.score]
+        if scoring.function is not None:
+            W_q = self.W_q @ self.W_n.mT if self.score == "dot" else self.W_q  # (D, H + I, A)
             U.append(W_q[:, : self.hidden])
             W.append(W_q[:, self.hidden :])
             b.append(W_q.new_zeros(len(W_q), W_q.size(-1)))
             keys = nodes
-        if self.score == "additive":
+        if scoring.function is not None and self.score != "dot":
             keys = torch.bmm(nodes.flatten(1, -2), self.W_n).unflatten(1, nodes.shape[1:-1])  # (D, N, A), (D, N, S, A)
+        if scoring.vector:
             u = self.u
         W_mr = torch.cat([self.W_m, self.W_r], -1)  # (D, H, 2H)
         weights = Weights(torch.cat(W, -1), torch.cat(b, -1), torch.cat(U, -1), self.V_m, W_mr)
@@ -300,4 +309,5 @@ class MessageLSTM(_Gates):
                 bias = (nodes.new_zeros(len(cut)) if bias is None else bias).masked_fill(cut, -torch.inf)
             else:
                 nodes = nodes.masked_fill(cut[:, None], 0)
-        return message_lstm(x, weights, Graph(nodes, keys, u, bias), packing)
+        own = None if scoring.fast else scoring.function
+        return message_lstm(x, weights, Graph(nodes, keys, u, bias, own), packing)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphmtl.layers.interaction import ScoreFunction
 from graphmtl.layers.shapes import check_lengths, check_shape
 
 __all__ = ["Graph", "Packing", "Trace", "Weights"]
@@ -102,15 +103,20 @@ class Graph(NamedTuple):
         nodes (D, N, S, H): S nodes for every token; or (D, N, H): the tokens of a text are its nodes, and S is the
         longest text's length. keys likewise with A for H; the nodes themselves for the dot score (A = H), None for the
         static one. u (D, A) for the additive score, else None. bias (S,) or None.
+
+    ``own`` is the score's function where it is none of the three; u is there if it takes one.
     """
 
     nodes: Tensor
     keys: Tensor | None
     u: Tensor | None
     bias: Tensor | None
+    own: ScoreFunction | None = None
 
     @property
     def score(self) -> str:
+        if self.own is not None:
+            return "own"
         return "static" if self.keys is None else "dot" if self.u is None else "additive"
 
     @property

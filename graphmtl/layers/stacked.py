@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from graphmtl.layers.layer import Layer
+
 __all__ = ["Adapters", "StackedLinear"]
 
 
-class StackedLinear(nn.Module):
+class StackedLinear(Layer):
     r"""K linear layers side by side: :math:`y_k = x_k W_k + b_k`.
 
     Each begins as ``nn.Linear`` does.
@@ -21,6 +23,8 @@ class StackedLinear(nn.Module):
     Shapes:
         x (..., K, input_size), or (..., 1, input_size) where all read the same, to (..., K, output_size)
     """
+
+    undecayed = ("bias",)
 
     def __init__(self, *, layers: int, input_size: int, output_size: int):
         super().__init__()
@@ -64,6 +68,10 @@ class Adapters(nn.Module):
         self.up = StackedLinear(layers=tasks, input_size=bottleneck, output_size=size)
         nn.init.normal_(self.up.weight, std=0.01)  # Houlsby et al., section 3.6
         nn.init.zeros_(self.up.bias)
+
+    def task_rows(self) -> list[Tensor]:
+        """The parameters that have a row for each task."""
+        return [*self.down.parameters(), *self.up.parameters()]
 
     def forward(self, h: Tensor, some: slice = slice(None)) -> Tensor:
         """What all tasks' adapters, or ``some`` of them, make of h."""

@@ -1,9 +1,6 @@
 """The encoders by name."""
 
-from typing import Any
-
-from torch import nn
-
+from graphmtl.models.encoder import Encoder
 from graphmtl.registry import find_class, is_outside
 
 __all__ = ["ENCODERS", "TRANSFORMER", "encoder_class", "reads_words"]
@@ -13,13 +10,13 @@ ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
 TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"
 
 
-def encoder_class(name: str) -> Any:
+def encoder_class(name: str) -> type[Encoder]:
     """The class of an encoder: one of the table, ``module:Class``, or else that of transformers.
 
     Raises:
-        InputError: there is no such class, or it is no module of torch.
+        InputError: there is no such class, or it is no encoder.
     """
-    return find_class("encoder", name if name in ENCODERS or is_outside(name) else TRANSFORMER, ENCODERS, nn.Module)
+    return find_class("encoder", name if name in ENCODERS or is_outside(name) else TRANSFORMER, ENCODERS, Encoder)
 
 
 def reads_words(name: str) -> bool:

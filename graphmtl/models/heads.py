@@ -15,20 +15,57 @@ from torch import Tensor, nn
 from torchcrf import CRF
 
 from graphmtl.layers.pooling import token_mask
+from graphmtl.registry import find_class
 
 __all__ = [
     "HEADS",
     "CRFHead",
     "ClassificationHead",
+    "Head",
     "LinearTagHead",
     "RegressionHead",
+    "TagHead",
     "forbidden_in_iob2",
+    "tag_head_class",
 ]
 
 _FORBIDDEN = -1e4  # not -inf, which has no derivative
 
 
-class ClassificationHead(nn.Module):
+class Head(nn.Module):
+    """What was pooled, or a token's state, to a task's answer."""
+
+    def forward(self, h: Tensor, common: nn.Linear | None = None) -> Tensor:
+        """What the architecture gives, (batch, input_size), of tags (batch, tokens, input_size), to logits.
+
+        Args:
+            h: what the architecture gives.
+            common: the :meth:`common_layer` that this task has in common with others, of which this head's own is then
+                a deviation.
+        """
+        raise NotImplementedError
+
+    def common_layer(self) -> nn.Linear | None:
+        """The layer that tasks with the same labels may have in common (``--common-head``), or None."""
+        return None
+
+    def reset_to_zero(self) -> None:
+        """No deviation from the common layer; asked of heads that have one."""
+
+    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
+        """The loss of every text (batch,); None where it is the cross-entropy of every label."""
+        return None
+
+
+class TagHead(Head):
+    """A head that tags tokens; it is made with ``input_size``, ``labels``, ``spans`` and ``dropout``, as `CRFHead`."""
+
+    def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (batch, tokens, tags) to the tags (batch, tokens); those at padding mean nothing."""
+        return logits.argmax(-1)
+
+
+class ClassificationHead(Head):
     r"""Dropout and a linear layer: pooled vectors (batch, input_size) to logits (batch, classes).
 
     With a common head the task's own one is a deviation from it, :math:`(W + W_k) x + b + b_k`: the common part learns
@@ -40,18 +77,16 @@ class ClassificationHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(input_size, classes)
 
+    def common_layer(self) -> nn.Linear:
+        return self.linear
+
     def reset_to_zero(self) -> None:
-        """No deviation from the common head."""
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
         pooled = self.dropout(pooled)
         return self.linear(pooled) if common is None else self.linear(pooled) + common(pooled)
-
-    def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor | None:
-        """None: the loss is the cross-entropy of every label."""
-        return None
 
 
 class RegressionHead(ClassificationHead):
@@ -95,15 +130,11 @@ class RegressionHead(ClassificationHead):
         return errors.where(~labels.isnan(), 0).square()
 
 
-class LinearTagHead(ClassificationHead):
+class LinearTagHead(ClassificationHead, TagHead):
     """Dropout and a linear layer for every token: (batch, tokens, input_size) to logits (batch, tokens, tags)."""
 
     def __init__(self, *, input_size: int, labels: Sequence[str], spans: bool, dropout: float):
         super().__init__(input_size=input_size, classes=len(labels), dropout=dropout)
-
-    def decode(self, logits: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (batch, tokens, tags) to the tags (batch, tokens); those at padding mean nothing."""
-        return logits.argmax(-1)
 
 
 def forbidden_in_iob2(labels: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -187,5 +218,14 @@ def _at_least_single(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-HEADS = {"linear": LinearTagHead, "crf": CRFHead}
-"""The heads of tagging tasks."""
+HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}
+"""The heads of tagging tasks by name."""
+
+
+def tag_head_class(name: str) -> type[TagHead]:
+    """The class of a head that tags tokens: one of the table, or ``module:Class``.
+
+    Raises:
+        InputError: there is none, or it is no such head.
+    """
+    return find_class("tag_head", name, HEADS, TagHead)

@@ -1,6 +1,5 @@
 """MultiTaskModel: encoder, architecture, one head per task."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -22,11 +21,12 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.layers.interaction import Ablation, EdgeWeights
+from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
-from graphmtl.models.encoded import Encoded, LockedDropout
+from graphmtl.models.encoder import Encoded, LockedDropout
 from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
-from graphmtl.models.heads import HEADS, ClassificationHead, RegressionHead
+from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
@@ -52,6 +52,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         super().__init__()
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
+        if options.tag_head != "auto":
+            tag_head_class(options.tag_head)  # whether there is one, also where no task tags
         if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
         self.tasks = {task.name: task for task in tasks}
@@ -82,11 +84,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if options.common_head and not architecture.own_encoder_per_task:
             self._add_common_heads()
 
-    def _head(self, task: Task) -> nn.Module:
+    def _head(self, task: Task) -> Head:
         size, dropout = self.architecture.output_size, self.options.output_dropout
         size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
         if task.is_tagging:
-            head = HEADS[head_name(task, self.options)]
+            head: Any = tag_head_class(head_name(task, self.options))
             return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
         if task.is_regression:
             return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
@@ -95,22 +97,24 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
 
-        What the tasks share then begins to learn one thing, not one for every task's random projection of it. Node
-        biases are left out: they start at 0, and each task has as many as it has sources.
+        What the tasks share then begins to learn one thing, not one for every task's random projection of it. What
+        starts at values of its own in each task (:class:`~graphmtl.layers.layer.Layer`) is left out.
         """
-        alike: list[Any] = [self.encoders, getattr(self.architecture, "lstms", ())]
+        alike: list[Any] = [self.encoders, *self.architecture.task_modules()]
         alike += [[self.heads[k] for k in tasks] for tasks in self._same_labels()]
         for first, *others in filter(len, alike):
-            weights = {name: value for name, value in first.state_dict().items() if name != "node_bias"}
+            own = names_of_own_starts(first)
+            weights = {name: value for name, value in first.state_dict().items() if name not in own}
             for module in others:
                 module.load_state_dict(weights, strict=False)
 
     def _add_common_heads(self) -> None:
         """Moves the weights of heads with the same labels into one that is added to all of them, which begin at 0."""
         for tasks in self._same_labels():
-            if len(tasks) > 1:
+            common = self.heads[tasks[0]].common_layer()
+            if len(tasks) > 1 and common is not None:
                 self._common_head |= dict.fromkeys(tasks, len(self.common_heads))
-                self.common_heads.append(deepcopy(self.heads[tasks[0]].linear))  # type: ignore[arg-type]
+                self.common_heads.append(deepcopy(common))
                 for k in tasks:
                     self.heads[k].reset_to_zero()
 
@@ -182,8 +186,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
             encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
             positions = [self._position[name] for name in tasks]
-            known = {"nodes": self.frozen_states.nodes(batch)} if self.frozen_states is not None else {}
-            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges, **known)
+            nodes = None if self.frozen_states is None else self.frozen_states.nodes(batch)
+            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges, nodes)
             for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
@@ -193,7 +197,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
         """What every task says without some of its edges, once for each ablation; the nodes are computed once."""
         encoded, positions = self.encode(batch), [self._position[name] for name in batch.tasks]
-        architecture: Any = self.architecture  # one that has edges
+        architecture = self.architecture
         nodes = architecture.node_states(encoded.states, encoded.lengths, positions)
         for ablation in ablations:
             read = architecture.read(encoded.states, encoded.lengths, positions, nodes=nodes, ablation=ablation)
@@ -270,13 +274,19 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """
         return predict_each(self, texts, edges=edges, batch_size=batch_size)
 
+    def task_modules(self) -> list[nn.ModuleList]:
+        """Every list that has a module for each task, but for the encoders."""
+        lists = [self.heads, self.poolings, *self.architecture.task_modules()]
+        return [modules for modules in lists if len(modules)]
+
     def selection_groups(self) -> dict[str, list[str]]:
         """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
-        names = [name for name, _ in self.named_parameters()]
         if not self.architecture.own_encoder_per_task:
-            return {"mean": names}
-        place = re.compile(r"\.(\d+)\.")  # the first number of a name: the task's place
-        return {task: [n for n in names if int(place.search(n)[1]) == i] for task, i in self._position.items()}
+            return {"mean": [name for name, _ in self.named_parameters()]}
+        lists = [self.encoders, *self.task_modules()]
+        own = [{id(p) for modules in lists for p in modules[k].parameters()} for k in range(len(self.tasks))]
+        parameters = [*self.named_parameters()]
+        return {task: [name for name, p in parameters if id(p) in own[k]] for task, k in self._position.items()}
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""

@@ -8,6 +8,7 @@ from typing import Any
 from graphmtl.architectures import architecture_class
 from graphmtl.config import ModelOptions
 from graphmtl.models.encoders import encoder_class
+from graphmtl.registry import with_names
 
 __all__ = ["changed_model_options", "chosen", "make_model_options", "model_options_class"]
 
@@ -31,7 +32,7 @@ def model_options_class(arch: str, encoder: str) -> type[ModelOptions]:
 
 
 def make_model_options(**values: Any) -> ModelOptions:
-    """The options of a model by name.
+    """The options of a model by name; a part may be its class.
 
     >>> make_model_options(arch="star", score="dot").hidden
     64
@@ -39,7 +40,8 @@ def make_model_options(**values: Any) -> ModelOptions:
     Raises:
         InputError: a value is not accepted.
     """
-    return model_options_class(chosen(values, "arch"), chosen(values, "encoder"))(**values)
+    named = with_names(values)
+    return model_options_class(chosen(named, "arch"), chosen(named, "encoder"))(**named)
 
 
 def changed_model_options(options: ModelOptions, **changes: Any) -> ModelOptions:

@@ -33,10 +33,10 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.graph.topology import Topology
+from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import changed_model_options
-from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 
 __all__ = ["FREEZE", "STARTS", "add_tasks", "frozen_parameters", "held", "keep_frozen_states", "old_blocks", "parts"]
 
@@ -89,11 +89,30 @@ def add_tasks(
     if isinstance(vocabulary, Vocabulary):
         vocabulary = vocabulary.extended(words)
     grown = MultiTaskModel(tasks=[*model.tasks.values(), *tasks], vocabulary=vocabulary, options=options)
+    _check_declared(model, grown)
     with torch.no_grad():
         _copy(model, grown)
         if start == "mean":
             _start_from_mean(model, grown)
     return grown.train(model.training)
+
+
+def _check_declared(model: MultiTaskModel, grown: MultiTaskModel) -> None:
+    """Whether all that a new task brings is what the architecture says belongs to a task.
+
+    Raises:
+        InputError: a parameter has grown that it does not name.
+    """
+    before = dict(model.named_parameters())
+    declared = {id(p) for modules in grown.task_modules() for module in modules for p in module.parameters()}
+    declared |= {id(each) for each in (*grown.architecture.task_rows(), *grown.common_heads.parameters())}
+    for name, parameter in grown.named_parameters():
+        same = name in before and before[name].shape == parameter.shape
+        if not (same or id(parameter) in declared or name.startswith("encoders.")):
+            raise InputError(
+                f"--arch {model.options.arch} takes no new task: {name} grows with the tasks, and neither "
+                "task_modules() nor task_rows() of the architecture names it"
+            )
 
 
 def _topology(model: MultiTaskModel, new: Sequence[str]) -> str | None:
@@ -113,8 +132,7 @@ def _copy(model: MultiTaskModel, grown: MultiTaskModel) -> None:
         if not name.startswith("common_heads."):
             _leading(state[name], weight.shape).copy_(weight)
     for encoder in grown.encoders:
-        if isinstance(encoder, WordEncoder):
-            encoder.start_new_words(len(model.vocabulary))
+        encoder.start_new_words(len(model.vocabulary))
     for k in range(len(model.tasks)):
         old, common = model.common_head(k), grown.common_head(k)
         if old is not None:
@@ -139,60 +157,38 @@ def _alike(model: MultiTaskModel, task: Task) -> list[int]:
 
 def _start_from_mean(model: MultiTaskModel, grown: MultiTaskModel) -> None:
     """A new task's own weights become the mean of those of the tasks that are like it."""
-    old, state = model.state_dict(), grown.state_dict()
     tasks = [*grown.tasks.values()]
-    for name, weight in state.items():
-        own = _own(name, old, len(model.tasks))
-        if own is None or name.endswith(".node_bias"):  # each task has biases for sources of its own
-            continue
-        before, k, after = own
-        alike = _alike(model, tasks[k])
-        same = [tasks[j].labels == tasks[k].labels and type(grown.heads[j]) is type(grown.heads[k]) for j in alike]
-        if before != "heads." or all(same):
-            weights = [old[f"{before}{j}{after}"] for j in alike if f"{before}{j}{after}" in old]
-            if weights and all(own.shape == weight.shape for own in weights):
-                weight.copy_(torch.stack(weights).mean(0))
-    for name, weight in state.items():
-        if name in old and _has_row_per_task(name, old[name], weight, model, grown):
-            for k in range(len(model.tasks), len(tasks)):
-                _leading(weight[k], old[name].shape[1:]).copy_(old[name][_alike(model, tasks[k])].mean(0))
+    alike = {k: _alike(model, tasks[k]) for k in range(len(model.tasks), len(tasks))}
+    for old, new in zip(model.task_modules(), grown.task_modules(), strict=True):
+        for k, like in alike.items():
+            same = [tasks[j].labels == tasks[k].labels and type(old[j]) is type(new[k]) for j in like]
+            if new is not grown.heads or all(same):
+                _take_mean(new[k], [old[j] for j in like])
+    for before, after in zip(model.architecture.task_rows(), grown.architecture.task_rows(), strict=True):
+        for k, like in alike.items():
+            _leading(after[k], before.shape[1:]).copy_(before[like].mean(0))
 
 
-def _has_row_per_task(name: str, old: Tensor, weight: Tensor, model: MultiTaskModel, grown: MultiTaskModel) -> bool:
-    grew = old.shape != weight.shape and not name.startswith("encoders.")
-    return grew and old.size(0) == len(model.tasks) and weight.size(0) == len(grown.tasks)
-
-
-def _own(name: str, old: dict[str, Tensor], first: int) -> tuple[str, int, str] | None:
-    """What stands before and after the position of the new task that a weight belongs to, and the position.
-
-    None for a weight that the old model has too, and for a common head.
-    """
-    if name in old or name.startswith("common_heads."):
-        return None
-    pieces = name.split(".")
-    at = next(i for i, piece in enumerate(pieces) if piece.isdigit() and int(piece) >= first)
-    return ".".join([*pieces[:at], ""]), int(pieces[at]), ".".join(["", *pieces[at + 1 :]])
+def _take_mean(module: nn.Module, others: Sequence[nn.Module]) -> None:
+    """The mean of others' weights, but for what starts at values of its own in each task."""
+    own, states = names_of_own_starts(module), [other.state_dict() for other in others]
+    for name, weight in module.state_dict().items():
+        weights = [state[name] for state in states if name in state]
+        if name not in own and weights and all(each.shape == weight.shape for each in weights):
+            weight.copy_(torch.stack(weights).mean(0))
 
 
 def parts(model: MultiTaskModel, old: MultiTaskModel) -> dict[str, str]:
     """The part of a grown model that each parameter belongs to: ``encoder``, ``shared``, ``task`` or ``new``."""
-    before, first = old.state_dict(), len(old.tasks)
-    found = {name: _own(name, before, first) for name, _ in model.named_parameters()}
-    lists = tuple({own[0] for own in found.values() if own is not None})
-    return {name: _part(name, own, lists, model, old) for name, own in found.items()}
-
-
-def _part(name: str, own, lists: tuple[str, ...], model: MultiTaskModel, old: MultiTaskModel) -> str:
-    if own is not None:
-        return "new"
-    if name.startswith("encoders."):
-        return "encoder"
-    if name.startswith("common_heads."):
-        used_by_old = {id(model.common_head(k)) for k in range(len(old.tasks))}
-        return "shared" if id(model.common_heads[int(name.split(".")[1])]) in used_by_old else "new"
-    grew = old.get_parameter(name).shape != model.get_parameter(name).shape
-    return "task" if grew or name.startswith(lists) else "shared"
+    first = len(old.tasks)
+    found = {id(parameter): "encoder" for parameter in model.encoders.parameters()}
+    found |= {id(row): "task" for row in model.architecture.task_rows()}
+    for k, module in ((k, module) for modules in model.task_modules() for k, module in enumerate(modules)):
+        found |= dict.fromkeys(map(id, module.parameters()), "task" if k < first else "new")
+    used_by_old = {id(model.common_head(k)) for k in range(first)}
+    for common in model.common_heads:
+        found |= dict.fromkeys(map(id, common.parameters()), "shared" if id(common) in used_by_old else "new")
+    return {name: found.get(id(parameter), "shared") for name, parameter in model.named_parameters()}
 
 
 def frozen_parameters(model: MultiTaskModel, old: MultiTaskModel, freeze: str) -> dict[str, list[nn.Parameter]]:
@@ -212,10 +208,8 @@ def keep_frozen_states(model: MultiTaskModel, tasks: Sequence[str]) -> None:
     That is so for a single new task. Texts are known by their words: where how these are written is read too, or a
     transformer reads pieces, nothing is kept.
     """
-    architecture: Any = model.architecture
-    options = model.options
-    by_words = isinstance(options, WordEncoderOptions) and options.chars == "none"
-    if architecture.reads_nodes and by_words and len(tasks) == 1:
+    by_words: bool = model.encoders[0].reads_ids_alone()
+    if model.architecture.reads_nodes and by_words and len(tasks) == 1:
         model.frozen_states = FrozenStates(model, [*model.tasks].index(tasks[0]))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from graphmtl.architectures import architecture_class
 from graphmtl.config import ModelOptions
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
+from graphmtl.models.encoder import Encoder
 from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["head_name", "resolve_chars", "resolve_pooling"]
@@ -23,7 +24,7 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     return replace(options, chars=chars)
 
 
-def resolve_pooling(options: _Options, encoder: Any, tasks: Iterable[Task]) -> _Options:
+def resolve_pooling(options: _Options, encoder: Encoder, tasks: Iterable[Task]) -> _Options:
     """The options with what ``--pooling auto`` means for an architecture, an encoder and the tasks.
 
     Raises:

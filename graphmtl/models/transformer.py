@@ -22,7 +22,7 @@ from graphmtl.data.batching import Batch
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.errors import InputError, shown
 from graphmtl.layers.pooling import token_mask
-from graphmtl.models.encoded import Encoded
+from graphmtl.models.encoder import Encoded, Encoder
 from graphmtl.models.hub import in_cache_alone
 
 __all__ = ["TransformerEncoder", "TransformerOptions", "load_subwords"]
@@ -178,7 +178,7 @@ class TransformerOptions(OptionGroup):
     gradient_checkpointing: bool = option(False, "less memory, for a third more time in training")
 
 
-class TransformerEncoder(nn.Module):
+class TransformerEncoder(Encoder):
     """The last hidden states of a transformer; the first piece of a text ([CLS]) stands for the whole text.
 
     A text that is read in several windows (see :mod:`graphmtl.data.subwords`) has the mean of their first
@@ -187,11 +187,6 @@ class TransformerEncoder(nn.Module):
     Args:
         vocabulary: its tokenizer and configuration.
         options: which layers are frozen, and whether activations are computed again instead of being kept.
-
-    Attributes:
-        output_size: dimensions of a state.
-        contextual: pieces have read each other.
-        has_cls: the tokenizer begins every text with [CLS].
 
     Raises:
         InputError: more layers are to be frozen than there are, or activations must be kept.
@@ -202,8 +197,7 @@ class TransformerEncoder(nn.Module):
     reads_subwords = True
 
     def __init__(self, *, vocabulary: SubwordVocabulary, options: TransformerOptions):
-        super().__init__()
-        self.options = options
+        super().__init__(vocabulary=vocabulary, options=options)
         self.model = _new_model(vocabulary.config, vocabulary.config.name_or_path)
         self.output_size: int = vocabulary.config.hidden_size
         self.has_cls = vocabulary.starts_with_cls
@@ -259,10 +253,6 @@ class TransformerEncoder(nn.Module):
             layers[depth if depth == 0 or name.startswith(f"{stack}.") else -1].append(parameter)
         return layers
 
-    def embedding_parameters(self) -> list[nn.Parameter]:
-        """None: what is said of embeddings is said of words."""
-        return []
-
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         """The last layer has ``encoder_lr``, and each below it the share ``layer_decay`` of the one above it.
 
@@ -272,10 +262,6 @@ class TransformerEncoder(nn.Module):
         rate, decay = self.options.encoder_lr, self.options.layer_decay
         layers = enumerate(reversed(self.layers()))
         return [(parameter, rate * decay**depth) for depth, layer in layers for parameter in layer]
-
-    def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
-        """Nothing: frozen layers stay so."""
-        return []
 
     def _freeze(self, count: int) -> None:
         layers = self.layers()

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from graphmtl.config import WIDEST, OptionGroup, option
+from graphmtl.config import WIDEST, option
 from graphmtl.data.batching import Batch
 from graphmtl.data.spelling import Alphabet, Spelling
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
 from graphmtl.errors import InputError
-from graphmtl.models.encoded import Encoded, LockedDropout
+from graphmtl.models.encoder import Encoded, Encoder, LockedDropout, VocabularyOptions
 
 __all__ = ["CHARACTERS", "CharacterCNN", "CharacterLSTM", "SpellingEncoder", "WordEncoder", "WordEncoderOptions"]
 
@@ -21,17 +21,9 @@ _CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 201
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordEncoderOptions(OptionGroup):
+class WordEncoderOptions(VocabularyOptions):
     """Of the encoder ``lstm``: words and their embeddings."""
 
-    tokenizer: str = option(
-        "words",
-        "how texts are cut into tokens: words, characters, spaces (what white space divides), or the path of a "
-        "tokenizer.json",
-        shown="TOKENIZER",
-    )
-    lower_case: bool = option(True, "lower-case every word")
-    min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)
     embeddings: str | None = option(
         None, "pre-trained word vectors: word2vec or GloVe text, plain, .gz or .xz", shown="FILE"
     )
@@ -115,7 +107,7 @@ class SpellingEncoder(nn.Module):
         return nn.functional.embedding(spelling.forms, vectors)
 
 
-class WordEncoder(nn.Module):
+class WordEncoder(Encoder):
     """Word embeddings: the encoder ``lstm``, so called because the LSTMs of the architecture do the reading.
 
     With ``options.chars`` a token's vector also says how the word is written.
@@ -123,21 +115,12 @@ class WordEncoder(nn.Module):
     Args:
         vocabulary: the words.
         options: embedding size, dropout, and whether the embeddings are trained.
-
-    Attributes:
-        output_size: dimensions of a token vector.
-        contextual: whether a token's vector depends on the others.
-        has_cls: whether there is a vector for the whole text.
     """
 
     Options = WordEncoderOptions
-    contextual = False
-    reads_subwords = False
-    has_cls = False
 
     def __init__(self, *, vocabulary: Vocabulary, options: WordEncoderOptions):
-        super().__init__()
-        self.options = options
+        super().__init__(vocabulary=vocabulary, options=options)
         self.output_size: int = options.embedding_size
         self.word_dropout = options.word_dropout
         self.embedding = nn.Embedding(len(vocabulary), options.embedding_size, padding_idx=PAD)
@@ -165,16 +148,16 @@ class WordEncoder(nn.Module):
         self.embedding.weight.data[UNK] = matrix.mean(0)
         self.embedding.weight.data[PAD] = 0
 
+    def reads_ids_alone(self) -> bool:
+        return self.spelling is None
+
     def embedding_parameters(self) -> list[nn.Parameter]:
-        """The embeddings, where they are trained."""
         return [weight for weight in self.embedding.parameters() if weight.requires_grad]
 
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
-        """Parameters with a learning rate of their own, where that of all others is ``lr``."""
         return [(parameter, lr * self.options.embedding_lr) for parameter in self.embedding_parameters()]
 
     def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
-        """Pairs of an epoch and parameters that are not trained up to its end."""
         return [(self.options.freeze_embeddings_epochs, self.embedding_parameters())]
 
     def start_new_words(self, known: int) -> None:

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.layers.interaction import SCORES
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
 from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
@@ -124,6 +125,9 @@ def _message_lstm(
     def turned(x: str) -> str:
         return op.ReverseSequence(x, "lengths", time_axis=0, batch_axis=1) if d else x
 
+    if not SCORES[lstm.score].fast:
+        known = ", ".join(name for name, each in SCORES.items() if each.fast)
+        raise InputError(f"--score {lstm.score} cannot be exported (known: {known})")
     names = ["W", "U", "b", "W_m", "V_m", "W_r"]
     names += {"additive": ["W_n", "W_q", "u"], "dot": ["W_n", "W_q"], "static": []}[lstm.score]
     own = {name: _array(getattr(lstm, name)) for name in names}
@@ -256,7 +260,7 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise InputError(
                 f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
             )
-    if not isinstance(model.options, WordEncoderOptions):
+    if model.options.encoder not in ENCODERS or not isinstance(model.options, WordEncoderOptions):
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")

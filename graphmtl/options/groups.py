@@ -20,7 +20,7 @@ from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.models.encoders import ENCODERS, encoder_class
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options.values import plain
-from graphmtl.registry import find_class
+from graphmtl.registry import find_class, with_names
 
 __all__ = [
     "CHOOSING",
@@ -107,7 +107,7 @@ def all_groups() -> Iterator[tuple[str, str, type[OptionGroup]]]:
 
 
 def make_options(**values: Any) -> Options:
-    """Options by name. What has no effect in such a run, and is not at its default, is said.
+    """Options by name; a part may be its class. What has no effect in such a run, and is not at its default, is said.
 
     >>> make_options(arch="star", score="dot").hidden
     64
@@ -115,7 +115,7 @@ def make_options(**values: Any) -> Options:
     Raises:
         InputError: a name that does not exist, a value that is not accepted, or two options that exclude each other.
     """
-    options, lines = what_holds(values)
+    options, lines = what_holds(with_names(values))
     for line in lines:
         note(line)
     return options

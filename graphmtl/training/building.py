@@ -17,6 +17,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
+from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
@@ -69,7 +70,7 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
 
 def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
-    if not isinstance(options, WordEncoderOptions):
+    if not isinstance(options, VocabularyOptions):
         return load_subwords(options.encoder, others=ENCODERS)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
@@ -81,7 +82,7 @@ def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, 
         extra_words=vectors.words if vectors is not None else (),
     )
     say(f"{len(vocabulary)} words in the vocabulary")
-    if options.chars != "none":
+    if isinstance(options, WordEncoderOptions) and options.chars != "none":
         vocabulary.alphabet = Alphabet.build(
             word
             for words, *_ in vocabulary.split_texts((text,) for text in chain.from_iterable(texts))
@@ -91,7 +92,7 @@ def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, 
     return vocabulary
 
 
-def _tokenizer(tasks: TaskSet, options: WordEncoderOptions, say) -> Tokenizer:
+def _tokenizer(tasks: TaskSet, options: VocabularyOptions, say) -> Tokenizer:
     """What cuts the texts.
 
     Raises:
@@ -105,7 +106,7 @@ def _tokenizer(tasks: TaskSet, options: WordEncoderOptions, say) -> Tokenizer:
         what = f"--tokenizer {options.tokenizer}: its model makes pieces of words"
         if tagged is not None:
             raise InputError(f"{what}, but task {tagged!r} is given in words; accepted: {', '.join(KINDS)}")
-        if options.chars != "none":
+        if isinstance(options, WordEncoderOptions) and options.chars != "none":
             raise InputError(f"{what}, and --chars {options.chars} reads words; accepted: --chars none")
     return tokenizer
 

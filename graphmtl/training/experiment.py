@@ -69,8 +69,8 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
 
 
 def folder_of(tasks: TaskSet, options: Options) -> Path:
-    """Where a run is written."""
-    return Path(options.output or f"runs/{options.arch}-{tasks.name}-{options.seed}")
+    """Where a run is written; an architecture from outside the package is named by its class alone."""
+    return Path(options.output or f"runs/{options.arch.rpartition(':')[2]}-{tasks.name}-{options.seed}")
 
 
 @generators_kept()

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from graphmtl.architectures.adapterfusion import AdapterFusion
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.tokenizer import Tokenizer
 from graphmtl.data.vocabulary import Vocabulary
@@ -30,11 +29,12 @@ def load_adapters(model: MultiTaskModel, run: Run) -> None:
         InputError: the model fuses no adapters, the run has none, or it has other tasks, words or sizes.
     """
     what = f"--adapters {run.folder}"
-    if not isinstance(model.architecture, AdapterFusion):
+    stage = model.architecture.first_stage
+    if stage is None:
         raise InputError(f"{what}: --arch {model.options.arch} fuses no adapters; accepted with --arch adapter-fusion")
     first = run.model
-    if first.options.arch != "adapters":
-        raise InputError(f"{what}: a run of --arch {first.options.arch}; accepted: a run of --arch adapters")
+    if first.options.arch != stage:
+        raise InputError(f"{what}: a run of --arch {first.options.arch}; accepted: a run of --arch {stage}")
     same = {
         "tasks": [*first.tasks] == [*model.tasks],
         "words": _words(first.vocabulary) == _words(model.vocabulary),
@@ -43,13 +43,14 @@ def load_adapters(model: MultiTaskModel, run: Run) -> None:
     for name, is_same in same.items():
         if not is_same:
             raise InputError(f"{what}: its {name} are not those of this run; give both the same --tasks and --seed")
-    parts = ("encoders.", "architecture.lstm.", "architecture.adapters.")
-    theirs = {name: value for name, value in first.state_dict().items() if name.startswith(parts)}
-    ours = {name: value for name, value in model.state_dict().items() if name.startswith(parts)}
+    parts = [model.encoders, *model.architecture.frozen_parts()]
+    places = tuple(f"{name}." for name, module in model.named_modules() if any(module is part for part in parts))
+    theirs = {name: value for name, value in first.state_dict().items() if name.startswith(places)}
+    ours = {name: value for name, value in model.state_dict().items() if name.startswith(places)}
     for name in sorted({*theirs, *ours}):
         shapes = [tuple(each[name].shape) if name in each else None for each in (theirs, ours)]
         if shapes[0] != shapes[1]:
             raise InputError(f"{what}: {name} is {shapes[0]}, expected {shapes[1]}; give both runs the same sizes")
     model.load_state_dict(theirs, strict=False)
-    for part in (model.encoders, *model.architecture.frozen_parts()):
+    for part in parts:
         part.requires_grad_(False)

@@ -22,9 +22,9 @@ from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
-from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
 from graphmtl.training.building import standardise_scores
 from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
@@ -145,7 +145,7 @@ class JoinedTraining:
 
 def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, options: Options) -> list[str]:
     """The words of the training texts that the vocabulary does not have; a transformer has pieces for all words."""
-    if isinstance(known, SubwordVocabulary) or not isinstance(options, WordEncoderOptions):
+    if isinstance(known, SubwordVocabulary) or not isinstance(options, VocabularyOptions):
         return []
     columns = (
         (each.train[c] for c in ("text", "text_pair", "tokens") if c in each.train.column_names)

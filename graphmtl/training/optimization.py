@@ -11,6 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from graphmtl.config import TrainingOptions
 from graphmtl.errors import unknown_name
+from graphmtl.layers.layer import undecayed_parameters
 
 __all__ = ["WeightAverage", "adamw", "learning_rate_schedule"]
 
@@ -19,22 +20,23 @@ _AFTER_WARMUP: dict[str, Callable[[float], float]] = {  # from the share of the 
     "linear": lambda done: 1 - done,
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
 }
-_VECTORS = ("b", "u", "bias", "task_embedding")  # of several directions or tasks, so of two dimensions
 
 
 def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW with weight decay for matrices alone, and learning rates of their own for embeddings and transformers.
 
-    Biases, the attention's vector u and embeddings (``model.embedding_parameters()``) are not decayed; parameters that
-    need no gradient are left out. An encoder may say learning rates of its own (``model.learning_rates``).
+    Vectors, of which layers may have one for each direction or task (:class:`~graphmtl.layers.layer.Layer`), and
+    embeddings (``model.embedding_parameters()``) are not decayed; parameters that need no gradient are left out. An
+    encoder may say learning rates of its own (``model.learning_rates``).
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
     rates = {id(parameter): rate for parameter, rate in model.learning_rates(options.lr)}
+    undecayed = embeddings.union(map(id, undecayed_parameters(model)))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {(options.lr, options.weight_decay): []}  # the first: --lr
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if not parameter.requires_grad:
             continue
-        vector = parameter.ndim <= 1 or name.rpartition(".")[2] in _VECTORS or id(parameter) in embeddings
+        vector = parameter.ndim <= 1 or id(parameter) in undecayed
         group = rates.get(id(parameter), options.lr), 0.0 if vector else options.weight_decay
         groups.setdefault(group, []).append(parameter)
     trained = [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items() if own]

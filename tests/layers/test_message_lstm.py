@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from graphmtl.layers.interaction import SCORES, Scoring
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM, run_side_by_side
 from graphmtl.layers.packing import Packing
 
@@ -199,3 +200,61 @@ def test_reset_parameters_draws_as_the_constructor_does(score):
     lstm.float().reset_parameters()
     for name, value in lstm.state_dict().items():
         assert torch.equal(value, before[name].float())
+
+
+# A score of one's own: one function and a line in SCORES
+
+
+def plain_tanh(query, keys, u):
+    """The additive score as anybody would write it."""
+    return (torch.tanh(keys + query.unsqueeze(-2)) * u[:, None, None]).sum(-1)  # (D, batch, sources)
+
+
+def cosine(query, keys, u):
+    assert u is None
+    return torch.cosine_similarity(keys, query.unsqueeze(-2), -1)  # (D, batch, sources)
+
+
+def reader_and_texts(score, nodes_per_token):
+    torch.manual_seed(0)
+    lstm = MessageLSTM(input_size=4, hidden=3, attention=5, score=score, sources=2 if nodes_per_token else 0).double()
+    packing = Packing(torch.tensor([4, 1, 2]), 4)
+    x = torch.randn(2, 7, 4, dtype=torch.float64, requires_grad=True)
+    nodes = torch.randn(2, 7, *((2,) if nodes_per_token else ()), 3, dtype=torch.float64, requires_grad=True)
+    return lstm, x, nodes, packing
+
+
+@pytest.mark.parametrize("nodes_per_token", [True, False])
+def test_a_known_score_written_anew_gives_the_same_states_and_gradients(nodes_per_token, monkeypatch):
+    monkeypatch.setitem(SCORES, "anew", Scoring(plain_tanh, vector=True))
+    found = []
+    for score in ("additive", "anew"):
+        lstm, x, nodes, packing = reader_and_texts(score, nodes_per_token)
+        states, weights, *_ = lstm.read(x, nodes, packing)
+        grads = torch.autograd.grad(states.square().sum(), [x, nodes, *lstm.parameters()])
+        found.append([states, weights, *grads])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("nodes_per_token", [True, False])
+def test_any_score_has_a_gradient(nodes_per_token, monkeypatch):
+    monkeypatch.setitem(SCORES, "cosine", Scoring(cosine))
+    lstm, x, nodes, packing = reader_and_texts("cosine", nodes_per_token)
+    names, values = zip(*lstm.named_parameters(), strict=True)
+    assert "u" not in names
+
+    def states(x, nodes, *values):
+        return torch.func.functional_call(_Reading(lstm, packing), dict(zip(inner, values, strict=True)), (x, nodes))
+
+    inner = [f"lstm.{name}" for name in names]
+    assert torch.autograd.gradcheck(states, (x, nodes, *values), atol=1e-6, fast_mode=True)
+
+
+class _Reading(torch.nn.Module):
+    def __init__(self, lstm, packing):
+        super().__init__()
+        self.lstm, self.packing = lstm, packing
+
+    def forward(self, x, nodes):
+        return self.lstm.read(x, nodes, self.packing)[0]

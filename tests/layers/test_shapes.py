@@ -218,7 +218,7 @@ def run(shapes, dtypes):
     if "V_m" not in given:
         return plain_lstms(**given, packing=packing)
     weights = Weights(*(given[name] for name in Weights._fields))
-    return message_lstm(given["x"], weights, Graph(*(given[name] for name in Graph._fields)), packing)
+    return message_lstm(given["x"], weights, Graph(*(given[name] for name in ("nodes", "keys", "u", "bias"))), packing)
 
 
 @pytest.mark.parametrize("given", [plain, with_messages])

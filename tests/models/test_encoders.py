@@ -5,7 +5,7 @@ import torch
 from graphmtl.data.batching import Batch
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
-from graphmtl.models.encoded import LockedDropout
+from graphmtl.models.encoder import LockedDropout
 from graphmtl.models.word_encoder import WordEncoder
 from tests.parts import model_options
 

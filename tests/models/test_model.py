@@ -5,7 +5,7 @@ import torch
 from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.errors import InputError
-from graphmtl.models.encoded import Encoded
+from graphmtl.models.encoder import Encoded
 from graphmtl.models.model import MultiTaskModel
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
 from tests.parts import model_options

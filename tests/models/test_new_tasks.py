@@ -125,9 +125,25 @@ class Stacked(Shared):
         super().__init__(**kwargs)
         self.scale = torch.nn.Parameter(torch.randn(len(self.tasks), self.output_size))
 
-    def read(self, x, lengths, tasks, edges=False):
+    def task_rows(self):
+        return [self.scale]
+
+    def read(self, x, lengths, tasks, edges=False, nodes=None, ablation=None):
         states = self.lstm(x, lengths)  # (B, T, D * H)
         return [(states * self.scale[task], None) for task in tasks]
+
+
+class Undeclared(Stacked):
+    """It does not say that its parameter has a row for each task."""
+
+    def task_rows(self):
+        return []
+
+
+def test_what_grows_without_a_word_is_named(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "undeclared", f"{__name__}:Undeclared")
+    with pytest.raises(InputError, match=r"undeclared takes no new task: architecture\.scale grows with the task"):
+        add_tasks(make(PLAIN, SCALE, arch="undeclared"), [LONGER])
 
 
 def test_rows_of_a_stacked_parameter_grow_and_stay(monkeypatch):

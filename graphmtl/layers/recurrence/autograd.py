@@ -43,6 +43,11 @@ def _backend(x: Tensor, *sizes: int) -> ModuleType:
     return loops_pytorch if triton is None or not triton.can_read(x, *sizes) else triton
 
 
+def _message_loops(x: Tensor, hidden: int, graph: Graph) -> ModuleType:
+    """The same for a message LSTM; a score that the fast loops do not know is left to PyTorch."""
+    return loops_pytorch if graph.score == "own" else _backend(x, hidden, graph.attention)
+
+
 class _PlainLSTMs(torch.autograd.Function):
     """x (D, N, I), W (D, K, I, 4H), b (D, K, 4H) and U (D, K, H, 4H) to h (D, N, K, H)."""
 
@@ -72,11 +77,13 @@ class _MessageLSTM(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, W, b, U, V_m, W_mr, nodes, keys, u, bias, packing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        weights, graph = Weights(W, b, U, V_m, W_mr), Graph(nodes, keys, u, bias)
-        trace = _backend(b, V_m.size(-1), graph.attention).message_forward(x, weights, graph, packing)
-        ctx.save_for_backward(x, *weights, *graph, *trace)
-        ctx.packing = packing
+    def forward(
+        ctx, x, W, b, U, V_m, W_mr, nodes, keys, u, bias, own, packing
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        weights, graph = Weights(W, b, U, V_m, W_mr), Graph(nodes, keys, u, bias, own)
+        trace = _message_loops(b, V_m.size(-1), graph).message_forward(x, weights, graph, packing)
+        ctx.save_for_backward(x, *weights, nodes, keys, u, bias, *trace)
+        ctx.packing, ctx.own = packing, own
         recorded = trace.weights, trace.shares, trace.reads
         ctx.mark_non_differentiable(*recorded)
         return trace.states, *recorded
@@ -85,8 +92,8 @@ class _MessageLSTM(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_states, *_nothing):
         x, *saved = ctx.saved_tensors
-        weights, graph, trace = Weights(*saved[:5]), Graph(*saved[5:9]), Trace(*saved[9:])
-        way_back = _backend(trace.states, trace.states.size(-1), graph.attention).message_backward
+        weights, graph, trace = Weights(*saved[:5]), Graph(*saved[5:9])._replace(own=ctx.own), Trace(*saved[9:])
+        way_back = _message_loops(trace.states, trace.states.size(-1), graph).message_backward
         given = (x, weights, trace, grad_states.contiguous(), graph, ctx.packing)
         grad_x, of_weights, of_graph = way_back(*given, of_x=ctx.needs_input_grad[0], of_nodes=ctx.needs_input_grad[6])
         return grad_x, *of_weights, *of_graph, None

@@ -90,7 +90,7 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
         gates, c = _cell(now[..., : 4 * H], c)
         nodes, keys, bias = read(rows)
         query = None if keys is None else now[..., 4 * H :]
-        message, edges[:, rows] = attend(query, keys, nodes, graph.u, bias)
+        message, edges[:, rows] = attend(query, keys, nodes, graph.u, bias, graph.own)
         m, v = torch.bmm(message, weights.W_mr).chunk(2, -1)  # (D, B, H)
         m = torch.sigmoid(m + torch.bmm(c, weights.V_m))
         h = gates[..., 3 * H :] * torch.tanh(c + m * v)
@@ -149,7 +149,7 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
         grad_message = torch.bmm(grad_read, weights.W_mr.mT)  # (D, B, H)
         nodes, keys, _ = read(rows)
         query = None if keys is None else now[..., 4 * H :]
-        grads = attend_backward(grad_message, weight, query, keys, nodes, graph.u)
+        grads = attend_backward(grad_message, weight, query, keys, nodes, graph.u, graph.own)
         grad_scores[:, rows], grad_query, grad_key, grad_u_t = grads
         where = slice(n) if per_text else rows
         grad_nodes[:, where] += weight.unsqueeze(-1) * grad_message.unsqueeze(2)
@@ -157,6 +157,7 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
             grad_nodes[:, where] += grads[0].unsqueeze(-1) * query.unsqueeze(2) * graph.attention**-0.5
         if grad_key is not None:
             grad_keys[:, where] += grad_key
+        if grad_u is not None and grad_u_t is not None:
             grad_u += grad_u_t
         grad_gates, grad_c[:, :n] = _cell_backward(now[..., : 4 * H], before[:, rows], into_h * y, into_c)
         grad_now = grad_gates if grad_query is None else torch.cat([grad_gates, grad_query], -1)
@@ -165,7 +166,8 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
     if per_text:
         grad_nodes, grad_keys = _packed(grad_nodes, packing, order), _packed(grad_keys, packing, order)
     grad_bias = None if graph.bias is None else grad_scores.sum((0, 1))
-    of_graph = Graph(grad_nodes, None if graph.u is None else grad_keys, grad_u, grad_bias)
+    keys_apart = graph.score in ("additive", "own")
+    of_graph = Graph(grad_nodes, grad_keys if keys_apart else None, grad_u, grad_bias)
     return *message_gradients(grad_z, grad_reads, x, weights, trace, packing, of_x=of_x), of_graph
 
 
