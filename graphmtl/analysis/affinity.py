@@ -17,7 +17,6 @@ noise. This is graphmtl's own measure: it is in neither paper.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +57,7 @@ def probe_batches(splits: Mapping[str, EncodedSplit], *, per_task: int, seed: in
 
 def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
     """What the virtual node's states contribute to each task's margin: (tasks, batch, flattened), of length 1."""
-    star: Any = model.architecture  # whose read takes the nodes
+    star = model.architecture
     with torch.no_grad():
         encoded = model.encode(batch)
         x = encoded.states  # (batch, tokens, dim)
