@@ -182,7 +182,7 @@ def test_the_docstring_lists_every_option_with_its_default(kind):
         assert f"\n        {field.name} ({field.default}): " in doc
     for part in (
         "Args:\n",
-        "Shapes:\n",
+        "\nShapes",
         "Raises:\n",
         ">>> import torch\n",
         f">>> from graphmtl.nn import {kind.__name__}\n",

@@ -180,7 +180,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def forward(self, batch: Batch, edges: bool = False) -> ModelOutputs:
         """What every task of a batch says, with its edge weights if ``edges``.
 
-        Whatever the tasks have in common is computed once.
+        Whatever the tasks have in common is computed once. The outputs are a mapping from tasks, and of all together
+        have ``.loss``, of each task ``.losses``, ``.logits`` and ``.edges``; :func:`graphmtl.loader` makes batches.
         """
         own: bool = self.architecture.own_encoder_per_task
         outputs = ModelOutputs()
