@@ -14,6 +14,8 @@ __all__ = [
     "ARCHITECTURES",
     "ENCODERS",
     "HEADS",
+    "OBJECTIVES",
+    "TASK_SETS",
     "TRANSFORMER",
     "find_class",
     "is_outside",
@@ -35,6 +37,8 @@ ARCHITECTURES = {
 ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
 TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder that any other name means
 HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}  # of tags
+TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
+OBJECTIVES = {"distillation": "graphmtl.training.distillation:DistillationOptions"}  # their options
 
 _Part = TypeVar("_Part")
 
