@@ -210,7 +210,7 @@ class _Batch(nn.Module):
         self.lengths = torch.full((shape.batch,), shape.tokens)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        h, _ = self.architecture(x, self.lengths, 0)
+        h, _ = self.architecture.read(x, self.lengths, [0])[0]
         return [self.architecture.interact(h.mean(1), self.lengths, 0).h if self.architecture.acts_after_pooling else h]
 
 

@@ -31,7 +31,7 @@ def _training_step(arch: str, encoder: nn.Module, tokens: torch.Tensor, setting:
     def step() -> None:
         with setting.autocast():
             states = encoder(input_ids=tokens).last_hidden_state  # (batch, tokens, size)
-            states, _ = architecture(states, lengths, 0)
+            states, _ = architecture.read(states, lengths, [0])[0]
             seen = architecture.interact(states[:, 0], lengths, 0)  # h (batch, head_size)
             loss = nn.functional.cross_entropy(head(seen.h).float(), labels)
         if seen.penalty is not None:

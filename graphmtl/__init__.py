@@ -1,17 +1,25 @@
 """Multi-task learning for text as message passing on a graph of tasks."""
 
-from graphmtl.config import Options
-from graphmtl.data.loading import load_tasks
-from graphmtl.data.planted import PlantedOptions
-from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError
-from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
-from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.graph.topology import Topology
-from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import make_options
-from graphmtl.training.experiment import train
-from graphmtl.training.run_folder import Run
+from typing import TYPE_CHECKING
+
+from graphmtl.lazy import lazily
+
+if TYPE_CHECKING:
+    from graphmtl import nn
+    from graphmtl.config import Options
+    from graphmtl.data.loading import load_tasks
+    from graphmtl.data.planted import PlantedOptions
+    from graphmtl.data.task import Task, TaskSet
+    from graphmtl.errors import InputError
+    from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+    from graphmtl.graph.task_graph import TaskGraph
+    from graphmtl.graph.topology import Topology
+    from graphmtl.models.model import MultiTaskModel
+    from graphmtl.options import make_options
+    from graphmtl.training.building import build_model
+    from graphmtl.training.experiment import train
+    from graphmtl.training.loader import loader
+    from graphmtl.training.run_folder import Run
 
 __all__ = [
     "InputError",
@@ -23,9 +31,35 @@ __all__ = [
     "TaskGraph",
     "TaskSet",
     "Topology",
+    "build_model",
     "draw_task_graph",
     "load_tasks",
+    "loader",
     "make_options",
+    "nn",
     "save_figure",
     "train",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "InputError": "graphmtl.errors",
+        "MultiTaskModel": "graphmtl.models.model",
+        "Options": "graphmtl.config",
+        "PlantedOptions": "graphmtl.data.planted",
+        "Run": "graphmtl.training.run_folder",
+        "Task": "graphmtl.data.task",
+        "TaskGraph": "graphmtl.graph.task_graph",
+        "TaskSet": "graphmtl.data.task",
+        "Topology": "graphmtl.graph.topology",
+        "build_model": "graphmtl.training.building",
+        "draw_task_graph": "graphmtl.graph.pictures.figure",
+        "load_tasks": "graphmtl.data.loading",
+        "loader": "graphmtl.training.loader",
+        "make_options": "graphmtl.options",
+        "nn": "graphmtl.nn",
+        "save_figure": "graphmtl.graph.pictures.figure",
+        "train": "graphmtl.training.experiment",
+    },
+)

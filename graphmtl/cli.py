@@ -1,21 +1,29 @@
-"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2."""
+"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2.
 
-import argparse
+A verb's libraries take seconds to load, and are loaded once its arguments are known to be right.
+"""
+
 import ctypes
 import importlib
-import importlib.metadata
 import os
 import platform
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
+from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
+from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
 
 VERBS = {
+    "init": "write a task file for files of examples, their columns guessed",
     "run": "train on a set of tasks, test, and draw the learned task graph",
     "evaluate": "score a finished run on a split, or on other data",
     "predict": "label raw text, or the rows of a file, with a finished run",
@@ -27,19 +35,22 @@ VERBS = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with its errors as :class:`InputError`."""
-
-    def error(self, message: str):
-        raise InputError(message)
+_LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+_INTERRUPTED = 130  # exit code of what Ctrl-C ended
 
 
 def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
-    """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2."""
+    """Runs a verb's ``main``; a user's mistake becomes one line on stderr and exit code 2.
+
+    ``-q`` and ``-v`` are taken out of its arguments: they say how much is said, whatever the verb.
+    """
     _keep_freed_memory()
     try:
-        with _notes_on_stderr():
-            verb(sys.argv[1:] if argv is None else argv)
+        level, argv = _level(sys.argv[1:] if argv is None else argv)
+        with verbosity(level), _notes_on_stderr():
+            began = time.perf_counter()
+            verb(argv)
+            detail(f"{time.perf_counter() - began:.1f} seconds{_most_memory()}")
     except InputError as error:
         message = " ".join(str(error).split())
         print(f"graphmtl: error: {message}", file=sys.stderr)
@@ -47,7 +58,27 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
     except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
         sys.stderr.close()
     except KeyboardInterrupt:
-        sys.exit(130)
+        print("graphmtl: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _level(argv: Sequence[str]) -> tuple[int, list[str]]:
+    """How much is to be said, and the other arguments; those after ``--`` are texts."""
+    end = list(argv).index("--") if "--" in argv else len(argv)
+    given = {_LEVELS[each]: each for each in argv[:end] if each in _LEVELS}
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given.values())}: one says less, the other more; give one")
+    return next(iter(given), NORMAL), [*(each for each in argv[:end] if each not in _LEVELS), *argv[end:]]
+
+
+def _most_memory() -> str:
+    """The most memory that the process has had, where the system tells."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20:,.0f} MiB of memory at most"
 
 
 @contextmanager
@@ -55,9 +86,9 @@ def _notes_on_stderr() -> Iterator[None]:
     """Prints what `graphmtl.errors.note` says as a line, each time; other warnings stay as they are."""
     shown = warnings.showwarning
 
-    def show(message, category, *place, **more):
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
-            if os.environ.get("RANK", "0") != "0":  # of several processes one says it
+            if is_quiet() or os.environ.get("RANK", "0") != "0":  # of several processes one says it
                 return
             print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
         else:
@@ -85,18 +116,51 @@ def _keep_freed_memory() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script ``graphmtl``."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:2], "--help", *argv[2:]]
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
         print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
-        print("\ngraphmtl VERB --help explains a verb; graphmtl --version tells the version.")
+        print(f"\nWith every verb: {FLAGS}.")
+        print("graphmtl help VERB explains a verb; graphmtl --version tells the version.")
         return
     if argv[0] == "--version":
-        print(f"graphmtl {importlib.metadata.version('graphmtl')}")
+        from importlib.metadata import version  # a tenth of the time that all else here takes
+
+        print(f"graphmtl {version('graphmtl')}")
         return
     run_verb(_dispatch, argv)
 
 
 def _dispatch(argv: Sequence[str]) -> None:
-    if argv[0] not in VERBS:
-        raise unknown_name("verb", argv[0], VERBS)
-    importlib.import_module(f"graphmtl.{argv[0]}").main(argv[1:])
+    if not argv:  # but -q or -v
+        raise InputError(f"no verb; known: {', '.join(VERBS)}")
+    verb, *rest = argv
+    if verb not in VERBS:
+        raise unknown_name("verb", verb, [*VERBS, "help"])
+    if verb in ARGUMENTS:
+        ARGUMENTS[verb](rest)  # which ends here with --help or a mistake
+    with _loading():
+        module = importlib.import_module(f"graphmtl.{verb}")
+    module.main(rest)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """While libraries load, which may catch Ctrl-C or make another error of it, it ends the process at once: there is
+    nothing to save."""
+    began, before = time.perf_counter(), signal.getsignal(signal.SIGINT)
+    takes = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if takes:
+        signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        if takes:
+            signal.signal(signal.SIGINT, before)
+    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, b"graphmtl: interrupted\n")
+    os._exit(_INTERRUPTED)

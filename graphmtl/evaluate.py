@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 
 from graphmtl import metrics
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
@@ -27,6 +28,7 @@ from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_data import load_fitted_tasks, planted_options
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]
 
@@ -158,29 +160,7 @@ def _results(
 
 def main(argv: Sequence[str]) -> None:
     """The verb ``evaluate``."""
-    parser = Parser(
-        prog="graphmtl evaluate",
-        description="Score a finished run on a split; writes RUN/evaluation.json, or replaces it.",
-    )
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--split", choices=["train", "valid", "test"], help="of the run's own data (test)")
-    parser.add_argument(
-        "--tasks",
-        metavar="FILE",
-        help="score other labelled data in its place, all of it: a task file (of each task `test`, or else all of "
-        "`train`), a csv, tsv, jsonl, json or parquet file with the run's columns, or a name as `run --tasks` takes it",
-    )
-    parser.add_argument("--task", metavar="NAME", help="of --tasks: the task that is scored, or several (default: all)")
-    parser.add_argument("--data-dir", metavar="DIR", help="of --tasks: folder with one folder per data set")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="of --tasks: also write the scores as JSON")
-    parser.add_argument(
-        "--predictions",
-        metavar="FILE",
-        type=Path,
-        help="also write each example with its label, the model's answer and probabilities; .jsonl or .csv",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE")
-    arguments = parser.parse_args(argv)
+    arguments = ARGUMENTS["evaluate"](argv)
     run, predictions = Run.open(arguments.run), arguments.predictions
     if predictions is not None:
         check_output(predictions, option="--predictions", endings=PREDICTION_FORMATS, overwrite=arguments.overwrite)
@@ -200,8 +180,15 @@ def main(argv: Sequence[str]) -> None:
     types = types_table(tasks)
     if types is not None:
         print_table(types)
+    if is_quiet():
+        print(_in_a_line(means))
     if arguments.predictions is not None:
         print(f"wrote {arguments.predictions}")
+
+
+def _in_a_line(means: Mapping[str, float | None]) -> str:
+    """What stands for the table where it is not printed."""
+    return ", ".join(f"mean {split} {'-' if mean is None else f'{mean:.4f}'}" for split, mean in means.items())
 
 
 def _score_other_data(run: Run, arguments: Namespace) -> None:
@@ -222,10 +209,12 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
     print_table(scores_table(f"{run.folder}, {arguments.tasks}", tasks, {"test": "score"}, means))
     for name, own in tasks.items():
         if "n_unlabelled" in own:
-            print(f"{name}: {own['n_unlabelled']} rows without a label are not scored")
+            say(f"{name}: {own['n_unlabelled']} rows without a label are not scored")
     types = types_table(tasks)
     if types is not None:
         print_table(types)
+    if is_quiet():
+        print(_in_a_line(means))
     if output is not None:
         text = json.dumps({"data": arguments.tasks, "tasks": tasks, "mean": means}, indent=2, ensure_ascii=False)
         try:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from graphmtl.analysis.faithfulness import Explanation, explain_model
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
@@ -20,6 +21,7 @@ from graphmtl.training.controls import benefit, shuffled, untrained
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
+from graphmtl.verbosity import say
 
 __all__ = ["Report", "explain_run", "main", "stability"]
 
@@ -128,27 +130,7 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         InputError: a RUN is no finished run, has no edges or is of other tasks, or the files exist.
     """
-    parser = Parser(
-        prog="graphmtl explain",
-        description="Measure whether a finished run's task graph can be trusted; writes RUN/explanation.json. The "
-        "first time, a control is trained: the run again on shuffled labels.",
-    )
-    parser.add_argument(
-        "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"
-    )
-    parser.add_argument("--split", default="test", choices=["train", "valid", "test"])
-    parser.add_argument("--examples", type=int, default=500, help="texts drawn for each task, at most (500)")
-    parser.add_argument(
-        "--affinity-probe",
-        type=int,
-        default=100,
-        help="texts of each task, at most, on which a star's affinity is measured, each read by all tasks (100)",
-    )
-    parser.add_argument("--no-controls", action="store_true", help="without untrained model and shuffled labels")
-    parser.add_argument("--affinity", action="store_true", help="also train every two tasks, and each alone: slow")
-    parser.add_argument("--output", metavar="DIR", type=Path, help="folder to write in instead of RUN, of one run")
-    parser.add_argument("--overwrite", action="store_true", help="replace explanation.json")
-    arguments = parser.parse_args(argv)
+    arguments = ARGUMENTS["explain"](argv)
     for flag, found in {"--examples": arguments.examples, "--affinity-probe": arguments.affinity_probe}.items():
         if found < 1:
             raise InputError(f"{flag}: found {found}, expected 1 or more")
@@ -172,11 +154,11 @@ def main(argv: Sequence[str]) -> None:
         _write(target, reports[-1].to_json())
         heading = f"{run.folder}, {arguments.split}"
         for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
-            print(f"\n{title}")
+            say(f"\n{title}")
             print_table(table)
     if len(runs) > 1:
         alike = stability([report.trained for report in reports])
-        print(f"\n{len(runs)} runs{_other_options(runs)}: Spearman within rows, the mean over pairs of runs")
+        say(f"\n{len(runs)} runs{_other_options(runs)}: Spearman within rows, the mean over pairs of runs")
         print_table(stability_table(alike))
         for target, report in zip(targets, reports, strict=True):
             found = {"runs": [str(run.folder) for run in runs], "pictures": alike}

@@ -1,17 +1,18 @@
 """``python -m graphmtl.export RUN``: a finished run's model as an ONNX file, checked against torch in onnxruntime."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from torch import nn
 
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict, read_run
 from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import say
 
 __all__ = ["main"]
 
@@ -49,22 +50,7 @@ def main(argv: Sequence[str]) -> None:
         InputError: a library is missing, RUN is no finished run, there is no such task, the files exist or cannot be
             written, or the ONNX file does not compute what the model does.
     """
-    parser = Parser(
-        prog="graphmtl export",
-        description="Write a finished run's model as an ONNX file, with its tokenizer and vocabulary; any batch and "
-        "any length.",
-    )
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="the ONNX file (RUN/model.onnx)")
-    parser.add_argument("--task", default="all", help="a task's name, several with commas between, or all (default)")
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="word embeddings and linear layers in 8 bits; the file is not written if that costs more than 0.1 point "
-        "of the mean validation score",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
-    arguments = parser.parse_args(argv)
+    arguments = ARGUMENTS["export"](argv)
     try:  # here and not at the top: these libraries are optional
         from graphmtl.onnx.onnx_export import CHECKED_SIZES, checked_onnx
         from graphmtl.onnx.onnx_int8 import OnnxModel, to_int8
@@ -80,10 +66,10 @@ def main(argv: Sequence[str]) -> None:
     names = [*model.tasks] if arguments.task == "all" else arguments.task.split(",")
     file, difference = checked_onnx(model, names)
     sizes = ", ".join(f"{batch} x {length}" for batch, length in CHECKED_SIZES)
-    print(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")
+    say(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")
     if arguments.int8:
         file = to_int8(file)
-        print(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
+        say(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
     try:
         output.write_bytes(file)
         cast(Vocabulary, model.vocabulary).save(vocabulary, tokenizer)  # a transformer was refused

@@ -1,11 +1,11 @@
 """``python -m graphmtl.plot RUN``: draw a finished run's task graph, over training, or what a text's tokens read."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.data.raw_texts import Text
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
@@ -36,31 +36,7 @@ def main(argv: Sequence[str]) -> None:
         InputError: RUN is no finished run, there is no such task, the text cannot be drawn, or the picture
             cannot be written where it should.
     """
-    parser = Parser(
-        prog="graphmtl plot",
-        description="Draw a finished run's task graph again, over training, or what the tokens of a text read.",
-    )
-    parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="picture, .png or .svg, with --history also .gif (RUN/task_graph.png, RUN/history.png, RUN/text.png)",
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
-    )
-    what.add_argument(
-        "--text",
-        help="draw what each token of this text (a pair: TAB between) read: from its tokens (star), from the tasks",
-    )
-    parser.add_argument(
-        "--task", help="with --text: a task's name, or several with commas (all that tag, or read one text)"
-    )
-    parser.add_argument("--pretokenized", action="store_true", help="with --text: its words are what spaces divide")
-    parser.add_argument("--overwrite", action="store_true", help="replace the picture that is there")
-    arguments = parser.parse_args(argv)
+    arguments = ARGUMENTS["plot"](argv)
     for flag in ("task", "pretokenized"):
         if arguments.text is None and getattr(arguments, flag):
             raise InputError(f"--{flag}: says how the text of --text is drawn; found no --text")

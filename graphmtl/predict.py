@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.data.delimited import Reading
 from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
 from graphmtl.data.readers import ending
@@ -30,6 +31,7 @@ from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import check_output, check_regular
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import say
 
 __all__ = ["main"]
 
@@ -57,7 +59,7 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
     """The file, or standard input, which stays open."""
     if path is None:
         if sys.stdin.isatty():
-            print("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
+            say("no FILE: texts are read from the terminal, one a line, until Ctrl-D", file=sys.stderr, flush=True)
         return nullcontext(sys.stdin.buffer)
     check_regular(path)  # a pipe is read where it is the standard input
     opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(Path(path).suffix.lower(), open)
@@ -212,48 +214,6 @@ def _written(
     return write_part
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="graphmtl predict",
-        description="Label raw text, a text a line or the columns of a file; JSON lines come out, or with --output a "
-        "file with the answers beside the input.",
-    )
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument(
-        "file",
-        metavar="FILE",
-        nargs="?",
-        help="csv, tsv, jsonl, json or parquet, also .gz or .xz: the columns that the run's tasks read; any other, and "
-        "standard input, the default: text, a text a line (a pair: TAB between; where tasks of pairs and of "
-        "single texts are asked, the latter read the whole line)",
-    )
-    parser.add_argument("--task", required=True, help="a task's name, several with commas between, or all")
-    parser.add_argument(
-        "--text", metavar="COLUMN[,COLUMN]", help="the column of the text, of a pair two (default: as in training)"
-    )
-    parser.add_argument(
-        "--format", choices=["lines", *ROW_FORMATS], help="what FILE is, where its ending does not say so"
-    )
-    parser.add_argument("--delimiter", metavar="X", help="what stands between the fields of a csv or tsv file, or TAB")
-    parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="the encoding of FILE (utf-8)")
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="write each row of the input with the answers beside it: .jsonl (a list `answers`), or .csv, .tsv, "
-        ".parquet (columns TASK.label, TASK.probability, TASK.value, TASK.labels, TASK.tokens)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file of --output")
-    parser.add_argument(
-        "--edges", action="store_true", help="also write the edge weights of each text, of tags of each token"
-    )
-    parser.add_argument(
-        "--pretokenized", action="store_true", help="the words of a text are what spaces divide (not of pairs)"
-    )
-    parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")
-    return parser
-
-
 def _kind(path: str | None, given: str | None) -> str:
     """The format of the input: ``lines``, or one of `ROW_FORMATS`."""
     if given is not None:
@@ -264,7 +224,7 @@ def _kind(path: str | None, given: str | None) -> str:
 
 def main(argv: Sequence[str]) -> None:
     """The verb ``predict``."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = ARGUMENTS["predict"](argv)
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size: found {arguments.batch_size}, expected 1 or more")
     model = Run.open(arguments.run).model

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from graphmtl.verbosity import is_quiet
+
 __all__ = [
     "forgetting_table",
     "incoming_table",
@@ -19,7 +21,9 @@ __all__ = [
 
 
 def print_table(table: Table) -> None:
-    """Prints a table, unwrapped where the output is not a terminal."""
+    """Prints a table, unwrapped where the output is not a terminal; nothing with ``--quiet``."""
+    if is_quiet():
+        return
     width = None if os.isatty(1) else 200
     Console(width=width).print(table)
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphmtl.cli import Parser, run_verb
+from graphmtl.arguments import ARGUMENTS
+from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
 from graphmtl.files import check_regular
 from graphmtl.reporting.contents import comparison, run_contents
@@ -44,17 +45,7 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         InputError: RUN is no finished run or its files are damaged, or the page cannot be written where it should.
     """
-    parser = Parser(
-        prog="graphmtl report",
-        description="Write one HTML file, which loads nothing from elsewhere: results, the task graph to point at and "
-        "drag, training curves, example texts with what their words read, and how far the graph can be trusted.",
-    )
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folder of a finished run")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="(report.html in the folder of the first RUN)")
-    parser.add_argument("--examples", type=int, default=2, help="test texts of each task that are shown (2)")
-    parser.add_argument("--seed", type=int, default=0, help="draws the texts (0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is no report")
-    arguments = parser.parse_args(argv)
+    arguments = ARGUMENTS["report"](argv)
     for flag in ("examples", "seed"):
         if getattr(arguments, flag) < 0:
             raise InputError(f"--{flag}: found {getattr(arguments, flag)}, expected 0 or more")

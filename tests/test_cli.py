@@ -1,16 +1,20 @@
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import VERBS, Parser, main, run_verb
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, note
+from graphmtl.verbosity import detail, say
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +42,7 @@ def test_an_interruption_is_exit_code_130(capsys):
     with pytest.raises(SystemExit) as leaving:
         run_verb(fails_with(KeyboardInterrupt()), [])
     assert leaving.value.code == 130
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "graphmtl: interrupted\n")
 
 
 def test_a_reader_that_has_gone_is_no_failure(monkeypatch):
@@ -84,8 +88,135 @@ def test_unknown_verb(error_of):
 def test_a_verb_gets_what_stands_after_it(verb, monkeypatch):
     seen = []
     monkeypatch.setattr(importlib.import_module(f"graphmtl.{verb}"), "main", seen.append)
-    main([verb, "RUN", "--option", "value"])
-    assert seen == [["RUN", "--option", "value"]]
+    arguments = ["RUN", *(["--task", "value"] if verb in ("predict", "transfer") else []), "--output", "value"]
+    main([verb, *(["--predictions", "value"] if verb == "evaluate" else []), *arguments])
+    assert seen == [[*(["--predictions", "value"] if verb == "evaluate" else []), *arguments]]
+
+
+@pytest.mark.parametrize("verb", ARGUMENTS)
+def test_a_mistake_in_the_arguments_is_told_before_the_verb_is_loaded(verb, error_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, f"graphmtl.{verb}", None)  # to import it would be an error
+    assert "required" in error_of(verb, "--nothing-of-the-kind")
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["help", "plot"]])
+def test_help_is_a_verb(arguments, capsys):
+    with pytest.raises(SystemExit) if arguments[1:] else contextlib.nullcontext():
+        main(arguments)
+    asked = capsys.readouterr().out
+    with pytest.raises(SystemExit) if arguments[1:] else contextlib.nullcontext():
+        main([*arguments[1:], "--help"])
+    assert asked == capsys.readouterr().out != ""
+
+
+def test_help_on_a_verb_that_does_not_exist(error_of):
+    assert "unknown verb 'plto'; did you mean 'plot'?" in error_of("help", "plto")
+
+
+_HEAVY = (
+    *("torch", "datasets", "transformers", "matplotlib", "accelerate", "pandas", "pyarrow", "numpy", "scipy"),
+    *("networkx", "jinja2", "rich"),
+)
+_LOADED = f"""
+import sys
+from graphmtl.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("loaded:", *(name for name in {_HEAVY} if name in sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["pedict"], ["evaluate", "--help"]])
+def test_help_and_mistakes_need_no_time(arguments):
+    """Processor time, which a busy machine leaves as it is; torch alone would need a second."""
+    before = os.times()
+    command = [sys.executable, "-c", "from graphmtl.cli import main; main()", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "graphmtl" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+
+
+def loaded(*arguments: str) -> list[str]:
+    """Which of the libraries that take long to load a command has loaded."""
+    command = [sys.executable, "-c", _LOADED, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stderr.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["help"], ["pedict"], *([verb, "--help"] for verb in ARGUMENTS)]
+)
+def test_help_and_mistakes_load_no_large_library(arguments):
+    expected = {"pyarrow", "numpy"} if arguments == ["predict", "--help"] else set()  # whose formats are its choices
+    assert set(loaded(*arguments)) <= expected
+
+
+def test_an_interruption_while_libraries_load_is_one_line(tmp_path):
+    """A library that catches it, or makes another error of it, has no say."""
+    (tmp_path / "torch.py").write_text(
+        "import time\ntry:\n    print('loading', flush=True)\n    time.sleep(60)\nfinally:\n    raise ImportError"
+    )
+    command = [sys.executable, "-c", "from graphmtl.cli import main; main(['plot', 'RUN'])"]
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == "graphmtl: interrupted\n"
+
+
+def spoken(argv):
+    """A verb that says one thing of each kind."""
+    note("a note")
+    say("how it goes")
+    detail("a detail")
+    print("result", *argv)
+
+
+@pytest.mark.parametrize(
+    ("flags", "out", "err"),
+    [
+        ([], "how it goes\nresult a\n", "graphmtl: a note\n"),
+        (["-q"], "result a\n", ""),
+        (["--quiet"], "result a\n", ""),
+        (["-v"], "how it goes\nresult a\n", "graphmtl: a note\ngraphmtl: a detail\ngraphmtl: 0.0 seconds"),
+        (["--verbose"], "how it goes\nresult a\n", "graphmtl: a note\ngraphmtl: a detail\ngraphmtl: 0.0 seconds"),
+    ],
+)
+def test_how_much_is_said(flags, out, err, capsys):
+    run_verb(spoken, [*flags, "a"])
+    printed = capsys.readouterr()
+    assert printed.out == out
+    assert printed.err == err or (err and printed.err.startswith(err) and "MiB" in printed.err)
+    run_verb(spoken, [])
+    assert capsys.readouterr() == ("how it goes\nresult\n", "graphmtl: a note\n")  # it is of one call alone
+
+
+def test_what_stands_after_two_hyphens_is_text(capsys):
+    run_verb(spoken, ["--", "-q"])
+    assert capsys.readouterr().out == "how it goes\nresult -- -q\n"
+
+
+def test_a_verb_is_needed(error_of):
+    assert "no verb; known: init, run," in error_of("-q")
+
+
+def test_what_is_verbose_names_files_and_times(tmp_path, capsys):
+    rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(9))
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    main(["init", "-v", str(tmp_path / "a.csv"), "--output", str(tmp_path / "t.yaml")])
+    error = capsys.readouterr().err
+    assert f"graphmtl: read {tmp_path / 'a.csv'} ({11 + len(rows)} bytes)\n" in error
+    assert "seconds to load graphmtl's libraries" in error
+
+
+def test_quiet_and_verbose_exclude_each_other(error_of):
+    assert "-q and --verbose" in error_of("plot", "RUN", "-q", "--verbose")
 
 
 def test_the_parsers_faults_are_the_users():

@@ -5,9 +5,11 @@ import configparser
 import importlib
 import itertools
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
@@ -18,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-VERBS = ["run", "evaluate", "predict", "transfer", "plot", "report", "explain", "export"]
+VERBS = ["init", "run", "evaluate", "predict", "transfer", "plot", "report", "explain", "export"]
 STARTED = {"graphmtl", "graphmtl.__main__", "graphmtl.cli", *(f"graphmtl.{verb}" for verb in VERBS)}
 
 
@@ -142,6 +144,20 @@ def test_every_folder_is_a_package():
     assert {folder for folder in folders if not (folder / "__init__.py").exists()} == set()
 
 
+def test_the_wheel_holds_every_file_that_is_no_module(tmp_path):
+    """Also ``py.typed``, without which a type checker takes nothing from the package."""
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "graphmtl", tmp_path / "graphmtl", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("graphmtl/")}
+    files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "graphmtl").rglob("*") if path.is_file()}
+    assert "graphmtl/py.typed" in held
+    assert held == files
+
+
 def test_requirements_are_what_the_package_imports():
     required = set(requirements("install_requires"))
     assert imported_distributions(sources("graphmtl")) - set(extras()) == required
@@ -152,7 +168,10 @@ def test_extras_are_what_the_rest_imports():
     imported = imported_distributions(sources("benchmarks", "examples", "tests"))
     declared = set(extras())
     assert declared - tools <= imported
-    assert imported - declared <= set(requirements("install_requires")) | {"packaging"}  # pytest needs packaging itself
+    assert imported - declared <= set(requirements("install_requires")) | {
+        "lightning",
+        "packaging",
+    }  # an example goes without
 
 
 def test_every_lower_bound_has_its_reason():

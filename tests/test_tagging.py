@@ -143,13 +143,13 @@ def test_what_a_token_reads_is_in_reading_order_in_both_directions():
     data = encode_tasks(tasks, model.vocabulary, model.options)["ner"].test
     batch = data.batch(range(6))
     x = model.encode(batch).states
-    read = model.architecture(x, batch.lengths, 0, True)[1].positions()
+    read = model.architecture.read(x, batch.lengths, [0], True)[0][1].positions()
     lstms = (model.architecture.hub, model.architecture.lstms[0])
     for parameter in (own for lstm in lstms for own in lstm.parameters()):  # forward reads as backward did
         parameter.data = parameter.data.flip(0)
     for row, length in enumerate(batch.lengths.tolist()):
         mirrored = x[row : row + 1, :length].flip(1)
-        other = model.architecture(mirrored, torch.tensor([length]), 0, True)[1].positions()[0]
+        other = model.architecture.read(mirrored, torch.tensor([length]), [0], True)[0][1].positions()[0]
         torch.testing.assert_close(read[row, :length, :length], other.flip(0, 1))
         assert not read[row, length:].any()
         assert not read[row, :, length:].any()

@@ -68,7 +68,7 @@ def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
     midpoint = (nodes / 2).requires_grad_()
     attributions = []
     for position, name in enumerate(model.tasks):
-        states, _ = star(x, batch.lengths, position, nodes=midpoint)
+        states, _ = star.read(x, batch.lengths, [position], nodes=midpoint)[0]
         margins = model.classify(model.represent(states, encoded, name), name)  # (batch,) of a regression
         if not model.tasks[name].is_regression:
             best = margins.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)

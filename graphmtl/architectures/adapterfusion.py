@@ -39,7 +39,45 @@ class AdapterFusionOptions(AdapterOptions):
 
 
 class AdapterFusion(TaskAdapters):
-    """What ``adapters`` has, fused for each task; see the top of the file."""
+    r"""The adapters of all tasks, fused for each task by attention.
+
+    The equations stand at the top of :mod:`graphmtl.architectures.adapterfusion` (Pfeiffer et al., EACL 2021). It comes
+    after what :class:`~graphmtl.architectures.shared.Shared` has.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts an LSTM before.
+        pooling: how vectors of texts are made of token states; it says their size alone, twice as much for
+            ``max-mean``.
+        **values: options by name, those of :class:`AdapterFusionOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            adapter_size (64): dimensions inside a task's adaptation layer.
+            attention (64): dimensions of the attention's keys and queries.
+            adapters (None): folder of a finished run whose body and adapters ``graphmtl run`` loads, and which then
+                stay as they are.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - or x (batch, output_size), vectors of texts, and the task
+        - output: states (batch, tokens, output_size), 0 at padding, or (batch, output_size). If
+          ``return_edge_weights=True``, then (states, edges): :class:`~graphmtl.layers.interaction.EdgeWeights` with the
+          weights of the tasks' adapters ``edges.weights``, (batch, tokens, tasks) or (batch, 1, tasks)
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import AdapterFusion
+    >>> fusion = AdapterFusion(tasks=["books", "dvd"], input_size=6, adapter_size=4, attention=3)
+    >>> h, edges = fusion(torch.randn(5, 6), "dvd", return_edge_weights=True)
+    >>> h.shape, edges.sources, edges.per_instance().shape
+    (torch.Size([5, 6]), ('books', 'dvd'), torch.Size([5, 2]))
+    """
 
     Options = AdapterFusionOptions
     has_edges = True

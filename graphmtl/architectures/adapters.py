@@ -29,7 +29,39 @@ class AdapterOptions(ArchitectureOptions):
 
 
 class TaskAdapters(Shared):
-    """What ``shared`` has, then the task's adapter; see the top of the file."""
+    r"""An adapter for each task on one shared body.
+
+    The equation stands at the top of :mod:`graphmtl.architectures.adapters` (Houlsby et al., ICML 2019). It comes after
+    what :class:`~graphmtl.architectures.shared.Shared` has.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts an LSTM before.
+        pooling: how vectors of texts are made of token states; it says their size alone, twice as much for
+            ``max-mean``.
+        **values: options by name, those of :class:`AdapterOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            adapter_size (64): dimensions inside a task's adaptation layer.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - or x (batch, output_size), vectors of texts, and the task
+        - output: states (batch, tokens, output_size), 0 at padding, or (batch, output_size)
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import TaskAdapters
+    >>> adapters = TaskAdapters(tasks=["books", "dvd"], input_size=6, adapter_size=4)
+    >>> adapters(torch.randn(5, 6), "dvd").shape, adapters(torch.randn(5, 7, 6), "dvd").shape
+    (torch.Size([5, 6]), torch.Size([5, 7, 6]))
+    """
 
     Options = AdapterOptions
     acts_after_pooling = True

@@ -1,6 +1,6 @@
 """What every architecture is to the rest of the toolkit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.config import WIDEST, ArchitectureOptions, OptionGroup, option
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.layers.interaction import Ablation, EdgeWeights, Score
 from graphmtl.layers.layer import Layer
 from graphmtl.layers.message_lstm import LSTM, MessageStart
-from graphmtl.layers.pooling import token_mask
+from graphmtl.layers.pooling import pooled_size, token_mask
+from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
 
 __all__ = ["Architecture", "HeadInput", "MessageOptions", "Read", "TopologyOptions"]
 
@@ -69,7 +70,7 @@ class TokenStates(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x (batch, tokens, dim) and lengths (batch,) to (batch, tokens, dim)."""
-        return x * token_mask(lengths, x).unsqueeze(-1)
+        return x.masked_fill(~token_mask(lengths, x).unsqueeze(-1), 0)
 
 
 class Architecture(Layer):
@@ -127,7 +128,8 @@ class Architecture(Layer):
             )
         self.options: Any = options
         self.pooling = pooling
-        self.tasks = tuple(tasks)
+        self.tasks, self.input_size = _names(tasks), input_size
+        check_sizes(input_size=input_size)
         self.topology: Topology | None = None
         self.node_size: int | None = None
         if self.reads_tasks:
@@ -177,9 +179,80 @@ class Architecture(Layer):
         """
         raise NotImplementedError
 
-    def forward(self, x: Tensor, lengths: Tensor, task: int, edges: bool = False, **kwargs) -> Read:
-        """:meth:`read` for one task."""
-        return self.read(x, lengths, [task], edges, **kwargs)[0]
+    def forward(
+        self,
+        x: Tensor,
+        task: str | int,
+        lengths: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        return_edge_weights: bool = False,
+    ) -> Tensor | Read:
+        """What a task makes of padded texts: ``read`` and then, where an architecture acts there, ``interact``.
+
+        Args:
+            x: (batch, tokens, input_size), padded on the right. Where the architecture acts after pooling also
+                (batch, dim), the vectors of texts at once: ``interact`` alone.
+            task: its name, or its position.
+            lengths: (batch,) int64, tokens of each text.
+            mask: (batch, tokens) bool in their place, in each row True for the tokens, then False. With neither no
+                text is padded.
+            return_edge_weights: the edge weights are given too.
+
+        Returns:
+            The states (batch, tokens, head_size(output_size)), 0 at padding, or (batch, head_size(dim)) of vectors. If
+            ``return_edge_weights=True``, then (states, edges): the
+            :class:`~graphmtl.layers.interaction.EdgeWeights`, None where the architecture has none.
+
+        Raises:
+            InputError: the task does not exist, or a tensor is of another shape, dtype or device.
+        """
+        position, edges = self.position(task), None
+        lengths = self._lengths(x, lengths, mask)
+        h = x  # (batch, dim), or else from now on (batch, tokens, output_size)
+        if x.ndim == 3:
+            ((h, edges),) = self.read(x, lengths, [position], return_edge_weights)
+        seen = self.interact(h, lengths, position, return_edge_weights)
+        h = seen.h
+        if self.acts_after_pooling and x.ndim == 3:
+            h = h.masked_fill(~token_mask(lengths, h).unsqueeze(-1), 0)
+        return (h, seen.edges or edges) if return_edge_weights else h
+
+    def _lengths(self, x: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Whether ``forward`` can take this, and how many tokens each text has, (batch,) on the CPU; of a vector 1."""
+        size = pooled_size(self.output_size, self.pooling)  # of a vector
+        of_texts = self.acts_after_pooling and isinstance(x, Tensor) and x.ndim == 2
+        check_shape("x", x, "B", *((size,) if of_texts else ("T", self.input_size)))
+        check_alike("x", x, next(self.parameters(), x))
+        if of_texts and not (lengths is None is mask):
+            raise InputError(
+                f"x: found shape {tuple(x.shape)} with lengths or mask, expected (B, T, {self.input_size})"
+            )
+        if of_texts:
+            return text_lengths("x", x[:, None], None, None)
+        if self.acts_after_pooling and size != self.output_size:
+            raise InputError(f"x: found shape {tuple(x.shape)}, expected (B, {size}), with pooling {self.pooling}")
+        return text_lengths("x", x, lengths, mask)
+
+    def position(self, task: str | int) -> int:
+        """A task's position, of its name or of itself.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        if isinstance(task, str):
+            if task not in self.tasks:
+                raise unknown_name("task", task, self.tasks)
+            return self.tasks.index(task)
+        if isinstance(task, bool) or not isinstance(task, int) or not 0 <= task < len(self.tasks):
+            raise InputError(
+                f"task: found {shown(task)}, expected a name or a position from 0 to {len(self.tasks) - 1}"
+            )
+        return task
+
+    def extra_repr(self) -> str:
+        size = self.head_size(self.output_size)
+        return f"tasks=[{', '.join(self.tasks)}], input_size={self.input_size}, output_size={size}"
 
     def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor | None:
         """The states of the nodes that these tasks may read, which are the same whichever edges are cut.
@@ -255,3 +328,10 @@ class Architecture(Layer):
     def head_size(self, size: int) -> int:
         """Dimensions of what the heads see, where ``size`` is that of h."""
         return size
+
+
+def _names(tasks: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str) else ()
+    if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        raise InputError(f"tasks: found {shown(tasks)}, expected a list of one or more different names")
+    return names

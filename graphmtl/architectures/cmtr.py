@@ -61,11 +61,62 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
 
 
 class CMTR(Shared):
-    """What ``shared`` has, then adaptation layers, task interaction and gated fusion; see the top of the file.
+    r"""Adaptation layers for each task, which read each other, and are fused by the target's gates.
+
+    The equations stand at the top of :mod:`graphmtl.architectures.cmtr` (our reading of Yang et al., IJCNN 2024). It
+    comes after an encoder: h is one vector of a text, or one of each token.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts one before.
+        pooling: how vectors of texts are made of token states; it says their size alone, twice as much for
+            ``max-mean``.
+        **values: options by name, those of :class:`CMTROptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            topology (None): which tasks a task may read from, by default all others; a text such as
+                "[[books, dvd], [dvd, music]]", pairs of source and target, or a YAML or GraphML file of edges.
+            top_k (0): with a finished run as topology, how many of the strongest edges into a task stay; 0: all.
+            attention (64): dimensions of the attention's keys and queries.
+            adapter_size (64): dimensions inside a task's adaptation layer.
+            interaction (attention): how tasks' representations read each other; or transformer, gatv2, none.
+            interaction_heads (4): heads of the interaction, each of ``attention`` dimensions.
+            fusion_values (raw): what the gates sum up, representations before the interaction; or interacted, after it.
+            uniform_gates (False): equal gates for all tasks.
+            gate_reg (prior): what the gates are pulled towards, by the penalty that ``interact`` gives in training; or
+                entropy, balance, none.
+            gate_prior (0.5): the own task's share in ``prior``.
+            gate_reg_weight (0.1): weight of the penalty in the loss (``penalty_weight``).
+            gate_ramp (0.1): share of all steps in which that weight rises from 0.
+
+    Shapes:
+        - h (batch, dim), vectors of texts, and the task's name or position; dim is input_size, or with
+          ``contextual=False`` that of the LSTM's states
+        - or h (batch, tokens, input_size), padded on the right, and lengths (batch,) int64 or mask (batch, tokens)
+          bool; without both no text is padded
+        - output: what the task's head reads, (batch, dim) or (batch, tokens, dim), 0 at padding. If
+          ``return_edge_weights=True``, then (states, edges): an
+          :class:`~graphmtl.layers.interaction.EdgeWeights` with the gates ``edges.weights``, (batch, 1, sources) or
+          (batch, tokens, sources), and the sources' names ``edges.sources``, the task's own among them.
 
     Attributes:
         sources: the positions of the tasks that each task has gates for, itself among them.
-        reached: those of the tasks that its edges come from; with ``--fusion-values interacted`` the sources' sources.
+        reached: those of the tasks that its edges come from; with ``fusion_values="interacted"`` the sources' sources.
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import CMTR
+    >>> cmtr = CMTR(tasks=["books", "dvd", "music"], input_size=6, adapter_size=4, attention=3)
+    >>> h, edges = cmtr(torch.randn(5, 6), "dvd", return_edge_weights=True)
+    >>> h.shape, edges.sources, edges.per_instance().shape
+    (torch.Size([5, 6]), ('books', 'dvd', 'music'), torch.Size([5, 3]))
+    >>> cmtr(torch.randn(5, 7, 6), "dvd", torch.tensor([7, 3, 1, 2, 7])).shape
+    torch.Size([5, 7, 6])
     """
 
     Options = CMTROptions

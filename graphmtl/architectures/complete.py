@@ -38,7 +38,46 @@ class CompleteOptions(TopologyOptions, MessageOptions):
 
 
 class Complete(Architecture):
-    """A message LSTM per task; as a source a task lends its W, U and b, as the target it reads its sources."""
+    r"""A message LSTM for each task that reads the LSTMs of the other tasks at every token (CG-MTL).
+
+    The equations stand at the top of :mod:`graphmtl.architectures.complete` (Liu et al., AAAI 2019); r_t enters a
+    task's cell as in :class:`~graphmtl.layers.message_lstm.MessageLSTM`. As a source a task lends its W, U and b, as
+    the target it reads its sources.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        **values: options by name, those of :class:`CompleteOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            attention (64): dimensions of the attention's keys and queries.
+            score (additive): how a query is matched with a node; or dot, or static, which ignores the text.
+            message_start (random): first weights of W_r; identity: what a node says is added to the cell as it stands.
+            topology (None): which tasks a task may read from, by default all others; a text such as
+                "[[books, dvd], [dvd, music]]", pairs of source and target, or a YAML or GraphML file of edges.
+            top_k (0): with a finished run as topology, how many of the strongest edges into a task stay; 0: all.
+            node_bias (True): a learned number for each source in the score; not in the paper.
+            detach_sources (False): the target's loss does not train the other tasks' LSTMs.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - output: states (batch, tokens, output_size), 0 at padding; ``complete.output_size`` is hidden in each
+          direction. If ``return_edge_weights=True``, then (states, edges): an
+          :class:`~graphmtl.layers.interaction.EdgeWeights` with ``edges.weights`` (batch, tokens, sources), which sum
+          to 1 and are 0 at padding, and the sources' names ``edges.sources``.
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import Complete
+    >>> complete = Complete(tasks=["books", "dvd", "music"], input_size=5, hidden=4, attention=3)
+    >>> states, edges = complete(torch.randn(2, 7, 5), "dvd", torch.tensor([7, 3]), return_edge_weights=True)
+    >>> states.shape, edges.sources, edges.weights.shape
+    (torch.Size([2, 7, 8]), ('books', 'music'), torch.Size([2, 7, 2]))
+    """
 
     Options = CompleteOptions
     has_edges = True

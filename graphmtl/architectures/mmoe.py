@@ -33,7 +33,40 @@ class MMoEOptions(ArchitectureOptions):
 
 
 class MMoE(Shared):
-    """What ``shared`` has, then experts that are mixed for each task; see the top of the file."""
+    r"""Experts that all tasks share, mixed by a gate of each task that looks at the input.
+
+    The equations stand at the top of :mod:`graphmtl.architectures.mmoe` (Ma et al., KDD 2018). It comes after what
+    :class:`~graphmtl.architectures.shared.Shared` has.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts an LSTM before.
+        pooling: how vectors of texts are made of token states; it says their size alone, twice as much for
+            ``max-mean``.
+        **values: options by name, those of :class:`MMoEOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            experts (4): their number.
+            expert_size (128): dimensions of an expert.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - or x (batch, output_size), vectors of texts, and the task
+        - output: states (batch, tokens, expert_size), 0 at padding, or (batch, expert_size)
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import MMoE
+    >>> mmoe = MMoE(tasks=["books", "dvd"], input_size=6, experts=3, expert_size=4)
+    >>> mmoe(torch.randn(5, 6), "dvd").shape, mmoe(torch.randn(5, 7, 6), "dvd").shape
+    (torch.Size([5, 4]), torch.Size([5, 7, 4]))
+    """
 
     Options = MMoEOptions
     acts_after_pooling = True

@@ -75,7 +75,42 @@ class PLEOptions(ArchitectureOptions):
 
 
 class PLE(Shared):
-    """What ``shared`` has, then extraction layers; see the top of the file."""
+    r"""Layers of experts, of each task and of all, of which a task's gates read its own and the shared ones.
+
+    The equations stand at the top of :mod:`graphmtl.architectures.ple` (Tang et al., RecSys 2020). It comes after what
+    :class:`~graphmtl.architectures.shared.Shared` has.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts an LSTM before.
+        pooling: how vectors of texts are made of token states; it says their size alone, twice as much for
+            ``max-mean``.
+        **values: options by name, those of :class:`PLEOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            experts (4): shared experts of a layer.
+            task_experts (1): experts of each task in a layer.
+            expert_size (128): dimensions of an expert.
+            extraction_layers (2): layers of experts; 1 is CGC.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - or x (batch, output_size), vectors of texts, and the task
+        - output: states (batch, tokens, expert_size), 0 at padding, or (batch, expert_size)
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import PLE
+    >>> ple = PLE(tasks=["books", "dvd"], input_size=6, expert_size=4)
+    >>> ple(torch.randn(5, 6), "dvd").shape, ple(torch.randn(5, 7, 6), "dvd").shape
+    (torch.Size([5, 4]), torch.Size([5, 7, 4]))
+    """
 
     Options = PLEOptions
     acts_after_pooling = True

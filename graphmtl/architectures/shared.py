@@ -11,9 +11,33 @@ __all__ = ["Shared"]
 
 
 class Shared(Architecture):
-    """One encoder and one LSTM read every task's texts; only the heads belong to a task.
+    """One LSTM reads every task's texts; only the heads belong to a task.
 
     A contextual encoder needs no LSTM: on a transformer this is the form of MT-DNN (Liu et al., ACL 2019).
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        contextual: token vectors come from an encoder in which tokens have read each other, such as a transformer, and
+            no LSTM reads them again; ``contextual=False`` puts one before.
+        **values: options by name, those of :class:`~graphmtl.config.ArchitectureOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - output: states (batch, tokens, output_size), 0 at padding
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import Shared
+    >>> shared = Shared(tasks=["books", "dvd"], input_size=5, contextual=False, hidden=4)
+    >>> shared(torch.randn(2, 7, 5), "dvd", torch.tensor([7, 3])).shape
+    torch.Size([2, 7, 8])
     """
 
     reads_contextual = False

@@ -37,9 +37,45 @@ class StarOptions(MessageOptions):
 
 
 class Star(Architecture):
-    """The virtual node's LSTM, and a message LSTM per task that reads it.
+    r"""A message LSTM for each task that reads one shared LSTM, the virtual node, at all positions (SG-MTL).
 
-    With ``hub_to_head`` (not in the paper) the head sees the virtual node's states beside the task's own.
+    The equations stand at the top of :mod:`graphmtl.architectures.star` (Liu et al., AAAI 2019); r_t enters a task's
+    cell as in :class:`~graphmtl.layers.message_lstm.MessageLSTM`.
+
+    Args:
+        tasks: their names.
+        input_size: dimensions of a token vector.
+        **values: options by name, those of :class:`StarOptions`:
+
+            hidden (64): LSTM units per direction.
+            bidirectional (True): read every text in both directions.
+            attention (64): dimensions of the attention's keys and queries.
+            score (additive): how a query is matched with a node; or dot, or static, which ignores the text.
+            message_start (random): first weights of W_r; identity: what a node says is added to the cell as it stands.
+            hub_to_head (False): behind a task's own state stands the virtual node's; not in the paper.
+
+    Shapes:
+        - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
+          mask (batch, tokens) bool; without both no text is padded
+        - output: states (batch, tokens, output_size), 0 at padding; ``star.output_size`` is hidden in each direction,
+          twice that with ``hub_to_head``. If ``return_edge_weights=True``, then (states, edges): an
+          :class:`~graphmtl.layers.interaction.EdgeWeights` with ``edges.weights`` (batch, tokens, 1), the spoke, the
+          share of what the cell puts out that came from the virtual node, and ``edges.positions()`` (batch, tokens t,
+          tokens i), how much token t read from the virtual node's state at token i.
+
+    Raises:
+        InputError: a task or an option does not exist, a value is not accepted, or a tensor has another shape.
+
+    >>> import torch
+    >>> from graphmtl.nn import Star
+    >>> star = Star(tasks=["books", "dvd"], input_size=5, hidden=4, attention=3, score="dot")
+    >>> x, lengths = torch.randn(2, 7, 5), torch.tensor([7, 3])
+    >>> states, edges = star(x, "dvd", lengths, return_edge_weights=True)
+    >>> states.shape, star.output_size, edges.weights.shape, edges.positions().shape
+    (torch.Size([2, 7, 8]), 8, torch.Size([2, 7, 1]), torch.Size([2, 7, 7]))
+    >>> mask = torch.arange(7) < lengths[:, None]
+    >>> torch.equal(star(x, "dvd", mask=mask), states)
+    True
     """
 
     Options = StarOptions

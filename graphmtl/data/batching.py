@@ -19,12 +19,14 @@ from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import NO_LABEL, Task, TaskData, is_labelled
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate
+from graphmtl.errors import unknown_name
 
 __all__ = [
     "Batch",
     "EncodedSplit",
     "EncodedTask",
     "batches_by_length",
+    "encode_split",
     "encode_tasks",
     "encode_texts",
     "made_ahead",
@@ -237,30 +239,46 @@ def encode_tasks(
         options: how long a text may be.
         apart: every task gets splits of its own, as if all corpora had one task: for models that share nothing.
     """
-    forms = word_forms(vocabulary)
-    corpora: dict[str, list[TaskData]] = {}
-    for name, data in tasks.items():
-        corpora.setdefault(name if apart else data.corpus or name, []).append(data)
     encoded = {}
-    for corpus, layers in corpora.items():
-        rows = [{"train": d.train, "valid": d.valid, "test": d.test, **d.other_tests} for d in layers]
-        splits = {
-            split: _encode_split(
-                {d.task: own[split] for d, own in zip(layers, rows, strict=True)},
-                vocabulary,
-                options,
-                forms,
-                train=split == "train",
-            )
-            for split in rows[0]
-        }
-        names = ", ".join(data.task.name for data in layers)
-        for split, rows_of_it in splits.items():
-            warn_of_long(rows_of_it.lengths, options, f"{names}, {split}", training=split == "train")
+    forms = word_forms(vocabulary)
+    for corpus, layers in _corpora(tasks, apart).items():
+        splits = {split: _encode_split(layers, split, vocabulary, options, forms) for split in _splits(layers[0])}
         train, valid, test = (splits.pop(split) for split in ("train", "valid", "test"))
         for data in layers:
             encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus, splits)
     return {name: encoded[name] for name in tasks}
+
+
+def encode_split(
+    tasks: Mapping[str, TaskData],
+    vocabulary: Vocabulary | SubwordVocabulary,
+    options: ModelOptions,
+    split: str,
+    *,
+    apart: bool = False,
+) -> dict[str, EncodedSplit]:
+    """One split of every corpus, as :func:`encode_tasks` makes it.
+
+    Raises:
+        InputError: a task has no such split.
+    """
+    corpora, forms = _corpora(tasks, apart), word_forms(vocabulary)
+    for first, *_ in corpora.values():
+        if split not in _splits(first):
+            raise unknown_name("split", split, _splits(first))
+    return {corpus: _encode_split(layers, split, vocabulary, options, forms) for corpus, layers in corpora.items()}
+
+
+def _corpora(tasks: Mapping[str, TaskData], apart: bool) -> dict[str, list[TaskData]]:
+    """The tasks that read the same texts, by the name of the corpus."""
+    corpora: dict[str, list[TaskData]] = {}
+    for name, data in tasks.items():
+        corpora.setdefault(name if apart else data.corpus or name, []).append(data)
+    return corpora
+
+
+def _splits(data: TaskData) -> dict[str, Dataset]:
+    return {"train": data.train, "valid": data.valid, "test": data.test, **data.other_tests}
 
 
 def word_forms(vocabulary: Vocabulary | SubwordVocabulary) -> WordForms | None:
@@ -283,28 +301,31 @@ def read_by_word(task: Task, vocabulary: Vocabulary | SubwordVocabulary, *, ever
 
 
 def _encode_split(
-    layers: Mapping[Task, Dataset],
+    layers: Sequence[TaskData],
+    split: str,
     vocabulary: Vocabulary | SubwordVocabulary,
     options: ModelOptions,
     forms: WordForms | None,
-    *,
-    train: bool,
 ) -> EncodedSplit:
-    """The split of a corpus, given as the rows of each of its tasks."""
-    rows = next(iter(layers.values()))
-    labels = {task.name: list(own["label"]) for task, own in layers.items()}
-    if train:
-        kept = [i for i, own in enumerate(zip(*labels.values(), strict=True)) if any(map(is_labelled, own))]
+    """A split of a corpus, given as the data of each of its tasks."""
+    training = split == "train"
+    own = {data.task: _splits(data)[split] for data in layers}
+    rows = next(iter(own.values()))
+    labels = {task.name: list(its["label"]) for task, its in own.items()}
+    if training:
+        kept = [i for i, found in enumerate(zip(*labels.values(), strict=True)) if any(map(is_labelled, found))]
         if len(kept) < len(rows):
-            rows, labels = rows.select(kept), {name: [own[i] for i in kept] for name, own in labels.items()}
-    by_word = any(read_by_word(task, vocabulary, every_token=task.is_tagging) for task in layers)
-    return EncodedSplit(
+            rows, labels = rows.select(kept), {name: [its[i] for i in kept] for name, its in labels.items()}
+    by_word = any(read_by_word(task, vocabulary, every_token=task.is_tagging) for task in own)
+    encoded = EncodedSplit(
         tasks=list(labels),
         texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word),
         labels=labels,
         seen=rows["seen"] if "seen" in rows.column_names else None,
         forms=forms,
     )
+    warn_of_long(encoded.lengths, options, f"{', '.join(labels)}, {split}", training=training)
+    return encoded
 
 
 def _texts(rows) -> Iterator[tuple]:

@@ -3,21 +3,23 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from graphmtl.data.column_files import read_columns, read_sentences, read_three_files
 from graphmtl.data.delimited import Reading
 from graphmtl.data.glue import glue_sources
+from graphmtl.data.guessing import guess_tasks, is_data
 from graphmtl.data.planted import PlantedOptions, generate
 from graphmtl.data.readers import read_label_tab_text, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.data.task import Task
-from graphmtl.data.task_file import read_task_file
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.data.task_file import given_tasks, read_task_file
+from graphmtl.errors import InputError, note, unknown_name
 
 __all__ = ["TASK_SETS", "Settings", "find_set", "is_path", "is_task_file", "is_treebank"]
 
@@ -309,18 +311,33 @@ TASK_SETS: dict[str, Callable[[Settings], SourceSet]] = {
 
 
 def find_set(name: str, settings: Settings) -> SourceSet:
-    """The task set of a name: one of the catalog, a treebank's folder, or a YAML file.
+    """The task set of a name: one of the catalog, a YAML file, a file of examples, or a treebank's folder.
 
     Raises:
         InputError: no set has the name, or whatever is wrong with its files.
     """
     if is_task_file(name):
         return read_task_file(Path(name))
+    if name not in TASK_SETS and is_data(name):
+        return guessed(Path(name))
     if name not in TASK_SETS and is_treebank(name):
         return ud(settings, name)
     if name not in TASK_SETS:
-        raise InputError(f"{unknown_name('task set', name, TASK_SETS)}, or a .yaml file")
+        raise InputError(f"{unknown_name('task set', name, TASK_SETS)}, a file of examples, or a .yaml file")
     return TASK_SETS[name](settings)
+
+
+def guessed(path: Path) -> SourceSet:
+    """The task of a file of examples, or the tasks of a folder of such, whose columns are guessed, which is said."""
+    guesses = guess_tasks([path])
+    for guess in guesses:
+        note("; ".join([str(guess), *guess.remarks]))
+    given = given_tasks({guess.name: {key: _plain(value) for key, value in guess.keys.items()} for guess in guesses})
+    return replace(given, name="-".join(guess.name for guess in guesses))
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def is_task_file(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from graphmtl.data.encodings import likely_encoding
 from graphmtl.errors import InputError, shown
 from graphmtl.files import check_regular
+from graphmtl.verbosity import detail
 
 __all__ = ["check_encodable", "lines_of", "read_bytes", "read_lines", "read_text"]
 
@@ -105,4 +106,5 @@ def read_bytes(path: Path, *, most: int = -1) -> bytes:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
+    detail(f"read {path} ({path.stat().st_size:,} bytes)")
     return content

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
+from graphmtl.data.guessing import is_data
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import Source, SourceSet
@@ -40,7 +41,8 @@ def load_tasks(
 
     Args:
         tasks: a name of the catalog (``fdu-mtl``), a treebank's folder (``ud-ewt``, or a path), some tasks of a set
-            (``fdu-mtl:books,dvd``), a YAML file, or several of these joined by ``+``. A task name that two of them
+            (``fdu-mtl:books,dvd``), a YAML file, a file of examples whose columns are guessed
+            (`graphmtl.data.guessing`), or several of these joined by ``+``. A task name that two of them
             share gets the set's name before it. Or data at hand, by the tasks' names: pandas DataFrames, data sets of
             the datasets library, or lists; see `graphmtl.data.task_file.given_tasks`.
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
@@ -164,7 +166,7 @@ def _written_out(tasks: str, only: str, find: Callable[[str], SourceSet]) -> str
 
 def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
     """``books`` as ``fdu-mtl:books`` where one of the sets has it; all else as it is."""
-    if part in TASK_SETS or ":" in part or is_task_file(part) or is_treebank(part):
+    if part in TASK_SETS or ":" in part or is_task_file(part) or is_data(part) or is_treebank(part):
         return part
     own = [name for name in dict.fromkeys(sets) if part in find(name).sources]
     if len(own) != 1:

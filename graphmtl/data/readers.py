@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphmtl.data.arrow import read_parquet
 from graphmtl.data.delimited import Reading, is_header, read_delimited, say_header
 from graphmtl.data.lines import check_encodable, read_bytes, read_lines, read_text
 from graphmtl.data.table import Table
@@ -176,6 +175,8 @@ def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any
 
 
 def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    from graphmtl.data.arrow import read_parquet  # here: it loads the datasets library
+
     read_bytes(path, most=1)  # which says whether it is there
     return read_parquet(path, wanted)
 

@@ -68,7 +68,7 @@ class Task:
     tokens: bool = False
     head: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
             raise InputError(
                 f"task name {self.name!r}: expected letters, digits, _, - and . only, and not {', '.join(_RESERVED)}"
@@ -209,7 +209,7 @@ class TaskData:
     other_tests: Mapping[str, Dataset] = field(default_factory=dict)
     submission: tuple[SubmissionFile, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.corpus = self.corpus or self.task.name
 
     @property

@@ -96,6 +96,8 @@ class LSTM(_Gates):
     Raises:
         InputError: a size is below 1, there are other directions, or what is read has other shapes.
 
+    >>> import torch
+    >>> from graphmtl.nn import LSTM
     >>> lstm = LSTM(input_size=5, hidden=4)
     >>> lstm
     LSTM(5, 4, directions=2)
@@ -175,6 +177,8 @@ class MessageLSTM(_Gates):
 
     Two tasks' LSTMs are the nodes of a third one:
 
+    >>> import torch
+    >>> from graphmtl.nn import LSTM, MessageLSTM
     >>> x, lengths = torch.randn(2, 3, 5), torch.tensor([3, 1])
     >>> others = [LSTM(input_size=5, hidden=4) for _ in range(2)]
     >>> nodes = torch.stack([lstm(x, lengths) for lstm in others], 2)  # (2, 3, 2, 8)

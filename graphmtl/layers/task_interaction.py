@@ -142,6 +142,8 @@ class TaskInteraction(nn.Module):
 
     Three tasks in a chain a -> b -> c; each reads itself and the one before it:
 
+    >>> import torch
+    >>> from graphmtl.nn import TaskInteraction
     >>> edges = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]]).bool()
     >>> layer = TaskInteraction(kind="attention", size=6, channels=4, heads=2, edges=edges)
     >>> z, weights = layer(torch.randn(5, 3, 6), return_edge_weights=True)

@@ -28,7 +28,7 @@ from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
-from graphmtl.models.predictions import ModelOutput
+from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
@@ -176,13 +176,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             return self.poolings[position](states, lengths)
         return pool(states, lengths, self.options.pooling, self.architecture.ways)
 
-    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ModelOutput]:
+    def forward(self, batch: Batch, edges: bool = False) -> ModelOutputs:
         """What every task of a batch says, with its edge weights if ``edges``.
 
         Whatever the tasks have in common is computed once.
         """
         own: bool = self.architecture.own_encoder_per_task
-        outputs = {}
+        outputs = ModelOutputs()
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
             encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
             positions = [self._position[name] for name in tasks]
@@ -213,7 +213,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
         head: Any = self.heads[self._position[task]]
         if batch.labels is not None:
-            output.losses = head.losses(output.logits, batch.labels[task], batch.lengths)
+            output.labels, output.weights = batch.labels[task], batch.weights
+            output.losses = head.losses(output.logits, output.labels, batch.lengths)
         if self.tasks[task].is_regression:
             output.scores = head.scores(output.logits)
         if self.tasks[task].is_tagging and not self.training:

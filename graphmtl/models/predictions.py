@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
+from graphmtl.errors import InputError
 from graphmtl.layers.interaction import EdgeWeights
+from graphmtl.models.losses import task_loss
 
-__all__ = ["ModelOutput", "blank_prediction", "in_words", "text_edges", "token_edges"]
+__all__ = ["ModelOutput", "ModelOutputs", "blank_prediction", "in_words", "text_edges", "token_edges"]
 
 
 @dataclass
@@ -24,6 +27,7 @@ class ModelOutput:
         losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
         tags: the predicted tags (batch, tokens), of a tagging task outside training.
         scores: the predicted scores (batch,) in the label's units, of a regression.
+        labels, weights: the batch's own, see :class:`~graphmtl.data.batching.Batch`.
     """
 
     logits: Tensor
@@ -34,6 +38,47 @@ class ModelOutput:
     penalty: Tensor | None = None
     nodes: Tensor | None = None
     hidden: Tensor | None = None
+    labels: Tensor | None = None
+    weights: Tensor | None = None
+
+
+class ModelOutputs(dict[str, ModelOutput]):
+    """What a model says of a batch: for each task that reads it, by name, a :class:`ModelOutput`."""
+
+    @property
+    def logits(self) -> dict[str, Tensor]:
+        """Of each task, as in :class:`ModelOutput`."""
+        return {task: output.logits for task, output in self.items()}
+
+    @property
+    def edges(self) -> dict[str, EdgeWeights]:
+        """Of each task, where ``model(batch, edges=True)`` asked for them and the architecture has any."""
+        return {task: output.edges for task, output in self.items() if output.edges is not None}
+
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """Of each task the mean loss of its labels in the batch, (); see :func:`~graphmtl.models.losses.task_loss`.
+
+        Raises:
+            InputError: the batch has no labels.
+        """
+        losses = {}
+        for task, output in self.items():
+            if output.labels is None or output.weights is None:
+                raise InputError(f"batch: found no labels of task {task!r}, without which there is no loss")
+            losses[task] = task_loss(output, output.labels, output.weights)
+        return losses
+
+    @property
+    def loss(self) -> Tensor:
+        """What a step of training minimises, (): the sum of the tasks' losses, of which most batches have one.
+
+        An architecture's own penalty (cmtr's, with ``gate_reg``) is not in it; it stands at each task's output.
+
+        Raises:
+            InputError: the batch has no labels.
+        """
+        return torch.stack([*self.losses.values()]).sum()
 
 
 def blank_prediction(task: Task, text: str | Sequence[str]) -> dict:

@@ -9,6 +9,7 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
+from graphmtl import verbosity
 from graphmtl.architectures import resolve_topology
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
 from graphmtl.architectures.architecture import TopologyOptions
@@ -63,7 +64,7 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
     options = make_options(**{**values, **given})
     tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
     for line in left_out(tasks) if process_state(cpu=options.device == "cpu").is_main_process else ():
-        print(line)
+        verbosity.say(line)
     return train_run(tasks, options)
 
 
@@ -88,7 +89,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     submission = None
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
-    say = print if state.is_main_process else _silent
+    say = verbosity.say if state.is_main_process else _silent
     model = build_model(tasks, options, say=say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
@@ -117,7 +118,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     if state.is_main_process:
         write_run(run, options, model, data, result, predictions, recorder)
         if submission is not None:
-            print(f"wrote {', '.join(map(str, submission.write(model)))}")
+            verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
     return run
 

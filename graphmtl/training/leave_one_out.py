@@ -48,6 +48,7 @@ from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
+from graphmtl.verbosity import say
 
 __all__ = ["Cell", "LeaveOneOut", "read_cells"]
 
@@ -197,7 +198,7 @@ class LeaveOneOut:
         if not (run.folder / "metrics.json").is_file():
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
-            print(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
+            say(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
             options = changed(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
             train_run(tasks, options)
         return run.model

@@ -32,7 +32,8 @@ class TaskSampler:
     inside a pool, cut into batches, and the batches are shuffled.
 
     The order is a function of (seed, epoch) alone, so that an epoch can be made without those before it, and the
-    batches of a task do not depend on which other tasks there are.
+    batches of a task do not depend on which other tasks there are. As a ``DataLoader``'s sampler it goes on to the next
+    epoch every time it is iterated; ``set_epoch`` says which one follows, as in torch's ``DistributedSampler``.
 
     Args:
         lengths: for each task the number of tokens of every training example, (examples,).
@@ -75,6 +76,16 @@ class TaskSampler:
         self.temperature = temperature
         self.epochs = epochs
         self.seed = seed
+        self._following = 1  # the epoch that is iterated next
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The epoch that follows."""
+        self._following += 1  # not before the first step: a DataLoader with workers makes an iterator that it drops
+        yield from self.epoch(self._following - 1)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch is iterated next; here epochs count from 0, as torch and Lightning count them."""
+        self._following = epoch + 1
 
     def __len__(self) -> int:
         """Steps of an epoch."""

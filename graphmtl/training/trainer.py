@@ -30,6 +30,7 @@ from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_s
 from graphmtl.training.processes import process_state
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.selection import BestEpochs, GivenEpochs
+from graphmtl.verbosity import is_quiet
 
 __all__ = ["Trainer", "TrainingResult"]
 
@@ -368,7 +369,7 @@ class Trainer:
             initial=self.step,
             unit="step",
             mininterval=0.5 if sys.stderr.isatty() else 10.0,  # seconds; a log file needs few lines
-            disable=not (self.options.progress and self.accelerator.is_main_process),
+            disable=is_quiet() or not (self.options.progress and self.accelerator.is_main_process),
         )
 
     def _show(self, bar: tqdm, **values: str) -> None:

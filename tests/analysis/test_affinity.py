@@ -160,7 +160,7 @@ def test_logit_correlation_is_pearsons_of_the_margins():
     margins = []
     encoded = model.encode(batch([0, 1, 2, 3]))
     for k, name in enumerate("xyz"):
-        states, _ = model.architecture(encoded.states, encoded.lengths, k)
+        states, _ = model.architecture.read(encoded.states, encoded.lengths, [k])[0]
         logits = model.classify(model.represent(states, encoded, name), name)
         margins.append((logits - logits.mean(0)).flatten())
     expected = torch.corrcoef(torch.stack(margins)[[0, 2]])[0, 1].item()

@@ -27,13 +27,13 @@ graph_lstms = pytest.mark.parametrize("arch", ["complete", "star"])
 def test_neither_padding_nor_the_batch_changes_a_result(arch, lengths, extra, task):
     architecture = build(arch)
     x, lengths = texts(lengths, max(lengths) + extra)
-    states, edges = architecture(x, lengths, task, edges=True)
+    states, edges = architecture.read(x, lengths, [task], edges=True)[0]
     garbage = x.clone()
     for b, length in enumerate(lengths.tolist()):
         garbage[b, length:] = 1e3
-    assert_equal(architecture(garbage, lengths, task)[0], states)
+    assert_equal(architecture.read(garbage, lengths, [task])[0][0], states)
     for b, length in enumerate(lengths.tolist()):
-        alone, edges_alone = architecture(x[b : b + 1, :length], lengths[b : b + 1], task, edges=True)
+        alone, edges_alone = architecture.read(x[b : b + 1, :length], lengths[b : b + 1], [task], edges=True)[0]
         assert_equal(states[b : b + 1, :length], alone)
         if edges is not None:
             assert_equal(edges.per_instance()[b : b + 1], edges_alone.per_instance())
@@ -42,7 +42,7 @@ def test_neither_padding_nor_the_batch_changes_a_result(arch, lengths, extra, ta
 def everything(architecture, k):
     """The token states of task k, what its head sees, and the weights of its edges by source."""
     x, lengths = texts()
-    h, edges = architecture(x, lengths, k, edges=True)
+    h, edges = architecture.read(x, lengths, [k], edges=True)[0]
     seen = architecture.interact(h.amax(1), lengths, k, edges=True)
     edges = seen.edges or edges
     weights = {} if edges is None else dict(zip(edges.sources, edges.per_instance().unbind(-1), strict=True))
@@ -73,15 +73,12 @@ def test_the_order_of_the_tasks_changes_nothing(arch):
 
 LSTM_NAMES = {"lstm.W", "lstm.U", "lstm.b"}
 MESSAGE_NAMES = {f"lstms.*.{name}" for name in ("W", "U", "b", "W_m", "V_m", "W_r", "W_n", "W_q", "u")}
-ADAPTERS = {
-    f"adapters.{own}" for own in ("norm.weight", "norm.bias", "down.weight", "down.bias", "up.weight", "up.bias")
-}
+ADAPTERS = {f"adapters.{own}.{kind}" for own in ("norm", "down", "up") for kind in ("weight", "bias")}
 LINEAR = {"query.weight", "query.bias", "key.weight", "key.bias"}
 READ = {f"interaction.read.lin_{own}.{kind}" for own in ("query", "key", "value") for kind in ("weight", "bias")}
 AROUND = {f"interaction.{own}.{kind}" for own in ("output", "norm") for kind in ("weight", "bias")}
-EXTRACTION = {
-    f"layers.*.{own}.{kind}" for own in ("own", "shared", "gates", "shared_gate") for kind in ("weight", "bias")
-}
+STREAMS = ("own", "shared", "gates", "shared_gate")
+EXTRACTION = {f"layers.*.{own}.{kind}" for own in STREAMS for kind in ("weight", "bias")}
 NAMES = {
     "single": {f"lstms.*.{name}" for name in ("W", "U", "b")},
     "shared": LSTM_NAMES,
@@ -152,7 +149,7 @@ def test_every_architecture_reads_as_the_contract_says(arch):
         assert seen.h.shape == (len(x), architecture.head_size(architecture.output_size))
         assert ((edges or seen.edges) is not None) == architecture.has_edges
     cut = Ablation(edges=frozenset((source, "a") for source in (*"bcd", "virtual")))
-    (states_of, _), (whole, _) = architecture(x, lengths, 0, ablation=cut), expected[0]
+    (states_of, _), (whole, _) = architecture.read(x, lengths, [0], ablation=cut)[0], expected[0]
     one, other = (architecture.interact(h.amax(1), lengths, 0, ablation=cut).h for h in (states_of, whole))
     assert torch.equal(one, architecture.interact(whole.amax(1), lengths, 0).h) == (not architecture.has_edges)
     assert one.shape == other.shape
@@ -166,7 +163,7 @@ def test_every_architecture_reads_as_the_contract_says(arch):
 def test_equals_the_reference(arch, topology, score, bidirectional, task):
     architecture = build(arch, topology=topology, score=score, bidirectional=bidirectional)
     x, lengths = texts()
-    states, edges = architecture(x, lengths, task, edges=True)
+    states, edges = architecture.read(x, lengths, [task], edges=True)[0]
     for b, length in enumerate(LENGTHS):
         expected_states, expected_weights, contributions = REFERENCES[arch](architecture, x[b, :length], task)
         assert_equal(states[b, :length], expected_states)
@@ -187,7 +184,7 @@ def test_gradients_equal_the_references(arch, topology, score):
     weight = torch.randn(len(LENGTHS), max(LENGTHS), 12, dtype=torch.float64)
     leaves = {"x": x, **dict(architecture.named_parameters())}
     slow = sum((REFERENCES[arch](architecture, x[b, :n], 2)[0] * weight[b, :n]).sum() for b, n in enumerate(LENGTHS))
-    fast = (architecture(x, lengths, 2)[0] * weight).sum()
+    fast = (architecture.read(x, lengths, [2])[0][0] * weight).sum()
     expected = torch.autograd.grad(slow, list(leaves.values()), materialize_grads=True, allow_unused=True)
     actual = torch.autograd.grad(fast, list(leaves.values()), materialize_grads=True, allow_unused=True)
     for name, ours, theirs in zip(leaves, actual, expected, strict=True):
@@ -212,7 +209,7 @@ def test_gradcheck(arch, score, tasks, lengths):
 
     def states(x, *values):
         named = dict(zip(dict(architecture.named_parameters()), values, strict=True))
-        return torch.func.functional_call(architecture, named, (x, lengths, 0))[0]
+        return torch.func.functional_call(architecture, named, (x, 0, lengths))
 
     assert torch.autograd.gradcheck(states, (x.requires_grad_(), *parameters), atol=1e-6, fast_mode=True)
 
@@ -221,8 +218,8 @@ def test_gradcheck(arch, score, tasks, lengths):
 def test_float32_is_close_to_float64(arch):
     architecture = build(arch)
     x, lengths = texts()
-    exact, _ = architecture(x, lengths, 1)
-    rounded, _ = architecture.float()(x.float(), lengths, 1)
+    exact, _ = architecture.read(x, lengths, [1])[0]
+    rounded = architecture.float()(x.float(), 1, lengths)
     assert (rounded - exact).norm() / exact.norm() < 1e-4
 
 
@@ -231,10 +228,10 @@ def test_float32_is_close_to_float64(arch):
 def test_cutting_other_edges_or_none_changes_nothing(arch):
     architecture = build(arch)
     x, lengths = texts()
-    states, _ = architecture(x, lengths, 1)
+    states, _ = architecture.read(x, lengths, [1])[0]
     others = frozenset({("a", "c"), ("b", "a"), ("virtual", "c")})
     for ablation in (Ablation(), Ablation(edges=others), Ablation(edges=others, renormalise=False)):
-        assert_equal(architecture(x, lengths, 1, ablation=ablation)[0], states)
+        assert_equal(architecture.read(x, lengths, [1], ablation=ablation)[0][0], states)
 
 
 @graph_lstms

@@ -7,10 +7,10 @@ from tests.architectures.small import assert_equal, build, texts
 def test_tasks_share_everything():
     x, lengths = texts()
     shared = build("shared")
-    assert_equal(shared(x, lengths, 0)[0], shared(x, lengths, 3)[0])
+    assert_equal(shared(x, 0, lengths), shared(x, 3, lengths))
 
 
 def test_the_states_are_those_of_one_lstm():
     x, lengths = texts()
     shared = build("shared")
-    assert_equal(shared(x, lengths, 1)[0], LSTM.forward(shared.lstm, x, lengths))
+    assert_equal(shared(x, 1, lengths), LSTM.forward(shared.lstm, x, lengths))

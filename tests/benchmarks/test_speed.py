@@ -105,7 +105,7 @@ def test_torch_geometric_equals_complete():
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     x = torch.randn(TINY.batch, TINY.tokens, TINY.input)
-    expected, _ = architecture(x, torch.full((TINY.batch,), TINY.tokens), 0)
+    expected, _ = architecture.read(x, torch.full((TINY.batch,), TINY.tokens), [0])[0]
     torch.testing.assert_close(GeometricComplete(architecture)(x)[0], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_steps_leave_no_gradient(name, precision):
 def test_in_degree():
     shape = Shape(tasks=5, batch=2, tokens=4, input=5, hidden=6, attention=7, in_degree=2)
     architecture = make_architecture("complete", "additive", shape)
-    _, edges = architecture(torch.randn(2, 4, 5), torch.tensor([4, 4]), 1, edges=True)
+    _, edges = architecture.read(torch.randn(2, 4, 5), torch.tensor([4, 4]), [1], edges=True)[0]
     assert set(edges.sources) == {"task2", "task3"}
 
 

@@ -137,6 +137,7 @@ def test_what_stands_in_the_padding_and_how_much_of_it_there_is_play_no_part(cou
         nodes[torch.arange(tokens) >= lengths[:, None]] = torch.nan
         shapes.append([x, nodes])
     short, long = (lstm(*given, lengths, return_edge_weights=True) for given in shapes)
+    assert long[1].shape == (5, 11, count or 11)
     for ours, theirs in zip(short, long, strict=True):
         padded = torch.zeros_like(theirs)
         padded[tuple(slice(size) for size in ours.shape)] = ours

@@ -179,7 +179,7 @@ def architecture(arch, input_size=5):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_tokens_of_another_size_than_the_architectures(arch, loops):
     with pytest.raises(InputError, match=r"^x: found shape .*, expected .*256"):
-        architecture(arch, input_size=256)(torch.randn(4, 3, 2), torch.tensor([3, 3, 1, 2]), 0)
+        architecture(arch, input_size=256).read(torch.randn(4, 3, 2), torch.tensor([3, 3, 1, 2]), [0])
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_a_dtype_that_is_not_computed_with(given, dtype, loops):
 def test_weights_of_16_bits_give_states_of_16_bits(arch, dtype, loops):
     torch.manual_seed(0)
     own, x = architecture(arch), torch.randn(2, 3, 5)
-    exact, _ = own(x, LENGTHS, 0)
-    states, _ = own.to(dtype)(x.to(dtype), LENGTHS, 0, edges=True)
+    exact, _ = own.read(x, LENGTHS, [0])[0]
+    states, _ = own.to(dtype).read(x.to(dtype), LENGTHS, [0], edges=True)[0]
     assert states.dtype == dtype
     torch.testing.assert_close(states.float(), exact, rtol=0, atol=0.02)
     states.sum().backward()

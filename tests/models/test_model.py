@@ -42,7 +42,7 @@ def test_forward_is_encoder_architecture_and_head_of_the_task(arch):
     encoded = model.encode(batch("b"))
     assert encoded.states.shape == (3, 4, 5)
     assert encoded.pooled is None
-    states, _ = model.architecture(encoded.states, encoded.lengths, 1)
+    states, _ = model.architecture.read(encoded.states, encoded.lengths, [1])[0]
     seen = model.architecture.interact(model.represent(states, encoded, "b"), encoded.lengths, 1)
     assert torch.equal(model.classify(seen.h, "b"), model(batch("b"))["b"].logits)
     before = {task.name: model(batch(task.name))[task.name].logits for task in TASKS}
@@ -173,11 +173,11 @@ def test_the_head_of_the_star_may_see_the_hub():
     plain, wide = (build("star", hub_to_head=hub, pooling="mean") for hub in (False, True))
     assert (plain.heads[0].linear.in_features, wide.heads[0].linear.in_features) == (8, 16)
     x = wide.encode(batch("a")).states
-    states, _ = wide.architecture(x, batch("a").lengths, 0)
+    states, _ = wide.architecture.read(x, batch("a").lengths, [0])[0]
     torch.testing.assert_close(states[..., 8:], wide.architecture.hub(x, batch("a").lengths))
     logits = wide(batch("a"))["a"].logits
     wide.architecture.lstms[0].load_state_dict(wide.architecture.lstms[1].state_dict())
-    assert torch.equal(wide.architecture(x, batch("a").lengths, 0)[0][..., 8:], states[..., 8:])
+    assert torch.equal(wide.architecture.read(x, batch("a").lengths, [0])[0][0][..., 8:], states[..., 8:])
     assert not torch.equal(wide(batch("a"))["a"].logits, logits)
 
 

@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from graphmtl.verbosity import say
+
 __all__ = ["load_library"]
 
 _PATIENCE = 300  # seconds in which the compiler must have ended
@@ -52,7 +54,7 @@ def load_library(name: str, *, sources: Sequence[Path], flags: Sequence[str], fu
         library = _opened(path, functions)
         if library is not None:
             return library
-    print(f"graphmtl: compiling {sources[0].name} into {folder}, once, some seconds", file=sys.stderr, flush=True)
+    say(f"graphmtl: compiling {sources[0].name} into {folder}, once, some seconds", file=sys.stderr, flush=True)
     path = _compile(folder, stem, [*shlex.split(compiler), *flags, str(sources[0])])
     library = _opened(path, functions)
     if library is None:

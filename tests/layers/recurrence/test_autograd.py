@@ -26,7 +26,7 @@ def texts(lengths, dtype=torch.float64):
 
 def states_and_gradients(architecture, x, lengths):
     x = x.clone().requires_grad_()
-    states, edges = architecture(x, lengths, 1, edges=True)
+    states, edges = architecture.read(x, lengths, [1], edges=True)[0]
     weight = torch.randn(states.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(x.dtype)
     leaves = [x, *architecture.parameters()]
     grads = torch.autograd.grad((states * weight).sum(), leaves, materialize_grads=True, allow_unused=True)
@@ -75,7 +75,7 @@ def test_compiled_float32_is_close_to_float64(arch, score):
 @pytest.mark.parametrize("value", [1e4, -1e4])
 def test_compiled_gates_saturate_where_the_input_is_huge(value):
     architecture = architecture_of("star", dtype=torch.float32)
-    states, _ = architecture(torch.full((2, 3, 5), value), torch.tensor([3, 2]), 0)
+    states, _ = architecture.read(torch.full((2, 3, 5), value), torch.tensor([3, 2]), [0])[0]
     assert states.isfinite().all()
 
 
@@ -105,7 +105,7 @@ def test_compiled_loops_do_not_hide_a_nan():
     x, lengths = texts([4, 2], torch.float32)
     x[0, 1, 0] = torch.nan
     for arch in ("shared", "complete", "star"):
-        states, _ = architecture_of(arch, dtype=torch.float32)(x, lengths, 0)
+        states = architecture_of(arch, dtype=torch.float32)(x, 0, lengths)
         assert states[0].isnan().any()
         assert not states[1].isnan().any()
 
@@ -120,7 +120,7 @@ def test_allocations_do_not_grow_with_the_tokens(arch, score):
         x = torch.randn(4, tokens, 5, requires_grad=True)
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-            architecture(x, torch.full((4,), tokens), 0)[0].sum().backward()
+            architecture.read(x, torch.full((4,), tokens), [0])[0][0].sum().backward()
         return sum(event.name == "[memory]" for event in profile.events())
 
     allocations(10)
@@ -159,7 +159,7 @@ def loading_anew():
 
 def assert_the_loops_in_pytorch_do_the_work():
     assert loops_cpp.load() is None
-    states, _ = architecture_of("star")(*texts([3, 1]), 0)
+    states, _ = architecture_of("star").read(*texts([3, 1]), [0])[0]
     assert states.isfinite().all()
 
 
@@ -194,7 +194,7 @@ def test_frozen_nodes_change_no_other_gradient(arch, score):
     gradients = []
     for frozen in (False, True):
         nodes = architecture.node_states(x, lengths, [0])
-        states, _ = architecture(x, lengths, 0, nodes=nodes.detach() if frozen else nodes)
+        states, _ = architecture.read(x, lengths, [0], nodes=nodes.detach() if frozen else nodes)[0]
         lstm = architecture.lstms[0]
         gradients.append(torch.autograd.grad(states.square().sum(), list(lstm.parameters())))
     for ours, theirs in zip(*gradients, strict=True):

@@ -76,7 +76,7 @@ def test_cut_edges(loops_triton, edges, renormalise):
 def test_frozen_nodes_get_no_gradient(loops_triton, arch):
     def read(architecture, x, lengths):
         nodes = architecture.node_states(x, lengths, [0]).detach()
-        states, _ = architecture(x, lengths, 0, nodes=nodes)
+        states, _ = architecture.read(x, lengths, [0], nodes=nodes)[0]
         return torch.autograd.grad(states.square().sum(), list(architecture.lstms[0].parameters()))
 
     architecture = architecture_of(arch, score="dot")
@@ -88,7 +88,7 @@ def test_frozen_nodes_get_no_gradient(loops_triton, arch):
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # numpy, in the interpreter
 def test_gates_saturate_where_the_input_is_huge(loops_triton):
     def read(architecture, x, lengths):
-        return [architecture(x, lengths, 0)[0]]
+        return [architecture.read(x, lengths, [0])[0][0]]
 
     for value in (1e4, -1e4):
         x = torch.full((2, 3, 5), value)

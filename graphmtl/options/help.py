@@ -16,7 +16,7 @@ from graphmtl.config import (
     flag,
 )
 from graphmtl.errors import unknown_name
-from graphmtl.presets import presets
+from graphmtl.options.presets import presets
 
 __all__ = ["option_help"]
 

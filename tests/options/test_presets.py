@@ -9,9 +9,9 @@ import pytest
 
 from graphmtl.errors import InputError
 from graphmtl.options import parse_options, read_options
-from graphmtl.presets import preset_file, presets
+from graphmtl.options.presets import preset_file, presets
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 GRAPH = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]  # what benchmarks.planted_graph adds
 COMMANDS = {  # the file of results, the command's own words, and more that it gives
     "fdu-mtl": ("fdu-mtl-large.md", "--archs shared,star --runs", []),

@@ -1,0 +1,165 @@
+"""What a run looks at.
+
+Three options decide it: the architecture, the encoder and the task set that ``--arch``, ``--encoder`` and ``--tasks``
+name have options of their own, and so has what an architecture makes possible. One that a run does not look at is
+named and left out, so that a grid of runs may have the same flags; one that does not exist is an error.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, fields
+from functools import cache
+from typing import Any
+
+from graphmtl.analysis.affinity import AffinityOptions
+from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.config import OptionGroup, Options, accepted, flag
+from graphmtl.data.planted import PlantedOptions
+from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.models.encoders import ENCODERS, encoder_class
+from graphmtl.models.model_options import model_options_class
+from graphmtl.options.values import plain
+from graphmtl.registry import find_class, with_names
+
+__all__ = [
+    "CHOOSING",
+    "all_groups",
+    "changed",
+    "class_for",
+    "elsewhere",
+    "make_options",
+    "options_class",
+    "what_holds",
+]
+
+TASK_SETS: dict[str, type[OptionGroup]] = {"planted": PlantedOptions}
+"""The task sets that have options of their own."""
+_DISTILLATION = {"distillation": "graphmtl.training.distillation:DistillationOptions"}
+CHOOSING = ("arch", "encoder", "tasks")  # options that decide which others there are
+_DEFAULTS = {field.name: field.default for field in fields(Options)}
+
+
+def of_architecture(arch: str) -> list[type[OptionGroup]]:
+    """The groups of an architecture: its own, and those of what it makes possible."""
+    architecture = architecture_class(arch)
+    groups: list[type[OptionGroup]] = [architecture.Options]
+    if architecture.virtual_node is not None:
+        groups.append(AffinityOptions)
+    if architecture.has_nodes:
+        groups.append(find_class("objective", "distillation", _DISTILLATION, OptionGroup))
+    return groups
+
+
+@cache
+def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
+    """A class with all that a run looks at.
+
+    Raises:
+        InputError: there is no such architecture or encoder.
+    """
+    named = re.split("[+:]", tasks)
+    groups = [group for name, group in TASK_SETS.items() if name in named]
+    groups += [*of_architecture(arch)[1:], model_options_class(arch, encoder), Options]
+    return dataclass(frozen=True, kw_only=True)(type("Options", tuple(groups), {"__doc__": Options.__doc__}))
+
+
+def class_for(values: Mapping[str, Any]) -> type[Options]:
+    """The class for values by name, of which those that choose must be right."""
+    common = {field.name: field for field in fields(Options)}
+    return options_class(*(accepted(common[name], values.get(name, _DEFAULTS[name])) for name in CHOOSING))
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """An option that some runs look at.
+
+    Attributes:
+        field: what it is.
+        chooser: the option that decides, ``arch``, ``encoder`` or ``tasks``.
+        owners: the values with which a run looks at it.
+    """
+
+    field: Field
+    chooser: str
+    owners: list[str]
+
+
+@cache
+def elsewhere() -> dict[str, _Elsewhere]:
+    """Every option that not all runs look at, by name."""
+    found: dict[str, _Elsewhere] = {}
+    for chooser, owner, group in all_groups():
+        for field in fields(group):
+            if field.name not in _DEFAULTS:
+                found.setdefault(field.name, _Elsewhere(field, chooser, [])).owners.append(owner)
+    return found
+
+
+def all_groups() -> Iterator[tuple[str, str, type[OptionGroup]]]:
+    """Every group that is chosen: by which option, by which value of it."""
+    for arch in ARCHITECTURES:
+        yield from (("arch", arch, group) for group in of_architecture(arch))
+    for encoder in (*ENCODERS, "transformer"):
+        yield "encoder", encoder, encoder_class(encoder).Options
+    for tasks, group in TASK_SETS.items():
+        yield "tasks", tasks, group
+
+
+def make_options(**values: Any) -> Options:
+    """Options by name; a part may be its class. What has no effect in such a run, and is not at its default, is said.
+
+    >>> make_options(arch="star", score="dot").hidden
+    64
+
+    Raises:
+        InputError: a name that does not exist, a value that is not accepted, or two options that exclude each other.
+    """
+    options, lines = what_holds(with_names(values))
+    for line in lines:
+        note(line)
+    return options
+
+
+def changed(options: Options, **changes: Any) -> Options:
+    """The options with changes; what the run then no longer looks at is left out."""
+    values = {**asdict(options), **changes}
+    kind = class_for(values)
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+
+
+def what_holds(values: Mapping[str, Any]) -> tuple[Options, list[str]]:
+    """The options, and a line for each that nothing looks at."""
+    kind = class_for(values)
+    own, idle = {field.name: field for field in fields(kind)}, defaultdict[tuple, list[str]](list)
+    for name in sorted(values.keys() - own.keys()):
+        if name not in elsewhere():
+            raise unknown_name("option", name, [*own, *elsewhere()])
+        other = elsewhere()[name]
+        if accepted(other.field, plain(other.field, values[name])) != other.field.default:
+            idle[other.chooser, *other.owners].append(name)
+    lines = [_of_others(names, chooser, owners, values) for (chooser, *owners), names in idle.items()]
+    options = kind(**{name: plain(field, values[name]) for name, field in own.items() if name in values})
+    if options.resume and options.overwrite:
+        raise InputError("--resume --overwrite: one goes on with what is in --output, the other replaces it; give one")
+    return options, [*lines, *_idle(options)]
+
+
+def _of_others(names: Sequence[str], chooser: str, owners: Sequence[str], values: Mapping[str, Any]) -> str:
+    """A line for options that runs with another value of ``chooser`` look at."""
+    has, it_is = ("has", "it is") if len(names) == 1 else ("have", "they are")
+    there = f"{flag(chooser)} {values.get(chooser, _DEFAULTS[chooser])}"
+    return f"{', '.join(map(flag, names))} {has} no effect with {there}; {it_is} for {', '.join(owners)}"
+
+
+def _idle(options: Options) -> Iterator[str]:
+    """A line for each option that another one puts out of use."""
+    at_default = {field.name: getattr(options, field.name) == field.default for field in fields(options)}
+    for field in fields(options):
+        needs, unless = field.metadata["needs"], field.metadata["unless"]
+        if at_default[field.name]:
+            continue
+        if needs is not None and at_default[needs]:
+            yield f"{flag(field.name)} has no effect without {flag(needs)}"
+        elif unless is not None and not at_default[unless[0]]:
+            yield f"{flag(field.name)} has no effect with {flag(unless[0])}, {unless[1]}"

@@ -1,0 +1,66 @@
+"""The options in a YAML file, such as a run's ``config.yaml``."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graphmtl.config import FORMAT, Options, accepted, flag
+from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.options.groups import class_for, elsewhere, make_options, what_holds
+from graphmtl.options.values import plain
+
+__all__ = ["file_values", "read_options"]
+
+
+def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options:
+    """The options in a YAML file, by their flat keys; what is not there has its default.
+
+    Args:
+        path: the file.
+        written_by_a_run: the file must say its format, and what has no effect was said when it was written.
+
+    Raises:
+        InputError: the file is missing, is no YAML mapping, is of another format, or has a key that is no option or a
+            value that is not accepted, or a key that stands twice; it names the file and the line.
+    """
+    values = file_values(Path(path), written_by_a_run=written_by_a_run)
+    return what_holds(values)[0] if written_by_a_run else make_options(**values)
+
+
+def file_values(path: Path, *, written_by_a_run: bool = False) -> dict[str, Any]:
+    """What a file says of options, each value accepted."""
+    config, lines = _read_yaml(path)
+    found = config.pop("format", None if written_by_a_run else FORMAT)
+    if found not in range(1, FORMAT + 1):
+        raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format 1 to {FORMAT}")
+    try:
+        own = {field.name: field for field in fields(class_for(config))}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    values = {}
+    for name, value in config.items():
+        place = f"{path}, line {lines[name]}: "
+        if name not in own and name not in elsewhere():
+            raise InputError(f"{place}{unknown_name('key', name, sorted({*own, *elsewhere()}))}")
+        field = own[name] if name in own else elsewhere()[name].field
+        try:
+            values[name] = accepted(field, plain(field, value))
+        except InputError as error:
+            raise InputError(f"{place}{error}") from None
+    return values
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """What the file says, and the line of each key."""
+    node = read_yaml(path)
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(f"{path}: options as `key: value` lines are expected")
+    config, keys = {}, yaml_keys(node, path, what="the file")
+    for name, key in keys.items():
+        if not isinstance(key.node, yaml.ScalarNode):
+            raise InputError(f"{path}, line {key.line}: {flag(name)}: found several values, expected one")
+        config[name] = plain_value(key.node, path)
+    return config, {name: key.line for name, key in keys.items()}

@@ -1,0 +1,183 @@
+import inspect
+import math
+import re
+import warnings
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Literal, get_origin
+
+import numpy as np
+import pytest
+import yaml
+
+from graphmtl.architectures import architecture_class
+from graphmtl.errors import InputError
+from graphmtl.models.model_options import make_model_options
+from graphmtl.options import changed, make_options, parse_options, read_options
+from graphmtl.options.groups import elsewhere
+from graphmtl.run import run_and_report
+from tests.options.every import CLASSES, COMMON, FIELDS, TYPES, outside, owner
+from tests.tiny import OPTIONS, flags
+
+
+def test_options_of_an_architecture_stand_beside_it():
+    assert {name: type(make_options(arch=name)).__mro__ for name in CLASSES} == {
+        name: kind.__mro__ for name, kind in CLASSES.items()
+    }
+    for arch, kind in CLASSES.items():
+        assert issubclass(kind, architecture_class(arch).Options)
+    assert not hasattr(make_options(arch="shared"), "score")
+    assert not hasattr(make_options(tasks="sick"), "planted_words")
+    assert not hasattr(make_options(encoder="bert"), "embedding_size")
+    assert hasattr(make_options(encoder="bert"), "freeze_layers")
+
+
+def test_options_that_several_parts_have_are_alike():
+    """A flag takes the same values whatever the architecture is."""
+    for name in elsewhere():
+        own = [field for kind in CLASSES.values() for field in fields(kind) if field.name == name]
+        assert len({(field.default, field.type, field.metadata["range"]) for field in own}) <= 1, name
+
+
+def test_changes_leave_out_what_a_run_no_longer_looks_at():
+    options = changed(make_options(arch="star", score="dot", lr=0.5, planted_words=9), arch="cmtr", gate_prior=0.25)
+    assert options == make_options(arch="cmtr", gate_prior=0.25, lr=0.5, planted_words=9)
+    assert changed(options, tasks="sick") == make_options(arch="cmtr", gate_prior=0.25, lr=0.5, tasks="sick")
+
+
+@pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
+def test_numbers_out_of_range(name, found, edge):
+    with pytest.raises(InputError) as error:
+        make_options(**owner(name), **{name: found})
+    assert str(error.value).startswith(f"--{name.replace('_', '-')}: found {found}, expected ")
+    assert str(FIELDS[name].metadata["range"][0]) in str(error.value)
+    assert getattr(make_options(**owner(name), **{name: edge}), name) == edge
+
+
+def test_numbers_that_have_a_range():
+    unlimited = {name for name in FIELDS if TYPES[name] in (int, float)} - {name for name, *_ in outside()}
+    assert unlimited <= {"seed"}
+
+
+def test_a_number_that_is_none_is_out_of_every_range():
+    with pytest.raises(InputError, match="lr"):
+        make_options(lr=math.nan)
+
+
+@pytest.mark.parametrize("name", list(FIELDS))
+def test_a_value_of_another_type_is_one_line(name):
+    for value in [["two"], object(), *([] if TYPES[name] in (str, str | None) else ["two"])]:
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: .*{re.escape(str(value))}.?$"):
+            make_options(**owner(name), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [("output", Path("a/run"), "a/run"), ("seed", np.int64(3), 3), ("lr", np.float64(0.5), 0.5), ("lr", 1, 1.0)],
+)
+def test_paths_and_numbers_of_numpy_are_plain_values(name, value, taken):
+    found = getattr(make_options(**{name: value}), name)
+    assert (found, type(found)) == (taken, type(taken))
+
+
+def test_options_by_name():
+    options = make_options(epochs=3, arch="single")
+    assert (options.epochs, options.arch, options.lr) == (3, "single", COMMON["lr"].default)
+    with pytest.raises(InputError, match="unknown option 'epocs'; did you mean 'epochs'"):
+        make_options(epocs=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"arch": "star", "gate_prior": 0.1}, "--gate-prior has no effect with --arch star; it is for cmtr"),
+        (
+            {"arch": "single", "topology": "complete"},
+            "--topology has no effect with --arch single; it is for complete",
+        ),
+        ({"arch": "single", "teachers": "nosuch"}, "--teachers has no effect with --arch single; it is for cmtr"),
+        (
+            {"arch": "shared", "hub_to_head": True, "affinity_probe": 5},
+            "--affinity-probe, --hub-to-head have no effect with --arch shared; they are for star",
+        ),
+        ({"arch": "cmtr", "kd_weight": 2.0}, "--kd-weight has no effect without --teachers"),
+        ({"tasks": "sick", "planted_words": 9}, "--planted-words has no effect with --tasks sick; it is for planted"),
+        ({"tasks": "sick+planted:child1", "planted_words": 9}, None),
+        ({"arch": "cmtr", "kd_weight": 2.0, "teachers": "train"}, None),
+        ({"arch": "cmtr", "gate_prior": 0.1}, None),
+        ({"arch": "star", "gate_prior": 0.5}, None),
+        ({"encoder": "bert", "min_count": 2}, "--min-count has no effect with --encoder bert; it is for lstm"),
+        ({"layer_decay": 0.9}, "--layer-decay has no effect with --encoder lstm; it is for transformer"),
+        ({"embedding_size": 50, "embeddings": "glove.txt"}, "--embedding-size has no effect with --embeddings, whose"),
+        ({"embedding_size": 50}, None),
+    ],
+)
+@pytest.mark.filterwarnings("always:--:graphmtl.errors.DataWarning")
+def test_an_option_that_nothing_looks_at_is_named(given, line, tmp_path):
+    (tmp_path / "options.yaml").write_text(yaml.safe_dump(given))
+    for build in (
+        lambda: make_options(**given),
+        lambda: parse_options(flags(**given)),
+        lambda: read_options(tmp_path / "options.yaml"),
+    ):
+        with warnings.catch_warnings(record=True) as found:
+            build()
+        assert [str(each.message)[: len(line or "")] for each in found] == ([] if line is None else [line])
+
+
+def test_what_has_no_effect_must_still_be_a_value():
+    with pytest.raises(InputError, match=r"--gate-prior: found 2\.0, expected a number from 0 to 1"):
+        make_options(arch="star", gate_prior=2.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"arch": "complete", "top_k": 3}, "--top-k 3: --topology 'complete' has no weights to rank"),
+        ({"arch": "adapter-fusion", "adapters": "nosuch"}, "nosuch: no such run folder"),
+    ],
+)
+def test_what_a_run_looks_at_must_be_there(given, error, tmp_path):
+    with pytest.raises(InputError, match=re.escape(error)):
+        run_and_report(make_options(**OPTIONS | given, output=str(tmp_path / "run")))
+
+
+def test_options_need_options_that_exist():
+    for field in FIELDS.values():
+        assert field.metadata["needs"] in (None, *FIELDS)
+        assert (field.metadata["unless"] or (None,))[0] in (None, *FIELDS)
+
+
+@pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
+def test_numbers_out_of_range_whoever_builds_the_options(name, found, edge):
+    whole = type(make_options(**owner(name)))
+    group = next(each for each in whole.__mro__ if name in inspect.get_annotations(each))
+    for kind in (group, whole):
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')}: found {re.escape(str(found))}, expected "):
+            kind(**{name: found})
+        assert getattr(kind(**{name: edge}), name) == edge
+        with pytest.raises(InputError):
+            replace(kind(), **{name: found})
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if get_origin(TYPES[name]) is Literal])
+def test_what_is_no_choice_is_the_same_error_whoever_builds_the_options(name):
+    with pytest.raises(InputError) as ours:
+        make_options(**owner(name), **{name: "nonsense"})
+    with pytest.raises(InputError) as theirs:
+        parse_options(flags(**owner(name), **{name: "nonsense"}))
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_options_built_from_python_are_of_their_types():
+    for value in (True, "8", 8.5, [8], None):
+        with pytest.raises(InputError, match="hidden"):
+            make_model_options(hidden=value)
+    with pytest.raises(InputError, match=r"^--bidirectional: Expected a bool. Got value: 1$"):
+        make_model_options(bidirectional=1)
+    options = make_options(output=Path("a/run"), seed=np.int64(3), lr=1)
+    assert [(value, type(value)) for value in (options.output, options.seed, options.lr)] == [
+        ("a/run", str),
+        (3, int),
+        (1.0, float),
+    ]

@@ -1,0 +1,122 @@
+"""A loader of one's own loop gives the batches that a run is trained on."""
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import graphmtl
+from graphmtl.config import ModelOptions
+from graphmtl.data.batching import encode_tasks
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.errors import InputError
+from graphmtl.training.loader import loader
+from graphmtl.training.sampling import TaskSampler
+
+
+def rows(word, count=60):
+    return {"text": [f"{word} {'x ' * (n % 7)}{n}" for n in range(count)], "label": ["a", "b"] * (count // 2)}
+
+
+def labelled_partly():
+    """Two tasks over the same texts, one of which has labels for few."""
+    few = {**rows("both"), "few": [("yes" if n % 10 else "no") if n % 5 == 0 else None for n in range(60)]}
+    return {"most": {"train": few, "text": "text", "label": "label"}, "few": {"train": few, "label": "few"}}
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return graphmtl.load_tasks({"one": rows("first"), "two": rows("second", 30), **labelled_partly()})
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tasks):
+    return Vocabulary.build(text for data in tasks.values() for text in data.train["text"])
+
+
+def texts_of(batches, vocabulary):
+    """The texts of every batch, and the tasks that read them."""
+    words = vocabulary.words
+    return [
+        (batch.tasks, [" ".join(words[i] for i in ids[:n]) for ids, n in zip(batch.tokens, batch.lengths, strict=True)])
+        for batch in batches
+    ]
+
+
+@pytest.mark.parametrize("sampling", ["proportional", "uniform", "annealed"])
+def test_the_batches_are_those_that_a_run_is_trained_on(tasks, vocabulary, sampling):
+    batches = loader(tasks, vocabulary, batch_size=8, seed=3, sampling=sampling, epochs=3)
+    encoded = encode_tasks(tasks, vocabulary, ModelOptions())
+    corpora = {task.corpus: task.train for task in encoded.values()}
+    lengths = {corpus: split.lengths for corpus, split in corpora.items()}
+    sampler = TaskSampler(lengths=lengths, batch_size=8, seed=3, sampling=sampling, epochs=3)
+    for epoch in (1, 2):
+        for batch, (corpus, own) in zip(batches, sampler.epoch(epoch), strict=True):
+            exact = corpora[corpus].batch(own, tasks=batch.tasks)
+            assert torch.equal(batch.tokens, exact.tokens)
+            assert all(torch.equal(batch.labels[task], exact.labels[task]) for task in batch.tasks)
+
+
+def test_epochs_differ_and_can_be_chosen(tasks, vocabulary):
+    batches = loader(tasks, vocabulary, batch_size=8)
+    first, second = texts_of(batches, vocabulary), texts_of(batches, vocabulary)
+    assert first != second
+    batches.sampler.set_epoch(0)
+    assert texts_of(batches, vocabulary) == first
+    assert texts_of(batches, vocabulary) == second
+    assert texts_of(loader(tasks, vocabulary, batch_size=8, seed=1), vocabulary) != first
+
+
+def test_every_labelled_text_comes_once(tasks, vocabulary):
+    batches = loader(tasks, vocabulary, batch_size=8)
+    assert isinstance(batches, DataLoader)
+    seen = [text for _, texts in texts_of(batches, vocabulary) for text in texts]
+    assert (
+        len(seen)
+        == len(set(seen))
+        == len(batches.dataset)
+        == sum(map(len, (tasks[n].train for n in ("one", "two", "most"))))
+    )
+    assert len(list(batches)) == len(batches)
+
+
+def test_without_shuffling_texts_come_in_the_order_of_the_data(tasks, vocabulary):
+    batches = loader({"two": tasks["two"]}, vocabulary, split="test", batch_size=4, shuffle=False)
+    seen = [text for _, texts in texts_of(batches, vocabulary) for text in texts]
+    exact = [text.split() for text in tasks["two"].test["text"]]
+    assert [text.split()[0] for text in seen] == [first for first, *_ in exact]
+    assert [len(text.split()) for text in seen] == [len(text) for text in exact]
+    assert [len(batch.lengths) for batch in batches] == [4, 2]
+
+
+def test_a_task_alone_comes_without_the_texts_that_it_has_no_label_for(tasks, vocabulary):
+    alone = loader({"few": tasks["few"]}, vocabulary, batch_size=4)
+    labels = torch.cat([batch.labels["few"] for batch in alone])
+    assert len(labels) == sum(label != -100 for label in tasks["few"].train["label"]) < len(tasks["few"].train)
+    assert (labels != -100).all()
+    for batch in loader(tasks, vocabulary, batch_size=2):
+        assert all((batch.labels[task] != -100).any() for task in batch.tasks)
+        assert batch.tasks
+
+
+def test_workers_make_the_same_batches_and_no_random_number_is_taken(tasks, vocabulary):
+    before = torch.get_rng_state()
+    plain = texts_of(loader(tasks, vocabulary, batch_size=8), vocabulary)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert texts_of(loader(tasks, vocabulary, batch_size=8, num_workers=1), vocabulary) == plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": "dev"}, "unknown split 'dev' (known: train, valid, test)"),
+        ({"batch_size": 0}, "batch_size must be 1 or more, found 0"),
+        ({"sampling": "sqr"}, "unknown sampling 'sqr'; did you mean 'sqrt'?"),
+        ({"model": "vocabulary.txt"}, "model: found 'vocabulary.txt', expected a MultiTaskModel or a Vocabulary"),
+        ({"tasks": "planted"}, "tasks: found 'planted', expected a task set (graphmtl.load_tasks)"),
+        ({"tasks": {}}, "tasks: found {}, expected a task set (graphmtl.load_tasks)"),
+    ],
+)
+def test_what_is_no_loader(tasks, vocabulary, changes, message):
+    with pytest.raises(InputError) as error:
+        loader(**{"tasks": tasks, "model": vocabulary, **changes})
+    assert message in str(error.value)
