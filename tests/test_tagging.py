@@ -265,22 +265,6 @@ def split_of(model, texts):
     return EncodedSplit(tasks=["ner"], texts=[forms.encode(text) for text in texts], forms=forms)
 
 
-@pytest.mark.parametrize("chars", ["cnn", "lstm"])
-def test_the_spelling_of_a_word_depends_on_nothing_beside_it(chars):
-    model = model_of(tagging_tasks("ner"), chars=chars)
-    texts = [["Ada", "Málaga", "in"], ["in"]]
-    batch = split_of(model, texts).batch([0, 1])
-    together = model.encode(batch).states
-    alone = model.encode(split_of(model, [["in"]]).batch([0])).states
-    torch.testing.assert_close(together[0, 2], alone[0, 0])
-    torch.testing.assert_close(together[1, 0], alone[0, 0])
-
-
-def test_characters_without_an_alphabet():
-    with pytest.raises(InputError, match="--chars lstm: the vocabulary has no alphabet"):
-        MultiTaskModel(tasks=[POS], vocabulary=Vocabulary.build(["a"]), options=model_options(chars="lstm"))
-
-
 @pytest.mark.parametrize("pooling", ["last", "attention"])
 @every_architecture
 def test_other_poolings_of_sentence_tasks(arch, pooling, tmp_path):

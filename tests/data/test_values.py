@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.data.table import Table, joined
+from graphmtl.data.table import Table
 from graphmtl.data.values import labelled, labels, listed, scores, tags, texts, tokens
 from graphmtl.errors import DataWarning, InputError
 
@@ -111,19 +111,6 @@ def test_a_number_that_is_missing_is_so_however_it_is_written(value, missing):
     assert labelled(made, "label", missing=(missing,)) == [False, True]
     assert tags(made, "tags", of=[["a"], ["b"]], missing=(missing,)) == [["_"], ["2"]]
     assert str(scores(made, "label", missing=(missing,), **about)) == "[nan, 2.0]"
-
-
-def test_tables():
-    first = Table(source="a", columns={"x": [1, 2], "y": [3, 4]}, lines=[2, 5])
-    both = joined([first, Table(source="b", columns={"x": [7], "z": [8]}, lines=[3])])
-    assert (list(both.columns), both["x"]) == (["x"], [1, 2, 7])
-    assert [both.where(i) for i in range(3)] == ["a, line 2", "a, line 5", "b, line 3"]
-    assert both.take([2, 0]).where(0) == "b, line 3"
-    assert [both.take([2, 0]).number(i) for i in range(2)] == [3, 2]
-    with pytest.raises(InputError, match="b: the classes of column 'x' are not those of a"):
-        joined([first, Table(source="b", columns={"x": [0]}, names={"x": ("p", "q")})])
-    with pytest.raises(InputError, match="a: unknown column 'w'"):
-        first["w"]
 
 
 def test_what_is_no_number_among_scores():

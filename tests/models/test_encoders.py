@@ -1,129 +1,33 @@
-import numpy as np
 import pytest
-import torch
 
-from graphmtl.data.batching import Batch
-from graphmtl.data.vectors import Vectors
-from graphmtl.data.vocabulary import PAD, UNK, Vocabulary
-from graphmtl.models.encoder import LockedDropout
+from graphmtl.errors import InputError
+from graphmtl.models.encoder import Encoder
+from graphmtl.models.encoders import encoder_class, reads_words
+from graphmtl.models.transformer import TransformerEncoder
 from graphmtl.models.word_encoder import WordEncoder
-from tests.parts import model_options
-
-VOCABULARY = Vocabulary.build(["a b c d"])
 
 
-def encoder(**options):
-    torch.manual_seed(0)
-    options = {"embedding_size": 5, "embedding_dropout": 0.0} | options
-    return WordEncoder(vocabulary=VOCABULARY, options=model_options(**options))
+class Outside(Encoder):
+    """An encoder of somebody else."""
+
+    reads_subwords = True
 
 
-def vectors_of(words, tokens):
-    lengths = (tokens != PAD).sum(1)
-    return words(Batch(("a",), tokens, lengths, None, torch.ones(len(tokens)))).states
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("lstm", WordEncoder, True),
+        ("bert-base-cased", TransformerEncoder, False),
+        ("lsmt", TransformerEncoder, False),  # which may be there, on the Hub
+        ("C:/models/bert", TransformerEncoder, False),
+        (f"{__name__}:Outside", Outside, False),
+    ],
+)
+def test_a_name_that_is_neither_known_nor_a_class_is_that_of_a_transformer(name, kind, words):
+    assert encoder_class(name).__qualname__ == kind.__qualname__
+    assert reads_words(name) is words
 
 
-def row(encoder, word):
-    return encoder.embedding.weight[VOCABULARY.encode(word)[0]]
-
-
-def test_locked_dropout_draws_one_mask_for_all_tokens_of_a_text():
-    torch.manual_seed(0)
-    dropped = LockedDropout(0.25).train()(torch.ones(400, 6, 50))
-    assert torch.equal(dropped, dropped[:, :1].expand(-1, 6, -1))
-    assert not torch.equal(dropped[0], dropped[1])
-    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.75])
-    assert (dropped == 0).float().mean() == pytest.approx(0.25, abs=0.01)  # 20,000 draws
-
-
-@pytest.mark.parametrize(("p", "training"), [(0.5, False), (0.0, True)])
-def test_locked_dropout_does_nothing_at_0_or_when_predicting(p, training):
-    x = torch.randn(3, 4, 5)
-    assert torch.equal(LockedDropout(p).train(training)(x), x)
-
-
-def test_locked_dropout_says_its_share():
-    assert str(LockedDropout(0.25)) == "LockedDropout(p=0.25)"
-
-
-def test_tokens_become_the_vectors_of_their_words():
-    words = encoder()
-    tokens = torch.tensor([[3, 4, PAD], [UNK, PAD, PAD]])
-    vectors = vectors_of(words, tokens)
-    assert vectors.shape == (2, 3, words.output_size) == (2, 3, 5)
-    assert torch.equal(vectors[0, :2], words.embedding.weight[3:5])
-    assert torch.equal(vectors[1, 0], words.embedding.weight[UNK])
-    assert not vectors[0, 2].any()
-    assert not vectors[1, 1:].any()
-    assert words.embedding.weight.size(0) == len(VOCABULARY)
-
-
-def test_padding_is_never_trained():
-    words = encoder()
-    vectors_of(words, torch.tensor([[3, PAD]])).sum().backward()
-    assert not words.embedding.weight.grad[PAD].any()
-    assert words.embedding.weight.grad[3].any()
-
-
-@pytest.mark.parametrize("frozen", [True, False])
-def test_embeddings_are_trained_unless_frozen(frozen):
-    assert encoder(freeze_embeddings=frozen).embedding.weight.requires_grad is not frozen
-
-
-def test_word_dropout_puts_the_unknown_word_in_place_of_tokens_but_not_of_padding():
-    torch.manual_seed(0)
-    words = encoder(word_dropout=0.3)
-    tokens = torch.full((200, 60), 3)
-    tokens[:, 50:] = PAD
-    vectors = vectors_of(words.train(), tokens)
-    dropped = (vectors == words.embedding.weight[UNK]).all(-1)  # (batch, tokens)
-    kept = (vectors == words.embedding.weight[3]).all(-1)
-    assert (dropped ^ kept)[:, :50].all()
-    assert dropped[:, :50].float().mean() == pytest.approx(0.3, abs=0.02)  # 10,000 draws
-    assert not vectors[:, 50:].any()
-    assert (vectors_of(words.eval(), tokens)[:, :50] == words.embedding.weight[3]).all()
-
-
-def test_embedding_dropout_is_locked_and_only_in_training():
-    words = encoder(embedding_dropout=0.5, embedding_size=50)
-    tokens = torch.full((1, 7), 3)
-    dropped = vectors_of(words.train(), tokens)
-    assert torch.equal(dropped, dropped[:, :1].expand(-1, 7, -1))
-    assert 0 < (dropped[0, 0] == 0).sum() < 50
-    assert torch.equal(vectors_of(words.eval(), tokens)[0, 0], words.embedding.weight[3])
-
-
-def test_vectors_are_put_in_place_and_the_unknown_word_gets_their_mean():
-    words = encoder(embedding_size=2)
-    before = words.embedding.weight.detach().clone()
-    vectors = Vectors(["c", "nowhere", "a"], np.array([[1, 2], [3, 4], [5, 9]], dtype=np.float32))
-    words.load_vectors(vectors, VOCABULARY)
-    assert row(words, "a").tolist() == [5, 9]
-    assert row(words, "c").tolist() == [1, 2]
-    assert words.embedding.weight[UNK].tolist() == [3, 5]
-    for word in "bd":
-        assert torch.equal(row(words, word), before[VOCABULARY.encode(word)[0]])
-    assert not words.embedding.weight[PAD].any()
-
-
-def test_vectors_of_no_word_of_the_vocabulary():
-    words = encoder(embedding_size=2)
-    before = words.embedding.weight.detach().clone()
-    words.load_vectors(Vectors(["x"], np.array([[7, 8]], dtype=np.float32)), VOCABULARY)
-    assert torch.equal(words.embedding.weight[UNK + 1 :], before[UNK + 1 :])
-    assert words.embedding.weight[UNK].tolist() == [7, 8]
-
-
-def test_padding_stays_0_when_the_file_has_a_vector_for_it():
-    words = encoder(embedding_size=2)
-    words.load_vectors(Vectors(["<pad>", "a"], np.array([[1, 2], [3, 4]], dtype=np.float32)), VOCABULARY)
-    assert not words.embedding.weight[PAD].any()
-
-
-def test_frozen_random_vectors_are_of_unit_scale_and_trained_ones_small():
-    """Random vectors that stay must be told apart; those that are trained start small."""
-    big = Vocabulary([*VOCABULARY.words, *(f"w{i}" for i in range(2000))])
-    for frozen, std in ((True, 1.0), (False, 0.1)):
-        options = model_options(embedding_size=20, freeze_embeddings=frozen)
-        weight = WordEncoder(vocabulary=big, options=options).embedding.weight
-        assert weight[UNK:].std().item() == pytest.approx(std, rel=0.05)
+def test_a_class_from_outside_is_an_encoder():
+    with pytest.raises(InputError, match=r"encoder 'collections:Counter': found .*, expected a class derived from Enc"):
+        encoder_class("collections:Counter")

@@ -193,8 +193,3 @@ def test_unknown_names(options, message):
     with pytest.raises(InputError) as error:
         MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=model_options(**options))
     assert message in str(error.value)
-
-
-def test_the_encoder_of_words_has_no_vector_of_its_own_for_a_text():
-    with pytest.raises(InputError, match="--pooling cls: the encoder lstm has no vector of its own"):
-        build("shared", pooling="cls")

@@ -1,4 +1,4 @@
-"""What a model says of a batch, of all tasks together."""
+"""What a model says of a batch, of all tasks together, and the same in words."""
 
 import copy
 
@@ -10,8 +10,10 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
+from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words, text_edges, token_edges
 from tests.parts import model_options
 
 TASKS = [
@@ -77,3 +79,94 @@ def test_without_labels_there_is_no_loss(model):
 def test_outputs_stay_what_they_are_where_accelerate_makes_them_again(model):
     outputs = convert_outputs_to_fp32(lambda: model(batch()))()
     assert outputs.loss.isfinite()
+
+
+# In words
+
+CLASS, SCORE, NER = TASKS
+
+
+def test_a_label_is_the_likeliest_one_and_probabilities_are_by_name():
+    output = ModelOutput(torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 0.0]]).bfloat16())
+    first, second = in_words(CLASS, output, [], [None, None], edges=False)
+    assert (first["task"], first["label"], second["label"]) == ("class", "b", "a")
+    assert list(first["probabilities"]) == ["a", "b", "c"]
+    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-6)  # not in the precision of the logits
+
+
+def test_a_score_is_a_value_in_the_labels_units():
+    output = ModelOutput(torch.zeros(2), scores=torch.tensor([1.5, 4.0]))
+    assert in_words(SCORE, output, [], [None, None], edges=False) == [
+        {"task": "score", "value": 1.5},
+        {"task": "score", "value": 4.0},
+    ]
+
+
+def test_tags_stand_beside_their_tokens_and_where_these_stand_in_the_text():
+    output = ModelOutput(torch.zeros(2, 2, 3), tags=torch.tensor([[0, 1], [2, 0]]))
+    words, offsets = [["in", "Rome"], ["Bob"]], [[(0, 2), (3, 7)], None]
+    assert in_words(NER, output, words, offsets, edges=False) == [
+        {"task": "ner", "tokens": ["in", "Rome"], "labels": ["O", "B-X"], "offsets": [[0, 2], [3, 7]]},
+        {"task": "ner", "tokens": ["Bob"], "labels": ["I-X"]},  # no label at padding
+    ]
+
+
+def test_the_answer_to_nothing():
+    assert blank_prediction(CLASS, "") == {"task": "class", "label": None}
+    assert blank_prediction(SCORE, "") == {"task": "score", "value": None}
+    assert blank_prediction(NER, " ") == {"task": "ner", "tokens": [], "labels": [], "offsets": []}
+    assert blank_prediction(NER, []) == {"task": "ner", "tokens": [], "labels": []}  # there is no text to stand in
+
+
+def read_edges(positions=None):
+    """What a task reads from two sources in two texts, of two tokens and of one."""
+    weights = torch.tensor([[[0.25, 0.75], [0.5, 0.5]], [[1.0, 0.0], [0.0, 0.0]]])  # (texts, tokens, sources)
+    return EdgeWeights(
+        target="class", sources=("x", "y"), weights=weights, lengths=torch.tensor([2, 1]), positions=positions
+    )
+
+
+def test_edges_of_a_text_are_the_mean_over_its_tokens():
+    first, second = text_edges(read_edges(), 2)
+    assert first == [
+        {"source": "x", "target": "class", "weight": 0.375},
+        {"source": "y", "target": "class", "weight": 0.625},
+    ]
+    assert [edge["weight"] for edge in second] == [1, 0]
+    assert text_edges(None, 2) == [[], []]
+
+
+def test_edges_of_a_token_are_its_own_and_padding_has_none():
+    found = token_edges(read_edges(), [["in", "Rome"], ["Bob"]])
+    assert [[[edge["weight"] for edge in token] for token in text] for text in found] == [
+        [[0.25, 0.75], [0.5, 0.5]],
+        [[1, 0]],
+    ]
+    assert token_edges(None, [["in", "Rome"], []]) == [[[], []], []]
+
+
+def test_where_tokens_are_the_nodes_it_is_told_from_which_a_token_read():
+    reads = torch.tensor([[[0.5, 0.5], [0.125, 0.875]], [[1.0, 0.0], [0.0, 0.0]]])  # (texts, tokens, tokens)
+    read = EdgeWeights(
+        target="class",
+        sources=("virtual",),
+        weights=torch.ones(2, 2, 1),
+        lengths=torch.tensor([2, 1]),
+        positions=lambda: reads,
+    )
+    found = token_edges(read, [["in", "Rome"], ["Bob"]])
+    assert [[token[0]["reads"] for token in text] for text in found] == [[[0.5, 0.5], [0.125, 0.875]], [[1.0]]]
+
+
+def test_edges_stand_with_the_answer_of_tags_at_every_token():
+    tags = ModelOutput(torch.zeros(2, 2, 3), tags=torch.tensor([[0, 1], [2, 0]]), edges=read_edges())
+    words = [["in", "Rome"], ["Bob"]]
+    answers = in_words(NER, tags, words, [None, None], edges=True)
+    assert [answer["edges"] for answer in answers] == token_edges(read_edges(), words)
+    output = ModelOutput(torch.zeros(2, 3), edges=read_edges())
+    whole = in_words(CLASS, output, [], [None, None], edges=True)
+    assert [answer["edges"] for answer in whole] == text_edges(read_edges(), 2)
+    assert "tokens" not in whole[0]
+    spoken = in_words(CLASS, output, words, [None, None], edges=True)  # where each token is spoken of
+    assert [answer["tokens"] for answer in spoken] == words
+    assert len(spoken[0]["edges"]) == 2

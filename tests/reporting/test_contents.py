@@ -8,7 +8,7 @@ from graphmtl.cli import main
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
 from graphmtl.reporting.contents import comparison, run_contents
-from graphmtl.reporting.heat_map import heat_map
+from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.graph.examples import complete
@@ -57,36 +57,12 @@ def test_maps_are_in_clustered_order(copy_of):
             assert cell is None if np.isnan(weight) else float(cell["text"]) == pytest.approx(weight, abs=0.0051)
 
 
-def test_shares_run_from_the_smallest_to_the_largest():
-    found = heat_map("", "abc", np.array([[9.0, 1.0, 3.0], [np.nan, 0.0, 2.0], [1.0, np.nan, 0.0]]))
-    shares = [[cell and cell["share"] for cell in row] for row in found["rows"]]
-    assert shares == [[1, 0, 1], [None, 0, 0.5], [0, None, 0]]  # a task's own weight is as strong as any, not stronger
-    alike = heat_map("", "ab", np.array([[2.0, 2.0], [np.nan, 2.0]]))
-    assert {cell["share"] for row in alike["rows"] for cell in row if cell} == {0.5}
-    assert [(map["low"], map["high"]) for map in (found, alike)] == [("1.00 and less", "3.00 and more"), (None, None)]
-
-
-def test_weights_below_zero_have_a_colour_of_their_own():
-    found = heat_map("", "ab", np.array([[np.nan, -1.0], [4.0, np.nan]]))
-    assert found["signed"]
-    assert [[cell and cell["share"] for cell in row] for row in found["rows"]] == [[None, -0.25], [1, None]]
-    assert (found["low"], found["high"]) == ("-4.00", "4.00")
-    assert not heat_map("", "ab", np.eye(2) - 1e-8)["signed"]
-    below = heat_map("", "ab", np.array([[np.nan, -4.0], [1.0, np.nan]]))
-    assert [[cell and cell["share"] for cell in row] for row in below["rows"]] == [[None, -1], [0.25, None]]
-
-
 def test_what_a_task_reads_from_itself_is_told_at_its_node(copy_of):
     run = Run.open(copy_of("cmtr"))
     (graph,) = contents(run)["graphs"]
     own = {edge.target: edge.weight for edge in run.task_graph.edges if edge.source == edge.target}
     assert {node["name"]: node["own"] for node in graph["nodes"]} == own
     assert all(edge["source"] != edge["target"] for edge in graph["edges"])
-
-
-@pytest.mark.parametrize(("count", "numbers"), [(20, True), (21, False)])
-def test_large_maps_have_no_numbers(count, numbers):
-    assert heat_map("", [""] * count, np.eye(count))["numbers"] is numbers
 
 
 def test_curves_are_those_of_history(finished):
@@ -131,91 +107,11 @@ def test_missing_data_is_said(copy_of):
     assert "gone.yaml" in found["no_examples"]
 
 
-def test_explanation_has_its_controls_beside(copy_of):
+def test_the_explanation_is_that_of_the_file(copy_of):
     run = Run.open(copy_of("complete"))
+    assert contents(run)["explanation"] is None
     explanation = explain(run)
-    found = contents(run)["explanation"]
-    assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
-    columns = [explanation, explanation["controls"]["untrained"], explanation["controls"]["shuffled"]]
-    for i, row in enumerate(found["rows"]):
-        assert [row["a"], row["b"]] == [name.replace("_", ", ") for name in explanation["agreement"][i]["pictures"]]
-        assert row["cells"] == [column["agreement"][i] for column in columns]
-    assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
-    assert len(found["maps"]) == len(explanation["pictures"])
-    for removal, column in zip(found["removal"], columns, strict=True):
-        assert [series["points"] for series in removal["series"]] == [
-            list(zip(column["removal"]["edges"], column["removal"][order], strict=True))
-            for order in ("strongest", "random", "weakest")
-        ]
-    assert [title for title, _ in found["meanings"]] == [title.replace("_", ", ") for title in explanation["pictures"]]
-    for i, (picture, values) in enumerate(found["likeness"]["rows"]):
-        name = [*explanation["pictures"]][i]
-        assert picture == name.replace("_", ", ")
-        assert values == [column["likeness"][name]["within"] for column in columns[1:]]
-
-
-def test_a_picture_that_the_controls_lack_is_not_compared(copy_of):
-    run = Run.open(copy_of("complete"))
-    explanation = explain(run)
-    explanation["pictures"]["benefit"] = explanation["pictures"]["attention"]  # of `explain --affinity`
-    run.write_json("explanation.json", explanation)
-    found = contents(run)["explanation"]
-    assert "benefit" in [title for title, _ in found["meanings"]]
-    assert "benefit" not in [picture for picture, _ in found["likeness"]["rows"]]
-
-
-def test_curves_of_removal_have_one_scale(copy_of):
-    run = Run.open(copy_of("complete"))
-    explain(run)
-    removal = contents(run)["explanation"]["removal"]
-    harms = [value for chart in removal for series in chart["series"] for _, value in series["points"]]
-    assert {tuple(chart["range"]) for chart in removal} == {(min(harms), max(harms))}
-
-
-def test_true_sources_are_counted_where_they_are_known(copy_of):
-    run = Run.open(copy_of("complete"))
-    explanation = explain(run)
-    models = [explanation, *explanation["controls"].values()]
-    for own, areas in zip(models, ({"child1": 0.75, "child2": 0.25}, {"child1": 0.5, "child2": 0.25}, {}), strict=True):
-        own["auroc"] = {"attention": areas}
-    run.write_json("explanation.json", explanation)
-    found = contents(run)["explanation"]["auroc"]
-    assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
-    assert found["rows"] == [("attention", [0.5, 0.375, None])]
-    for own in models:
-        own["auroc"] = {}
-    run.write_json("explanation.json", explanation)
-    assert contents(run)["explanation"]["auroc"] is None
-
-
-def test_stability_of_several_runs_is_told(copy_of):
-    run = Run.open(copy_of("complete"))
-    explanation = explain(run)
-    assert contents(run)["explanation"]["stability"] is None
-    run.write_json("explanation.json", {**explanation, "stability": {"runs": ["a", "b"], "pictures": {"alone": 0.5}}})
-    found = contents(run)["explanation"]["stability"]
-    assert (found["runs"], found["rows"]) == (2, [("alone", [0.5])])
-
-
-def test_pictures_of_a_star_that_are_no_matrix_are_left_out(copy_of):
-    run = Run.open(copy_of("star"))
-    explanation = explain(run)
-    found = contents(run)["explanation"]
-    assert [map["title"] for map in found["maps"]] == ["affinity", "logits"]
-    assert found["removal"] == []
-    spokes = found["spokes"]
-    assert spokes["columns"] == ["attention", "contribution", "ablation", "ablation, accuracy"]
-    for i, name in enumerate(("attention", "contribution", "ablation", "ablation_accuracy")):
-        weights = {edge["target"]: edge["weight"] for edge in explanation["pictures"][name]["edges"]}
-        assert {task: values[i] for task, values in spokes["rows"]} == weights
-
-
-def test_pictures_have_no_number_where_no_edge_is(copy_of):
-    run = Run.open(copy_of("complete"))
-    explain(run)
-    for map in contents(run)["explanation"]["maps"]:
-        for k, row in enumerate(map["rows"]):
-            assert [cell is None for cell in row] == [k == j for j in range(len(row))]
+    assert contents(run)["explanation"] == explanation_contents(explanation)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "history.jsonl", "explanation.json"])
@@ -229,7 +125,7 @@ def test_damaged_files_are_named(name, text, copy_of):
 
 def test_another_format_of_an_explanation_is_named(copy_of):
     run = Run.open(copy_of("complete"))
-    run.write_json("explanation.json", explain(run) | {"format": 99})
+    run.write_json("explanation.json", {"format": 99})
     with pytest.raises(InputError, match=r"explanation\.json: .*format: found 99, expected 1"):
         contents(run)
 

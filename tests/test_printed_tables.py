@@ -1,0 +1,89 @@
+import io
+from dataclasses import fields
+
+import pytest
+from rich.console import Console
+
+from graphmtl.data.overlap import Overlap
+from graphmtl.printed_tables import (
+    forgetting_table,
+    incoming_table,
+    other_test_splits,
+    overlap_table,
+    print_table,
+    scores_table,
+    types_table,
+)
+from graphmtl.verbosity import QUIET, verbosity
+
+NONE = dict.fromkeys((field.name for field in fields(Overlap)), 0)
+ODD = "[red]ner[/]"  # a name is no markup
+TASKS = {
+    "mood": {"n_train": 40, "n_test": 9, "metric": "f1", "test": {"f1": 0.25, "accuracy": 1 / 3}},
+    ODD: {"n_train": 7, "metric": "accuracy", "test": {"accuracy": None}, "test_odd": {"accuracy": 0.5}},
+}
+
+
+def lines_of(table) -> list[list[str]]:
+    console = Console(width=200, file=io.StringIO())
+    console.print(table)
+    return [line.split() for line in console.file.getvalue().splitlines()]
+
+
+def test_scores_have_a_row_for_each_metric_and_a_dash_where_there_is_none():
+    splits = {"test": "test", "test_odd": "another"}
+    assert lines_of(scores_table("a [run]", TASKS, splits, {"test": 0.5})) == [
+        ["a", "[run]"],
+        ["task", "n_train", "n_test", "metric", "test", "another"],
+        ["mood", "40", "9", "f1", "0.2500", "-"],
+        ["accuracy", "0.3333", "-"],
+        [ODD, "7", "accuracy", "-", "0.5000"],
+        ["mean", "of", "first", "metrics", "0.5000", "-"],
+    ]
+
+
+def test_further_test_splits_are_those_of_any_task_once():
+    tasks = {"a": {"test": {}, "test_dedup": {}, "test_x": {}}, "b": {"test_y": {}, "test_x": {}}}
+    assert other_test_splits(tasks) == ["test_x", "test_y"]
+
+
+def test_types_of_spans_have_scores_and_whole_numbers():
+    own = {"PER": {"precision": 0.5, "recall": None, "support": 7}}
+    assert lines_of(types_table({"pos": {}, ODD: {"types": own}})) == [
+        ["Types", "of", "spans"],
+        ["task", "type", "precision", "recall", "support"],
+        [ODD, "PER", "0.5000", "-", "7"],
+    ]
+    assert types_table({"pos": {}}) is None
+
+
+def test_texts_that_occur_more_than_once_are_counted_and_summed():
+    overlap = {"mood": Overlap(**NONE), ODD: Overlap(**NONE | {"test_in_own": 2, "dropped": 3})}
+    heading, _, mood, odd, total = lines_of(overlap_table(overlap))
+    assert heading[0] == "Texts"
+    assert (mood, odd, total) == (["mood", *"00000"], [ODD, *"20030"], ["sum", *"20030"])
+    assert overlap_table({"mood": Overlap(**NONE)}) is None
+
+
+@pytest.mark.parametrize(("identical", "word"), [(True, "yes"), (False, "no")])
+def test_what_old_tasks_have_lost_stands_side_by_side(identical, word):
+    own = {"metric": "f1", "before": {"test": {"f1": 0.75}}, "after": {"test": {"f1": 0.5}}, "identical": identical}
+    assert lines_of(forgetting_table({ODD: own}))[-1] == [ODD, "f1", "0.7500", "0.5000", word]
+
+
+def test_what_a_new_task_reads_has_a_row_for_each_edge():
+    edges = [{"source": source, "weight": 0.5, "std": 0.125, "count": 9} for source in ("mood", ODD)]
+    found = lines_of(incoming_table({"new": edges, "other": []}))
+    assert found[2:] == [["new", source, "0.5000", "0.1250", "9"] for source in ("mood", ODD)]
+    assert incoming_table({"new": [], "other": []}) is None
+
+
+def test_a_table_is_printed_whole_to_a_file_and_not_at_all_where_it_is_to_be_quiet(capfd):
+    names = {f"a-task-with-a-long-name-{i}" * 3: {"test": {"f1": 0.5}} for i in range(2)}
+    table = scores_table("all", names, {"test": "test"}, {})
+    print_table(table)
+    printed = capfd.readouterr().out
+    assert all(name in printed for name in names)
+    with verbosity(QUIET):
+        print_table(table)
+    assert capfd.readouterr().out == ""

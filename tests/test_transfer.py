@@ -1,0 +1,59 @@
+"""The verb ``transfer``: what it takes and what it prints; what becomes of the model is tested with training."""
+
+import pytest
+
+from graphmtl.cli import main
+from graphmtl.training.run_folder import Run
+from tests.tiny import OPTIONS, flags
+
+QUICK = ["--steps", "0", "--epochs", "1", "--no-progress"]
+
+
+def test_it_prints_new_scores_what_old_tasks_have_lost_and_what_the_new_one_reads(finished, tmp_path, capsys):
+    source = finished("complete").run
+    (tmp_path / "new.csv").write_text("text,label\n" + "".join(f"word {i},{'ab'[i % 2]}\n" for i in range(40)))
+    (tmp_path / "new.yaml").write_text("tasks: {tone: {train: new.csv, test: 0.25, valid: 0.25}}")
+    capsys.readouterr()
+    main(["transfer", str(source.folder), "--task", str(tmp_path / "new.yaml"), *QUICK, "--output", f"{tmp_path}/new"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    run = Run.open(tmp_path / "new")
+    own = run.metrics["tasks"]["tone"]
+    scores = [f"{own[split]['accuracy']:.4f}" for split in ("valid", "test", "test_dedup")]
+    assert ["accuracy", *scores] in [line[-4:] for line in lines if line[:1] == ["tone"]]
+    assert not any(line[:2] == ["parent1", str(source.metrics["tasks"]["parent1"]["n_train"])] for line in lines)
+    for name, old in run.transfer["old"].items():
+        before, after = (f"{old[when]['test'][old['metric']]:.4f}" for when in ("before", "after"))
+        assert [name, old["metric"], before, after, "yes" if old["identical"] else "no"] in lines
+    for edge in run.transfer["incoming"]["tone"]:
+        assert ["tone", edge["source"], f"{edge['weight']:.4f}"] in [line[:3] for line in lines]
+    assert lines[-1][:2] == ["run:", str(run.folder)]
+
+
+@pytest.mark.parametrize("examples", ["1.5", "-1", "many", ""])
+def test_a_number_of_examples_that_is_none(examples, finished, tmp_path, error_of):
+    source = finished("complete").run.folder
+    arguments = ["--task", "new", f"--examples={examples}", "--output", tmp_path / "new"]
+    error = error_of("transfer", source, *arguments)
+    assert f"--examples: found {examples!r}, expected a whole number, or all" in error
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--draws", "0"], "--draws: found 0, expected 1 or more"),
+        (["--target-lr", "-1"], "--target-lr: found -1.0, expected 0 or more"),
+        (["--target-lr", "nan"], "--target-lr: found nan, expected 0 or more"),
+        (["--target-batch-size", "0"], "--batch-size: found 0, expected 1 or more"),
+        (["--target-epochs", "0"], "--epochs: found 0, expected 1 or more"),
+        (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
+    ],
+)
+def test_mistakes_in_an_experiment_are_told_before_it_begins(arguments, message, tmp_path, error_of):
+    output = ["--output", tmp_path / "new"]
+    assert message in error_of("transfer", "--leave-one-out", *flags(**OPTIONS), *arguments, *output)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_experiment_needs_a_folder(error_of):
+    assert "--leave-one-out needs --output" in error_of("transfer", "--leave-one-out", *flags(**OPTIONS))
