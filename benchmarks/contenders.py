@@ -10,7 +10,7 @@ S nodes that a token reads.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -21,7 +21,6 @@ from torch_geometric.utils import softmax
 from graphmtl.architectures import Architecture, architecture_class
 from graphmtl.architectures.complete import Complete
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
-from graphmtl.models.model_options import make_model_options
 from tests.architectures.reference import REFERENCES
 
 __all__ = ["MODES", "Contender", "Setting", "Shape", "make_architecture", "make_step", "product_operations"]
@@ -181,16 +180,13 @@ def product_operations(contender: Contender, mode: Mode) -> float | None:
 def make_architecture(name: str, score: str | None, shape: Shape) -> Architecture:
     """An architecture of the registry in one direction, with a graph of ``shape.in_degree`` edges into every task."""
     tasks = [f"task{k}" for k in range(shape.tasks)]
-    sparse = {} if shape.in_degree is None else {"topology": json.dumps(_ring(tasks, shape.sources))}
-    options = make_model_options(
-        arch=name,
-        hidden=shape.hidden,
-        attention=shape.attention,
-        **({} if score is None else {"score": score}),
-        bidirectional=False,
-        **sparse,
-    )
-    return architecture_class(name)(tasks=tasks, input_size=shape.input, contextual=False, options=options)
+    asked = {"hidden": shape.hidden, "attention": shape.attention, "score": score, "bidirectional": False}
+    if shape.in_degree is not None:
+        asked["topology"] = json.dumps(_ring(tasks, shape.sources))
+    kind = architecture_class(name)
+    own = {field.name for field in fields(kind.Options)}
+    options = {option: value for option, value in asked.items() if option in own and value is not None}
+    return kind(tasks=tasks, input_size=shape.input, contextual=False, **options)
 
 
 def _ring(tasks: Sequence[str], in_degree: int) -> list[list[str]]:

@@ -43,11 +43,11 @@ from benchmarks.contenders import (
 from benchmarks.measuring import MachineLimits, Measurement, machine_limits, measure_alone, median_ms, processor
 from benchmarks.overhead import overhead_lines
 from benchmarks.training_steps import PARTS, training_speed
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import Parser, run_verb
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.results import versions
 from graphmtl.training.run_data import load_run_tasks
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from graphmtl.errors import InputError
+from graphmtl.options.help import asked_for_help, short_help
 from graphmtl.verbosity import FLAGS
 
 __all__ = ["ARGUMENTS", "Parser"]
@@ -284,7 +285,16 @@ def _init(argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def _run(argv: Sequence[str]) -> Namespace:
+    """The help of ``run`` that needs no library; all else is read with the options."""
+    if asked_for_help(argv) == "":
+        print(short_help(), end="")
+        raise SystemExit(0)
+    return Namespace()
+
+
 ARGUMENTS: dict[str, Callable[[Sequence[str]], Namespace]] = {
+    "run": _run,
     "init": _init,
     "evaluate": _evaluate,
     "predict": _predict,

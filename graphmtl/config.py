@@ -11,8 +11,6 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import numpy as np
-
 from graphmtl.errors import InputError
 
 __all__ = [
@@ -81,7 +79,9 @@ def accepted(option: Field, value: Any) -> Any:
         if option.default is not None:
             raise InputError(f"{option.name} has no value")
         return None
-    value = str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value
+    value = str(value) if isinstance(value, Path) else value
+    if type(value).__module__ == "numpy" and value.ndim == 0:  # numpy is not loaded for it
+        value = value.item()
     if option.type is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
     kind: Any = str if option.type == str | None else option.type
@@ -123,7 +123,9 @@ class DataOptions(OptionGroup):
     """Which tasks, and how they are read."""
 
     tasks: str = option(
-        "planted", "name of the catalog, NAME:TASK,TASK, several joined by +, or a YAML file", shown="TASKS"
+        "planted",
+        "name of the catalog, NAME:TASK,TASK, a YAML file, a file of examples, or several joined by +",
+        shown="TASKS",
     )
     data_dir: str | None = option(None, "folder with one folder per data set (or GRAPHMTL_DATA)", shown="DIR")
     only: str | None = option(None, "of --tasks these alone, by their names in the run: TASK,TASK", shown="TASKS")

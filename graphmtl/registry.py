@@ -1,4 +1,7 @@
-"""Parts by name: a name of the registry, ``module:Class`` for one from outside the package, or the class itself."""
+"""The parts of the package by name; a part from outside is ``module:Class``, or the class itself.
+
+A new part is a file of its own, with its options in it, and a line here.
+"""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -7,7 +10,35 @@ from typing import Any, TypeVar
 
 from graphmtl.errors import InputError, unknown_name
 
-__all__ = ["find_class", "is_outside", "name_of", "with_names"]
+__all__ = [
+    "ARCHITECTURES",
+    "ENCODERS",
+    "HEADS",
+    "OBJECTIVES",
+    "TASK_SETS",
+    "TRANSFORMER",
+    "find_class",
+    "is_outside",
+    "name_of",
+    "with_names",
+]
+
+ARCHITECTURES = {
+    "single": "graphmtl.architectures.single:Single",
+    "shared": "graphmtl.architectures.shared:Shared",
+    "complete": "graphmtl.architectures.complete:Complete",
+    "star": "graphmtl.architectures.star:Star",
+    "cmtr": "graphmtl.architectures.cmtr:CMTR",
+    "mmoe": "graphmtl.architectures.mmoe:MMoE",
+    "ple": "graphmtl.architectures.ple:PLE",
+    "adapters": "graphmtl.architectures.adapters:TaskAdapters",
+    "adapter-fusion": "graphmtl.architectures.adapterfusion:AdapterFusion",
+}
+ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
+TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder that any other name means
+HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}  # of tags
+TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
+OBJECTIVES = {"distillation": "graphmtl.training.distillation:DistillationOptions"}  # their options
 
 _Part = TypeVar("_Part")
 

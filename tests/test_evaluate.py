@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.evaluate import evaluate, predict_run
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.run_folder import Run
 from tests import tiny
 
@@ -122,8 +122,8 @@ def edit(folder, old, new):
 
 def test_a_run_of_another_format(copy_of, error_of):
     folder = copy_of("star")
-    edit(folder, "format: 1\n", "format: 99\n")
-    message = f"{folder}/config.yaml: format 99; this version of graphmtl reads format 1"
+    edit(folder, "format: 2\n", "format: 99\n")
+    message = f"{folder}/config.yaml: format 99; this version of graphmtl reads format 1 to 2"
     assert message in error_of("evaluate", folder)
     assert message in error_of("predict", folder, "--task", "all")
 

@@ -8,8 +8,9 @@ import torch
 
 import graphmtl
 from graphmtl import nn
-from graphmtl.architectures import ARCHITECTURES, Architecture, architecture_class
+from graphmtl.architectures import Architecture, architecture_class
 from graphmtl.errors import InputError
+from graphmtl.registry import ARCHITECTURES
 
 TASKS = ["a", "b", "c"]
 LENGTHS = torch.tensor([4, 1, 3])
@@ -181,7 +182,7 @@ def test_the_docstring_lists_every_option_with_its_default(kind):
         assert f"\n        {field.name} ({field.default}): " in doc
     for part in (
         "Args:\n",
-        "Shapes:\n",
+        "\nShapes",
         "Raises:\n",
         ">>> import torch\n",
         f">>> from graphmtl.nn import {kind.__name__}\n",

@@ -74,7 +74,7 @@ def test_unfinished_run(run):
 
 def test_run_of_another_format(run):
     config = run / "config.yaml"
-    config.write_text(config.read_text().replace("format: 1", "format: 99"))
+    config.write_text(config.read_text().replace("format: 2", "format: 99"))
     with pytest.raises(InputError, match=r"config\.yaml: format 99"):
         main([str(run)])
 

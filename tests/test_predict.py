@@ -14,9 +14,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from graphmtl import predict as predict_module
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.registry import ARCHITECTURES
 from tests.tiny import TASKS
 
 ROOT = Path(__file__).parents[1]

@@ -2,14 +2,12 @@
 
 import pytest
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.architectures.star import Star
 from graphmtl.errors import InputError
 from graphmtl.models.encoder import Encoder
-from graphmtl.models.encoders import ENCODERS
-from graphmtl.models.heads import HEADS, TagHead
-from graphmtl.registry import find_class, is_outside, name_of, with_names
+from graphmtl.models.heads import TagHead
+from graphmtl.registry import ARCHITECTURES, ENCODERS, HEADS, find_class, is_outside, name_of, with_names
 
 
 class Local(Star):

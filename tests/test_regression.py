@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.training.run_folder import Run
 from tests import tiny

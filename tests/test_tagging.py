@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.spelling import Alphabet, WordForms
@@ -19,6 +18,7 @@ from graphmtl.layers import message_lstm
 from graphmtl.models.heads import CRFHead, LinearTagHead
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.experiment import train
 from tests.parts import model_options
 from tests.tagging import NER, POS, tagging_tasks

@@ -103,7 +103,6 @@ def test_mistakes_are_one_line(error_of, tmp_path, monkeypatch):
     monkeypatch.setattr("graphmtl.models.hub.get_hf_file_metadata", unreachable)
     options = {**OPTIONS, "output": tmp_path / "run"}
     assert "unknown encoder 'bert-basic'" in error_of("run", *tiny.flags(**options, encoder="bert-basic"))
-    assert "--min-count has no meaning" in error_of("run", *tiny.flags(**options, encoder="b", min_count=3))
     assert not (tmp_path / "run").exists()
 
 

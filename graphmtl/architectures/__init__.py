@@ -1,4 +1,4 @@
-"""The architectures by name; a new one is a file of its own and a line here."""
+"""The architectures: one file each, with its options in it, and a line in the registry."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,21 +7,9 @@ from typing import TypeVar
 from graphmtl.architectures.architecture import Architecture, TopologyOptions
 from graphmtl.config import ModelOptions
 from graphmtl.graph.topology import read_topology
-from graphmtl.registry import find_class
+from graphmtl.registry import ARCHITECTURES, find_class
 
-__all__ = ["ARCHITECTURES", "Architecture", "architecture_class", "resolve_topology"]
-
-ARCHITECTURES = {
-    "single": "graphmtl.architectures.single:Single",
-    "shared": "graphmtl.architectures.shared:Shared",
-    "complete": "graphmtl.architectures.complete:Complete",
-    "star": "graphmtl.architectures.star:Star",
-    "cmtr": "graphmtl.architectures.cmtr:CMTR",
-    "mmoe": "graphmtl.architectures.mmoe:MMoE",
-    "ple": "graphmtl.architectures.ple:PLE",
-    "adapters": "graphmtl.architectures.adapters:TaskAdapters",
-    "adapter-fusion": "graphmtl.architectures.adapterfusion:AdapterFusion",
-}
+__all__ = ["Architecture", "architecture_class", "resolve_topology"]
 
 _Options = TypeVar("_Options", bound=ModelOptions)
 

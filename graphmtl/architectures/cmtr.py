@@ -92,7 +92,7 @@ class CMTR(Shared):
             gate_reg_weight (0.1): weight of the penalty in the loss (``penalty_weight``).
             gate_ramp (0.1): share of all steps in which that weight rises from 0.
 
-    Shapes:
+    Shapes, of ``cmtr(h, task, lengths=None, *, mask=None, return_edge_weights=False)``:
         - h (batch, dim), vectors of texts, and the task's name or position; dim is input_size, or with
           ``contextual=False`` that of the LSTM's states
         - or h (batch, tokens, input_size), padded on the right, and lengths (batch,) int64 or mask (batch, tokens)

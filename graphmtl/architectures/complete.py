@@ -60,7 +60,7 @@ class Complete(Architecture):
             node_bias (True): a learned number for each source in the score; not in the paper.
             detach_sources (False): the target's loss does not train the other tasks' LSTMs.
 
-    Shapes:
+    Shapes, of ``complete(x, task, lengths=None, *, mask=None, return_edge_weights=False)``:
         - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
           mask (batch, tokens) bool; without both no text is padded
         - output: states (batch, tokens, output_size), 0 at padding; ``complete.output_size`` is hidden in each

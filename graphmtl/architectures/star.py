@@ -54,7 +54,7 @@ class Star(Architecture):
             message_start (random): first weights of W_r; identity: what a node says is added to the cell as it stands.
             hub_to_head (False): behind a task's own state stands the virtual node's; not in the paper.
 
-    Shapes:
+    Shapes, of ``star(x, task, lengths=None, *, mask=None, return_edge_weights=False)``:
         - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
           mask (batch, tokens) bool; without both no text is padded
         - output: states (batch, tokens, output_size), 0 at padding; ``star.output_size`` is hidden in each direction,

@@ -13,9 +13,9 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.registry import is_outside
+from graphmtl.registry import HEADS, is_outside
 
-__all__ = ["HEADS", "METRICS", "NO_LABEL", "Task", "TaskData", "TaskSet", "is_labelled"]
+__all__ = ["METRICS", "NO_LABEL", "Task", "TaskData", "TaskSet", "is_labelled"]
 
 METRICS = {
     "text-classification": ("accuracy", "f1", "matthews"),
@@ -23,8 +23,6 @@ METRICS = {
     "token-classification": ("span_f1", "span_precision", "span_recall", "accuracy"),
 }
 """The metrics of each kind of task. Those of spans are for tags that are spans (`Task.is_spans`)."""
-HEADS = ("linear", "crf")
-"""The heads that a task of kind ``token-classification`` may ask for."""
 NO_LABEL = -100
 """The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders

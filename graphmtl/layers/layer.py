@@ -37,4 +37,5 @@ def undecayed_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
 def names_of_own_starts(module: nn.Module) -> set[str]:
     """The names in ``module.state_dict()`` of what starts at values of its own in each task."""
     layers = ((prefix, layer) for prefix, layer in module.named_modules() if isinstance(layer, Layer))
-    return {f"{prefix}.{name}".lstrip(".") for prefix, layer in layers for name in layer.own_start}
+    declared = {f"{prefix}.{name}".lstrip(".") for prefix, layer in layers for name in layer.own_start}
+    return declared & module.state_dict().keys()

@@ -1,13 +1,9 @@
 """The encoders by name."""
 
 from graphmtl.models.encoder import Encoder
-from graphmtl.registry import find_class, is_outside
+from graphmtl.registry import ENCODERS, TRANSFORMER, find_class, is_outside
 
-__all__ = ["ENCODERS", "TRANSFORMER", "encoder_class", "reads_words"]
-
-ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
-"""The encoders by name; any other name is that of a transformer."""
-TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"
+__all__ = ["encoder_class", "reads_words"]
 
 
 def encoder_class(name: str) -> type[Encoder]:

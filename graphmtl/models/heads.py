@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torchcrf import CRF
 
 from graphmtl.layers.pooling import token_mask
-from graphmtl.registry import find_class
+from graphmtl.registry import HEADS, find_class
 
 __all__ = [
-    "HEADS",
     "CRFHead",
     "ClassificationHead",
     "Head",
@@ -216,10 +215,6 @@ class CRFHead(LinearTagHead):
 
 def _at_least_single(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-
-
-HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}
-"""The heads of tagging tasks by name."""
 
 
 def tag_head_class(name: str) -> type[TagHead]:

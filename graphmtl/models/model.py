@@ -24,7 +24,7 @@ from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.encoder import Encoded, LockedDropout
-from graphmtl.models.encoders import ENCODERS, encoder_class, reads_words
+from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
@@ -32,6 +32,7 @@ from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
+from graphmtl.registry import ENCODERS
 
 __all__ = ["MultiTaskModel"]
 
@@ -179,7 +180,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def forward(self, batch: Batch, edges: bool = False) -> ModelOutputs:
         """What every task of a batch says, with its edge weights if ``edges``.
 
-        Whatever the tasks have in common is computed once.
+        Whatever the tasks have in common is computed once. The outputs are a mapping from tasks, and of all together
+        have ``.loss``, of each task ``.losses``, ``.logits`` and ``.edges``; :func:`graphmtl.loader` makes batches.
         """
         own: bool = self.architecture.own_encoder_per_task
         outputs = ModelOutputs()

@@ -4,7 +4,7 @@ The library is loaded when one is asked for, which takes seconds.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from graphmtl.errors import InputError, shown
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.encoder import Encoded, Encoder
 from graphmtl.models.hub import in_cache_alone
+from graphmtl.registry import ENCODERS
 
 __all__ = ["TransformerEncoder", "TransformerOptions", "load_subwords"]
 
@@ -57,14 +58,10 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def load_subwords(name: str, *, others: Iterable[str] = ()) -> SubwordVocabulary:
+def load_subwords(name: str) -> SubwordVocabulary:
     """The tokenizer and the configuration of an encoder, from a folder or by its name on the Hugging Face Hub.
 
     Code that an encoder brings along is never run.
-
-    Args:
-        name: of the encoder.
-        others: the encoders that are no transformers, one of which may have been meant.
 
     Raises:
         InputError: there is no such encoder (the message says where it was looked for), it is none that can be used, or
@@ -72,7 +69,7 @@ def load_subwords(name: str, *, others: Iterable[str] = ()) -> SubwordVocabulary
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    local = _find(name, others)
+    local = _find(name)
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
     except _FAILURES as error:
@@ -104,7 +101,7 @@ def load_subwords(name: str, *, others: Iterable[str] = ()) -> SubwordVocabulary
     return SubwordVocabulary(tokenizer=tokenizer, config=config, limit=_limit(tokenizer, model))
 
 
-def _find(name: str, others: Iterable[str] = ()) -> bool:
+def _find(name: str) -> bool:
     """Whether an encoder is to be read from this machine alone; else it is on the Hub, which is within reach.
 
     It is a folder with a ``config.json``, or in the cache of a Hub that does not answer.
@@ -116,9 +113,9 @@ def _find(name: str, others: Iterable[str] = ()) -> bool:
     try:
         return in_cache_alone(name)
     except InputError as error:
-        near = get_close_matches(name, [*others], n=1)
+        near = get_close_matches(name, ENCODERS, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        known = f"(known: {', '.join([*others, 'a folder'])}, a name on the Hub)"
+        known = f"(known: {', '.join([*ENCODERS, 'a folder'])}, a name on the Hub)"
         raise InputError(f"unknown encoder {name!r};{hint} {error} {known}") from None
 
 

@@ -32,10 +32,10 @@ from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.layers.interaction import SCORES
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
-from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.registry import ENCODERS
 
 __all__ = ["CHECKED_SIZES", "TOLERANCE", "checked_onnx", "largest_difference", "to_onnx"]
 

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from graphmtl.config import Options, flag
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.options.groups import CHOOSING, all_groups, changed, class_for, elsewhere, make_options
-from graphmtl.options.help import option_help
+from graphmtl.options.help import asked_for_help, option_help, short_help
 from graphmtl.options.presets import preset_file
 from graphmtl.options.values import add_flag
 from graphmtl.options.yaml_file import file_values, read_options
@@ -38,8 +38,8 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
     Raises:
         InputError: an option that does not exist (the nearest is named), or a value that is not accepted.
     """
-    if (asked := _asked_for_help(argv)) is not None:
-        print(option_help(asked, all_groups()), end="")
+    if (asked := asked_for_help(argv)) is not None:
+        print(option_help(asked, all_groups()) if asked else short_help(), end="")
         raise SystemExit(0)
     first = _first_pass(argv)
     if first["prune"] is not None:
@@ -53,15 +53,6 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
         base = {} if defaults is None else asdict(defaults)
     given = {name: first[name] for name in CHOOSING if first[name] is not None}
     return make_options(**{**base, **_second_pass(argv, class_for({**base, **given}))})
-
-
-def _asked_for_help(argv: Sequence[str]) -> str | None:
-    """The group whose options are asked for, empty for those that matter; None where no help is asked for."""
-    place = next((i for i, argument in enumerate(argv) if argument in ("-h", "--help")), None)
-    if place is None:
-        return None
-    after = next(iter(argv[place + 1 :]), "")
-    return "" if after.startswith("-") else after
 
 
 def _first_pass(argv: Sequence[str]) -> dict[str, Any]:

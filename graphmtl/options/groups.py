@@ -13,14 +13,13 @@ from functools import cache
 from typing import Any
 
 from graphmtl.analysis.affinity import AffinityOptions
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures import architecture_class
 from graphmtl.config import OptionGroup, Options, accepted, flag
-from graphmtl.data.planted import PlantedOptions
 from graphmtl.errors import InputError, note, unknown_name
-from graphmtl.models.encoders import ENCODERS, encoder_class
+from graphmtl.models.encoders import encoder_class
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options.values import plain
-from graphmtl.registry import find_class, with_names
+from graphmtl.registry import ARCHITECTURES, ENCODERS, OBJECTIVES, TASK_SETS, find_class, with_names
 
 __all__ = [
     "CHOOSING",
@@ -33,9 +32,6 @@ __all__ = [
     "what_holds",
 ]
 
-TASK_SETS: dict[str, type[OptionGroup]] = {"planted": PlantedOptions}
-"""The task sets that have options of their own."""
-_DISTILLATION = {"distillation": "graphmtl.training.distillation:DistillationOptions"}
 CHOOSING = ("arch", "encoder", "tasks")  # options that decide which others there are
 _DEFAULTS = {field.name: field.default for field in fields(Options)}
 
@@ -47,8 +43,12 @@ def of_architecture(arch: str) -> list[type[OptionGroup]]:
     if architecture.virtual_node is not None:
         groups.append(AffinityOptions)
     if architecture.has_nodes:
-        groups.append(find_class("objective", "distillation", _DISTILLATION, OptionGroup))
+        groups.append(find_class("objective", "distillation", OBJECTIVES, OptionGroup))
     return groups
+
+
+def _of_task_set(name: str) -> type[OptionGroup]:
+    return find_class("task set", name, TASK_SETS, OptionGroup)
 
 
 @cache
@@ -59,7 +59,7 @@ def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
         InputError: there is no such architecture or encoder.
     """
     named = re.split("[+:]", tasks)
-    groups = [group for name, group in TASK_SETS.items() if name in named]
+    groups = [_of_task_set(name) for name in TASK_SETS if name in named]
     groups += [*of_architecture(arch)[1:], model_options_class(arch, encoder), Options]
     return dataclass(frozen=True, kw_only=True)(type("Options", tuple(groups), {"__doc__": Options.__doc__}))
 
@@ -102,8 +102,8 @@ def all_groups() -> Iterator[tuple[str, str, type[OptionGroup]]]:
         yield from (("arch", arch, group) for group in of_architecture(arch))
     for encoder in (*ENCODERS, "transformer"):
         yield "encoder", encoder, encoder_class(encoder).Options
-    for tasks, group in TASK_SETS.items():
-        yield "tasks", tasks, group
+    for tasks in TASK_SETS:
+        yield "tasks", tasks, _of_task_set(tasks)
 
 
 def make_options(**values: Any) -> Options:

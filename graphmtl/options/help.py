@@ -1,7 +1,7 @@
-"""What ``graphmtl run --help`` prints: the options that matter, or those of a group."""
+"""What ``graphmtl run --help`` prints: the options that matter, at once, or those of a group."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import Field, fields
 from typing import Any, get_args, get_origin
 
@@ -17,8 +17,10 @@ from graphmtl.config import (
 )
 from graphmtl.errors import unknown_name
 from graphmtl.options.presets import presets
+from graphmtl.registry import ARCHITECTURES, ENCODERS, TASK_SETS
+from graphmtl.verbosity import FLAGS
 
-__all__ = ["option_help"]
+__all__ = ["asked_for_help", "option_help", "short_help"]
 
 _EXAMPLES = """\
 examples:
@@ -28,7 +30,7 @@ examples:
 """
 _MATTER = {
     "what is learned": ("tasks", "data_dir", "only"),
-    "how": ("arch", "encoder", "embeddings", "hidden", "max_length", "epochs", "batch_size", "lr", "patience", "seed"),
+    "how": ("arch", "encoder", "hidden", "max_length", "epochs", "batch_size", "lr", "patience", "seed"),
     "where": ("output", "resume", "overwrite", "device"),
 }
 _CONFIG = {
@@ -54,18 +56,15 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
     """The help of a group of options.
 
     Args:
-        asked: the group's name; empty for the options that matter, ``all`` for every one.
+        asked: the group's name, or ``all`` for every one.
         chosen: the groups that not all runs have: by which option, by which value of it.
 
     Raises:
         InputError: there is no such group.
     """
-    groups = {name: [*fields(group)] for name, group in _GENERAL.items()}
-    groups["model"] += fields(ArchitectureOptions)
+    groups = _general()
     for _, owner, group in chosen:
         groups[owner] = [*groups.get(owner, ()), *_own(group)]
-    if asked == "":
-        return _that_matter(groups)
     if asked not in {*groups, "all"}:
         raise unknown_name("group of options", asked, [*groups, "all"])
     parser = _parser()
@@ -85,7 +84,25 @@ def _own(group: type[OptionGroup]) -> Iterator[Field]:
     yield from (field for field in fields(group) if field.name not in common)
 
 
-def _that_matter(groups: dict[str, list[Field]]) -> str:
+def _general() -> dict[str, list[Field]]:
+    """The options that every run has, by group."""
+    groups = {name: [*fields(group)] for name, group in _GENERAL.items()}
+    groups["model"] += fields(ArchitectureOptions)
+    return groups
+
+
+def asked_for_help(argv: Sequence[str]) -> str | None:
+    """The group whose options are asked for, empty for those that matter; None where no help is asked for."""
+    place = next((i for i, argument in enumerate(argv) if argument in ("-h", "--help")), None)
+    if place is None:
+        return None
+    after = next(iter(argv[place + 1 :]), "")
+    return "" if after.startswith("-") else after
+
+
+def short_help() -> str:
+    """The options that matter; nothing is loaded for it."""
+    groups = _general()
     known = {field.name: field for own in groups.values() for field in own}
     parser = _parser()
     for name, own in _MATTER.items():
@@ -94,7 +111,9 @@ def _that_matter(groups: dict[str, list[Field]]) -> str:
         if name == "how":
             _add_texts(section, _CONFIG)
     parser.epilog = (
-        f"{_EXAMPLES}\nmore options: --help GROUP, of {', '.join(groups)}; --help all\npresets: {', '.join(presets())}"
+        f"{_EXAMPLES}\nmore options: --help GROUP, of {', '.join([*groups, *ARCHITECTURES])},\n  "
+        f"{', '.join([*ENCODERS, 'transformer', *TASK_SETS])}; --help all\n"
+        f"presets for --config: {', '.join(presets()[:4])},\n  {', '.join(presets()[4:])}\n\nwith every verb: {FLAGS}\n"
     )
     return parser.format_help()
 
@@ -116,8 +135,8 @@ def _add_texts(section: Any, texts: dict[str, tuple[str, str]]) -> None:
 
 def _add_fields(section: Any, own: Iterable[Field]) -> None:
     for field in own:
-        default = "" if field.default is None else f" (default: {field.default})"
-        switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        default = "" if field.default in (None, False) else f" (default: {field.default})"
+        switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction if field.default else "store_true"}
         value = {"metavar": _shown(field)}
         section.add_argument(
             flag(field.name),

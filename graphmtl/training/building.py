@@ -18,7 +18,6 @@ from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
 from graphmtl.models.encoder import VocabularyOptions
-from graphmtl.models.encoders import ENCODERS
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import model_options_class
@@ -71,7 +70,7 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
 def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
     if not isinstance(options, VocabularyOptions):
-        return load_subwords(options.encoder, others=ENCODERS)
+        return load_subwords(options.encoder)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]

@@ -16,10 +16,10 @@ from benchmarks.contenders import (
     product_operations,
 )
 from benchmarks.training_steps import PARTS, training_speed
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.cli import run_verb
 from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.options import make_options
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.run_data import load_run_tasks
 from tests import tiny
 

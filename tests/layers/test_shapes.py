@@ -5,7 +5,6 @@ import re
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.errors import InputError
 from graphmtl.layers.gate_regularisation import gate_penalty
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
@@ -13,6 +12,7 @@ from graphmtl.layers.packing import Graph, Packing, Weights
 from graphmtl.layers.recurrence import loops_cpp
 from graphmtl.layers.recurrence.autograd import message_lstm, plain_lstms
 from graphmtl.layers.task_interaction import TaskInteraction
+from graphmtl.registry import ARCHITECTURES
 from tests.parts import build_architecture
 
 LENGTHS = torch.tensor([3, 1])

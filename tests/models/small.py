@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.registry import ARCHITECTURES
 from tests.parts import model_options
 
 TASKS = [

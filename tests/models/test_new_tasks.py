@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures import architecture_class
 from graphmtl.architectures.shared import Shared
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task
@@ -11,6 +11,7 @@ from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, add_tasks, frozen_parameters, held, old_blocks, parts
+from graphmtl.registry import ARCHITECTURES
 from tests.parts import model_options
 from tests.tagging import MOOD, NER, PLAIN, POS
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, T5Config, ViTConfig
 
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures import architecture_class
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import EncodedSplit, encode_tasks, encode_texts
 from graphmtl.data.task import Task
@@ -19,6 +19,7 @@ from graphmtl.errors import InputError
 from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import TransformerEncoder, load_subwords
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
 from tests.parts import model_options

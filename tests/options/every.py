@@ -3,10 +3,10 @@
 from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.config import Options
 from graphmtl.options import options_class
 from graphmtl.options.groups import elsewhere
+from graphmtl.registry import ARCHITECTURES
 
 CLASSES = {arch: options_class(arch, "lstm", "planted") for arch in ARCHITECTURES}
 

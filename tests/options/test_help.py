@@ -22,7 +22,7 @@ def test_help_holds_every_option_with_its_default(order, capsys):
         assert f"--{name.replace('_', '-')}" in printed
         words = " ".join(field.metadata["help"].split())
         assert words in printed, name
-        assert field.default is None or f"{words} (default: {field.default})" in printed, name
+        assert field.default in (None, False) or f"{words} (default: {field.default})" in printed, name
 
 
 def test_help_shows_what_matters_first(capsys):

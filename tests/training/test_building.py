@@ -5,11 +5,10 @@ import tokenizers.pre_tokenizers
 import tokenizers.trainers
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
-from graphmtl.config import ModelOptions
 from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.building import build_model
 from graphmtl.training.run_data import load_run_tasks
 from tests import tiny
@@ -90,9 +89,8 @@ def test_rare_words_and_case(tasks):
 def test_the_model_has_the_tasks_in_their_order_and_the_options(tasks):
     model, _ = build(tasks, arch="complete", score="dot")
     assert list(model.tasks.values()) == list(tasks.tasks.values())
-    expected = {name: value for name, value in tiny.OPTIONS.items() if name in ModelOptions.__dataclass_fields__}
     auto = {"chars": "none", "pooling": "max-mean"}  # what it means here
-    assert model.options == model_options(**expected, **auto, arch="complete", score="dot")
+    assert model.options == model_options(**tiny.OPTIONS, **auto, arch="complete", score="dot")
 
 
 @pytest.mark.parametrize("arch", list(ARCHITECTURES))

@@ -7,9 +7,10 @@ import pytest
 import torch
 import yaml
 
-from graphmtl.architectures import ARCHITECTURES, architecture_class
+from graphmtl.architectures import architecture_class
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.evaluation import TagPredictions
 from graphmtl.training.joining import _same
 from graphmtl.training.run_data import load_run_tasks

@@ -1,6 +1,7 @@
 from graphmtl import load_tasks, train
-from graphmtl.config import ModelOptions, TrainingOptions
+from graphmtl.config import TrainingOptions
 from graphmtl.data.planted import PlantedOptions
+from graphmtl.models.model_options import model_options_class
 from graphmtl.options import make_options
 from graphmtl.training.run_data import load_run_tasks, part
 from tests import tiny
@@ -35,4 +36,4 @@ def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
 def test_a_group_of_the_options():
     options = make_options(epochs=7, hidden=3)
     assert part(options, TrainingOptions) == TrainingOptions(epochs=7)
-    assert part(options, ModelOptions) == model_options(hidden=3)
+    assert part(options, model_options_class("star", "lstm")) == model_options(hidden=3)

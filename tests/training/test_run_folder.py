@@ -10,7 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options
 from graphmtl.training.run_folder import FORMAT, Run
 from tests.graph.examples import complete, growing, without_edges, write_history
-from tests.test_options import another
+from tests.options.every import another
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def edit(folder, old, new):
 def test_the_config_holds_the_format_and_every_option_unset_ones_too(folder):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config == {"format": FORMAT, **asdict(OPTIONS)}
-    assert config["format"] == 1
+    assert config["format"] == 2
     assert config["data_dir"] is None
-    assert set(config) == {"format"} | {field.name for field in fields(Options)}
+    assert set(config) == {"format"} | {field.name for field in fields(OPTIONS)}
 
 
 def test_the_options_come_back(folder):
@@ -191,11 +191,11 @@ def test_open_takes_nothing_else(tmp_path):
         Run.open(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("line", "found"), [("format: 2\n", "2"), ("format: '1'\n", "'1'"), ("", "None")])
+@pytest.mark.parametrize(("line", "found"), [("format: 3\n", "3"), ("format: '1'\n", "'1'"), ("", "None")])
 def test_a_run_of_another_format(folder, line, found):
-    edit(folder, "format: 1\n", line)
+    edit(folder, "format: 2\n", line)
     Run(folder).write_json("metrics.json", {})
-    message = rf"{folder}/config\.yaml: format {found}; this version of graphmtl reads format 1"
+    message = rf"{folder}/config\.yaml: format {found}; this version of graphmtl reads format 1 to 2"
     with pytest.raises(InputError, match=message):
         Run.open(folder)
     with pytest.raises(InputError, match=message):

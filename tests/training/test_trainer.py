@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from graphmtl.architectures import ARCHITECTURES
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
 from tests.training import two_processes
 from tests.training.toy import ToyModel, ToyOutput, toy_data, toy_trainer

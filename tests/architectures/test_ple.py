@@ -1,4 +1,4 @@
-"""MMoE and PLE against their equations, one instance and one expert at a time."""
+"""PLE against its equations, one instance and one expert at a time."""
 
 import pytest
 import torch
@@ -10,10 +10,10 @@ SIZE = 6
 LENGTHS = torch.tensor([3, 1])
 
 
-def build(arch, **options):
+def build(**options):
     torch.manual_seed(0)
     sizes = {"hidden": 3, "experts": 2, "task_experts": 3, "expert_size": 5} | options
-    architecture = build_architecture(arch, tasks=TASKS, input_size=4, **sizes).double()
+    architecture = build_architecture("ple", tasks=TASKS, input_size=4, **sizes).double()
     for parameter in architecture.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return architecture
@@ -31,11 +31,6 @@ def mixed(gate, experts):
     return sum(weight * expert for weight, expert in zip(torch.softmax(gate, 0), experts, strict=True))
 
 
-def mmoe(architecture, h, k):
-    experts = [layer(architecture.experts, e, h).relu() for e in range(2)]
-    return mixed(layer(architecture.gates, k, h), experts)
-
-
 def ple(architecture, h, k):
     x, x_s = [h] * 3, h
     for each in architecture.layers:
@@ -47,32 +42,27 @@ def ple(architecture, h, k):
     return x[k]
 
 
-@pytest.mark.parametrize(
-    ("arch", "reference", "options"),
-    [("mmoe", mmoe, {}), *(("ple", ple, {"extraction_layers": layers}) for layers in (1, 2, 3))],
-)
+@pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("task", [0, 2])
-def test_equals_the_reference(arch, reference, options, task):
-    architecture = build(arch, **options)
+def test_equals_the_ple(layers, task):
+    architecture = build(extraction_layers=layers)
     texts, tokens = states(2), states(2, 3)
     seen = architecture.interact(texts, LENGTHS, task, edges=True)
     assert seen.edges is None
     of_tokens = architecture.interact(tokens, LENGTHS, task).h
     assert of_tokens.shape == (2, 3, architecture.head_size(SIZE)) == (2, 3, 5)
     for b in range(2):
-        torch.testing.assert_close(seen.h[b], reference(architecture, texts[b], task), rtol=0, atol=1e-9)
+        torch.testing.assert_close(seen.h[b], ple(architecture, texts[b], task), rtol=0, atol=1e-9)
         for t in range(3):
-            expected = reference(architecture, tokens[b, t], task)
+            expected = ple(architecture, tokens[b, t], task)
             torch.testing.assert_close(of_tokens[b, t], expected, rtol=0, atol=1e-9)
 
 
 def test_the_last_extraction_layer_has_no_shared_stream():
-    assert [each.shared_gate is None for each in build("ple", extraction_layers=3).layers] == [False, False, True]
+    assert [each.shared_gate is None for each in build(extraction_layers=3).layers] == [False, False, True]
 
 
-@pytest.mark.parametrize("arch", ["mmoe", "ple"])
-def test_other_tasks_own_parts_learn_nothing_from_the_last_layer(arch):
-    architecture = build(arch, extraction_layers=1)
+def test_other_tasks_own_parts_learn_nothing_from_the_last_layer():
+    architecture = build(extraction_layers=1)
     architecture.interact(states(2), LENGTHS, 1).h.sum().backward()
-    own = architecture.gates if arch == "mmoe" else architecture.layers[0].own
-    assert [bool(gradient.any()) for gradient in own.weight.grad] == [False, True, False]
+    assert [bool(gradient.any()) for gradient in architecture.layers[0].own.weight.grad] == [False, True, False]
