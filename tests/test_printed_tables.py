@@ -19,7 +19,7 @@ from graphmtl.verbosity import QUIET, verbosity
 NONE = dict.fromkeys((field.name for field in fields(Overlap)), 0)
 ODD = "[red]ner[/]"  # a name is no markup
 TASKS = {
-    "mood": {"n_train": 40, "n_test": 9, "metric": "f1", "test": {"f1": 0.25, "accuracy": 1 / 3}},
+    "mood": {"n_train": 40, "n_test": 9, "metric": "f1", "test": {"f1": 0.0, "accuracy": 1 / 3}},
     ODD: {"n_train": 7, "metric": "accuracy", "test": {"accuracy": None}, "test_odd": {"accuracy": 0.5}},
 }
 
@@ -35,7 +35,7 @@ def test_scores_have_a_row_for_each_metric_and_a_dash_where_there_is_none():
     assert lines_of(scores_table("a [run]", TASKS, splits, {"test": 0.5})) == [
         ["a", "[run]"],
         ["task", "n_train", "n_test", "metric", "test", "another"],
-        ["mood", "40", "9", "f1", "0.2500", "-"],
+        ["mood", "40", "9", "f1", "0.0000", "-"],
         ["accuracy", "0.3333", "-"],
         [ODD, "7", "accuracy", "-", "0.5000"],
         ["mean", "of", "first", "metrics", "0.5000", "-"],
@@ -58,10 +58,10 @@ def test_types_of_spans_have_scores_and_whole_numbers():
 
 
 def test_texts_that_occur_more_than_once_are_counted_and_summed():
-    overlap = {"mood": Overlap(**NONE), ODD: Overlap(**NONE | {"test_in_own": 2, "dropped": 3})}
+    overlap = {"mood": Overlap(**NONE | {"dropped": 1}), ODD: Overlap(**NONE | {"test_in_own": 2, "dropped": 3})}
     heading, _, mood, odd, total = lines_of(overlap_table(overlap))
     assert heading[0] == "Texts"
-    assert (mood, odd, total) == (["mood", *"00000"], [ODD, *"20030"], ["sum", *"20030"])
+    assert (mood, odd, total) == (["mood", *"00010"], [ODD, *"20030"], ["sum", *"20040"])
     assert overlap_table({"mood": Overlap(**NONE)}) is None
 
 
