@@ -6,7 +6,6 @@ from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
     from graphmtl import nn
-    from graphmtl.config import Options
     from graphmtl.data.loading import load_tasks
     from graphmtl.data.planted import PlantedOptions
     from graphmtl.data.task import Task, TaskSet
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "InputError",
     "MultiTaskModel",
-    "Options",
     "PlantedOptions",
     "Run",
     "Task",
@@ -46,7 +44,6 @@ __getattr__, __dir__ = lazily(
     {
         "InputError": "graphmtl.errors",
         "MultiTaskModel": "graphmtl.models.model",
-        "Options": "graphmtl.config",
         "PlantedOptions": "graphmtl.data.planted",
         "Run": "graphmtl.training.run_folder",
         "Task": "graphmtl.data.task",

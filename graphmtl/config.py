@@ -7,11 +7,13 @@ off by ``--no-NAME``. A default lives where the option is declared, and a value 
 the options are made.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.registry import HEADS, is_outside
 
 __all__ = [
     "FORMAT",
@@ -25,9 +27,11 @@ __all__ = [
     "RunOptions",
     "TrainingOptions",
     "accepted",
+    "check_fields",
     "flag",
     "option",
     "part",
+    "picked",
 ]
 
 FORMAT = 2  # of config.yaml; format 1 held every option of the package
@@ -47,6 +51,7 @@ def option(
     unless: tuple[str, str] | None = None,
     shown: str | None = None,
     trains: bool = False,
+    names: Collection[str] = (),
 ) -> Any:
     """A dataclass field.
 
@@ -59,9 +64,10 @@ def option(
         unless: the option with which nothing looks at it, and why.
         shown: what ``--help`` prints for its value.
         trains: it says how a part is trained, not what it is, and so may differ where a trained one is trained on.
+        names: what it takes besides ``module:Class``; empty: any text.
     """
     metadata = {"help": help, "range": (low, high), "needs": needs, "unless": unless, "shown": shown}
-    return field(default=default, metadata={**metadata, "trains": trains})
+    return field(default=default, metadata={**metadata, "trains": trains, "names": tuple(names)})
 
 
 def flag(name: str) -> str:
@@ -88,6 +94,9 @@ def accepted(option: Field, value: Any) -> Any:
     if not _is_of(kind, value):
         expected = str(kind).removeprefix("typing.") if get_origin(kind) is Literal else kind.__name__
         raise InputError(" ".join(f"{flag(option.name)}: Expected a {expected}. Got value: {value}".split()))
+    names = option.metadata["names"]
+    if names and value not in names and not is_outside(value):
+        raise unknown_name(flag(option.name), value, names)
     low, high = option.metadata["range"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):  # nan is neither
         expected = f"{low} or more" if high is None else f"a number from {low} to {high}"
@@ -101,16 +110,41 @@ def _is_of(kind: Any, value: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
+def check_fields(group: type) -> None:
+    """Whether every field of a group is an :func:`option`; types that are given as texts become what they mean.
+
+    Raises:
+        InputError: one is not.
+    """
+    for own in fields(group):
+        if "range" not in own.metadata:
+            raise InputError(f"{group.__qualname__}.{own.name}: declare it with graphmtl.config.option(default, help)")
+        if isinstance(own.type, str):  # from __future__ import annotations
+            own.type = get_type_hints(group)[own.name]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptionGroup:
     """Options that one part looks at; their values have been :func:`accepted`."""
 
     def __post_init__(self):
+        check_fields(type(self))
         for option in fields(self):
             object.__setattr__(self, option.name, accepted(option, getattr(self, option.name)))
 
 
 _Group = TypeVar("_Group", bound=OptionGroup)
+
+
+def picked(kind: type[_Group], values: Mapping[str, Any]) -> _Group:
+    """The options of a group, out of values by name; one whose ``needs`` is at its default is left at its own."""
+    own = {field.name: field for field in fields(kind)}
+    found = {name: value for name, value in values.items() if name in own}
+    for name in [*found]:
+        needs = own[name].metadata["needs"]
+        if needs is not None and found.get(needs, own[needs].default) == own[needs].default:
+            del found[name]
+    return kind(**found)
 
 
 def part(options: OptionGroup, kind: type[_Group]) -> _Group:
@@ -168,7 +202,10 @@ class ModelOptions(OptionGroup):
         "states are not read by LSTMs, else max-mean",
     )
     tag_head: str = option(
-        "auto", "head of tagging tasks: linear, crf, or module:Class; auto: crf for spans, else linear", shown="HEAD"
+        "auto",
+        "head of tagging tasks: linear, crf, or module:Class; auto: crf for spans, else linear",
+        shown="HEAD",
+        names=("auto", *HEADS),
     )
     locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)
     output_dropout: float = option(0.3, "dropout on the pooled vector before the head", low=0, high=0.99)
@@ -222,3 +259,8 @@ class Options(RunOptions, TrainingOptions, ModelOptions, DataOptions):
     Those of a run are of a class derived from it and from the groups that its architecture, encoder, objectives and
     task set declare; :func:`graphmtl.options.make_options` makes them.
     """
+
+    def __post_init__(self):
+        if type(self) is Options:
+            raise InputError("Options are made by graphmtl.make_options(...), which knows what a run looks at")
+        super().__post_init__()

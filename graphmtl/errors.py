@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 class DataWarning(UserWarning):
-    """What a user should know of the data and what was made of it, where it is no mistake for certain."""
+    """What a user should know of the data or of options, where it is no mistake for certain."""
 
 
 def note(message: str) -> None:

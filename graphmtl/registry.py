@@ -99,6 +99,9 @@ def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]
         raise InputError(
             f"{what} {name!r}: there is no module {error.name!r}; it must be installed, or its folder in PYTHONPATH"
         ) from None
+    except Exception as error:  # whatever is wrong with a user's file
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{what} {name!r}: the module {module!r} cannot be imported ({why})") from error
     for part in path.split("."):
         if not hasattr(found, part):
             near = get_close_matches(part, dir(found), n=1)

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "graphmtl"
 FLOORS = (  # from the ground up; a file in the package's own folder is named, the others there are verbs
     ("errors", "lazy", "verbosity"),
     ("layers",),
-    ("config", "files", "generators", "printed_tables", "registry"),
+    ("registry",),
+    ("config", "files", "generators", "printed_tables"),
     ("data",),
     ("metrics",),
     ("graph",),

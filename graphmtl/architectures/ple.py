@@ -23,7 +23,7 @@ from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.pooling import pooled_size
 from graphmtl.layers.stacked import StackedLinear
 
-__all__ = ["PLE", "ExtractionLayer"]
+__all__ = ["PLE", "ExtractionLayer", "PLEOptions"]
 
 
 class ExtractionLayer(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.architectures.architecture import HeadInput
-from graphmtl.config import ModelOptions
+from graphmtl.config import ModelOptions, part
 from graphmtl.data.batching import Batch
 from graphmtl.data.raw_texts import Text
 from graphmtl.data.subwords import SubwordVocabulary
@@ -28,6 +28,7 @@ from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
+from graphmtl.models.model_options import model_options_class
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
@@ -51,6 +52,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | SubwordVocabulary, options: ModelOptions):
         super().__init__()
+        options = part(options, model_options_class(options.arch, options.encoder))
         options = resolve_topology(options, [task.name for task in tasks])
         options = resolve_chars(options, tasks)
         if options.tag_head != "auto":

@@ -1,16 +1,16 @@
 """The options of a model: those of every model, of its architecture and of its encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from graphmtl.architectures import architecture_class
-from graphmtl.config import ModelOptions
+from graphmtl.config import ModelOptions, OptionGroup, check_fields, picked
 from graphmtl.models.encoders import encoder_class
 from graphmtl.registry import with_names
 
-__all__ = ["changed_model_options", "chosen", "make_model_options", "model_options_class"]
+__all__ = ["changed_model_options", "chosen", "make_model_options", "model_options_class", "put_together"]
 
 _DEFAULTS = {field.name: field.default for field in fields(ModelOptions)}
 
@@ -28,7 +28,21 @@ def model_options_class(arch: str, encoder: str) -> type[ModelOptions]:
         InputError: there is no such architecture or encoder.
     """
     groups = (architecture_class(arch).Options, encoder_class(encoder).Options, ModelOptions)
-    return dataclass(frozen=True, kw_only=True)(type("ModelOptions", groups, {"__doc__": ModelOptions.__doc__}))
+    return put_together("ModelOptions", groups, make_model_options)
+
+
+def put_together(name: str, groups: Sequence[type[OptionGroup]], make: Callable[..., Any]) -> Any:
+    """A class of options with those of several groups.
+
+    Args:
+        name: of the class.
+        groups: the classes.
+        make: gives the same options again from their values by name, in another process too.
+    """
+    for group in groups:
+        check_fields(group)
+    body = {"__doc__": groups[-1].__doc__, "__reduce__": lambda self: (partial(make, **asdict(self)), ())}
+    return dataclass(frozen=True, kw_only=True)(type(name, tuple(groups), body))
 
 
 def make_model_options(**values: Any) -> ModelOptions:
@@ -47,5 +61,4 @@ def make_model_options(**values: Any) -> ModelOptions:
 def changed_model_options(options: ModelOptions, **changes: Any) -> ModelOptions:
     """The options with changes; what the model then no longer looks at is left out."""
     values = {**asdict(options), **changes}
-    kind = model_options_class(chosen(values, "arch"), chosen(values, "encoder"))
-    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+    return picked(model_options_class(chosen(values, "arch"), chosen(values, "encoder")), values)

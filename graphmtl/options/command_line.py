@@ -15,10 +15,10 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from graphmtl.config import Options, flag
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.options.flags import add_flag
 from graphmtl.options.groups import CHOOSING, all_groups, changed, class_for, elsewhere, make_options
 from graphmtl.options.help import asked_for_help, option_help, short_help
 from graphmtl.options.presets import preset_file
-from graphmtl.options.values import add_flag
 from graphmtl.options.yaml_file import file_values, read_options
 
 __all__ = ["parse_options"]
@@ -42,16 +42,16 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
         print(option_help(asked, all_groups()) if asked else short_help(), end="")
         raise SystemExit(0)
     first = _first_pass(argv)
+    given = {name: first[name] for name in CHOOSING if first[name] is not None}
     if first["prune"] is not None:
         base = _pruned(first, argv)
     elif first["keep_top"] is not None:
         found = first["keep_top"]
         raise InputError(f"--keep-top {found}: how many edges stay of the run that --prune names; found no --prune")
     elif first["config"] is not None:
-        base = file_values(preset_file(first["config"]))
+        base = file_values(preset_file(first["config"]), given)
     else:
         base = {} if defaults is None else asdict(defaults)
-    given = {name: first[name] for name in CHOOSING if first[name] is not None}
     return make_options(**{**base, **_second_pass(argv, class_for({**base, **given}))})
 
 
@@ -99,7 +99,7 @@ def _of_another_run(name: str, kind: type[Options]) -> Field:
 
 def _pruned(first: Mapping[str, Any], argv: Sequence[str]) -> dict:
     """The options of a finished run, for its strongest edges into each task."""
-    run, keep_top = first["prune"], _second_pass_number(first["keep_top"])
+    run, keep_top = first["prune"], _keep_top_of(first["keep_top"])
     for name in ("config", "arch", "topology", "top_k"):
         if any(argument.split("=")[0] == flag(name) for argument in argv):
             raise InputError(f"{flag(name)}: --prune says it already; without --prune give --topology {run} --top-k N")
@@ -111,7 +111,7 @@ def _pruned(first: Mapping[str, Any], argv: Sequence[str]) -> dict:
     return asdict(changed(read_options(Path(run) / "config.yaml", written_by_a_run=True), **pruned))
 
 
-def _second_pass_number(text: str | None) -> int:
+def _keep_top_of(text: str | None) -> int:
     if text is None:
         return _KEEP_TOP
     try:

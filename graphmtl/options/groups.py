@@ -14,11 +14,11 @@ from typing import Any
 
 from graphmtl.analysis.affinity import AffinityOptions
 from graphmtl.architectures import architecture_class
-from graphmtl.config import OptionGroup, Options, accepted, flag
+from graphmtl.config import OptionGroup, Options, accepted, flag, picked
 from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.models.encoders import encoder_class
-from graphmtl.models.model_options import model_options_class
-from graphmtl.options.values import plain
+from graphmtl.models.model_options import model_options_class, put_together
+from graphmtl.options.flags import plain
 from graphmtl.registry import ARCHITECTURES, ENCODERS, OBJECTIVES, TASK_SETS, find_class, with_names
 
 __all__ = [
@@ -61,7 +61,7 @@ def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
     named = re.split("[+:]", tasks)
     groups = [_of_task_set(name) for name in TASK_SETS if name in named]
     groups += [*of_architecture(arch)[1:], model_options_class(arch, encoder), Options]
-    return dataclass(frozen=True, kw_only=True)(type("Options", tuple(groups), {"__doc__": Options.__doc__}))
+    return put_together("Options", groups, make_options)
 
 
 def class_for(values: Mapping[str, Any]) -> type[Options]:
@@ -122,10 +122,17 @@ def make_options(**values: Any) -> Options:
 
 
 def changed(options: Options, **changes: Any) -> Options:
-    """The options with changes; what the run then no longer looks at is left out."""
+    """The options with changes; what the run then no longer looks at is left out.
+
+    Raises:
+        InputError: a change of what is no option.
+    """
     values = {**asdict(options), **changes}
     kind = class_for(values)
-    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+    for name in changes.keys() - {field.name for each in (kind, type(options)) for field in fields(each)}:
+        if name not in elsewhere():
+            raise unknown_name("option", name, [field.name for field in fields(kind)])
+    return picked(kind, values)
 
 
 def what_holds(values: Mapping[str, Any]) -> tuple[Options, list[str]]:

@@ -1,6 +1,7 @@
 """The options in a YAML file, such as a run's ``config.yaml``."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import yaml
 
 from graphmtl.config import FORMAT, Options, accepted, flag
 from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
-from graphmtl.errors import InputError, unknown_name
-from graphmtl.options.groups import class_for, elsewhere, make_options, what_holds
-from graphmtl.options.values import plain
+from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.options.flags import plain
+from graphmtl.options.groups import CHOOSING, class_for, elsewhere, make_options, what_holds
 
 __all__ = ["file_values", "read_options"]
 
@@ -30,27 +31,58 @@ def read_options(path: Path | str, *, written_by_a_run: bool = False) -> Options
     return what_holds(values)[0] if written_by_a_run else make_options(**values)
 
 
-def file_values(path: Path, *, written_by_a_run: bool = False) -> dict[str, Any]:
-    """What a file says of options, each value accepted."""
+def file_values(
+    path: Path, given: Mapping[str, Any] | None = None, *, written_by_a_run: bool = False
+) -> dict[str, Any]:
+    """What a file says of options, each value accepted.
+
+    Args:
+        path: the file.
+        given: what a command line says instead of the file; options of the file's own architecture, encoder or tasks
+            from outside the package are then named and left out.
+        written_by_a_run: see :func:`read_options`.
+    """
     config, lines = _read_yaml(path)
     found = config.pop("format", None if written_by_a_run else FORMAT)
     if found not in range(1, FORMAT + 1):
         raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format 1 to {FORMAT}")
     try:
-        own = {field.name: field for field in fields(class_for(config))}
+        known = {name: each.field for name, each in elsewhere().items()}
+        known |= {field.name: field for field in fields(class_for({**config, **(given or {})}))}
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    theirs = _of_outside_parts(config, given or {})
     values = {}
     for name, value in config.items():
         place = f"{path}, line {lines[name]}: "
-        if name not in own and name not in elsewhere():
-            raise InputError(f"{place}{unknown_name('key', name, sorted({*own, *elsewhere()}))}")
-        field = own[name] if name in own else elsewhere()[name].field
+        if name not in known and theirs is None:
+            note(f"{place}{flag(name)} is left out, since it is not known what it is")
+            continue
+        if name not in known and name not in (theirs or {}):
+            raise InputError(f"{place}{unknown_name('key', name, sorted(known))}")
+        field = known[name] if name in known else (theirs or {})[name]
         try:
-            values[name] = accepted(field, plain(field, value))
+            accept = accepted(field, plain(field, value))
         except InputError as error:
             raise InputError(f"{place}{error}") from None
+        if name in known:
+            values[name] = accept
+        elif accept != field.default:
+            note(
+                f"{place}{flag(name)} has no effect; it is for {config.get('arch')} and {config.get('encoder', 'lstm')}"
+            )
     return values
+
+
+def _of_outside_parts(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Field] | None:
+    """The options of the parts that a file names, where others are asked for in their place; None if not known."""
+    if all(name not in given or given[name] == config.get(name) for name in CHOOSING):
+        return {}
+    try:
+        return {field.name: field for field in fields(class_for(config))}
+    except InputError as error:  # a part that is not installed is not needed either
+        note(str(error))
+        return None
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:

@@ -7,7 +7,7 @@ import torch
 from accelerate.utils import set_seed
 
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
-from graphmtl.config import Options, part
+from graphmtl.config import Options
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
@@ -20,11 +20,11 @@ from graphmtl.graph.topology import Topology
 from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.model_options import model_options_class
 from graphmtl.models.resolution import resolve_chars
 from graphmtl.models.transformer import TransformerOptions, load_subwords
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
+from graphmtl.registry import is_outside
 from graphmtl.training.first_stage import load_adapters
 from graphmtl.training.run_folder import Run
 
@@ -41,8 +41,7 @@ def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
     options = resolve_chars(options, tasks.tasks.values())
     vocabulary = build_vocabulary(tasks, options, vectors, say)
     set_seed(options.seed)
-    of_model = part(options, model_options_class(options.arch, options.encoder))
-    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=of_model)
+    model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=options)
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
     standardise_scores(model, tasks)
@@ -70,6 +69,11 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
 def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
     if not isinstance(options, VocabularyOptions):
+        if is_outside(options.encoder):
+            raise InputError(
+                f"encoder {options.encoder!r}: one from outside the package reads words, so its Options must be derived "
+                "from graphmtl.models.encoder.VocabularyOptions"
+            )
         return load_subwords(options.encoder)
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()

@@ -43,22 +43,32 @@ class DistillationOptions(OptionGroup):
         "distil from teachers; folders of finished runs with commas between, or train, for single-task teachers in "
         "OUTPUT/teachers",
         shown="RUNS",
+        trains=True,
     )
     teacher_outputs: str | None = option(
         None,
         "folder of what teachers said, which runs may share (OUTPUT/teachers)",
         needs="teachers",
         shown="DIR",
+        trains=True,
     )
     kd_target: Literal["logits", "hidden"] = option(
-        "logits", "what is imitated: answers, or what the head reads", needs="teachers"
+        "logits", "what is imitated: answers, or what the head reads", needs="teachers", trains=True
     )
-    kd_temperature: float = option(2.0, "temperature of teachers' and students' labels", low=0.01, needs="teachers")
-    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0, needs="teachers")
+    kd_temperature: float = option(
+        2.0, "temperature of teachers' and students' labels", low=0.01, needs="teachers", trains=True
+    )
+    kd_weight: float = option(1.0, "weight of the distillation in the loss", low=0, needs="teachers", trains=True)
     kd_off: float = option(
-        0.1, "weight of the other tasks' teachers beside the own one's, which is 1", low=0, needs="teachers"
+        0.1,
+        "weight of the other tasks' teachers beside the own one's, which is 1",
+        low=0,
+        needs="teachers",
+        trains=True,
     )
-    teacher_annealing: bool = option(False, "go from distillation to labels over the steps", needs="teachers")
+    teacher_annealing: bool = option(
+        False, "go from distillation to labels over the steps", needs="teachers", trains=True
+    )
 
 
 class Distillation(nn.Module):

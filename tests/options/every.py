@@ -31,6 +31,8 @@ def owner(name):
 def another(name):
     """A value of an option that is not its default."""
     default, (low, _) = FIELDS[name].default, FIELDS[name].metadata["range"]
+    if FIELDS[name].metadata["names"]:
+        return next(value for value in FIELDS[name].metadata["names"] if value != default)
     if get_origin(TYPES[name]) is Literal:
         return next(value for value in get_args(TYPES[name]) if value != default)
     if isinstance(default, bool):

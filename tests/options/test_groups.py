@@ -1,7 +1,10 @@
 import inspect
 import math
+import pickle
 import re
+import sys
 import warnings
+from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal, get_origin
@@ -11,7 +14,7 @@ import pytest
 import yaml
 
 from graphmtl.architectures import architecture_class
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.models.model_options import make_model_options
 from graphmtl.options import changed, make_options, parse_options, read_options
 from graphmtl.options.groups import elsewhere
@@ -181,3 +184,98 @@ def test_options_built_from_python_are_of_their_types():
         (3, int),
         (1.0, float),
     ]
+
+
+@pytest.mark.parametrize("arch", ["star", "cmtr"])
+def test_options_are_pickled_and_copied(arch):
+    options = make_options(arch=arch, lr=0.5, hidden=7)
+    for copy in (pickle.loads(pickle.dumps(options)), deepcopy(options)):
+        assert copy == options
+        assert type(copy) is type(options)
+    of_model = make_model_options(arch=arch, hidden=7)
+    assert pickle.loads(pickle.dumps(of_model)) == of_model
+
+
+def test_a_change_of_what_is_no_option():
+    with pytest.raises(InputError, match="unknown option 'epoch'; did you mean 'epochs'"):
+        changed(make_options(), epoch=3)
+
+
+def test_what_needs_another_option_goes_with_it():
+    taught = make_options(arch="cmtr", teachers="train", kd_weight=2.0)
+    assert changed(taught, teachers=None) == make_options(arch="cmtr")
+    assert changed(taught, lr=0.5).kd_weight == 2.0
+
+
+def test_options_without_what_a_run_looks_at_are_none():
+    with pytest.raises(InputError, match=r"Options are made by graphmtl\.make_options"):
+        Options()
+
+
+@pytest.mark.parametrize("value", ["crff", "linaer"])
+def test_a_head_that_does_not_exist(value):
+    with pytest.raises(InputError, match=f"unknown --tag-head '{value}'; did you mean"):
+        make_options(tag_head=value)
+    assert make_options(tag_head="my.module:Head").tag_head == "my.module:Head"
+
+
+OUTSIDE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from graphmtl.architectures.shared import Shared
+from graphmtl.config import ArchitectureOptions, option
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions(ArchitectureOptions):
+    grid_size: int = option(3, "cells", low=1)
+
+class Grid(Shared):
+    Options = GridOptions
+
+@dataclass(frozen=True, kw_only=True)
+class PlainOptions(ArchitectureOptions):
+    cells: int = 3
+
+class Plain(Shared):
+    Options = PlainOptions
+"""
+
+
+@pytest.fixture
+def outside_file(tmp_path, monkeypatch):
+    """A file with architectures that nobody knows, and one that is broken."""
+    (tmp_path / "grid_parts.py").write_text(OUTSIDE)
+    (tmp_path / "broken_parts.py").write_text("class Grid(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("grid_parts", None)
+
+
+def test_options_of_an_architecture_from_outside(outside_file):
+    options = parse_options(["--arch", "grid_parts:Grid", "--grid-size", "5"])
+    assert (options.grid_size, type(options.grid_size)) == (5, int)
+    with pytest.raises(InputError, match="--grid-size: found 0, expected 1 or more"):
+        make_options(arch="grid_parts:Grid", grid_size=0)
+    with pytest.raises(InputError, match="--grid-size: Expected a int. Got value: many"):
+        parse_options(["--arch", "grid_parts:Grid", "--grid-size", "many"])
+    with pytest.raises(InputError, match=r"PlainOptions\.cells: declare it with graphmtl\.config\.option"):
+        make_options(arch="grid_parts:Plain")
+    with pytest.raises(InputError, match="the module 'broken_parts' cannot be imported .SyntaxError"):
+        make_options(arch="broken_parts:Grid")
+
+
+@pytest.mark.filterwarnings("always::graphmtl.errors.DataWarning")
+def test_a_file_with_options_from_outside_and_another_architecture(outside_file):
+    (outside_file / "grid.yaml").write_text("arch: grid_parts:Grid\ngrid_size: 5\nlr: 0.5\n")
+    (outside_file / "alone.yaml").write_text("grid_size: 5\n")
+    (outside_file / "gone.yaml").write_text("arch: nowhere_parts:Grid\ngrid_size: 5\nlr: 0.5\n")
+    assert read_options(outside_file / "grid.yaml").grid_size == 5
+    assert parse_options(["--config", f"{outside_file}/alone.yaml", "--arch", "grid_parts:Grid"]).grid_size == 5
+    for name, said in (("grid", "--grid-size has no effect; it is for grid_parts:Grid"), ("gone", "is left out")):
+        with pytest.warns(DataWarning, match=said):
+            options = parse_options(["--config", f"{outside_file}/{name}.yaml", "--arch", "star"])
+        assert options == make_options(arch="star", lr=0.5)
+    with pytest.raises(InputError, match="there is no module 'nowhere_parts'"):
+        read_options(outside_file / "gone.yaml")
+    with pytest.raises(InputError, match="line 1: unknown key 'grid_size'"):
+        read_options(outside_file / "alone.yaml")

@@ -4,7 +4,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from graphmtl.config import Options
-from graphmtl.options.values import add_flag, plain
+from graphmtl.options.flags import add_flag, plain
 
 FIELDS = {field.name: field for field in fields(Options)}
 
