@@ -68,9 +68,8 @@ def file_values(
         if name in known:
             values[name] = accept
         elif accept != field.default:
-            note(
-                f"{place}{flag(name)} has no effect; it is for {config.get('arch')} and {config.get('encoder', 'lstm')}"
-            )
+            parts = " and ".join(str(config[part]) for part in CHOOSING if part in config)
+            note(f"{place}{flag(name)} has no effect; it is for {parts}")
     return values
 
 

@@ -71,8 +71,8 @@ def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, 
     if not isinstance(options, VocabularyOptions):
         if is_outside(options.encoder):
             raise InputError(
-                f"encoder {options.encoder!r}: one from outside the package reads words, so its Options must be derived "
-                "from graphmtl.models.encoder.VocabularyOptions"
+                f"encoder {options.encoder!r}: one from outside the package reads words, so its Options must be "
+                "derived from graphmtl.models.encoder.VocabularyOptions"
             )
         return load_subwords(options.encoder)
     tokenizer = _tokenizer(tasks, options, say)
