@@ -1,12 +1,8 @@
 """An architecture of one's own: a matrix says how much of what one task makes of a text another task reads.
 
-Every task j makes z_j = tanh(L_j h) of what a shared LSTM says of a text, h. The head of task k sees
-
-    h + z_k + sum_j a_kj z_j,    a_k = softmax_j(sharpness * s_kj), over the sources j of k
-
-and the edge j -> k weighs a_kj. Run this file, or, with its folder in PYTHONPATH, use the class by name:
-
-    graphmtl run --arch own_architecture:TaskMatrix --sharpness 5
+Every task j makes z_j = tanh(L_j h) of h, what a shared LSTM says of a text. The head of task k sees h + z_k + sum_j
+a_kj z_j, a_k = softmax_j(sharpness * s_kj) over the sources j of k, and the edge j -> k weighs a_kj. Run this file, or,
+with its folder in PYTHONPATH: graphmtl run --arch own_architecture:TaskMatrix --sharpness 5
 """
 
 from dataclasses import dataclass

@@ -88,7 +88,7 @@ def _notes_on_stderr() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
-            if is_quiet() or os.environ.get("RANK", "0") != "0":  # of several processes one says it
+            if is_quiet():
                 return
             print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
         else:

@@ -1,6 +1,7 @@
 """What a user's mistake looks like: one line that names the place, the value and what is accepted."""
 
 import difflib
+import os
 import sys
 import warnings
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ def note(message: str) -> None:
 
     The place of the warning is that of the call from outside the package.
     """
+    if os.environ.get("RANK", "0") != "0":  # of several processes one says it
+        return
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("graphmtl."):
         frame, level = frame.f_back, level + 1

@@ -194,7 +194,7 @@ class LeaveOneOut:
 
     def source(self, arch: str, target: str) -> MultiTaskModel:
         """The graph of all tasks but the target, which is trained if it is not there."""
-        run = Run(self.folder / "sources" / f"{arch}-without-{target}")
+        run = Run(self.folder / "sources" / f"{arch.rpartition(':')[2]}-without-{target}")
         if not (run.folder / "metrics.json").is_file():
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
