@@ -91,13 +91,15 @@ def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]
         InputError: there is no such name, module or class, or it is none of that kind.
     """
     if name not in known and not is_outside(name):
-        raise unknown_name(what, name, known)
+        raise unknown_name(what, name, [*known, "module:Class"])
     module, _, path = known.get(name, name).partition(":")
     try:
         found: object = import_module(module)
     except ModuleNotFoundError as error:
+        ours = f"{module}.".startswith(f"{error.name}.")
+        whose = "there is" if ours else f"{module!r} imports one that is not there:"
         raise InputError(
-            f"{what} {name!r}: there is no module {error.name!r}; it must be installed, or its folder in PYTHONPATH"
+            f"{what} {name!r}: {whose} no module {error.name!r}; it must be installed, or its folder in PYTHONPATH"
         ) from None
     except Exception as error:  # whatever is wrong with a user's file
         why = " ".join(f"{type(error).__name__}: {error}".split())
@@ -105,7 +107,9 @@ def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]
     for part in path.split("."):
         if not hasattr(found, part):
             near = get_close_matches(part, dir(found), n=1)
-            raise InputError(f"{what} {name!r}: no {part!r} in it{f'; did you mean {near[0]!r}?' if near else ''}")
+            raise InputError(
+                f"{what} {name!r}: no {part!r} in {module!r}{f'; did you mean {near[0]!r}?' if near else ''}"
+            )
         found = getattr(found, part)
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise InputError(f"{what} {name!r}: found {found!r}, expected a class derived from {kind.__name__}")

@@ -209,3 +209,24 @@ def test_parameters_have_the_names_of_saved_models():
     fused = [f"{part}.{name}" for part in ("interaction.output", "interaction.norm", "query", "key") for name in linear]
     assert [*build(nn.CMTR).state_dict()] == ["task_embedding", *adapters, *read, *fused]
     assert [*build(nn.Shared, contextual=False).state_dict()] == ["lstm." + name for name in plain]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hiden": 3}, "Star: unknown option 'hiden'; did you mean 'hidden'"),
+        ({"gate_prior": 0.1}, "Star: unknown option 'gate_prior'"),
+        ({"pooling": "foo"}, "unknown pooling 'foo'"),
+    ],
+)
+def test_what_is_no_option_of_a_layer(options, message):
+    with pytest.raises(InputError, match=message):
+        nn.Star(tasks=["a", "b"], input_size=4, **options)
+
+
+def test_an_architecture_without_read_says_so():
+    class Empty(nn.Architecture):
+        pass
+
+    with pytest.raises(InputError, match="Empty has no `read`"):
+        Empty(tasks=["a"], input_size=4)(torch.zeros(1, 2, 4), "a")

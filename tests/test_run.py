@@ -21,7 +21,7 @@ from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
 
-KNOWN = ", ".join(ARCHITECTURES)
+KNOWN = ", ".join([*ARCHITECTURES, "module:Class"])
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 FILES = {
     "config.yaml",

@@ -1,7 +1,7 @@
 """What every architecture is to the rest of the toolkit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from graphmtl.graph.topology import Topology, read_topology
 from graphmtl.layers.interaction import Ablation, EdgeWeights, Score
 from graphmtl.layers.layer import Layer
 from graphmtl.layers.message_lstm import LSTM, MessageStart
-from graphmtl.layers.pooling import pooled_size, token_mask
+from graphmtl.layers.pooling import POOLINGS, pooled_size, token_mask
 from graphmtl.layers.shapes import check_alike, check_shape, check_sizes, text_lengths
 
 __all__ = ["Architecture", "HeadInput", "MessageOptions", "Read", "TopologyOptions"]
@@ -121,12 +121,14 @@ class Architecture(Layer):
         **values: Any,
     ):
         super().__init__()
-        options = self.Options(**values) if options is None else options
+        options = self._options(values) if options is None else options
         if not isinstance(options, self.Options):
             raise InputError(
                 f"{type(self).__name__}: options are {type(options).__name__}, not {self.Options.__name__}"
             )
         self.options: Any = options
+        if pooling not in POOLINGS:
+            raise unknown_name("pooling", str(pooling), POOLINGS)
         self.pooling = pooling
         self.tasks, self.input_size = _names(tasks), input_size
         check_sizes(input_size=input_size)
@@ -149,6 +151,13 @@ class Architecture(Layer):
         if isinstance(options, MessageOptions):
             asked = {"attention": options.attention, "score": options.score, "message_start": options.message_start}
             self.message_sizes = {**self.lstm_sizes, **asked}
+
+    def _options(self, values: dict[str, Any]) -> OptionGroup:
+        known = [field.name for field in fields(self.Options)]
+        for name in values:
+            if name not in known:
+                raise InputError(f"{type(self).__name__}: {unknown_name('option', name, known)}")
+        return self.Options(**values)
 
     def lstm_over_encoder(self) -> nn.Module:
         """A plain LSTM; where the encoder's states are enough, what gives them back as they are."""
@@ -177,7 +186,7 @@ class Architecture(Layer):
             For each task the states (batch, tokens, output_size), 0 at padding, and the
             :class:`~graphmtl.layers.interaction.EdgeWeights` if they are asked for and there are any, else None.
         """
-        raise NotImplementedError
+        raise InputError(f"{type(self).__name__} has no `read`, which every architecture must have")
 
     def forward(
         self,

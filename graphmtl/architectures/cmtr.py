@@ -100,7 +100,11 @@ class CMTR(Shared):
         - output: what the task's head reads, (batch, dim) or (batch, tokens, dim), 0 at padding. If
           ``return_edge_weights=True``, then (states, edges): an
           :class:`~graphmtl.layers.interaction.EdgeWeights` with the gates ``edges.weights``, (batch, 1, sources) or
-          (batch, tokens, sources), and the sources' names ``edges.sources``, the task's own among them.
+          (batch, tokens, sources), and the sources' names ``edges.sources``, the task's own among them. The weights are
+          part of the graph of gradients: detach what is kept.
+
+    In a loop of one's own the penalty of ``gate_reg`` is ``cmtr.interact(h, lengths, position).penalty``, (batch,) in
+    training, times ``cmtr.penalty_weight(step, steps)``; ``cmtr(...)`` leaves it out.
 
     Attributes:
         sources: the positions of the tasks that each task has gates for, itself among them.

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AttentionPooling", "mean_over_tokens", "pool", "pooled_size", "token_mask"]
+__all__ = ["POOLINGS", "AttentionPooling", "mean_over_tokens", "pool", "pooled_size", "token_mask"]
+
+
+POOLINGS = ("max", "mean", "max-mean", "last", "attention", "cls")
+"""How token states become one vector; cls: an encoder has one of its own."""
 
 
 def pooled_size(size: int, pooling: str) -> int:

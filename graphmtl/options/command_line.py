@@ -6,20 +6,21 @@ options there are.
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from graphmtl.config import Options, flag
+from graphmtl.config import OptionGroup, Options, flag
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.options.flags import add_flag
-from graphmtl.options.groups import CHOOSING, all_groups, changed, class_for, elsewhere, make_options
+from graphmtl.options.groups import CHOOSING, all_groups, changed, class_for, elsewhere, make_options, of_architecture
 from graphmtl.options.help import asked_for_help, option_help, short_help
 from graphmtl.options.presets import preset_file
 from graphmtl.options.yaml_file import file_values, read_options
+from graphmtl.registry import is_outside
 
 __all__ = ["parse_options"]
 
@@ -39,7 +40,7 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
         InputError: an option that does not exist (the nearest is named), or a value that is not accepted.
     """
     if (asked := asked_for_help(argv)) is not None:
-        print(option_help(asked, all_groups()) if asked else short_help(), end="")
+        print(option_help(asked, [*all_groups(), *_of_outside(asked)]) if asked else short_help(), end="")
         raise SystemExit(0)
     first = _first_pass(argv)
     given = {name: first[name] for name in CHOOSING if first[name] is not None}
@@ -53,6 +54,12 @@ def parse_options(argv: Sequence[str], defaults: Options | None = None) -> Optio
     else:
         base = {} if defaults is None else asdict(defaults)
     return make_options(**{**base, **_second_pass(argv, class_for({**base, **given}))})
+
+
+def _of_outside(asked: str) -> Iterator[tuple[str, str, type[OptionGroup]]]:
+    """The options of an architecture from outside the package, by whose name they are asked for."""
+    if is_outside(asked):
+        yield from (("arch", asked, group) for group in of_architecture(asked))
 
 
 def _first_pass(argv: Sequence[str]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ __all__ = [
     "class_for",
     "elsewhere",
     "make_options",
+    "of_architecture",
     "options_class",
     "what_holds",
 ]

@@ -218,7 +218,7 @@ def test_a_task_file_may_name_a_head(parts, tmp_path):
             {"arch": "no_such_module:Grid"},
             "arch 'no_such_module:Grid': there is no module 'no_such_module'; it must be",
         ),
-        ({"arch": "own_parts:Lendin"}, "arch 'own_parts:Lendin': no 'Lendin' in it; did you mean 'Lending'?"),
+        ({"arch": "own_parts:Lendin"}, "arch 'own_parts:Lendin': no 'Lendin' in 'own_parts'; did you mean 'Lending'?"),
         ({"arch": "own_parts:Buckets"}, "expected a class derived from Architecture"),
         ({"encoder": "own_parts:Lending"}, "expected a class derived from Encoder"),
         ({"tag_head": "own_parts:Buckets"}, "expected a class derived from TagHead"),
