@@ -4,11 +4,13 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from graphmtl.architectures.architecture import Read
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
 from graphmtl.data.task import TaskSet
@@ -48,7 +50,7 @@ class _Clock:
     def __init__(self, model: nn.Module):
         self.seconds: dict[str, float] = defaultdict(float)
         self._last = time.perf_counter()
-        model.architecture.register_forward_hook(self._after_architecture)
+        self._time_reading(model.architecture)
         for encoder in model.encoders:
             encoder.register_forward_pre_hook(lambda *_: self.mark("rest"))
             encoder.register_forward_hook(self._after_encoder)
@@ -80,10 +82,19 @@ class _Clock:
         if encoded.states.requires_grad:  # not while evaluating
             encoded.states.register_hook(lambda _: self.mark("recurrence"))
 
-    def _after_architecture(self, _module: nn.Module, _inputs: tuple, output: tuple) -> None:
-        self.mark("recurrence")
-        if output[0].requires_grad:
-            output[0].register_hook(lambda _: self.mark("rest"))
+    def _time_reading(self, architecture: Any) -> None:
+        """Marks the end of each ``read``, which the model calls by its name, so that no hook of torch sees it."""
+        read = architecture.read
+
+        def timed(*arguments: Any, **named: Any) -> list[Read]:
+            found = read(*arguments, **named)
+            self.mark("recurrence")
+            for states, _ in found:
+                if states.requires_grad:  # not while evaluating
+                    states.register_hook(lambda _: self.mark("rest"))
+            return found
+
+        architecture.read = timed
 
 
 def training_speed(tasks: TaskSet, options: Options, *, steps: int) -> TrainingSpeed:

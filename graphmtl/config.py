@@ -127,7 +127,7 @@ def check_fields(group: type) -> None:
 class OptionGroup:
     """Options that one part looks at; their values have been :func:`accepted`."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(type(self))
         for option in fields(self):
             object.__setattr__(self, option.name, accepted(option, getattr(self, option.name)))
@@ -260,7 +260,7 @@ class Options(RunOptions, TrainingOptions, ModelOptions, DataOptions):
     task set declare; :func:`graphmtl.options.make_options` makes them.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if type(self) is Options:
             raise InputError("Options are made by graphmtl.make_options(...), which knows what a run looks at")
         super().__post_init__()

@@ -15,6 +15,7 @@ them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ class AdapterFusion(TaskAdapters):
     reads_new_tasks = True
     first_stage = "adapters"
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         K, size = len(self.tasks), self.adapters.norm.normalized_shape[0]

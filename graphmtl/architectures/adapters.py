@@ -8,6 +8,7 @@ each of its layers, and that the body is trained too. It is the first stage of a
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -66,7 +67,7 @@ class TaskAdapters(Shared):
     Options = AdapterOptions
     acts_after_pooling = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         size = pooled_size(self.output_size, self.pooling)

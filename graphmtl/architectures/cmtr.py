@@ -19,7 +19,7 @@ without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is `
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +130,7 @@ class CMTR(Shared):
     has_nodes = True
     acts_after_pooling = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         K = len(self.tasks)

@@ -84,7 +84,7 @@ class Complete(Architecture):
     reads_tasks = True
     reads_nodes = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         self.detach_sources = options.detach_sources

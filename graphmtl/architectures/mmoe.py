@@ -11,6 +11,7 @@ over experts, which belong to no task, so there is no task graph.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -71,7 +72,7 @@ class MMoE(Shared):
     Options = MMoEOptions
     acts_after_pooling = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         size = pooled_size(self.output_size, self.pooling)

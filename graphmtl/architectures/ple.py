@@ -12,6 +12,7 @@ stream. The gates are over experts, so there is no task graph.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +117,7 @@ class PLE(Shared):
     acts_after_pooling = True
     reads_new_tasks = True  # the gate over the shared experts reads all tasks' experts
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         self.expert_size = options.expert_size

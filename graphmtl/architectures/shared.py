@@ -1,6 +1,7 @@
 """One LSTM for all tasks: hard parameter sharing (Caruana 1997), the usual multi-task baseline."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class Shared(Architecture):
 
     reads_contextual = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.lstm = self.lstm_over_encoder()
 

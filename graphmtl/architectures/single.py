@@ -1,6 +1,7 @@
 """K separate models: the baseline that every claim of joint training is measured against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -41,7 +42,7 @@ class Single(Architecture):
     own_encoder_per_task = True
     reads_contextual = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.lstms = nn.ModuleList(self.lstm_over_encoder() for _ in self.tasks)
 

@@ -16,6 +16,7 @@ r_t enters k's cell as :mod:`graphmtl.layers.message_lstm` says. How much k read
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ class Star(Architecture):
     has_edges = True
     reads_nodes = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         options = self.options
         self.hub_to_head = options.hub_to_head

@@ -107,7 +107,7 @@ def _roles(options: PlantedOptions) -> dict[str, str]:
     return roles
 
 
-def _draw_parents(roles: Mapping[str, str], options: PlantedOptions, rng) -> dict[str, list[str]]:
+def _draw_parents(roles: Mapping[str, str], options: PlantedOptions, rng: np.random.Generator) -> dict[str, list[str]]:
     """The parents of each child: those with the fewest children so far, at random among equals."""
     children = {name: 0 for name, role in roles.items() if role in ("parent", "poor")}
     if options.planted_children and options.planted_parents_per_child > len(children):
@@ -127,7 +127,7 @@ def _draw_parents(roles: Mapping[str, str], options: PlantedOptions, rng) -> dic
     return parents
 
 
-def _truth(parents: Mapping[str, Sequence[str]], options: PlantedOptions, rng) -> PlantedTruth:
+def _truth(parents: Mapping[str, Sequence[str]], options: PlantedOptions, rng: np.random.Generator) -> PlantedTruth:
     edges = [(parent, child) for child, own in parents.items() for parent in own]
     siblings = [(a, b) for a, b in combinations(parents, 2) if set(parents[a]) & set(parents[b])]
     if options.planted_inverted > len(edges):
@@ -136,7 +136,9 @@ def _truth(parents: Mapping[str, Sequence[str]], options: PlantedOptions, rng) -
     return PlantedTruth(edges=tuple(edges), siblings=tuple(siblings), inverted=tuple(edges[i] for i in inverted))
 
 
-def _draw_words(roles: Mapping[str, str], options: PlantedOptions, rng) -> tuple[dict[str, list[str]], list[str]]:
+def _draw_words(
+    roles: Mapping[str, str], options: PlantedOptions, rng: np.random.Generator
+) -> tuple[dict[str, list[str]], list[str]]:
     """The cue words of each task, and the filler words."""
     inherited = options.planted_words * options.planted_parents_per_child
     own = round(inherited * (1 - options.planted_sharing) / options.planted_sharing)
@@ -145,7 +147,7 @@ def _draw_words(roles: Mapping[str, str], options: PlantedOptions, rng) -> tuple
     return {name: [words.pop() for _ in range(count)] for name, count in counts.items()}, words
 
 
-def _invent_words(count: int, rng) -> list[str]:
+def _invent_words(count: int, rng: np.random.Generator) -> list[str]:
     """Different words of three syllables each."""
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     base = len(syllables)
@@ -153,7 +155,9 @@ def _invent_words(count: int, rng) -> list[str]:
     return [syllables[n // base**2] + syllables[n // base % base] + syllables[n % base] for n in numbers]
 
 
-def _polarities(words: Mapping, parents: Mapping, truth: PlantedTruth, rng) -> dict[str, dict[str, int]]:
+def _polarities(
+    words: Mapping, parents: Mapping, truth: PlantedTruth, rng: np.random.Generator
+) -> dict[str, dict[str, int]]:
     """The polarity of the deciding words of each task: its own, and those of its parents."""
     own = {}
     for name, mine in words.items():
@@ -177,7 +181,15 @@ class _Texts:
         filler: the filler words.
     """
 
-    def __init__(self, polarity: Mapping[str, int], *, others: Sequence[str], filler: Sequence[str], options, rng):
+    def __init__(
+        self,
+        polarity: Mapping[str, int],
+        *,
+        others: Sequence[str],
+        filler: Sequence[str],
+        options: PlantedOptions,
+        rng: np.random.Generator,
+    ) -> None:
         self.deciding, self.polarity = np.array(list(polarity)), np.array(list(polarity.values()))
         self.others, self.filler = np.array(others), np.array(filler)
         self.options, self.rng = options, rng

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -307,7 +308,7 @@ class TaskGraph:
 
     # torch_geometric
 
-    def to_pyg(self, dtype: torch.dtype = torch.float32):
+    def to_pyg(self, dtype: torch.dtype = torch.float32) -> Any:
         """The graph as :class:`torch_geometric.data.Data`.
 
         A float32 rounds the weights; with ``dtype=torch.float64`` :meth:`from_pyg` gives back exactly this graph.
@@ -321,7 +322,7 @@ class TaskGraph:
         return to_pyg(self, dtype)
 
     @classmethod
-    def from_pyg(cls, data) -> "TaskGraph":
+    def from_pyg(cls, data: Any) -> "TaskGraph":
         """The inverse of :meth:`to_pyg`."""
         return from_pyg(data, cls)
 

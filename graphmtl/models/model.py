@@ -308,7 +308,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """See :meth:`~graphmtl.architectures.Architecture.penalty_weight`."""
         return self.architecture.penalty_weight(step, steps)
 
-    def generate_model_card(self, *args, **kwargs) -> ModelCard:
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """What the model is, for the Hub."""
         return model_card(self)
 
@@ -317,7 +317,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     @classmethod
     @generators_kept()
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "MultiTaskModel":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> "MultiTaskModel":
         """A saved model: a folder or a run's folder, or its name on the Hugging Face Hub.
 
         Raises:
@@ -330,10 +330,25 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             return super().from_pretrained(folder if folder.is_dir() else pretrained_model_name_or_path, **kwargs)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **_config):
+    def _from_pretrained(  # of what ModelHubMixin gives these alone are looked at
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        **_config: Any,
+    ) -> "MultiTaskModel":
         folder = Path(model_id)
         if not folder.is_dir():
-            where = {"revision": revision, "cache_dir": cache_dir, "token": token, "force_download": force_download}
+            where: dict[str, Any] = {
+                "revision": revision,
+                "cache_dir": cache_dir,
+                "token": token,
+                "force_download": force_download,
+            }
             folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
             check_files(folder)
         return load_model(folder, cls)

@@ -87,7 +87,7 @@ def damage_is_named(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: no model that can be loaded from {_CONFIG} and {_WEIGHTS} ({what})") from error
 
 
-def load_model(folder: Path, build: Callable[..., nn.Module]) -> nn.Module:
+def load_model(folder: Path, build: Callable[..., Any]) -> Any:
     """The model that :func:`save_model` wrote.
 
     Args:

@@ -1,7 +1,8 @@
 """A fresh model for the tasks of a run: its vocabulary, its first weights, and what is said of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
+from typing import Any
 
 import torch
 from accelerate.utils import set_seed
@@ -32,7 +33,7 @@ __all__ = ["build_model", "build_vocabulary", "standardise_scores"]
 
 
 @generators_kept()
-def build_model(tasks: TaskSet, options: Options, say=print) -> MultiTaskModel:
+def build_model(tasks: TaskSet, options: Options, say: Callable[..., Any] = print) -> MultiTaskModel:
     """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
     vectors = None
     if isinstance(options, WordEncoderOptions) and options.embeddings:
@@ -66,7 +67,9 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
             head.standardise(torch.tensor(tasks[task].train["label"][:]))
 
 
-def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, say) -> Vocabulary | SubwordVocabulary:
+def build_vocabulary(
+    tasks: TaskSet, options: Options, vectors: Vectors | None, say: Callable[..., Any]
+) -> Vocabulary | SubwordVocabulary:
     """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
     if not isinstance(options, VocabularyOptions):
         if is_outside(options.encoder):
@@ -95,7 +98,7 @@ def build_vocabulary(tasks: TaskSet, options: Options, vectors: Vectors | None, 
     return vocabulary
 
 
-def _tokenizer(tasks: TaskSet, options: VocabularyOptions, say) -> Tokenizer:
+def _tokenizer(tasks: TaskSet, options: VocabularyOptions, say: Callable[..., Any]) -> Tokenizer:
     """What cuts the texts.
 
     Raises:
@@ -114,7 +117,7 @@ def _tokenizer(tasks: TaskSet, options: VocabularyOptions, say) -> Tokenizer:
     return tokenizer
 
 
-def _load_encoder(model: MultiTaskModel, options: TransformerOptions, say) -> None:
+def _load_encoder(model: MultiTaskModel, options: TransformerOptions, say: Callable[..., Any]) -> None:
     name = model.options.encoder
     first, *_ = layers = [encoder.layers() for encoder in model.encoders]
     if options.layer_decay < 1 and len(first) == 1:

@@ -37,7 +37,7 @@ from graphmtl.training.trainer import Trainer, TrainingResult
 __all__ = ["folder_of", "train", "train_run"]
 
 
-def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **values) -> Run:
+def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **values: Any) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
     Args:
@@ -177,7 +177,13 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
 
 
 def _refit(
-    run: Run, options: Options, tasks: TaskSet, teachers: Mapping[str, Run], said: Path, chosen: TrainingResult, say
+    run: Run,
+    options: Options,
+    tasks: TaskSet,
+    teachers: Mapping[str, Run],
+    said: Path,
+    chosen: TrainingResult,
+    say: Any,
 ) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult]:
     """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
 
@@ -195,7 +201,7 @@ def _refit(
 
 
 def _distillation(
-    options: Options, tasks: TaskSet, model: MultiTaskModel, data, teachers: Mapping[str, Run], *, folder: Path
+    options: Options, tasks: TaskSet, model: MultiTaskModel, data: Any, teachers: Mapping[str, Run], *, folder: Path
 ) -> Distillation | None:
     """What the teachers say of all training texts, kept in a folder, and heads to imitate them; None without any."""
     if not teachers or not isinstance(options, DistillationOptions):
@@ -220,5 +226,5 @@ def _distillation(
     )
 
 
-def _silent(*_args) -> None:
+def _silent(*_args: Any) -> None:
     pass
