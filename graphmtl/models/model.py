@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
-from graphmtl.architectures import architecture_class, resolve_topology
+from graphmtl.architectures import architecture_class
 from graphmtl.architectures.architecture import HeadInput
 from graphmtl.config import ModelOptions, part
 from graphmtl.data.batching import Batch
@@ -31,7 +31,7 @@ from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.model_options import model_options_class
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
-from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
+from graphmtl.models.resolution import head_name, resolve
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
 from graphmtl.registry import ENCODERS
 
@@ -53,18 +53,16 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | SubwordVocabulary, options: ModelOptions):
         super().__init__()
         options = part(options, model_options_class(options.arch, options.encoder))
-        options = resolve_topology(options, [task.name for task in tasks])
-        options = resolve_chars(options, tasks)
         if options.tag_head != "auto":
             tag_head_class(options.tag_head)  # whether there is one, also where no task tags
         if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
+        options = resolve(options, tasks, vocabulary if isinstance(vocabulary, SubwordVocabulary) else None)
         self.tasks = {task.name: task for task in tasks}
         self._position = {name: i for i, name in enumerate(self.tasks)}
         architecture = architecture_class(options.arch)
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
         encoders = [encoder_class(options.encoder)(vocabulary=vocabulary, options=options) for _ in range(copies)]
-        options = resolve_pooling(options, encoders[0], tasks)
         self.vocabulary, self.options = vocabulary, options
         self.encoders = nn.ModuleList(encoders)
         self.architecture = architecture(

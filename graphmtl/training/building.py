@@ -21,7 +21,7 @@ from graphmtl.graph.topology import Topology
 from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.resolution import resolve_chars
+from graphmtl.models.resolution import resolve
 from graphmtl.models.transformer import TransformerOptions, load_subwords
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
@@ -39,8 +39,9 @@ def build_model(tasks: TaskSet, options: Options, say: Callable[..., Any] = prin
     if isinstance(options, WordEncoderOptions) and options.embeddings:
         vectors = read_vectors(options.embeddings)
         options = changed(options, embedding_size=vectors.dim)
-    options = resolve_chars(options, tasks.tasks.values())
-    vocabulary = build_vocabulary(tasks, options, vectors, say)
+    subwords = None if isinstance(options, VocabularyOptions) else _subwords(options)
+    options = resolve(options, list(tasks.tasks.values()), subwords)
+    vocabulary = build_vocabulary(tasks, options, vectors, say) if subwords is None else subwords
     set_seed(options.seed)
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=options)
     if model.architecture.topology is not None:
@@ -67,17 +68,25 @@ def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> 
             head.standardise(torch.tensor(tasks[task].train["label"][:]))
 
 
-def build_vocabulary(
-    tasks: TaskSet, options: Options, vectors: Vectors | None, say: Callable[..., Any]
-) -> Vocabulary | SubwordVocabulary:
-    """The words of the training texts, and their characters if these are read; or a transformer's pieces."""
-    if not isinstance(options, VocabularyOptions):
-        if is_outside(options.encoder):
-            raise InputError(
-                f"encoder {options.encoder!r}: one from outside the package reads words, so its Options must be "
-                "derived from graphmtl.models.encoder.VocabularyOptions"
-            )
-        return load_subwords(options.encoder)
+def _subwords(options: Options) -> SubwordVocabulary:
+    """A transformer's pieces."""
+    if is_outside(options.encoder):
+        raise InputError(
+            f"encoder {options.encoder!r}: one from outside the package reads words, so its Options must be derived "
+            "from graphmtl.models.encoder.VocabularyOptions"
+        )
+    return load_subwords(options.encoder)
+
+
+def build_vocabulary(tasks: TaskSet, options: Any, vectors: Vectors | None, say: Callable[..., Any]) -> Vocabulary:
+    """The words of the training texts, and their characters if these are read.
+
+    Args:
+        tasks: whose training texts they are.
+        options: of the run, a :class:`~graphmtl.models.encoder.VocabularyOptions` among them.
+        vectors: pre-trained ones, whose words are known too.
+        say: is told how many there are.
+    """
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]

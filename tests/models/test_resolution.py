@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 
 from graphmtl.architectures import ARCHITECTURES, architecture_class
@@ -11,7 +9,6 @@ from tests.parts import model_options
 TEXTS = Task(name="mood", labels=("calm", "angry"))
 POS = Task(name="pos", kind="token-classification", labels=("N", "V"))
 NER = Task(name="ner", kind="token-classification", labels=("O", "B-x", "I-x"), metrics=("span_f1",))
-WORDS, TRANSFORMER = SimpleNamespace(has_cls=False), SimpleNamespace(has_cls=True)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +33,13 @@ def test_an_encoder_of_pieces_has_no_characters_to_read():
 def test_pooling_is_cls_where_a_transformers_states_are_taken_as_they_are(arch):
     kind, options = architecture_class(arch), model_options(arch=arch)
     expected = "max-mean" if kind.reads_contextual else "cls"
-    assert resolve_pooling(options, TRANSFORMER, [TEXTS]).pooling == expected
-    assert resolve_pooling(options, WORDS, [TEXTS]).pooling == "max-mean"
+    assert resolve_pooling(options, True, [TEXTS]).pooling == expected
+    assert resolve_pooling(options, False, [TEXTS]).pooling == "max-mean"
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_pooling_of_texts_beside_tagging(arch):
-    found = resolve_pooling(model_options(arch=arch), WORDS, [TEXTS, POS]).pooling
+    found = resolve_pooling(model_options(arch=arch), False, [TEXTS, POS]).pooling
     assert found == ("max" if architecture_class(arch).acts_after_pooling else "max-mean")
 
 
@@ -53,15 +50,15 @@ def test_texts_and_tokens_that_the_same_layers_read_have_one_size(arch):
     with pytest.raises(
         InputError, match=f"--arch {arch} reads texts and the tokens of task 'pos' with the same layers"
     ):
-        resolve_pooling(options, WORDS, [TEXTS, POS])
-    assert resolve_pooling(options, WORDS, [TEXTS]) is options
+        resolve_pooling(options, False, [TEXTS, POS])
+    assert resolve_pooling(options, False, [TEXTS]) is options
 
 
 def test_words_have_no_vector_of_their_own_for_a_text():
     options = model_options(arch="shared", pooling="cls")
     with pytest.raises(InputError, match=r"^--pooling cls: the encoder lstm has no vector of its own"):
-        resolve_pooling(options, WORDS, [TEXTS])
-    assert resolve_pooling(options, TRANSFORMER, [TEXTS]) is options
+        resolve_pooling(options, False, [TEXTS])
+    assert resolve_pooling(options, True, [TEXTS]) is options
 
 
 @pytest.mark.parametrize(
