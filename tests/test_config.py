@@ -8,6 +8,7 @@ import pytest
 
 from graphmtl.config import OptionGroup, Options, TrainingOptions, accepted, flag, option, part
 from graphmtl.errors import InputError
+from graphmtl.options import make_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def test_what_is_accepted_becomes_a_plain_value(name, value, taken):
 
 
 def test_a_part_of_the_options_is_what_its_group_says():
-    options = Options(lr=0.25, arch="single", output="here")
+    options = make_options(lr=0.25, arch="single", output="here")
     training = part(options, TrainingOptions)
     assert type(training) is TrainingOptions
     assert training == TrainingOptions(lr=0.25)
