@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
@@ -242,7 +241,7 @@ def encode_tasks(
     encoded = {}
     forms = word_forms(vocabulary)
     for corpus, layers in _corpora(tasks, apart).items():
-        splits = {split: _encode_split(layers, split, vocabulary, options, forms) for split in _splits(layers[0])}
+        splits = {split: _encode_split(layers, split, vocabulary, options, forms) for split in layers[0].splits}
         train, valid, test = (splits.pop(split) for split in ("train", "valid", "test"))
         for data in layers:
             encoded[data.task.name] = EncodedTask(data.task, train, valid, test, corpus, splits)
@@ -264,8 +263,8 @@ def encode_split(
     """
     corpora, forms = _corpora(tasks, apart), word_forms(vocabulary)
     for first, *_ in corpora.values():
-        if split not in _splits(first):
-            raise unknown_name("split", split, _splits(first))
+        if split not in first.splits:
+            raise unknown_name("split", split, first.splits)
     return {corpus: _encode_split(layers, split, vocabulary, options, forms) for corpus, layers in corpora.items()}
 
 
@@ -275,10 +274,6 @@ def _corpora(tasks: Mapping[str, TaskData], apart: bool) -> dict[str, list[TaskD
     for name, data in tasks.items():
         corpora.setdefault(name if apart else data.corpus or name, []).append(data)
     return corpora
-
-
-def _splits(data: TaskData) -> dict[str, Dataset]:
-    return {"train": data.train, "valid": data.valid, "test": data.test, **data.other_tests}
 
 
 def word_forms(vocabulary: Vocabulary | SubwordVocabulary) -> WordForms | None:
@@ -309,7 +304,7 @@ def _encode_split(
 ) -> EncodedSplit:
     """A split of a corpus, given as the data of each of its tasks."""
     training = split == "train"
-    own = {data.task: _splits(data)[split] for data in layers}
+    own = {data.task: data.splits[split] for data in layers}
     rows = next(iter(own.values()))
     labels = {task.name: list(its["label"]) for task, its in own.items()}
     if training:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
+from graphmtl.data.task import NO_LABEL, Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 
@@ -47,15 +47,11 @@ def fingerprint(tasks: TaskSet) -> dict:
     found: dict[str, dict] = {}
     for name, data in tasks.items():
         found[name] = {}
-        for split, rows in _splits(data).items():
+        for split, rows in data.splits.items():
             if (data.corpus, split) not in texts:
                 texts[data.corpus, split] = _text_digests(rows)
             found[name][split] = _of_split(data.task, texts[data.corpus, split], rows)
     return {"format": _FORMAT, "name": tasks.name, "tasks": found}
-
-
-def _splits(data: TaskData) -> dict[str, Dataset]:
-    return {"train": data.train, "valid": data.valid, "test": data.test, **data.other_tests}
 
 
 def _column(rows: Dataset, name: str) -> list:

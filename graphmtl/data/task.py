@@ -211,10 +211,14 @@ class TaskData:
         self.corpus = self.corpus or self.task.name
 
     @property
+    def splits(self) -> dict[str, Dataset]:
+        """All of them by name."""
+        return {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
+
+    @property
     def unlabelled(self) -> dict[str, int]:
         """How many rows of each split have no label, of those splits that have such rows."""
-        splits = {"train": self.train, "valid": self.valid, "test": self.test, **self.other_tests}
-        counts = {split: sum(not is_labelled(label) for label in rows["label"]) for split, rows in splits.items()}
+        counts = {split: sum(not is_labelled(x) for x in rows["label"]) for split, rows in self.splits.items()}
         return {split: count for split, count in counts.items() if count}
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ import sys
 
 import torch.distributed
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 
 __all__ = ["plain_accelerator", "process_state"]
 
@@ -19,7 +20,8 @@ def process_state(*, cpu: bool) -> PartialState:
 
 
 def plain_accelerator(*, cpu: bool) -> Accelerator:
-    """For reading with a trained model."""
+    """For reading with a trained model, whatever precision this process has trained another one with."""
+    AcceleratorState._reset_state()  # accelerate keeps it globally
     process_state(cpu=cpu)
     return Accelerator(cpu=cpu)
 

@@ -1,6 +1,6 @@
+import datasets
 import pyarrow as pa
 import pyarrow.parquet
-import pytest
 
 from tests.data.example_files import csv, guess, roles, rows, text, written
 
@@ -23,7 +23,6 @@ def test_how_a_file_is_read(tmp_path):
 
 
 def test_names_of_classes_are_read_from_parquet(tmp_path):
-    datasets = pytest.importorskip("datasets")
     features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=["no", "yes"]))
     own = datasets.Dataset.from_dict({"text": [text() for _ in range(20)], "label": [0, 1] * 10}, features)
     own.to_parquet(str(tmp_path / "a.parquet"))

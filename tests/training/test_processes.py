@@ -2,6 +2,8 @@ import sys
 
 import pytest
 import torch.distributed
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from graphmtl.training import processes
 
@@ -53,3 +55,10 @@ def test_a_process_that_fails_waits_for_nobody(join, monkeypatch):
 def test_one_process_has_no_group(at_exit):
     assert processes.plain_accelerator(cpu=True).num_processes == 1
     assert at_exit == []
+
+
+def test_reading_has_a_precision_of_its_own():
+    """A run with --precision bf16 in the same process once made evaluate round."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert Accelerator(cpu=True, mixed_precision="bf16").mixed_precision == "bf16"
+    assert processes.plain_accelerator(cpu=True).mixed_precision == "no"
