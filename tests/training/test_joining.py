@@ -87,6 +87,16 @@ def test_what_is_not_frozen_is_trained(arch, freeze, changed, finished, transfer
     assert not any(own["identical"] for own in run.transfer["old"].values())
 
 
+def test_how_it_is_trained_is_said_anew(finished, transfer, tone):
+    """The rate of the embeddings is that of the command, not that of the saved model."""
+    source = finished("shared").run
+    before = weights(source)["encoders.0.embedding.weight"]
+    for rate, stays in ((0, True), (1, False)):
+        run = transfer(source.folder, tone, "--embedding-lr", rate, output=f"rate{rate}")
+        after = weights(run)["encoders.0.embedding.weight"][: len(before)]
+        assert torch.equal(after, before) == stays
+
+
 def test_unfreezing_goes_from_the_heads_to_the_encoder(finished, transfer, tone):
     source = finished("star").run
     changed = []
