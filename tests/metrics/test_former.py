@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.task import METRICS, Task
-from graphmtl.metrics import METRIC_FUNCTIONS, compute, compute_correlations, compute_spans, scores_by_type
+from graphmtl.metrics.former import METRIC_FUNCTIONS, compute, compute_correlations, compute_spans, scores_by_type
 
 
 def task(classes: int, *metrics: str) -> Task:
