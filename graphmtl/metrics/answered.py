@@ -57,7 +57,13 @@ class Answered:
         return not any(map(len, self.labels)) if self.form == "tags" else len(self.labels) == 0
 
     def index_of(self, label: str) -> int:
-        """The class that has this name."""
+        """The class that has this name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if label not in self.names:
+            raise ValueError(f"label: found {label!r}, expected one of {', '.join(self.names)}")
         return self.names.index(label)
 
 

@@ -52,7 +52,7 @@ def most_confused(matrix: Mapping[str, Any], limit: int) -> dict[str, Any]:
     Returns:
         The same of the labels that are left, in their order, and ``of``: how many there were.
     """
-    counts = np.array(matrix["counts"], dtype=np.int64).reshape(len(matrix["labels"]), -1)  # (right, answered)
+    counts = np.array(matrix["counts"], dtype=np.int64)  # (right, answered)
     errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()  # (labels,)
     kept = np.sort(np.argsort(-errors, kind="stable")[:limit])
     return {

@@ -52,7 +52,10 @@ def matthews(answered: Answered) -> float:
     """
     from sklearn.metrics import matthews_corrcoef
 
-    return _single(matthews_corrcoef(*right_and_answered(answered)))
+    right, given = right_and_answered(answered)
+    if np.ptp(right) == 0 or np.ptp(given) == 0:  # scikit-learn says the same, and warns of a single class
+        return 0.0
+    return _single(matthews_corrcoef(right, given))
 
 
 def averaged(score: str, average: str | None = None) -> Callable[[Answered], float]:
