@@ -50,13 +50,16 @@ def most_confused(matrix: Mapping[str, Any], limit: int) -> dict[str, Any]:
         limit: how many labels are left at most.
 
     Returns:
-        The same of the labels that are left, in their order, and ``of``: how many there were.
+        The same of the labels that are left, in their order; ``support``: how many examples each of them has, whatever
+        their answer; and ``of``: how many labels there were.
     """
     counts = np.array(matrix["counts"], dtype=np.int64)  # (right, answered)
-    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()  # (labels,)
+    support = counts.sum(axis=1)  # (labels,)
+    errors = counts.sum(axis=0) + support - 2 * counts.diagonal()  # (labels,)
     kept = np.sort(np.argsort(-errors, kind="stable")[:limit])
     return {
         "labels": [matrix["labels"][i] for i in kept],
         "counts": counts[np.ix_(kept, kept)].tolist(),
+        "support": support[kept].tolist(),
         "of": len(matrix["labels"]),
     }

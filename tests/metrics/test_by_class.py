@@ -68,9 +68,10 @@ def test_rows_of_confusion_are_right_and_tags_count_by_token():
 
 def test_the_most_confused_labels_are_those_with_the_most_errors_both_ways():
     matrix = {"labels": ["a", "b", "c", "d"], "counts": [[9, 0, 0, 4], [0, 8, 1, 0], [0, 0, 7, 0], [3, 0, 0, 6]]}
-    assert most_confused(matrix, 2) == {"labels": ["a", "d"], "counts": [[9, 4], [3, 6]], "of": 4}
+    found = most_confused(matrix, 2)
+    assert found == {"labels": ["a", "d"], "counts": [[9, 4], [3, 6]], "support": [13, 9], "of": 4}
     assert most_confused(matrix, 3)["labels"] == ["a", "b", "d"]  # b and c alike: the first
-    assert most_confused(matrix, 4) == matrix | {"of": 4}
+    assert most_confused(matrix, 4) == matrix | {"support": [13, 9, 7, 9], "of": 4}
 
 
 @quick
