@@ -14,6 +14,7 @@ __all__ = [
     "ARCHITECTURES",
     "ENCODERS",
     "HEADS",
+    "KINDS",
     "OBJECTIVES",
     "TASK_SETS",
     "TRANSFORMER",
@@ -37,7 +38,12 @@ ARCHITECTURES = {
 }
 ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
 TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder that any other name means
-HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}  # of tags
+KINDS = {
+    "text-classification": "graphmtl.kinds.classification:Classification",
+    "regression": "graphmtl.kinds.regression:Regression",
+    "token-classification": "graphmtl.kinds.tagging:Tagging",
+}
+HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
 OBJECTIVES = {"distillation": "graphmtl.training.distillation:DistillationOptions"}  # their options
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import numpy as np
 
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.tags import is_iob2
+from graphmtl.data.task import Task
 from graphmtl.metrics import named
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.by_class import class_scores
@@ -12,22 +14,16 @@ from graphmtl.metrics.by_class import class_scores
 __all__ = ["compute", "compute_correlations", "compute_spans", "scores_by_type"]
 
 
-def compute(task: Task, logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Every metric of a task that classifies texts: logits (examples, classes), labels (examples,)."""
-    answered = Answered(
-        form="classes",
-        labels=labels.numpy(),
-        answers=logits.argmax(dim=-1).numpy(),
-        probabilities=logits.softmax(dim=-1).numpy(),
-        names=task.labels,
-        positive=task.positive,
-    )
+def compute(task: Task, answers: Sequence[int], labels: Sequence[int]) -> dict[str, float]:
+    """Every metric of a task that classifies texts: answers and labels (examples,)."""
+    right, given = np.asarray(labels), np.asarray(answers)  # (examples,)
+    answered = Answered(form="classes", labels=right, answers=given, names=task.labels, positive=task.positive)
     return named.compute(task.metrics, answered)
 
 
-def compute_correlations(task: Task, scores: Tensor, labels: Tensor) -> dict[str, float]:
+def compute_correlations(task: Task, scores: Sequence[float], labels: Sequence[float]) -> dict[str, float]:
     """Every metric of a regression: scores and labels (examples,)."""
-    return named.compute(task.metrics, Answered(form="numbers", labels=labels.numpy(), answers=scores.numpy()))
+    return named.compute(task.metrics, Answered(form="numbers", labels=labels, answers=scores))
 
 
 def compute_spans(task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> dict[str, float]:
@@ -39,7 +35,7 @@ def scores_by_type(
     task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
 ) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of the spans of each type; empty where the tags are no spans."""
-    return class_scores(_tags(task, predicted, labels)) if task.is_spans else {}
+    return class_scores(_tags(task, predicted, labels)) if is_iob2(task.labels) else {}
 
 
 def _tags(task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> Answered:
@@ -50,4 +46,4 @@ def _tags(task: Task, predicted: Sequence[Sequence[int]], labels: Sequence[Seque
         kept = [(guess, label) for guess, label in zip(guesses, its, strict=True) if label != NO_LABEL]
         found.append([task.labels[guess] for guess, _ in kept])
         right.append([task.labels[label] for _, label in kept])
-    return Answered(form="tags", labels=right, answers=found, names=task.labels, spans=task.is_spans)
+    return Answered(form="tags", labels=right, answers=found, names=task.labels, spans=is_iob2(task.labels))

@@ -19,12 +19,11 @@ from graphmtl.data.batching import Batch, EncodedTask, made_ahead
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.models.losses import task_loss
 from graphmtl.models.predictions import ModelOutput
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.epoch_losses import EpochLosses, check_finite
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score
+from graphmtl.training.evaluation import Predictions, predict_split, score
 from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
 from graphmtl.training.processes import process_state
@@ -158,19 +157,13 @@ class Trainer:
         self.model.train()
         started, tokens = time.perf_counter(), self.tokens
         for corpus, rows, counts, batch, targets in made_ahead(self._share, self.sampler.epoch(self.epoch)):
-            outputs = self._parallel(batch)
+            outputs = self._parallel(batch, label_smoothing=options.label_smoothing)
             own = {
-                task: task_loss(
-                    outputs[task],
-                    batch.labels[task],
-                    batch.weights,
-                    label_smoothing=options.label_smoothing,
-                    total=count / accelerator.num_processes,
-                )  # ()
+                task: outputs[task].loss(count / accelerator.num_processes)  # ()
                 for task, count in counts.items()
             }
             accelerator.backward(
-                self._labels_weight * sum(own.values())
+                self._labels_weight * sum(outputs[task].task_weight * loss for task, loss in own.items())
                 + self._penalty(outputs, batch, len(rows))
                 + self._imitation(outputs, batch, targets, len(rows))
             )
@@ -217,9 +210,7 @@ class Trainer:
         losses = self._distillation({name: output.nodes for name, output in outputs.items()}, targets, batch.lengths)
         return weight * (losses * batch.weights).sum() * self.accelerator.num_processes / total
 
-    def predict_split(
-        self, split: str, *, recorder: EdgeRecorder | None = None
-    ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+    def predict_split(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, Predictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:

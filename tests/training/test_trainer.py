@@ -11,10 +11,12 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
+from graphmtl.models.predictions import ModelOutput
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
+from tests.parts import label_arrays
 from tests.training import two_processes
-from tests.training.toy import ToyModel, ToyOutput, toy_data, toy_trainer
+from tests.training.toy import ToyModel, toy_data, toy_trainer
 
 ARCHS = [{"arch": arch} for arch in ARCHITECTURES]
 
@@ -323,24 +325,24 @@ def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
     trainer = toy_trainer(data)
     trainer._prepare(None, None)
     batch = data["a"].train.batch([0, 1, 2], fillers=1)
-    outputs = {name: ToyOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
+    outputs = {name: ModelOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
     found = []
     for step in range(trainer._steps):
         trainer.step = step
         found.append(float(trainer._penalty(outputs, batch, 2)))
     assert found == pytest.approx([2 * 2.0 * (step + 1) / trainer._steps for step in range(trainer._steps)])
-    assert trainer._penalty({"a": ToyOutput(torch.zeros(3, 2))}, batch, 2) == 0
+    assert trainer._penalty({"a": ModelOutput(torch.zeros(3, 2))}, batch, 2) == 0
 
 
 def test_a_task_without_validation_examples(data):
-    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
         toy_trainer(data).train()
     assert toy_trainer(data).train(keep_epochs=2).best_epoch == 2
 
 
 def test_a_loss_of_no_examples_is_not_checked(data):
-    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     trainer = toy_trainer(data)
     trainer.train(keep_epochs=1)
     losses = trainer.evaluate("valid")
