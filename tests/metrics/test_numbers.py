@@ -45,6 +45,11 @@ def test_the_unit_of_an_answer_does_not_matter_to_a_correlation(unit):
         assert metric(numbers(right, answers * np.float32(unit) + 3 * unit)) == pytest.approx(expected, abs=1e-5)
 
 
+def test_small_differences_of_large_numbers_are_some():
+    answers = 1e14 + np.array([0.0, 1.0, 3.0])
+    assert pearson(numbers([1.0, 2.0, 4.0], answers)) == pytest.approx(1)
+
+
 def test_errors_have_the_unit_of_the_labels():
     right, answers = np.array([1.0, 2.0, 4.0]), np.array([2.0, 2.0, 1.0])
     assert mae(numbers(10 * right, 10 * answers)) == pytest.approx(10 * mae(numbers(right, answers)))

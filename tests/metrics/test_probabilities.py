@@ -92,8 +92,8 @@ def test_calibration_error_by_hand():
     assert ece(classes(right, given, 2, probabilities=np.array([[0.75, 0.25]] * 4))) == 0
     two_bins = np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
     assert ece(classes(right, given, 2, probabilities=two_bins)) == 0  # 1 - 1 and 1/2 - 1/2
-    apart = classes([0, 1], [0, 0], 2, probabilities=np.array([[0.61, 0.39], [0.59, 0.41]]))  # 0.6 parts two bins
-    assert ece(apart) == pytest.approx((0.39 + 0.59) / 2)
+    apart = classes([0, 1], [0, 0], 2, probabilities=np.array([[0.61, 0.39], [0.6, 0.4]]))  # 0.6 ends a bin
+    assert ece(apart) == pytest.approx((0.39 + 0.6) / 2)
 
 
 def test_probabilities_that_are_nan_give_nan_and_none_an_error():
