@@ -71,20 +71,20 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions, folder: P
     records = read_json(path) if path.is_file() else {}
     config = {name: value for name, value in asdict(options).items() if name not in ("resume", "overwrite")}
     for name in names:
+        is_new = name not in records
         tracker = LOGGER_TYPE_TO_CLASS[name](**_arguments(name, folder, records.get(name)))
         try:
             tracker.start()
             if name == "comet_ml":  # which has no argument for it
                 tracker.tracker.set_name(_run_name(folder))
-            if name != "tensorboard" and not (
-                name == "mlflow" and name in records
-            ):  # a run beside the run; none may change
+            # TensorBoard would make a run of its own of them, and MLflow takes none anew
+            if name != "tensorboard" and (is_new or name != "mlflow"):
                 tracker.store_init_configuration(config)
         except Exception as error:  # each tracker has its own
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(f"--track {options.track}: {name} does not start ({why})") from error
         accelerator.trackers.append(tracker)
-        if resumed and name != "tensorboard" and name not in records:
+        if resumed and is_new and name != "tensorboard":
             note(f"--track {options.track}: {name} has no record of this run, which goes on in a new one")
         if name in _FOUND_AGAIN:
             records[name] = _found_by(tracker)

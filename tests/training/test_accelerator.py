@@ -1,6 +1,6 @@
 import pytest
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
 from graphmtl.config import TrainingOptions
@@ -20,6 +20,12 @@ def test_reading_and_training_of_one_process():
     for accelerator in (plain_accelerator("cpu"), make_accelerator(TrainingOptions(device="cpu"))):
         assert accelerator.num_processes == 1
         assert accelerator.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("make", [plain_accelerator, lambda device: make_accelerator(TrainingOptions(device=device))])
+def test_the_device_of_an_earlier_training_is_forgotten(make):
+    PartialState(cpu=True).device = torch.device("meta")
+    assert make("cpu").device == torch.device("cpu")
 
 
 def test_each_training_has_a_precision_of_its_own():

@@ -1,9 +1,11 @@
 import json
 
+import pytest
 from accelerate import Accelerator
 
 from graphmtl.config import TrainingOptions
 from graphmtl.graph.edge import Edge
+from graphmtl.training import log as log_module
 from graphmtl.training.log import GraphLog, TrainingLog
 
 
@@ -62,6 +64,14 @@ def test_tensorboard_gets_every_number(tmp_path):
         "tokens_per_second",
     }
     assert [(event.step, event.value) for event in events.Scalars("train/loss/a")] == [(10, 0.25), (20, 0.25)]
+
+
+@pytest.mark.parametrize("history", [[], [line(1)]])
+def test_trackers_are_told_whether_a_log_goes_on(history, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(log_module, "start_trackers", lambda *_, resumed: told.append(resumed))
+    training_log(tmp_path, history)
+    assert told == [bool(history)]
 
 
 def test_a_resumed_log_goes_on_in_tensorboards_folder(tmp_path):
