@@ -21,9 +21,9 @@ from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import check_output
 from graphmtl.printed_tables import other_test_splits, print_table, scores_table, types_table
+from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import Predictions, predict_split
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
-from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_data import load_fitted_tasks, planted_options
 from graphmtl.training.run_folder import Run
@@ -59,7 +59,7 @@ def predict(
     run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
 ) -> dict[str, Predictions]:
     """What the run's model, or another one, predicts on a split of the run's data, by task."""
-    accelerator = plain_accelerator(cpu=run.options.device == "cpu")
+    accelerator = plain_accelerator(run.options.device)
     model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
         model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration, gather_object, is_tensorboard_available, set_seed
+from accelerate.utils import gather_object, set_seed
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -20,13 +17,13 @@ from graphmtl.errors import InputError, unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.predictions import ModelOutput
+from graphmtl.training.accelerator import make_accelerator
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.distillation import Distillation
 from graphmtl.training.epoch_losses import EpochLosses, check_finite
 from graphmtl.training.evaluation import Predictions, predict_split, score
 from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
-from graphmtl.training.processes import process_state
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.selection import BestEpochs, GivenEpochs
 from graphmtl.verbosity import is_quiet
@@ -95,7 +92,7 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.frozen_until = [*model.frozen_until(), *frozen_until]
         self.callbacks = callbacks
-        self.accelerator = _accelerator(options, self.folder)
+        self.accelerator = make_accelerator(options)
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model
 
@@ -125,7 +122,7 @@ class Trainer:
         self._prepare(keep_epochs, distillation)
         if resume:
             self._load_checkpoint()
-        log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=self.history)
+        log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=self.history, options=self.options)
         graphs = GraphLog(folder=self.folder, accelerator=self.accelerator, epochs=self.epoch)
         with self._progress_bar() as bar:
             while self.epoch < self.options.epochs and not self.selection.finished:
@@ -367,22 +364,3 @@ class Trainer:
         """Put values beside the progress bar, where the last ones of another name stay."""
         self._shown |= values
         bar.set_postfix(self._shown, refresh=False)
-
-
-def _accelerator(options: TrainingOptions, folder: Path | None) -> Accelerator:
-    # One process may train several models, each with its own precision and device: accelerate keeps both globally.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    cpu = options.device == "cpu" or not torch.accelerator.is_available()
-    if cpu and options.precision == "fp16":
-        raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
-    if options.tensorboard and not is_tensorboard_available():
-        raise InputError("tensorboard: TensorBoard is not installed; `pip install tensorboard`")
-    process_state(cpu=cpu)
-    return Accelerator(
-        cpu=cpu,
-        mixed_precision=options.precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
-        log_with="tensorboard" if options.tensorboard and folder is not None else None,
-        project_config=ProjectConfiguration(logging_dir=None if folder is None else str(folder)),
-    )

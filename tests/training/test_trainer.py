@@ -275,12 +275,12 @@ def test_history_has_a_line_for_each_evaluation(data, tmp_path):
 
 def test_without_a_folder_nothing_is_written(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    toy_trainer(data, tensorboard=True).train(resume=True)
+    toy_trainer(data, track="tensorboard").train(resume=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_run_folder(data, tmp_path):
-    toy_trainer(data, folder=tmp_path, tensorboard=True).train()
+    toy_trainer(data, folder=tmp_path, track="tensorboard").train()
     files = ["checkpoints", "graph_history.jsonl", "history.jsonl", "tensorboard"]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert any((tmp_path / "tensorboard").iterdir())
