@@ -144,8 +144,14 @@ class Kind:
         """By what a draw of a few examples keeps the proportions; None: by nothing."""
         return labels
 
-    def relabelled(self, shuffled: list, labels: Sequence[Any]) -> list:
-        """Labels in another order, so that each fits the text that has had the label in its place."""
+    def relabelled(self, shuffled: list, labels: Sequence[Any], rows: Any) -> list:
+        """Labels in another order, so that each fits the text that it now belongs to.
+
+        Args:
+            shuffled: the labels in that order.
+            labels: those that the texts have had.
+            rows: the texts, a split of a :class:`~graphmtl.data.task.TaskData`.
+        """
         return shuffled
 
     def class_weights(self, given: Mapping[str, float] | str, labels: Sequence[Any]) -> tuple[float, ...]:
@@ -183,6 +189,18 @@ class Kind:
         values = np.asarray(labels, dtype=np.int64)  # (examples,)
         return TextLabels(values, known=values != NO_LABEL)
 
+    def encoded(self, labels: Sequence[Any], lengths: np.ndarray, rows: Any, vocabulary: Any, where: str) -> Any:
+        """The labels of a split as arrays, as :meth:`arrays` gives them, where places in the texts play a part.
+
+        Args:
+            labels: that of each text, as :meth:`read` gave it.
+            lengths: (examples,), tokens of each text.
+            rows: the texts, with the columns of a :class:`~graphmtl.data.task.TaskData`.
+            vocabulary: what has made tokens of them.
+            where: what a note about labels calls the texts.
+        """
+        return self.arrays(labels, lengths)
+
     # The model
 
     def head(self, *, input_size: int, dropout: float, tag_head: str) -> Any:
@@ -210,6 +228,16 @@ class Kind:
             tokens: of the text, where each is spoken of.
         """
         return {"label": self.named(answer), "probabilities": self.by_name(probabilities or ())}
+
+    def located(self, answers: Any, texts: Sequence[tuple], vocabulary: Any) -> list:
+        """The answers to some texts as :meth:`answer` takes them.
+
+        Args:
+            answers: of the texts, a tensor (batch, ...), as the head gives them.
+            texts: what was read.
+            vocabulary: what has made tokens of them.
+        """
+        return answers.tolist()
 
     def by_name(self, probabilities: Sequence[float]) -> dict[str, float]:
         """``{LABEL: p}``."""

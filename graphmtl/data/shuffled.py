@@ -19,6 +19,6 @@ def shuffle_labels(data: TaskData, *, seed: int) -> TaskData:
     rng = np.random.default_rng([seed, zlib.crc32(data.task.name.encode())])
     labels = list(data.train["label"])
     shuffled = [labels[i] for i in rng.permutation(len(labels))]
-    shuffled = data.task.of_kind.relabelled(shuffled, labels)
+    shuffled = data.task.of_kind.relabelled(shuffled, labels, data.train)
     train = data.train.remove_columns("label").add_column("label", shuffled)
     return replace(data, train=train)

@@ -155,7 +155,7 @@ class Tagging(ScoredKind):
     def strata(self, labels: Sequence[Any]) -> Sequence[Hashable] | None:
         return None
 
-    def relabelled(self, shuffled: list, labels: Sequence[Any]) -> list:
+    def relabelled(self, shuffled: list, labels: Sequence[Any], rows: Any) -> list:
         """All tags one after the other, cut anew to the texts; a span that is cut begins anew."""
         names = self.task.labels
         begins = {f"I-{name[2:]}": i for i, name in enumerate(names) if self.is_spans and name.startswith("B-")}

@@ -215,6 +215,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         head: Any = self.heads[self._position[task]]
         logits = self.classify(seen.h, task)
         output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
+        logits = head.within(logits, batch)
         if not self.training:
             output.answers = head.answers(logits, batch.lengths)
             output.probabilities = head.probabilities(logits)

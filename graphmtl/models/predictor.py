@@ -112,8 +112,12 @@ def _read(
         some = order[start : start + batch_size]
         batch = split.batch(some)
         outputs = model(batch.to(device), edges=edges)
-        words, offsets = _tokens(model, [pairs[rows[i]] for i in some], batch) if every_token else ([], [])
-        found = {name: in_words(model.tasks[name], outputs[name], words, offsets, edges) for name in names}
+        read = [pairs[rows[i]] for i in some]
+        words, offsets = _tokens(model, read, batch) if every_token else ([], [])
+        found = {}
+        for name in names:
+            answers = model.tasks[name].of_kind.located(outputs[name].answers, read, model.vocabulary)
+            found[name] = in_words(model.tasks[name], outputs[name], words, offsets, edges, answers)
         for i, predictions in zip(some, zip(*found.values(), strict=True), strict=True):
             yield rows[i], dict(zip(names, predictions, strict=True))
 

@@ -80,7 +80,7 @@ def _answers(task: Task, predictions: Predictions) -> Iterator[dict[str, Any]]:
 
 
 def _plain(values: np.ndarray) -> Iterator[Any]:
-    return (value.tolist() for value in values)
+    return (value.tolist() if isinstance(value, np.ndarray | np.generic) else value for value in values)
 
 
 def _json_writer(file) -> Callable[[dict], None]:
