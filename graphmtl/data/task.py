@@ -48,6 +48,7 @@ class Task:
         in_mean: the task counts in the mean over tasks, unless no task of the run does.
         tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
         head: ``linear``, ``crf`` or ``module:Class`` for a task that tags tokens; None: as the run's options say.
+        weight: what the task's loss is multiplied by in training.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -65,6 +66,7 @@ class Task:
     in_mean: bool = True
     tokens: bool = False
     head: str | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -171,6 +173,7 @@ _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and wha
     **dict.fromkeys(("positive", "head"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
+    "weight": ((int, float), ()),
 }
 
 

@@ -14,7 +14,7 @@ from graphmtl.errors import InputError
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
 from tests.training import two_processes
-from tests.training.toy import ToyModel, ToyOutput, toy_data, toy_trainer
+from tests.training.toy import ToyModel, toy_data, toy_trainer
 
 ARCHS = [{"arch": arch} for arch in ARCHITECTURES]
 
@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_finite_names_task_and_step(data):
     trainer.model.__class__ = Breaking
     sampler = toy_trainer(data)
     sampler.train(keep_epochs=1)
-    tasks = [task for epoch in range(1, 5) for task, _ in sampler.sampler.epoch(epoch)]
+    tasks = [task for epoch in range(1, 5) for task, _ in sampler._batches.sampler.epoch(epoch)]
     step = 1 + [index for index, task in enumerate(tasks) if task == "b"][7]
     with pytest.raises(InputError, match=rf"task 'b', step {step}: the training loss is nan"):
         trainer.train()
@@ -319,19 +319,6 @@ def test_bad_options(data, options, message):
         toy_trainer(data, **options).train()
 
 
-def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
-    trainer = toy_trainer(data)
-    trainer._prepare(None, None)
-    batch = data["a"].train.batch([0, 1, 2], fillers=1)
-    outputs = {name: ToyOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
-    found = []
-    for step in range(trainer._steps):
-        trainer.step = step
-        found.append(float(trainer._penalty(outputs, batch, 2)))
-    assert found == pytest.approx([2 * 2.0 * (step + 1) / trainer._steps for step in range(trainer._steps)])
-    assert trainer._penalty({"a": ToyOutput(torch.zeros(3, 2))}, batch, 2) == 0
-
-
 def test_a_task_without_validation_examples(data):
     data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
@@ -345,7 +332,7 @@ def test_a_loss_of_no_examples_is_not_checked(data):
     trainer.train(keep_epochs=1)
     losses = trainer.evaluate("valid")
     assert math.isnan(losses["b"]["loss"])
-    trainer._check_losses(losses)
+    trainer.validation.check_losses(losses, step=1)
 
 
 def test_two_processes_give_the_result_of_one(tmp_path):
