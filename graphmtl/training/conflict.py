@@ -27,9 +27,11 @@ class GradientConflict:
 
     def add(self, tasks: Sequence[str], rows: Tensor) -> None:
         """An update's gradients, (tasks, parameters); one that is 0, or not finite, has no direction."""
-        units = rows / rows.norm(dim=1, keepdim=True)  # (tasks, parameters)
+        lengths = rows.norm(dim=1)  # (tasks,)
+        units = rows / lengths[:, None]  # (tasks, parameters)
         cosines = (units @ units.T).double().cpu()  # (tasks, tasks)
-        known = cosines.isfinite()  # (tasks, tasks)
+        directed = (lengths.isfinite() & (lengths > 0)).cpu()  # (tasks,)
+        known = directed[:, None] & directed  # (tasks, tasks)
         places = torch.tensor([self.tasks.index(name) for name in tasks])
         found = torch.stack([torch.where(known, cosines, 0.0), known.double()])  # (2, tasks, tasks)
         for each in (self._sums, self._epoch):
@@ -76,9 +78,9 @@ class GradientConflict:
             conflict = cls(found["tasks"])
             counts = np.array(found["updates"], dtype=float)  # (tasks, tasks)
             cosines = np.array(found["cosine"], dtype=float)  # (tasks, tasks), nan where there is none
-            conflict._sums = torch.from_numpy(np.stack([np.nan_to_num(cosines) * counts, counts]))
-            if conflict._sums.shape != (2, len(conflict.tasks), len(conflict.tasks)):
+            if not counts.shape == cosines.shape == conflict._sums.shape[1:]:
                 raise ValueError(f"{len(conflict.tasks)} tasks")
+            conflict._sums = torch.from_numpy(np.stack([np.nan_to_num(cosines) * counts, counts]))
         except (LookupError, TypeError, ValueError) as error:
             raise InputError(f"{path}: found {shown(found)}, expected tasks, cosine and updates ({error})") from None
         return conflict

@@ -202,7 +202,7 @@ class Objective:
         rest = self._rest(outputs, part, step)
         if self._open.gradients is not None:
             for name, loss in losses.items():
-                self._open.gradients.add(name, weight * part.update.share(name) * loss)
+                self._open.gradients.add(name, weight * part.update.shares[name] * loss)
         if isinstance(self.balancing, GradientBalancing):
             self._propagate(rest)
         else:
@@ -225,8 +225,7 @@ class Objective:
             self._open.gradients = TaskGradients(self._trained, scale=scale)
 
     def _weighed(self, weight: float, part: Part) -> Tensor:
-        losses = self._open.losses
-        loss = self.balancing(losses, {name: part.update.share(name) for name in losses}, self._open.parts)
+        loss = self.balancing(self._open.losses, part.update.shares, self._open.parts)
         return loss if weight == 1 else weight * loss
 
     def _labels_weight(self, step: int) -> float:
@@ -238,7 +237,7 @@ class Objective:
     def _rest(self, outputs: Mapping[str, Any], part: Part, step: int) -> Tensor | float:
         """What the terms say of a batch, as a part of their means over the update's texts of all processes."""
         total: Tensor | float = 0.0
-        share = part.update.read[part.corpus] / part.update.batches
+        share = part.update.shares_of_texts[part.corpus]
         texts, processes = part.update.texts[part.corpus], self.accelerator.num_processes
         for term, parallel, targets in zip(self.terms, self._parallel, part.targets, strict=True):
             found = parallel(outputs, part.batch, targets)

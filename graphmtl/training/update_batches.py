@@ -22,21 +22,17 @@ class Update:
 
     Attributes:
         batches: how many they are.
-        labelled: how many of them have labels of each task.
-        labels: how many labels each task has.
         texts: how many texts each corpus has.
-        read: how many of them have texts of each corpus.
+        labels: how many labels each task has, of those that have any.
+        shares: the share of the batches that are of the corpus of each of these tasks.
+        shares_of_texts: the same of each corpus.
     """
 
     batches: int
-    labelled: Mapping[str, int]
-    labels: Mapping[str, int]
     texts: Mapping[str, int]
-    read: Mapping[str, int]
-
-    def share(self, task: str) -> float:
-        """The share of the batches that have labels of a task."""
-        return self.labelled[task] / self.batches
+    labels: Mapping[str, int]
+    shares: Mapping[str, float]
+    shares_of_texts: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -107,12 +103,13 @@ class UpdateBatches:
         """Of every batch its update and its place there, its texts and how many labels they have of each task."""
         for steps in self.sampler.updates(epoch):
             found = [self._counts(*step) for step in steps]
-            labels, texts = Counter[str](), Counter[str]()
+            labels, texts, read = Counter[str](), Counter[str](), Counter(corpus for corpus, _ in steps)
             for (corpus, rows), counts in zip(steps, found, strict=True):
                 labels.update(counts)
                 texts[corpus] += len(rows)
-            labelled = Counter(task for counts in found for task in counts)
-            update = Update(len(steps), labelled, labels, texts, read=Counter(corpus for corpus, _ in steps))
+            shares = {corpus: count / len(steps) for corpus, count in read.items()}
+            of_tasks = {task: shares[corpus] for corpus in read for task in self.corpora[corpus].tasks if labels[task]}
+            update = Update(len(steps), texts, labels, shares=of_tasks, shares_of_texts=shares)
             for place, ((corpus, rows), counts) in enumerate(zip(steps, found, strict=True)):
                 yield update, place, corpus, rows, counts
 

@@ -80,7 +80,13 @@ def test_a_random_number_before_the_run_changes_nothing(data):
     assert_same_weights(weights_of(first), weights_of(second))
 
 
-@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS])
+BALANCED = [
+    {"balancing": name, "accumulate": 3, "mix": True}
+    for name in ("uncertainty", "imtl-l", "dwa", "random", "famo", "pcgrad", "nash-mtl", "graddrop")
+]
+
+
+@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS, *BALANCED])
 def test_resuming_is_exact(data, tmp_path, options):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
@@ -96,6 +102,9 @@ def test_resuming_is_exact(data, tmp_path, options):
     assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
     assert (result.best_epoch, result.steps, result.epochs) == (expected.best_epoch, expected.steps, expected.epochs)
     assert result.seconds > result.history[1]["seconds"]  # time before the interruption counts
+    files = [tmp_path / name / "gradient_conflict.json" for name in ("whole", "parts")]
+    assert files[0].exists() == files[1].exists() == (options.get("balancing") in ("pcgrad", "nash-mtl", "graddrop"))
+    assert len({path.read_text() for path in files if path.exists()}) <= 1
 
 
 def test_the_best_weights_survive_a_resume(tmp_path):
@@ -348,6 +357,8 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["mixed"], one["mixed"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["learned"], one["learned"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)

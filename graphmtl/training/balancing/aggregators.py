@@ -1,8 +1,8 @@
 r"""Directions out of the tasks' gradients, by TorchJD's aggregators.
 
 All of them look at the rows :math:`g_k`, (tasks, parameters), of :class:`~.balancing.GradientBalancing` and give one
-vector d. Those that TorchJD defines as a mean over K rows are multiplied by K, so that, but for nash-mtl and graddrop,
-d is the sum of the rows, the gradient of equal weights, where all rows are equal.
+vector d. Those that TorchJD defines as a mean over K rows are multiplied by K, so that where all rows are equal d is
+their sum, the gradient of equal weights; of cagrad it is 1 + c times that, and nash-mtl has a length of its own.
 """
 
 import warnings

@@ -19,7 +19,7 @@ class Balancing(nn.Module):
     .. math:: \sum_k p_k (m_k L_k + r_k)
 
     where :math:`L_k` is the mean loss of task k's labels in the update, times the task's own weight; :math:`p_k` is the
-    share of the update's batches that have labels of k; :math:`m_k` is the method's weight of k, 1 if all are equal;
+    share of the update's batches that are of k's texts; :math:`m_k` is the method's weight of k, 1 if all are equal;
     and :math:`r_k` is what the method adds, so that weights that are learned do not go to 0.
 
     A method is a class derived from this one that says :meth:`weights`, or from :class:`GradientBalancing`, and a line

@@ -1,5 +1,6 @@
 """Weights that are drawn anew in every update."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,8 +21,8 @@ class RandomWeights(Balancing):
     drawn: Tensor | None = None
 
     def begin(self, step: int) -> None:
-        generator = torch.Generator().manual_seed((self.seed << 32) + step)
-        self.drawn = len(self.tasks) * torch.randn(len(self.tasks), generator=generator).softmax(0)  # (tasks,)
+        z = np.random.default_rng([self.seed, step]).standard_normal(len(self.tasks))  # (tasks,)
+        self.drawn = len(self.tasks) * torch.from_numpy(z).softmax(0)  # (tasks,)
 
     def weights(self, places: list[int], losses: Tensor, shares: Tensor) -> Tensor:
         return self.drawn[places].to(losses)
