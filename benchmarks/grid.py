@@ -27,11 +27,12 @@ import torch
 
 from graphmtl.cli import run_verb
 from graphmtl.data.fingerprint import difference, read_fingerprint
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.tags import spans
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.evaluate import predict_run
-from graphmtl.training.evaluation import Predictions, TagPredictions
+from graphmtl.training.evaluation import Predictions
 from graphmtl.training.run_folder import Run
 
 _T_975 = (
@@ -78,29 +79,27 @@ def check_same_data(runs: dict[str, list[Run]]) -> None:
                 raise InputError(f"{other.folder}: not trained on the data of {first.folder}: {found}; remove one")
 
 
-def shares(task: Task, predictions: Predictions | TagPredictions) -> np.ndarray:
+def shares(task: Task, predictions: Predictions) -> np.ndarray:
     """Per test example the two numbers whose sums' ratio is the task's first metric: (examples, 2).
 
     Raises:
         InputError: the metric is no such ratio: neither accuracy nor span_f1.
     """
     metric = task.metrics[0]
-    if isinstance(predictions, Predictions) and metric == "accuracy":
-        right = predictions.logits.argmax(-1) == predictions.labels  # (examples,)
-        return np.stack([right.numpy(), np.ones(len(right))], 1).astype(float)
-    if isinstance(predictions, TagPredictions) and metric in ("accuracy", "span_f1"):
-        count = _right_tokens if metric == "accuracy" else _right_spans
-        pairs = zip(*predictions.as_lists(), strict=True)
-        return np.array([count(task, *pair) for pair in pairs], dtype=float)
+    pairs = zip(predictions.answers, predictions.labels, strict=True)
+    if metric == "accuracy":
+        return np.array([_right(np.atleast_1d(answers), np.atleast_1d(labels)) for answers, labels in pairs], float)
+    if metric == "span_f1":
+        return np.array([_right_spans(task, answers, labels) for answers, labels in pairs], float)
     raise InputError(f"task {task.name}: no interval over test examples for {metric}; give several --seeds")
 
 
-def _right_tokens(task: Task, tags: list[int], labels: list[int]) -> tuple[int, int]:
-    known = [(tag, label) for tag, label in zip(tags, labels, strict=True) if label != NO_LABEL]
-    return sum(tag == label for tag, label in known), len(known)
+def _right(answers: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    known = labels != NO_LABEL
+    return int((answers == labels)[known].sum()), int(known.sum())
 
 
-def _right_spans(task: Task, tags: list[int], labels: list[int]) -> tuple[int, int]:
+def _right_spans(task: Task, tags: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
     """F1 = 2 right / (predicted + true)."""
     known = [(tag, label) for tag, label in zip(tags, labels, strict=True) if label != NO_LABEL]
     found, true = (set(spans([task.labels[i] for i in own])) for own in zip(*known, strict=True))
@@ -124,7 +123,7 @@ def examples(seeds: list[Run]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _labels(predictions: Predictions | TagPredictions) -> np.ndarray:
+def _labels(predictions: Predictions) -> np.ndarray:
     """All labels, one after the other."""
     return np.concatenate([np.ravel(each) for each in predictions.labels])
 

@@ -13,6 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from graphmtl.architectures.architecture import Read
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks
+from graphmtl.data.label_arrays import TextLabels
 from graphmtl.data.task import TaskSet
 from graphmtl.models.encoder import Encoded
 from graphmtl.training.building import build_model
@@ -139,5 +140,7 @@ def _sample(split: EncodedSplit, share: float, generator: np.random.Generator) -
     rows = generator.permutation(len(split))[: max(1, round(share * len(split)))]  # (examples,)
     batch = split.batch(rows)
     texts = [tokens[:length] for tokens, length in zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)]
-    labels = {task: labels[rows] for task, labels in split.labels.items()}
+    labels = {
+        task: TextLabels(own.values[rows], known=own.counts[rows] > 0) for task, own in (split.labels or {}).items()
+    }
     return EncodedSplit(tasks=split.tasks, texts=texts, labels=labels)

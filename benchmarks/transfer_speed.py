@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.measuring import median_ms, processor
 from graphmtl.data.batching import Batch, EncodedSplit
+from graphmtl.data.label_arrays import TextLabels
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import make_model_options
 from graphmtl.models.new_tasks import add_tasks, frozen_parameters, keep_frozen_states
@@ -44,21 +44,21 @@ def build(arch: str, words: int, score: str) -> MultiTaskModel:
 def batch_of(task: str, words: int) -> Batch:
     """Texts of equal length."""
     rng = np.random.default_rng(0)
-    split = EncodedSplit(
-        tasks=[task], texts=rng.integers(3, words, (TEXTS, TOKENS)).tolist(), labels={task: rng.integers(0, 2, TEXTS)}
-    )
+    texts = rng.integers(3, words, (TEXTS, TOKENS)).tolist()
+    labels = TextLabels(rng.integers(0, 2, TEXTS), known=np.ones(TEXTS, dtype=bool))
+    split = EncodedSplit(tasks=[task], texts=texts, labels={task: labels})
     return split.batch(range(TEXTS))
 
 
 def step_of(model: MultiTaskModel, batch: Batch, ema: float) -> Callable[[], None]:
     """A training step as the Trainer makes it."""
     options = make_options(ema=ema)
-    optimizer, (task,) = adamw(model, options), batch.tasks
+    optimizer = adamw(model, options)
     average = WeightAverage(model=model, decay=ema) if ema else None
     model.train()
 
     def step() -> None:
-        task_loss(model(batch)[task], batch.labels[task], batch.weights).backward()
+        model(batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import nn
 
-from graphmtl import metrics
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.batching import EncodedTask, encode_tasks
@@ -22,7 +21,7 @@ from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import check_output
 from graphmtl.printed_tables import other_test_splits, print_table, scores_table, types_table
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split
+from graphmtl.training.evaluation import Predictions, predict_split
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
@@ -58,7 +57,7 @@ def _encoded(run: Run, tasks: TaskSet, names: Sequence[str] | None = None) -> di
 
 def predict(
     run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
-) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+) -> dict[str, Predictions]:
     """What the run's model, or another one, predicts on a split of the run's data, by task."""
     accelerator = plain_accelerator(cpu=run.options.device == "cpu")
     model = (run.model if model is None else model).to(accelerator.device)
@@ -67,9 +66,7 @@ def predict(
     )
 
 
-def predict_run(
-    run: Run, split: str
-) -> tuple[dict[str, EncodedTask], dict[str, Predictions | ScorePredictions | TagPredictions]]:
+def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
     """The data of a finished run, and what its model predicts on a split, by task."""
     data = read_run(run)
     return data, predict(run, data, split)
@@ -138,7 +135,7 @@ def evaluate_on(
 
 def _results(
     data: Mapping[str, EncodedTask],
-    predictions: Mapping[str, Mapping[str, Predictions | ScorePredictions | TagPredictions]],
+    predictions: Mapping[str, Mapping[str, Predictions]],
 ) -> dict[str, dict]:
     """Scores and sizes by task; the first split is the one of which "types" are."""
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
@@ -153,8 +150,8 @@ def _results(
         for name, task in data.items()
     }
     for name, own in next(iter(predictions.values())).items():
-        if isinstance(own, TagPredictions) and data[name].task.is_spans:
-            results[name]["types"] = metrics.scores_by_type(data[name].task, *own.as_lists())
+        if types := data[name].task.of_kind.types(own):
+            results[name]["types"] = types
     return results
 
 

@@ -1,7 +1,7 @@
 """``python -m graphmtl.export RUN``: a finished run's model as an ONNX file, checked against torch in onnxruntime."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
@@ -69,7 +69,8 @@ def main(argv: Sequence[str]) -> None:
     say(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")
     if arguments.int8:
         file = to_int8(file)
-        say(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file)])))
+        heads: Any = dict(zip(model.tasks, model.heads, strict=True))
+        say(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file, heads)])))
     try:
         output.write_bytes(file)
         cast(Vocabulary, model.vocabulary).save(vocabulary, tokenizer)  # a transformer was refused

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from graphmtl.data.tags import spans
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.tags import is_iob2, spans
+from graphmtl.data.task import Task
 
 __all__ = ["METRIC_FUNCTIONS", "compute", "compute_correlations", "compute_spans", "scores_by_type"]
 
@@ -66,7 +67,7 @@ def compute(task: Task, logits: Tensor, labels: Tensor) -> dict[str, float]:
     """
     if len(labels) == 0:
         return dict.fromkeys(task.metrics, float("nan"))
-    predictions = torch.as_tensor(logits).argmax(dim=-1)  # (examples,)
+    predictions = torch.as_tensor(logits)  # (examples,)
     labels = torch.as_tensor(labels)  # (examples,)
     values = {name: METRIC_FUNCTIONS[name](predictions, labels, task) for name in task.metrics}
     return {name: _rounded(value) for name, value in values.items()}
@@ -92,6 +93,7 @@ def compute_correlations(task: Task, scores: Tensor, labels: Tensor) -> dict[str
 
     if len(labels) == 0:
         return dict.fromkeys(task.metrics, math.nan)
+    scores, labels = torch.as_tensor(scores), torch.as_tensor(labels)
     if scores.unique().numel() == 1 or labels.unique().numel() == 1:
         return dict.fromkeys(task.metrics, 0.0)
     pairs = {"pearson": (scores.double(), labels.double()), "spearman": (_ranks(scores), _ranks(labels))}
@@ -129,7 +131,7 @@ def compute_spans(task: Task, predicted: Sequence[Sequence[int]], labels: Sequen
     if not pairs:
         return dict.fromkeys(task.metrics, math.nan)
     values = {"accuracy": sum(tag == expected for tag, expected in pairs) / len(pairs)}
-    if task.is_spans:
+    if is_iob2(task.labels):
         from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
         scores = precision_recall_fscore_support(right, found, average="micro", zero_division=0)
@@ -146,7 +148,7 @@ def scores_by_type(
         ``{TYPE: {"precision", "recall", "f1", "spans"}}`` in alphabetical order, for every type that is predicted or
         right somewhere; ``spans`` is how many right ones there are. Empty where the tags are no spans.
     """
-    if not task.is_spans:
+    if not is_iob2(task.labels):
         return {}
     from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 

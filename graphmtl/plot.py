@@ -19,9 +19,9 @@ __all__ = ["main"]
 def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Figure:
     """What each token of a text read, a map for every task."""
     model = run.model
-    tagging = [name for name, own in model.tasks.items() if own.is_tagging]
+    of_tokens = [name for name, own in model.tasks.items() if own.of_kind.reads_tokens]
     of_one = [name for name, own in model.tasks.items() if not own.is_pair]
-    names = task.split(",") if task else tagging or of_one or [*model.tasks]
+    names = task.split(",") if task else of_tokens or of_one or [*model.tasks]
     first, tab, second = text.partition("\t")
     pair = tab and any(model.tasks[name].is_pair for name in names if name in model.tasks)
     read: Text = text.split() if pretokenized else (first, second) if pair else text

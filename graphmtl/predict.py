@@ -162,27 +162,18 @@ def _columns(tasks: Mapping[str, Task], given: str | None, rows: Rows, source: s
 
 def _answer_keys(task: Task, edges: bool) -> dict[str, pa.DataType]:
     """The keys of a task's answers that are columns of their own, with their types."""
-    words = pa.list_(pa.string())
-    if task.is_tagging:
-        keys = {"labels": words, "tokens": words, "offsets": pa.list_(pa.list_(pa.int64()))}
-    elif task.is_regression:
-        keys = {"value": pa.float64()}
-    else:
-        keys = {"label": pa.string(), "probability": pa.float64()}
-    return keys | ({"edges": pa.string()} if edges else {})
+    return {**task.of_kind.columns, **({"edges": pa.string()} if edges else {})}
 
 
-def _beside(answers: Mapping[str, dict], keys: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    """The answers to a row, column by column; the probability is that of the label."""
-    return [_value(answers[name], key) for name, own in keys.items() for key in own]
-
-
-def _value(answer: Mapping[str, Any], key: str) -> Any:
-    if key == "probability":
-        return answer["probabilities"][answer["label"]] if "probabilities" in answer else None
-    if key == "edges":
-        return json.dumps(answer["edges"], ensure_ascii=False) if "edges" in answer else None
-    return answer.get(key)  # a row of tokens has no offsets
+def _beside(answers: Mapping[str, dict], tasks: Mapping[str, Task], edges: bool) -> list[Any]:
+    """The answers to a row, column by column."""
+    cells: list[Any] = []
+    for name, task in tasks.items():
+        cells += task.of_kind.cells(answers[name]).values()
+        if edges:
+            own = answers[name].get("edges")
+            cells.append(None if own is None else json.dumps(own, ensure_ascii=False))
+    return cells
 
 
 def _write_all(
@@ -202,13 +193,11 @@ def _print_answers(part: _Part, answers: Sequence[Mapping[str, dict]]) -> None:
             print(json.dumps({"line": line, **answer}, ensure_ascii=False))
 
 
-def _written(
-    write: Write, names: Sequence[str], keys: Mapping[str, Mapping[str, Any]], as_objects: bool
-) -> Callable[[_Part, list], None]:
+def _written(write: Write, tasks: Mapping[str, Task], edges: bool, as_objects: bool) -> Callable[[_Part, list], None]:
     """What writes some rows with the answers beside them, as objects in JSON and else as columns."""
 
     def write_part(part: _Part, answers: Sequence[Mapping[str, dict]]) -> None:
-        added = [[[*own.values()]] if as_objects else _beside(own, keys) for own in answers]
+        added = [[[*own.values()]] if as_objects else _beside(own, tasks, edges) for own in answers]
         write(part.start, part.values, added)
 
     return write_part
@@ -257,7 +246,7 @@ def main(argv: Sequence[str]) -> None:
         as_objects = output.suffix.lower() == ".jsonl"
         added = {f"{name}.{key}": kind for name, own in keys.items() for key, kind in own.items()}
         with open_rows(output, columns, {"answers": None} if as_objects else added, rows) as write:
-            count = _write_all(parts, predict, _written(write, columns, keys, as_objects))
+            count = _write_all(parts, predict, _written(write, tasks, arguments.edges, as_objects))
         print(f"wrote {output} ({count} rows)")
 
     if kind == "lines":

@@ -15,6 +15,7 @@ __all__ = [
     "BALANCINGS",
     "ENCODERS",
     "HEADS",
+    "KINDS",
     "OBJECTIVES",
     "TASK_SETS",
     "TRANSFORMER",
@@ -37,7 +38,12 @@ ARCHITECTURES = {
 }
 ENCODERS = {"lstm": "graphmtl.models.word_encoder:WordEncoder"}
 TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder that any other name means
-HEADS = {"linear": "graphmtl.models.heads:LinearTagHead", "crf": "graphmtl.models.heads:CRFHead"}  # of tags
+KINDS = {
+    "text-classification": "graphmtl.kinds.classification:Classification",
+    "regression": "graphmtl.kinds.regression:Regression",
+    "token-classification": "graphmtl.kinds.tagging:Tagging",
+}
+HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
 OBJECTIVES = {  # what is added to the loss of the labels, in this order
     "penalty": "graphmtl.training.penalty:Penalty",

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from datasets import Dataset
 
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.overlap import Overlap
-from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
+from graphmtl.data.task import Task, TaskData, TaskSet
 
 POS = Task(name="pos", kind="token-classification", labels=("name", "verb", "other"), tokens=True)
 NER = Task(

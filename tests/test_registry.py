@@ -5,8 +5,8 @@ import pytest
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.architectures.star import Star
 from graphmtl.errors import InputError
+from graphmtl.kinds.tagging import TagHead
 from graphmtl.models.encoder import Encoder
-from graphmtl.models.heads import TagHead
 from graphmtl.registry import ARCHITECTURES, ENCODERS, HEADS, find_class, is_outside, name_of, with_names
 
 

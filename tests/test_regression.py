@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.models.heads import RegressionHead
+from graphmtl.kinds.regression import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.reporting.example_texts import example_texts

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from graphmtl.data.batching import Batch
-from graphmtl.data.task import NO_LABEL
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import Ablation
-from graphmtl.models.losses import text_losses
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.predictions import ModelOutput
 
-__all__ = ["AblationPlan", "Measured", "known_labels", "measure"]
+__all__ = ["AblationPlan", "Measured", "measure"]
 
 _RANDOM_DRAWS = 3
 
@@ -41,29 +39,21 @@ def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence
     found: dict[str, list[Tensor]] = {}
     for batch in batches:
         outputs = [  # for each ablation {task: (2, texts)}
-            {name: _fit(output, batch.labels[name]) for name, output in own.items()}
-            for own in model.ablate(batch, ablations)
+            {name: _fit(output) for name, output in own.items()} for own in model.ablate(batch, ablations)
         ]
         for name in batch.tasks:
             found.setdefault(name, []).append(torch.stack([own[name] for own in outputs], 1))  # (2, ablations, texts)
     return {name: Measured(*torch.cat(parts, 2).double().cpu().numpy()) for name, parts in found.items()}
 
 
-def _fit(output: ModelOutput, labels: Tensor) -> Tensor:
-    """The loss and the share of right labels of every text that has one, (2, texts); nan of a regression."""
-    known = known_labels(labels)  # (texts, 1) or (texts, tokens)
-    predicted = output.logits.argmax(-1) if output.tags is None else output.tags
-    right = (known & (predicted == labels).view_as(known)).sum(1)  # (texts,)
-    if labels.is_floating_point():
-        right = right * torch.nan
-    count = known.sum(1)  # (texts,)
-    values = torch.stack([text_losses(output, labels), right]) / count.clamp_min(1)
+def _fit(output: ModelOutput) -> Tensor:
+    """The loss and the share of right labels of every text that has one, (2, texts); nan of what has no right one."""
+    assert output.losses is not None
+    assert output.right is not None
+    assert output.counts is not None
+    count = output.counts.long()  # (texts,)
+    values = torch.stack([output.losses, output.right]) / count.clamp_min(1)
     return values[:, count > 0]
-
-
-def known_labels(labels: Tensor) -> Tensor:
-    """Where there is a label: (texts, 1), of tags (texts, tokens)."""
-    return (~labels.isnan() if labels.is_floating_point() else labels != NO_LABEL).view(len(labels), -1)
 
 
 class AblationPlan:

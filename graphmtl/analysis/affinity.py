@@ -69,10 +69,8 @@ def _hub_attributions(model: MultiTaskModel, batch: Batch) -> Tensor:
     attributions = []
     for position, name in enumerate(model.tasks):
         states, _ = star.read(x, batch.lengths, [position], nodes=midpoint)[0]
-        margins = model.classify(model.represent(states, encoded, name), name)  # (batch,) of a regression
-        if not model.tasks[name].is_regression:
-            best = margins.topk(2, -1).values  # (batch, 2), of tags (batch, tokens, 2)
-            margins = mean_over_tokens(best[..., :1] - best[..., 1:], batch.lengths)  # (batch, 1)
+        logits = model.classify(model.represent(states, encoded, name), name)
+        margins = model.heads[position].margins(logits, batch.lengths)  # (batch,)
         (gradient,) = torch.autograd.grad(margins.sum(), midpoint)
         attributions.append(packing.unpack(nodes * gradient).flatten(1))  # (batch, tokens * D * H)
     return F.normalize(torch.stack(attributions), dim=-1)
@@ -121,13 +119,14 @@ def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split:
         owners += [batch.tasks] * len(batch.lengths)
         for name, (states, _) in zip(answers, read, strict=True):
             answer = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
-            answer = mean_over_tokens(answer, encoded.lengths) if model.tasks[name].is_tagging else answer
+            answer = mean_over_tokens(answer, encoded.lengths) if model.tasks[name].of_kind.reads_tokens else answer
             answers[name].append(answer.view(len(answer), -1))  # of a regression (batch, 1)
     logits = {name: torch.cat(parts) for name, parts in answers.items()}  # (texts, classes)
     recorders = {source: EdgeRecorder() for source in model.tasks}
     for target, source in permutations(model.tasks, 2):
         own = torch.tensor([target in tasks or source in tasks for tasks in owners])  # (texts,)
-        if own.any() and model.tasks[source].labels == model.tasks[target].labels:
+        alike = [(own.kind, own.labels) for own in (model.tasks[source], model.tasks[target])]
+        if own.any() and alike[0] == alike[1]:
             ours, theirs = (_standard(logits[name][own]) for name in (target, source))
             products = (ours * theirs).mean(-1, keepdim=True)  # (texts, 1), whose mean is Pearson's
             recorders[source].add(target, (source,), products)

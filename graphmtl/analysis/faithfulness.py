@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphmtl.analysis.ablation import AblationPlan, known_labels, measure
+from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
 from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
@@ -147,8 +147,8 @@ def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeReco
     model.eval()
     recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
     for batch in batches:
-        for task, output in model(batch, edges=True).items():
-            edges, keep = output.edges, known_labels(batch.labels[task]).any(1)  # (texts,)
+        for output in model(batch, edges=True).values():
+            edges, keep = output.edges, output.counts > 0  # (texts,)
             recorders["attention"].update(edges, keep)
             if edges.contributions is not None:
                 contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other
+from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.spelling import Spelling, WordForms
 from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
-from graphmtl.data.task import NO_LABEL, Task, TaskData, is_labelled
+from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate
 from graphmtl.errors import unknown_name
@@ -42,8 +43,8 @@ class Batch:
         tasks: names of the tasks that read it.
         tokens: (batch, tokens) int64, padded on the right with 0; for a transformer (windows, pieces).
         lengths: (batch,) int64, at least 1; always on the CPU, as torch's packed sequences want them.
-        labels: for each task (batch,) or, of tags, (batch, tokens) int64, -100 where there is none; of a regression
-            (batch,) float32, nan where there is none; None for texts without labels.
+        labels: for each task what its kind has of a label, (batch, ...), such as an index (batch,) int64, -100 where
+            there is none; None for texts without labels.
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
         spelling: how the words are written, where that is read.
         windows: how the pieces that a transformer reads belong to the texts and their words.
@@ -84,14 +85,13 @@ class EncodedSplit:
     Args:
         tasks: names of the tasks that read these texts.
         texts: token ids of every text; its forms, where how words are written is read; for a transformer its pieces.
-        labels: for each task a class index, or of tags a list of them, for every text, -100 where there is none; or a
-            score, nan where there is none.
+        labels: those of each task as its kind has them; None for texts without labels.
         seen: whether the text stands in a training split of the run; None where nobody asked.
         forms: what the forms are.
 
     Attributes:
         lengths: (examples,), tokens of each text.
-        labels: for each task (examples,) or, of tags, (tokens of all texts,).
+        labels: those of each task, or None.
         counts: for each task how many labels each text has, (examples,).
     """
 
@@ -100,7 +100,7 @@ class EncodedSplit:
         *,
         tasks: Sequence[str],
         texts: Iterable[Sequence[int]] | SubwordTexts,
-        labels: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
+        labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
         forms: WordForms | None = None,
     ):
@@ -112,26 +112,16 @@ class EncodedSplit:
             ((self._ids, self.lengths),) = one_after_the_other(((text,) for text in texts), 1)
         self._ends = np.cumsum(self.lengths)
         self._forms = forms
-        self.labels: dict[str, np.ndarray] | None = None
+        self.labels: dict[str, TextLabels | TokenLabels] | None = None
         self.counts: dict[str, np.ndarray] = {}
-        self._tagged: set[str] = set()
         if labels is not None:
-            self.labels = {task: self._set_labels(task, labels[task]) for task in self.tasks}
+            self.set_labels(labels)
         self.seen = np.zeros(len(self), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
 
-    def _set_labels(self, task: str, values: Sequence[Any] | np.ndarray) -> np.ndarray:
-        if len(values) == 0 or np.isscalar(values[0]):
-            scores = np.asarray(values).dtype.kind == "f" and len(values) > 0
-            labels = np.asarray(values, dtype=np.float32 if scores else np.int64)  # (examples,)
-            self.counts[task] = (~np.isnan(labels) if scores else labels != NO_LABEL).astype(np.int64)
-            return labels
-        ((labels, lengths),) = one_after_the_other(((tags,) for tags in values), 1)  # (tokens of all texts,)
-        if not np.array_equal(lengths, self.lengths):
-            raise ValueError(f"task {task!r}: as many tags as tokens are expected in every text")
-        self._tagged.add(task)
-        before = np.concatenate([[0], np.cumsum(labels != NO_LABEL)])  # labels before each token
-        self.counts[task] = before[self._ends] - before[self._ends - self.lengths]
-        return labels
+    def set_labels(self, labels: Mapping[str, TextLabels | TokenLabels]) -> None:
+        """Give the texts their labels."""
+        self.labels = dict(labels)
+        self.counts = {task: own.counts for task, own in labels.items()}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -155,10 +145,6 @@ class EncodedSplit:
         digest.update(np.ascontiguousarray(self._ids if self._pieces is None else self._pieces.ids).data)
         return digest.digest()
 
-    def labels_of(self, task: str) -> list[np.ndarray]:
-        """The tags of every text, or -100: (tokens,) each."""
-        return [self.labels[task][end - length : end] for end, length in zip(self._ends, self.lengths, strict=True)]
-
     def batch(self, rows: Sequence[int] | np.ndarray, fillers: int = 0, tasks: Sequence[str] | None = None) -> Batch:
         """The examples ``rows``, the last ``fillers`` of which get weight 0, for all tasks or some."""
         rows = np.asarray(rows)  # (batch,)
@@ -166,17 +152,12 @@ class EncodedSplit:
         positions = np.arange(lengths.max())  # (tokens,)
         inside = positions < lengths[:, None]  # (batch, tokens)
         where = ((self._ends - self.lengths)[rows][:, None] + positions)[inside]
-
-        def padded(numbers: np.ndarray, padding: int) -> np.ndarray:
-            values = np.full(inside.shape, padding, dtype=np.int64)  # (batch, tokens)
-            values[inside] = numbers[where]
-            return values
-
         spelling = windows = None
         if self._pieces is not None:
             ids, windows = self._pieces.batch(rows)  # (windows, pieces)
         else:
-            ids = padded(self._ids, PAD)  # (batch, tokens)
+            ids = np.full(inside.shape, PAD, dtype=np.int64)  # (batch, tokens)
+            ids[inside] = self._ids[where]
         if self._forms is not None:
             ids, spelling = self._forms.indices(ids), self._forms.spelling(ids)
         weights = torch.ones(len(rows))
@@ -184,11 +165,7 @@ class EncodedSplit:
         names = self.tasks if tasks is None else tuple(tasks)
         labels = None
         if self.labels is not None:
-            found = {name: self.labels[name] for name in names}
-            labels = {
-                name: torch.from_numpy(padded(own, NO_LABEL) if name in self._tagged else own[rows])
-                for name, own in found.items()
-            }
+            labels = {name: self.labels[name].batch(rows, inside) for name in names}
         return Batch(names, torch.from_numpy(ids), torch.from_numpy(lengths), labels, weights, spelling, windows)
 
 
@@ -304,21 +281,22 @@ def _encode_split(
 ) -> EncodedSplit:
     """A split of a corpus, given as the data of each of its tasks."""
     training = split == "train"
-    own = {data.task: data.splits[split] for data in layers}
-    rows = next(iter(own.values()))
-    labels = {task.name: list(its["label"]) for task, its in own.items()}
+    kinds = {data.task.name: data.task.of_kind for data in layers}
+    rows = layers[0].splits[split]
+    labels = {data.task.name: list(data.splits[split]["label"]) for data in layers}
     if training:
-        kept = [i for i, found in enumerate(zip(*labels.values(), strict=True)) if any(map(is_labelled, found))]
+        known = [map(kinds[name].is_labelled, own) for name, own in labels.items()]
+        kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [its[i] for i in kept] for name, its in labels.items()}
-    by_word = any(read_by_word(task, vocabulary, every_token=task.is_tagging) for task in own)
+    by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
     encoded = EncodedSplit(
         tasks=list(labels),
         texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word),
-        labels=labels,
         seen=rows["seen"] if "seen" in rows.column_names else None,
         forms=forms,
     )
+    encoded.set_labels({name: kinds[name].arrays(own, encoded.lengths) for name, own in labels.items()})
     warn_of_long(encoded.lengths, options, f"{', '.join(labels)}, {split}", training=training)
     return encoded
 

@@ -58,7 +58,8 @@ def read_corpus(files: CorpusFiles, tasks: Sequence[Task], *, name: str, missing
     first = tasks[0]
     of_tokens = [task for task in tasks if task.tokens]
     columns = dict.fromkeys(column for task in tasks for column in (*task.text, task.label))
-    lists = dict.fromkeys(column for task in of_tokens for column in (*task.text, *([task.label] * task.is_tagging)))
+    of_lists = [(*task.text, *([task.label] if task.of_kind.labels_tokens else [])) for task in of_tokens]
+    lists = dict.fromkeys(column for own in of_lists for column in own)
     read = partial(_read, files, wanted=[*columns], lists=[*lists], first=first)
     return Corpus(
         name=f"{name}/{first.name}" if of_tokens else first.name,
@@ -66,7 +67,7 @@ def read_corpus(files: CorpusFiles, tasks: Sequence[Task], *, name: str, missing
         valid=files.valid if isinstance(files.valid, int | float) else read(files.valid),
         test=files.test if isinstance(files.test, int | float) else read(files.test),
         texts=tuple(dict.fromkeys(task.text for task in tasks)),
-        stratify=None if of_tokens or first.is_regression else first.label,
+        stratify=first.label if first.of_kind.stratified and not of_tokens else None,
         present=tuple(dict.fromkeys(task.label for task in tasks)) if len(tasks) > 1 and not of_tokens else (),
         missing=tuple(dict.fromkeys(missing)),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 
 from graphmtl.data.overlap import row_keys
-from graphmtl.data.task import NO_LABEL, TaskData
+from graphmtl.data.task import TaskData
 from graphmtl.errors import InputError
 
 __all__ = ["NO_SELECTION", "draw_examples"]
@@ -55,13 +55,15 @@ def draw_examples(data: Mapping[str, TaskData], examples: int | None, *, draw: i
 def _order(layers: Sequence[TaskData], rng: np.random.Generator) -> np.ndarray:
     """The rows that have a label, each text once, in random order; labels alternate as their shares allow."""
     labels = [each.train["label"] for each in layers]
-    labelled = (any(np.any(np.asarray(label) != NO_LABEL) for label in row) for row in zip(*labels, strict=True))
+    known = [map(each.task.of_kind.is_labelled, own) for each, own in zip(layers, labels, strict=True)]
+    labelled = map(any, zip(*known, strict=True))
     first = {key or i: i for i, key in reversed(list(enumerate(row_keys(layers[0].train))))}
     rows = np.array([i for i, known in enumerate(labelled) if known], dtype=np.int64)
     rows = rng.permutation(rows[np.isin(rows, list(first.values()))])  # (rows,)
-    if len(layers) > 1 or layers[0].task.is_tagging:
+    strata = layers[0].task.of_kind.strata(labels[0]) if len(layers) == 1 else None
+    if strata is None:
         return rows
-    of_row = [labels[0][i] for i in rows.tolist()]
+    of_row = [strata[i] for i in rows.tolist()]
     sizes, seen, place = Counter(of_row), Counter[int](), []
     for label in of_row:
         place.append((seen[label] + 0.5) / sizes[label])

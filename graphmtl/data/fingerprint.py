@@ -13,7 +13,6 @@ a number, a list of names, or null where there is none. Of every split there are
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.task import NO_LABEL, Task, TaskSet
+from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 
@@ -64,7 +63,7 @@ def _text_digests(rows: Dataset) -> list[bytes]:
 
 
 def _of_split(task: Task, texts: Sequence[bytes], rows: Dataset) -> dict:
-    labels = [_json(label).encode() for label in _label_names(task, _column(rows, "label"))]
+    labels = [_json(task.of_kind.named(label)).encode() for label in _column(rows, "label")]
     examples = [sha256(text + label).digest() for text, label in zip(texts, labels, strict=True)]
     return {
         "examples": len(texts),
@@ -74,14 +73,6 @@ def _of_split(task: Task, texts: Sequence[bytes], rows: Dataset) -> dict:
         "text_sum": _sum(texts),
         "example_sum": _sum(examples),
     }
-
-
-def _label_names(task: Task, values: list) -> list:
-    """Names in the place of indices, and None in that of a label that is missing."""
-    if task.is_regression:
-        return [None if value is None or math.isnan(value) else float(value) for value in values]
-    names = {NO_LABEL: None, **dict(enumerate(task.labels))}
-    return [[names[i] for i in value] for value in values] if task.is_tagging else [names[i] for i in values]
 
 
 def _sum(digests: Iterable[bytes]) -> str:

@@ -187,7 +187,7 @@ def _corpus(task: Task, train: Table, tests: Sequence[Table]) -> Corpus:
         valid=min(_VALID, _MOST / len(train)),
         test=tests[0],
         texts=(task.text,),
-        stratify=None if task.is_regression else task.label,
+        stratify=task.label if task.of_kind.stratified else None,
         other_tests=dict(zip(names[1:], tests[1:], strict=True)),
         together=sentence_of_phrase if task.name == "sst2" else None,
     )

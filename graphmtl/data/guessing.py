@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.file_forms import read_guessed, read_held_out
+from graphmtl.data.kind import default_kind, kind_class
 from graphmtl.data.label_set import sort_labels
 from graphmtl.data.readers import ending
-from graphmtl.data.remarks import about_texts, answers, unseen_labels
+from graphmtl.data.remarks import about_texts
 from graphmtl.data.roles import roles
 from graphmtl.data.split_files import ENDINGS, long_task_name, split_files, task_name, training_files
 from graphmtl.errors import InputError, shown
@@ -53,7 +54,7 @@ class Guess:
 
     @property
     def kind(self) -> str:
-        return self.keys.get("kind", "text-classification")
+        return self.keys.get("kind", default_kind())
 
     @property
     def answers(self) -> str:
@@ -121,19 +122,20 @@ def _guess(name: str, splits: Mapping[str, Path]) -> Guess:
         keys |= {"text": _named(keys["text"]), "label": "label"}
     held_out, unread = read_held_out(splits, reading, table, keys)
     remarks += unread
-    counts, about, more, missing = answers(table, held_out, keys)
-    keys |= {"missing": missing} if missing else {}
-    if counts and (new := unseen_labels(held_out, keys, counts, missing)):
-        keys["labels"] = sort_labels([*counts, *new])
+    kind = kind_class(keys.get("kind", default_kind()))
+    survey = kind.survey(table, held_out, keys["label"])
+    keys |= {"missing": [*survey.missing]} if survey.missing else {}
+    if survey.counts and "tokens" not in keys and (new := kind.unseen(held_out, keys["label"], survey)):
+        keys["labels"] = sort_labels([*survey.counts, *new])
         remarks.append(f"labels that stand in no training row: {', '.join(map(shown, sorted(new)))}")
-    remarks += [*more, *about_texts(table, held_out, keys)]
+    remarks += [*survey.remarks, *about_texts(table, held_out, keys)]
     files = {split: splits[split] if split in held_out else size for split, size in (("valid", 0.1), ("test", 0.2))}
     return Guess(
         name=name,
         keys={"train": splits["train"], **files, **reading, **keys},
         rows={split: len(each) for split, each in {"train": table, **held_out}.items()},
-        counts=counts,
-        about=about,
+        counts=survey.counts,
+        about=survey.about,
         remarks=tuple(remarks),
         columns=tuple(table.columns),
     )

@@ -1,80 +1,15 @@
-"""What looks wrong in a file of examples: in its labels, and in its texts."""
+"""What looks wrong with the texts of a file of examples."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphmtl.data.label_set import alike_labels, no_labels, odd_labels, sort_labels, whole_numbers
 from graphmtl.data.overlap import normalise
-from graphmtl.data.roles import NUMBER, flat, non_missing, numbers
 from graphmtl.data.table import Table
-from graphmtl.data.tags import MISSING
-from graphmtl.data.values import labels, listed
-from graphmtl.errors import shown
+from graphmtl.data.values import listed
 
-__all__ = ["about_texts", "answers", "unseen_labels"]
+__all__ = ["about_texts"]
 
-_NEARLY_ALL = 0.9  # of the rows with one label
 _LONG = 1000  # words of a text
-_KINDS = {str: "text", int: "a number", float: "a number", type(None): ""}
-
-
-def answers(
-    table: Table, held_out: Mapping[str, Table], keys: Mapping[str, Any]
-) -> tuple[dict[str, int], str, list[str], list[str]]:
-    """How often each label occurs, or which scores there are; what looks wrong with them; what stands for none."""
-    column = keys["label"]
-    if keys.get("kind") == "regression":
-        scores = numbers(non_missing(table[column]))
-        every = [value for each in (table, *held_out.values()) for value in non_missing(each[column])]
-        marks = sorted({str(value) for value in every if not NUMBER.fullmatch(str(value))})
-        none = len(table) - len(scores)
-        remarks = [f"{none:,} rows have no score"] if none else []
-        about = f"from {min(scores):g} to {max(scores):g}, mean {sum(scores) / len(scores):.3g}"
-        return {}, about, remarks, [mark for mark in marks if mark.lower() not in ("nan", "<na>")]
-    if keys.get("kind") == "token-classification":
-        tags = Counter(map(str, flat(listed(table, [column])[column], but=None)))
-        tags.pop(MISSING, None)
-        return _ordered(tags), "", [odd for odd in [alike_labels(tags)] if odd], []
-    found = [label for label in labels(table, column) if label is not None]
-    named = whole_numbers([*found, *(label for each in held_out.values() for label in labels(each, column) if label)])
-    counts = Counter(map(named, found))
-    sure, suspects = no_labels(counts)
-    for label in sure:
-        del counts[label]
-    return _ordered(counts), "", _about_labels(table, column, counts, sorted(suspects)), sorted(sure)
-
-
-def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
-    return {label: counts[label] for label in sort_labels(counts)}
-
-
-def _about_labels(table: Table, column: str, counts: Counter[str], suspects: Sequence[str]) -> list[str]:
-    total = sum(counts.values())
-    (label, most), *_ = counts.most_common(1)
-    once = sorted(label for label, count in counts.items() if count == 1)
-    kinds = sorted({"a truth value" if isinstance(v, bool) else _KINDS.get(type(v), "?") for v in table[column]} - {""})
-    shape = [bool(NUMBER.fullmatch(each)) for each in counts]
-    return [
-        *([f"{len(table) - total:,} rows have no label"] if total < len(table) else []),
-        *(f"the label {each!r} may mean that there is none: then `missing: [{each!r}]`" for each in suspects),
-        *(odd for odd in [odd_labels(counts)] if odd),
-        *([f"{most:,} of {total:,} rows have the label {label!r}"] if most > _NEARLY_ALL * total else []),
-        *([f"labels that stand there once: {', '.join(map(shown, once[:10]))}"] if once else []),
-        *([f"labels of several types: {', '.join(kinds)}"] if len(kinds) > 1 else []),
-        *(["some labels are numbers, others are not"] if any(shape) and not all(shape) else []),
-    ]
-
-
-def unseen_labels(
-    held_out: Mapping[str, Table], keys: Mapping[str, Any], counts: Mapping[str, int], missing: Sequence[str]
-) -> set[str]:
-    """Labels of other splits that the training rows have not; those of tags are known from all splits."""
-    if keys.get("kind") == "token-classification" or "tokens" in keys:
-        return set()
-    every = (label for table in held_out.values() for label in labels(table, keys["label"], missing=missing))
-    found = {label for label in every if label is not None}
-    return {*map(whole_numbers([*found, *counts]), found)} - {*counts}
 
 
 def about_texts(table: Table, held_out: Mapping[str, Table], keys: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graphmtl.data.column_files import CONLLU
+from graphmtl.data.kind import default_kind, suited_kind
 from graphmtl.data.split_files import task_name
 from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
@@ -16,9 +17,12 @@ __all__ = [
     "CLASSES",
     "LABELS",
     "NUMBER",
+    "SCORES",
     "TEXTS",
     "TITLES",
+    "are_numbers",
     "flat",
+    "have_fractions",
     "is_of_tokens",
     "no_columns",
     "non_missing",
@@ -39,7 +43,7 @@ LABELS = (
     *("label", "labels", "gold_label", "class", "category", "target", "y", "sentiment", "intent", "topic", "emotion"),
     *("stance", "polarity", "stars", "rating", "score", "similarity", "relatedness", "entailment", "genre", "type"),
 )
-_SCORES = (
+SCORES = (
     *("score", "rating", "similarity", "relatedness", "value", "price", "grade", "intensity", "valence", "arousal"),
     *("quality", "complexity", "readability", "probability", "stars"),
 )
@@ -71,12 +75,12 @@ def roles(table: Table, path: Path) -> tuple[dict[str, Any], list[str]]:
     label, others = _label(table, path, [name for name in table.columns if name not in lists])
     if lists:
         tokens = min(lists, key=lambda name: _rank(name, _TOKENS))
-        keys = {"kind": "text-classification", "tokens": tokens, "label": label}
+        keys = {"kind": default_kind(), "tokens": tokens, "label": label}
         return keys, _other_labels(others)
     text = _text(table, path, label)
     keys = {"text": text, "label": label}
-    if _is_regression(label, table[label]):
-        keys["kind"] = "regression"
+    if (kind := suited_kind(label, table[label])) != default_kind():
+        keys["kind"] = kind
     others = [name for name in others if name not in text]
     rest = [name for name in table.columns if name not in (*text, label, *others) and _is_text(table[name])]
     unread = [name for name in rest if _mean_words(table[name]) >= _mean_words(table[text[0]]) / 2]
@@ -109,7 +113,7 @@ def _of_columns(table: Table, path: Path) -> tuple[dict[str, Any], list[str]]:
     several = [key for key in sentences if 2 <= len({*table[f"# {key}"]}) <= min(CLASSES, len(table) / 2)]
     if several:
         remarks.append(f"may be labels of whole sentences, as `label: '# {several[0]}'`: {', '.join(several)}")
-    return {"kind": "token-classification", "tokens": tokens, "label": label}, remarks
+    return {"kind": default_kind(labels_tokens=True), "tokens": tokens, "label": label}, remarks
 
 
 def _of_lists(table: Table, lists: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +125,7 @@ def _of_lists(table: Table, lists: Sequence[str]) -> dict[str, Any]:
         alike = [name for name in lists if name != tokens and lengths[name] == lengths[tokens]]
         if alike:
             label = min(alike, key=lambda name: _rank(name, _TAGS))
-            return {"kind": "token-classification", "tokens": tokens, "label": label}
+            return {"kind": default_kind(labels_tokens=True), "tokens": tokens, "label": label}
     return {}
 
 
@@ -138,8 +142,8 @@ def _label(table: Table, path: Path, names: Sequence[str]) -> tuple[str, list[st
     few = [name for name in possible if name not in named and _rank(name, _NO_LABELS) == len(_NO_LABELS)]
     few = [name for name in few if _is_few(table[name])]
     few.sort(key=lambda name: len({*map(str, non_missing(table[name]))}))
-    scores = [name for name in possible if name not in named and _rank(name, _SCORES) < len(_SCORES)]
-    scores += [name for name in possible if name not in scores and _has_fractions(table[name])]
+    scores = [name for name in possible if name not in named and _rank(name, SCORES) < len(SCORES)]
+    scores += [name for name in possible if name not in scores and have_fractions(table[name])]
     found = [*dict.fromkeys([*named, *few, *scores])]
     same = next((name for name in names if name not in several and name.casefold() in LABELS), None)
     if not found or (same is not None and not named):
@@ -153,7 +157,7 @@ def _can_be_label(name: str, values: Sequence[Any]) -> bool:
     present = non_missing(values)
     if not all(isinstance(value, str | int | float) for value in present):
         return False
-    if _is_number(present):
+    if are_numbers(present):
         return True
     different = {str(value) for value in present}
     return _mean_words(present) <= 6 and (len(different) <= len(present) / 2 or len(different) <= 3)
@@ -217,7 +221,7 @@ def flat(values: Iterable[Any], but: str | None = None) -> list[Any]:
 
 def _is_text(values: Sequence[Any]) -> bool:
     present = non_missing(values)
-    return bool(present) and all(isinstance(value, str) for value in present) and not _is_number(present)
+    return bool(present) and all(isinstance(value, str) for value in present) and not are_numbers(present)
 
 
 def _mean_words(values: Sequence[Any]) -> float:
@@ -231,20 +235,12 @@ def numbers(values: Sequence[Any]) -> list[float]:
     return [float(text) for text in texts if NUMBER.fullmatch(text)]
 
 
-def _is_number(values: Sequence[Any]) -> bool:
+def are_numbers(values: Sequence[Any]) -> bool:
     """Whether all are numbers, but for what stands where there is none."""
     there = [value for value in non_missing(values) if str(value).casefold() not in _MARKS]
     return bool(there) and len(numbers(there)) == len(there)
 
 
-def _has_fractions(values: Sequence[Any]) -> bool:
-    return _is_number(values) and any(number % 1 for number in numbers(non_missing(values)))
-
-
-def _is_regression(name: str, values: Sequence[Any]) -> bool:
-    """Whether a column of labels is one of scores: numbers with fractions, or many of them under such a name."""
-    if not _is_number(values):
-        return False
-    different = {*numbers(non_missing(values))}
-    scores = any(word in _SCORES for word in re.split(r"[\W_]+", name.casefold()))
-    return (_has_fractions(values) and len(different) > 2) or (scores and len(different) > 10)
+def have_fractions(values: Sequence[Any]) -> bool:
+    """Whether all are numbers, and some no whole ones."""
+    return are_numbers(values) and any(number % 1 for number in numbers(non_missing(values)))

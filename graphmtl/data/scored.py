@@ -1,6 +1,5 @@
 """Labelled data that a finished model is scored on: all of it, nothing cut off and nothing left out for being known."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,10 +19,8 @@ from graphmtl.data.rows import ROW_FORMATS, read_rows
 from graphmtl.data.source import Source
 from graphmtl.data.splits import text_columns
 from graphmtl.data.table import Table
-from graphmtl.data.targets import targets
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.task_file import given_tasks, read_task_file
-from graphmtl.data.values import labels
 from graphmtl.errors import InputError, note, unknown_name
 
 __all__ = ["load_scored"]
@@ -105,9 +102,7 @@ def _as_in_training(
     name: str, task: Task, table: Table, trained_on: Callable[[], Mapping[str, Open]]
 ) -> dict[str, Any]:
     """The names of labels and what stands for none, as in training, where the labels are not those of the model."""
-    if task.is_regression or task.is_tagging:
-        return {}
-    found = {label for label in labels(table, task.label) if label is not None}
+    found = {*task.of_kind.counts(table, task.label)}
     if {*map(whole_numbers([*found, *task.labels]), found)} <= {*task.labels}:
         return {}
     try:
@@ -124,15 +119,14 @@ def _task_data(task: Task, source: Source, corpus: str) -> TaskData:
     table = source.corpus.test if isinstance(source.corpus.test, Table) else source.corpus.train
     codes = {name: code for code, name in source.names.items()}
     known = tuple(codes.get(label, label) for label in task.labels)
-    scheme = source.scheme if task.is_spans or not task.is_tagging else "none"
-    own = replace(source.task, name=task.name, labels=known, metrics=(), positive=None, head=None, scale=task.scale)
+    unlike: dict[str, Any] = dict.fromkeys(("positive", "head", "class_weights", "max_length"))
+    own = replace(source.task, name=task.name, labels=known, metrics=(), scale=task.scale, weight=1.0, **unlike)
     missing = (*source.missing, *_no_labels(task, source, table))
-    read = replace(source, task=own, missing=missing, scheme=scheme, default_metrics=False)
-    _, values = targets(task.name, read, {"train": table}, ())
-    kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
+    read = replace(task.of_kind.as_scored(source), task=own, missing=missing, default_metrics=False)
+    _, values = own.of_kind.read(read, {"train": table}, ())
     columns = {name: pa.array(each) for name, each in text_columns(table, own.text, of_tokens=task.tokens).items()}
     columns |= {"row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
-    rows = Dataset(pa.table({**columns, "label": pa.array(values["train"], kind)}))
+    rows = Dataset(pa.table({**columns, "label": pa.array(values["train"], task.of_kind.arrow)}))
     none = rows.select([])
     nothing = Overlap(**dict.fromkeys((field.name for field in fields(Overlap)), 0))
     data = TaskData(task=task, train=none, valid=none, test=rows, overlap=nothing, corpus=corpus)
@@ -153,9 +147,7 @@ def _check_form(task: Task, source: Source) -> None:
 
 def _no_labels(task: Task, source: Source, table: Table) -> list[str]:
     """Labels that the model has not and that are none, as the others tell; training has left them out too."""
-    if task.is_regression or task.is_tagging:
-        return []
-    counts = Counter(label for label in labels(table, source.task.label, missing=source.missing) if label is not None)
+    counts = task.of_kind.counts(table, source.task.label, missing=source.missing)
     none = sorted(no_labels(counts)[0] - {*task.labels, *source.names})
     for label in none:
         note(f"{table.source}: the label {label!r}, which stands {counts[label]} times, is taken for none")

@@ -1,6 +1,5 @@
 """From what was read to what is trained on: held-out splits cut off, labels made indices, repeated texts marked."""
 
-import math
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,7 @@ from graphmtl.data.cut import cut
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
 from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
-from graphmtl.data.targets import targets
-from graphmtl.data.task import NO_LABEL, Task, TaskData
+from graphmtl.data.task import Task, TaskData
 from graphmtl.data.values import labelled, labels, texts, tokens
 from graphmtl.errors import InputError
 
@@ -38,7 +36,7 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
 
     Raises:
         InputError: no training rows left, fewer than two classes in training, none in another split, and whatever
-            `graphmtl.data.targets.targets` raises.
+            `Kind.read <graphmtl.data.kind.Kind.read>` raises.
     """
     corpora = dict.fromkeys(source.corpus for source in sources.values())
     splits = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
@@ -196,14 +194,14 @@ def _task_data(
     """One task's data sets, after the clean evaluation."""
     corpus = source.corpus
     training = {"train", *(split for split in ("valid", "test") if not isinstance(getattr(corpus, split), Table))}
-    task, values = targets(name, source, splits, training)
+    task, values = replace(source.task, name=name).of_kind.read(source, splits, training)
     values["train"] = [values["train"][i] for i in np.flatnonzero(cleaned.keep)]
     if not values["train"]:
         raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
     for split, own in values.items():
         _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
-    kind = pa.float64() if task.is_regression else pa.list_(pa.int64()) if task.is_tagging else pa.int64()
-    rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], kind)})) for split, own in read.items()}
+    arrow = task.of_kind.arrow
+    rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], arrow)})) for split, own in read.items()}
     empty = sum(map(_empty, read.values()))
     return TaskData(
         task=task,
@@ -218,12 +216,8 @@ def _task_data(
 
 
 def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None:
-    """Fails where a split has fewer different labels, or scores as they are learned, than it needs."""
-    if task.is_regression:
-        found = {float(np.float32(score)) for score in values if not math.isnan(score)}
-    else:
-        indices = {each for value in values for each in (value if isinstance(value, list) else [value])}
-        found = {task.labels[i] for i in indices if i != NO_LABEL}
+    """Fails where a split has fewer different labels than it needs."""
+    found = task.of_kind.different(values)
     if len(found) < least:
         what = f"every label is {found.pop()!r}, two are needed" if found else "no row has a label"
         raise InputError(f"{source}: {what} in {task.label!r}")

@@ -4,27 +4,19 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from datasets import Dataset
 
+from graphmtl.data.kind import Kind, kind_class
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
-from graphmtl.data.tags import is_iob2
 from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.registry import HEADS, is_outside
 
-__all__ = ["METRICS", "NO_LABEL", "Task", "TaskData", "TaskSet", "is_labelled"]
+__all__ = ["Task", "TaskData", "TaskSet"]
 
-METRICS = {
-    "text-classification": ("accuracy", "f1", "matthews"),
-    "regression": ("pearson", "spearman"),
-    "token-classification": ("span_f1", "span_precision", "span_recall", "accuracy"),
-}
-"""The metrics of each kind of task. Those of spans are for tags that are spans (`Task.is_spans`)."""
-NO_LABEL = -100
-"""The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
 
@@ -48,11 +40,14 @@ class Task:
         in_mean: the task counts in the mean over tasks, unless no task of the run does.
         tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
         head: ``linear``, ``crf`` or ``module:Class`` for a task that tags tokens; None: as the run's options say.
-        weight: what the task's loss is multiplied by in training.
+        weight: of its loss among those of all tasks.
+        class_weights: the weight of each label's examples in the loss, in the order of ``labels``, or ``balanced``:
+            n / (C n_c) for the n_c training examples of one of C labels among n; None: all are 1.
+        max_length: tokens kept of a text, where that is not as the run's options say.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
-            columns, span scores of tags that are no spans, labels of a regression, a scale of anything else.
+            columns, span scores of tags that are no spans, or a field that tasks of its kind have not.
     """
 
     name: str
@@ -67,82 +62,43 @@ class Task:
     tokens: bool = False
     head: str | None = None
     weight: float = 1.0
+    class_weights: tuple[float, ...] | str | None = None
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
             raise InputError(
                 f"task name {self.name!r}: expected letters, digits, _, - and . only, and not {', '.join(_RESERVED)}"
             )
-        if self.kind not in METRICS:
-            raise unknown_name(f"kind of task {self.name!r}", self.kind, METRICS)
-        default = METRICS["regression"] if self.is_regression else ("accuracy",)
-        object.__setattr__(self, "metrics", self.metrics or default)
+        kind = self.of_kind
+        object.__setattr__(self, "metrics", self.metrics or kind.default_metrics)
         for metric in self.metrics:
-            if metric not in METRICS[self.kind]:
-                raise unknown_name(f"metric of task {self.name!r}", metric, METRICS[self.kind])
+            if metric not in kind.metrics:
+                raise unknown_name(f"metric of task {self.name!r}", metric, kind.metrics)
+        if not 0 < self.weight < math.inf:
+            raise InputError(f"weight of task {self.name!r}: {self.weight}, expected a number above 0")
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError(f"max_length of task {self.name!r}: {self.max_length}, expected 1 or more")
         if len(self.text) not in (1, 2):
             raise InputError(f"task {self.name!r} has {len(self.text)} text columns, expected one, or two for a pair")
-        self._check_labels()
-        self._check_tokens()
-
-    def _check_labels(self) -> None:
-        """What is to be said of labels and of scores."""
-        if self.is_regression and self.labels:
-            raise InputError(f"task {self.name!r} of kind regression has labels, its labels are numbers")
-        if self.scale is not None and not self.is_regression:
-            raise InputError(f"task {self.name!r} of kind {self.kind} has a scale, only regression has")
-        if self.scale is not None and not (
-            len(self.scale) == 2 and -math.inf < self.scale[0] < self.scale[1] < math.inf
-        ):
-            raise InputError(f"scale of task {self.name!r}: {self.scale}, expected the lowest and the highest score")
-        if self.positive is not None and "f1" not in self.metrics:
-            raise InputError(f"task {self.name!r} has a positive label {self.positive!r}, but not the metric f1")
-        if self.positive is not None and self.labels and self.positive not in self.labels:
-            raise unknown_name(f"positive label of task {self.name!r}", self.positive, self.labels)
-
-    def _check_tokens(self) -> None:
-        """What is to be said of tokens and their tags."""
-        if self.is_tagging:
+        if kind.labels_tokens:
             object.__setattr__(self, "tokens", True)
         if self.tokens and self.is_pair:
             raise InputError(f"task {self.name!r} has 2 text columns, expected one column of tokens")
-        if self.head is not None and not self.is_tagging:
-            raise InputError(f"task {self.name!r} of kind {self.kind} has no choice of heads, only tagging has")
-        if self.head is not None and self.head not in HEADS and not is_outside(self.head):
-            raise unknown_name(f"head of task {self.name!r}", self.head, HEADS)
-        of_spans = [metric for metric in self.metrics if metric.startswith("span_")]
-        if of_spans and self.labels and not self.is_spans:
-            raise InputError(f"metric {of_spans[0]} of task {self.name!r}: its tags are no spans (O, B-TYPE, I-TYPE)")
+        kind.check()
+
+    @cached_property
+    def of_kind(self) -> Kind:
+        """What the kind of the task says of it."""
+        return kind_class(self.kind, what=f"kind of task {self.name!r}")(self)
 
     @property
     def is_pair(self) -> bool:
         return len(self.text) == 2
 
-    @property
-    def is_regression(self) -> bool:
-        """Every text has a number for a label."""
-        return self.kind == "regression"
-
-    @property
-    def is_tagging(self) -> bool:
-        """Every token has a label."""
-        return self.kind == "token-classification"
-
     def is_learned_like(self, other: "Task") -> bool:
         """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
         return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
-
-    @property
-    def answers(self) -> str:
-        """What the task answers, in words: its labels, or which numbers."""
-        if not self.is_regression:
-            return ", ".join(self.labels)
-        return "a number" if self.scale is None else f"a number from {self.scale[0]:g} to {self.scale[1]:g}"
-
-    @property
-    def is_spans(self) -> bool:
-        """The labels are tags of spans: IOB2."""
-        return self.is_tagging and is_iob2(self.labels)
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON."""
@@ -174,6 +130,8 @@ _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and wha
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
+    "class_weights": ((list, str, type(None)), (int, float)),
+    "max_length": ((int, type(None)), ()),
 }
 
 
@@ -221,18 +179,12 @@ class TaskData:
     @property
     def unlabelled(self) -> dict[str, int]:
         """How many rows of each split have no label, of those splits that have such rows."""
-        counts = {split: sum(not is_labelled(x) for x in rows["label"]) for split, rows in self.splits.items()}
+        labelled = self.task.of_kind.is_labelled
+        counts = {split: sum(not labelled(x) for x in rows["label"]) for split, rows in self.splits.items()}
         return {split: count for split, count in counts.items() if count}
 
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"
-
-
-def is_labelled(label: float | Sequence[int]) -> bool:
-    """Whether a label, score or list of tags says something: whether it is not `NO_LABEL`, nan, or all of it that."""
-    if isinstance(label, float):
-        return not math.isnan(label)
-    return label != NO_LABEL if isinstance(label, int) else any(tag != NO_LABEL for tag in label)
 
 
 class TaskSet(Mapping[str, TaskData]):

@@ -81,6 +81,7 @@ from typing import Any
 from graphmtl.data.column_files import TOKEN_FORMATS
 from graphmtl.data.corpus_files import CorpusFiles, Place, read_corpus
 from graphmtl.data.delimited import Reading
+from graphmtl.data.kind import default_kind, kind_class
 from graphmtl.data.lines import read_lines
 from graphmtl.data.memory import ACCEPTED, Data, is_data, splits_of
 from graphmtl.data.readers import FORMATS
@@ -90,15 +91,15 @@ from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
 from graphmtl.data.yaml_lines import read_yaml
 from graphmtl.errors import InputError
+from graphmtl.registry import KINDS
 
 __all__ = ["given_tasks", "read_task_file"]
 
 _SPLITS = ("train", "valid", "test")
-_TOKEN_KEYS = ("tokens", "scheme", "head")  # what only tasks of tokens have
 _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
-    *(*_READING_KEYS, *_TOKEN_KEYS, *_SPLITS),
+    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", *_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
@@ -263,8 +264,8 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         if comment:
             fields["label"] = f"# {fields['label'].removeprefix('#').strip()}"
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
-        fields.setdefault("kind", "text-classification" if comment else "token-classification")
-        if fields["kind"] != "token-classification":
+        fields.setdefault("kind", default_kind(labels_tokens=not comment))
+        if fields["kind"] in KINDS and "head" not in kind_class(fields["kind"]).has:
             fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
     try:
         return Task(name=name, labels=tuple(names), **fields)
@@ -276,12 +277,12 @@ def _check_form(task: Task, section: Mapping[str, Section], own: Section, where:
     """Texts and tokens have different keys, and so have tokens that are tagged and sentences that are labelled."""
     if task.tokens and "tokens" not in section:
         raise InputError(f"{where}: task {task.name!r} has no `tokens`; give the name of the column of the tokens")
-    wrong = {"text"} if task.tokens else {*_TOKEN_KEYS}
-    if not task.is_tagging:
-        wrong |= {"scheme", "head"}
+    kind = task.of_kind
+    wrong = {"text"} if task.tokens else {"tokens"}
+    wrong |= {key for name in KINDS for key in kind_class(name).keys} - {*kind.keys}
     for key in own.keys:
         if key in wrong:
-            form = "that tags tokens" if task.is_tagging else "of labelled sentences" if task.tokens else "of texts"
+            form = "that tags tokens" if kind.labels_tokens else "of labelled sentences" if task.tokens else "of texts"
             raise InputError(f"{own.where(key)}: `{key}` is no key of a task {form}")
 
 

@@ -20,18 +20,19 @@ from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import unknown_name
 from graphmtl.generators import generators_kept
+from graphmtl.kinds.head import Head
+from graphmtl.kinds.tagging import tag_head_class
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.encoder import Encoded, LockedDropout
 from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
-from graphmtl.models.heads import ClassificationHead, Head, RegressionHead, tag_head_class
 from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.model_options import model_options_class
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
-from graphmtl.models.resolution import head_name, resolve
+from graphmtl.models.resolution import resolve
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
 from graphmtl.registry import ENCODERS
 
@@ -86,14 +87,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self._add_common_heads()
 
     def _head(self, task: Task) -> Head:
-        size, dropout = self.architecture.output_size, self.options.output_dropout
-        size = self.architecture.head_size(size if task.is_tagging else pooled_size(size, self.options.pooling))
-        if task.is_tagging:
-            head: Any = tag_head_class(head_name(task, self.options))
-            return head(input_size=size, labels=task.labels, spans=task.is_spans, dropout=dropout)
-        if task.is_regression:
-            return RegressionHead(input_size=size, scale=task.scale, dropout=dropout)
-        return ClassificationHead(input_size=size, classes=len(task.labels), dropout=dropout)
+        options, size = self.options, self.architecture.output_size
+        size = self.architecture.head_size(size if task.of_kind.reads_tokens else pooled_size(size, options.pooling))
+        head = task.of_kind.head(input_size=size, dropout=options.output_dropout, tag_head=options.tag_head)
+        if task.class_weights is not None:
+            head.weigh(torch.tensor(task.class_weights))
+        return head
 
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
@@ -120,11 +119,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                     self.heads[k].reset_to_zero()
 
     def _same_labels(self) -> list[list[int]]:
-        """The positions of the tasks, those with the same kind of head and the same labels (or scale) together."""
+        """The positions of the tasks, those with the same kind of head and the same labels together."""
         groups: dict[tuple, list[int]] = {}
         for k, (task, head) in enumerate(zip(self.tasks.values(), self.heads, strict=True)):
-            alike = task.labels or task.scale or k  # scores without a scale have nothing in common
-            groups.setdefault((type(head), alike), []).append(k)
+            alike = task.of_kind.head_of_several()
+            groups.setdefault((type(head), k if alike is None else alike), []).append(k)
         return list(groups.values())
 
     def load_vectors(self, vectors: Vectors) -> None:
@@ -150,14 +149,14 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return encoder(batch)
 
     def represent(self, states: Tensor, encoded: Encoded, task: str) -> Tensor:
-        """A task's token states (batch, tokens, dim) to one vector a text (batch, dim); of tags they stay as they are.
+        """A task's token states (batch, tokens, dim) to one vector a text (batch, dim), if its head does not read them.
 
         Args:
             states: what the architecture made of ``encoded``.
             encoded: what the encoder made of the texts.
             task: the task's name.
         """
-        if self.tasks[task].is_tagging:
+        if self.tasks[task].of_kind.reads_tokens:
             return self.dropout(states)
         if self.options.pooling == "cls":
             return encoded.pooled  # type: ignore[return-value]
@@ -177,7 +176,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             return self.poolings[position](states, lengths)
         return pool(states, lengths, self.options.pooling, self.architecture.ways)
 
-    def forward(self, batch: Batch, edges: bool = False) -> ModelOutputs:
+    def forward(self, batch: Batch, edges: bool = False, label_smoothing: float = 0.0) -> ModelOutputs:
         """What every task of a batch says, with its edge weights if ``edges``.
 
         Whatever the tasks have in common is computed once. The outputs are a mapping from tasks, and of all together
@@ -193,7 +192,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
-                outputs[name] = self._output(name, seen, seen.edges or weights, batch)
+                outputs[name] = self._output(name, seen, seen.edges or weights, batch, label_smoothing)
         return outputs
 
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
@@ -210,17 +209,20 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 outputs[name] = self._output(name, seen, None, batch)
             yield outputs
 
-    def _output(self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch) -> ModelOutput:
+    def _output(
+        self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch, label_smoothing: float = 0.0
+    ) -> ModelOutput:
+        head: Any = self.heads[self._position[task]]
         logits = self.classify(seen.h, task)
         output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
-        head: Any = self.heads[self._position[task]]
+        if not self.training:
+            output.answers = head.answers(logits, batch.lengths)
+            output.probabilities = head.probabilities(logits)
         if batch.labels is not None:
-            output.labels, output.weights = batch.labels[task], batch.weights
-            output.losses = head.losses(output.logits, output.labels, batch.lengths)
-        if self.tasks[task].is_regression:
-            output.scores = head.scores(output.logits)
-        if self.tasks[task].is_tagging and not self.training:
-            output.tags = head.decode(output.logits, batch.lengths)
+            labels, output.weights, output.task_weight = batch.labels[task], batch.weights, self.tasks[task].weight
+            output.losses = head.losses(logits, labels, batch.lengths, label_smoothing=label_smoothing)
+            output.counts = head.counts(labels)
+            output.right = None if output.answers is None else head.right(output.answers, labels)
         return output
 
     @torch.no_grad()

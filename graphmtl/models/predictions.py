@@ -10,7 +10,6 @@ from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError
 from graphmtl.layers.interaction import EdgeWeights
-from graphmtl.models.losses import task_loss
 
 __all__ = ["ModelOutput", "ModelOutputs", "blank_prediction", "in_words", "text_edges", "token_edges"]
 
@@ -20,26 +19,46 @@ class ModelOutput:
     """What the head of a task says of a batch.
 
     Attributes:
-        logits: (batch, classes), or of tags (batch, tokens, classes); of a regression standardised scores (batch,).
+        logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
+            standardised scores (batch,).
         edges: if they were asked for and the architecture has any.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
-        losses: the loss of every text's labels (batch,), of a head that has its own (CRF, regression); else None.
-        tags: the predicted tags (batch, tokens), of a tagging task outside training.
-        scores: the predicted scores (batch,) in the label's units, of a regression.
-        labels, weights: the batch's own, see :class:`~graphmtl.data.batching.Batch`.
+        answers: the answer to every text, of the form of the labels (batch, ...); None in training.
+        probabilities: those of the classes (batch, classes), where an answer has such; None in training.
+        losses: the loss of every text's labels (batch,); None without labels, as the following.
+        counts: how many labels every text has (batch,).
+        right: how many of them are answered right (batch,), nan where that is no question; None in training.
+        weights: the batch's own (batch,), see :class:`~graphmtl.data.batching.Batch`.
+        task_weight: the weight of the task's loss.
     """
 
     logits: Tensor
     edges: EdgeWeights | None = None
+    answers: Tensor | None = None
+    probabilities: Tensor | None = None
     losses: Tensor | None = None
-    tags: Tensor | None = None
-    scores: Tensor | None = None
+    counts: Tensor | None = None
+    right: Tensor | None = None
     penalty: Tensor | None = None
     nodes: Tensor | None = None
     hidden: Tensor | None = None
-    labels: Tensor | None = None
     weights: Tensor | None = None
+    task_weight: float = 1.0
+
+    def loss(self, total: float | None = None) -> Tensor:
+        r"""The loss of the task in the batch, (): :math:`\frac{1}{N} \sum_i w_i \ell_i`, a mean over its labels.
+
+        Args:
+            total: N; by default the number of labels, each with its text's weight. Where a batch is cut over P
+                processes, every process gives N = labels of the whole batch / P: the mean over processes (of losses and
+                of gradients, which is what DDP takes) is then that of the whole batch.
+        """
+        assert self.losses is not None
+        assert self.counts is not None
+        assert self.weights is not None
+        total_loss = (self.losses * self.weights).sum()  # ()
+        return total_loss / ((self.counts * self.weights).sum() if total is None else total)
 
 
 class ModelOutputs(dict[str, ModelOutput]):
@@ -57,36 +76,36 @@ class ModelOutputs(dict[str, ModelOutput]):
 
     @property
     def losses(self) -> dict[str, Tensor]:
-        """Of each task the mean loss of its labels in the batch, (); see :func:`~graphmtl.models.losses.task_loss`.
+        """Of each task the mean loss of its labels in the batch, (); see :meth:`ModelOutput.loss`.
 
         Raises:
             InputError: the batch has no labels.
         """
         losses = {}
         for task, output in self.items():
-            if output.labels is None or output.weights is None:
+            if output.losses is None:
                 raise InputError(f"batch: found no labels of task {task!r}, without which there is no loss")
-            losses[task] = task_loss(output, output.labels, output.weights)
+            losses[task] = output.loss()
         return losses
 
     @property
     def loss(self) -> Tensor:
-        """What a step of training minimises, (): the sum of the tasks' losses, of which most batches have one.
+        """What a step of training minimises, (): the sum of the tasks' losses, each times the task's weight.
+
+        Most batches are of one task.
 
         An architecture's own penalty (cmtr's, with ``gate_reg``) is not in it; it stands at each task's output.
 
         Raises:
             InputError: the batch has no labels.
         """
-        return torch.stack([*self.losses.values()]).sum()
+        weights = [output.task_weight for output in self.values()]
+        return torch.stack([weight * loss for weight, loss in zip(weights, self.losses.values(), strict=True)]).sum()
 
 
 def blank_prediction(task: Task, text: str | Sequence[str]) -> dict:
     """The answer to a text in which nothing stands."""
-    if task.is_tagging:
-        offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
-        return {"task": task.name, "tokens": [], "labels": [], **offsets}
-    return {"task": task.name, "value" if task.is_regression else "label": None}
+    return {"task": task.name, **task.of_kind.blank(text)}
 
 
 def in_words(
@@ -105,22 +124,13 @@ def in_words(
         offsets: of each text where its tokens stand in it, or None where that is not known.
         edges: whether the edge weights are given too.
     """
-    name, labels = task.name, task.labels
-    answers: list[dict]
-    if output.tags is not None:
-        answers = [
-            {"task": name, "tokens": own, "labels": [labels[tag] for tag in tags[: len(own)]]}
-            for own, tags in zip(words, output.tags.tolist(), strict=True)
-        ]
-    elif output.scores is not None:
-        answers = [{"task": name, "value": value} for value in output.scores.tolist()]
-    else:
-        best = output.logits.argmax(-1).tolist()  # (batch,)
-        probabilities = output.logits.float().softmax(-1).tolist()  # (batch, classes)
-        answers = [
-            {"task": name, "label": labels[label], "probabilities": dict(zip(labels, row, strict=True))}
-            for label, row in zip(best, probabilities, strict=True)
-        ]
+    assert output.answers is not None
+    given = output.answers.tolist()
+    probabilities = [None] * len(given) if output.probabilities is None else output.probabilities.tolist()
+    answers = [
+        {"task": task.name, **task.of_kind.answer(answer, own, tokens)}
+        for answer, own, tokens in zip(given, probabilities, words or [[]] * len(given), strict=True)
+    ]
     if edges:
         per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
         for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):

@@ -65,7 +65,7 @@ def _predictions(
 ) -> list[dict[str, dict]]:
     """Of every text the predictions of several tasks."""
     predictions = [{name: blank_prediction(model.tasks[name], text) for name in names} for text in texts]
-    every_token = {name: model.tasks[name].is_tagging or edges == "tokens" for name in names}
+    every_token = {name: model.tasks[name].of_kind.reads_tokens or edges == "tokens" for name in names}
     groups: dict[tuple[bool, bool], list[str]] = {}
     for name, every in every_token.items():
         by_word = read_by_word(model.tasks[name], model.vocabulary, every_token=every)

@@ -16,7 +16,7 @@ from graphmtl.errors import InputError
 from graphmtl.models.encoders import encoder_class
 from graphmtl.models.word_encoder import WordEncoderOptions
 
-__all__ = ["head_name", "resolve", "resolve_chars", "resolve_pooling"]
+__all__ = ["resolve", "resolve_chars", "resolve_pooling"]
 
 _Options = TypeVar("_Options", bound=ModelOptions)
 
@@ -41,7 +41,7 @@ def resolve_chars(options: _Options, tasks: Iterable[Task]) -> _Options:
     """The options with what ``--chars auto`` means for these tasks."""
     if not isinstance(options, WordEncoderOptions) or options.chars != "auto":
         return options
-    chars = "cnn" if any(task.is_tagging for task in tasks) else "none"
+    chars = "cnn" if any(task.of_kind.reads_tokens for task in tasks) else "none"
     return replace(options, chars=chars)
 
 
@@ -58,7 +58,8 @@ def resolve_pooling(options: _Options, has_cls: bool, tasks: Iterable[Task]) -> 
             reads the tokens of a task, which have half as many dimensions.
     """
     architecture = architecture_class(options.arch)
-    tagging = next((task.name for task in tasks if task.is_tagging), None) if architecture.acts_after_pooling else None
+    of_tokens = (task.name for task in tasks if task.of_kind.reads_tokens)
+    tagging = next(of_tokens, None) if architecture.acts_after_pooling else None
     if options.pooling == "max-mean" and tagging is not None:
         raise InputError(
             f"--pooling max-mean: --arch {options.arch} reads texts and the tokens of task {tagging!r} with the same "
@@ -70,9 +71,3 @@ def resolve_pooling(options: _Options, has_cls: bool, tasks: Iterable[Task]) -> 
         return options
     as_it_is = has_cls and not architecture.reads_contextual
     return replace(options, pooling="cls" if as_it_is else "max-mean" if tagging is None else "max")
-
-
-def head_name(task: Task, options: ModelOptions) -> str:
-    """The head of a tagging task: the task's own, else the option's."""
-    name = task.head or options.tag_head
-    return ("crf" if task.is_spans else "linear") if name == "auto" else name

@@ -52,7 +52,7 @@ def save_model(model: Any, folder: Path) -> None:
 
 def model_card(model: Any) -> ModelCard:
     """What a model is, for the Hub."""
-    tasks = "\n".join(f"- {task.name} ({task.kind}): {task.answers}" for task in model.tasks.values())
+    tasks = "\n".join(f"- {task.name} ({task.kind}): {task.of_kind.in_words}" for task in model.tasks.values())
     return ModelCard(
         f"---\nlibrary_name: graphmtl\ntags: [multi-task-learning, {model.options.arch}]\n---\n\n"
         f"# A graphmtl model: {model.options.arch}, {len(model.tasks)} tasks\n\n{tasks}\n\n"

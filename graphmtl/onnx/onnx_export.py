@@ -30,9 +30,9 @@ from torch import Tensor
 
 from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.kinds.head import Units
 from graphmtl.layers.interaction import SCORES
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
-from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.registry import ENCODERS
@@ -233,10 +233,10 @@ def _pool(op: _Graph, states: str, mask: str, pooling: str) -> str:
     return op.Concat(*parts, axis=-1)
 
 
-def _scores(op: _Graph, head: RegressionHead, logits: str) -> str:
-    """Standardised scores (B, 1) to scores (B,), as :meth:`RegressionHead.scores` does it."""
-    scores = op.Add(op.Mul(op.Squeeze(logits, [1]), _array(head.std)), _array(head.mean))  # (B,)
-    return scores if head.scale is None else op.Clip(scores, *map(np.float32, head.scale))
+def _scores(op: _Graph, units: Units, logits: str) -> str:
+    """Standardised scores (B, 1) to scores (B,), as :meth:`Units.scores` does it."""
+    scores = op.Add(op.Mul(op.Squeeze(logits, [1]), _array(units.std)), _array(units.mean))  # (B,)
+    return scores if units.scale is None else op.Clip(scores, *map(np.float32, units.scale))
 
 
 def _metadata(model: MultiTaskModel, names: Sequence[str]) -> dict[str, str]:
@@ -256,9 +256,10 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
             raise unknown_name("task", name, model.tasks)
         if name in ("tokens", "lengths"):
             raise InputError(f"task {name!r} cannot be exported: an input of the ONNX file has that name")
-        if model.tasks[name].is_tagging:
+        if not model.heads[[*model.tasks].index(name)].is_exported:
             raise InputError(
-                f"task {name!r} of kind {model.tasks[name].kind} cannot be exported, classification and regression can"
+                f"task {name!r} of kind {model.tasks[name].kind} cannot be exported: its head is no linear layer that "
+                "reads one vector of a text"
             )
     if model.options.encoder not in ENCODERS or not isinstance(model.options, WordEncoderOptions):
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
@@ -290,10 +291,10 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
         parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
         weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
         answers = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
-        if model.tasks[name].is_regression:
-            answers = _scores(op, head, answers)  # (B,)
+        shape = ["batch", linear.out_features]
+        if (units := head.units()) is not None:
+            answers, shape = _scores(op, units, answers), ["batch"]  # (B,)
         op.nodes.append(helper.make_node("Identity", [answers], [name]))
-        shape = ["batch"] if model.tasks[name].is_regression else ["batch", linear.out_features]
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     if sum(len(weight.raw_data) for weight in op.initializers) > _LARGEST:
         raise InputError("the weights are more than the 2 GiB that an ONNX file can hold; export fewer tasks at a time")
@@ -325,10 +326,10 @@ def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str])
         found = session.run([*names], {"tokens": tokens, "lengths": lengths})
         for name, answers in zip(names, found, strict=True):
             texts = Batch((name,), torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
-            output, head = model(texts.to(device))[name], model.heads[[*model.tasks].index(name)]
-            expected = output.logits if output.scores is None else output.scores  # (batch, classes) or (batch,)
-            unit = float(head.std) if isinstance(head, RegressionHead) else 1.0
-            differences.append(np.abs(expected.cpu().numpy() - answers).max() / unit)
+            output, units = model(texts.to(device))[name], model.heads[[*model.tasks].index(name)].units()
+            expected = output.logits if units is None else output.answers  # (batch, classes) or (batch,)
+            std = 1.0 if units is None else float(units.std)
+            differences.append(np.abs(expected.cpu().numpy() - answers).max() / std)
     return float(np.max(differences))  # nan where there is one
 
 

@@ -1,7 +1,7 @@
 """An ONNX file with weights of 8 bits, and what it answers, so that it can be seen what they cost."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 
 from graphmtl.data.batching import Batch
+from graphmtl.kinds.head import Head
 from graphmtl.models.predictions import ModelOutput
 
 __all__ = ["OnnxModel", "to_int8"]
@@ -48,10 +49,16 @@ def _without_advice() -> Iterator[None]:
 
 
 class OnnxModel(nn.Module):
-    """Answers as a model does, from the content of an ONNX file that :mod:`graphmtl.onnx.onnx_export` made."""
+    """Answers as a model does, from the content of an ONNX file that :mod:`graphmtl.onnx.onnx_export` made.
 
-    def __init__(self, file: bytes):
+    Args:
+        file: the content.
+        heads: those of the model, by task, which say what the logits mean.
+    """
+
+    def __init__(self, file: bytes, heads: Mapping[str, Head]):
         super().__init__()
+        self._heads = dict(heads)
         self._session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
     def forward(self, batch: Batch, edges: bool = False) -> dict[str, ModelOutput]:
@@ -61,9 +68,11 @@ class OnnxModel(nn.Module):
         return {name: self._output(answers, name, batch) for name, answers in zip(batch.tasks, found, strict=True)}
 
     def _output(self, answers: torch.Tensor, task: str, batch: Batch) -> ModelOutput:
+        head = self._heads[task]
         output = ModelOutput(answers)
-        if answers.ndim == 1:  # of a regression
-            output.scores = answers
-            if batch.labels is not None:
-                output.losses = (answers - batch.labels[task].cpu()).square()
+        output.answers = head.answers(answers, batch.lengths) if head.units() is None else answers
+        output.probabilities = head.probabilities(answers)
+        if batch.labels is not None:
+            output.losses = torch.full((len(answers),), torch.nan)  # which a file does not say
+            output.counts = head.counts(batch.labels[task].cpu())
         return output

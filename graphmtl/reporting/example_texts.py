@@ -1,14 +1,12 @@
 """Test texts of a run with what each of their tokens read."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from graphmtl.data.raw_texts import Text
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_data import load_tasks_again
@@ -71,23 +69,16 @@ def _example(task: Task, row: dict, answer: dict) -> dict:
         weights = weights * len(answer["tokens"])
     shown = slice(_SHOWN)
     columns = shown if words_are_read else slice(None)
-    tagging, regression = task.is_tagging, task.is_regression
+    kind, gold = task.of_kind, row["label"]
+    label, probability = (None, None) if kind.labels_tokens else kind.short(answer)
     return {
         "tokens": answer["tokens"][shown],
         "more": max(len(answer["tokens"]) - _SHOWN, 0),
-        "tags": answer["labels"][shown] if tagging else None,
-        "gold_tags": _names(row["label"], task.labels)[shown] if tagging else None,
-        "label": None if tagging else f"{answer['value']:.3g}" if regression else answer["label"],
-        "probability": None if tagging or regression else answer["probabilities"][answer["label"]],
-        "gold": None if tagging else _score(row["label"]) if regression else _names([row["label"]], task.labels)[0],
+        "tags": answer["labels"][shown] if kind.labels_tokens else None,
+        "gold_tags": kind.named(gold)[shown] if kind.labels_tokens else None,
+        "label": label,
+        "probability": probability,
+        "gold": None if kind.labels_tokens else kind.short_label(gold),
         "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
         "weights": [[round(weight, 4) for weight in own[columns]] for own in weights[shown]] if any(weights) else [],
     }
-
-
-def _score(label: float) -> str | None:
-    return None if math.isnan(label) else f"{label:.3g}"
-
-
-def _names(labels: Sequence[int], names: Sequence[str]) -> list[str | None]:
-    return [None if label == NO_LABEL else names[label] for label in labels]

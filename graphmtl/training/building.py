@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
-import torch
 from accelerate.utils import set_seed
 
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
@@ -19,7 +18,6 @@ from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
 from graphmtl.models.encoder import VocabularyOptions
-from graphmtl.models.heads import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.resolution import resolve
 from graphmtl.models.transformer import TransformerOptions, load_subwords
@@ -29,7 +27,7 @@ from graphmtl.registry import is_outside
 from graphmtl.training.first_stage import load_adapters
 from graphmtl.training.run_folder import Run
 
-__all__ = ["build_model", "build_vocabulary", "standardise_scores"]
+__all__ = ["build_model", "build_vocabulary", "learn_from_labels"]
 
 
 @generators_kept()
@@ -46,7 +44,7 @@ def build_model(tasks: TaskSet, options: Options, say: Callable[..., Any] = prin
     model = MultiTaskModel(tasks=list(tasks.tasks.values()), vocabulary=vocabulary, options=options)
     if model.architecture.topology is not None:
         say(_about(model.architecture.topology))
-    standardise_scores(model, tasks)
+    learn_from_labels(model, tasks)
     if isinstance(options, TransformerOptions):
         _load_encoder(model, options, say)
     elif isinstance(options, WordEncoderOptions) and vectors is not None:
@@ -61,11 +59,11 @@ def build_model(tasks: TaskSet, options: Options, say: Callable[..., Any] = prin
     return model
 
 
-def standardise_scores(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> None:
-    """Gives the heads of regressions the mean and the standard deviation of their training labels."""
+def learn_from_labels(model: MultiTaskModel, tasks: Mapping[str, TaskData]) -> None:
+    """Gives the heads what they need to know of their training labels, such as the mean of scores."""
     for head, task in zip(model.heads, model.tasks, strict=True):
-        if isinstance(head, RegressionHead) and task in tasks:
-            head.standardise(torch.tensor(tasks[task].train["label"][:]))
+        if task in tasks:
+            head.learn_from(tasks[task].train["label"])
 
 
 def _subwords(options: Options) -> SubwordVocabulary:

@@ -130,7 +130,7 @@ class Distillation(Term):
         ends = outputs.lengths.cumsum()[rows]  # (batch,)
         found = {}
         for name, values in outputs.values.items():
-            if self.tasks[name].is_tagging:
+            if self.tasks[name].of_kind.reads_tokens:
                 own = [torch.from_numpy(values[end - n : end].copy()) for end, n in zip(ends, lengths, strict=True)]
                 found[name] = nn.utils.rnn.pad_sequence(own, batch_first=True)
             else:
@@ -161,7 +161,7 @@ class Distillation(Term):
         """l_j of every text, (batch,), of tags the mean over its tokens; z as in :meth:`forward`."""
         j = list(self.tasks).index(name)
         student = self.heads[j](z[..., j, :]).float()  # (batch, size), of tags (batch, tokens, size)
-        if self.options.kd_target == "logits" and self.tasks[name].labels:
+        if self.options.kd_target == "logits" and self.tasks[name].of_kind.one_of_several:
             T = self.options.kd_temperature
             divergence = F.kl_div(
                 (student / T).log_softmax(-1), (target / T).log_softmax(-1), reduction="none", log_target=True

@@ -1,140 +1,72 @@
 """What a model predicts on a split, and how good it is."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from graphmtl import metrics
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.task import Task
 from graphmtl.layers.interaction import EdgeWeights
-from graphmtl.models.losses import text_losses
 
-__all__ = [
-    "Predictions",
-    "Record",
-    "ScorePredictions",
-    "TagPredictions",
-    "predict_split",
-    "score",
-]
+__all__ = ["Predictions", "Record", "predict_split", "score"]
 
 Record = Callable[[EdgeWeights, Tensor | None], None]
+_Said = tuple[Any, ...]
+"""Of a batch answers, losses and probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """A task's predictions on the texts of a split that have a label, in the split's order, on the CPU.
+    """A task's predictions on the texts of a split that have a label, in the split's order.
+
+    Labels and answers are as the task's kind has them, (examples, ...); where texts have a list of their own, they are
+    arrays of such, (examples,).
 
     Attributes:
-        logits: (examples, classes), float.
-        labels: (examples,), int64.
-        seen: (examples,), bool: the example's text occurs in a training split of the run.
+        labels: the right ones.
+        answers: of the same form.
+        probabilities: those of the classes, (examples, classes), float32, where an answer has such; else None.
+        losses: (examples,), the sum over each text's labels, without label smoothing.
+        counts: (examples,), how many labels each text has.
+        seen: (examples,), bool: the text occurs in a training split of the run.
     """
 
-    logits: Tensor
-    labels: Tensor
-    seen: Tensor
+    labels: np.ndarray
+    answers: np.ndarray
+    probabilities: np.ndarray | None = None
+    losses: np.ndarray
+    counts: np.ndarray
+    seen: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def unseen(self) -> "Predictions":
         """The predictions for texts that occur in no training split (``test_dedup``)."""
-        keep = ~self.seen  # (examples,)
-        return Predictions(logits=self.logits[keep], labels=self.labels[keep], seen=self.seen[keep])
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScorePredictions:
-    """The scores that a regression predicts for the texts of a split that have a label, in the split's order.
-
-    Attributes:
-        scores: (examples,), float, in the label's units.
-        labels: (examples,), float.
-        losses: (examples,), squared errors of the standardised scores.
-        seen: (examples,), bool: the example's text occurs in a training split of the run.
-    """
-
-    scores: Tensor
-    labels: Tensor
-    losses: Tensor
-    seen: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def unseen(self) -> "ScorePredictions":
-        """The predictions for texts that occur in no training split (``test_dedup``)."""
         return self.chosen(~self.seen)
 
-    def chosen(self, keep: Tensor) -> "ScorePredictions":
-        """The predictions for some of the texts."""
-        return ScorePredictions(
-            scores=self.scores[keep], labels=self.labels[keep], losses=self.losses[keep], seen=self.seen[keep]
-        )
+    def chosen(self, keep: np.ndarray) -> "Predictions":
+        """The predictions for some of the texts, ``keep`` (examples,) bool."""
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen: dict[str, Any] = {name: None if values is None else values[keep] for name, values in own.items()}
+        return Predictions(**chosen)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TagPredictions:
-    """A task's predicted tags on the sentences of a split that have a label, in the split's order.
+def score(task: Task, predictions: Predictions) -> dict[str, float]:
+    """The task's metrics, and ``loss``: the mean loss of a label, without label smoothing and weights of classes.
 
-    Attributes:
-        tags: (tokens,) int64 of each sentence.
-        labels: (tokens,) int64 of each sentence, -100 where there is none.
-        losses: (examples,), minus the log-likelihood of each sentence's labels.
-        seen: (examples,), bool: the sentence occurs in a training split of the run.
+    All are ``nan`` where there is no prediction.
     """
-
-    tags: list[np.ndarray]
-    labels: list[np.ndarray]
-    losses: np.ndarray
-    seen: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def unseen(self) -> "TagPredictions":
-        """The predictions for sentences that occur in no training split (``test_dedup``)."""
-        return self.chosen(~self.seen)
-
-    def chosen(self, keep: np.ndarray) -> "TagPredictions":
-        """The predictions for some of the sentences."""
-        rows = np.flatnonzero(keep)
-        tags, labels = ([values[i] for i in rows] for values in (self.tags, self.labels))
-        return TagPredictions(tags=tags, labels=labels, losses=self.losses[rows], seen=self.seen[rows])
-
-    def as_lists(self) -> tuple[list[list[int]], list[list[int]]]:
-        """Predicted and right tags of every sentence."""
-        return [tags.tolist() for tags in self.tags], [labels.tolist() for labels in self.labels]
-
-
-def score(task: Task, predictions: Predictions | ScorePredictions | TagPredictions) -> dict[str, float]:
-    """The task's metrics, and ``loss``: the mean cross-entropy of the right labels, without label smoothing.
-
-    For tags it is the mean per token; a CRF's is minus the log-likelihood, a regression's the squared error of the
-    standardised scores. All are ``nan`` where there is no prediction.
-    """
-    if isinstance(predictions, ScorePredictions):
-        correlations = metrics.compute_correlations(task, predictions.scores, predictions.labels)
-        return correlations | {"loss": float(predictions.losses.mean())}
-    if isinstance(predictions, TagPredictions):
-        return _tag_scores(task, predictions)
-    scores = metrics.compute(task, predictions.logits, predictions.labels)
-    return scores | {"loss": float(F.cross_entropy(predictions.logits, predictions.labels))}
-
-
-def _tag_scores(task: Task, predictions: TagPredictions) -> dict[str, float]:
-    if len(predictions) == 0:
-        return dict.fromkeys((*task.metrics, "loss"), float("nan"))
-    tokens = sum(int((labels != NO_LABEL).sum()) for labels in predictions.labels)
-    return metrics.compute_spans(task, *predictions.as_lists()) | {"loss": float(predictions.losses.sum() / tokens)}
+    labels = predictions.counts.sum()
+    loss = float(predictions.losses.sum() / labels) if labels else math.nan
+    return task.of_kind.scores(predictions) | {"loss": loss}
 
 
 @torch.no_grad()
@@ -146,7 +78,7 @@ def predict_split(
     batch_size: int,
     accelerator: Accelerator,
     record: Record | None = None,
-) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+) -> dict[str, Predictions]:
     """Predict every example of a split of every task; what several tasks read is read once.
 
     The processes share the batches, and each gets all predictions.
@@ -167,73 +99,61 @@ def predict_split(
     model.eval()
     data = {name: task for name, task in data.items() if split in task.splits}
     processes, rank = accelerator.num_processes, accelerator.process_index
-    predictions: dict[str, Predictions | ScorePredictions | TagPredictions] = {}
+    predictions: dict[str, Predictions] = {}
     for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
-        done: list[tuple[np.ndarray, dict[str, tuple[Tensor, ...]]]] = []
+        done: list[tuple[np.ndarray, dict[str, _Said]]] = []
         for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
             batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
             with accelerator.autocast():
-                done.append((rows, _predict(model, batch, record, encoded, rows)))
-        done = [(rows, {name: tuple(x.cpu() for x in own) for name, own in results.items()}) for rows, results in done]
+                done.append((rows, _predict(model, batch, record)))
+        done = [(rows, {name: tuple(map(_to_numpy, own)) for name, own in said.items()}) for rows, said in done]
         done = done if processes == 1 else gather_object(done)
         for name in encoded.tasks:
-            task, own = data[name].task, [(rows, results[name]) for rows, results in done]
-            in_order = _tags_in_order if task.is_tagging else _scores_in_order if task.is_regression else _in_order
-            predictions[name] = in_order(encoded, own, task)
+            own = [(rows, said[name]) for rows, said in done]
+            predictions[name] = _in_order(encoded, own, data[name].task)
     model.train(training)
     return {name: predictions[name] for name in data}
 
 
-def _predict(
-    model: nn.Module, batch: Batch, record: Record | None, encoded: EncodedSplit, rows: np.ndarray
-) -> dict[str, tuple[Tensor, ...]]:
-    """Each task's :func:`_result`; the edge weights, and the states they hold, are gone before the next batch."""
+def _predict(model: nn.Module, batch: Batch, record: Record | None) -> dict[str, _Said]:
+    """What is kept of each task; the edge weights, and the states they hold, are gone before the next batch."""
     outputs = model(batch, edges=record is not None)
-    for name, output in outputs.items():
+    for output in outputs.values():
         if record is not None and output.edges is not None:
-            labelled = encoded.counts[name][rows] > 0  # (batch,)
-            record(output.edges, None if labelled.all() else torch.from_numpy(labelled))
-    return {name: _result(output, batch.labels[name]) for name, output in outputs.items()}
+            labelled = (output.counts > 0).cpu()  # (batch,)
+            record(output.edges, None if labelled.all() else labelled)
+    return {name: (each.answers, each.losses.float(), each.probabilities) for name, each in outputs.items()}
 
 
-def _result(output, labels: Tensor) -> tuple[Tensor, ...]:
-    """The logits (batch, classes), or the predicted scores (batch,) or tags (batch, tokens) and the losses (batch,)."""
-    if labels.is_floating_point():
-        return output.scores.float(), text_losses(output, labels)
-    if labels.ndim == 1:
-        return (output.logits.float(),)
-    return output.tags, text_losses(output, labels).float()
+def _to_numpy(values: Tensor | None) -> np.ndarray | None:
+    if values is None:
+        return None
+    return (values.float() if values.is_floating_point() else values).cpu().numpy()
 
 
-def _in_order(split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task) -> Predictions:
-    logits = torch.zeros(len(split), len(task.labels))  # (examples, classes)
-    for rows, (part,) in done:
-        logits[torch.as_tensor(rows)] = part
-    labels = torch.as_tensor(split.labels[task.name], dtype=torch.int64)  # (examples,)
-    known = labels != NO_LABEL
-    seen = torch.as_tensor(split.seen, dtype=torch.bool)  # (examples,)
-    return Predictions(logits=logits[known], labels=labels[known], seen=seen[known])
+def _in_order(split: EncodedSplit, done: Sequence[tuple[np.ndarray, tuple]], task: Task) -> Predictions:
+    """What was said of each batch's rows, in the order of the split, without the texts that have no label."""
+    answers, losses, probabilities = ([(rows, said[i]) for rows, said in done] for i in range(3))
+    lengths = split.lengths if task.of_kind.labels_tokens else None
+    whole = Predictions(
+        labels=split.labels[task.name].rows(),
+        answers=_joined(answers, len(split), lengths),
+        probabilities=_joined(probabilities, len(split)) if probabilities and probabilities[0][1] is not None else None,
+        losses=_joined(losses, len(split)).astype(np.float64),
+        counts=split.counts[task.name],
+        seen=split.seen,
+    )
+    return whole.chosen(whole.counts > 0)
 
 
-def _scores_in_order(
-    split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task
-) -> ScorePredictions:
-    scores, losses = torch.zeros(len(split)), torch.zeros(len(split))  # (examples,)
-    for rows, (part, own) in done:
-        scores[torch.as_tensor(rows)], losses[torch.as_tensor(rows)] = part, own
-    labels = torch.as_tensor(split.labels[task.name])  # (examples,)
-    seen = torch.as_tensor(split.seen, dtype=torch.bool)  # (examples,)
-    whole = ScorePredictions(scores=scores, labels=labels, losses=losses, seen=seen)
-    return whole.chosen(~labels.isnan())
-
-
-def _tags_in_order(
-    split: EncodedSplit, done: list[tuple[np.ndarray, tuple[Tensor, ...]]], task: Task
-) -> TagPredictions:
-    tags, losses = [np.empty(0, np.int64)] * len(split), np.zeros(len(split))  # (examples,)
-    for rows, (part, own) in done:
-        losses[rows] = own.numpy()
-        for row, predicted in zip(rows, part.numpy(), strict=True):
-            tags[row] = predicted[: split.lengths[row]]
-    whole = TagPredictions(tags=tags, labels=split.labels_of(task.name), losses=losses, seen=split.seen)
-    return whole.chosen(split.counts[task.name] > 0)
+def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]], size: int, lengths: np.ndarray | None = None) -> np.ndarray:
+    """Rows and their values, (rows, ...), to the values of all rows, (size, ...); cut to ``lengths`` where given."""
+    shape, dtype = (parts[0][1].shape[1:], parts[0][1].dtype) if parts and lengths is None else ((), object)
+    found = np.zeros((size, *shape), dtype=dtype)
+    for rows, values in parts:
+        if lengths is None:
+            found[rows] = values
+        else:
+            for row, own in zip(rows, values, strict=True):
+                found[row] = own[: lengths[row]]
+    return found

@@ -26,8 +26,8 @@ from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.options import changed
-from graphmtl.training.building import standardise_scores
-from graphmtl.training.evaluation import Predictions, Record, ScorePredictions, TagPredictions, predict_split
+from graphmtl.training.building import learn_from_labels
+from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run_data import load_run_tasks, planted_options
@@ -114,7 +114,7 @@ class JoinedTraining:
         tasks, words = [each.task for each in data.values()], _words(data, old.vocabulary, options)
         how = {field.name: getattr(options, field.name) for field in fields(options) if field.metadata["trains"]}
         self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
-        standardise_scores(self.model, data)
+        learn_from_labels(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
         self.options = with_steps(options, self.data, transfer.steps)
         self._blocks = old_blocks(self.model, old, transfer.freeze)
@@ -297,11 +297,11 @@ def _before_and_after(data: Mapping[str, EncodedTask], before: dict, after: dict
     }
 
 
-def _same(
-    a: Predictions | ScorePredictions | TagPredictions, b: Predictions | ScorePredictions | TagPredictions
-) -> bool:
+def _same(a: Predictions, b: Predictions) -> bool:
     """But for rounding: with a task more, several threads divide a product of all tasks' matrices in another way."""
-    if isinstance(a, TagPredictions) and isinstance(b, TagPredictions):
-        return np.allclose(a.losses, b.losses, rtol=1e-5, atol=1e-5) and all(map(np.array_equal, a.tags, b.tags))
-    ours, theirs = (each.scores if isinstance(each, ScorePredictions) else each.logits for each in (a, b))
-    return torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    if not np.allclose(a.losses, b.losses, rtol=1e-5, atol=1e-5):
+        return False
+    if a.probabilities is not None and b.probabilities is not None:
+        return np.allclose(a.probabilities, b.probabilities, rtol=1e-5, atol=1e-6)
+    pairs = zip(a.answers, b.answers, strict=True)
+    return all(np.allclose(ours, theirs, rtol=1e-5, atol=1e-6) for ours, theirs in pairs)

@@ -39,8 +39,8 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import changed_model_options
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
-from graphmtl.training.building import standardise_scores
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.building import learn_from_labels
+from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.experiment import train_run
 from graphmtl.training.joining import JoinedTraining, TransferOptions
 from graphmtl.training.processes import plain_accelerator
@@ -235,7 +235,7 @@ class LeaveOneOut:
             vocabulary=joined.model.vocabulary,  # all sources have read the same texts, so that it is that of all
             options=changed_model_options(joined.model.options, arch=SINGLE),
         )
-        standardise_scores(model, data)
+        learn_from_labels(model, data)
         if isinstance(model.vocabulary, SubwordVocabulary):
             model.load_encoder()
         elif self.vectors is not None:
@@ -261,7 +261,7 @@ class LeaveOneOut:
         return Cell(target=target, examples=0, draw=0, n_train=0, n_valid=0, metric=data.task.metrics[0], arms=arms)
 
 
-def _test(task: Task, predictions: Predictions | ScorePredictions | TagPredictions) -> dict[str, float | None]:
+def _test(task: Task, predictions: Predictions) -> dict[str, float | None]:
     """The first metric on the test split, whole and without seen texts."""
     scores = {"test": score(task, predictions), "test_dedup": score(task, predictions.unseen())}
     values = {split: own[task.metrics[0]] for split, own in scores.items()}

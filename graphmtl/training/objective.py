@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from graphmtl.config import TrainingOptions, picked
 from graphmtl.data.batching import EncodedSplit
-from graphmtl.data.task import Task
 from graphmtl.errors import InputError, note
 from graphmtl.registry import BALANCINGS, OBJECTIVES, find_class
 from graphmtl.training.balancing.balancing import Balancing, GradientBalancing
@@ -138,7 +137,7 @@ class Objective:
 
     Args:
         model: what is trained.
-        tasks: by name.
+        tasks: their names.
         options: of the training.
         accelerator: does the backward pass, and prepares terms that have parameters.
         terms: see :func:`terms_of`.
@@ -149,7 +148,7 @@ class Objective:
         self,
         *,
         model: nn.Module,
-        tasks: Mapping[str, Task],
+        tasks: Sequence[str],
         options: TrainingOptions,
         accelerator: Accelerator,
         terms: Sequence[Term],
@@ -157,9 +156,9 @@ class Objective:
     ) -> None:
         self.options, self.accelerator, self.steps = options, accelerator, steps
         self.terms = [term.to(accelerator.device) for term in terms]
-        self.labels = Labels(tasks=tasks, label_smoothing=options.label_smoothing, processes=accelerator.num_processes)
-        self.balancing = make_balancing(options, [*tasks]).to(accelerator.device)
-        self.conflict = GradientConflict([*tasks])
+        self.labels = Labels(processes=accelerator.num_processes)
+        self.balancing = make_balancing(options, tasks).to(accelerator.device)
+        self.conflict = GradientConflict(tasks)
         self._all = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._trained = self._all  # in this epoch
         self._parallel = [accelerator.prepare(term) if [*term.parameters()] else term for term in self.terms]
@@ -184,11 +183,11 @@ class Objective:
                 stack.enter_context(self.accelerator.no_sync(module))
         return stack
 
-    def backward(self, outputs: Mapping[str, Any], part: Part, step: int) -> dict[str, Tensor]:
+    def backward(self, model: nn.Module, part: Part, step: int) -> dict[str, Tensor]:
         """Adds a batch's gradient to that of its update.
 
         Args:
-            outputs: what the model says of the batch.
+            model: as accelerate has prepared it.
             part: the batch.
             step: updates before this one.
 
@@ -197,6 +196,7 @@ class Objective:
         """
         if part.first:
             self._begin(part, step)
+        outputs = self._read(model, part)
         losses, plain = self.labels(outputs, part)
         weight = self._labels_weight(step)
         rest = self._rest(outputs, part, step)
@@ -213,6 +213,9 @@ class Objective:
         if part.last:
             self._finish()
         return plain
+
+    def _read(self, model: nn.Module, part: Part) -> Mapping[str, Any]:
+        return model(part.batch, label_smoothing=self.options.label_smoothing)
 
     def _begin(self, part: Part, step: int) -> None:
         self._open = _OpenUpdate()
@@ -274,7 +277,7 @@ class Objective:
         if self.balancing.looks_back:
             found: dict[str, Tensor] = {}
             for part in self._open.seen:
-                losses, _ = self.labels(model(part.batch), part)
+                losses, _ = self.labels(self._read(model, part), part)
                 for name, loss in losses.items():
                     found[name] = found[name] + loss if name in found else loss
             self.balancing.look_back(found)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.task import NO_LABEL, Task, TaskSet, is_labelled
+from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import written_whole
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions
+from graphmtl.training.evaluation import Predictions
 
 __all__ = ["PREDICTION_FORMATS", "write_predictions"]
 
@@ -19,10 +20,8 @@ PREDICTION_FORMATS = (".jsonl", ".csv")  #: the endings that such a file may hav
 
 _COLUMNS = ("task", "split", "row", "text", "text_pair", "tokens", "label", "answer", "probabilities", "seen")
 
-_AnyPredictions = Predictions | ScorePredictions | TagPredictions
 
-
-def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapping[str, _AnyPredictions]]) -> None:
+def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapping[str, Predictions]]) -> None:
     """Writes a line for every example that has a label, in the order of the splits.
 
     Each has ``task``, ``split``, ``row`` (the example's line or row in its source, where that is known), ``text`` and
@@ -46,7 +45,7 @@ def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapp
             for split, own in predictions.items():
                 for name, each in own.items():
                     task, rows = tasks[name].task, _rows(tasks, name, split)
-                    for row, answer in zip(_labelled(rows), _answers(task, each), strict=True):
+                    for row, answer in zip(_labelled(task, rows), _answers(task, each), strict=True):
                         write({"task": name, "split": split, **_example(row), **answer, **_seen(row)})
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
@@ -57,9 +56,9 @@ def _rows(tasks: TaskSet, name: str, split: str) -> Dataset:
     return data.other_tests[split] if split in data.other_tests else getattr(data, split)
 
 
-def _labelled(rows: Dataset) -> Iterator[dict[str, Any]]:
+def _labelled(task: Task, rows: Dataset) -> Iterator[dict[str, Any]]:
     """The rows that are scored."""
-    return (row for row in rows if is_labelled(row["label"]))
+    return (row for row in rows if task.of_kind.is_labelled(row["label"]))
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,22 +69,18 @@ def _seen(row: Mapping[str, Any]) -> dict[str, bool]:
     return {"seen": row["seen"]} if "seen" in row else {}
 
 
-def _answers(task: Task, predictions: _AnyPredictions) -> Iterator[dict[str, Any]]:
+def _answers(task: Task, predictions: Predictions) -> Iterator[dict[str, Any]]:
     """The right label and the model's answer, of classes also what it gives to each."""
-    names = task.labels
-    if isinstance(predictions, ScorePredictions):
-        for label, score in zip(predictions.labels.tolist(), predictions.scores.tolist(), strict=True):
-            yield {"label": label, "answer": score}
-    elif isinstance(predictions, TagPredictions):
-        for labels, tags in zip(predictions.labels, predictions.tags, strict=True):
-            right = [None if i == NO_LABEL else names[i] for i in labels.tolist()]
-            yield {"label": right, "answer": [names[i] for i in tags.tolist()]}
-    else:
-        probabilities = predictions.logits.softmax(-1)  # (examples, classes)
-        given = zip(predictions.labels.tolist(), probabilities.argmax(-1).tolist(), probabilities.tolist(), strict=True)
-        for label, answer, own in given:
-            shares = dict(zip(names, own, strict=True))
-            yield {"label": names[label], "answer": names[answer], "probabilities": shares}
+    kind = task.of_kind
+    for i, (label, answer) in enumerate(zip(_plain(predictions.labels), _plain(predictions.answers), strict=True)):
+        line = {"label": kind.named(label), "answer": kind.named(answer)}
+        if predictions.probabilities is not None:
+            line["probabilities"] = kind.by_name(predictions.probabilities[i].tolist())
+        yield line
+
+
+def _plain(values: np.ndarray) -> Iterator[Any]:
+    return (value.tolist() for value in values)
 
 
 def _json_writer(file) -> Callable[[dict], None]:

@@ -10,7 +10,7 @@ from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, score
+from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.training_result import TrainingResult
 
@@ -20,9 +20,7 @@ SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
 
 
-def split_scores(
-    data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions | ScorePredictions | TagPredictions]
-) -> dict[str, dict]:
+def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, own) for name, own in predictions.items()}
     return {

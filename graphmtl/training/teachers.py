@@ -94,7 +94,7 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet)
 
 def fits(teacher: Task, task: Task) -> bool:
     """Whether a teacher of one task can read the instances of another: one text, a pair, or tokens to be tagged."""
-    return (teacher.is_tagging, teacher.is_pair) == (task.is_tagging, task.is_pair)
+    return (teacher.of_kind.reads_tokens, teacher.is_pair) == (task.of_kind.reads_tokens, task.is_pair)
 
 
 def read_by_teachers(
@@ -146,7 +146,8 @@ def teacher_outputs(
     """
     path = folder / f"{task}-on-{split.tasks[0]}.float32"
     model = run.model
-    ends = split.lengths.cumsum() if model.tasks[task].is_tagging else np.arange(1, len(split) + 1)  # (texts,)
+    of_tokens = model.tasks[task].of_kind.reads_tokens
+    ends = split.lengths.cumsum() if of_tokens else np.arange(1, len(split) + 1)  # (texts,)
     about = path.with_suffix(".json")
     try:
         if write:
@@ -214,7 +215,7 @@ def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[i
     batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
     output = model.eval()(batch)[task]
     values = output.logits if target == "logits" else output.hidden
-    if not model.tasks[task].is_tagging:
+    if not model.tasks[task].of_kind.reads_tokens:
         return values.float().cpu().view(len(rows), 1, -1).unbind()
     inside = token_mask(batch.lengths, values)  # (batch, tokens)
     return values[inside].float().cpu().split(batch.lengths.tolist())

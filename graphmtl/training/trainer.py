@@ -19,7 +19,7 @@ from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.epoch_losses import EpochLosses
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions
+from graphmtl.training.evaluation import Predictions
 from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.objective import Objective, check_balancing, terms_of
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
@@ -149,7 +149,7 @@ class Trainer:
         started, tokens = time.perf_counter(), progress.tokens
         for part in self._batches.epoch(self.epoch):
             with self.objective.alone(part, self._parallel):
-                own = self.objective.backward(self._parallel(part.batch), part, progress.step)
+                own = self.objective.backward(self._parallel, part, progress.step)
             for task, loss in own.items():
                 scale = part.update.labels[task] / part.labels[task]  # from a share of the update's mean to the batch's
                 losses.add(step=progress.step + 1, task=task, examples=part.labels[task], loss=loss, scale=scale)
@@ -178,9 +178,7 @@ class Trainer:
         self.progress.step += 1
         self.objective.updated(self._parallel)
 
-    def predict_split(
-        self, split: str, *, recorder: EdgeRecorder | None = None
-    ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+    def predict_split(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, Predictions]:
         """See :meth:`~graphmtl.training.validation.Validation.predict_split`."""
         return self.validation.predict_split(self._evaluated, split, recorder=recorder)
 
@@ -203,8 +201,7 @@ class Trainer:
         parts = {"options": options, "accelerator": self.accelerator, "terms": terms}
         self._batches = UpdateBatches(corpora=self.corpora, **parts)
         self._steps = options.epochs * self._batches.updates_per_epoch
-        tasks = {name: each.task for name, each in self.data.items()}
-        self.objective = Objective(model=self.model, tasks=tasks, steps=self._steps, **parts)
+        self.objective = Objective(model=self.model, tasks=[*self.data], steps=self._steps, **parts)
         optimizer = adamw(self.model, options, also=self.objective.parameters)
         self._trained = [*self.model.parameters(), *(p for term in terms for p in term.parameters())]
         schedule = learning_rate_schedule(optimizer, options, steps=self._steps)

@@ -11,7 +11,7 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.epoch_losses import check_finite
-from graphmtl.training.evaluation import Predictions, ScorePredictions, TagPredictions, predict_split, score
+from graphmtl.training.evaluation import Predictions, predict_split, score
 
 __all__ = ["Validation"]
 
@@ -41,7 +41,7 @@ class Validation:
 
     def predict_split(
         self, model: nn.Module, split: str, *, recorder: EdgeRecorder | None = None
-    ) -> dict[str, Predictions | ScorePredictions | TagPredictions]:
+    ) -> dict[str, Predictions]:
         """What is predicted, labels and ``seen`` of every example of a split that has a label, per task.
 
         Args:

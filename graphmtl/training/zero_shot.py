@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from datasets import Dataset
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from graphmtl.data.batching import encode_tasks
-from graphmtl.data.task import NO_LABEL, Task, TaskData
+from graphmtl.data.task import Task, TaskData
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, predict_split
 
@@ -22,8 +21,9 @@ _WORDS = 20_000  # of the domain classifier
 
 def answering_tasks(model: MultiTaskModel, task: Task) -> list[str]:
     """The tasks of a model that can answer for a task: those of texts that have its labels."""
-    known = model.tasks.values()
-    return [] if task.is_tagging else [own.name for own in known if (own.kind, own.labels) == (task.kind, task.labels)]
+    kind, known = task.of_kind, model.tasks.values()
+    answers = kind.one_of_several and not kind.labels_tokens
+    return [own.name for own in known if answers and (own.kind, own.labels) == (task.kind, task.labels)]
 
 
 def task_weights(sources: Mapping[str, TaskData], texts: Dataset) -> np.ndarray:
@@ -63,8 +63,9 @@ def zero_shot(
     data = encode_tasks(same_texts, model.vocabulary, model.options)
     model = model.to(accelerator.device)
     found = predict_split(model=model, data=data, split="test", batch_size=64, accelerator=accelerator)
-    answers = [each for each in found.values() if isinstance(each, Predictions)]
-    labelled = np.asarray(target.test["label"]) != NO_LABEL  # (texts of the split,)
-    own = torch.stack([each.logits.double().softmax(-1) for each in answers], 1)  # (texts, names, classes)
-    mixture = (own * torch.from_numpy(weights[labelled]).unsqueeze(-1)).sum(1)  # (texts, classes)
-    return Predictions(logits=mixture.log().float(), labels=answers[0].labels, seen=answers[0].seen)
+    first, *_ = found.values()
+    labelled = data[names[0]].test.counts[names[0]] > 0  # (texts of the split,)
+    own = np.stack([np.asarray(each.probabilities) for each in found.values()], 1)  # (texts, names, classes)
+    mixture = (own * weights[labelled][..., None]).sum(1)  # (texts, classes)
+    chosen = np.take_along_axis(mixture, first.labels[:, None], 1).squeeze(1)  # (texts,)
+    return replace(first, probabilities=mixture, answers=mixture.argmax(-1), losses=-np.log(chosen))

@@ -9,7 +9,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 
 NAMES = ("w", "x", "y", "z")
 ABOUT = {"split": "test", "seed": 0}
@@ -20,7 +20,7 @@ def task_data(name: str, labels: int, size: int) -> EncodedTask:
     rng = np.random.default_rng(len(name) + labels + size)
     texts = [rng.integers(3, 10, rng.integers(1, 7)).tolist() for _ in range(size)]
     wanted = rng.integers(0, labels, size).tolist()
-    split = EncodedSplit(tasks=[name], texts=texts, labels={name: wanted})
+    split = EncodedSplit(tasks=[name], texts=texts, labels={name: label_arrays(wanted)})
     task = Task(name=name, labels=tuple(map(str, range(labels))))
     return EncodedTask(task=task, train=split, valid=split, test=split)
 

@@ -9,6 +9,7 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.layers.interaction import Ablation
 from tests.analysis.small import ABOUT, NAMES, build, into, loss, one_by_one
+from tests.parts import label_arrays
 
 
 @pytest.mark.parametrize("picture", ["ablation", "ablation_zeroed", "alone"])
@@ -109,7 +110,9 @@ def test_what_a_task_reads_from_itself_is_never_cut(data):
 def test_a_regression_has_squared_errors_and_no_accuracy(data):
     rng = np.random.default_rng(0)
     texts = [rng.integers(3, 10, 5).tolist() for _ in range(7)]
-    split = EncodedSplit(tasks=["stars"], texts=texts, labels={"stars": [1.5, 2.0, float("nan"), *rng.random(4)]})
+    split = EncodedSplit(
+        tasks=["stars"], texts=texts, labels={"stars": label_arrays([1.5, 2.0, float("nan"), *rng.random(4)])}
+    )
     stars = Task(name="stars", kind="regression")
     data = {**data, "stars": EncodedTask(task=stars, train=split, valid=split, test=split)}
     model = build(data)

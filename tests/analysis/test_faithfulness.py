@@ -12,6 +12,7 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.graph.recorder import EdgeRecorder
 from tests.analysis.small import ABOUT, NAMES, TRUTH, build, loss, one_by_one
+from tests.parts import label_arrays
 
 
 def test_attention_is_what_the_run_records(explained, data):
@@ -47,7 +48,9 @@ def test_texts_without_a_label_play_no_part():
     texts = [rng.integers(3, 10, 4).tolist() for _ in range(30)]
     rare = [1 if i in (11, 23) else -100 for i in range(30)]
     labels = {"w": rng.integers(0, 2, 30).tolist(), "x": rare}
-    split = EncodedSplit(tasks=["w", "x"], texts=texts, labels=labels)
+    split = EncodedSplit(
+        tasks=["w", "x"], texts=texts, labels={name: label_arrays(own) for name, own in labels.items()}
+    )
     both = {"train": split, "valid": split, "test": split, "corpus": "c"}
     data = {name: EncodedTask(task=Task(name=name, labels=("no", "yes")), **both) for name in labels}
     model = build(data)

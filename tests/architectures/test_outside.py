@@ -26,7 +26,7 @@ from graphmtl.config import ArchitectureOptions, option
 from graphmtl.layers.pooling import pooled_size
 from graphmtl.layers.stacked import StackedLinear
 from graphmtl.models.encoder import Encoded, Encoder, VocabularyOptions
-from graphmtl.models.heads import TagHead
+from graphmtl.kinds.tagging import TagHead
 
 
 @dataclass(frozen=True, kw_only=True)

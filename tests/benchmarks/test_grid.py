@@ -4,15 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import grid
 from graphmtl import metrics
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.task import Task
 from graphmtl.errors import InputError
-from graphmtl.training.evaluation import Predictions, TagPredictions
 from graphmtl.training.run_folder import Run
 from tests import tagging
+from tests.parts import lists, predictions_of
 
 KNOWN = Task(name="known", labels=("no", "yes"))
 
@@ -25,16 +25,14 @@ def tags_of(task, sentences=60, seed=0):
     for own in labels:
         own[rng.random(len(own)) < 0.1] = NO_LABEL
     seen = rng.random(sentences) < 0.2
-    whole = TagPredictions(tags=tags, labels=labels, losses=np.zeros(sentences), seen=seen)
+    whole = predictions_of(lists(labels), lists(tags), seen=seen)
     return whole.chosen(np.array([(own != NO_LABEL).any() for own in labels]))
 
 
 def classes(right, seed=0):
     """Predictions of a classification task, ``right`` (examples,) of which are right."""
-    labels = torch.from_numpy(np.random.default_rng(seed).integers(2, size=len(right)))
-    predicted = torch.where(torch.from_numpy(right), labels, 1 - labels)
-    logits = torch.nn.functional.one_hot(predicted, 2).float()  # (examples, classes)
-    return Predictions(logits=logits, labels=labels, seen=torch.zeros(len(right), dtype=torch.bool))
+    labels = np.random.default_rng(seed).integers(2, size=len(right))
+    return predictions_of(labels, np.where(right, labels, 1 - labels))
 
 
 def both(task, predictions):
@@ -45,7 +43,7 @@ def both(task, predictions):
 def test_the_sums_of_the_shares_give_the_score(task):
     predictions = tags_of(task)
     right, of = grid.shares(task, predictions).sum(0)
-    expected = metrics.compute_spans(task, *predictions.as_lists())[task.metrics[0]]
+    expected = metrics.compute_spans(task, predictions.answers, predictions.labels)[task.metrics[0]]
     assert right / of == pytest.approx(expected, abs=1e-6)
 
 

@@ -10,10 +10,16 @@ from graphmtl.data.overlap import Overlap
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.vocabulary import PAD, SEP, UNK, Vocabulary, truncate
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 from tests.tagging import tagging_tasks
 
 NOTHING = Overlap(test_in_own=0, test_in_others=0, repeated=0, dropped=0, test_seen=0, valid_seen=0, empty=0)
+
+
+def arrays(labels):
+    return {name: label_arrays(own) for name, own in labels.items()}
+
+
 texts = st.lists(st.integers(1, 50), min_size=1, max_size=9)
 ends = pytest.mark.parametrize("end", ["head", "tail", "both"])
 
@@ -35,7 +41,7 @@ def test_truncation_keeps_the_length_and_the_ends(end, ids, max_length):
 def test_a_batch_holds_the_texts_that_were_encoded(split, data):
     rows = data.draw(st.lists(st.integers(0, len(split) - 1), min_size=1, max_size=12))
     labels = list(range(len(split)))
-    batch = EncodedSplit(tasks=["a"], texts=split, labels={"a": labels}).batch(rows)
+    batch = EncodedSplit(tasks=["a"], texts=split, labels={"a": label_arrays(labels)}).batch(rows)
     lengths = batch.lengths.tolist()
     assert lengths == [len(split[row]) for row in rows]
     assert batch.tokens.shape == (len(rows), max(lengths))
@@ -54,7 +60,7 @@ def test_the_last_examples_fill(size, data):
 
 
 def test_kinds_of_numbers():
-    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]], labels={"a": [1, 0]}, seen=[True, False])
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]], labels={"a": label_arrays([1, 0])}, seen=[True, False])
     batch = split.batch(np.array([1, 0]))
     assert batch.tasks == ("a",)
     assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels["a"].dtype) == (torch.int64,) * 3
@@ -72,7 +78,7 @@ def test_texts_without_labels():
 
 def test_scores_may_be_missing_where_labels_are_there():
     labels = {"score": [0.5, float("nan"), -100.0], "class": [1, 0, -100]}
-    split = EncodedSplit(tasks=["score", "class"], texts=[[1, 2], [3], [4]], labels=labels)
+    split = EncodedSplit(tasks=["score", "class"], texts=[[1, 2], [3], [4]], labels=arrays(labels))
     assert {task: counts.tolist() for task, counts in split.counts.items()} == {"score": [1, 0, 1], "class": [1, 1, 0]}
     batch = split.batch([2, 1, 0])
     assert (batch.labels["score"].dtype, batch.labels["class"].dtype) == (torch.float32, torch.int64)
@@ -81,12 +87,12 @@ def test_scores_may_be_missing_where_labels_are_there():
 
 
 def test_a_split_without_examples():
-    split = EncodedSplit(tasks=["a"], texts=[], labels={"a": []})
+    split = EncodedSplit(tasks=["a"], texts=[], labels={"a": label_arrays([])})
     assert (len(split), len(split.seen)) == (0, 0)
 
 
 def test_to_moves_every_tensor_but_the_lengths():
-    batch = EncodedSplit(tasks=["a"], texts=[[1, 2]], labels={"a": [1]}).batch([0]).to("meta")
+    batch = EncodedSplit(tasks=["a"], texts=[[1, 2]], labels={"a": label_arrays([1])}).batch([0]).to("meta")
     assert batch.tasks == ("a",)
     assert {tensor.device.type for tensor in (batch.tokens, batch.labels["a"], batch.weights)} == {"meta"}
     assert batch.lengths.device.type == "cpu"
@@ -138,7 +144,7 @@ def test_tasks_are_encoded():
     for split in (result.train, result.valid, result.test):
         assert split.tasks == ("t",)
         assert words(split) == [[A, B, UNK], [UNK]]
-        assert split.labels["t"].tolist() == [1, 0]
+        assert split.labels["t"].values.tolist() == [1, 0]
     assert result.train.seen.tolist() == [False, False]
     assert result.valid.seen.tolist() == result.test.seen.tolist() == [True, True]
 
@@ -159,7 +165,7 @@ def test_long_texts_are_cut(end, kept):
 
 def layers(**labels):
     """Splits that hold the same tokens, a layer of labels for each task."""
-    split = EncodedSplit(tasks=list(labels), texts=[[3, 4, 5], [6], [7, 8]], labels=labels)
+    split = EncodedSplit(tasks=list(labels), texts=[[3, 4, 5], [6], [7, 8]], labels=arrays(labels))
     return EncodedTask(Task(name=next(iter(labels)), labels=("x", "y")), split, split, split, "news")
 
 
@@ -170,18 +176,13 @@ def test_a_batch_has_the_labels_of_all_tasks_of_its_corpus():
     assert batch.labels["tags"].tolist() == [[-100, -100, -100], [1, -100, 2]]
     assert batch.labels["kind"].tolist() == [0, 1]
     assert {name: counts.tolist() for name, counts in split.counts.items()} == {"tags": [2, 1, 0], "kind": [1, 0, 1]}
-    assert [own.tolist() for own in split.labels_of("tags")] == [[1, -100, 2], [0], [-100, -100]]
+    assert [own.tolist() for own in split.labels["tags"].rows()] == [[1, -100, 2], [0], [-100, -100]]
     assert layers(tags=[[1, -100, 2], [0], [-100, -100]]).labelled("test") == 2
 
 
 def test_a_batch_for_some_of_the_tasks():
     batch = layers(tags=[[1, 1, 2], [0], [0, 0]], kind=[1, 1, 0]).train.batch([0], tasks=["kind"])
     assert (batch.tasks, list(batch.labels)) == (("kind",), ["kind"])
-
-
-def test_as_many_tags_as_tokens():
-    with pytest.raises(ValueError, match="task 'tags': as many tags as tokens"):
-        layers(tags=[[1], [0], [0, 0]])
 
 
 def test_tasks_of_a_corpus_share_their_splits_and_no_token_is_cut_off():
@@ -224,4 +225,4 @@ def test_further_test_splits_and_texts_without_any_score():
     encoded = encode_tasks({"s": data}, Vocabulary.build(["a b c"]), model_options())["s"]
     assert [len(encoded.splits[name]) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
     assert [encoded.labelled(name) for name in ("train", "valid", "test", "test_other")] == [2, 2, 2, 1]
-    assert encoded.splits["test_other"].labels["s"].tolist() == [0.5]
+    assert encoded.splits["test_other"].labels["s"].values.tolist() == [0.5]

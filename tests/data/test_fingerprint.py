@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.fingerprint import check_data, difference, fingerprint, read_fingerprint
-from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.errors import InputError
 from tests.tagging import tagging_tasks
 

@@ -3,9 +3,10 @@ import json
 import pandas as pd
 import pytest
 
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.loading import load_tasks, open_sources
 from graphmtl.data.scored import load_scored
-from graphmtl.data.task import NO_LABEL, Task
+from graphmtl.data.task import Task
 from graphmtl.errors import DataWarning, InputError
 
 MOOD = Task(name="mood", text=("body",), label="mood", labels=("good", "bad"))

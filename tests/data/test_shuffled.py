@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.shuffled import shuffle_labels
-from graphmtl.data.task import NO_LABEL
 from graphmtl.errors import InputError
 from tests.tagging import tagging_tasks
 
@@ -36,12 +36,12 @@ def test_tags_stay_tags(missing):
         labels = list(data.train["label"])
         shuffled = list(shuffle_labels(data, seed=0).train["label"])
         assert shuffled != labels
-        if not data.task.is_tagging:
+        if not data.task.of_kind.labels_tokens:
             assert Counter(shuffled) == Counter(labels)
             continue
         assert [len(own) for own in shuffled] == [len(own) for own in labels]
         assert sum(tag == NO_LABEL for own in shuffled for tag in own) == sum(t == NO_LABEL for o in labels for t in o)
-        if data.task.is_spans:
+        if data.task.of_kind.is_spans:
             first = [data.task.labels[own[0]] for own in shuffled if own[0] != NO_LABEL]
             assert not any(label.startswith("I-") for label in first)
 

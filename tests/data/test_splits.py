@@ -18,7 +18,7 @@ def rows(pairs, source="train.tsv", **fields):
 def source(train, valid=0.2, test=None, **fields):
     test = rows([("t", "a"), ("u", "b")], "test.tsv") if test is None else test
     task = Task(name=fields.pop("name", "one"), **fields)
-    stratify = None if task.is_regression else "label"
+    stratify = "label" if task.of_kind.stratified else None
     corpus = Corpus(name=task.name, train=train, valid=valid, test=test, texts=(task.text,), stratify=stratify)
     return Source(task=task, corpus=corpus)
 

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.models.transformer import load_subwords
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 from tests.transformer_folders import KINDS
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -151,7 +151,7 @@ def test_labels_of_words_stay_with_their_words(transformer):
     pieces = load_subwords(transformer())
     texts = encoded(pieces, [(sentence,) for sentence in SENTENCES], words=True)
     labels = [list(range(len(sentence))) for sentence in SENTENCES]
-    batch = EncodedSplit(tasks=["t"], texts=texts, labels={"t": labels}).batch([1, 2])
+    batch = EncodedSplit(tasks=["t"], texts=texts, labels={"t": label_arrays(labels)}).batch([1, 2])
     assert batch.labels["t"].tolist() == [[0, *[-100] * 6], labels[2]]
     assert batch.lengths.tolist() == [1, 7]
     assert batch.windows.words.shape == (2, 7)

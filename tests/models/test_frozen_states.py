@@ -5,8 +5,11 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.new_tasks import add_tasks, frozen_parameters, keep_frozen_states
 from tests.models.test_new_tasks import LONGER, MOOD, PLAIN, SCALE, make
+from tests.parts import label_arrays
 
-SPLIT = EncodedSplit(tasks=["longer"], texts=[[3, 4, 5], [4], [3, 4, 5], [5, 3]], labels={"longer": [0, 1, 0, 1]})
+SPLIT = EncodedSplit(
+    tasks=["longer"], texts=[[3, 4, 5], [4], [3, 4, 5], [5, 3]], labels={"longer": label_arrays([0, 1, 0, 1])}
+)
 
 
 def grown_from(arch):

@@ -11,10 +11,9 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.layers.interaction import EdgeWeights
-from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words, text_edges, token_edges
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 
 TASKS = [
     Task(name="class", labels=("a", "b", "c")),
@@ -32,7 +31,8 @@ def model(request):
 
 
 def batch(labels=LABELS):
-    return EncodedSplit(tasks=[*LABELS], texts=[[3, 4, 1], [4, 4]], labels=labels).batch([1, 0])
+    arrays = None if labels is None else {name: label_arrays(own) for name, own in labels.items()}
+    return EncodedSplit(tasks=[*LABELS], texts=[[3, 4, 1], [4, 4]], labels=arrays).batch([1, 0])
 
 
 def test_outputs_are_a_mapping_from_tasks(model):
@@ -58,13 +58,13 @@ def test_losses_are_those_that_training_minimises(model):
     model.eval()
     given = batch()
     outputs = model(given)
-    exact = {task: task_loss(outputs[task], given.labels[task], given.weights) for task in LABELS}
+    exact = {task: output.losses.sum() / output.counts.sum() for task, output in outputs.items()}
     assert {task: loss.item() for task, loss in outputs.losses.items()} == {task: x.item() for task, x in exact.items()}
     torch.testing.assert_close(outputs.loss, sum(exact.values()))
     twin = copy.deepcopy(model)
     outputs.loss.backward()
     other = twin(given)
-    sum(task_loss(other[task], given.labels[task], given.weights) for task in LABELS).backward()
+    sum(output.losses.sum() / output.counts.sum() for output in other.values()).backward()
     for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert (ours.grad is None) == (theirs.grad is None)
         assert ours.grad is None or torch.allclose(ours.grad, theirs.grad, rtol=0, atol=1e-6)
@@ -86,8 +86,14 @@ def test_outputs_stay_what_they_are_where_accelerate_makes_them_again(model):
 CLASS, SCORE, NER = TASKS
 
 
+def said(task, logits):
+    """What a head of the task's kind says."""
+    head = task.of_kind.head(input_size=2, dropout=0.0, tag_head="auto")
+    return ModelOutput(logits, answers=head.answers(logits, None), probabilities=head.probabilities(logits))
+
+
 def test_a_label_is_the_likeliest_one_and_probabilities_are_by_name():
-    output = ModelOutput(torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 0.0]]).bfloat16())
+    output = said(CLASS, torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 0.0]]).bfloat16())
     first, second = in_words(CLASS, output, [], [None, None], edges=False)
     assert (first["task"], first["label"], second["label"]) == ("class", "b", "a")
     assert list(first["probabilities"]) == ["a", "b", "c"]
@@ -95,7 +101,7 @@ def test_a_label_is_the_likeliest_one_and_probabilities_are_by_name():
 
 
 def test_a_score_is_a_value_in_the_labels_units():
-    output = ModelOutput(torch.zeros(2), scores=torch.tensor([1.5, 4.0]))
+    output = ModelOutput(torch.zeros(2), answers=torch.tensor([1.5, 4.0]))
     assert in_words(SCORE, output, [], [None, None], edges=False) == [
         {"task": "score", "value": 1.5},
         {"task": "score", "value": 4.0},
@@ -103,7 +109,7 @@ def test_a_score_is_a_value_in_the_labels_units():
 
 
 def test_tags_stand_beside_their_tokens_and_where_these_stand_in_the_text():
-    output = ModelOutput(torch.zeros(2, 2, 3), tags=torch.tensor([[0, 1], [2, 0]]))
+    output = ModelOutput(torch.zeros(2, 2, 3), answers=torch.tensor([[0, 1], [2, 0]]))
     words, offsets = [["in", "Rome"], ["Bob"]], [[(0, 2), (3, 7)], None]
     assert in_words(NER, output, words, offsets, edges=False) == [
         {"task": "ner", "tokens": ["in", "Rome"], "labels": ["O", "B-X"], "offsets": [[0, 2], [3, 7]]},
@@ -159,11 +165,12 @@ def test_where_tokens_are_the_nodes_it_is_told_from_which_a_token_read():
 
 
 def test_edges_stand_with_the_answer_of_tags_at_every_token():
-    tags = ModelOutput(torch.zeros(2, 2, 3), tags=torch.tensor([[0, 1], [2, 0]]), edges=read_edges())
+    tags = ModelOutput(torch.zeros(2, 2, 3), answers=torch.tensor([[0, 1], [2, 0]]), edges=read_edges())
     words = [["in", "Rome"], ["Bob"]]
     answers = in_words(NER, tags, words, [None, None], edges=True)
     assert [answer["edges"] for answer in answers] == token_edges(read_edges(), words)
-    output = ModelOutput(torch.zeros(2, 3), edges=read_edges())
+    output = said(CLASS, torch.zeros(2, 3))
+    output.edges = read_edges()
     whole = in_words(CLASS, output, [], [None, None], edges=True)
     assert [answer["edges"] for answer in whole] == text_edges(read_edges(), 2)
     assert "tokens" not in whole[0]

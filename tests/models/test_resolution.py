@@ -3,7 +3,7 @@ import pytest
 from graphmtl.architectures import ARCHITECTURES, architecture_class
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
-from graphmtl.models.resolution import head_name, resolve_chars, resolve_pooling
+from graphmtl.models.resolution import resolve_chars, resolve_pooling
 from tests.parts import model_options
 
 TEXTS = Task(name="mood", labels=("calm", "angry"))
@@ -59,16 +59,3 @@ def test_words_have_no_vector_of_their_own_for_a_text():
     with pytest.raises(InputError, match=r"^--pooling cls: the encoder lstm has no vector of its own"):
         resolve_pooling(options, False, [TEXTS])
     assert resolve_pooling(options, True, [TEXTS]) is options
-
-
-@pytest.mark.parametrize(
-    ("task", "option", "found"),
-    [(POS, "auto", "linear"), (NER, "auto", "crf"), (POS, "crf", "crf"), (NER, "linear", "linear")],
-)
-def test_spans_have_a_crf_unless_told_otherwise(task, option, found):
-    assert head_name(task, model_options(tag_head=option)) == found
-
-
-def test_a_tasks_own_head_goes_before_the_option():
-    task = Task(name="pos", kind="token-classification", labels=("N", "V"), head="crf")
-    assert head_name(task, model_options(tag_head="linear")) == "crf"

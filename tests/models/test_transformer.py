@@ -16,13 +16,12 @@ from graphmtl.data.batching import EncodedSplit, encode_tasks, encode_texts
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
-from graphmtl.models.losses import task_loss
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import TransformerEncoder, load_subwords
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 from tests.tagging import POS, tagging_tasks
 from tests.transformer_folders import KINDS, LAYERS, write_transformer
 
@@ -55,7 +54,7 @@ def batch_of(model, name, rows=(0, 1, 2)):
     encoded = encode_texts(
         [texts[i] for i in rows], model.vocabulary, model.options, None, whole=model.tasks[name].tokens
     )
-    split = EncodedSplit(tasks=[name], texts=encoded, labels={name: [labels[i] for i in rows]})
+    split = EncodedSplit(tasks=[name], texts=encoded, labels={name: label_arrays([labels[i] for i in rows])})
     return split.batch(range(len(rows)))
 
 
@@ -89,9 +88,8 @@ def test_every_kind_of_task_trains_a_step_and_is_saved_and_loaded_identically(ar
     optimizer = adamw(model, TrainingOptions())
     outputs = {name: model(batch_of(model, name))[name] for name in model.tasks}
     losses = []
-    for name, output in outputs.items():
-        batch = batch_of(model, name)
-        losses.append(task_loss(output, batch.labels[name], batch.weights))
+    for output in outputs.values():
+        losses.append(output.loss())
     sum(losses).backward()
     optimizer.step()
     first_layers = [name for name in before if "layer.0.attention" in name and name.endswith("weight")]
@@ -114,7 +112,7 @@ def test_padding_and_the_other_texts_of_a_batch_change_nothing(arch, pooling, tr
     together = logits_of(model)
     for row in range(3):
         for name, logits in logits_of(model, (row,)).items():
-            length = logits.shape[1] if model.tasks[name].is_tagging else None
+            length = logits.shape[1] if model.tasks[name].of_kind.labels_tokens else None
             torch.testing.assert_close(together[name][row][:length], logits[0], rtol=1e-9, atol=1e-9)
 
 
@@ -199,7 +197,7 @@ def test_frozen_layers_do_not_change_by_one_bit(kind, transformer):
     optimizer = adamw(model, TrainingOptions(weight_decay=0.1))
     for _ in range(3):
         batch = batch_of(model, "plain")
-        task_loss(model(batch)["plain"], batch.labels["plain"], batch.weights).backward()
+        model(batch)["plain"].loss().backward()
         optimizer.step()
     for name, parameter in model.named_parameters():
         low = (".embeddings." in name or ".layer.0." in name or ".layer.1." in name) and "encoders" in name
@@ -225,7 +223,7 @@ def test_gradient_checkpointing_changes_no_gradient(kind, transformer):
         with torch.autograd.graph.saved_tensors_hooks(
             lambda x, sizes=sizes: (sizes.append(x.numel()), x)[1], lambda x: x
         ):
-            loss = task_loss(model(batch)["pairs"], batch.labels["pairs"], batch.weights)
+            loss = model(batch)["pairs"].loss()
         loss.backward()
         kept.append(sum(sizes))
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graphmtl.data.task import NO_LABEL
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.errors import InputError
 from graphmtl.reporting import example_texts as examples
 from graphmtl.reporting.example_texts import example_texts

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -11,12 +10,12 @@ from graphmtl.architectures import architecture_class
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
-from graphmtl.training.evaluation import TagPredictions
 from graphmtl.training.joining import _same
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
+from tests.parts import lists, predictions_of
 
 CLASSES = {name: architecture_class(name) for name in ARCHITECTURES}
 GROWING = [name for name, kind in CLASSES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
@@ -224,7 +223,6 @@ def test_a_run_is_not_replaced_by_what_comes_of_it(copy_of, tone, error_of):
 @pytest.mark.parametrize(("tags", "loss", "same"), [([1, 0], 0.5, True), ([1, 1], 0.5, False), ([1, 0], 0.6, False)])
 def test_tags_and_losses_say_whether_a_tagger_answers_as_before(tags, loss, same):
     def predictions(tags, loss):
-        given = {"labels": [np.array([1, 0])], "seen": np.array([False])}
-        return TagPredictions(tags=[np.array(tags)], losses=np.array([loss]), **given)
+        return predictions_of(lists([[1, 0]]), lists([tags]), losses=[loss])
 
     assert _same(predictions([1, 0], 0.5), predictions(tags, loss)) is same

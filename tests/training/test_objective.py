@@ -32,7 +32,7 @@ def gradients(trainer: Trainer) -> list[dict[str, Tensor]]:
     trainer.objective.begin_epoch([])
     found = []
     for part in trainer._batches.epoch(1):
-        trainer.objective.backward(trainer._parallel(part.batch), part, len(found))
+        trainer.objective.backward(trainer._parallel, part, len(found))
         if part.last:
             found.append({name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None})
             trainer.model.zero_grad(set_to_none=True)

@@ -1,19 +1,20 @@
 import torch
 
+from graphmtl.models.predictions import ModelOutput
 from graphmtl.training.penalty import Penalty
-from tests.training.toy import ToyModel, ToyOutput, toy_data
+from tests.training.toy import ToyModel, toy_data
 
 
 def test_the_penalties_of_all_tasks_are_summed_and_fillers_do_not_count():
     batch = toy_data(a=3)["a"].train.batch([0, 1, 2], fillers=1)
-    outputs = {name: ToyOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
+    outputs = {name: ModelOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
     assert Penalty(weight=max)(outputs, batch, {}) == 8
-    assert Penalty(weight=max)(outputs | {"c": ToyOutput(torch.zeros(3, 2))}, batch, {}) == 8
+    assert Penalty(weight=max)(outputs | {"c": ModelOutput(torch.zeros(3, 2))}, batch, {}) == 8
 
 
 def test_without_any_penalty_there_is_none():
     batch = toy_data(a=3)["a"].train.batch([0])
-    assert Penalty(weight=max)({"a": ToyOutput(torch.zeros(1, 2))}, batch, {}) is None
+    assert Penalty(weight=max)({"a": ModelOutput(torch.zeros(1, 2))}, batch, {}) is None
 
 
 def test_its_weight_is_the_models_at_the_update_that_is_made():

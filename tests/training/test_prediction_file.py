@@ -1,16 +1,19 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
 
 from graphmtl.data.batching import encode_tasks
-from graphmtl.data.task import NO_LABEL, Task, TaskData, TaskSet
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.errors import InputError
-from graphmtl.training.evaluation import Predictions, ScorePredictions, predict_split
+from graphmtl.training.evaluation import predict_split
 from graphmtl.training.prediction_file import write_predictions
+from tests.parts import class_predictions, predictions_of
 from tests.tagging import tagging_tasks
 from tests.training.toy import tagging_trainer
 
@@ -32,10 +35,8 @@ def written(tmp_path):
     tasks = TaskSet(name="set", data=[pairs, prices])
     logits = torch.tensor([[0.0, 1.0], [0.0, 3.0]])
     predictions = {
-        "pairs": Predictions(logits=logits, labels=torch.tensor([1, 0]), seen=torch.tensor([True, False])),
-        "prices": ScorePredictions(
-            scores=torch.tensor([0.25]), labels=torch.tensor([0.5]), losses=torch.zeros(1), seen=torch.zeros(1) > 0
-        ),
+        "pairs": class_predictions([1, 0], logits, seen=[True, False]),
+        "prices": predictions_of(np.array([0.5]), np.array([0.25])),
     }
 
     def written(name, splits=("test",)):
@@ -85,7 +86,7 @@ def test_tags_are_lists_of_names(tmp_path):
     for name, own in tasks.items():
         labels = own.task.labels
         mine = [line for line in lines if line["task"] == name]
-        if not own.task.is_tagging:
+        if not own.task.of_kind.labels_tokens:
             continue
         expected = [
             (row["tokens"], [None if i == NO_LABEL else labels[i] for i in row["label"]])

@@ -3,14 +3,12 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
-from graphmtl.training.evaluation import Predictions
 from graphmtl.training.results import mean_of_first_metrics, split_scores
+from tests.parts import class_predictions
 
 
 def predictions(logits, labels):
-    logits = torch.tensor(logits, dtype=torch.float32).view(len(labels), 2)
-    seen = torch.zeros(len(labels), dtype=torch.bool)
-    return Predictions(logits=logits, labels=torch.tensor(labels, dtype=torch.int64), seen=seen)
+    return class_predictions(labels, torch.tensor(logits, dtype=torch.float32).view(len(labels), 2))
 
 
 def encoded(name):

@@ -13,6 +13,7 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
+from tests.parts import label_arrays
 from tests.training import two_processes
 from tests.training.toy import ToyModel, toy_data, toy_trainer
 
@@ -329,14 +330,14 @@ def test_bad_options(data, options, message):
 
 
 def test_a_task_without_validation_examples(data):
-    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
         toy_trainer(data).train()
     assert toy_trainer(data).train(keep_epochs=2).best_epoch == 2
 
 
 def test_a_loss_of_no_examples_is_not_checked(data):
-    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     trainer = toy_trainer(data)
     trainer.train(keep_epochs=1)
     losses = trainer.evaluate("valid")

@@ -9,6 +9,7 @@ from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.validation import Validation
+from tests.parts import label_arrays
 from tests.training.toy import ToyModel, toy_data
 
 METRICS = {
@@ -38,7 +39,7 @@ def test_no_such_task():
 def test_a_task_without_validation_examples():
     data = toy_data(a=3, b=3)
     make(data).check_examples()
-    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": []})
+    data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
         make(data).check_examples()
 

@@ -1,10 +1,9 @@
 """A small model and data set with the interfaces of graphmtl's own, whose result no architecture can be blamed for."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn import functional as F
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks
@@ -13,19 +12,12 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.predictions import ModelOutput, ModelOutputs
 from graphmtl.training.trainer import Trainer
-from tests.parts import model_options
+from tests.parts import label_arrays, model_options
 from tests.tagging import tagging_tasks
 
 WORDS = 30
-
-
-@dataclass
-class ToyOutput:
-    logits: Tensor
-    edges: EdgeWeights | None = None
-    losses: Tensor | None = None
-    penalty: Tensor | None = None
 
 
 class ToyModel(nn.Module):
@@ -54,7 +46,7 @@ class ToyModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.embedding_lr, self.freeze_embeddings_epochs = embedding_lr, freeze_embeddings_epochs
 
-    def forward(self, batch: Batch, edges: bool = False) -> dict[str, ToyOutput]:
+    def forward(self, batch: Batch, edges: bool = False, label_smoothing: float = 0.0) -> ModelOutputs:
         (task,) = batch.tasks
         part = task if self.own else "shared"
         x = self.embeddings[part](batch.tokens) * (batch.tokens > 0)[:, :, None]  # (batch, tokens, size)
@@ -64,7 +56,11 @@ class ToyModel(nn.Module):
         if edges:
             share = (batch.tokens > 0).float()[:, :, None]  # (batch, tokens, 1)
             weights = EdgeWeights(target=task, sources=("virtual",), weights=share, lengths=batch.lengths)
-        return {task: ToyOutput(self.heads[task](x), weights)}
+        logits, labels = self.heads[task](x), batch.labels[task]  # (batch, labels) and (batch,)
+        output = ModelOutput(logits, weights, answers=logits.argmax(-1), probabilities=logits.softmax(-1))
+        output.losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)  # (batch,)
+        output.counts, output.weights, output.task_weight = labels >= 0, batch.weights, self.tasks[task].weight
+        return ModelOutputs({task: output})
 
     def selection_groups(self) -> dict[str, list[str]]:
         names = list(self.state_dict())
@@ -90,7 +86,9 @@ def toy_split(task: str, size: int, seed: int) -> EncodedSplit:
     random = np.random.default_rng(seed)
     texts = [random.integers(1, WORDS, random.integers(1, 10)).tolist() for _ in range(size)]
     labels = [int(text[0] > WORDS // 2) for text in texts]
-    return EncodedSplit(tasks=[task], texts=texts, labels={task: labels}, seen=[row % 3 == 0 for row in range(size)])
+    return EncodedSplit(
+        tasks=[task], texts=texts, labels={task: label_arrays(labels)}, seen=[row % 3 == 0 for row in range(size)]
+    )
 
 
 def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
@@ -105,7 +103,7 @@ def toy_data(misleading: str = "", /, **sizes: int) -> dict[str, EncodedTask]:
         seed = sum(name.encode())
         train, valid, test = (toy_split(name, n, seed + i) for i, n in enumerate((size, 20, 21)))
         if set(name) & set(misleading):
-            valid.labels[name] = 1 - valid.labels[name]
+            valid.labels[name].values = 1 - valid.labels[name].values
         data[name] = EncodedTask(task=task, train=train, valid=valid, test=test)
     return data
 

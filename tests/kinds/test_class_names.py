@@ -59,7 +59,7 @@ def test_layers_of_one_corpus_have_the_same_rows():
     assert data["ner"].task.labels == ("O", "B-L", "B-P")
     assert data["ner"].train["label"][:] == [[2, 0], [0], [2, 2]]
     assert data["ner"].task.metrics == ("span_f1", "span_precision", "span_recall")
-    assert data["ner"].task.is_spans
+    assert data["ner"].task.of_kind.is_spans
     assert data["pos"].task.labels == (",", "N", "V", "X")
     assert data["pos"].task.metrics == ("accuracy",)
     assert data["s_type"].task.labels == ("decl", "frag", "q")
@@ -120,7 +120,7 @@ def test_labels_and_names_of_a_layer():
     assert data.train["label"][:] == [2, -100, 0]
     data = load(layer("ner", corpus(), metrics=("accuracy",), default_metrics=False))["ner"]
     assert data.task.metrics == ("accuracy",)
-    assert data.task.is_spans
+    assert data.task.of_kind.is_spans
     data = load(layer("ner", corpus(), scheme="none"))["ner"]
     assert data.task.labels == ("O", "I-L", "B-P", "I-P")
     assert data.task.metrics == ("accuracy",)

@@ -1,11 +1,8 @@
-import math
-
 import pytest
 import torch
 from torch.nn import functional as F
 
-from graphmtl.models.heads import RegressionHead
-from graphmtl.models.losses import task_loss
+from graphmtl.kinds.classification import ClassificationHead
 from graphmtl.models.predictions import ModelOutput
 
 
@@ -19,8 +16,14 @@ def make_batch(size: int = 6, fillers: int = 0) -> tuple[torch.Tensor, torch.Ten
     return logits.requires_grad_(), labels, weights
 
 
-def loss_of(logits, labels, weights, **options):
-    return task_loss(ModelOutput(logits), labels, weights, **options)
+def head(classes: int = 3) -> ClassificationHead:
+    return ClassificationHead(input_size=2, classes=classes, dropout=0.0)
+
+
+def loss_of(logits, labels, weights, total=None, **options):
+    made = head()
+    losses = made.losses(logits, labels, torch.ones(len(labels)), **options)
+    return ModelOutput(logits, losses=losses, counts=made.counts(labels), weights=weights).loss(total)
 
 
 def test_loss_is_the_mean_negative_log_likelihood():
@@ -34,15 +37,6 @@ def test_label_smoothing_spreads_the_target():
     target = 0.7 * F.one_hot(batch[0], 3) + 0.3 / 3
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(loss_of(logits, *batch, label_smoothing=0.3), expected)
-
-
-def test_scores_that_are_missing_count_for_nothing():
-    head = RegressionHead(input_size=2, scale=None, dropout=0.0)
-    head.standardise(torch.tensor([1.0, 5.0]))  # mean 3, deviation 2
-    logits, labels = torch.tensor([0.0, 9.0, 1.0]), torch.tensor([5.0, math.nan, 3.0])
-    output = ModelOutput(logits, losses=head.losses(logits, labels, torch.ones(3)))
-    assert task_loss(output, labels, torch.ones(3)).item() == pytest.approx((1 + 1) / 2)
-    assert task_loss(output, labels, torch.tensor([1.0, 1.0, 0.0])).item() == pytest.approx(1)
 
 
 def test_fillers_count_for_nothing():
@@ -71,3 +65,18 @@ def test_half_precision_logits_are_summed_in_single():
     loss = loss_of(logits.detach().bfloat16(), *batch)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, loss_of(logits.detach().bfloat16().float(), *batch))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_an_example_counts_as_its_class_weighs_in_training_alone(smoothing):
+    logits, labels, _ = make_batch()
+    made, class_weights = head(), torch.tensor([1.0, 5.0, 0.5], dtype=torch.float64)
+    plain = made.losses(logits, labels, torch.ones(6))
+    made.weigh(class_weights)
+    if not smoothing:
+        torch.testing.assert_close(made.losses(logits, labels, torch.ones(6)), class_weights[labels] * plain)
+    target = (1 - smoothing) * F.one_hot(labels, 3) + smoothing / 3
+    expected = -(target * class_weights * logits.log_softmax(1)).sum(1)
+    torch.testing.assert_close(made.losses(logits, labels, torch.ones(6), label_smoothing=smoothing), expected)
+    torch.testing.assert_close(made.eval().losses(logits, labels, torch.ones(6)), plain)
+    assert "class_weights" not in made.state_dict()

@@ -6,27 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphmtl.models.heads import ClassificationHead, CRFHead, LinearTagHead, RegressionHead
+from graphmtl.errors import InputError
+from graphmtl.kinds.crf import CRFHead
 from tests.layers.test_pooling import states
-
-
-def test_the_head_is_a_linear_layer():
-    head = ClassificationHead(input_size=4, classes=3, dropout=0.5).eval()
-    x = torch.randn(2, 4)
-    torch.testing.assert_close(head(x), x @ head.linear.weight.T + head.linear.bias)
-    assert head(x).shape == (2, 3)
-
-
-def test_dropout_stands_before_the_layer_and_only_in_training():
-    torch.manual_seed(0)
-    head = ClassificationHead(input_size=1000, classes=1, dropout=0.25).train()
-    torch.nn.init.ones_(head.linear.weight)
-    torch.nn.init.zeros_(head.linear.bias)
-    kept = (head(torch.ones(500, 1000)) * 0.75).squeeze(-1)  # how many of 1,000 ones are left
-    torch.testing.assert_close(kept, kept.round(), rtol=0, atol=1e-2)
-    assert abs(kept.mean() / 1000 - 0.75) < 0.01
-    assert head.eval()(torch.ones(1, 1000)).item() == pytest.approx(1000)
-
 
 LABELS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 
@@ -130,47 +112,6 @@ def test_a_crf_in_half_precision_is_computed_in_single():
     assert losses.dtype == torch.float32
 
 
-def test_the_linear_head_takes_the_largest_logit():
-    torch.manual_seed(0)
-    head = LinearTagHead(input_size=3, labels=LABELS, spans=True, dropout=0.0).double()
-    x, sizes = states([3, 1])
-    assert head.losses(head(x), torch.zeros(2, 3, dtype=torch.int64), sizes) is None
-    assert torch.equal(head.decode(head(x), sizes), head(x).argmax(-1))
-
-
-def regression(scale=None, **buffers):
-    head = RegressionHead(input_size=4, scale=scale, dropout=0.0).double()
-    head.standardise(torch.tensor([1.0, 3.0, math.nan, 5.0], dtype=torch.float64))
-    return head
-
-
-def test_a_regression_standardises_its_labels():
-    head = regression()
-    assert head.mean.item() == 3
-    assert head.std.item() == pytest.approx(math.sqrt(8 / 3))
-    pooled = torch.randn(5, 4, dtype=torch.float64)
-    logits = head(pooled)
-    assert logits.shape == (5,)
-    torch.testing.assert_close(head.scores(logits), 3 + head.std * (pooled @ head.linear.weight[0] + head.linear.bias))
-    labels = torch.tensor([1.0, 2.0, math.nan, 4.0, 5.0], dtype=torch.float64)
-    losses = head.losses(logits, labels, torch.ones(5))
-    expected = [
-        0 if math.isnan(y) else ((head.scores(z) - y) / head.std).item() ** 2
-        for z, y in zip(logits, labels, strict=True)
-    ]
-    assert losses.tolist() == pytest.approx(expected, abs=1e-12)
-    losses.sum().backward()
-    assert head.linear.weight.grad.isfinite().all()
-
-
-def test_no_score_outside_the_scale():
-    logits = torch.tensor([-100.0, 0.0, 100.0], dtype=torch.float64)
-    assert regression((0.0, 4.0)).scores(logits).tolist() == [0, 3, 4]
-    assert regression().scores(logits)[2] > 100
-
-
-def test_a_common_head_is_added_to_a_regression():
-    head, common = regression(), torch.nn.Linear(4, 1).double()
-    head.reset_to_zero()
-    pooled = torch.randn(5, 4, dtype=torch.float64)
-    torch.testing.assert_close(head(pooled, common), common(pooled)[:, 0])
+def test_a_crf_has_no_weights_of_classes():
+    with pytest.raises(InputError, match="class_weights: the loss of CRFHead has no weights of classes"):
+        crf().weigh(torch.ones(5))

@@ -1,0 +1,244 @@
+"""What a kind of task is to the rest of the toolkit: all that differs between classes, scores, tags and others."""
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from graphmtl.data.label_arrays import TextLabels, TokenLabels
+from graphmtl.data.table import Table
+from graphmtl.errors import InputError
+from graphmtl.registry import KINDS, find_class
+
+__all__ = ["NO_LABEL", "Kind", "Survey", "default_kind", "kind_class", "suited_kind"]
+
+NO_LABEL = -100
+"""The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
+_OWN = ("labels", "positive", "class_weights", "scale", "head")  # what some kinds of task have and others have not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What the label column of a file of examples holds.
+
+    Attributes:
+        counts: how often each label stands in the training rows, in the order of the labels; of scores nothing.
+        about: which scores there are, in words.
+        remarks: what looks wrong.
+        missing: what stands in the place of a label that is not there.
+    """
+
+    counts: Mapping[str, int]
+    about: str = ""
+    remarks: Sequence[str] = ()
+    missing: Sequence[str] = ()
+
+
+class Kind:
+    """A kind of task, of one task: ``task.of_kind``.
+
+    All that the rest of the toolkit asks of a kind stands in this class; a kind is one file in ``graphmtl/kinds``, with
+    its head. It says how labels are read and kept, which head learns them, and what an answer is, in arrays and in
+    words. In the arrays of a split a label is what :meth:`read` made of it, and the answers are of the same form.
+
+    Args:
+        task: the task (:class:`~graphmtl.data.task.Task`).
+    """
+
+    has: ClassVar[frozenset[str]] = frozenset()  #: those of labels, positive, class_weights, scale and head that it has
+    keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
+    form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
+    metrics: ClassVar[tuple[str, ...]]  #: that such tasks may have
+    default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it
+    arrow: ClassVar[pa.DataType]  #: the type of a label in a data set
+    no_label: ClassVar[Any] = NO_LABEL  #: what stands in the place of a label that is not there
+    labels_tokens: ClassVar[bool] = False  #: True where every token has a label
+    reads_tokens: ClassVar[bool] = False  #: True where the head reads every token's state, so that none is cut off
+    one_of_several: ClassVar[bool] = False  #: True where logits are those of classes of which one is right
+    stratified: ClassVar[bool] = True  #: True where a cut keeps the proportions of the labels
+    columns: ClassVar[Mapping[str, pa.DataType]]  #: the keys of an answer in words that are columns of a table
+
+    def __init__(self, task: Any):
+        self.task = task
+
+    def check(self) -> None:
+        """Whether the task's fields are such as a task of this kind has.
+
+        Raises:
+            InputError: they are not.
+        """
+        for name in _OWN:
+            if name not in self.has and getattr(self.task, name) not in (None, ()):
+                owners = ", ".join(kind for kind in KINDS if name in kind_class(kind).has)
+                raise InputError(
+                    f"task {self.task.name!r} of kind {self.task.kind} has `{name}`, which is for tasks of {owners}"
+                )
+
+    @property
+    def in_words(self) -> str:
+        """What the task answers: its labels, or which numbers."""
+        return ", ".join(self.task.labels)
+
+    # Files whose task is guessed
+
+    @classmethod
+    def suits(cls, column: str, values: Sequence[Any]) -> bool:
+        """Whether the name of a column and what it holds look like labels of this kind, and of no kind before it."""
+        return False
+
+    @classmethod
+    def survey(cls, table: Table, held_out: Mapping[str, Table], column: str) -> Survey:
+        """What the labels of a file are, and what looks wrong with them.
+
+        Args:
+            table: the training rows.
+            held_out: those of other splits that have files.
+            column: where the labels stand.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def unseen(cls, held_out: Mapping[str, Table], column: str, survey: Survey) -> set[str]:
+        """Labels of other splits that the training rows have not, where these alone say which labels there are."""
+        return set()
+
+    # Labels
+
+    def read(self, source: Any, splits: Mapping[str, Table], training: Collection[str]) -> tuple[Any, dict[str, list]]:
+        """The task with its labels, and the label of each split's rows, ``no_label`` where there is none.
+
+        Args:
+            source: the task as it was read (:class:`~graphmtl.data.source.Source`).
+            splits: the rows of each split.
+            training: the names of those splits that come from the training rows.
+
+        Raises:
+            InputError: a label that is none or is not among the task's, or that training never saw and the task does
+                not list.
+        """
+        raise NotImplementedError
+
+    def as_scored(self, source: Any) -> Any:
+        """The source of data that a finished model is scored on, where it must be read as in training."""
+        return source
+
+    def counts(self, table: Table, column: str, *, missing: Iterable[str] = ()) -> Counter[str]:
+        """How often each label of a whole text stands in a column; nothing where texts have no such labels."""
+        return Counter()
+
+    def is_labelled(self, label: Any) -> bool:
+        """Whether a label says something."""
+        return label != self.no_label
+
+    def different(self, labels: Iterable[Any]) -> set:
+        """The different labels, by name, of which training needs two."""
+        return {self.named(label) for label in labels if self.is_labelled(label)}
+
+    def named(self, label: Any) -> Any:
+        """A label by its name, for JSON: a text, a number or a list; None where there is none."""
+        return self.task.labels[label] if self.is_labelled(label) else None
+
+    def strata(self, labels: Sequence[Any]) -> Sequence[Hashable] | None:
+        """By what a draw of a few examples keeps the proportions; None: by nothing."""
+        return labels
+
+    def relabelled(self, shuffled: list, labels: Sequence[Any]) -> list:
+        """Labels in another order, so that each fits the text that has had the label in its place."""
+        return shuffled
+
+    def arrays(self, labels: Sequence[Any], lengths: np.ndarray) -> TextLabels | TokenLabels:
+        """The labels of a split as arrays.
+
+        Args:
+            labels: that of each text, as :meth:`read` gave it.
+            lengths: (examples,), tokens of each text.
+        """
+        values = np.asarray(labels, dtype=np.int64)  # (examples,)
+        return TextLabels(values, known=values != NO_LABEL)
+
+    # The model
+
+    def head(self, *, input_size: int, dropout: float, tag_head: str) -> Any:
+        """A new head (:class:`~graphmtl.kinds.head.Head`).
+
+        Args:
+            input_size: dimensions of what it reads: of a text's vector, or of a token's state.
+            dropout: on that.
+            tag_head: ``--tag-head``, for kinds that have a choice of heads.
+        """
+        raise NotImplementedError
+
+    def head_of_several(self) -> Hashable | None:
+        """What tasks must have the same of to have a head in common, beside the head's class; None: they have none."""
+        return self.task.labels or None
+
+    # Answers
+
+    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
+        """An answer in words, for JSON.
+
+        Args:
+            answer: of the form of a label.
+            probabilities: of each class, where the head gives them.
+            tokens: of the text, where each is spoken of.
+        """
+        return {"label": self.named(answer), "probabilities": self.by_name(probabilities or ())}
+
+    def by_name(self, probabilities: Sequence[float]) -> dict[str, float]:
+        """``{LABEL: p}``."""
+        return dict(zip(self.task.labels, probabilities, strict=True))
+
+    def blank(self, text: str | Sequence[str]) -> dict[str, Any]:
+        """The answer to a text in which nothing stands."""
+        return {next(iter(self.columns)): None}
+
+    def cells(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """An answer in words as the cells of :attr:`columns`."""
+        return {name: answer.get(name) for name in self.columns}
+
+    def short(self, answer: Mapping[str, Any]) -> tuple[str | None, float | None]:
+        """An answer in words as a report shows it beside a text, and its probability; None where there is none."""
+        cells = self.cells(answer)
+        return cells["label"], cells.get("probability")
+
+    def short_label(self, label: Any) -> str | None:
+        """A label as a report shows it beside a text."""
+        return self.named(label)
+
+    def types(self, predictions: Any) -> dict[str, dict[str, float]]:
+        """The scores of each type of span; empty where there are no spans."""
+        return {}
+
+    def scores(self, predictions: Any) -> dict[str, float]:
+        """The task's metrics, in its order; nan where there is no prediction.
+
+        Args:
+            predictions: of a split (:class:`~graphmtl.training.evaluation.Predictions`).
+        """
+        raise NotImplementedError
+
+
+def default_kind(*, labels_tokens: bool = False) -> str:
+    """The kind of a task that does not say it: the first one of the table."""
+    return next(name for name in KINDS if kind_class(name).labels_tokens == labels_tokens)
+
+
+def suited_kind(column: str, values: Sequence[Any]) -> str:
+    """The kind of task that a column of labels looks like."""
+    return next((name for name in KINDS if kind_class(name).suits(column, values)), default_kind())
+
+
+def kind_class(name: str, *, what: str = "kind") -> type[Kind]:
+    """The class of a kind of task: one of the table, or ``module:Class``.
+
+    Args:
+        name: its name.
+        what: what an error calls it.
+
+    Raises:
+        InputError: there is none, or it is no kind.
+    """
+    return find_class(what, name, KINDS, Kind)
