@@ -150,8 +150,7 @@ def _results(
         for name, task in data.items()
     }
     for name, own in next(iter(predictions.values())).items():
-        if types := data[name].task.of_kind.types(own):
-            results[name]["types"] = types
+        results[name] |= data[name].task.of_kind.by_class(own)
     return results
 
 

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from graphmtl.metrics.by_class import most_confused
 from graphmtl.verbosity import is_quiet
 
 __all__ = [
+    "classes_table",
+    "confusion_tables",
     "forgetting_table",
     "incoming_table",
     "other_test_splits",
@@ -18,6 +22,9 @@ __all__ = [
     "scores_table",
     "types_table",
 ]
+
+_MOST_LABELS = 10  # of a confusion matrix in a terminal
+_MOST_NAMED = 3  # columns that have room for the labels' names; of more they are numbered
 
 
 def print_table(table: Table) -> None:
@@ -68,18 +75,51 @@ def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:
 
 def types_table(tasks: Mapping[str, dict]) -> Table | None:
     """The scores of every type of span, of the tasks that have "types"; None where there are none."""
-    rows = [(name, kind, own) for name, task in tasks.items() for kind, own in task.get("types", {}).items()]
+    return _table_by_class(tasks, "types", title="Types of spans", heading="type")
+
+
+def classes_table(tasks: Mapping[str, dict]) -> Table | None:
+    """The scores of every class, of the tasks that have "classes"; None where there are none."""
+    return _table_by_class(tasks, "classes", title="Classes", heading="label")
+
+
+def _table_by_class(tasks: Mapping[str, dict], key: str, *, title: str, heading: str) -> Table | None:
+    rows = [(name, kind, own) for name, task in tasks.items() for kind, own in (task.get(key) or {}).items()]
     if not rows:
         return None
     columns = list(rows[0][2])
-    table = Table(title="Types of spans", title_justify="left", box=None, header_style="bold")
-    for heading in ("task", "type"):
-        table.add_column(heading)
-    for heading in columns:
-        table.add_column(heading, justify="right")
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table.add_column("task")
+    table.add_column(heading)
+    for column in columns:
+        table.add_column(column, justify="right")
     for name, kind, own in rows:
         values = (str(own[key]) if isinstance(own[key], int) else _number(own[key]) for key in columns)
         table.add_row(escape(name), escape(kind), *values)
+    return table
+
+
+def confusion_tables(tasks: Mapping[str, dict]) -> list[Table]:
+    """How often which label is answered for which, a table for each of the tasks that have a "confusion".
+
+    Of many labels those with the most errors are shown, and the title says so. "all" counts every answer.
+    """
+    return [_confusion_table(name, task["confusion"]) for name, task in tasks.items() if task.get("confusion")]
+
+
+def _confusion_table(task: str, matrix: Mapping[str, Any]) -> Table:
+    shown = most_confused(matrix, _MOST_LABELS)
+    left, of = len(shown["labels"]), shown["of"]
+    cut = f"; the {left} of {of} labels with the most errors" if left < of else ""
+    table = Table(title=escape(f"Answers of {task}{cut}"), title_justify="left", box=None, header_style="bold")
+    numbered = left > _MOST_NAMED
+    table.add_column("right label")
+    for i, label in enumerate(shown["labels"], start=1):
+        table.add_column(str(i) if numbered else escape(label), justify="right")
+    table.add_column("all", justify="right")
+    for i, label in enumerate(shown["labels"]):
+        name = f"{i + 1} {label}" if numbered else label
+        table.add_row(escape(name), *map(str, shown["counts"][i]), str(shown["support"][i]))
     return table
 
 

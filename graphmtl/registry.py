@@ -3,7 +3,7 @@
 A new part is a file of its own, with its options in it, and a line here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ __all__ = [
     "TASK_SETS",
     "TRANSFORMER",
     "find_class",
+    "find_function",
     "is_outside",
     "name_of",
     "with_names",
@@ -119,9 +120,33 @@ def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]
     """
     if name not in known and not is_outside(name):
         raise unknown_name(what, name, [*known, "module:Class"])
-    module, _, path = known.get(name, name).partition(":")
+    found = _find(what, name, known.get(name, name))
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise InputError(f"{what} {name!r}: found {found!r}, expected a class derived from {kind.__name__}")
+    return found
+
+
+def find_function(what: str, name: str) -> Callable[..., Any]:
+    """The function that ``module:function`` stands for.
+
+    Args:
+        what: what it is a name of, for messages.
+        name: for which :func:`is_outside` holds.
+
+    Raises:
+        InputError: there is no such module or function, or it cannot be called.
+    """
+    found = _find(what, name, name)
+    if not callable(found):
+        raise InputError(f"{what} {name!r}: found {found!r}, expected a function")
+    return found
+
+
+def _find(what: str, name: str, where: str) -> Any:
+    """What stands in a module, ``module:part``; ``what`` and ``name`` are for messages."""
+    module, _, path = where.partition(":")
     try:
-        found: object = import_module(module)
+        found: Any = import_module(module)
     except ModuleNotFoundError as error:
         ours = f"{module}.".startswith(f"{error.name}.")
         whose = "there is" if ours else f"{module!r} imports one that is not there:"
@@ -138,6 +163,4 @@ def find_class(what: str, name: str, known: Mapping[str, str], kind: type[_Part]
                 f"{what} {name!r}: no {part!r} in {module!r}{f'; did you mean {near[0]!r}?' if near else ''}"
             )
         found = getattr(found, part)
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise InputError(f"{what} {name!r}: found {found!r}, expected a class derived from {kind.__name__}")
     return found

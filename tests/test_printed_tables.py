@@ -6,6 +6,8 @@ from rich.console import Console
 
 from graphmtl.data.overlap import Overlap
 from graphmtl.printed_tables import (
+    classes_table,
+    confusion_tables,
     forgetting_table,
     incoming_table,
     other_test_splits,
@@ -24,8 +26,8 @@ TASKS = {
 }
 
 
-def lines_of(table) -> list[list[str]]:
-    console = Console(width=200, file=io.StringIO())
+def lines_of(table, width: int = 200) -> list[list[str]]:
+    console = Console(width=width, file=io.StringIO())
     console.print(table)
     return [line.split() for line in console.file.getvalue().splitlines()]
 
@@ -55,6 +57,43 @@ def test_types_of_spans_have_scores_and_whole_numbers():
         [ODD, "PER", "0.5000", "-", "7"],
     ]
     assert types_table({"pos": {}}) is None
+
+
+def test_classes_have_a_row_each():
+    own = {"joy": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 7}}
+    assert lines_of(classes_table({"mood": {"classes": own}, "price": {"classes": {}}, "pos": {}})) == [
+        ["Classes"],
+        ["task", "label", "precision", "recall", "f1", "support"],
+        ["mood", "joy", "0.5000", "0.2500", "0.3333", "7"],
+    ]
+    assert classes_table({"pos": {"types": own}}) is None
+
+
+def test_confusion_has_right_labels_down_and_answers_across():
+    matrix = {"labels": ["joy", ODD], "counts": [[5, 1], [0, 2]]}
+    (table,) = confusion_tables({"price": {"confusion": None}, ODD: {"confusion": matrix}, "pos": {}})
+    assert lines_of(table) == [
+        ["Answers", "of", ODD],
+        ["right", "label", "joy", ODD, "all"],
+        ["joy", "5", "1", "6"],
+        [ODD, "0", "2", "2"],
+    ]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(4, 4), (10, 10), (11, 10), (30, 10)])
+def test_of_many_labels_the_most_confused_are_shown_and_it_is_said(count, shown):
+    confused = {2, 3, count - 1}
+    counts = [[100 if i == j else int({i, j} <= confused) + (j == 0) for j in range(count)] for i in range(count)]
+    labels = [f"a-long-label-{i}" for i in range(count)]
+    (table,) = confusion_tables({"intent": {"confusion": {"labels": labels, "counts": counts}}})
+    title, heading, *rows = lines_of(table, width=80)
+    places = sorted(confused | {*range(shown - 1)})
+    assert heading == ["right", "label", *(str(i + 1) for i in range(shown)), "all"]
+    for number, (row, place) in enumerate(zip(rows, places, strict=True), start=1):
+        own = counts[place]
+        assert row == [str(number), labels[place], *(str(own[other]) for other in places), str(sum(own))]
+    said = f"; the {shown} of {count} labels with the most errors"
+    assert " ".join(title) == f"Answers of intent{said if shown < count else ''}"
 
 
 def test_texts_that_occur_more_than_once_are_counted_and_summed():

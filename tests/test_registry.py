@@ -7,12 +7,16 @@ from graphmtl.architectures.star import Star
 from graphmtl.errors import InputError
 from graphmtl.kinds.tagging import TagHead
 from graphmtl.models.encoder import Encoder
-from graphmtl.registry import ARCHITECTURES, ENCODERS, HEADS, find_class, is_outside, name_of, with_names
+from graphmtl.registry import ARCHITECTURES, ENCODERS, HEADS, find_class, find_function, is_outside, name_of, with_names
 
 
 class Local(Star):
     class Inner(Star):
         """A class in a class."""
+
+    @staticmethod
+    def make():
+        """A function in a class."""
 
 
 @pytest.mark.parametrize("kind", [Star, Local, Local.Inner])
@@ -26,6 +30,17 @@ def test_every_name_of_a_table_stands_for_a_class_of_its_kind(known, kind):
     for name in known:
         assert issubclass(find_class("part", name, known, kind), kind)
         assert not is_outside(name)
+
+
+def test_a_function_is_found_by_its_name():
+    assert find_function("metric", "tests.test_registry:Local.make") is Local.make
+    for name, problem in [
+        ("tests.test_registry:ARCHITECTURES", "metric .*: found {.*, expected a function"),
+        ("tests.test_registry:nothing", "metric .*: no 'nothing' in 'tests.test_registry'"),
+        ("no_such_module:f", "metric .*: there is no module 'no_such_module'; it must be installed"),
+    ]:
+        with pytest.raises(InputError, match=problem):
+            find_function("metric", name)
 
 
 def test_a_class_in_a_script_or_a_function_has_no_name():

@@ -206,8 +206,8 @@ def encode_tasks(
 ) -> dict[str, EncodedTask]:
     """Every split of every task; tasks of one corpus get the same splits.
 
-    Texts are cut to ``options.max_length`` tokens, but where tokens get labels, none is cut off. A training text
-    without any label is left out.
+    Texts are cut to their task's ``max_length``, or else to ``options.max_length`` tokens, but where tokens get labels,
+    none is cut off. A training text without any label is left out.
 
     Args:
         tasks: the tasks and their data.
@@ -289,6 +289,7 @@ def _encode_split(
         kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [its[i] for i in kept] for name, its in labels.items()}
+    options = replace(options, max_length=max(kind.task.kept_tokens(options.max_length) for kind in kinds.values()))
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
     encoded = EncodedSplit(
         tasks=list(labels),

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.table import Table
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, unknown_name
 from graphmtl.registry import KINDS, find_class
 
 __all__ = ["NO_LABEL", "Kind", "Survey", "default_kind", "kind_class", "suited_kind"]
@@ -51,7 +51,6 @@ class Kind:
     has: ClassVar[frozenset[str]] = frozenset()  #: those of labels, positive, class_weights, scale and head that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
-    metrics: ClassVar[tuple[str, ...]]  #: that such tasks may have
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it
     arrow: ClassVar[pa.DataType]  #: the type of a label in a data set
     no_label: ClassVar[Any] = NO_LABEL  #: what stands in the place of a label that is not there
@@ -149,6 +148,31 @@ class Kind:
         """Labels in another order, so that each fits the text that has had the label in its place."""
         return shuffled
 
+    def class_weights(self, given: Mapping[str, float] | str, labels: Sequence[Any]) -> tuple[float, ...]:
+        """The weight of each class in the loss, in the order of the labels.
+
+        Args:
+            given: {label: weight}, 1 for labels that it has not; or ``balanced``: n / (C n_c) for n_c of n labels.
+            labels: those of the training split.
+
+        Raises:
+            InputError: a label is none of the task's.
+        """
+        names = self.task.labels
+        if isinstance(given, str):
+            counts = self.label_counts(labels)  # (classes,)
+            balanced = counts.sum() / (len(names) * np.maximum(counts, 1))  # (classes,)
+            return tuple(np.where(counts > 0, balanced, 1.0).tolist())
+        for label in given:
+            if label not in names:
+                raise unknown_name(f"label in class_weights of task {self.task.name!r}", label, names)
+        return tuple(given.get(name, 1.0) for name in names)
+
+    def label_counts(self, labels: Sequence[Any]) -> np.ndarray:
+        """How often each class is a label, (classes,)."""
+        known = np.array([label for label in labels if self.is_labelled(label)], dtype=np.int64)
+        return np.bincount(known, minlength=len(self.task.labels))
+
     def arrays(self, labels: Sequence[Any], lengths: np.ndarray) -> TextLabels | TokenLabels:
         """The labels of a split as arrays.
 
@@ -208,15 +232,19 @@ class Kind:
         """A label as a report shows it beside a text."""
         return self.named(label)
 
-    def types(self, predictions: Any) -> dict[str, dict[str, float]]:
-        """The scores of each type of span; empty where there are no spans."""
-        return {}
-
     def scores(self, predictions: Any) -> dict[str, float]:
         """The task's metrics, in its order; nan where there is no prediction.
 
         Args:
             predictions: of a split (:class:`~graphmtl.training.evaluation.Predictions`).
+        """
+        raise NotImplementedError
+
+    def by_class(self, predictions: Any) -> dict[str, Any]:
+        """What the classes are taken for, by the keys that ``evaluation.json`` has for it.
+
+        ``classes`` are the scores of each and ``confusion`` the counts, or of tags of spans ``types`` those of each
+        type; nothing where there are no classes.
         """
         raise NotImplementedError
 

@@ -1,5 +1,6 @@
 """The keys of a task, from a YAML file whose lines are known or from Python; an error names the place of a key."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -100,6 +101,34 @@ class Section:
         if len(set(found.values())) < max(len(value), 2):
             raise self.wrong(key, "two or more different labels")
         return found
+
+    def number(self, key: str) -> float:
+        """A number above 0."""
+        value = self.value(key)
+        if not is_number(value) or not 0 < value < math.inf:
+            raise self.wrong(key, "a number above 0")
+        return float(value)
+
+    def count(self, key: str) -> int:
+        """A whole number from 1 on."""
+        value = self.value(key)
+        if not is_number(value) or value < 1 or value % 1:
+            raise self.wrong(key, "a whole number from 1 on")
+        return int(value)
+
+    def class_weights(self, key: str) -> dict[str, float] | str:
+        """``balanced``, or {label: weight}."""
+        value = self.value(key)
+        if value == "balanced":
+            return value
+        if (
+            not isinstance(value, Mapping)
+            or not value
+            or not _plain([*value])
+            or not all(is_number(weight) and 0 <= weight < math.inf for weight in value.values())
+        ):
+            raise self.wrong(key, "balanced, or `label: weight` lines with weights from 0 on")
+        return {_written(label): float(weight) for label, weight in value.items()}
 
     def scale(self, key: str) -> tuple[float, float]:
         """The lowest and the highest score."""

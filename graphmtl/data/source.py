@@ -54,6 +54,7 @@ class Source:
         corpus: its rows. Tasks of one corpus that read the same columns are layers of the same texts.
         missing: what stands in the place of a label that is not there, beside nothing.
         scheme: the scheme of tags, ``none`` for tags that are no spans, and None to recognise it.
+        class_weights: the weight of each label's examples in the loss, {name: weight}, or ``balanced``.
         default_metrics: the metrics are those of spans where the tags are spans, whatever the task says.
         names: names for labels, {label in the data: name}.
         submission: the files that a leaderboard takes.
@@ -65,6 +66,7 @@ class Source:
     missing: tuple[str, ...] = ()
     scheme: str | None = None
     default_metrics: bool = True
+    class_weights: Mapping[str, float] | str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     submission: tuple[SubmissionFile, ...] = ()
     where: str = ""

@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from graphmtl.data.cut import cut
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
-from graphmtl.data.source import Corpus, Source
+from graphmtl.data.source import Corpus, Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.values import labelled, labels, texts, tokens
@@ -200,6 +200,10 @@ def _task_data(
         raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
     for split, own in values.items():
         _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
+    if source.class_weights is not None:
+        with described(source):
+            weights = task.of_kind.class_weights(source.class_weights, values["train"])
+        task = replace(task, class_weights=weights)
     arrow = task.of_kind.arrow
     rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], arrow)})) for split, own in read.items()}
     empty = sum(map(_empty, read.values()))

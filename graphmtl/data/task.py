@@ -19,6 +19,8 @@ __all__ = ["Task", "TaskData", "TaskSet"]
 
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
+_RARE = {"weight": 1.0, "class_weights": None, "max_length": None}  # fields that few tasks have, and their defaults
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -41,8 +43,7 @@ class Task:
         tokens: the examples are lists of tokens rather than texts; always so where tokens are tagged.
         head: ``linear``, ``crf`` or ``module:Class`` for a task that tags tokens; None: as the run's options say.
         weight: of its loss among those of all tasks.
-        class_weights: the weight of each label's examples in the loss, in the order of ``labels``, or ``balanced``:
-            n / (C n_c) for the n_c training examples of one of C labels among n; None: all are 1.
+        class_weights: the weight of each label's examples in the loss, in the order of ``labels``; None: all are 1.
         max_length: tokens kept of a text, where that is not as the run's options say.
 
     Raises:
@@ -62,7 +63,7 @@ class Task:
     tokens: bool = False
     head: str | None = None
     weight: float = 1.0
-    class_weights: tuple[float, ...] | str | None = None
+    class_weights: tuple[float, ...] | None = None
     max_length: int | None = None
 
     def __post_init__(self) -> None:
@@ -72,11 +73,10 @@ class Task:
             )
         kind = self.of_kind
         object.__setattr__(self, "metrics", self.metrics or kind.default_metrics)
-        for metric in self.metrics:
-            if metric not in kind.metrics:
-                raise unknown_name(f"metric of task {self.name!r}", metric, kind.metrics)
         if not 0 < self.weight < math.inf:
             raise InputError(f"weight of task {self.name!r}: {self.weight}, expected a number above 0")
+        if self.class_weights is not None and not all(0 <= weight < math.inf for weight in self.class_weights):
+            raise InputError(f"class_weights of task {self.name!r}: {self.class_weights}, expected numbers from 0 on")
         if self.max_length is not None and self.max_length < 1:
             raise InputError(f"max_length of task {self.name!r}: {self.max_length}, expected 1 or more")
         if len(self.text) not in (1, 2):
@@ -92,6 +92,10 @@ class Task:
         """What the kind of the task says of it."""
         return kind_class(self.kind, what=f"kind of task {self.name!r}")(self)
 
+    def kept_tokens(self, otherwise: int) -> int:
+        """Tokens kept of a text: the task's own ``max_length``, or what the run's options say."""
+        return otherwise if self.max_length is None else self.max_length
+
     @property
     def is_pair(self) -> bool:
         return len(self.text) == 2
@@ -101,8 +105,9 @@ class Task:
         return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
 
     def to_dict(self) -> dict:
-        """The task as plain lists and strings, for JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: value for key, value in values.items() if key not in _RARE or value != _RARE[key]}
 
     @classmethod
     def from_dict(cls, fields: Mapping) -> "Task":
@@ -130,7 +135,7 @@ _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and wha
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
-    "class_weights": ((list, str, type(None)), (int, float)),
+    "class_weights": ((list, type(None)), (int, float)),
     "max_length": ((int, type(None)), ()),
 }
 

@@ -16,6 +16,10 @@
                                      # a label and its name) a line; one of them may be missing from training
         missing: ["-", n/a]          # optional: what stands where there is no label; nothing, null and nan always do
         positive: good               # optional: the label whose F1 the metric f1 is; else the mean over labels
+        class_weights: {bad: 5}      # optional: how much the examples of a label count in the loss, 1 where it does not
+                                     # say; or `balanced`: as much in all as those of each other label
+        weight: 0.5                  # optional: of the task's loss beside those of other tasks; default: 1
+        max_length: 400              # optional: tokens kept of a text; default: as --max-length says
         encoding: latin-1            # default: utf-8
         delimiter: ";"               # default: as the ending of the file says; `TAB` may be written so
         quoting: csv                 # fields may stand in double quotes; `none`: quotes are letters; default: csv in a
@@ -193,6 +197,7 @@ class _Entry:
     missing: tuple[str, ...]
     scheme: str | None
     default_metrics: bool
+    class_weights: Mapping[str, float] | str | None
     where: str
 
 
@@ -217,6 +222,7 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
         missing=entry.missing,
         scheme=entry.scheme,
         default_metrics=entry.default_metrics,
+        class_weights=entry.class_weights,
         names=entry.names,
         where=entry.where,
     )
@@ -235,6 +241,7 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
         missing=section["missing"].plain("missing") if "missing" in section else (),
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
         default_metrics="metrics" not in section,
+        class_weights=_class_weights(task, section["class_weights"], names) if "class_weights" in section else None,
         where=section["positive"].where("positive") if "positive" in section else where,
     )
 
@@ -255,6 +262,8 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
     fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
     fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
     fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
+    fields |= {"weight": section["weight"].number("weight")} if "weight" in section else {}
+    fields |= {"max_length": section["max_length"].count("max_length")} if "max_length" in section else {}
     if "positive" in section:  # by its name, where it has one
         codes = {name: label for label, name in names.items()}
         (positive,) = section["positive"].plain("positive")[:1]
@@ -273,6 +282,14 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         raise InputError(f"{where}: {error}") from None
 
 
+def _class_weights(task: Task, section: Section, names: Mapping[str, str]) -> str | dict[str, float] | None:
+    """By the labels' names; they may be given as they are written in the data too."""
+    if "class_weights" not in task.of_kind.has:  # it may stand above `tasks`, for those that have classes
+        return None
+    found = section.class_weights("class_weights")
+    return found if isinstance(found, str) else {names.get(label, label): weight for label, weight in found.items()}
+
+
 def _check_form(task: Task, section: Mapping[str, Section], own: Section, where: str) -> None:
     """Texts and tokens have different keys, and so have tokens that are tagged and sentences that are labelled."""
     if task.tokens and "tokens" not in section:
@@ -280,6 +297,7 @@ def _check_form(task: Task, section: Mapping[str, Section], own: Section, where:
     kind = task.of_kind
     wrong = {"text"} if task.tokens else {"tokens"}
     wrong |= {key for name in KINDS for key in kind_class(name).keys} - {*kind.keys}
+    wrong |= {"class_weights"} - kind.has
     for key in own.keys:
         if key in wrong:
             form = "that tags tokens" if kind.labels_tokens else "of labelled sentences" if task.tokens else "of texts"

@@ -12,8 +12,7 @@ import pyarrow as pa
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphmtl import metrics
-from graphmtl.data.kind import NO_LABEL, Kind, Survey
+from graphmtl.data.kind import NO_LABEL, Survey
 from graphmtl.data.label_set import no_labels, odd_labels, sort_labels, whole_numbers
 from graphmtl.data.roles import NUMBER
 from graphmtl.data.table import Table
@@ -21,9 +20,11 @@ from graphmtl.data.values import labels
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.kinds.class_names import read_labels, with_labels
 from graphmtl.kinds.head import LinearHead, at_least_single
+from graphmtl.kinds.scored import ScoredKind
 
 __all__ = ["Classification", "ClassificationHead"]
 
+_OF_POSITIVE = {"f1", "precision", "recall", "auc"}  # what a positive label is for
 _NEARLY_ALL = 0.9  # of the rows with one label
 _TYPES = {str: "text", int: "a number", float: "a number", type(None): ""}
 
@@ -46,12 +47,11 @@ class ClassificationHead(LinearHead):
         return logits.float().softmax(-1)  # (batch, classes)
 
 
-class Classification(Kind):
+class Classification(ScoredKind):
     """``text-classification``: one of several labels for every text."""
 
     has = frozenset({"labels", "positive", "class_weights"})
     form = "classes"
-    metrics = ("accuracy", "f1", "matthews")
     default_metrics = ("accuracy",)
     arrow = pa.int64()
     one_of_several = True
@@ -60,8 +60,11 @@ class Classification(Kind):
     def check(self) -> None:
         super().check()
         task = self.task
-        if task.positive is not None and "f1" not in task.metrics:
-            raise InputError(f"task {task.name!r} has a positive label {task.positive!r}, but not the metric f1")
+        if task.positive is not None and not _OF_POSITIVE & {*task.metrics}:
+            raise InputError(
+                f"task {task.name!r} has a positive label {task.positive!r}, but none of the metrics "
+                f"{', '.join(sorted(_OF_POSITIVE))}"
+            )
         if task.positive is not None and task.labels and task.positive not in task.labels:
             raise unknown_name(f"positive label of task {task.name!r}", task.positive, task.labels)
 
@@ -98,9 +101,6 @@ class Classification(Kind):
     def cells(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         label = answer["label"]
         return {"label": label, "probability": None if label is None else answer["probabilities"][label]}
-
-    def scores(self, predictions: Any) -> dict[str, float]:
-        return metrics.compute(self.task, predictions.answers, predictions.labels)
 
 
 def _about_labels(table: Table, column: str, counts: Counter[str], suspects: Sequence[str]) -> list[str]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torchcrf import CRF
 
-from graphmtl.kinds.head import Head, at_least_single
+from graphmtl.errors import InputError
+from graphmtl.kinds.head import at_least_single
 from graphmtl.kinds.tagging import LinearTagHead
 from graphmtl.layers.pooling import token_mask
 
@@ -66,8 +67,11 @@ class CRFHead(LinearTagHead):
         crf.transitions = self.transitions.masked_fill(self.forbidden, _FORBIDDEN)
         return crf
 
-    def weigh(self, class_weights: Tensor) -> None:
-        Head.weigh(self, class_weights)  # a sequence has no class
+    def weigh(self, class_weights: Tensor, task: str = "") -> None:
+        raise InputError(
+            f"class_weights of task {task!r}: a CRF's loss is of whole sequences, which have no class; the key "
+            "`head: linear` gives the task another head"
+        )
 
     def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         r"""Minus the log-likelihood of every sentence's labels: (batch,).

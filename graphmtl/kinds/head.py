@@ -68,13 +68,13 @@ class Head(nn.Module):
     def choose(self, predictions: Any) -> None:
         """Take what is chosen on the validation split (:class:`~graphmtl.training.evaluation.Predictions`)."""
 
-    def weigh(self, class_weights: Tensor) -> None:
-        """Take the weight of each class in the loss, (classes,).
+    def weigh(self, class_weights: Tensor, task: str = "") -> None:
+        """Take the weight of each class in the loss, (classes,), for a task of that name.
 
         Raises:
             InputError: the head's loss has no such weights.
         """
-        raise InputError(f"class_weights: the loss of {type(self).__name__} has no weights of classes")
+        raise InputError(f"class_weights of task {task!r}: the loss of its head, {type(self).__name__}, has none")
 
     def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """The loss of every text, (batch,): the sum over its labels, 0 without any.
@@ -133,7 +133,7 @@ class LinearHead(Head):
         pooled = self.dropout(pooled)
         return self.linear(pooled) if common is None else self.linear(pooled) + common(pooled)
 
-    def weigh(self, class_weights: Tensor) -> None:
+    def weigh(self, class_weights: Tensor, task: str = "") -> None:
         self.class_weights = class_weights
 
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from graphmtl import metrics
-from graphmtl.data.kind import Kind, Survey
+from graphmtl.data.kind import Survey
 from graphmtl.data.label_arrays import TextLabels
 from graphmtl.data.roles import NUMBER, SCORES, are_numbers, have_fractions, non_missing, numbers
 from graphmtl.data.table import Table
 from graphmtl.data.values import scores
 from graphmtl.errors import InputError
 from graphmtl.kinds.head import LinearHead, Units, at_least_single
+from graphmtl.kinds.scored import ScoredKind
 
 __all__ = ["Regression", "RegressionHead"]
 
@@ -79,13 +79,13 @@ class RegressionHead(LinearHead):
         return logits
 
 
-class Regression(Kind):
+class Regression(ScoredKind):
     """``regression``: a number for every text, nan where there is none."""
 
     has = frozenset({"scale"})
     keys = ("scale",)
     form = "numbers"
-    metrics = default_metrics = ("pearson", "spearman")
+    default_metrics = ("pearson", "spearman")
     arrow = pa.float64()
     no_label = math.nan
     stratified = False
@@ -158,6 +158,3 @@ class Regression(Kind):
 
     def short_label(self, label: Any) -> str | None:
         return None if math.isnan(label) else f"{label:.3g}"
-
-    def scores(self, predictions: Any) -> dict[str, float]:
-        return metrics.compute_correlations(self.task, predictions.answers, predictions.labels)

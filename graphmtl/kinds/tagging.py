@@ -14,8 +14,7 @@ import pyarrow as pa
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphmtl import metrics
-from graphmtl.data.kind import NO_LABEL, Kind, Survey
+from graphmtl.data.kind import NO_LABEL, Survey
 from graphmtl.data.label_arrays import TokenLabels
 from graphmtl.data.label_set import alike_labels, sort_labels
 from graphmtl.data.roles import flat as every
@@ -32,10 +31,12 @@ from graphmtl.data.tags import (
     to_iob2,
 )
 from graphmtl.data.values import listed, tags, tokens
-from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.errors import note, unknown_name
 from graphmtl.kinds.class_names import fail_at_first, flat, renamer, with_labels
 from graphmtl.kinds.head import Head, LinearHead, at_least_single
+from graphmtl.kinds.scored import ScoredKind
 from graphmtl.layers.pooling import mean_over_tokens
+from graphmtl.metrics.answered import Answered
 from graphmtl.registry import HEADS, find_class, is_outside
 
 __all__ = ["LinearTagHead", "TagHead", "Tagging", "tag_head_class"]
@@ -89,13 +90,12 @@ def tag_head_class(name: str) -> type[TagHead]:
     return find_class("tag_head", name, HEADS, TagHead)
 
 
-class Tagging(Kind):
+class Tagging(ScoredKind):
     """``token-classification``: a tag for every token; those of spans are IOB2, whatever the scheme of the data."""
 
     has = frozenset({"labels", "head", "class_weights"})
     keys = ("scheme", "head")
     form = "tags"
-    metrics = (*_OF_SPANS, "accuracy")
     default_metrics = ("accuracy",)
     arrow = pa.list_(pa.int64())
     labels_tokens = reads_tokens = True
@@ -112,14 +112,15 @@ class Tagging(Kind):
         """The labels are tags of spans."""
         return is_iob2(self.task.labels)
 
+    @property
+    def spans(self) -> bool | None:
+        return self.is_spans if self.task.labels else None
+
     def check(self) -> None:
         super().check()
         task = self.task
         if task.head is not None and task.head not in HEADS and not is_outside(task.head):
             raise unknown_name(f"head of task {task.name!r}", task.head, HEADS)
-        of_spans = [metric for metric in task.metrics if metric.startswith("span_")]
-        if of_spans and task.labels and not self.is_spans:
-            raise InputError(f"metric {of_spans[0]} of task {task.name!r}: its tags are no spans (O, B-TYPE, I-TYPE)")
 
     @classmethod
     def survey(cls, table: Table, held_out: Mapping[str, Table], column: str) -> Survey:
@@ -164,6 +165,10 @@ class Tagging(Kind):
         cut = [joined[end - length : end] for end, length in zip(np.cumsum(lengths).tolist(), lengths, strict=True)]
         return [[begin.get(own[0], own[0]), *own[1:]] if own else own for own in cut]
 
+    def label_counts(self, labels: Sequence[Any]) -> np.ndarray:
+        known = np.array([tag for own in labels for tag in own if tag != NO_LABEL], dtype=np.int64)
+        return np.bincount(known, minlength=len(self.task.labels))
+
     def arrays(self, labels: Sequence[Any], lengths: np.ndarray) -> TokenLabels:
         return TokenLabels(labels, lengths, missing=NO_LABEL)
 
@@ -184,11 +189,15 @@ class Tagging(Kind):
         offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
         return {"tokens": [], "labels": [], **offsets}
 
-    def types(self, predictions: Any) -> dict[str, dict[str, float]]:
-        return metrics.scores_by_type(self.task, predictions.answers, predictions.labels)
-
-    def scores(self, predictions: Any) -> dict[str, float]:
-        return metrics.compute_spans(self.task, predictions.answers, predictions.labels)
+    def answered(self, predictions: Any) -> Answered:
+        """The tags by name, without the tokens that have no label."""
+        names = np.asarray(self.task.labels, dtype=object)  # (tags,)
+        found: dict[str, Any] = {"labels": [], "answers": []}
+        for labels, answers in zip(predictions.labels, predictions.answers, strict=True):
+            known = labels != NO_LABEL  # (tokens,)
+            found["labels"].append(names[labels[known]].tolist())
+            found["answers"].append(names[answers[known]].tolist())
+        return Answered(form=self.form, names=self.task.labels, spans=self.is_spans, **found)
 
 
 def _read_tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:

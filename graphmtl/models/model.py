@@ -91,7 +91,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         size = self.architecture.head_size(size if task.of_kind.reads_tokens else pooled_size(size, options.pooling))
         head = task.of_kind.head(input_size=size, dropout=options.output_dropout, tag_head=options.tag_head)
         if task.class_weights is not None:
-            head.weigh(torch.tensor(task.class_weights))
+            head.weigh(torch.tensor(task.class_weights), task.name)
         return head
 
     def _start_alike(self) -> None:

@@ -1,11 +1,13 @@
 """From raw texts to predictions: texts are checked, and read once for all tasks that read the same."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.raw_texts import Text, texts_by_task
@@ -66,12 +68,16 @@ def _predictions(
     """Of every text the predictions of several tasks."""
     predictions = [{name: blank_prediction(model.tasks[name], text) for name in names} for text in texts]
     every_token = {name: model.tasks[name].of_kind.reads_tokens or edges == "tokens" for name in names}
-    groups: dict[tuple[bool, bool], list[str]] = {}
+    groups: dict[tuple[bool, bool, int], list[str]] = {}
     for name, every in every_token.items():
         by_word = read_by_word(model.tasks[name], model.vocabulary, every_token=every)
-        groups.setdefault((by_word, every), []).append(name)
-    for (by_word, every), alike in groups.items():
-        for row, found in _read(model, texts, alike, bool(edges), batch_size, whole=by_word, every_token=every):
+        kept = model.tasks[name].kept_tokens(model.options.max_length)
+        groups.setdefault((by_word, every, kept), []).append(name)
+    for (by_word, every, kept), alike in groups.items():
+        options = replace(model.options, max_length=kept)
+        for row, found in _read(
+            model, texts, alike, bool(edges), batch_size, options=options, whole=by_word, every_token=every
+        ):
             predictions[row] |= found
     return predictions
 
@@ -83,6 +89,7 @@ def _read(
     edges: bool,
     batch_size: int,
     *,
+    options: ModelOptions,
     whole: bool,
     every_token: bool,
 ) -> Iterator[tuple[int, dict[str, dict]]]:
@@ -95,11 +102,11 @@ def _read(
     rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
     forms = word_forms(model.vocabulary)
     chosen = (pairs[row] for row in rows)
-    ids = encode_texts(chosen, model.vocabulary, model.options, forms, whole=whole)
+    ids = encode_texts(chosen, model.vocabulary, options, forms, whole=whole)
     split = EncodedSplit(tasks=names, texts=ids, forms=forms)
     lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
     lengths[rows] = split.lengths
-    warn_of_long(lengths, model.options, f"{', '.join(names)}, the texts to be predicted", training=False)
+    warn_of_long(lengths, options, f"{', '.join(names)}, the texts to be predicted", training=False)
     order = split.lengths.argsort(kind="stable")  # (examples,)
     for start in range(0, len(order), batch_size):
         some = order[start : start + batch_size]

@@ -241,6 +241,9 @@ def _scores(op: _Graph, units: Units, logits: str) -> str:
 
 def _metadata(model: MultiTaskModel, names: Sequence[str]) -> dict[str, str]:
     tasks = {name: {"labels": model.tasks[name].labels, "pair": model.tasks[name].is_pair} for name in names}
+    for name, own in tasks.items():
+        if model.tasks[name].max_length is not None:
+            own["max_length"] = model.tasks[name].max_length
     values = {
         "tasks": tasks,
         "lower_case": model.vocabulary.lower_case,

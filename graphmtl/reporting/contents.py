@@ -10,6 +10,7 @@ from graphmtl.graph.clustering import clustered
 from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.panels import decimals_for, short_name
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.reporting.heat_map import heat_map
@@ -30,8 +31,8 @@ _NOTES = {
 def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
     """Everything that the report says of a run.
 
-    A part that the run's folder does not give is None (``graphs`` an empty list), and ``no_examples`` says why there
-    are no examples.
+    A part that the run's folder does not give is None (``graphs`` and ``classes`` an empty list), and
+    ``no_examples`` says why there are no examples.
 
     Args:
         run: a finished run.
@@ -48,6 +49,7 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
         "name": name,
         "facts": _checked(run.folder / "metrics.json", _facts, run),
         "results": _checked(run.folder / "metrics.json", _results, run),
+        "classes": _checked(run.folder / "metrics.json", lambda run: class_tables(run.metrics["tasks"]), run),
         "graphs": [_interactive(title, graph) for title, graph in graphs],
         "maps": [
             {**heat_map(title, graph.tasks, graph.matrix()), "note": _NOTES[_is_directed(graph)]}

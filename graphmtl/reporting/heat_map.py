@@ -1,4 +1,4 @@
-"""A matrix between tasks as the report's page shows it."""
+"""A matrix between tasks, or between labels and answers, as the report's page shows it."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.pictures.panels import ANNOTATED_TASKS, between_tasks, decimals_for
 
-__all__ = ["heat_map"]
+__all__ = ["confusion_map", "heat_map"]
 
 
 def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
@@ -16,7 +16,7 @@ def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
     A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
     (0) and the largest (1) weight between two tasks. These are the texts ``low`` and ``high``, which say if what a task
     reads from itself is beyond, or None where all are alike. Of a ``signed`` matrix, one with weights below 0, the
-    share is -1 to 1, and 0 has no colour.
+    share is -1 to 1, and 0 has no colour. ``between`` is what stands between a row's and a column's name in words.
     """
     between = between_tasks(matrix)
     known = between[~np.isnan(between)]
@@ -42,10 +42,35 @@ def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
     high_end = text(high) + (" and more" if (matrix > high + ALIKE).any() else "")
     return {
         "title": title,
-        "tasks": list(tasks),
+        "names": list(tasks),
+        "between": "from",
         "rows": [[cell(weight) for weight in row] for row in matrix],
         "numbers": len(tasks) <= ANNOTATED_TASKS,
         "signed": signed,
         "low": low_end if differ else None,
         "high": high_end if differ else None,
+    }
+
+
+def confusion_map(labels: Sequence[str], counts: Sequence[Sequence[int]], support: Sequence[int]) -> dict:
+    """A (right, answered) matrix of counts as a table of the same form; a cell's share is that of the row's examples.
+
+    Args:
+        labels: the names of rows and columns.
+        counts: how many examples each cell has.
+        support: how many each row has, those that no cell shows included.
+    """
+    rows = [
+        [{"text": str(count), "share": round(count / max(of, 1), 3)} for count in row]
+        for row, of in zip(counts, support, strict=True)
+    ]
+    return {
+        "title": "",
+        "names": list(labels),
+        "between": "answered as",
+        "rows": rows,
+        "numbers": len(labels) <= ANNOTATED_TASKS,
+        "signed": False,
+        "low": "none of a row",
+        "high": "all of it",
     }

@@ -153,7 +153,7 @@ def test_labels_and_names_of_a_layer():
         (layer("pos", corpus(valid=3)), r"a.conll: cannot cut a valid split of 3 off 3 examples"),
         (
             layer("pos", corpus(), metrics=("span_f1",), default_metrics=False),
-            r"metric span_f1 of task 'pos': its tags",
+            r"metric of task 'pos' 'span_f1': its tags",
         ),
     ],
 )

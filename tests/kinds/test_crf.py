@@ -113,5 +113,5 @@ def test_a_crf_in_half_precision_is_computed_in_single():
 
 
 def test_a_crf_has_no_weights_of_classes():
-    with pytest.raises(InputError, match="class_weights: the loss of CRFHead has no weights of classes"):
-        crf().weigh(torch.ones(5))
+    with pytest.raises(InputError, match="class_weights of task 'ner': a CRF's loss is of whole sequences"):
+        crf().weigh(torch.ones(5), "ner")

@@ -51,7 +51,7 @@ def test_maps_are_in_clustered_order(copy_of):
     complete(9).save(run.folder / "task_graph.json")
     (found,) = contents(run)["maps"]
     order = clustered(complete(9))
-    assert found["tasks"] == list(order.tasks)
+    assert found["names"] == list(order.tasks)
     for cells, weights in zip(found["rows"], order.matrix(), strict=True):
         for cell, weight in zip(cells, weights, strict=True):
             assert cell is None if np.isnan(weight) else float(cell["text"]) == pytest.approx(weight, abs=0.0051)
@@ -88,6 +88,27 @@ def test_a_transfer_has_the_curves_of_its_new_task(examples, evaluated, tmp_path
     training, *validation = ([series["name"] for series in curve["series"]] for curve in found["curves"])
     assert training == ["child1"]
     assert validation == [["child1"] if evaluated else []] * 2
+
+
+def with_classes(run: Run, task: str, **own) -> Run:
+    """The run with scores by class of a task, as it was written."""
+    metrics = copy.deepcopy(run.metrics)
+    metrics["tasks"][task] |= own
+    run.write_json("metrics.json", metrics)
+    return Run.open(run.folder)
+
+
+def test_classes_are_those_of_the_tasks_that_have_some(copy_of):
+    scores = {"yes": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 4}}
+    run = with_classes(Run.open(copy_of("shared")), "child1", classes=scores, confusion=None)
+    table = next(table for table in contents(run)["classes"] if table["task"] == "child1")
+    assert table["rows"] == [("yes", [0.5, 0.25, 1 / 3, 4])]
+
+
+def test_classes_that_are_none_are_named(copy_of):
+    run = with_classes(Run.open(copy_of("shared")), "child1", classes=3)
+    with pytest.raises(InputError, match=r"metrics\.json: not what graphmtl writes there"):
+        contents(run)
 
 
 def test_what_is_not_there_is_left_out(copy_of):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graphmtl.reporting.heat_map import heat_map
+from graphmtl.reporting.heat_map import confusion_map, heat_map
 
 
 def test_shares_run_from_the_smallest_to_the_largest():
@@ -26,3 +26,16 @@ def test_weights_below_zero_have_a_colour_of_their_own():
 @pytest.mark.parametrize(("count", "numbers"), [(20, True), (21, False)])
 def test_large_maps_have_no_numbers(count, numbers):
     assert heat_map("", [""] * count, np.eye(count))["numbers"] is numbers
+
+
+def test_a_confusion_is_coloured_by_the_share_of_the_row():
+    found = confusion_map(["joy", "fear", "none"], [[6, 2, 0], [1, 0, 0], [0, 0, 0]], [8, 4, 0])
+    assert [[cell["text"] for cell in row] for row in found["rows"]] == [["6", "2", "0"], ["1", "0", "0"], ["0"] * 3]
+    shares = [[cell["share"] for cell in row] for row in found["rows"]]
+    assert shares == [[0.75, 0.25, 0], [0.25, 0, 0], [0, 0, 0]]  # 3 of fear have an answer that is not shown
+    assert found.keys() == heat_map("", "ab", np.eye(2)).keys()
+
+
+@pytest.mark.parametrize(("count", "numbers"), [(20, True), (21, False)])
+def test_large_confusions_have_no_numbers(count, numbers):
+    assert confusion_map([""] * count, [[1] * count] * count, [count] * count)["numbers"] is numbers

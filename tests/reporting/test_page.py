@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.page import render
 from graphmtl.training.run_folder import Run
@@ -60,6 +61,24 @@ def test_numbers_that_are_missing_are_dashes(finished):
     found["results"]["means"] = [None, 0.5, 0.25]
     page = render([found], None)
     assert "<td>–</td><td>0.5000</td><td>0.2500</td>" in page
+
+
+def test_classes_have_their_scores_and_a_map_in_words(finished):
+    found = contents(finished("shared").run, examples=0)
+    scores = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 7}
+    matrix = {"labels": ["joy", "<b>"], "counts": [[5, 2], [0, 3]]}
+    tasks = {
+        "mood": {"classes": {"joy": scores, "<b>": scores}, "confusion": matrix},
+        "set": {"classes": {"a": scores}},
+    }
+    found["classes"] = class_tables(tasks)
+    page = render([found], None)
+    assert "<h3>Classes</h3>" in page
+    assert page.count('<th scope="row">&lt;b&gt;</th><td>0.5000</td><td>0.2500</td><td>0.3333</td><td>7</td>') == 1
+    assert 'style="--w:0.286" data-hint="joy answered as &lt;b&gt;: 2">2</td>' in page
+    assert page.count('class="heat"') == 1  # sets of labels have none
+    found["classes"] = []
+    assert "<h3>Classes</h3>" not in render([found], None)
 
 
 def test_runs_are_compared(finished):

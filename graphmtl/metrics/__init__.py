@@ -1,0 +1,1 @@
+"""How good answers are: metrics by name, scores of each class, confusion; nothing here knows the kinds of tasks."""
