@@ -30,6 +30,14 @@
         scale: [0, 5]                # optional: the lowest and the highest; a number outside is an error
         train: prices.jsonl
         test: 0.2
+      questions:
+        kind: question-answering     # the answer is a span of the context, the second text
+        train: train-v2.0.json       # as SQuAD has it (`format: squad` where the ending is another), or rows of a file
+        test: dev-v2.0.json          # or the Hub
+        text: [question, context]
+        label: answers               # {"text": [...], "answer_start": [...]}, or a list of {"text", "answer_start"}, in
+                                     # characters; of several the first is learned, and the best one counts; an empty
+                                     # list where there is none. Or a text that stands once in the context
       letters:
         train: letters.csv
         test: 500

@@ -250,8 +250,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
-            regression ``{"task", "value"}``, or for tags ``{"task", "tokens", "labels"}``, and, with ``edges``,
-            ``"edges": [{"source", "target", "weight"}]``. Where words of one text are spoken of, ``"offsets"`` are the
+            regression ``{"task", "value"}``, for tags ``{"task", "tokens", "labels"}``, of a question ``{"task",
+            "answer", "start", "end", "probability"}``, characters of the context, an empty answer where there is none,
+            and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``. Where words of one text are spoken of, ``"offsets"`` are the
             places of the tokens in it: of each ``[first character, the one behind the last]``. A blank text has the
             label or value None, or no tokens.
 

@@ -21,7 +21,7 @@ class ModelOutput:
 
     Attributes:
         logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
-            standardised scores (batch,).
+            standardised scores (batch,), of answers that are spans (batch, tokens, 2).
         edges: if they were asked for and the architecture has any.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
