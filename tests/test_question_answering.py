@@ -37,7 +37,7 @@ tasks:
     text: [question, context]
     label: title
 """
-ASKED = [("red", "red drei vier blue zwei"), ("blue", "red drei vier blue zwei"), ("green", "red drei blue zwei")]
+ASKED = [("red", "red drei vier blue zwei"), ("blue", "red drei vier blue zwei"), ("red", "and drei vier blue zwei")]
 SHORT = FAST | {"epochs": 2}
 
 
@@ -202,7 +202,7 @@ def test_predict_reads_lines_and_files_and_writes_columns(learned, folder, tmp_p
             ["predict", str(learned.folder), "--task", "qa", str(folder / "dev.json"), "--output", str(tmp_path / name)]
         )
     table = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict()
-    lines = [*csv.DictReader((tmp_path / "a.csv").open())]
+    lines = [*csv.DictReader((tmp_path / "a.csv").read_text().splitlines())]
     for row, asked in enumerate(questions(80, seed=1)):
         (expected,) = asked["answers"]["text"] or [""]
         assert table["qa.answer"][row] == lines[row]["qa.answer"] == expected
@@ -211,10 +211,10 @@ def test_predict_reads_lines_and_files_and_writes_columns(learned, folder, tmp_p
         assert lines[row]["qa.start"] == ("" if start is None else str(start))
 
 
-def test_objects_that_have_answers_get_predictions(learned, folder, tmp_path):
+def test_objects_that_have_answers_get_predictions(learned, folder, tmp_path, capsys):
     flags = ["--task", "qa", str(folder / "dev.json"), "--output", str(tmp_path / "a.jsonl")]
-    with pytest.warns(UserWarning, match="the model's are called 'predictions'"):
-        main(["predict", str(learned.folder), *flags])
+    main(["predict", str(learned.folder), *flags])
+    assert "the model's are called 'predictions'" in capsys.readouterr().err
     first = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])
     assert [own["answer"] for own in first["predictions"]] == [each["text"] for each in first["answers"]]
 

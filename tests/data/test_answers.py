@@ -21,20 +21,20 @@ def pairs(value, context=CONTEXT):
 @pytest.mark.parametrize(
     "value",
     [
-        {"text": ["one", "two"], "answer_start": [17, 13]},
-        [{"text": "one", "answer_start": 17}, {"text": "two", "answer_start": 13}],
-        {"text": ["one", "two"], "answer_start": ["17", 13.0]},
-        [{"text": ["one"], "answer_start": [17]}, {"text": "two", "answer_start": 13, "more": None}],
+        {"text": ["one", "two"], "answer_start": [16, 12]},
+        [{"text": "one", "answer_start": 16}, {"text": "two", "answer_start": 12}],
+        {"text": ["one", "two"], "answer_start": ["16", 12.0]},
+        [{"text": ["one"], "answer_start": [16]}, {"text": "two", "answer_start": 12, "more": None}],
     ],
 )
 def test_all_forms_of_answers_are_read(value):
-    assert CONTEXT[17:] == "one"
-    assert CONTEXT[13:16] == "two"
-    assert pairs(value) == pairs(json.dumps(value)) == [("one", 17), ("two", 13)]
+    assert CONTEXT[16:] == "one"
+    assert CONTEXT[12:15] == "two"
+    assert pairs(value) == pairs(json.dumps(value)) == [("one", 16), ("two", 12)]
 
 
 def test_places_are_characters():
-    assert pairs({"text": ["🙂"], "answer_start": [11]}) == [("🙂", CONTEXT.index("🙂"))]
+    assert pairs({"text": ["🙂"], "answer_start": [10]}) == [("🙂", CONTEXT.index("🙂"))]
     assert pairs({"text": ["e\u0301"], "answer_start": [4]}) == [("e\u0301", 4)]
 
 
@@ -51,9 +51,9 @@ def test_nothing_is_no_label(value):
 
 def test_an_answer_that_stands_once_elsewhere_is_taken_there_which_is_said():
     with pytest.warns(UserWarning, match=r"a.jsonl: 1 answers do not stand where their answer_start says, but once"):
-        assert pairs({"text": ["two"], "answer_start": [15]}) == [("two", 13)]
+        assert pairs({"text": ["two"], "answer_start": [14]}) == [("two", 12)]
     with pytest.warns(UserWarning, match=r"a.jsonl: 1 answers without an answer_start stand once"):
-        assert pairs("two") == [("two", 13)]
+        assert pairs("two") == [("two", 12)]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,11 @@ def test_an_answer_that_stands_once_elsewhere_is_taken_there_which_is_said():
         ("one", "answer 'one' does not stand at one place alone; expected where it begins"),
         ({"text": ["two"], "answer_start": [1.5]}, "answer_start 1.5, expected a whole number of characters"),
         ({"text": ["two"], "answer_start": [True]}, "answer_start True, expected a whole number"),
-        ({"text": ["two", "one"], "answer_start": [13]}, "2 answers, but 1 in answer_start"),
-        ({"text": [" "], "answer_start": [3]}, "answer ' ' has no characters; an empty list stands for no answer"),
+        ({"text": ["two", "one"], "answer_start": [12]}, "2 answers, but 1 in answer_start"),
+        (
+            {"text": [" "], "answer_start": [3]},
+            "answer ' ' has no characters; an empty list says that the right answer is none",
+        ),
         ({"answer": "two"}, "found {'answer': 'two'}, expected answers as "),
         ({"text": [3], "answer_start": [3]}, "expected answers as "),
         (5, "found 5, expected answers as "),
