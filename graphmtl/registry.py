@@ -42,6 +42,7 @@ KINDS = {
     "text-classification": "graphmtl.kinds.classification:Classification",
     "regression": "graphmtl.kinds.regression:Regression",
     "token-classification": "graphmtl.kinds.tagging:Tagging",
+    "multiple-choice": "graphmtl.kinds.multiple_choice:MultipleChoice",
 }
 HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some

@@ -17,7 +17,15 @@ __all__ = ["NO_LABEL", "Kind", "Survey", "default_kind", "kind_class", "suited_k
 
 NO_LABEL = -100
 """The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
-_OWN = ("labels", "positive", "class_weights", "scale", "head")  # what some kinds of task have and others have not
+_OWN = (
+    "labels",
+    "positive",
+    "class_weights",
+    "scale",
+    "head",
+    "choices",
+    "first",
+)  # what some kinds of task have and others have not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ class Kind:
         task: the task (:class:`~graphmtl.data.task.Task`).
     """
 
-    has: ClassVar[frozenset[str]] = frozenset()  #: those of labels, positive, class_weights, scale and head that it has
+    has: ClassVar[frozenset[str]] = frozenset()  #: those fields of a task, of `_OWN`, that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it
@@ -144,8 +152,14 @@ class Kind:
         """By what a draw of a few examples keeps the proportions; None: by nothing."""
         return labels
 
-    def relabelled(self, shuffled: list, labels: Sequence[Any]) -> list:
-        """Labels in another order, so that each fits the text that has had the label in its place."""
+    def relabelled(self, shuffled: list, labels: Sequence[Any], rows: Any) -> list:
+        """Labels in another order, so that each fits the text that has had the label in its place.
+
+        Args:
+            shuffled: the labels in another order.
+            labels: those of the texts.
+            rows: the texts, a data set.
+        """
         return shuffled
 
     def class_weights(self, given: Mapping[str, float] | str, labels: Sequence[Any]) -> tuple[float, ...]:
@@ -201,17 +215,20 @@ class Kind:
 
     # Answers
 
-    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
+    def answer(
+        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
+    ) -> dict[str, Any]:
         """An answer in words, for JSON.
 
         Args:
             answer: of the form of a label.
             probabilities: of each class, where the head gives them.
             tokens: of the text, where each is spoken of.
+            text: what was read, as it was given.
         """
         return {"label": self.named(answer), "probabilities": self.by_name(probabilities or ())}
 
-    def by_name(self, probabilities: Sequence[float]) -> dict[str, float]:
+    def by_name(self, probabilities: Sequence[float]) -> Any:
         """``{LABEL: p}``."""
         return dict(zip(self.task.labels, probabilities, strict=True))
 

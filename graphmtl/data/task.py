@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from graphmtl.data.choices import Columns
 from graphmtl.data.kind import Kind, kind_class
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted_truth import PlantedTruth
@@ -19,7 +20,8 @@ __all__ = ["Task", "TaskData", "TaskSet"]
 
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
-_RARE = {"weight": 1.0, "class_weights": None, "max_length": None}  # fields that few tasks have, and their defaults
+# fields that few tasks have, and their defaults
+_RARE: dict[str, Any] = {"weight": 1.0, "class_weights": None, "max_length": None, "choices": [], "first": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +30,8 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, ``regression`` (a number for every text), or ``token-classification`` (a tag for
-            every token).
+        kind: ``text-classification``, ``regression`` (a number for every text), ``token-classification`` (a tag for
+            every token), or ``multiple-choice`` (which of several choices is right).
         text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
@@ -45,6 +47,10 @@ class Task:
         weight: of its loss among those of all tasks.
         class_weights: the weight of each label's examples in the loss, in the order of ``labels``; None: all are 1.
         max_length: tokens kept of a text, where that is not as the run's options say.
+        choices: the column that holds lists of choices, or those that hold one each; ``text`` is then the context's
+            column, or two that are joined with a space.
+        first: what the label is where the first choice is right: ``0``, ``1``, ``A``, or ``text`` where labels are the
+            texts of choices; None: as the labels look.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -65,6 +71,8 @@ class Task:
     weight: float = 1.0
     class_weights: tuple[float, ...] | None = None
     max_length: int | None = None
+    choices: tuple[str, ...] = ()
+    first: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -98,11 +106,17 @@ class Task:
 
     @property
     def is_pair(self) -> bool:
-        return len(self.text) == 2
+        return len(self.text) == 2 and not self.choices
+
+    @property
+    def reads(self) -> Columns:
+        """The columns that it reads."""
+        return (*self.text, self.choices) if self.choices else self.text
 
     def is_learned_like(self, other: "Task") -> bool:
         """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
-        return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
+        columns: dict[str, Any] = {name: getattr(self, name) for name in ("text", "label", "choices", "first")}
+        return self.is_pair == other.is_pair and self == replace(other, **columns)
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
@@ -130,8 +144,8 @@ class Task:
 _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
-    **dict.fromkeys(("text", "labels", "metrics"), (list, str)),
-    **dict.fromkeys(("positive", "head"), ((str, type(None)), ())),
+    **dict.fromkeys(("text", "labels", "metrics", "choices"), (list, str)),
+    **dict.fromkeys(("positive", "head", "first"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
@@ -153,10 +167,11 @@ class TaskData:
     where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
     training split of the run.
 
-    Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
-    token where tokens are tagged. It is `NO_LABEL` (-100) wherever there is none, be it for a token or for a text.
-    Several tasks may be layers of one corpus: they have the same ``corpus``, and in each split row i is the same text
-    for all.
+    Of choices ``choices`` (list of str) stands beside ``text``, their context, and ``label`` is the place of the right
+    one, counted from 0. Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a
+    list with one index per token where tokens are tagged. It is `NO_LABEL` (-100) wherever there is none, be it for a
+    token or for a text. Several tasks may be layers of one corpus: they have the same ``corpus``, and in each split row
+    i is the same text for all.
 
     Args:
         corpus: what the rows belong to; by default the task's own name, which no other task shares.

@@ -29,6 +29,17 @@
         scale: [0, 5]                # optional: the lowest and the highest; a number outside is an error
         train: prices.jsonl
         test: 0.2
+      swag:
+        kind: multiple-choice        # which of several choices is right; their number may differ from row to row
+        train: swag.csv
+        test: 0.2
+        text: context                # the column of the context, or two, joined with a space: [passage, question]
+        choices: [ending0, ending1]  # a column for each choice, of which the last ones may be empty; or the one column
+                                     # that holds lists of texts (of the Hub also {text: [...], label: [A, B, ...]})
+        label: label                 # the place of the right one, counted from 0; or a letter from A on, or its text,
+                                     # as the labels look; -1 is none
+        first: 0                     # optional, where that could be either: what the label is where the first one is
+                                     # right, 0, 1 or A; or `text`
       letters:
         train: letters.csv
         test: 500
@@ -103,7 +114,8 @@ _SPLITS = ("train", "valid", "test")
 _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
-    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", *_READING_KEYS, *_SPLITS),
+    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first"),
+    *(*_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
@@ -260,7 +272,8 @@ def _label_names(section: Section, folder: Path) -> dict[str, str]:
 
 def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], where: str) -> Task:
     fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
-    fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
+    fields |= {key: section[key].texts(key) for key in ("text", "metrics", "choices") if key in section}
+    fields |= {"first": section["first"].plain("first")[0]} if "first" in section else {}
     fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
     fields |= {"weight": section["weight"].number("weight")} if "weight" in section else {}
     fields |= {"max_length": section["max_length"].count("max_length")} if "max_length" in section else {}

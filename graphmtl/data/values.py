@@ -19,7 +19,7 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, note, shown
 
-__all__ = ["LARGEST", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens"]
+__all__ = ["LARGEST", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens", "written_list"]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
 _SOME = 10  # rows from which on it is odd that each has one token
@@ -88,9 +88,19 @@ def listed(table: Table, columns: Iterable[str]) -> Table:
 def _entries(table: Table, column: str, i: int, value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    entries = written_list(table, column, i, value)
+    return value.split() if entries is None else entries
+
+
+def written_list(table: Table, column: str, i: int, value: str) -> list | None:
+    """The list that a text of row ``i`` is as JSON or Python writes it; None where it does not look like one.
+
+    Raises:
+        InputError: it looks like a list and cannot be read.
+    """
     text = value.strip()
     if not _LIST.fullmatch(text):
-        return text.split()
+        return None
     entries = _of_json(text) or _of_python(text)
     if entries is None:
         raise InputError(

@@ -155,7 +155,7 @@ class Tagging(ScoredKind):
     def strata(self, labels: Sequence[Any]) -> Sequence[Hashable] | None:
         return None
 
-    def relabelled(self, shuffled: list, labels: Sequence[Any]) -> list:
+    def relabelled(self, shuffled: list, labels: Sequence[Any], rows: Any) -> list:
         """All tags one after the other, cut anew to the texts; a span that is cut begins anew."""
         names = self.task.labels
         begins = {f"I-{name[2:]}": i for i, name in enumerate(names) if self.is_spans and name.startswith("B-")}
@@ -182,7 +182,9 @@ class Tagging(ScoredKind):
 
     # Answers
 
-    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
+    def answer(
+        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
+    ) -> dict[str, Any]:
         return {"tokens": tokens, "labels": self.named(answer[: len(tokens)])}
 
     def blank(self, text: str | Sequence[str]) -> dict[str, Any]:

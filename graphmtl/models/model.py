@@ -163,7 +163,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return self._pool(self.dropout(states), encoded.lengths, self._position[task])
 
     def classify(self, h: Tensor, task: str) -> Tensor:
-        """What a task's head sees, (batch, dim) or (batch, tokens, dim), to logits as in :class:`ModelOutput`."""
+        """What a task's head sees, (batch, dim) or (batch, tokens, dim), to its logits.
+
+        They are those of :class:`ModelOutput`, but where examples have several texts a score of each text.
+        """
         position = self._position[task]
         return self.heads[position](h, self.common_head(position))
 
@@ -213,8 +216,11 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch, label_smoothing: float = 0.0
     ) -> ModelOutput:
         head: Any = self.heads[self._position[task]]
-        logits = self.classify(seen.h, task)
-        output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
+        logits, penalty = self.classify(seen.h, task), seen.penalty
+        if batch.groups is not None:  # a score of every text
+            logits = batch.by_example(logits, -torch.inf)  # (batch, choices)
+            penalty = None if penalty is None else batch.by_example(penalty, 0).sum(1) / batch.groups.to(penalty)
+        output = ModelOutput(logits, edges, penalty=penalty, nodes=seen.nodes, hidden=seen.h)
         if not self.training:
             output.answers = head.answers(logits, batch.lengths)
             output.probabilities = head.probabilities(logits)
@@ -237,9 +243,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """Labels raw texts.
 
         Args:
-            texts: a text; a list or a column of texts, of lists of tokens, or for a task that reads pairs of tuples of
-                two texts; or a DataFrame, a Dataset, a list of dicts or a dict of lists, of which each task reads its
-                own columns (``model.tasks[NAME].text``). A missing text (None, nan) is a blank one.
+            texts: a text; a list or a column of texts, of lists of tokens, for a task that reads pairs of tuples of two
+                texts, or where there are choices of tuples of a context and a list of its choices; or a DataFrame, a
+                Dataset, a list of dicts or a dict of lists, of which each task reads its own columns
+                (``model.tasks[NAME].reads``). A missing text (None, nan) is a blank one.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
@@ -249,8 +256,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
-            regression ``{"task", "value"}``, or for tags ``{"task", "tokens", "labels"}``, and, with ``edges``,
-            ``"edges": [{"source", "target", "weight"}]``. Where words of one text are spoken of, ``"offsets"`` are the
+            regression ``{"task", "value"}``, for tags ``{"task", "tokens", "labels"}``, or of choices ``{"task",
+            "choice", "label", "probabilities": [p, ...]}``: the place of the chosen one, counted from 0, its text, and
+            the probability of each; and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``, of choices what
+            was read with the chosen one. Where words of one text are spoken of, ``"offsets"`` are the
             places of the tokens in it: of each ``[first character, the one behind the last]``. A blank text has the
             label or value None, or no tokens.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +21,10 @@ class ModelOutput:
 
     Attributes:
         logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
-            standardised scores (batch,).
-        edges: if they were asked for and the architecture has any.
+            standardised scores (batch,); of choices (batch, choices), minus infinity where there are no more.
+        edges: if they were asked for and the architecture has any; of every text, also where examples have several.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
-        hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
+        hidden: what the head read, (batch, dim), of tags (batch, tokens, dim), of choices (texts, dim).
         answers: the answer to every text, of the form of the labels (batch, ...); None in training.
         probabilities: those of the classes (batch, classes), where an answer has such; None in training.
         losses: the loss of every text's labels (batch,); None without labels, as the following.
@@ -114,6 +115,7 @@ def in_words(
     words: Sequence[list[str]],
     offsets: Sequence[list[Span] | None],
     edges: bool,
+    texts: Sequence[Any] | None = None,
 ) -> list[dict]:
     """The answers of a task to the texts of a batch.
 
@@ -123,13 +125,16 @@ def in_words(
         words: their tokens where each is spoken of, else nothing.
         offsets: of each text where its tokens stand in it, or None where that is not known.
         edges: whether the edge weights are given too.
+        texts: the texts as they were given, for kinds that speak of them.
     """
     assert output.answers is not None
     given = output.answers.tolist()
     probabilities = [None] * len(given) if output.probabilities is None else output.probabilities.tolist()
     answers = [
-        {"task": task.name, **task.of_kind.answer(answer, own, tokens)}
-        for answer, own, tokens in zip(given, probabilities, words or [[]] * len(given), strict=True)
+        {"task": task.name, **task.of_kind.answer(answer, own, tokens, text)}
+        for answer, own, tokens, text in zip(
+            given, probabilities, words or [[]] * len(given), texts or [None] * len(given), strict=True
+        )
     ]
     if edges:
         per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))

@@ -31,7 +31,7 @@ from graphmtl.training.results import other_tests, write_run
 from graphmtl.training.run_data import left_out, load_fitted_tasks, load_run_tasks, say_truncated, say_unknown
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
-from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
+from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer, TrainingResult
 
@@ -174,7 +174,10 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
 
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
     """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
-    if not isinstance(options, DistillationOptions) or options.teachers in (None, "train"):
+    if not isinstance(options, DistillationOptions) or options.teachers is None:
+        return {}
+    check_imitable(model.tasks)
+    if options.teachers == "train":
         return {}
     folders = str(options.teachers).split(",")
     if not all(folders):

@@ -15,6 +15,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
+from graphmtl.data.raw_texts import texts_of_split
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
@@ -148,10 +149,7 @@ def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, 
     """The words of the training texts that the vocabulary does not have; a transformer has pieces for all words."""
     if isinstance(known, SubwordVocabulary) or not isinstance(options, VocabularyOptions):
         return []
-    columns = (
-        (each.train[c] for c in ("text", "text_pair", "tokens") if c in each.train.column_names)
-        for each in data.values()
-    )
+    columns = (texts_of_split(each.train) for each in data.values())
     texts = chain.from_iterable(chain.from_iterable(columns))
     vocabulary = Vocabulary.build(texts, min_count=options.min_count, tokenizer=known.tokenizer)
     return [word for word in vocabulary.words if word not in known]
