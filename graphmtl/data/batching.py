@@ -193,8 +193,8 @@ class EncodedSplit:
         labels = None
         if self.labels is not None:
             labels = {name: self.labels[name].batch(rows, inside) for name in names}
-        ids, lengths = torch.from_numpy(ids), torch.from_numpy(lengths)
-        return Batch(names, ids, lengths, labels, weights, spelling, windows, groups)
+        tokens = torch.from_numpy(ids)
+        return Batch(names, tokens, torch.from_numpy(lengths), labels, weights, spelling, windows, groups)
 
 
 @dataclass

@@ -92,7 +92,7 @@ def _has_lists(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping) and "text" in value
 
 
-def _lists(table: Table, column: str) -> list[Sequence[str]]:
+def _lists(table: Table, column: str) -> Sequence[Sequence[str]]:
     found = []
     for i, value in enumerate(table[column]):
         own = plain(value["text"]) if _has_lists(value) else value

@@ -232,7 +232,7 @@ class Kind:
         """``{LABEL: p}``."""
         return dict(zip(self.task.labels, probabilities, strict=True))
 
-    def blank(self, text: str | Sequence[str]) -> dict[str, Any]:
+    def blank(self, text: Any) -> dict[str, Any]:
         """The answer to a text in which nothing stands."""
         return {next(iter(self.columns)): None}
 

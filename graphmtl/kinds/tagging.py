@@ -187,7 +187,7 @@ class Tagging(ScoredKind):
     ) -> dict[str, Any]:
         return {"tokens": tokens, "labels": self.named(answer[: len(tokens)])}
 
-    def blank(self, text: str | Sequence[str]) -> dict[str, Any]:
+    def blank(self, text: Any) -> dict[str, Any]:
         offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
         return {"tokens": [], "labels": [], **offsets}
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphmtl.data.raw_texts import Text
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError
@@ -104,7 +105,7 @@ class ModelOutputs(dict[str, ModelOutput]):
         return torch.stack([weight * loss for weight, loss in zip(weights, self.losses.values(), strict=True)]).sum()
 
 
-def blank_prediction(task: Task, text: str | Sequence[str]) -> dict:
+def blank_prediction(task: Task, text: Text) -> dict:
     """The answer to a text in which nothing stands."""
     return {"task": task.name, **task.of_kind.blank(text)}
 

@@ -132,8 +132,8 @@ def _of_chosen(
         return output, words, offsets
     places = batch.groups.cumsum(0) - batch.groups + output.answers.cpu()  # (batch,)
     edges = None if output.edges is None else output.edges.chosen(places)
-    words, offsets = ([own[i] for i in places.tolist()] if own else own for own in (words, offsets))
-    return replace(output, edges=edges), words, offsets
+    chosen = places.tolist() if words else []
+    return replace(output, edges=edges), [words[i] for i in chosen], [offsets[i] for i in chosen]
 
 
 def _tokens(model: Any, texts: Sequence[tuple], batch: Batch) -> tuple[list[list[str]], list[list[Span] | None]]:
@@ -167,7 +167,7 @@ def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
                 raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
     if of_pairs or any(task.choices for task in tasks) or not any(task.tokens for task in tasks):
         return texts
-    return [list(text) if isinstance(text, tuple) else text for text in texts]
+    return [[*map(str, text)] if isinstance(text, tuple) else text for text in texts]
 
 
 def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
@@ -195,5 +195,5 @@ def _is_raw(text: tuple) -> bool:
     return len(text) == 1 and isinstance(text[0], str)
 
 
-def _is_something(text: str | Sequence[str]) -> bool:
+def _is_something(text: Sequence[Any]) -> bool:
     return bool(text.strip()) if isinstance(text, str) else len(text) > 0
