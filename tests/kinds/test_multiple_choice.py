@@ -86,7 +86,7 @@ def test_metrics_of_choices():
     assert task.of_kind.scores(found) == {"accuracy": 0.5, "ece": pytest.approx((0.1 + 0.5) / 2)}
     assert task.of_kind.by_class(found) == {}
     with pytest.raises(
-        InputError, match="unknown metric of task 'a' 'f1'.* \\(known: accuracy, ece, module:function\\)"
+        InputError, match=r"unknown metric of task 'a' 'f1'.* \(known: accuracy, ece, module:function\\)"
     ):
         Task(name="a", kind="multiple-choice", choices=("b",), metrics=("f1",))
 
@@ -214,7 +214,7 @@ def test_a_task_of_choices_says_where_they_stand(tmp_path):
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'x.csv'}, line 3: label '7' of 2 choices, expected")):
         load_tasks(tmp_path / "x.yaml")
     (tmp_path / "y.yaml").write_text(
-        "tasks:\n  a:\n    first: B\n    kind: multiple-choice\n    choices: own\n    train: x.csv\n    test: 1\n"
+        "tasks:\n  a: {first: B, kind: multiple-choice, choices: own, train: x.csv, test: 1}\n"
     )
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'y.yaml'}, line 2: unknown first of task 'a' 'B'")):
         load_tasks(tmp_path / "y.yaml")
