@@ -209,7 +209,7 @@ def test_a_task_of_choices_says_where_they_stand(tmp_path):
         Task(name="a", choices=("b",))
     (tmp_path / "x.csv").write_text("text,own,label\na,\"['p', 'q']\",0\nb,\"['p', 'q']\",7\n")
     (tmp_path / "x.yaml").write_text(
-        "tasks:\n  a:\n    kind: multiple-choice\n    choices: own\n    train: x.csv\n    test: x.csv\n    valid: x.csv\n"
+        "tasks:\n  a: {kind: multiple-choice, choices: own, train: x.csv, test: x.csv, valid: x.csv}\n"
     )
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'x.csv'}, line 3: label '7' of 2 choices, expected")):
         load_tasks(tmp_path / "x.yaml")
