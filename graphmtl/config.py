@@ -253,8 +253,15 @@ class TrainingOptions(OptionGroup):
     )
     select_by: str = option("mean", "what picks the best epoch: mean, or the name of a task", shown="TASK")
     precision: Literal["no", "bf16", "fp16"] = option("no", "mixed precision")
-    device: Literal["auto", "cpu"] = option("auto", "auto takes the accelerator when there is one")
-    tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
+    device: str = option(
+        "auto", "cpu, cuda, cuda:1, mps, ...; auto takes the accelerator when there is one", shown="DEVICE"
+    )
+    track: str | None = option(
+        None,
+        "where else each evaluation's losses and metrics go: tensorboard, wandb, mlflow, trackio, comet or another of "
+        "accelerate's trackers, or several with commas between",
+        shown="TRACKER",
+    )
     progress: bool = option(True, "progress bar")
 
 

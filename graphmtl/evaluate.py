@@ -20,10 +20,17 @@ from graphmtl.data.scored import load_scored
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import check_output
-from graphmtl.printed_tables import other_test_splits, print_table, scores_table, types_table
+from graphmtl.printed_tables import (
+    classes_table,
+    confusion_tables,
+    other_test_splits,
+    print_table,
+    scores_table,
+    types_table,
+)
+from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import Predictions, predict_split
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
-from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run_data import load_fitted_tasks, planted_options
 from graphmtl.training.run_folder import Run
@@ -59,7 +66,7 @@ def predict(
     run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
 ) -> dict[str, Predictions]:
     """What the run's model, or another one, predicts on a split of the run's data, by task."""
-    accelerator = plain_accelerator(cpu=run.options.device == "cpu")
+    accelerator = plain_accelerator(run.options.device)
     model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
         model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator
@@ -75,7 +82,8 @@ def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str,
 def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[str, dict]:
     """Every task's scores on a split, in the form of ``metrics.json``'s "tasks"; ``test`` also without seen texts.
 
-    Tasks of spans also have "types", the scores of each type of span on the whole split.
+    Tasks of classes also have "classes", the scores of each on the whole split, and "confusion", what is answered for
+    which; tasks of spans "types", the scores of each type of span.
 
     Args:
         run: a finished run.
@@ -137,7 +145,7 @@ def _results(
     data: Mapping[str, EncodedTask],
     predictions: Mapping[str, Mapping[str, Predictions]],
 ) -> dict[str, dict]:
-    """Scores and sizes by task; the first split is the one of which "types" are."""
+    """Scores and sizes by task; the first split is the one of which "types", "classes" and "confusion" are."""
     scores = {part: split_scores(data, each) for part, each in predictions.items()}
     results = {
         name: {
@@ -173,13 +181,18 @@ def main(argv: Sequence[str]) -> None:
     columns = [*splits, *other_test_splits(tasks)]
     run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
     print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in columns}, means))
-    types = types_table(tasks)
-    if types is not None:
-        print_table(types)
+    _print_classes(tasks)
     if is_quiet():
         print(_in_a_line(means))
     if arguments.predictions is not None:
         print(f"wrote {arguments.predictions}")
+
+
+def _print_classes(tasks: Mapping[str, dict]) -> None:
+    """What classes and types of spans are taken for."""
+    for table in (types_table(tasks), classes_table(tasks), *confusion_tables(tasks)):
+        if table is not None:
+            print_table(table)
 
 
 def _in_a_line(means: Mapping[str, float | None]) -> str:
@@ -206,9 +219,7 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
     for name, own in tasks.items():
         if "n_unlabelled" in own:
             say(f"{name}: {own['n_unlabelled']} rows without a label are not scored")
-    types = types_table(tasks)
-    if types is not None:
-        print_table(types)
+    _print_classes(tasks)
     if is_quiet():
         print(_in_a_line(means))
     if output is not None:

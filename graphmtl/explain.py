@@ -17,8 +17,8 @@ from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.printed_tables import print_table
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
+from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import benefit, shuffled, untrained
-from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
@@ -87,7 +87,7 @@ def explain_run(
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks, device = load_tasks_again(run), plain_accelerator(cpu=options.device == "cpu").device
+    tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
 
     def explained(model: MultiTaskModel) -> Explanation:
         return explain_model(

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
 def run_and_report(options: Options) -> Run:
     """Trains and tests, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
-    report = process_state(cpu=options.device == "cpu").is_main_process
+    report = process_state(options.device).is_main_process
     folder = folder_of(tasks, options)
     if report and options.resume and not folder.exists():
         say(f"{folder}: no such folder, so there is nothing to resume; the run starts afresh")

@@ -232,6 +232,14 @@ class Kind:
         """A label as a report shows it beside a text."""
         return self.named(label)
 
+    def find_metrics(self) -> None:
+        """Whether the metrics are there that are functions of the user's own; asked before anything is trained.
+
+        Raises:
+            InputError: one is not, or less of the first metric is better.
+        """
+        raise NotImplementedError
+
     def scores(self, predictions: Any) -> dict[str, float]:
         """The task's metrics, in its order; nan where there is no prediction.
 

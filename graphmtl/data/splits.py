@@ -200,10 +200,11 @@ def _task_data(
         raise InputError(f"{splits['train'].source}: every training example stands in a held-out split of another task")
     for split, own in values.items():
         _check_enough(task, f"{splits[split].source} ({split})", own, 2 if split == "train" else 1)
-    if source.class_weights is not None:
-        with described(source):
+    with described(source):
+        task.of_kind.find_metrics()
+        if source.class_weights is not None:
             weights = task.of_kind.class_weights(source.class_weights, values["train"])
-        task = replace(task, class_weights=weights)
+            task = replace(task, class_weights=weights)
     arrow = task.of_kind.arrow
     rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], arrow)})) for split, own in read.items()}
     empty = sum(map(_empty, read.values()))

@@ -19,7 +19,8 @@
         class_weights: {bad: 5}      # optional: how much the examples of a label count in the loss, 1 where it does not
                                      # say; or `balanced`: as much in all as those of each other label
         weight: 0.5                  # optional: of the task's loss beside those of other tasks; default: 1
-        max_length: 400              # optional: tokens kept of a text; default: as --max-length says
+        max_length: 400              # optional: tokens kept of a text; default: as --max-length says; of tasks over
+                                     # the same texts the largest
         encoding: latin-1            # default: utf-8
         delimiter: ";"               # default: as the ending of the file says; `TAB` may be written so
         quoting: csv                 # fields may stand in double quotes; `none`: quotes are letters; default: csv in a

@@ -4,9 +4,9 @@ from typing import Any
 
 from graphmtl.data.kind import Kind
 from graphmtl.errors import InputError
-from graphmtl.metrics.answered import Answered
+from graphmtl.metrics.answered import Answered, Metric
 from graphmtl.metrics.by_class import class_scores, confusion
-from graphmtl.metrics.named import METRICS, check_metric, compute
+from graphmtl.metrics.named import METRICS, check_metric, compute, find_metric
 
 __all__ = ["ScoredKind"]
 
@@ -24,12 +24,19 @@ class ScoredKind(Kind):
         task, what = self.task, f"metric of task {self.task.name!r}"
         for metric in task.metrics:
             check_metric(metric, self.form, names=task.labels, spans=self.spans, what=what)
-        first = METRICS.get(task.metrics[0])
-        if first is not None and not first.higher_is_better:
+        self._check_first(METRICS.get(task.metrics[0]))
+
+    def _check_first(self, metric: Metric | None) -> None:
+        if metric is not None and not metric.higher_is_better:
             raise InputError(
-                f"{what}: {task.metrics[0]} cannot be the first one, which selects the epoch and is averaged over "
-                f"tasks: less of it is better; put another before it, such as {self.default_metrics[0]}"
+                f"metric of task {self.task.name!r}: {self.task.metrics[0]} cannot be the first one, which selects the "
+                "epoch and is averaged over tasks: less of it is better; put another before it, such as "
+                f"{self.default_metrics[0]}"
             )
+
+    def find_metrics(self) -> None:
+        found = [find_metric(name, what=f"metric of task {self.task.name!r}") for name in self.task.metrics]
+        self._check_first(found[0])
 
     def answered(self, predictions: Any) -> Answered:
         """What is measured of a split's predictions (:class:`~graphmtl.training.evaluation.Predictions`)."""

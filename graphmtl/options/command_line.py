@@ -15,6 +15,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from graphmtl.config import OptionGroup, Options, flag
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.options.earlier import earlier_options, today
 from graphmtl.options.flags import add_flag
 from graphmtl.options.groups import CHOOSING, all_groups, changed, class_for, elsewhere, make_options, of_architecture
 from graphmtl.options.help import asked_for_help, option_help, short_help
@@ -88,7 +89,7 @@ def _second_pass(argv: Sequence[str], kind: type[Options]) -> dict[str, Any]:
         given = vars(parser.parse_args(list(argv), defaults=False))
     except ArgumentError as error:
         raise InputError(_readable(str(error))) from None
-    return {name: value for name, value in given.items() if name not in ("config", "prune", "keep_top")}
+    return today({name: value for name, value in given.items() if name not in ("config", "prune", "keep_top")})
 
 
 def _of_another_run(name: str, kind: type[Options]) -> Field:
@@ -97,7 +98,8 @@ def _of_another_run(name: str, kind: type[Options]) -> Field:
     Raises:
         InputError: no run has it.
     """
-    others = {flag(other): each.field for other, each in elsewhere().items()}
+    fields_elsewhere = earlier_options() | {other: each.field for other, each in elsewhere().items()}
+    others = {flag(other): field for other, field in fields_elsewhere.items()}
     found = others.get(name) or others.get(name.replace("--no-", "--", 1))
     if found is None or (name not in others and found.type is not bool):
         raise unknown_name("option", name, [*(flag(field.name) for field in fields(kind)), *_ONLY_HERE, *others])

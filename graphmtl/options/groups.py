@@ -21,6 +21,7 @@ from graphmtl.config import OptionGroup, Options, accepted, flag, picked
 from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.models.encoders import encoder_class
 from graphmtl.models.model_options import model_options_class, put_together
+from graphmtl.options.earlier import today
 from graphmtl.options.flags import plain
 from graphmtl.registry import ARCHITECTURES, BALANCINGS, ENCODERS, OBJECTIVES, TASK_SETS, find_class, with_names
 
@@ -129,7 +130,7 @@ def make_options(**values: Any) -> Options:
     Raises:
         InputError: a name that does not exist, a value that is not accepted, or two options that exclude each other.
     """
-    options, lines = what_holds(with_names(values))
+    options, lines = what_holds(today(with_names(values)))
     for line in lines:
         note(line)
     return options

@@ -10,6 +10,7 @@ import yaml
 from graphmtl.config import FORMAT, Options, accepted, flag
 from graphmtl.data.yaml_lines import plain_value, read_yaml, yaml_keys
 from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.options.earlier import earlier_options, today
 from graphmtl.options.flags import plain
 from graphmtl.options.groups import CHOOSING, class_for, elsewhere, make_options, what_holds
 
@@ -47,7 +48,7 @@ def file_values(
     if found not in range(1, FORMAT + 1):
         raise InputError(f"{path}: format {found!r}; this version of graphmtl reads format 1 to {FORMAT}")
     try:
-        known = {name: each.field for name, each in elsewhere().items()}
+        known = earlier_options() | {name: each.field for name, each in elsewhere().items()}
         known |= {field.name: field for field in fields(class_for({**config, **(given or {})}))}
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -70,7 +71,10 @@ def file_values(
         elif accept != field.default:
             parts = " and ".join(str(config[part]) for part in CHOOSING if part in config)
             note(f"{place}{flag(name)} has no effect; it is for {parts}")
-    return values
+    try:
+        return today(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _of_outside_parts(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Field] | None:

@@ -27,6 +27,7 @@ from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import changed
 from graphmtl.training.building import build_model
+from graphmtl.training.device import reading_device
 from graphmtl.training.experiment import train_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
@@ -41,7 +42,8 @@ def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
 
 def shuffled(run: Run, folder: Path) -> Run:
     """The run again, in another folder, with the labels of each task's training split permuted."""
-    return _trained(replace(run.options, shuffle_labels=True, refit_on_valid=False), folder)
+    options = replace(run.options, shuffle_labels=True, refit_on_valid=False)
+    return _trained(replace(options, device=reading_device(options.device)), folder)
 
 
 def _trained(options: Options, folder: Path) -> Run:
@@ -66,7 +68,8 @@ def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
         split: whose texts are read.
         per_task: texts of each task, at most.
     """
-    names, options = tuple(run.model.tasks), changed(run.options, topology=None, top_k=0, select_by="mean")
+    names, device = tuple(run.model.tasks), reading_device(run.options.device)
+    options = changed(run.options, topology=None, top_k=0, select_by="mean", device=device)
 
     def losses(*tasks: str) -> dict[str, np.ndarray]:
         """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""

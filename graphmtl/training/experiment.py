@@ -1,7 +1,7 @@
 """One whole run: data, model, training, test, task graph, and the folder that holds it all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,38 @@ from graphmtl.training.run_data import left_out, load_fitted_tasks, load_run_tas
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
+from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
 
 __all__ = ["folder_of", "train", "train_run"]
 
 
-def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **values: Any) -> Run:
+def train(
+    tasks: TaskSet | Mapping[str, Any] | Path | str | None = None,
+    *,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+    **values: Any,
+) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
+
+    A callback that tells a search over options (here Optuna's) how it goes, and lets it end what will not win::
+
+        def report(line):
+            trial.report(line["metrics"]["books"]["accuracy"], step=line["epoch"])  # on the validation split
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        graphmtl.train("fdu-mtl:books,dvd", lr=trial.suggest_float("lr", 1e-4, 1e-2), callbacks=[report])
 
     Args:
         tasks: a task set, whose seed is then the run's, or what ``--tasks`` takes, or data at hand, by the tasks'
             names, as :func:`~graphmtl.data.loading.load_tasks` takes it.
+        callbacks: each is called with each line of ``history.jsonl`` (``step``, ``epoch``, ``losses``, ``metrics``,
+            ``lr``, ...) once the epoch's checkpoint is written; of several processes in the first alone. What it raises
+            ends the training, and ``resume=True`` goes on after that epoch; what it returns is not looked at. It hears
+            nothing of the teachers that ``teachers="train"`` trains first, nor of the second training of
+            ``refit_on_valid``, which has no validation scores.
         values: options by name, as :func:`~graphmtl.options.make_options` takes them.
 
     Returns:
@@ -64,9 +84,9 @@ def train(tasks: TaskSet | Mapping[str, Any] | Path | str | None = None, **value
             raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
     options = make_options(**{**values, **given})
     tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
-    for line in left_out(tasks) if process_state(cpu=options.device == "cpu").is_main_process else ():
+    for line in left_out(tasks) if process_state(options.device).is_main_process else ():
         verbosity.say(line)
-    return train_run(tasks, options)
+    return train_run(tasks, options, callbacks=callbacks)
 
 
 def folder_of(tasks: TaskSet, options: Options) -> Path:
@@ -75,7 +95,7 @@ def folder_of(tasks: TaskSet, options: Options) -> Path:
 
 
 @generators_kept()
-def train_run(tasks: TaskSet, options: Options) -> Run:
+def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[[dict], None]] = ()) -> Run:
     """:func:`train`, for options that are at hand."""
     run = Run(folder_of(tasks, options))
     if options.overwrite:
@@ -85,7 +105,7 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     options = resolve_topology(options, list(tasks))
     if options.refit_on_valid and options.shuffle_labels:
         raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
-    state = process_state(cpu=options.device == "cpu")
+    state = process_state(options.device)
     run.check(options, given_data)  # as all checks, by every process, so that none waits for one that has failed
     submission = None
     if options.write_submission is not None:
@@ -95,7 +115,8 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
-    trainer = Trainer(model=model, data=data, options=options, folder=run.folder)
+    callbacks = callbacks if state.is_main_process else ()
+    trainer = Trainer(model=model, data=data, options=options, folder=run.folder, callbacks=callbacks)
     given = _given_teachers(options, tasks, model)
     state.wait_for_everyone()
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
@@ -108,7 +129,8 @@ def train_run(tasks: TaskSet, options: Options) -> Run:
             teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
-    result = trainer.train(resume=options.resume, terms=terms)
+    with trackers_finished(trainer.accelerator):
+        result = trainer.train(resume=options.resume, terms=terms)
     predictions = {"valid": trainer.predict_split("valid")}
     if options.refit_on_valid:
         tasks = train_with_valid(tasks)
@@ -200,7 +222,8 @@ def _refit(
     trainer = Trainer(model=model, data=data, options=options, folder=folder)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
-    result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
+    with trackers_finished(trainer.accelerator):
+        result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
     return model, data, trainer, replace(result, seconds=chosen.seconds + result.seconds)
 
 

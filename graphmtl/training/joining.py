@@ -32,6 +32,7 @@ from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run_data import load_run_tasks, planted_options
 from graphmtl.training.run_folder import Run
+from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
 
@@ -200,7 +201,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )
     source.check_data(fingerprint(load_run_tasks(replace(source.options, data_dir=options.data_dir))))
-    state = process_state(cpu=options.device == "cpu")
+    state = process_state(options.device)
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
     if options.overwrite:
         run.check_kept([source.folder])
@@ -218,7 +219,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         run.write_json("transfer.json", asked)
     state.wait_for_everyone()
     accelerator = training.trainer.accelerator
-    result = training.train(resume=options.resume)
+    with trackers_finished(accelerator):
+        result = training.train(resume=options.resume)
 
     def predict(model: MultiTaskModel, data: Mapping[str, EncodedTask], record: Record | None = None) -> dict:
         reading = {"model": model.to(accelerator.device), "batch_size": options.batch_size, "accelerator": accelerator}

@@ -39,11 +39,11 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import changed_model_options
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
+from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.experiment import train_run
 from graphmtl.training.joining import JoinedTraining, TransferOptions
-from graphmtl.training.processes import plain_accelerator
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
@@ -248,7 +248,7 @@ class LeaveOneOut:
     def _zero_shot(self, target: str, sources: Mapping[str, MultiTaskModel]) -> Cell:
         """The old tasks answer: their mean, and their mixture by which task a text looks like."""
         data, arms = self.tasks[target], {}
-        accelerator = plain_accelerator(cpu=self.options.device == "cpu")
+        accelerator = plain_accelerator(self.options.device)
         names = answering_tasks(next(iter(sources.values())), data.task)
         if names:
             count = len(data.test)

@@ -8,31 +8,39 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from graphmtl.config import TrainingOptions
 from graphmtl.errors import InputError, shown
 from graphmtl.files import parse_json
 from graphmtl.graph.edge import Edge
+from graphmtl.training.trackers import finish_trackers, start_trackers
 
 __all__ = ["GraphLog", "TrainingLog"]
 
 
 class TrainingLog:
-    """``history.jsonl``, one line per evaluation, and TensorBoard's files where the accelerator has that tracker.
+    """``history.jsonl``, one line per evaluation, and the same for the trackers that ``--track`` names.
 
     The first process alone writes. Lines of an earlier, interrupted run that are not in ``history`` are removed.
 
     Args:
-        folder: the run's folder; None writes no file.
-        accelerator: its trackers are started.
+        folder: the run's folder; None writes no file and starts no tracker.
+        accelerator: the trackers become its.
         history: the lines so far; grows with :meth:`add`.
+        options: of the training; ``track`` names the trackers.
+
+    Raises:
+        InputError: a tracker does not start.
     """
 
-    def __init__(self, *, folder: Path | None, accelerator: Accelerator, history: list[dict]) -> None:
+    def __init__(
+        self, *, folder: Path | None, accelerator: Accelerator, history: list[dict], options: TrainingOptions
+    ) -> None:
         self.history = history
         self._accelerator = accelerator
         self._path = None if folder is None or not accelerator.is_main_process else folder / "history.jsonl"
-        accelerator.init_trackers("tensorboard")
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            start_trackers(accelerator, options, self._path.parent, resumed=bool(history))
             self._path.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
 
     def add(self, record: dict) -> None:
@@ -59,9 +67,8 @@ class TrainingLog:
             self._path.with_name(name).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def close(self) -> None:
-        """Finish TensorBoard's files; unlike ``Accelerator.end_training`` the process group stays."""
-        for tracker in self._accelerator.trackers:
-            tracker.finish()
+        """End the trackers."""
+        finish_trackers(self._accelerator)
 
 
 class GraphLog:

@@ -3,27 +3,38 @@
 import atexit
 import sys
 
+import torch
 import torch.distributed
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState
+from accelerate import PartialState
+from accelerate.utils import patch_environment
 
-__all__ = ["plain_accelerator", "process_state"]
+from graphmtl.training.device import chosen_device
+
+__all__ = ["process_state"]
 
 
-def process_state(*, cpu: bool) -> PartialState:
-    """Where this process stands among all, whose group it joins unless it has done so; on the CPU, if wanted."""
-    before = _has_group()
-    state = PartialState(cpu=cpu)
+def process_state(device: str) -> PartialState:
+    """Where this process stands among all, whose group it joins unless it has done so, and its device.
+
+    A device with a number becomes torch's current one too, on which kernels of one's own are started.
+
+    Args:
+        device: see :func:`~graphmtl.training.device.chosen_device`.
+
+    Raises:
+        InputError: the device cannot be had.
+    """
+    before, chosen = _has_group(), chosen_device(device)
+    numbered = {}
+    if chosen.index is not None:
+        numbered = {"ACCELERATE_TORCH_DEVICE": chosen}
+        if chosen.index != torch.accelerator.current_device_index():
+            torch.accelerator.set_device_index(chosen.index)
+    with patch_environment(**numbered):
+        state = PartialState(cpu=chosen.type == "cpu")
     if not before and _has_group():  # it is ours, and not the caller's, to end
         atexit.register(_end_group)
     return state
-
-
-def plain_accelerator(*, cpu: bool) -> Accelerator:
-    """For reading with a trained model, whatever precision this process has trained another one with."""
-    AcceleratorState._reset_state()  # accelerate keeps it globally
-    process_state(cpu=cpu)
-    return Accelerator(cpu=cpu)
 
 
 def _has_group() -> bool:

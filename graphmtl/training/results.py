@@ -64,6 +64,7 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
             **{split: scores[split][name] for split in SPLITS},
             **{f"n_{split}": task.labelled(split) for split in ("train", "valid", "test")},
             "n_test_dedup": len(unseen[name]),
+            **task.task.of_kind.by_class(predictions["test"][name]),
             **{split: scores[split][name] for split in task.other_tests},
             **{f"n_{split}": task.labelled(split) for split in task.other_tests},
         }

@@ -6,24 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration, is_tensorboard_available, set_seed
+from accelerate.utils import set_seed
 from torch import nn
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import EncodedTask
-from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.training.accelerator import make_accelerator
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.epoch_losses import EpochLosses
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.log import GraphLog, TrainingLog
 from graphmtl.training.objective import Objective, check_balancing, terms_of
 from graphmtl.training.optimization import WeightAverage, adamw, learning_rate_schedule
-from graphmtl.training.processes import process_state
 from graphmtl.training.progress import Progress
 from graphmtl.training.progress_bar import ProgressBar
 from graphmtl.training.selection import BestEpochs, GivenEpochs
@@ -72,7 +68,7 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.frozen_until = [*model.frozen_until(), *frozen_until]
         self.callbacks = callbacks
-        self.accelerator = _accelerator(options, self.folder)
+        self.accelerator = make_accelerator(options)
         self.validation = Validation(
             data=data, accelerator=self.accelerator, batch_size=options.batch_size, select_by=options.select_by
         )
@@ -108,8 +104,9 @@ class Trainer:
         if resume and self.folder is not None:
             self._load_checkpoint(self.folder / "checkpoints")
         progress = self.progress
-        log = TrainingLog(folder=self.folder, accelerator=self.accelerator, history=progress.history)
-        graphs = GraphLog(folder=self.folder, accelerator=self.accelerator, epochs=progress.epoch)
+        where = {"folder": self.folder, "accelerator": self.accelerator}
+        log = TrainingLog(**where, history=progress.history, options=self.options)
+        graphs = GraphLog(**where, epochs=progress.epoch)
         wanted = self.options.progress and self.accelerator.is_main_process
         with ProgressBar(total=self._steps, done=progress.step, wanted=wanted) as bar:
             while progress.epoch < self.options.epochs and not self.selection.finished:
@@ -238,22 +235,3 @@ class Trainer:
             self.progress.load_state_dict(state)
             for name in self._kept().keys() & state.keys():  # of an earlier version there is less
                 self._kept()[name].load_state_dict(state[name])
-
-
-def _accelerator(options: TrainingOptions, folder: Path | None) -> Accelerator:
-    # One process may train several models, each with its own precision and device: accelerate keeps both globally.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    cpu = options.device == "cpu" or not torch.accelerator.is_available()
-    if cpu and options.precision == "fp16":
-        raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
-    if options.tensorboard and not is_tensorboard_available():
-        raise InputError("tensorboard: TensorBoard is not installed; `pip install tensorboard`")
-    process_state(cpu=cpu)
-    return Accelerator(
-        cpu=cpu,
-        mixed_precision=options.precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
-        log_with="tensorboard" if options.tensorboard and folder is not None else None,
-        project_config=ProjectConfiguration(logging_dir=None if folder is None else str(folder)),
-    )

@@ -8,8 +8,11 @@ from graphmtl import Run
 from graphmtl.analysis.ablation import measure
 from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.data.batching import encode_tasks
+from graphmtl.errors import DataWarning
 from graphmtl.layers.interaction import Ablation
+from graphmtl.training import controls
 from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.device import reading_device
 from graphmtl.training.run_data import load_run_tasks
 
 
@@ -28,6 +31,25 @@ def test_controls_write_no_submission(finished, tmp_path):
     control = shuffled(SimpleNamespace(options=options), tmp_path / "control")
     assert control.options.write_submission is None
     assert not (tmp_path / "submission").exists()
+
+
+def test_controls_of_a_run_of_a_device_that_is_not_here(finished, tmp_path, monkeypatch):
+    class AskedError(Exception):
+        pass
+
+    def asked(options, folder):
+        devices.append(options.device)
+        raise AskedError
+
+    reading_device.cache_clear()
+    monkeypatch.setattr(controls, "_trained", asked)
+    own = finished("star").run
+    run, devices = SimpleNamespace(options=replace(own.options, device="cuda:9"), model=own.model), []
+    with pytest.warns(DataWarning, match="--device cuda:9"), pytest.raises(AskedError):
+        shuffled(run, tmp_path)
+    with pytest.raises(AskedError):
+        benefit(run, tmp_path, split="test", per_task=1)
+    assert devices == ["auto", "auto"]
 
 
 def test_benefit_is_the_gain_over_training_alone(finished, tmp_path):

@@ -1,6 +1,5 @@
 import json
 import shutil
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +62,85 @@ def test_train_raises_what_is_wrong(tmp_path):
         train("plantd", output=str(tmp_path / "run"))
     with pytest.raises(InputError, match=r"nothing\.yaml: "):
         train(tmp_path / "nothing.yaml", output=tmp_path / "run")
+
+
+# callbacks
+
+
+class StopError(Exception):
+    """What a callback may raise."""
+
+
+def test_a_callback_has_each_line_once_it_could_be_resumed_from(tmp_path):
+    lines = []
+
+    def callback(line: dict) -> str:
+        lines.append(line)
+        assert history(tmp_path / "run")[-1] == line
+        assert any((tmp_path / "run" / "checkpoints").iterdir())
+        return "not looked at"
+
+    options = {"arch": "shared", "output": tmp_path / "run", **tiny.OPTIONS, "epochs": 1}
+    train("planted:child1", callbacks=[callback, callback], **options)
+    assert lines == [line for line in history(tmp_path / "run") for _ in range(2)]
+
+
+def test_what_a_callback_raises_ends_the_training_which_can_be_resumed(tmp_path):
+    def stop(line: dict) -> None:
+        raise StopError
+
+    options = {"arch": "shared", **tiny.OPTIONS}
+    with pytest.raises(StopError):
+        train("planted:child1", callbacks=[stop], output=tmp_path / "run", **options)
+    assert [line["epoch"] for line in history(tmp_path / "run")] == [1]
+    lines = []
+    resumed = train("planted:child1", callbacks=[lines.append], output=tmp_path / "run", resume=True, **options)
+    assert [line["epoch"] for line in lines] == [2]
+    whole = train("planted:child1", output=tmp_path / "whole", **options)
+    assert without_clock(resumed.metrics) == without_clock(whole.metrics)
+
+
+def test_a_callback_hears_of_the_training_that_chooses_the_epoch_alone(tmp_path):
+    lines = []
+    options = {**tiny.OPTIONS, "arch": "cmtr", "epochs": 1, "teachers": "train", "refit_on_valid": True}
+    train("planted:child1", callbacks=[lines.append], output=tmp_path / "run", **options)
+    assert lines == history(tmp_path / "run")
+    assert history(tmp_path / "run" / "teachers" / "single") != lines != history(tmp_path / "run" / "refit")
+
+
+def test_the_first_process_alone_calls_back(tmp_path, monkeypatch):
+    given = {}
+
+    def trainer(**arguments):
+        given.update(arguments)
+        raise StopError
+
+    monkeypatch.setattr(experiment, "Trainer", trainer)
+    for first, callbacks in ((True, [print]), (False, ())):
+        state = SimpleNamespace(is_main_process=first)
+        monkeypatch.setattr(experiment, "process_state", lambda device, state=state: state)
+        with pytest.raises(StopError):
+            train("planted:child1", callbacks=[print], output=tmp_path / "run", **tiny.OPTIONS)
+        assert given["callbacks"] == callbacks
+
+
+def test_trackers_end_where_a_callback_ends_the_training(tmp_path, monkeypatch):
+    def stop(line: dict) -> None:
+        raise StopError
+
+    made = []
+    monkeypatch.setattr(experiment, "Trainer", lambda **arguments: made.append(Trainer(**arguments)) or made[-1])
+    options = {"arch": "shared", **tiny.OPTIONS, "track": "tensorboard"}
+    with pytest.raises(StopError):
+        train("planted:child1", callbacks=[stop], output=tmp_path / "run", **options)
+    assert made[0].accelerator.trackers == []
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_device_that_is_not_here_is_said_before_anything_is_made(tmp_path, error_of):
+    error = error_of("run", *flags(**tiny.OPTIONS | {"device": "cuda:9"}, output=tmp_path / "run"))
+    assert "--device: found 'cuda:9', which is not here; accepted here: auto, cpu" in error
+    assert not (tmp_path / "run").exists()
 
 
 # trained again on training and validation split
@@ -144,7 +222,7 @@ def interrupted(tiny_tasks, tmp_path, monkeypatch):
 
     def interrupted(arch, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[stop]))
+            patch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [stop]}))
             with pytest.raises(SystemExit) as leaving:
                 tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path / "run", **options)
         assert leaving.value.code == 130
@@ -184,7 +262,7 @@ def test_what_distils_or_balances_too(options, interrupted, finished, tiny_tasks
 def test_it_does_go_on_where_it_stopped(interrupted, monkeypatch):
     folder = interrupted("shared")
     records = []
-    monkeypatch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[records.append]))
+    monkeypatch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [records.append]}))
     main(["run", "--config", f"{folder}/config.yaml", "--resume"])
     assert [record["epoch"] for record in records] == [2]
 

@@ -1,9 +1,11 @@
 import json
 
+import pytest
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
 
+from graphmtl.config import TrainingOptions
 from graphmtl.graph.edge import Edge
+from graphmtl.training import log as log_module
 from graphmtl.training.log import GraphLog, TrainingLog
 
 
@@ -17,36 +19,38 @@ def read(folder) -> list[dict]:
     return [json.loads(text) for text in (folder / "history.jsonl").read_text().splitlines()]
 
 
+def training_log(folder, history=(), **options) -> TrainingLog:
+    return TrainingLog(
+        folder=folder, accelerator=Accelerator(cpu=True), history=[*history], options=TrainingOptions(**options)
+    )
+
+
 def test_a_line_for_each_record_at_once(tmp_path):
-    history = []
-    log = TrainingLog(folder=tmp_path / "run", accelerator=Accelerator(cpu=True), history=history)
+    log = training_log(tmp_path / "run")
     assert read(tmp_path / "run") == []
     for epoch in (1, 2):
         log.add(line(epoch))
-        assert read(tmp_path / "run") == history == [line(e) for e in range(1, epoch + 1)]
+        assert read(tmp_path / "run") == log.history == [line(e) for e in range(1, epoch + 1)]
 
 
 def test_lines_that_are_not_in_the_history_go(tmp_path):
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(line(epoch)) + "\n" for epoch in (1, 2, 3)))
-    TrainingLog(folder=tmp_path, accelerator=Accelerator(cpu=True), history=[line(1), line(2)]).add(line(4))
+    training_log(tmp_path, [line(1), line(2)]).add(line(4))
     assert [record["epoch"] for record in read(tmp_path)] == [1, 2, 4]
 
 
 def test_no_folder_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    history = []
-    TrainingLog(folder=None, accelerator=Accelerator(cpu=True), history=history).add(line(1))
-    assert history == [line(1)]
+    log = training_log(None, track="tensorboard")
+    log.add(line(1))
+    assert log.history == [line(1)]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tensorboard_gets_every_number(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    accelerator = Accelerator(
-        cpu=True, log_with="tensorboard", project_config=ProjectConfiguration(logging_dir=str(tmp_path))
-    )
-    log = TrainingLog(folder=tmp_path, accelerator=accelerator, history=[])
+    log = training_log(tmp_path, track="tensorboard")
     log.add(line(1))
     log.add(line(2))
     log.close()
@@ -60,6 +64,26 @@ def test_tensorboard_gets_every_number(tmp_path):
         "tokens_per_second",
     }
     assert [(event.step, event.value) for event in events.Scalars("train/loss/a")] == [(10, 0.25), (20, 0.25)]
+
+
+@pytest.mark.parametrize("history", [[], [line(1)]])
+def test_trackers_are_told_whether_a_log_goes_on(history, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(log_module, "start_trackers", lambda *_, resumed: told.append(resumed))
+    training_log(tmp_path, history)
+    assert told == [bool(history)]
+
+
+def test_a_resumed_log_goes_on_in_tensorboards_folder(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for history, new in (([], 1), ([line(1)], 2)):
+        log = training_log(tmp_path, history, track="tensorboard")
+        log.add(line(new))
+        log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("lr")] == [10, 20]
 
 
 EDGES = [Edge(source="a", target="b", weight=0.5, std=0.25, count=3)]

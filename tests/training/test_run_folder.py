@@ -42,6 +42,13 @@ def test_the_options_come_back(folder):
     assert parse_options(["--config", f"{folder}/config.yaml"]) == OPTIONS
 
 
+def test_a_run_may_be_resumed_on_another_device_but_not_with_other_trackers(folder):
+    run = Run(folder)
+    run.check(replace(OPTIONS, resume=True, device="cuda:1"))  # a device's number means nothing on another machine
+    with pytest.raises(InputError, match="track is None, not 'wandb'"):
+        run.check(replace(OPTIONS, resume=True, track="wandb"))
+
+
 def test_an_empty_folder_may_be_there(tmp_path):
     Run(tmp_path).create(OPTIONS)
     assert Run(tmp_path).options == OPTIONS
@@ -163,7 +170,7 @@ def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
         except InputError:
             continue
         free.add(field.name)
-    assert free == {"resume", "overwrite", "output", "progress", "write_submission"}
+    assert free == {"resume", "overwrite", "output", "progress", "device", "write_submission"}
 
 
 def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):

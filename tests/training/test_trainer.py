@@ -219,16 +219,16 @@ def test_given_epochs_give_the_weights_that_selection_found(own):
 
 
 class Breaking(ToyModel):
-    """Its logits for task b are not finite from the given training batch of b on."""
+    """Its losses of task b are not finite from the given training batch of b on."""
 
     batches_until_then = 7
 
-    def forward(self, batch, edges=False):
-        output = super().forward(batch, edges)
+    def forward(self, batch, edges=False, label_smoothing=0.0):
+        output = super().forward(batch, edges, label_smoothing)
         if self.training and batch.tasks == ("b",):
             self.batches_until_then -= 1
             if self.batches_until_then < 0:
-                output["b"].logits = output["b"].logits * float("nan")
+                output["b"].losses = output["b"].losses * float("nan")
         return output
 
 
@@ -246,10 +246,10 @@ def test_a_loss_that_is_not_finite_names_task_and_step(data):
 class Spoilt(ToyModel):
     """Answers nan for task ``b`` once it is evaluated, as after a last step that went wrong."""
 
-    def forward(self, batch, edges=False):
-        output = super().forward(batch, edges)
+    def forward(self, batch, edges=False, label_smoothing=0.0):
+        output = super().forward(batch, edges, label_smoothing)
         if not self.training and batch.tasks == ("b",):
-            output["b"].logits = output["b"].logits * float("nan")
+            output["b"].losses = output["b"].losses * float("nan")
         return output
 
 
@@ -283,12 +283,12 @@ def test_history_has_a_line_for_each_evaluation(data, tmp_path):
 
 def test_without_a_folder_nothing_is_written(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    toy_trainer(data, tensorboard=True).train(resume=True)
+    toy_trainer(data, track="tensorboard").train(resume=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_run_folder(data, tmp_path):
-    toy_trainer(data, folder=tmp_path, tensorboard=True).train()
+    toy_trainer(data, folder=tmp_path, track="tensorboard").train()
     files = ["checkpoints", "graph_history.jsonl", "history.jsonl", "tensorboard"]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert any((tmp_path / "tensorboard").iterdir())

@@ -1,0 +1,48 @@
+"""accelerate's Accelerator for a training and for reading: device, precision, processes."""
+
+from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+
+from graphmtl.config import TrainingOptions
+from graphmtl.errors import InputError
+from graphmtl.training.device import chosen_device, reading_device
+from graphmtl.training.processes import process_state
+from graphmtl.training.trackers import tracker_names
+
+__all__ = ["make_accelerator", "plain_accelerator"]
+
+
+def make_accelerator(options: TrainingOptions) -> Accelerator:
+    """For a training; what ``--track`` names starts with it, but must be there now.
+
+    Raises:
+        InputError: the device or a tracker is not there, or the device has no such precision.
+    """
+    cpu = chosen_device(options.device).type == "cpu"
+    if cpu and options.precision == "fp16":
+        raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
+    tracker_names(options.track)
+    _forget_earlier(options.device)
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision=options.precision,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
+    )
+
+
+def plain_accelerator(device: str) -> Accelerator:
+    """For reading with a trained model, whatever precision this process has trained another one with.
+
+    Args:
+        device: the trained model's; where it is not there, what is, which is said.
+    """
+    device = reading_device(device)
+    _forget_earlier(device)
+    return Accelerator(cpu=chosen_device(device).type == "cpu")
+
+
+def _forget_earlier(device: str) -> None:
+    """One process may train several models, each with its own precision and device: accelerate keeps both globally."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    process_state(device)

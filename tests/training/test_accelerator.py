@@ -1,0 +1,53 @@
+import pytest
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+
+from graphmtl.config import TrainingOptions
+from graphmtl.errors import DataWarning, InputError
+from graphmtl.training.accelerator import make_accelerator, plain_accelerator
+from graphmtl.training.device import reading_device
+
+
+def test_reading_has_a_precision_of_its_own():
+    """A run with --precision bf16 in the same process once made evaluate round."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert Accelerator(cpu=True, mixed_precision="bf16").mixed_precision == "bf16"
+    assert plain_accelerator("cpu").mixed_precision == "no"
+
+
+def test_reading_and_training_of_one_process():
+    for accelerator in (plain_accelerator("cpu"), make_accelerator(TrainingOptions(device="cpu"))):
+        assert accelerator.num_processes == 1
+        assert accelerator.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("make", [plain_accelerator, lambda device: make_accelerator(TrainingOptions(device=device))])
+def test_the_device_of_an_earlier_training_is_forgotten(make):
+    PartialState(cpu=True).device = torch.device("meta")
+    assert make("cpu").device == torch.device("cpu")
+
+
+def test_each_training_has_a_precision_of_its_own():
+    for precision in ("bf16", "no"):
+        assert make_accelerator(TrainingOptions(device="cpu", precision=precision)).mixed_precision == precision
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda:9"}, "--device: found 'cuda:9', which is not here; accepted here: auto, cpu"),
+        ({"device": "cpu", "precision": "fp16"}, "precision 'fp16' needs an accelerator"),
+        ({"device": "cpu", "track": "tensorbord"}, "unknown --track 'tensorbord'; did you mean 'tensorboard'?"),
+    ],
+)
+def test_what_this_machine_does_not_have(options, message):
+    with pytest.raises(InputError) as error:
+        make_accelerator(TrainingOptions(**options))
+    assert str(error.value).startswith(message)
+
+
+def test_a_run_of_a_device_that_is_not_here_is_read_all_the_same():
+    reading_device.cache_clear()
+    with pytest.warns(DataWarning, match="--device cuda:9, with which the run was trained"):
+        assert plain_accelerator("cuda:9").device == plain_accelerator("auto").device
