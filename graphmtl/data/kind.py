@@ -17,7 +17,7 @@ __all__ = ["NO_LABEL", "Kind", "Survey", "default_kind", "kind_class", "suited_k
 
 NO_LABEL = -100
 """The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
-_OWN = ("labels", "positive", "class_weights", "scale", "head")  # what some kinds of task have and others have not
+_OWN = ("labels", "positive", "class_weights", "scale", "head", "separator")  # what not all kinds of task have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Kind:
         task: the task (:class:`~graphmtl.data.task.Task`).
     """
 
-    has: ClassVar[frozenset[str]] = frozenset()  #: those of labels, positive, class_weights, scale and head that it has
+    has: ClassVar[frozenset[str]] = frozenset()  #: those of the fields of ``_OWN`` that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it

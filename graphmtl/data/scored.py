@@ -92,7 +92,7 @@ def _of_rows(
     for name in (name for name in tasks if name in there):
         task = tasks[name]
         form: dict[str, Any] = {"tokens": task.text[0]} if task.tokens else {"text": task.text}
-        form |= {"scale": task.scale} if task.scale is not None else {}
+        form |= {key: each for key in ("scale", "separator") if (each := getattr(task, key)) is not None}
         known = _as_in_training(name, task, rows.table([task.label]), trained_on)
         given[name] = {"train": str(path), "label": task.label, "kind": task.kind, **form, **known}
     return given_tasks(given).sources
@@ -147,7 +147,7 @@ def _check_form(task: Task, source: Source) -> None:
 
 def _no_labels(task: Task, source: Source, table: Table) -> list[str]:
     """Labels that the model has not and that are none, as the others tell; training has left them out too."""
-    counts = task.of_kind.counts(table, source.task.label, missing=source.missing)
+    counts = source.task.of_kind.counts(table, source.task.label, missing=source.missing)
     none = sorted(no_labels(counts)[0] - {*task.labels, *source.names})
     for label in none:
         note(f"{table.source}: the label {label!r}, which stands {counts[label]} times, is taken for none")

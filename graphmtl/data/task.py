@@ -19,7 +19,8 @@ __all__ = ["Task", "TaskData", "TaskSet"]
 
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
-_RARE = {"weight": 1.0, "class_weights": None, "max_length": None}  # fields that few tasks have, and their defaults
+# fields that few tasks have, and their defaults
+_RARE = {"weight": 1.0, "class_weights": None, "max_length": None, "separator": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,8 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, ``regression`` (a number for every text), or ``token-classification`` (a tag for
-            every token).
+        kind: ``text-classification``, ``regression`` (a number for every text), ``multi-label`` (any of several labels
+            for every text), or ``token-classification`` (a tag for every token).
         text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
@@ -45,6 +46,8 @@ class Task:
         weight: of its loss among those of all tasks.
         class_weights: the weight of each label's examples in the loss, in the order of ``labels``; None: all are 1.
         max_length: tokens kept of a text, where that is not as the run's options say.
+        separator: what stands between the labels of a text where they are written as one, of a multi-label task; None:
+            they are lists.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -65,6 +68,7 @@ class Task:
     weight: float = 1.0
     class_weights: tuple[float, ...] | None = None
     max_length: int | None = None
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -101,8 +105,9 @@ class Task:
         return len(self.text) == 2
 
     def is_learned_like(self, other: "Task") -> bool:
-        """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
-        return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
+        """Whether a model of the one is a model of the other: all is the same but how the columns are written."""
+        alike = replace(other, text=self.text, label=self.label, separator=self.separator)
+        return self.is_pair == other.is_pair and self == alike
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
@@ -131,7 +136,7 @@ _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
     **dict.fromkeys(("text", "labels", "metrics"), (list, str)),
-    **dict.fromkeys(("positive", "head"), ((str, type(None)), ())),
+    **dict.fromkeys(("positive", "head", "separator"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
@@ -149,7 +154,8 @@ class TaskData:
     """A task and its three splits.
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
-    ``task.labels``; of a regression float, nan where there is none), and ``row``: its line in the source, or its number
+    ``task.labels``; of a regression float, nan where there is none; of a multi-label task a list of 0 and 1 for each of
+    ``task.labels``, None where nothing is known), and ``row``: its line in the source, or its number
     where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
     training split of the run.
 

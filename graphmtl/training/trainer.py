@@ -231,6 +231,8 @@ class Trainer:
     def evaluate(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, dict[str, float]]:
         """``{task: {METRIC: value, "loss": value}}`` of a split; see :meth:`predict_split`."""
         predictions = self.predict_split(split, recorder=recorder)
+        if split == "valid":
+            predictions = {name: self._evaluated.choose(name, own) for name, own in predictions.items()}
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
     def _share(self, step: tuple[str, np.ndarray]) -> tuple[str, np.ndarray, dict[str, int], Batch, dict[str, Tensor]]:
