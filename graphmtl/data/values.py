@@ -148,7 +148,8 @@ def label_sets(
     names, none = table.names.get(column), _none(*missing, MISSING)
     found = []
     for i, value in enumerate(table[column]):
-        entries = _several(table, column, i, value, separator)
+        nothing = isinstance(value, str) and without_zeros(value.strip()) in none
+        entries = None if nothing else _several(table, column, i, value, separator)
         own = [_label(table, column, names, none, i, 0, each) for each in entries or ()]
         if None in own and any(own):
             raise InputError(f"{table.where(i, column)}: no label stands between others in {shown(value)}")

@@ -108,8 +108,10 @@ def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     found = np.sort(probabilities, axis=None)  # (examples * classes,)
     if not len(right) or np.isnan(found[-1]):
         return 0.5
-    values = np.unique(found).astype(np.float64)
-    middles = ((values[1:] + values[:-1]) / 2).astype(np.float32)
+    values = np.unique(found)
+    low, high = values[:-1], values[1:]
+    middles = ((low.astype(np.float64) + high) / 2).astype(np.float32)
+    middles = np.where(middles > low, middles, high)  # neighbours have nothing between them
     thresholds = np.array([0.5, 0.0, *middles], dtype=np.float32)
     answered = len(found) - np.searchsorted(found, thresholds)  # (thresholds,)
     hits = len(right) - np.searchsorted(right, thresholds)  # (thresholds,)
