@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.registry import HEADS, is_outside
+from graphmtl.registry import BALANCINGS, HEADS, is_outside
 
 __all__ = [
     "FORMAT",
@@ -217,7 +217,27 @@ class TrainingOptions(OptionGroup):
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
     epochs: int = option(8, "epochs at most", low=1)
-    batch_size: int = option(32, "examples in a step, all of one task", low=1)
+    batch_size: int = option(32, "examples in a batch, all of one task", low=1)
+    accumulate: int = option(1, "batches in an update of the weights", low=1)
+    mix: bool = option(
+        False, "the batches of an update are of different tasks, as far as there are", needs="accumulate"
+    )
+    balancing: str = option(
+        "equal",
+        "how the tasks are weighed against each other: equal, uncertainty, imtl-l, dwa, random, gls, famo, pcgrad, "
+        "cagrad, mgda, nash-mtl, imtl-g, aligned-mtl, upgrad, graddrop, or module:Class",
+        shown="METHOD",
+        names=tuple(BALANCINGS),
+    )
+    conflict_every: int = option(
+        0,
+        "measure the cosines between the tasks' gradients in every N-th update, which costs one more pass back for "
+        "each task; methods that look at gradients measure every update; 0: no other is measured",
+        low=0,
+    )
+    terms: str | None = option(
+        None, "further terms of the loss from outside: module:Class, several with commas between", shown="TERMS"
+    )
     lr: float = option(3e-3, "peak learning rate (AdamW); of everything but the transformer, where there is one", low=0)
     weight_decay: float = option(0.0, "weight decay (AdamW), not applied to biases and embeddings", low=0)
     schedule: Literal["constant", "linear", "cosine"] = option("linear", "learning rate after the warm-up")

@@ -12,6 +12,7 @@ from graphmtl.errors import InputError, unknown_name
 
 __all__ = [
     "ARCHITECTURES",
+    "BALANCINGS",
     "ENCODERS",
     "HEADS",
     "KINDS",
@@ -46,7 +47,27 @@ KINDS = {
 }
 HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
-OBJECTIVES = {"distillation": "graphmtl.training.distillation:DistillationOptions"}  # their options
+OBJECTIVES = {  # what is added to the loss of the labels, in this order
+    "penalty": "graphmtl.training.penalty:Penalty",
+    "distillation": "graphmtl.training.distillation:Distillation",
+}
+BALANCINGS = {
+    "equal": "graphmtl.training.balancing.equal:Equal",
+    "uncertainty": "graphmtl.training.balancing.uncertainty:Uncertainty",
+    "imtl-l": "graphmtl.training.balancing.imtl_l:IMTLL",
+    "dwa": "graphmtl.training.balancing.dwa:DWA",
+    "random": "graphmtl.training.balancing.random_weights:RandomWeights",
+    "gls": "graphmtl.training.balancing.gls:GLS",
+    "famo": "graphmtl.training.balancing.famo:FAMO",
+    "pcgrad": "graphmtl.training.balancing.aggregators:PCGrad",
+    "cagrad": "graphmtl.training.balancing.aggregators:CAGrad",
+    "mgda": "graphmtl.training.balancing.aggregators:MGDA",
+    "nash-mtl": "graphmtl.training.balancing.aggregators:NashMTL",
+    "imtl-g": "graphmtl.training.balancing.aggregators:IMTLG",
+    "aligned-mtl": "graphmtl.training.balancing.aggregators:AlignedMTL",
+    "upgrad": "graphmtl.training.balancing.aggregators:UPGrad",
+    "graddrop": "graphmtl.training.balancing.aggregators:GradDrop",
+}
 
 _Part = TypeVar("_Part")
 

@@ -1,7 +1,6 @@
 """Whole runs on a small random transformer, through the command line."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole, transformer, tiny_
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[stop]))
+        patch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [stop]}))
         with pytest.raises(SystemExit):
             main(["run", *tiny.flags(**OPTIONS, arch="star", tasks=tiny_tasks, encoder=transformer(), output=folder)])
     main(["run", "--config", f"{folder}/config.yaml", "--resume"])

@@ -289,12 +289,11 @@ def _encode_split(
         kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [its[i] for i in kept] for name, its in labels.items()}
-    kept = {name: kind.task.kept_tokens(options.max_length) for name, kind in kinds.items()}
-    if training and len({*kept.values()}) > 1:
-        note(
-            f"{', '.join(kept)}: tasks over the same texts have the same max_length, the largest, {max(kept.values())}"
-        )
-    options = replace(options, max_length=max(kept.values()))
+    limits = {name: kind.task.kept_tokens(options.max_length) for name, kind in kinds.items()}
+    longest = max(limits.values())
+    if training and len({*limits.values()}) > 1:
+        note(f"{', '.join(limits)}: tasks over the same texts have the same max_length, the largest, {longest}")
+    options = replace(options, max_length=longest)
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
     encoded = EncodedSplit(
         tasks=list(labels),

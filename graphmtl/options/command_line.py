@@ -1,7 +1,7 @@
 """The options of a command line: flags before ``--config`` before defaults.
 
-It is read in two passes: what ``--arch``, ``--encoder``, ``--tasks``, ``--config`` and ``--prune`` choose decides which
-options there are.
+It is read in two passes: what ``--arch``, ``--encoder``, ``--tasks``, ``--balancing``, ``--terms``, ``--config`` and
+``--prune`` choose decides which options there are.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """What a run looks at.
 
-Three options decide it: the architecture, the encoder and the task set that ``--arch``, ``--encoder`` and ``--tasks``
-name have options of their own, and so has what an architecture makes possible. One that a run does not look at is
+Five options decide it: the architecture, the encoder, the task set, the balancing and the further terms of the loss
+that ``--arch``, ``--encoder``, ``--tasks``, ``--balancing`` and ``--terms`` name have options of their own, and so has
+what an architecture makes possible. One that a run does not look at is
 named and left out, so that a grid of runs may have the same flags; one that does not exist is an error.
 """
 
@@ -12,6 +13,8 @@ from dataclasses import Field, asdict, dataclass, fields
 from functools import cache
 from typing import Any
 
+from torch import nn
+
 from graphmtl.analysis.affinity import AffinityOptions
 from graphmtl.architectures import architecture_class
 from graphmtl.config import OptionGroup, Options, accepted, flag, picked
@@ -20,7 +23,7 @@ from graphmtl.models.encoders import encoder_class
 from graphmtl.models.model_options import model_options_class, put_together
 from graphmtl.options.earlier import today
 from graphmtl.options.flags import plain
-from graphmtl.registry import ARCHITECTURES, ENCODERS, OBJECTIVES, TASK_SETS, find_class, with_names
+from graphmtl.registry import ARCHITECTURES, BALANCINGS, ENCODERS, OBJECTIVES, TASK_SETS, find_class, with_names
 
 __all__ = [
     "CHOOSING",
@@ -34,7 +37,7 @@ __all__ = [
     "what_holds",
 ]
 
-CHOOSING = ("arch", "encoder", "tasks")  # options that decide which others there are
+CHOOSING = ("arch", "encoder", "tasks", "balancing", "terms")  # options that decide which others there are
 _DEFAULTS = {field.name: field.default for field in fields(Options)}
 
 
@@ -44,9 +47,14 @@ def of_architecture(arch: str) -> list[type[OptionGroup]]:
     groups: list[type[OptionGroup]] = [architecture.Options]
     if architecture.virtual_node is not None:
         groups.append(AffinityOptions)
-    if architecture.has_nodes:
-        groups.append(find_class("objective", "distillation", OBJECTIVES, OptionGroup))
-    return groups
+    terms: list[Any] = [find_class("term", name, OBJECTIVES, nn.Module) for name in OBJECTIVES]
+    return groups + [term.Options for term in terms if term.suits(architecture) and fields(term.Options)]
+
+
+def _of_training(what: str, name: str, known: Mapping[str, str]) -> list[type[OptionGroup]]:
+    """The options of a part of the training, if it has any; whether it is such a part is looked at where it is made."""
+    group: type[OptionGroup] = getattr(find_class(what, name, known, nn.Module), "Options", OptionGroup)
+    return [group] if fields(group) else []
 
 
 def _of_task_set(name: str) -> type[OptionGroup]:
@@ -54,14 +62,17 @@ def _of_task_set(name: str) -> type[OptionGroup]:
 
 
 @cache
-def options_class(arch: str, encoder: str, tasks: str) -> type[Options]:
+def options_class(arch: str, encoder: str, tasks: str, balancing: str, terms: str | None) -> type[Options]:
     """A class with all that a run looks at.
 
     Raises:
-        InputError: there is no such architecture or encoder.
+        InputError: there is no such architecture, encoder, balancing or term.
     """
     named = re.split("[+:]", tasks)
     groups = [_of_task_set(name) for name in TASK_SETS if name in named]
+    groups += _of_training("--balancing", balancing, BALANCINGS)
+    for term in terms.split(",") if terms else ():
+        groups += _of_training("--terms", term, {})
     groups += [*of_architecture(arch)[1:], model_options_class(arch, encoder), Options]
     return put_together("Options", groups, make_options)
 
@@ -78,7 +89,7 @@ class _Elsewhere:
 
     Attributes:
         field: what it is.
-        chooser: the option that decides, ``arch``, ``encoder`` or ``tasks``.
+        chooser: the option that decides, of :data:`CHOOSING`.
         owners: the values with which a run looks at it.
     """
 
@@ -106,6 +117,8 @@ def all_groups() -> Iterator[tuple[str, str, type[OptionGroup]]]:
         yield "encoder", encoder, encoder_class(encoder).Options
     for tasks in TASK_SETS:
         yield "tasks", tasks, _of_task_set(tasks)
+    for balancing in BALANCINGS:
+        yield from (("balancing", balancing, group) for group in _of_training("balancing", balancing, BALANCINGS))
 
 
 def make_options(**values: Any) -> Options:

@@ -44,6 +44,7 @@ _PRUNE = {
     ),
     "--keep-top": ("N", "with --prune: edges that stay into each task (default: 3)"),
 }
+_BALANCINGS = ("dwa", "famo", "cagrad", "nash-mtl")  # those that have options of their own
 _GENERAL: dict[str, type[OptionGroup]] = {
     "data": DataOptions,
     "model": ModelOptions,
@@ -112,7 +113,7 @@ def short_help() -> str:
             _add_texts(section, _CONFIG)
     parser.epilog = (
         f"{_EXAMPLES}\nmore options: --help GROUP, of {', '.join([*groups, *ARCHITECTURES])},\n  "
-        f"{', '.join([*ENCODERS, 'transformer', *TASK_SETS])}; --help all\n"
+        f"{', '.join([*ENCODERS, 'transformer', *TASK_SETS, *_BALANCINGS])}; --help all\n"
         f"presets for --config: {', '.join(presets()[:4])},\n  {', '.join(presets()[4:])}\n\nwith every verb: {FLAGS}\n"
     )
     return parser.format_help()

@@ -56,6 +56,7 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
             for title, graph in graphs
             if not graph.virtual
         ],
+        "conflict": _conflict(run),
         "curves": _checked(run.folder / "history.jsonl", _curves, run),
         "examples": texts,
         "no_examples": no_examples,
@@ -145,6 +146,18 @@ def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:
     if affinity:
         found.append(("Task affinity: do two tasks use the virtual node alike?", clustered(affinity)))
     return found
+
+
+def _conflict(run: Run) -> dict | None:
+    """The cosines between the tasks' gradients as a map, where they were measured."""
+    conflict = run.gradient_conflict
+    if conflict is None:
+        return None
+    note = (
+        f"The mean cosine between the gradients of two tasks on what they share, in up to {conflict.updates:,} updates "
+        "of training. Below 0 a step for the one is a step against the other."
+    )
+    return {**heat_map("Do the tasks' gradients agree?", conflict.tasks, conflict.matrix()), "note": note}
 
 
 def _is_directed(graph: TaskGraph) -> bool:

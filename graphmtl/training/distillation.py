@@ -19,7 +19,7 @@ That CMTR distils, its abstract says; how, is our reading.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,9 +27,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphmtl.config import OptionGroup, option
+from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.teachers import TeacherOutputs, fits
+from graphmtl.training.term import Term
 
 __all__ = ["Distillation", "DistillationOptions"]
 
@@ -71,7 +73,7 @@ class DistillationOptions(OptionGroup):
     )
 
 
-class Distillation(nn.Module):
+class Distillation(Term):
     """The distillation heads and their loss; see the top of the file.
 
     Args:
@@ -81,6 +83,8 @@ class Distillation(nn.Module):
         own: the corpus that each task belongs to.
         options: temperature, weights and what is imitated.
     """
+
+    Options = DistillationOptions
 
     def __init__(
         self,
@@ -102,6 +106,23 @@ class Distillation(nn.Module):
             self.register_buffer(f"mean{j}", torch.from_numpy(mean).float())
             self.register_buffer(f"std{j}", torch.from_numpy(std).float().clamp_min(1e-6))
 
+    @classmethod
+    def suits(cls, architecture: type) -> bool:
+        return architecture.has_nodes  # type: ignore[attr-defined]
+
+    @classmethod
+    def of_run(cls, model: nn.Module, options: OptionGroup) -> None:
+        """It is made before the training, by what reads the teachers."""
+
+    def weight(self, step: int, steps: int) -> float:
+        return self.options.kd_weight * (1 - self._done(step, steps) if self.options.teacher_annealing else 1)
+
+    def labels_weight(self, step: int, steps: int) -> float:
+        return self._done(step, steps) if self.options.teacher_annealing else 1.0
+
+    def _done(self, step: int, steps: int) -> float:
+        return step / max(steps - 1, 1)
+
     def targets(self, corpus: str, rows: np.ndarray) -> dict[str, Tensor]:
         """What every teacher says of some texts: (batch, size), of taggers (batch, tokens, size), 0 at padding."""
         outputs = self._outputs[corpus]
@@ -116,7 +137,11 @@ class Distillation(nn.Module):
                 found[name] = torch.from_numpy(values[rows])
         return found
 
-    def forward(self, nodes: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+    def forward(self, outputs: Mapping[str, Any], batch: Batch, targets: Mapping[str, Tensor]) -> Tensor:
+        losses = self.losses({name: output.nodes for name, output in outputs.items()}, targets, batch.lengths)
+        return (losses * batch.weights).sum()
+
+    def losses(self, nodes: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         """The loss of every text, (batch,).
 
         Args:

@@ -33,25 +33,26 @@ class EpochLosses:
 
     def __init__(self, *, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
-        self._pending: list[tuple[int, str, int, Tensor]] = []
+        self._pending: list[tuple[int, str, int, Tensor, float]] = []
         self._sums: dict[str, float] = {}
         self._examples: dict[str, int] = {}
 
-    def add(self, *, step: int, task: str, examples: int, loss: Tensor) -> None:
-        """Note the loss, (), that a step had on ``examples`` examples of a task."""
-        self._pending.append((step, task, examples, loss.detach()))
+    def add(self, *, step: int, task: str, examples: int, loss: Tensor, scale: float = 1.0) -> None:
+        """Note a batch's mean loss on ``examples`` examples of a task, which is ``scale`` times ``loss``, ()."""
+        self._pending.append((step, task, examples, loss.detach(), scale))
 
     def check(self) -> float:
-        """Fetch the losses noted since the last check, and return their mean over the steps.
+        """Fetch the losses noted since the last check, and return their mean over the batches.
 
         Raises:
             InputError: a loss is not finite; names the first such step and its task.
         """
         if not self._pending:
             return math.nan
-        losses = torch.stack([loss for _, _, _, loss in self._pending])  # (steps,)
+        losses = torch.stack([loss for *_, loss, _ in self._pending])  # (batches,)
         values = self._accelerator.reduce(losses, reduction="mean").tolist()
-        for (step, task, examples, _), value in zip(self._pending, values, strict=True):
+        values = [value * scale for value, (*_, scale) in zip(values, self._pending, strict=True)]
+        for (step, task, examples, *_), value in zip(self._pending, values, strict=True):
             check_finite(value, task=task, step=step, which="training")
             self._sums[task] = self._sums.get(task, 0.0) + value * examples
             self._examples[task] = self._examples.get(task, 0) + examples

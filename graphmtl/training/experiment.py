@@ -34,7 +34,8 @@ from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
-from graphmtl.training.trainer import Trainer, TrainingResult
+from graphmtl.training.trainer import Trainer
+from graphmtl.training.training_result import TrainingResult
 
 __all__ = ["folder_of", "train", "train_run"]
 
@@ -128,8 +129,9 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
         if options.teachers == "train":
             teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
+    terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
-        result = trainer.train(resume=options.resume, distillation=distillation)
+        result = trainer.train(resume=options.resume, terms=terms)
     predictions = {"valid": trainer.predict_split("valid")}
     if options.refit_on_valid:
         tasks = train_with_valid(tasks)
@@ -193,7 +195,8 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
     """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
     teachers = Run(run.folder / "teachers" / "single")
     if not (teachers.folder / "metrics.json").is_file():
-        alone = changed(options, arch="single", refit_on_valid=False, write_submission=None)
+        unbalanced = {"balancing": "equal", "conflict_every": 0}  # they share nothing
+        alone = changed(options, arch="single", refit_on_valid=False, write_submission=None, **unbalanced)
         train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)
@@ -224,8 +227,9 @@ def _refit(
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
+    terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
-        result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, distillation=distillation)
+        result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
     return model, data, trainer, replace(result, seconds=chosen.seconds + result.seconds)
 
 

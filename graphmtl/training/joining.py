@@ -33,7 +33,8 @@ from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run_data import load_run_tasks, planted_options
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trackers import trackers_finished
-from graphmtl.training.trainer import Trainer, TrainingResult
+from graphmtl.training.trainer import Trainer
+from graphmtl.training.training_result import TrainingResult
 
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 

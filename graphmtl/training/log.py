@@ -48,7 +48,8 @@ class TrainingLog:
 
         Args:
             record: ``step``, ``epoch``, ``losses`` {task: training loss}, ``metrics`` {task: {METRIC: value}} on the
-                validation split, ``seconds`` since the start, ``tokens_per_second``, ``lr``.
+                validation split, ``seconds`` since the start, ``tokens_per_second``, ``lr``, and ``gradient_cosine``,
+                the mean over pairs of tasks, where gradients were measured.
         """
         self.history.append(record)
         if self._path is not None:
@@ -57,8 +58,13 @@ class TrainingLog:
         scalars = {f"train/loss/{task}": loss for task, loss in record["losses"].items()}
         for task, values in record["metrics"].items():
             scalars |= {f"valid/{metric}/{task}": value for metric, value in values.items()}
-        scalars |= {name: record[name] for name in ("lr", "tokens_per_second")}
+        scalars |= {name: record[name] for name in ("lr", "tokens_per_second", "gradient_cosine") if name in record}
         self._accelerator.log(scalars, step=record["step"])
+
+    def put(self, name: str, content: dict | None) -> None:
+        """Write a JSON file beside it, in the place of the last one; None: there is nothing to write."""
+        if self._path is not None and content is not None:
+            self._path.with_name(name).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """End the trackers."""

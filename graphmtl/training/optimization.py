@@ -1,7 +1,7 @@
 """What is updated, how fast, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import torch
@@ -22,12 +22,19 @@ _AFTER_WARMUP: dict[str, Callable[[float], float]] = {  # from the share of the 
 }
 
 
-def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
+def adamw(
+    model: nn.Module, options: TrainingOptions, *, also: Sequence[Sequence[nn.Parameter]] = ()
+) -> torch.optim.AdamW:
     """AdamW with weight decay for matrices alone, and learning rates of their own for embeddings and transformers.
 
     Vectors, of which layers may have one for each direction or task (:class:`~graphmtl.layers.layer.Layer`), and
     embeddings (``model.embedding_parameters()``) are not decayed; parameters that need no gradient are left out. An
     encoder may say learning rates of its own (``model.learning_rates``).
+
+    Args:
+        model: what is trained.
+        options: learning rate and weight decay.
+        also: groups of parameters that are trained beside it, with ``--lr`` and without decay.
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
     rates = {id(parameter): rate for parameter, rate in model.learning_rates(options.lr)}
@@ -40,6 +47,7 @@ def adamw(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
         group = rates.get(id(parameter), options.lr), 0.0 if vector else options.weight_decay
         groups.setdefault(group, []).append(parameter)
     trained = [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items() if own]
+    trained += [{"params": [*own], "lr": options.lr, "weight_decay": 0.0} for own in also]
     return torch.optim.AdamW(trained, fused=True)
 
 

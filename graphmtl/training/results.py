@@ -12,7 +12,7 @@ from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import Run
-from graphmtl.training.trainer import TrainingResult
+from graphmtl.training.training_result import TrainingResult
 
 __all__ = ["SPLITS", "mean_of_first_metrics", "other_tests", "split_scores", "versions", "write_run"]
 
@@ -45,7 +45,11 @@ def write_run(
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
     save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")
-    run.write_json("metrics.json", _metrics(options, model, data, result, predictions))
+    metrics = _metrics(options, model, data, result, predictions)
+    conflict = run.gradient_conflict
+    if conflict is not None:
+        metrics["gradient_cosine"] = conflict.mean()
+    run.write_json("metrics.json", metrics)
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:

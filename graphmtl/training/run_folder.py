@@ -19,13 +19,15 @@ from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
+from graphmtl.training.conflict import GradientConflict
 
 __all__ = ["Run", "open_runs"]
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
-    *("trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers", "controls", "affinity"),
+    *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
+    *("controls", "affinity"),
 )
 
 
@@ -34,7 +36,8 @@ class Run:
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges
-    ``graph_history.jsonl``, and what `graphmtl transfer` wrote ``transfer.json``.
+    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, and what
+    `graphmtl transfer` wrote ``transfer.json``.
 
     Args:
         folder: where it is.
@@ -238,6 +241,16 @@ class Run:
         if not any(graph.edges for _, graph in history):
             raise InputError(f"{path}: no evaluation has a graph with edges")
         return history
+
+    @cached_property
+    def gradient_conflict(self) -> GradientConflict | None:
+        """``gradient_conflict.json``, of a run whose tasks' gradients were measured.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        path = self.folder / "gradient_conflict.json"
+        return GradientConflict.of_json(read_json(path), path) if path.is_file() else None
 
     @cached_property
     def transfer(self) -> dict:

@@ -1,6 +1,8 @@
 """Which corpus a step trains on and which of its examples: the order of the batches of an epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from zlib import crc32
 
 import numpy as np
@@ -28,6 +30,10 @@ class TaskSampler:
       (Stickland and Murray, 2019, section 3.3: from proportional towards uniform). Each task goes through its own
       shuffled examples, and starts over when all were seen.
 
+    An update of the weights has the next ``accumulate`` batches, the last one of an epoch what is left. With ``mix``
+    the batches of an epoch are spread over as many updates of even sizes so that those of an update are of different
+    tasks: a task stands twice in an update only if it has more batches than the epoch has updates.
+
     Texts of like length share a batch: a task's shuffled examples are cut into pools of 50 batches, sorted by length
     inside a pool, cut into batches, and the batches are shuffled.
 
@@ -42,6 +48,8 @@ class TaskSampler:
         temperature: T of ``temperature``, above 0.
         epochs: E of ``annealed``.
         seed: of the order.
+        accumulate: batches in an update.
+        mix: an update's batches are of different tasks.
 
     Raises:
         InputError: an unknown sampling, a task without examples, a batch size or temperature that is not positive.
@@ -60,6 +68,8 @@ class TaskSampler:
         temperature: float = 1.0,
         epochs: int = 1,
         seed: int = 0,
+        accumulate: int = 1,
+        mix: bool = False,
     ) -> None:
         if sampling not in (*_ALPHA, "temperature", "annealed"):
             raise unknown_name("sampling", sampling, [*_ALPHA, "temperature", "annealed"])
@@ -76,6 +86,8 @@ class TaskSampler:
         self.temperature = temperature
         self.epochs = epochs
         self.seed = seed
+        self.accumulate = accumulate
+        self.mix = mix
         self._following = 1  # the epoch that is iterated next
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -91,11 +103,37 @@ class TaskSampler:
         """Steps of an epoch."""
         return sum(self._batches().values())
 
+    @property
+    def updates_per_epoch(self) -> int:
+        return -(-len(self) // self.accumulate)
+
     def epoch(self, epoch: int) -> Iterator[tuple[str, np.ndarray]]:
         """Task and rows, (batch,) int64, of every step of an epoch; epochs count from 1."""
+        yield from chain.from_iterable(self.updates(epoch))
+
+    def updates(self, epoch: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+        """The same, the batches of an update together."""
         streams = {task: self._stream(task, epoch) for task in self.lengths}
-        for task in self._tasks(epoch):
-            yield task, next(streams[task])
+        order = self._tasks(epoch)
+        size = self.accumulate
+        updates = self._mixed(order, epoch) if self.mix else [order[i : i + size] for i in range(0, len(order), size)]
+        for tasks in updates:
+            yield [(task, next(streams[task])) for task in tasks]
+
+    def _mixed(self, order: Sequence[str], epoch: int) -> list[list[str]]:
+        """The tasks of every update, out of those of every step: each task's batches go where there is most room."""
+        random = np.random.default_rng([self.seed, epoch, crc32(b"mix")])
+        count = self.updates_per_epoch
+        room = np.full(count, len(order) // count) + (np.arange(count) < len(order) % count)  # (updates,)
+        updates: list[list[str]] = [[] for _ in range(count)]
+        for task, left in Counter(order).most_common():
+            while left:
+                places = np.lexsort((random.random(count), -room))[: min(left, np.count_nonzero(room))]
+                for place in places:
+                    updates[place].append(task)
+                room[places] -= 1
+                left -= len(places)
+        return updates
 
     def probabilities(self, epoch: int) -> dict[str, float]:
         """The share of an epoch's steps that each task gets: exactly for ``proportional``, else on average."""

@@ -1,8 +1,12 @@
+import json
+
 import datasets
+import numpy as np
 import pandas as pd
 import pytest
 
 from graphmtl.data.loading import load_tasks
+from graphmtl.data.task import Task
 from graphmtl.data.task_file import read_task_file
 from graphmtl.errors import InputError
 
@@ -315,3 +319,40 @@ def test_faults_name_the_file_and_the_line(folder, content, message):
 def test_a_missing_task_file(tmp_path):
     with pytest.raises(InputError, match=r"no\.yaml: no such file"):
         read_task_file(tmp_path / "no.yaml")
+
+
+def data_of(**keys):
+    rows = {"text": [f"text {i}" for i in range(40)], "label": ["bad", *["good"] * 9] * 4}
+    return load_tasks({"a": {"data": rows, "valid": 0.2, "test": 0.2, **keys}})["a"]
+
+
+def test_weights_of_a_task_and_its_classes_and_how_much_is_read():
+    task = data_of(weight=0.5, class_weights={"bad": 5}, max_length=7).task
+    assert (task.weight, task.class_weights, task.max_length) == (0.5, (5, 1), 7)
+    assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+    assert data_of().task.to_dict().keys().isdisjoint({"weight", "class_weights", "max_length"})
+    named = data_of(labels={"bad": "poor", "good": "fine"}, class_weights={"bad": 3, "fine": 2}).task
+    assert (named.labels, named.class_weights) == (("poor", "fine"), (3, 2))
+
+
+def test_balanced_weights_are_those_of_the_training_split():
+    data = data_of(class_weights="balanced")
+    counts = np.bincount(data.train["label"])
+    assert (np.array(data.task.class_weights) * counts).tolist() == pytest.approx([counts.sum() / 2] * 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"weight": 0}, "`weight` is 0, expected a number above 0"),
+        ({"weight": "x"}, "`weight` is 'x', expected a number above 0"),
+        ({"max_length": 2.5}, "`max_length` is 2.5, expected a whole number from 1 on"),
+        ({"class_weights": "equal"}, "`class_weights` is 'equal', expected balanced, or `label: weight` lines"),
+        ({"class_weights": {"bad": -1}}, "`class_weights` holds several values, expected balanced, or"),
+        ({"class_weights": {"bat": 2}}, "unknown label in class_weights of task 'a' 'bat'; did you mean 'bad'"),
+        ({"class_weights": "balanced", "kind": "regression"}, "`class_weights` is no key of a task of texts"),
+    ],
+)
+def test_faults_of_weights(keys, message):
+    with pytest.raises(InputError, match=message):
+        data_of(**keys)

@@ -1,6 +1,7 @@
 """What a model says of a batch, of all tasks together, and the same in words."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -177,3 +178,11 @@ def test_edges_stand_with_the_answer_of_tags_at_every_token():
     spoken = in_words(CLASS, output, words, [None, None], edges=True)  # where each token is spoken of
     assert [answer["tokens"] for answer in spoken] == words
     assert len(spoken[0]["edges"]) == 2
+
+
+def test_a_task_counts_in_the_loss_as_it_weighs():
+    options = model_options(arch="shared", hidden=4, attention=3, embedding_size=5, chars="none")
+    tasks = [replace(CLASS, weight=3.0), SCORE, replace(NER, weight=0.5)]
+    outputs = MultiTaskModel(tasks=tasks, vocabulary=Vocabulary.build(["x", "y"]), options=options)(batch())
+    losses = outputs.losses
+    torch.testing.assert_close(outputs.loss, 3 * losses["class"] + losses["score"] + losses["ner"] / 2)

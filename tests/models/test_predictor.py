@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -200,3 +202,13 @@ def test_an_unknown_task_is_named_even_if_there_is_no_text():
     for texts in ([], ["good"]):
         with pytest.raises(InputError, match="unknown task 'pair'; did you mean 'pairs'"):
             build("star").predict(texts, ["a", "pair"])
+
+
+@every_architecture
+def test_a_task_reads_as_much_of_a_text_as_it_says(arch):
+    tasks = [replace(TASKS[0], max_length=3), *TASKS[1:]]
+    model = build(arch, tasks=tasks, truncate="head")
+    long, short = " ".join(WORDS[:5]), " ".join(WORDS[:3])
+    both = model.predict([long, short], [TASKS[0].name])
+    assert_same_answers(both[:1], both[1:])
+    assert model.predict([long], [TASKS[1].name]) != model.predict([short], [TASKS[1].name])

@@ -8,7 +8,7 @@ from graphmtl.options import options_class
 from graphmtl.options.groups import elsewhere
 from graphmtl.registry import ARCHITECTURES
 
-CLASSES = {arch: options_class(arch, "lstm", "planted") for arch in ARCHITECTURES}
+CLASSES = {arch: options_class(arch, "lstm", "planted", "equal", None) for arch in ARCHITECTURES}
 
 
 COMMON = {field.name: field for field in fields(Options)}
@@ -20,7 +20,7 @@ FIELDS = {name: each.field for name, each in elsewhere().items()} | COMMON
 TYPES = {name: field.type for name, field in FIELDS.items()}
 
 
-CHOOSES = ("arch", "encoder", "tasks")
+CHOOSES = ("arch", "encoder", "tasks", "balancing", "terms")
 
 
 def owner(name):

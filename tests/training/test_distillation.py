@@ -56,7 +56,7 @@ def lengths():
 def test_labels_by_hand(temperature):
     distillation, z = build(kd_temperature=temperature, kd_off=0.25).requires_grad_(False), nodes(2)
     said = distillation.targets("one", ROWS)
-    found = distillation({"b": z}, said, lengths())
+    found = distillation.losses({"b": z}, said, lengths())
     for row, text in enumerate(ROWS):
         expected = 0.0
         for j, (name, weight) in enumerate([("a", 0.25), ("b", 1.0)]):
@@ -87,15 +87,15 @@ def test_the_loss_is_zero_when_the_student_equals_the_teacher(target, corpus, ta
     distillation = build(kd_target=target)
     said = distillation.targets(corpus, ROWS)
     z = equal(distillation, said)
-    torch.testing.assert_close(distillation({task: z}, said, lengths()), torch.zeros(2))
-    assert (distillation({task: z + nodes(*z.shape[:-2])}, said, lengths()) > 0.01).all()
+    torch.testing.assert_close(distillation.losses({task: z}, said, lengths()), torch.zeros(2))
+    assert (distillation.losses({task: z + nodes(*z.shape[:-2])}, said, lengths()) > 0.01).all()
 
 
 def test_hidden_states_are_standardised():
     distillation, z = build(kd_target="hidden", kd_off=0.0), nodes(2)
     values = outputs()["one"].values["a"]
     expected = (values[ROWS] - values.mean(0)) / values.std(0)
-    found = distillation({"a": z}, distillation.targets("one", ROWS), lengths())
+    found = distillation.losses({"a": z}, distillation.targets("one", ROWS), lengths())
     by_hand = (distillation.heads[0](z[:, 0]) - torch.from_numpy(expected)).square().mean(-1)
     torch.testing.assert_close(found, by_hand)
 
@@ -106,20 +106,20 @@ def test_of_tags_it_is_the_mean_over_the_tokens_of_each_text():
     assert said["tags"].shape == (2, 3, 2)
     assert np.array_equal(said["tags"][0].numpy(), outputs()["news"].values["tags"][3:6])
     assert np.array_equal(said["tags"][1, :1].numpy(), outputs()["news"].values["tags"][2:3])
-    found = distillation({"tags": z}, said, lengths())
+    found = distillation.losses({"tags": z}, said, lengths())
     one_token = {"tags": said["tags"][:, :1]}
-    alone = distillation({"tags": z[:, :1]}, one_token, torch.tensor([1, 1]))
+    alone = distillation.losses({"tags": z[:, :1]}, one_token, torch.tensor([1, 1]))
     torch.testing.assert_close(found[1], alone[1])
     garbage = z.clone()
     garbage[1, 1:] = 1e3
-    torch.testing.assert_close(distillation({"tags": garbage}, said, lengths()), found)
+    torch.testing.assert_close(distillation.losses({"tags": garbage}, said, lengths()), found)
 
 
 def test_the_losses_of_several_tasks_of_a_text_are_added():
     distillation, z = build(), nodes(2)
     said = distillation.targets("one", ROWS)
-    alone = sum(distillation({name: z}, said, lengths()) for name in ("a", "b"))
-    torch.testing.assert_close(distillation({"a": z, "b": z}, said, lengths()), alone)
+    alone = sum(distillation.losses({name: z}, said, lengths()) for name in ("a", "b"))
+    torch.testing.assert_close(distillation.losses({"a": z, "b": z}, said, lengths()), alone)
 
 
 # runs
@@ -151,15 +151,12 @@ def test_without_weight_distillation_changes_nothing(distilled, finished):
     assert ours["tasks"] == without_clock(finished("cmtr").run.metrics)["tasks"]
 
 
-def test_the_first_step_of_annealing_has_no_labels_and_the_last_no_teacher(distilled, monkeypatch):
-    from graphmtl.training.trainer import Trainer
-
-    seen, weight = [], Trainer._labels_weight.fget
-    monkeypatch.setattr(Trainer, "_labels_weight", property(lambda self: seen.append(weight(self)) or seen[-1]))
-    distilled(teacher_annealing=True)
-    assert seen[0] == 0
-    assert seen[-1] == 1
-    assert seen == sorted(seen)
+def test_the_first_step_of_annealing_has_no_labels_and_the_last_no_teacher():
+    distillation = build(teacher_annealing=True, kd_weight=3.0)
+    labels = [distillation.labels_weight(step, 5) for step in range(5)]
+    assert labels == [0, 0.25, 0.5, 0.75, 1]
+    assert [distillation.weight(step, 5) for step in range(5)] == [3 * (1 - weight) for weight in labels]
+    assert (build().labels_weight(0, 5), build(kd_weight=3.0).weight(0, 5)) == (1, 3)
 
 
 def test_teachers_that_are_missing_are_trained_once(tiny_tasks, tmp_path, finished, capsys):
@@ -179,5 +176,5 @@ def test_teachers_that_are_missing_are_trained_once(tiny_tasks, tmp_path, finish
 def test_kl_is_finite_for_certain_teachers():
     distillation = build()
     said = {"a": torch.tensor([[60.0, -60.0], [0.0, 0.0]])}
-    loss = distillation({"a": nodes(2)}, said, lengths())
+    loss = distillation.losses({"a": nodes(2)}, said, lengths())
     assert all(math.isfinite(value) for value in loss.tolist())

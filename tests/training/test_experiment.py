@@ -1,6 +1,5 @@
 import json
 import shutil
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -223,7 +222,7 @@ def interrupted(tiny_tasks, tmp_path, monkeypatch):
 
     def interrupted(arch, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[stop]))
+            patch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [stop]}))
             with pytest.raises(SystemExit) as leaving:
                 tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path / "run", **options)
         assert leaving.value.code == 130
@@ -263,7 +262,7 @@ def test_what_distils_or_balances_too(options, interrupted, finished, tiny_tasks
 def test_it_does_go_on_where_it_stopped(interrupted, monkeypatch):
     folder = interrupted("shared")
     records = []
-    monkeypatch.setattr(experiment, "Trainer", partial(Trainer, callbacks=[records.append]))
+    monkeypatch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [records.append]}))
     main(["run", "--config", f"{folder}/config.yaml", "--resume"])
     assert [record["epoch"] for record in records] == [2]
 

@@ -95,7 +95,7 @@ def test_tags_are_lists_of_names(tmp_path):
         ]
         assert [(line["tokens"], line["label"]) for line in mine] == expected
         assert len(mine) < len(own.test)
-        for line, tags in zip(mine, found[name].tags, strict=True):
+        for line, tags in zip(mine, found[name].answers, strict=True):
             assert line["answer"] == [labels[i] for i in tags]
             assert len(line["answer"]) == len(line["tokens"])
 

@@ -134,3 +134,45 @@ def test_batches_of_a_task_differ_between_epochs_even_where_lengths_are_few():
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
         make_sampler(**options)
+
+
+# updates of several batches
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("mix", [False, True])
+def test_updates_hold_the_batches_of_the_epoch(sampling, mix):
+    sampler = make_sampler(sampling, accumulate=5, mix=mix)
+    updates = [as_lists(update) for update in sampler.updates(2)]
+    plain = as_lists(make_sampler(sampling).epoch(2))
+    assert sorted(step for update in updates for step in update) == sorted(plain)
+    assert len(updates) == sampler.updates_per_epoch == -(-67 // 5)
+    assert as_lists(sampler.epoch(2)) == [step for update in updates for step in update]
+    if not mix:
+        assert [step for update in updates for step in update] == plain
+        assert [len(update) for update in updates] == [5] * 13 + [2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=6), st.integers(1, 9), st.integers(1, 3))
+def test_the_batches_of_a_mixed_update_are_of_different_tasks_as_far_as_there_are(sizes, accumulate, epoch):
+    sampler = make_sampler(sizes={f"task{i}": size for i, size in enumerate(sizes)}, accumulate=accumulate, mix=True)
+    updates = [[task for task, _ in update] for update in sampler.updates(epoch)]
+    assert {len(update) for update in updates} <= {len(sampler) // len(updates), -(-len(sampler) // len(updates))}
+    for task in sampler.lengths:
+        counts = [update.count(task) for update in updates]
+        assert max(counts) - min(counts) <= 1 or sum(counts) > len(updates)
+        assert max(counts) <= -(-sum(counts) // len(updates)) + 1
+        assert sum(counts) > len(updates) or max(counts) == 1
+
+
+def test_mixed_updates_are_a_function_of_seed_and_epoch():
+    one, same, other = (make_sampler(accumulate=4, mix=True, seed=seed) for seed in (1, 1, 2))
+    assert [as_lists(update) for update in one.updates(2)] == [as_lists(update) for update in same.updates(2)]
+    assert [as_lists(update) for update in one.updates(2)] != [as_lists(update) for update in one.updates(1)]
+    assert [as_lists(update) for update in one.updates(2)] != [as_lists(update) for update in other.updates(2)]
+
+
+def test_tasks_of_one_size_are_all_in_every_update():
+    sampler = make_sampler(sizes={"a": 80, "b": 80, "c": 80}, accumulate=3, mix=True)
+    assert [sorted(task for task, _ in update) for update in sampler.updates(1)] == [["a", "b", "c"]] * 10

@@ -11,7 +11,6 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
-from graphmtl.models.predictions import ModelOutput
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
 from tests.parts import label_arrays
@@ -82,7 +81,13 @@ def test_a_random_number_before_the_run_changes_nothing(data):
     assert_same_weights(weights_of(first), weights_of(second))
 
 
-@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS])
+BALANCED = [
+    {"balancing": name, "accumulate": 3, "mix": True}
+    for name in ("uncertainty", "imtl-l", "dwa", "random", "famo", "pcgrad", "nash-mtl", "graddrop")
+]
+
+
+@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS, *BALANCED])
 def test_resuming_is_exact(data, tmp_path, options):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
@@ -98,6 +103,9 @@ def test_resuming_is_exact(data, tmp_path, options):
     assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
     assert (result.best_epoch, result.steps, result.epochs) == (expected.best_epoch, expected.steps, expected.epochs)
     assert result.seconds > result.history[1]["seconds"]  # time before the interruption counts
+    files = [tmp_path / name / "gradient_conflict.json" for name in ("whole", "parts")]
+    assert files[0].exists() == files[1].exists() == (options.get("balancing") in ("pcgrad", "nash-mtl", "graddrop"))
+    assert len({path.read_text() for path in files if path.exists()}) <= 1
 
 
 def test_the_best_weights_survive_a_resume(tmp_path):
@@ -211,16 +219,16 @@ def test_given_epochs_give_the_weights_that_selection_found(own):
 
 
 class Breaking(ToyModel):
-    """Its logits for task b are not finite from the given training batch of b on."""
+    """Its losses of task b are not finite from the given training batch of b on."""
 
     batches_until_then = 7
 
-    def forward(self, batch, edges=False):
-        output = super().forward(batch, edges)
+    def forward(self, batch, edges=False, label_smoothing=0.0):
+        output = super().forward(batch, edges, label_smoothing)
         if self.training and batch.tasks == ("b",):
             self.batches_until_then -= 1
             if self.batches_until_then < 0:
-                output["b"].logits = output["b"].logits * float("nan")
+                output["b"].losses = output["b"].losses * float("nan")
         return output
 
 
@@ -229,7 +237,7 @@ def test_a_loss_that_is_not_finite_names_task_and_step(data):
     trainer.model.__class__ = Breaking
     sampler = toy_trainer(data)
     sampler.train(keep_epochs=1)
-    tasks = [task for epoch in range(1, 5) for task, _ in sampler.sampler.epoch(epoch)]
+    tasks = [task for epoch in range(1, 5) for task, _ in sampler._batches.sampler.epoch(epoch)]
     step = 1 + [index for index, task in enumerate(tasks) if task == "b"][7]
     with pytest.raises(InputError, match=rf"task 'b', step {step}: the training loss is nan"):
         trainer.train()
@@ -238,10 +246,10 @@ def test_a_loss_that_is_not_finite_names_task_and_step(data):
 class Spoilt(ToyModel):
     """Answers nan for task ``b`` once it is evaluated, as after a last step that went wrong."""
 
-    def forward(self, batch, edges=False):
-        output = super().forward(batch, edges)
+    def forward(self, batch, edges=False, label_smoothing=0.0):
+        output = super().forward(batch, edges, label_smoothing)
         if not self.training and batch.tasks == ("b",):
-            output["b"].logits = output["b"].logits * float("nan")
+            output["b"].losses = output["b"].losses * float("nan")
         return output
 
 
@@ -321,19 +329,6 @@ def test_bad_options(data, options, message):
         toy_trainer(data, **options).train()
 
 
-def test_the_penalty_is_a_mean_over_examples_whose_weight_rises(data):
-    trainer = toy_trainer(data)
-    trainer._prepare(None, None)
-    batch = data["a"].train.batch([0, 1, 2], fillers=1)
-    outputs = {name: ModelOutput(torch.zeros(3, 2), penalty=torch.tensor([1.0, 3.0, 100.0])) for name in ("a", "b")}
-    found = []
-    for step in range(trainer._steps):
-        trainer.step = step
-        found.append(float(trainer._penalty(outputs, batch, 2)))
-    assert found == pytest.approx([2 * 2.0 * (step + 1) / trainer._steps for step in range(trainer._steps)])
-    assert trainer._penalty({"a": ModelOutput(torch.zeros(3, 2))}, batch, 2) == 0
-
-
 def test_a_task_without_validation_examples(data):
     data["b"].valid = EncodedSplit(tasks=["b"], texts=[], labels={"b": label_arrays([])})
     with pytest.raises(InputError, match="task 'b' has no validation example"):
@@ -347,7 +342,7 @@ def test_a_loss_of_no_examples_is_not_checked(data):
     trainer.train(keep_epochs=1)
     losses = trainer.evaluate("valid")
     assert math.isnan(losses["b"]["loss"])
-    trainer._check_losses(losses)
+    trainer.validation.check_losses(losses, step=1)
 
 
 def test_two_processes_give_the_result_of_one(tmp_path):
@@ -363,6 +358,8 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["mixed"], one["mixed"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["learned"], one["learned"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)

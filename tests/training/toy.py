@@ -59,7 +59,7 @@ class ToyModel(nn.Module):
         logits, labels = self.heads[task](x), batch.labels[task]  # (batch, labels) and (batch,)
         output = ModelOutput(logits, weights, answers=logits.argmax(-1), probabilities=logits.softmax(-1))
         output.losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)  # (batch,)
-        output.counts, output.weights = labels >= 0, batch.weights
+        output.counts, output.weights, output.task_weight = labels >= 0, batch.weights, self.tasks[task].weight
         return ModelOutputs({task: output})
 
     def selection_groups(self) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ def interrupt(record: dict) -> None:
 
 def train(folder: Path) -> dict:
     """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
-    weights of a star graph, and of one with tags."""
+    weights of a star graph, of one with mixed updates whose weights are learned, and of one with tags."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -41,7 +41,9 @@ def train(folder: Path) -> dict:
     resumed.train(resume=True)
     star = make("star", arch="star")
     star.train()
-    tagging = tagging_trainer(folder / "tagging")
+    mixed = make("mixed", arch="star", accumulate=3, mix=True, balancing="uncertainty")
+    mixed.train()
+    tagging = tagging_trainer(folder / "tagging", accumulate=2)
     tagging.model.double()
     tagged = tagging.train()
     return {
@@ -50,6 +52,8 @@ def train(folder: Path) -> dict:
         "weights": dict(trainer.model.state_dict()),
         "resumed": dict(resumed.model.state_dict()),
         "star": dict(star.model.state_dict()),
+        "mixed": dict(mixed.model.state_dict()),
+        "learned": dict(mixed.objective.balancing.state_dict()),
         "tagging": dict(tagging.model.state_dict()),
         "tagging_losses": [line["losses"] for line in tagged.history],
         "history": [

@@ -1,0 +1,26 @@
+"""What a training run came to."""
+
+from dataclasses import dataclass
+
+__all__ = ["TrainingResult"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a training run came to.
+
+    Attributes:
+        best_epoch: epoch of the weights that the model now has; one per task where each task is selected on its own.
+        epochs: epochs trained.
+        steps: updates of the weights.
+        seconds: training and evaluation, those before a resume included.
+        tokens_per_second: tokens of training texts, padding not counted, per second of training without evaluation.
+        history: what ``history.jsonl`` holds.
+    """
+
+    best_epoch: int | dict[str, int]
+    epochs: int
+    steps: int
+    seconds: float
+    tokens_per_second: float
+    history: list[dict]
