@@ -41,6 +41,11 @@
                                      # as the labels look; -1 is none
         first: 0                     # optional, where that could be either: what the label is where the first one is
                                      # right, 0, 1 or A; or `text`
+      moods:
+        kind: multi-label            # any of several labels for every text: a list ([joy, fear]; none applies: []), or
+        train: moods.jsonl           # where `labels` names them in their order a row of 0 and 1, one for each
+        test: 0.2
+        separator: ","               # what stands between labels that are a text (joy, fear); without it they are lists
       letters:
         train: letters.csv
         test: 500
@@ -115,7 +120,7 @@ _SPLITS = ("train", "valid", "test")
 _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
-    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first"),
+    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first", "separator"),
     *(*_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
@@ -282,18 +287,25 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         codes = {name: label for label, name in names.items()}
         (positive,) = section["positive"].plain("positive")[:1]
         fields["positive"] = codes.get(positive, positive)
+    if "separator" in section and _may_have("separator", fields.get("kind", default_kind())):
+        fields["separator"] = section["separator"].separator("separator")
     if "tokens" in section:
         comment = fields.get("label", "").startswith("#")
         if comment:
             fields["label"] = f"# {fields['label'].removeprefix('#').strip()}"
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
         fields.setdefault("kind", default_kind(labels_tokens=not comment))
-        if fields["kind"] in KINDS and "head" not in kind_class(fields["kind"]).has:
-            fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
+        if not _may_have("head", fields["kind"]):
+            fields.pop("head", None)
     try:
         return Task(name=name, labels=tuple(names), **fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def _may_have(key: str, kind: str) -> bool:
+    """Whether a kind of task has a key, which may stand above `tasks` for others; of one from elsewhere it may be."""
+    return kind not in KINDS or key in kind_class(kind).has
 
 
 def _class_weights(task: Task, section: Section, names: Mapping[str, str]) -> str | dict[str, float] | None:
