@@ -69,6 +69,10 @@ class Batch:
         inside = torch.arange(int(self.groups.max())) < self.groups[:, None]  # (batch, most)
         return values.new_full(inside.shape, padding).masked_scatter(inside.to(values.device), values)
 
+    def mean_of_texts(self, values: Tensor) -> Tensor:
+        """The mean over the texts of every example, (batch,), of what texts have, (texts,)."""
+        return values if self.groups is None else self.by_example(values, 0).sum(1) / self.groups.to(values)
+
     def by_text(self, values: Tensor) -> Tensor:
         """What examples have, (batch,), for every text: (texts,)."""
         return values if self.groups is None else values.repeat_interleave(self.groups.to(values.device))

@@ -153,12 +153,12 @@ class Kind:
         return labels
 
     def relabelled(self, shuffled: list, labels: Sequence[Any], rows: Any) -> list:
-        """Labels in another order, so that each fits the text that has had the label in its place.
+        """Labels in another order, so that each fits the text that it now belongs to.
 
         Args:
-            shuffled: the labels in another order.
-            labels: those of the texts.
-            rows: the texts, a data set.
+            shuffled: the labels in that order.
+            labels: those that the texts have had.
+            rows: the texts, a split of a :class:`~graphmtl.data.task.TaskData`.
         """
         return shuffled
 
@@ -215,18 +215,25 @@ class Kind:
 
     # Answers
 
-    def answer(
-        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
-    ) -> dict[str, Any]:
+    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
         """An answer in words, for JSON.
 
         Args:
             answer: of the form of a label.
             probabilities: of each class, where the head gives them.
             tokens: of the text, where each is spoken of.
-            text: what was read, as it was given.
         """
         return {"label": self.named(answer), "probabilities": self.by_name(probabilities or ())}
+
+    def located(self, answers: Any, texts: Sequence[Any], vocabulary: Any) -> list:
+        """The answers to some texts as :meth:`answer` takes them.
+
+        Args:
+            answers: of the texts, a tensor (batch, ...), as the head gives them.
+            texts: what was read; of an example that is several texts the list of them.
+            vocabulary: what has made tokens of them.
+        """
+        return answers.tolist()
 
     def by_name(self, probabilities: Sequence[float]) -> Any:
         """``{LABEL: p}``."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graphmtl.data.batching import Batch
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.errors import InputError
 
@@ -55,6 +56,10 @@ class Head(nn.Module):
         """
         raise NotImplementedError
 
+    def within(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The logits as the methods below take them: minus infinity where in a text no answer can stand."""
+        return logits
+
     def common_layer(self) -> nn.Linear | None:
         """The layer that tasks with the same labels may have in common (``--common-head``), or None."""
         return None
@@ -80,7 +85,7 @@ class Head(nn.Module):
         """The loss of every text, (batch,): the sum over its labels, 0 without any.
 
         Args:
-            logits: what :meth:`forward` gave.
+            logits: what :meth:`within` gave.
             labels: those of the batch.
             lengths: (batch,), tokens of each text.
             label_smoothing: where the loss is a cross-entropy.

@@ -7,6 +7,7 @@ Pre-Training, 2018, section 3.3). With label smoothing :math:`\epsilon` the targ
 choice plus :math:`\epsilon / n` on each of the n choices of the example.
 """
 
+import math
 import string
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pyarrow as pa
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphmtl.data.batching import Batch
 from graphmtl.data.choices import choice_keys, choices
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.label_arrays import TextLabels
@@ -35,8 +37,7 @@ _NONE = "-1"  # what data sets have in the place of a label that they keep to th
 class MultipleChoiceHead(LinearHead):
     """Dropout and a linear layer: pooled vectors (texts, input_size) to a score of each text, (texts,).
 
-    Behind it the model lays the scores of an example side by side, (batch, choices), with minus infinity where an
-    example has no more choices; these are the logits that the loss and the answers take.
+    The loss and the answers take the scores of an example side by side.
     """
 
     def __init__(self, *, input_size: int, dropout: float):
@@ -44,6 +45,10 @@ class MultipleChoiceHead(LinearHead):
 
     def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
         return super().forward(pooled, common).squeeze(-1)  # (texts,)
+
+    def within(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Scores (texts,) as those of the choices of each example, (batch, choices), minus infinity for no more."""
+        return batch.by_example(logits, -math.inf)
 
     def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         logits = at_least_single(logits)  # (batch, choices)
@@ -132,12 +137,14 @@ class MultipleChoice(ScoredKind):
 
     # Answers
 
-    def answer(
-        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
-    ) -> dict[str, Any]:
+    def located(self, answers: Any, texts: Sequence[Any], vocabulary: Any) -> list:
+        """The place of each answer among the choices, and these."""
+        return [(place, [choice for _, choice in own]) for place, own in zip(answers.tolist(), texts, strict=True)]
+
+    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
         """The place of the choice, its text, and the probability of each choice."""
-        given = [*text[1]]
-        return {"choice": answer, "label": given[answer], "probabilities": [*(probabilities or ())][: len(given)]}
+        place, own = answer
+        return {"choice": place, "label": own[place], "probabilities": [*(probabilities or ())][: len(own)]}
 
     def by_name(self, probabilities: Sequence[float]) -> Any:
         """Those of the choices, in their order."""

@@ -150,9 +150,7 @@ class Regression(ScoredKind):
     def head_of_several(self) -> Hashable | None:
         return self.task.scale  # scores without a scale have nothing in common
 
-    def answer(
-        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
-    ) -> dict[str, Any]:
+    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
         return {"value": answer}
 
     def short(self, answer: Mapping[str, Any]) -> tuple[str | None, float | None]:

@@ -182,9 +182,7 @@ class Tagging(ScoredKind):
 
     # Answers
 
-    def answer(
-        self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str], text: Any = None
-    ) -> dict[str, Any]:
+    def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
         return {"tokens": tokens, "labels": self.named(answer[: len(tokens)])}
 
     def blank(self, text: Any) -> dict[str, Any]:

@@ -216,10 +216,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch, label_smoothing: float = 0.0
     ) -> ModelOutput:
         head: Any = self.heads[self._position[task]]
-        logits, penalty = self.classify(seen.h, task), seen.penalty
-        if batch.groups is not None:  # a score of every text
-            logits = batch.by_example(logits, -torch.inf)  # (batch, choices)
-            penalty = None if penalty is None else batch.by_example(penalty, 0).sum(1) / batch.groups.to(penalty)
+        logits = head.within(self.classify(seen.h, task), batch)
+        penalty = None if seen.penalty is None else batch.mean_of_texts(seen.penalty)  # (batch,)
         output = ModelOutput(logits, edges, penalty=penalty, nodes=seen.nodes, hidden=seen.h)
         if not self.training:
             output.answers = head.answers(logits, batch.lengths)

@@ -116,7 +116,7 @@ def in_words(
     words: Sequence[list[str]],
     offsets: Sequence[list[Span] | None],
     edges: bool,
-    texts: Sequence[Any] | None = None,
+    answers: Sequence[Any] | None = None,
 ) -> list[dict]:
     """The answers of a task to the texts of a batch.
 
@@ -126,25 +126,23 @@ def in_words(
         words: their tokens where each is spoken of, else nothing.
         offsets: of each text where its tokens stand in it, or None where that is not known.
         edges: whether the edge weights are given too.
-        texts: the texts as they were given, for kinds that speak of them.
+        answers: those of the texts as the task's kind puts them in words; None: as the output has them.
     """
     assert output.answers is not None
-    given = output.answers.tolist()
+    given = output.answers.tolist() if answers is None else answers
     probabilities = [None] * len(given) if output.probabilities is None else output.probabilities.tolist()
-    answers = [
-        {"task": task.name, **task.of_kind.answer(answer, own, tokens, text)}
-        for answer, own, tokens, text in zip(
-            given, probabilities, words or [[]] * len(given), texts or [None] * len(given), strict=True
-        )
+    found = [
+        {"task": task.name, **task.of_kind.answer(answer, own, tokens)}
+        for answer, own, tokens in zip(given, probabilities, words or [[]] * len(given), strict=True)
     ]
     if edges:
-        per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(answers))
-        for i, (answer, own) in enumerate(zip(answers, per_text, strict=True)):
-            answers[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
-    for answer, own in zip(answers, offsets, strict=bool(words)):
+        per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(found))
+        for i, (answer, own) in enumerate(zip(found, per_text, strict=True)):
+            found[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
+    for answer, own in zip(found, offsets, strict=bool(words)):
         if own is not None:
             answer["offsets"] = [[start, end] for start, end in own]
-    return answers
+    return found
 
 
 def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:

@@ -113,13 +113,14 @@ def _read(
         some = order[start : start + batch_size]
         batch = split.batch(some)
         outputs = model(batch.to(device), edges=edges)
-        read = [each for i in some for each in given[rows[i]]]
-        words, offsets = _tokens(model, read, batch) if every_token else ([], [])
-        own = [texts[rows[i]] for i in some]
-        found = {
-            name: in_words(model.tasks[name], *_of_chosen(batch, outputs[name], words, offsets), edges, own)
-            for name in names
-        }
+        read: list[Any] = [given[rows[i]] for i in some]
+        words, offsets = _tokens(model, [each for own in read for each in own], batch) if every_token else ([], [])
+        read = [own for (own,) in read] if groups is None else read
+        found = {}
+        for name in names:
+            answers = model.tasks[name].of_kind.located(outputs[name].answers, read, model.vocabulary)
+            output, tokens, places = _of_chosen(batch, outputs[name], words, offsets)
+            found[name] = in_words(model.tasks[name], output, tokens, places, edges, answers)
         for i, predictions in zip(some, zip(*found.values(), strict=True), strict=True):
             yield rows[i], dict(zip(names, predictions, strict=True))
 

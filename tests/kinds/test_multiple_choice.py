@@ -86,14 +86,14 @@ def test_metrics_of_choices():
     assert task.of_kind.scores(found) == {"accuracy": 0.5, "ece": pytest.approx((0.1 + 0.5) / 2)}
     assert task.of_kind.by_class(found) == {}
     with pytest.raises(
-        InputError, match=r"unknown metric of task 'a' 'f1'.* \(known: accuracy, ece, module:function\\)"
+        InputError, match=r"unknown metric of task 'a' 'f1'.* \(known: accuracy, ece, module:function\)"
     ):
         Task(name="a", kind="multiple-choice", choices=("b",), metrics=("f1",))
 
 
 def test_answers_in_words():
     kind = TASK.of_kind
-    answer = kind.answer(1, [0.25, 0.75, 0.0], [], ("it was wet", ["sun", "rain"]))
+    answer = kind.answer((1, ["sun", "rain"]), [0.25, 0.75, 0.0], [])
     assert answer == {"choice": 1, "label": "rain", "probabilities": [0.25, 0.75]}
     assert kind.cells(answer) == {"choice": 1, "label": "rain", "probability": 0.75}
     assert kind.cells(kind.blank("")) == {"choice": None, "label": None, "probability": None}
