@@ -8,14 +8,18 @@ trained word embeddings; of GLUE 1,500 examples of each task, a fifth of them fo
 which is not trained. All methods have the same options, and none was tuned. Finished runs are taken as they are, so
 the command can be stopped and started again; what is there is written after every run.
 
-Differences are paired by seed, with a 95 % t interval over seeds. Time is that of training on as many texts, without
-evaluation, as a multiple of that of equal weights, the median over seeds: with --mix that of an update.
+Differences are paired by seed, with a 95 % t interval over seeds. Time is the processor's in training on as many texts,
+so that other work on the machine plays a small part, as a multiple of that of equal weights: with ``--mix`` that of an
+update. It is measured apart, all methods taking turns, and is the median of three.
 """
 
 import argparse
+import json
 import os
 import shlex
-from collections.abc import Mapping
+import statistics
+import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +38,7 @@ from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
+from graphmtl.training.trainer import Trainer
 
 _COMMON = {"arch": "shared", "mix": True, "batch_size": 16, "progress": False, "device": "cpu"}
 _SETS = {
@@ -57,18 +62,41 @@ def glue_tasks(folder: Path) -> TaskSet:
     return drawn
 
 
+def options_of(name: str, method: str, seed: int = 0) -> dict:
+    """The options of a training, by name."""
+    options = {**_COMMON, **_SETS[name], "balancing": method, "seed": seed, **(_FROZEN if name == "glue" else {})}
+    return options | ({"balancing": "equal", "accumulate": 1, "mix": False} if method == _BATCHWISE else {})
+
+
 def run(folder: Path, name: str, method: str, seed: int) -> Run:
     """One training, unless it is finished."""
     path = folder / f"{name}-{'batchwise' if method == _BATCHWISE else method}-{seed}"
     if not (path / "metrics.json").is_file():
-        options = {**_COMMON, **_SETS[name], "balancing": method, "seed": seed, "output": path, "resume": path.exists()}
-        if method == _BATCHWISE:
-            options |= {"balancing": "equal", "accumulate": 1, "mix": False}
-        if name == "glue":
-            train(glue_tasks(folder), **{key: value for key, value in options.items() if key != "tasks"}, **_FROZEN)
-        else:
-            train(**options)
+        options = {**options_of(name, method, seed), "output": path, "resume": path.exists()}
+        tasks = glue_tasks(folder) if name == "glue" else options["tasks"]
+        train(tasks, **{key: value for key, value in options.items() if key != "tasks"})
     return Run.open(path)
+
+
+def times(folder: Path, name: str, methods: Sequence[str], *, turns: int = 3) -> dict[str, float]:
+    """Seconds of the processor for an epoch of each method, which are written down when they were measured."""
+    path = folder / f"times-{name}.json"
+    if not path.is_file():
+        spent = [{method: _epoch_seconds(folder, name, method) for method in methods} for _ in range(turns)]
+        found = {method: statistics.median(turn[method] for turn in spent) for method in methods}
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _epoch_seconds(folder: Path, name: str, method: str) -> float:
+    """The second epoch of a training that is not evaluated."""
+    options = make_options(**options_of(name, method))
+    tasks = glue_tasks(folder) if name == "glue" else load_run_tasks(options)
+    model = build_model(tasks, options, say=lambda *_: None)
+    data, marks = encode_tasks(tasks, model.vocabulary, model.options), []
+    trainer = Trainer(model=model, data=data, options=options, callbacks=[lambda _: marks.append(time.process_time())])
+    trainer.train(keep_epochs=2)
+    return marks[1] - marks[0]
 
 
 def scores(found: Run) -> dict[str, float]:
@@ -76,7 +104,7 @@ def scores(found: Run) -> dict[str, float]:
     return {name: 100 * task["test"][task["metric"]] for name, task in found.metrics["tasks"].items()}
 
 
-def rows(runs: Mapping[str, list[Run]]) -> list[str]:
+def rows(runs: Mapping[str, list[Run]], spent: Mapping[str, float]) -> list[str]:
     """A line for each method: its mean, its lowest task, both against equal weights, time, and gradients' cosine."""
     table = [
         "| balancing | mean | - equal | lowest task | - equal | largest loss of a task | time | cosine |",
@@ -93,14 +121,13 @@ def rows(runs: Mapping[str, list[Run]]) -> list[str]:
             for task in base[0]
         }
         task = min(lost, key=lost.get)
-        speeds = [
-            (a.metrics["tokens_per_second"], b.metrics["tokens_per_second"])
-            for a, b in zip(runs["equal"], own, strict=False)
-        ]
         cosines = [each.metrics["gradient_cosine"] for each in own if "gradient_cosine" in each.metrics]
         cells = [f"{np.mean(means):.2f}", _interval(gains), f"{np.mean(worst):.2f}", _interval(risen)]
         cells += ["" if method == "equal" else f"{lost[task]:+.1f} ({task})"]
-        cells += [f"{np.median([a / b for a, b in speeds]):.2f}", f"{np.mean(cosines):+.3f}" if cosines else ""]
+        cells += [
+            f"{spent[method] / spent['equal']:.2f}" if method in spent else "",
+            f"{np.mean(cosines):+.3f}" if cosines else "",
+        ]
         table.append(f"| {method} | " + " | ".join(cells) + " |")
     return table
 
@@ -125,7 +152,12 @@ def task_rows(runs: Mapping[str, list[Run]]) -> list[str]:
     return table
 
 
-def write(path: Path | None, command: str, found: Mapping[str, Mapping[str, list[Run]]]) -> None:
+def write(
+    path: Path | None,
+    command: str,
+    found: Mapping[str, Mapping[str, list[Run]]],
+    spent: Mapping[str, Mapping[str, float]],
+) -> None:
     """The tables of what is finished."""
     lines = [f"Command: `{command}`", ""]
     for name, runs in found.items():
@@ -136,7 +168,7 @@ def write(path: Path | None, command: str, found: Mapping[str, Mapping[str, list
         lines += [
             f"**{name}**, {seeds} seeds ({about}); test scores in points",
             "",
-            *rows(runs),
+            *rows(runs, spent.get(name, {})),
             "",
             *task_rows(runs),
             "",
@@ -158,14 +190,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     arguments = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "benchmarks.balancing", *argv])
+    methods, sets = [*arguments.methods.split(","), _BATCHWISE], arguments.sets.split(",")
     found: dict[str, dict[str, list[Run]]] = {}
     for seed in map(int, arguments.seeds.split(",")):
-        for name in arguments.sets.split(","):
-            for method in [*arguments.methods.split(","), _BATCHWISE]:
+        for name in sets:
+            for method in methods:
                 finished = run(arguments.runs, name, method, seed)
                 found.setdefault(name, {}).setdefault(method, []).append(finished)
-                write(arguments.results, command, found) if arguments.results else None
-    write(arguments.results, command, found)
+                if arguments.results:
+                    write(arguments.results, command, found, {})
+    write(arguments.results, command, found, {name: times(arguments.runs, name, methods) for name in sets})
 
 
 if __name__ == "__main__":
