@@ -165,8 +165,9 @@ def _in_order_of_unfreezing(frozen: Mapping[str, Sequence[torch.nn.Parameter]]) 
 def with_steps(options: Options, data: Mapping[str, EncodedTask], steps: int) -> Options:
     """The options with as many epochs as so many steps take, or as there were if those are more."""
     corpora = {task.corpus: len(task.train) for task in data.values()}
-    epoch = sum(-(-size // options.batch_size) for size in corpora.values())
-    return replace(options, epochs=max(options.epochs, -(-steps // max(epoch, 1))))
+    batches = sum(-(-size // options.batch_size) for size in corpora.values())
+    updates = -(-batches // options.accumulate)  # of an epoch
+    return replace(options, epochs=max(options.epochs, -(-steps // max(updates, 1))))
 
 
 @generators_kept()
