@@ -22,7 +22,8 @@ _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --selec
 
 # fields that few tasks have, and their defaults
 _RARE: dict[str, Any] = {
-    "weight": 1.0, "choices": [],
+    "weight": 1.0,
+    "choices": [],
     **dict.fromkeys(("class_weights", "max_length", "first", "separator")),
 }
 
