@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
-from graphmtl.data.raw_texts import Text
+from graphmtl.data.raw_texts import Text, text_of_line
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
@@ -20,11 +20,12 @@ def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Fig
     """What each token of a text read, a map for every task."""
     model = run.model
     of_tokens = [name for name, own in model.tasks.items() if own.of_kind.reads_tokens]
-    of_one = [name for name, own in model.tasks.items() if not own.is_pair]
+    of_one = [name for name, own in model.tasks.items() if not (own.is_pair or own.choices)]
     names = task.split(",") if task else of_tokens or of_one or [*model.tasks]
-    first, tab, second = text.partition("\t")
-    pair = tab and any(model.tasks[name].is_pair for name in names if name in model.tasks)
-    read: Text = text.split() if pretokenized else (first, second) if pair else text
+    of_several = [own for name, own in model.tasks.items() if name in names and (own.is_pair or own.choices)]
+    several = "\t" in text and len(of_several) > 0
+    read: Text = text_of_line(text, of_several[0], "--text") if several else text
+    read = text.split() if pretokenized else read
     answers = model.predict([read], names, edges="tokens")
     return draw_token_maps(answers, heading=f"{model.options.arch}: one text, seed {run.options.seed}")
 

@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.data.choices import Columns, every_column
 from graphmtl.data.delimited import Reading
-from graphmtl.data.raw_texts import Text, check_columns, texts_of_table
+from graphmtl.data.raw_texts import Text, check_columns, text_of_line, texts_of_table
 from graphmtl.data.readers import ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
 from graphmtl.data.section import Given
@@ -92,32 +93,26 @@ def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, str]
 def _parts_of_lines(
     file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str
 ) -> Iterator[_Part]:
-    """The lines of a file, some thousands at once; a task of pairs reads what stands on both sides of the first TAB."""
+    """The lines of a file, some thousands at once; tasks of pairs and of choices read what stands between TABs."""
     lines, start = _lines(file, name, encoding), 0
     while chunk := [*islice(lines, _LINES_AT_ONCE)]:
         numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
         single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]
-        of_pairs = next((own for own, task in tasks.items() if task.is_pair), None)
-        pairs = [] if of_pairs is None else [_pair(line, of_pairs, f"{name}, line {i}") for i, line in chunk]
-        read = {own: pairs if task.is_pair else single for own, task in tasks.items()}
+        forms = {(task.is_pair, bool(task.choices)): task for task in reversed([*tasks.values()])}
+        several = {
+            form: [text_of_line(line, task, f"{name}, line {i}") for i, line in chunk] if any(form) else single
+            for form, task in forms.items()
+        }
+        read = {own: several[task.is_pair, bool(task.choices)] for own, task in tasks.items()}
         yield _Part(start=start, lines=numbers, values=[[line] for line in texts], texts=read)
         start += len(chunk)
 
 
-def _pair(line: str, task: str, where: str) -> Text:
-    if not line.strip():
-        return line
-    first, tab, second = line.partition("\t")
-    if not tab:
-        raise InputError(f"{where}: task {task!r} reads a pair of texts with a TAB between, found no TAB")
-    return first, second
-
-
 def _parts_of_rows(
-    rows: Rows, columns: Mapping[str, tuple[str, ...]], tasks: Mapping[str, Task], pretokenized: bool
+    rows: Rows, columns: Mapping[str, Columns], tasks: Mapping[str, Task], pretokenized: bool
 ) -> Iterator[_Part]:
-    tokens = [columns[name][0] for name, task in tasks.items() if task.tokens]
-    wanted = [*dict.fromkeys(column for own in columns.values() for column in own)]
+    tokens = [str(columns[name][0]) for name, task in tasks.items() if task.tokens]
+    wanted = [*dict.fromkeys(column for own in columns.values() for column in every_column(own))]
     for start in range(0, len(rows), _LINES_AT_ONCE):
         stop = start + _LINES_AT_ONCE
         texts = texts_of_table(rows.table(wanted, start, stop), columns, tokens)
@@ -144,15 +139,16 @@ def _read_rows(path: str | None, kind: str, reading: Reading) -> Rows:
             raise InputError(str(error).replace(str(copy), copy.name)) from None
 
 
-def _columns(tasks: Mapping[str, Task], given: str | None, rows: Rows, source: str) -> dict[str, tuple[str, ...]]:
+def _columns(tasks: Mapping[str, Task], given: str | None, rows: Rows, source: str) -> dict[str, Columns]:
     """The columns that each task reads: the run's own, or those that ``--text`` names."""
-    columns = {name: task.text for name, task in tasks.items()}
+    columns = {name: task.reads for name, task in tasks.items()}
     if given is not None:
         named = tuple(name.strip() for name in given.split(","))
         for name, task in tasks.items():
-            if len(named) != len(task.text):
-                raise InputError(f"--text {given}: task {name!r} reads {len(task.text)} columns, found {len(named)}")
-        columns = dict.fromkeys(tasks, named)
+            count, texts = len(every_column(task.reads)), len(task.text)
+            if len(named) != count:
+                raise InputError(f"--text {given}: task {name!r} reads {count} columns, found {len(named)}")
+            columns[name] = (*named[:texts], named[texts:]) if task.choices else named
     hint = "" if given else "; --text COLUMN names another, of a pair two"
     if len(rows.names) == 1 and any(sign in rows.names[0] for sign in ",;\t|"):
         hint = "; --delimiter names what stands between the columns"

@@ -42,7 +42,9 @@ TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder th
 KINDS = {
     "text-classification": "graphmtl.kinds.classification:Classification",
     "regression": "graphmtl.kinds.regression:Regression",
+    "multi-label": "graphmtl.kinds.multi_label:MultiLabel",
     "token-classification": "graphmtl.kinds.tagging:Tagging",
+    "multiple-choice": "graphmtl.kinds.multiple_choice:MultipleChoice",
     "question-answering": "graphmtl.kinds.span:QuestionAnswering",
 }
 HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags

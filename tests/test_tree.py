@@ -7,6 +7,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "graphmtl"
 SEVERAL = {  # test files of folders that are of no one module, and why
     "kinds/test_outside.py": "a kind of task from outside the package, in every verb",
+    "kinds/test_every_kind.py": "what holds of all kinds of tasks",
     "architectures/test_outside.py": "an architecture, an encoder and a head from outside the package, in every verb",
 }
 

@@ -148,7 +148,7 @@ def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeReco
     recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
     for batch in batches:
         for output in model(batch, edges=True).values():
-            edges, keep = output.edges, output.counts > 0  # (texts,)
+            edges, keep = output.edges, batch.by_text(output.counts > 0)  # (texts,)
             recorders["attention"].update(edges, keep)
             if edges.contributions is not None:
                 contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)

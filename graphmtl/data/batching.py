@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
-from graphmtl.data.flat import one_after_the_other
+from graphmtl.data.flat import one_after_the_other, ranges
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.spelling import Spelling, WordForms
 from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
-from graphmtl.data.vocabulary import Vocabulary, truncate
+from graphmtl.data.vocabulary import Vocabulary, truncate, truncate_pair
 from graphmtl.errors import note, unknown_name
 
 __all__ = [
@@ -48,6 +48,9 @@ class Batch:
         weights: (batch,) float32: 1, or 0 for an example that only fills the batch.
         spelling: how the words are written, where that is read.
         windows: how the pieces that a transformer reads belong to the texts and their words.
+        groups: (batch,) int64, how many texts each example has, which stand one after the other; always on the CPU.
+            ``tokens``, ``lengths`` and whatever a model makes of a text are then those of (texts,), ``labels`` and
+            ``weights`` those of (batch,) examples. None where every example is one text.
     """
 
     tasks: tuple[str, ...]
@@ -57,6 +60,22 @@ class Batch:
     weights: Tensor
     spelling: Spelling | None = None
     windows: Windows | None = None
+    groups: Tensor | None = None
+
+    def by_example(self, values: Tensor, padding: float) -> Tensor:
+        """Numbers of all texts, (texts,), side by side for every example: (batch, texts of the largest)."""
+        if self.groups is None:
+            return values.unsqueeze(1)
+        inside = torch.arange(int(self.groups.max())) < self.groups[:, None]  # (batch, most)
+        return values.new_full(inside.shape, padding).masked_scatter(inside.to(values.device), values)
+
+    def mean_of_texts(self, values: Tensor) -> Tensor:
+        """The mean over the texts of every example, (batch,), of what texts have, (texts,)."""
+        return values if self.groups is None else self.by_example(values, 0).sum(1) / self.groups.to(values)
+
+    def by_text(self, values: Tensor) -> Tensor:
+        """What examples have, (batch,), for every text: (texts,)."""
+        return values if self.groups is None else values.repeat_interleave(self.groups.to(values.device))
 
     @property
     def between(self) -> Tensor:
@@ -95,9 +114,11 @@ class EncodedSplit:
         labels: those of each task as its kind has them; None for texts without labels.
         seen: whether the text stands in a training split of the run; None where nobody asked.
         forms: what the forms are.
+        groups: (examples,), how many of the texts each example has; None: each one.
 
     Attributes:
-        lengths: (examples,), tokens of each text.
+        lengths: (examples,), tokens of each text, or of all texts of each example.
+        text_lengths: (texts,), tokens of each text; where each example is one, the same.
         labels: those of each task, or None.
         counts: for each task how many labels each text has, (examples,).
     """
@@ -110,14 +131,20 @@ class EncodedSplit:
         labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
         forms: WordForms | None = None,
+        groups: np.ndarray | None = None,
     ):
         self.tasks = tuple(tasks)
         self._pieces = texts if isinstance(texts, SubwordTexts) else None
         if isinstance(texts, SubwordTexts):
-            self.lengths = texts.lengths
+            self.text_lengths = texts.lengths
         else:
-            ((self._ids, self.lengths),) = one_after_the_other(((text,) for text in texts), 1)
-        self._ends = np.cumsum(self.lengths)
+            ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in texts), 1)
+        self._ends = np.cumsum(self.text_lengths)
+        self._groups, self.lengths = groups, self.text_lengths
+        if groups is not None:
+            self._first = np.cumsum(groups) - groups  # (examples,), of their texts
+            before = np.concatenate([[0], self._ends])
+            self.lengths = before[self._first + groups] - before[self._first]
         self._forms = forms
         self.labels: dict[str, TextLabels | TokenLabels] | None = None
         self.counts: dict[str, np.ndarray] = {}
@@ -148,20 +175,24 @@ class EncodedSplit:
 
     def digest(self) -> bytes:
         """SHA-256 of the texts as they are encoded; labels play no part."""
-        digest = hashlib.sha256(self.lengths.tobytes())
+        digest = hashlib.sha256(self.text_lengths.tobytes())
         digest.update(np.ascontiguousarray(self._ids if self._pieces is None else self._pieces.ids).data)
         return digest.digest()
 
     def batch(self, rows: Sequence[int] | np.ndarray, fillers: int = 0, tasks: Sequence[str] | None = None) -> Batch:
         """The examples ``rows``, the last ``fillers`` of which get weight 0, for all tasks or some."""
-        rows = np.asarray(rows)  # (batch,)
-        lengths = self.lengths[rows]  # (batch,)
+        rows = texts = np.asarray(rows)  # (batch,)
+        groups = None
+        if self._groups is not None:
+            sizes = self._groups[rows]  # (batch,)
+            groups, texts = torch.from_numpy(sizes), ranges(self._first[rows], sizes)  # (batch,), (texts,)
+        lengths = self.text_lengths[texts]  # (batch,), or of all texts (texts,), as what follows
         positions = np.arange(lengths.max())  # (tokens,)
         inside = positions < lengths[:, None]  # (batch, tokens)
-        where = ((self._ends - self.lengths)[rows][:, None] + positions)[inside]
+        where = ((self._ends - self.text_lengths)[texts][:, None] + positions)[inside]
         spelling = windows = None
         if self._pieces is not None:
-            ids, windows = self._pieces.batch(rows)  # (windows, pieces)
+            ids, windows = self._pieces.batch(texts)  # (windows, pieces)
         else:
             ids = np.full(inside.shape, PAD, dtype=np.int64)  # (batch, tokens)
             ids[inside] = self._ids[where]
@@ -173,7 +204,8 @@ class EncodedSplit:
         labels = None
         if self.labels is not None:
             labels = {name: self.labels[name].batch(rows, inside) for name in names}
-        return Batch(names, torch.from_numpy(ids), torch.from_numpy(lengths), labels, weights, spelling, windows)
+        tokens = torch.from_numpy(ids)
+        return Batch(names, tokens, torch.from_numpy(lengths), labels, weights, spelling, windows, groups)
 
 
 @dataclass
@@ -304,20 +336,25 @@ def _encode_split(
         note(f"{', '.join(limits)}: tasks over the same texts have the same max_length, the largest, {longest}")
     options = replace(options, max_length=longest)
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
+    groups = np.array([*map(len, rows["choices"])], dtype=np.int64) if "choices" in rows.column_names else None
     encoded = EncodedSplit(
         tasks=list(labels),
-        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word),
+        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
         seen=rows["seen"] if "seen" in rows.column_names else None,
         forms=forms,
+        groups=groups,
     )
     about = (encoded.lengths, rows, vocabulary)
     found = {name: kinds[name].encoded(own, *about, f"{name}, {split}") for name, own in labels.items()}
     encoded.set_labels(found)
-    warn_of_long(encoded.lengths, options, f"{', '.join(labels)}, {split}", training=training)
+    warn_of_long(encoded.text_lengths, options, f"{', '.join(labels)}, {split}", training=training)
     return encoded
 
 
 def _texts(rows) -> Iterator[tuple]:
+    if "choices" in rows.column_names:
+        own = zip(rows["text"], rows["choices"], strict=True)
+        return ((context, choice) for context, choices in own for choice in choices)
     if "tokens" in rows.column_names:
         return ((tokens,) for tokens in rows["tokens"])
     pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
@@ -331,21 +368,18 @@ def encode_texts(
     forms: WordForms | None,
     *,
     whole: bool = False,
+    keep_both: bool = False,
 ) -> Iterator[list[int]] | SubwordTexts:
     """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any.
 
-    With ``whole`` every word has a state of its own and none is cut off.
+    With ``whole`` every word has a state of its own and none is cut off. With ``keep_both`` the longer text of a pair
+    is cut first, as a transformer's pieces always are: of a context and a choice the choice must not go.
     """
     if isinstance(vocabulary, SubwordVocabulary):
         return vocabulary.encode_texts(texts, options, words=whole)
-    return _word_ids(texts, vocabulary, options, forms, whole)
-
-
-def _word_ids(
-    texts: Iterable[tuple], vocabulary: Vocabulary, options: ModelOptions, forms: WordForms | None, whole: bool
-) -> Iterator[list[int]]:
     encoded = vocabulary.encode_texts(texts) if forms is None else _form_ids(texts, vocabulary, forms)
-    return encoded if whole else (truncate(ids, options.max_length, options.truncate) for ids in encoded)
+    cut = truncate_pair if keep_both else truncate
+    return encoded if whole else (cut(ids, options.max_length, options.truncate) for ids in encoded)
 
 
 def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: WordForms) -> Iterator[list[int]]:

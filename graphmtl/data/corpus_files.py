@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from graphmtl.data.arrow import read_hub
+from graphmtl.data.choices import every_column
 from graphmtl.data.column_files import read_sentences
 from graphmtl.data.delimited import Reading
 from graphmtl.data.memory import Data, read_data
@@ -57,7 +58,7 @@ def read_corpus(files: CorpusFiles, tasks: Sequence[Task], *, name: str, missing
     """
     first = tasks[0]
     of_tokens = [task for task in tasks if task.tokens]
-    columns = dict.fromkeys(column for task in tasks for column in (*task.text, task.label))
+    columns = dict.fromkeys(column for task in tasks for column in (*every_column(task.reads), task.label))
     of_lists = [(*task.text, *([task.label] if task.of_kind.labels_tokens else [])) for task in of_tokens]
     lists = dict.fromkeys(column for own in of_lists for column in own)
     read = partial(_read, files, wanted=[*columns], lists=[*lists], first=first)
@@ -66,7 +67,7 @@ def read_corpus(files: CorpusFiles, tasks: Sequence[Task], *, name: str, missing
         train=read(files.train),
         valid=files.valid if isinstance(files.valid, int | float) else read(files.valid),
         test=files.test if isinstance(files.test, int | float) else read(files.test),
-        texts=tuple(dict.fromkeys(task.text for task in tasks)),
+        texts=tuple(dict.fromkeys(task.reads for task in tasks)),
         stratify=first.label if first.of_kind.stratified and not of_tokens else None,
         present=tuple(dict.fromkeys(task.label for task in tasks)) if len(tasks) > 1 and not of_tokens else (),
         missing=tuple(dict.fromkeys(missing)),

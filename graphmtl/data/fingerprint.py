@@ -3,8 +3,8 @@
 What counts is what a model sees: texts as they are, labels by their names, in which split they stand and in which
 order. File names, the name of a task set, what marks seen texts and how Arrow lays the columns out count for nothing.
 
-Each example is written as JSON in ASCII: ``[text]``, ``[text, text_pair]`` or ``[[token, ...]]``, its label as a name,
-a number, a list of names, or null where there is none. Of every split there are
+Each example is written as JSON in ASCII: ``[text]``, ``[text, text_pair]``, ``[[token, ...]]`` or ``[context, [choice,
+...]]``, its label as a name, a number, a list of names, or null where there is none. Of every split there are
 
 - ``texts``: SHA-256 of the SHA-256 digests of the texts, one after the other;
 - ``labels``: SHA-256 of the labels, a newline between;
@@ -58,7 +58,7 @@ def _column(rows: Dataset, name: str) -> list:
 
 
 def _text_digests(rows: Dataset) -> list[bytes]:
-    columns = [_column(rows, name) for name in ("text", "text_pair", "tokens") if name in rows.column_names]
+    columns = [_column(rows, name) for name in ("text", "text_pair", "tokens", "choices") if name in rows.column_names]
     return [sha256(_json(row).encode()).digest() for row in zip(*columns, strict=True)]
 
 

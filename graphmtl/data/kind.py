@@ -17,7 +17,16 @@ __all__ = ["NO_LABEL", "Kind", "Survey", "default_kind", "kind_class", "suited_k
 
 NO_LABEL = -100
 """The index of a label that a corpus does not have; losses and scores leave it out. A missing score is nan."""
-_OWN = ("labels", "positive", "class_weights", "scale", "head")  # what some kinds of task have and others have not
+_OWN = (
+    "labels",
+    "positive",
+    "class_weights",
+    "scale",
+    "head",
+    "choices",
+    "first",
+    "separator",
+)  # not all kinds have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +57,7 @@ class Kind:
         task: the task (:class:`~graphmtl.data.task.Task`).
     """
 
-    has: ClassVar[frozenset[str]] = frozenset()  #: those of labels, positive, class_weights, scale and head that it has
+    has: ClassVar[frozenset[str]] = frozenset()  #: those of the fields of ``_OWN`` that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it
@@ -229,21 +238,21 @@ class Kind:
         """
         return {"label": self.named(answer), "probabilities": self.by_name(probabilities or ())}
 
-    def located(self, answers: Any, texts: Sequence[tuple], vocabulary: Any) -> list:
+    def located(self, answers: Any, texts: Sequence[Any], vocabulary: Any) -> list:
         """The answers to some texts as :meth:`answer` takes them.
 
         Args:
             answers: of the texts, a tensor (batch, ...), as the head gives them.
-            texts: what was read.
+            texts: what was read; of an example that is several texts the list of them.
             vocabulary: what has made tokens of them.
         """
         return answers.tolist()
 
-    def by_name(self, probabilities: Sequence[float]) -> dict[str, float]:
+    def by_name(self, probabilities: Sequence[float]) -> Any:
         """``{LABEL: p}``."""
         return dict(zip(self.task.labels, probabilities, strict=True))
 
-    def blank(self, text: str | Sequence[str]) -> dict[str, Any]:
+    def blank(self, text: Any) -> dict[str, Any]:
         """The answer to a text in which nothing stands."""
         return {next(iter(self.columns)): None}
 

@@ -1,7 +1,8 @@
 """Clean evaluation: which texts stand in more than one split, within a task and across the tasks of a run.
 
 Two texts are equal when they differ at most in case, white space and how the same characters are encoded (Unicode's
-canonical equivalence). Signs, marks and emoji count: 1.5 is not 15, and C++ not C#. A blank text equals no other.
+canonical equivalence). Signs, marks and emoji count: 1.5 is not 15, and C++ not C#. A blank text equals no other. Of
+examples with choices the context and all choices are the text, whatever the order of the choices.
 """
 
 import unicodedata
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from datasets import Dataset
 
-__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "row_keys", "seen_in"]
+__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "of_choices", "row_keys", "seen_in"]
 
 
 def normalise(text: str, text_pair: str | None = None) -> str:
@@ -27,8 +28,16 @@ def normalise(text: str, text_pair: str | None = None) -> str:
     return key if text_pair is None or not (key or pair) else f"{key}\t{pair}"
 
 
+def of_choices(context: str, choices: Iterable[str]) -> str:
+    """The key of a context with its choices, whose order plays no part."""
+    parts = [normalise(context), *sorted(map(normalise, choices))]
+    return "\t".join(parts) if any(parts) else ""
+
+
 def row_keys(rows: Dataset) -> list[str]:
     """The normalised texts of a split with the columns of :class:`~graphmtl.data.task.TaskData`."""
+    if "choices" in rows.column_names:
+        return [of_choices(text, own) for text, own in zip(rows["text"], rows["choices"], strict=True)]
     if "tokens" in rows.column_names:
         return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
     pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from graphmtl.data.catalog import is_task_file
+from graphmtl.data.choices import every_column
 from graphmtl.data.label_set import no_labels, whole_numbers
 from graphmtl.data.loading import open_sources
 from graphmtl.data.overlap import Overlap
@@ -73,7 +74,7 @@ def load_scored(
     if names is None and (others := [name for name in found if name not in tasks]):
         note(f"{what}: not scored, since the model has no such tasks: {', '.join(others)}")
     sources = {name: found[name]() for name in known}
-    units = {name: (source.corpus, source.task.text) for name, source in sources.items()}
+    units = {name: (source.corpus, source.task.reads) for name, source in sources.items()}
     corpora = {unit: "+".join(name for name in known if units[name] == unit) for unit in units.values()}
     data = [_task_data(tasks[name], source, corpora[units[name]]) for name, source in sources.items()]
     return TaskSet(name="scored", data=data)
@@ -84,7 +85,7 @@ def _of_rows(
 ) -> Mapping[str, Open]:
     """The tasks whose columns a file has; all of them, unless ``some`` are enough."""
     rows = read_rows(path)
-    columns = {name: (*task.text, task.label) for name, task in tasks.items()}
+    columns = {name: (*every_column(task.reads), task.label) for name, task in tasks.items()}
     there = {name for name, own in columns.items() if {*own} <= {*rows.names}}
     if not some or not there:
         check_columns(columns, rows.names, str(path), "; a task file names others")
@@ -92,7 +93,8 @@ def _of_rows(
     for name in (name for name in tasks if name in there):
         task = tasks[name]
         form: dict[str, Any] = {"tokens": task.text[0]} if task.tokens else {"text": task.text}
-        form |= {"scale": task.scale} if task.scale is not None else {}
+        more: dict[str, Any] = {key: getattr(task, key) for key in ("scale", "choices", "first", "separator")}
+        form |= {key: value for key, value in more.items() if value}
         known = _as_in_training(name, task, rows.table([task.label]), trained_on)
         given[name] = {"train": str(path), "label": task.label, "kind": task.kind, **form, **known}
     return given_tasks(given).sources
@@ -124,7 +126,7 @@ def _task_data(task: Task, source: Source, corpus: str) -> TaskData:
     missing = (*source.missing, *_no_labels(task, source, table))
     read = replace(task.of_kind.as_scored(source), task=own, missing=missing, default_metrics=False)
     _, values = own.of_kind.read(read, {"train": table}, ())
-    columns = {name: pa.array(each) for name, each in text_columns(table, own.text, of_tokens=task.tokens).items()}
+    columns = {name: pa.array(each) for name, each in text_columns(table, own.reads, of_tokens=task.tokens).items()}
     columns |= {"row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
     rows = Dataset(pa.table({**columns, "label": pa.array(values["train"], task.of_kind.arrow)}))
     none = rows.select([])
@@ -147,7 +149,7 @@ def _check_form(task: Task, source: Source) -> None:
 
 def _no_labels(task: Task, source: Source, table: Table) -> list[str]:
     """Labels that the model has not and that are none, as the others tell; training has left them out too."""
-    counts = task.of_kind.counts(table, source.task.label, missing=source.missing)
+    counts = source.task.of_kind.counts(table, source.task.label, missing=source.missing)
     none = sorted(no_labels(counts)[0] - {*task.labels, *source.names})
     for label in none:
         note(f"{table.source}: the label {label!r}, which stands {counts[label]} times, is taken for none")

@@ -14,7 +14,7 @@ def shuffle_labels(data: TaskData, *, seed: int) -> TaskData:
     """The task with the labels of its training split permuted; validation and test stay as they are.
 
     Of tags the sentences' labels are put one after another in a random order and cut to the lengths of the sentences; a
-    span that is cut begins anew.
+    span that is cut begins anew. A place behind the last choice of an example is counted on from the first.
     """
     rng = np.random.default_rng([seed, zlib.crc32(data.task.name.encode())])
     labels = list(data.train["label"])

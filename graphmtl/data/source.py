@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from graphmtl.data.choices import Columns
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.table import Table
@@ -36,7 +37,7 @@ class Corpus:
     train: Table
     valid: Table | float
     test: Table | float
-    texts: tuple[tuple[str, ...], ...] = (("text",),)
+    texts: tuple[Columns, ...] = (("text",),)
     stratify: str | None = None
     present: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
+from graphmtl.data.choices import Columns, are_of_choices, choices, contexts
 from graphmtl.data.cut import cut
-from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise
+from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise, of_choices
 from graphmtl.data.source import Corpus, Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task, TaskData
@@ -19,7 +20,7 @@ from graphmtl.errors import InputError
 
 __all__ = ["build", "text_columns"]
 
-_Unit = tuple[Corpus, tuple[str, ...]]
+_Unit = tuple[Corpus, Columns]
 """The texts of a corpus that some of its tasks read: the corpus, and the columns of the text, pair or tokens."""
 
 
@@ -41,7 +42,7 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
     corpora = dict.fromkeys(source.corpus for source in sources.values())
     splits = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
     names = _unit_names(sources)
-    units = {names[name]: (source.corpus, source.task.text) for name, source in sources.items()}
+    units = {names[name]: (source.corpus, source.task.reads) for name, source in sources.items()}
     keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
     cleaned = clean(keys, keep_overlap=keep_overlap)
     of_tokens = {names[name]: source.task.tokens for name, source in sources.items()}
@@ -59,8 +60,8 @@ def _unit_names(sources: Mapping[str, Source]) -> dict[str, str]:
     """What the texts of each task are called in the run: the names of all tasks that read them, as in ``upos+xpos``."""
     tasks: dict[_Unit, list[str]] = defaultdict(list)
     for name, source in sources.items():
-        tasks[source.corpus, source.task.text].append(name)
-    return {name: "+".join(tasks[source.corpus, source.task.text]) for name, source in sources.items()}
+        tasks[source.corpus, source.task.reads].append(name)
+    return {name: "+".join(tasks[source.corpus, source.task.reads]) for name, source in sources.items()}
 
 
 def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
@@ -99,7 +100,7 @@ def _strata(corpus: Corpus, train: Table) -> list[tuple]:
 def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
     """What must stand on one side of a cut, as `cut` takes it: rows that any of the tasks reads alike."""
     if corpus.together is not None:
-        return corpus.together(texts(train, corpus.texts[0][0]))
+        return corpus.together(texts(train, str(corpus.texts[0][0])))
     first, *others = (_keys(train, columns) for columns in corpus.texts)
     return _united([first, *others]) if others else first
 
@@ -127,34 +128,40 @@ def _united(keys: Sequence[Sequence[str]]) -> list[str]:
     return [str(root(i)) if any(own[i] for own in keys) else "" for i in rows]
 
 
-def text_columns(table: Table, columns: Sequence[str], *, of_tokens: bool) -> dict[str, list]:
+def text_columns(table: Table, columns: Columns, *, of_tokens: bool) -> dict[str, list]:
     """The texts of some rows as columns of :class:`~graphmtl.data.task.TaskData`.
 
     Args:
         table: the rows.
-        columns: the column of the text or of the tokens, or the two of a pair.
+        columns: those of the text, the pair, the tokens, or the context and its choices.
         of_tokens: there are lists of tokens.
 
     Returns:
-        ``tokens``, or ``text`` and, of pairs, ``text_pair``.
+        ``tokens``, or ``text`` and, of pairs, ``text_pair``, or of choices ``choices``.
 
     Raises:
         InputError: there is no such column, or a value is no text, or no list of tokens.
     """
+    if are_of_choices(columns):
+        return {"text": contexts(table, columns), "choices": choices(table, columns)}
+    names = [column for column in columns if isinstance(column, str)]
     if of_tokens:
-        return {"tokens": tokens(table, columns[0])}
-    return dict(zip(("text", "text_pair"), (texts(table, column) for column in columns), strict=False))
+        return {"tokens": tokens(table, names[0])}
+    return dict(zip(("text", "text_pair"), (texts(table, name) for name in names), strict=False))
 
 
-def _keys(table: Table, columns: Sequence[str]) -> list[str]:
+def _keys(table: Table, columns: Columns) -> list[str]:
     """The normalised text of each row."""
-    read = text_columns(table, columns, of_tokens=isinstance(table[columns[0]][0], list) if len(table) else False)
+    of_tokens = isinstance(table[str(columns[0])][0], list) if len(table) else False
+    read = text_columns(table, columns, of_tokens=of_tokens)
+    if "choices" in read:
+        return [of_choices(*row) for row in zip(read["text"], read["choices"], strict=True)]
     if "tokens" in read:
         return [normalise(" ".join(own)) for own in read["tokens"]]
     return [normalise(*row) for row in zip(*read.values(), strict=True)]
 
 
-def _split_keys(splits: Mapping[str, Table], columns: Sequence[str]) -> SplitKeys:
+def _split_keys(splits: Mapping[str, Table], columns: Columns) -> SplitKeys:
     """The normalised texts of each split; those of all test splits one after the other."""
     tests = [table for split, table in splits.items() if split.startswith("test")]
     return SplitKeys(
@@ -165,7 +172,7 @@ def _split_keys(splits: Mapping[str, Table], columns: Sequence[str]) -> SplitKey
 
 
 def _texts(
-    splits: Mapping[str, Table], columns: Sequence[str], cleaned: CleanSplits, *, of_tokens: bool
+    splits: Mapping[str, Table], columns: Columns, cleaned: CleanSplits, *, of_tokens: bool
 ) -> dict[str, dict[str, pa.Array]]:
     """The columns of each split that all its tasks have: texts, rows, and whether training has seen them."""
     tests = [split for split in splits if split.startswith("test")]

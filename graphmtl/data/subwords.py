@@ -13,7 +13,7 @@ from torch import Tensor
 from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other, ranges
 from graphmtl.data.tokenizer import AT_ONCE, Span, Tokenizer
-from graphmtl.data.vocabulary import truncate
+from graphmtl.data.vocabulary import share_of_first, truncate
 from graphmtl.errors import InputError
 
 __all__ = ["SubwordTexts", "SubwordVocabulary", "Windows"]
@@ -283,5 +283,5 @@ def _truncated(sequences: Sequence[int | None], size: int, end: str) -> list[int
     kept = [i for i, sequence in enumerate(sequences) if sequence is None]
     first, second = ([i for i, sequence in enumerate(sequences) if sequence == k] for k in (0, 1))
     room = size - len(kept)
-    share = min(len(first), max(room - len(second), (room + 1) // 2))
+    share = share_of_first(len(first), len(second), room)
     return sorted([*kept, *truncate(first, share, end), *truncate(second, room - share, end)])

@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from graphmtl.data.choices import Columns
 from graphmtl.data.kind import Kind, kind_class
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted_truth import PlantedTruth
@@ -19,7 +20,12 @@ __all__ = ["Task", "TaskData", "TaskSet"]
 
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
-_RARE = {"weight": 1.0, "class_weights": None, "max_length": None}  # fields that few tasks have, and their defaults
+# fields that few tasks have, and their defaults
+_RARE: dict[str, Any] = {
+    "weight": 1.0,
+    "choices": [],
+    **dict.fromkeys(("class_weights", "max_length", "first", "separator")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +34,9 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, ``regression`` (a number for every text), ``token-classification`` (a tag for
-            every token), or ``question-answering`` (a span of the second text answers the first).
+        kind: ``text-classification``, ``regression`` (a number for every text), ``multi-label`` (any of several labels
+            for every text), ``token-classification`` (a tag for every token), ``question-answering`` (a span of the
+            second text answers the first), or ``multiple-choice`` (which of several choices is right).
         text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
@@ -45,6 +52,12 @@ class Task:
         weight: of its loss among those of all tasks.
         class_weights: the weight of each label's examples in the loss, in the order of ``labels``; None: all are 1.
         max_length: tokens kept of a text, where that is not as the run's options say.
+        choices: the column that holds lists of choices, or those that hold one each; ``text`` is then the context's
+            column, or two that are joined with a space.
+        first: what the label is where the first choice is right: ``0``, ``1``, ``A``, or ``text`` where labels are the
+            texts of choices; None: as the labels look.
+        separator: what stands between the labels of a text where they are written as one, of a multi-label task; None:
+            they are lists.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -65,6 +78,9 @@ class Task:
     weight: float = 1.0
     class_weights: tuple[float, ...] | None = None
     max_length: int | None = None
+    choices: tuple[str, ...] = ()
+    first: str | None = None
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -98,11 +114,18 @@ class Task:
 
     @property
     def is_pair(self) -> bool:
-        return len(self.text) == 2
+        return len(self.text) == 2 and not self.choices
+
+    @property
+    def reads(self) -> Columns:
+        """The columns that it reads."""
+        return (*self.text, self.choices) if self.choices else self.text
 
     def is_learned_like(self, other: "Task") -> bool:
-        """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
-        return self.is_pair == other.is_pair and self == replace(other, text=self.text, label=self.label)
+        """Whether a model of the one is a model of the other: all is the same but how the columns are written."""
+        written = ("text", "label", "choices", "first", "separator")
+        columns: dict[str, Any] = {name: getattr(self, name) for name in written}
+        return self.is_pair == other.is_pair and self == replace(other, **columns)
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
@@ -130,8 +153,8 @@ class Task:
 _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
-    **dict.fromkeys(("text", "labels", "metrics"), (list, str)),
-    **dict.fromkeys(("positive", "head"), ((str, type(None)), ())),
+    **dict.fromkeys(("text", "labels", "metrics", "choices"), (list, str)),
+    **dict.fromkeys(("positive", "head", "first", "separator"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
@@ -149,14 +172,16 @@ class TaskData:
     """A task and its three splits.
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
-    ``task.labels``; of a regression float, nan where there is none), and ``row``: its line in the source, or its number
+    ``task.labels``; of a regression float, nan where there is none; of a multi-label task a list of 0 and 1 for each of
+    ``task.labels``, None where nothing is known), and ``row``: its line in the source, or its number
     where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
     training split of the run.
 
-    Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a list with one index per
-    token where tokens are tagged. It is `NO_LABEL` (-100) wherever there is none, be it for a token or for a text.
-    Several tasks may be layers of one corpus: they have the same ``corpus``, and in each split row i is the same text
-    for all.
+    Of choices ``choices`` (list of str) stands beside ``text``, their context, and ``label`` is the place of the right
+    one, counted from 0. Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a
+    list with one index per token where tokens are tagged. It is `NO_LABEL` (-100) wherever there is none, be it for a
+    token or for a text. Several tasks may be layers of one corpus: they have the same ``corpus``, and in each split row
+    i is the same text for all.
 
     Args:
         corpus: what the rows belong to; by default the task's own name, which no other task shares.

@@ -30,6 +30,22 @@
         scale: [0, 5]                # optional: the lowest and the highest; a number outside is an error
         train: prices.jsonl
         test: 0.2
+      swag:
+        kind: multiple-choice        # which of several choices is right; their number may differ from row to row
+        train: swag.csv
+        test: 0.2
+        text: context                # the column of the context, or two, joined with a space: [passage, question]
+        choices: [ending0, ending1]  # a column for each choice, of which the last ones may be empty; or the one column
+                                     # that holds lists of texts (of the Hub also {text: [...], label: [A, B, ...]})
+        label: label                 # the place of the right one, counted from 0; or a letter from A on, or its text,
+                                     # as the labels look; -1 is none
+        first: 0                     # optional, where that could be either: what the label is where the first one is
+                                     # right, 0, 1 or A; or `text`
+      moods:
+        kind: multi-label            # any of several labels for every text: a list ([joy, fear]; none applies: []), or
+        train: moods.jsonl           # where `labels` names them in their order a row of 0 and 1, one for each
+        test: 0.2
+        separator: ","               # what stands between labels that are a text (joy, fear); without it they are lists
       questions:
         kind: question-answering     # the answer is a span of the context, the second text
         train: train-v2.0.json       # as SQuAD has it (`format: squad` where the ending is another), or rows of a file
@@ -112,7 +128,8 @@ _SPLITS = ("train", "valid", "test")
 _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
-    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", *_READING_KEYS, *_SPLITS),
+    *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first", "separator"),
+    *(*_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
 _SIZE = "how much of `train` to cut off (a share such as 0.1, or a number of examples)"
@@ -269,7 +286,8 @@ def _label_names(section: Section, folder: Path) -> dict[str, str]:
 
 def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], where: str) -> Task:
     fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
-    fields |= {key: section[key].texts(key) for key in ("text", "metrics") if key in section}
+    fields |= {key: section[key].texts(key) for key in ("text", "metrics", "choices") if key in section}
+    fields |= {"first": section["first"].plain("first")[0]} if "first" in section else {}
     fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
     fields |= {"weight": section["weight"].number("weight")} if "weight" in section else {}
     fields |= {"max_length": section["max_length"].count("max_length")} if "max_length" in section else {}
@@ -277,18 +295,25 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         codes = {name: label for label, name in names.items()}
         (positive,) = section["positive"].plain("positive")[:1]
         fields["positive"] = codes.get(positive, positive)
+    if "separator" in section and _may_have("separator", fields.get("kind", default_kind())):
+        fields["separator"] = section["separator"].separator("separator")
     if "tokens" in section:
         comment = fields.get("label", "").startswith("#")
         if comment:
             fields["label"] = f"# {fields['label'].removeprefix('#').strip()}"
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
         fields.setdefault("kind", default_kind(labels_tokens=not comment))
-        if fields["kind"] in KINDS and "head" not in kind_class(fields["kind"]).has:
-            fields.pop("head", None)  # it may stand above `tasks`, for those that are tagged
+        if not _may_have("head", fields["kind"]):
+            fields.pop("head", None)
     try:
         return Task(name=name, labels=tuple(names), **fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def _may_have(key: str, kind: str) -> bool:
+    """Whether a kind of task has a key, which may stand above `tasks` for others; of one from elsewhere it may be."""
+    return kind not in KINDS or key in kind_class(kind).has
 
 
 def _class_weights(task: Task, section: Section, names: Mapping[str, str]) -> str | dict[str, float] | None:

@@ -14,8 +14,10 @@ __all__ = [
     "SEP",
     "UNK",
     "Vocabulary",
+    "share_of_first",
     "tokenize",
     "truncate",
+    "truncate_pair",
 ]
 _TOKENIZER = "tokenizer.json"
 
@@ -30,6 +32,24 @@ def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
         return ids
     head = {"head": max_length, "tail": 0, "both": (max_length + 1) // 2}[end]
     return ids[:head] + ids[len(ids) - (max_length - head) :]
+
+
+def truncate_pair(ids: list[int], max_length: int, end: str) -> list[int]:
+    """At most ``max_length`` tokens of a pair, of whose texts the longer one is cut first.
+
+    >>> truncate_pair([4, 5, 6, 7, SEP, 8, 9], 5, "head")
+    [4, 5, 2, 8, 9]
+    """
+    if len(ids) <= max_length:
+        return ids
+    first, second = ids[: ids.index(SEP)], ids[ids.index(SEP) + 1 :]
+    share = share_of_first(len(first), len(second), max_length - 1)
+    return [*truncate(first, share, end), SEP, *truncate(second, max_length - 1 - share, end)]
+
+
+def share_of_first(first: int, second: int, room: int) -> int:
+    """How many of ``room`` places the first of two texts gets that are too long for it; the longer one gives way."""
+    return min(first, max(room - second, (room + 1) // 2))
 
 
 class Vocabulary:

@@ -185,7 +185,7 @@ class Tagging(ScoredKind):
     def answer(self, answer: Any, probabilities: Sequence[float] | None, tokens: Sequence[str]) -> dict[str, Any]:
         return {"tokens": tokens, "labels": self.named(answer[: len(tokens)])}
 
-    def blank(self, text: str | Sequence[str]) -> dict[str, Any]:
+    def blank(self, text: Any) -> dict[str, Any]:
         offsets: dict[str, list] = {"offsets": []} if isinstance(text, str) else {}
         return {"tokens": [], "labels": [], **offsets}
 

@@ -53,6 +53,15 @@ class EdgeWeights:
         """Mean over the tokens of each text: (batch, sources)."""
         return self.mean_over_tokens(self.weights)
 
+    def chosen(self, texts: Tensor) -> "EdgeWeights":
+        """Those of some of the texts, ``texts`` (chosen,) int64 on the CPU."""
+
+        def some(given: Callable[[], Tensor] | None) -> Callable[[], Tensor] | None:
+            return None if given is None else lambda: given()[texts]
+
+        weights, lengths = self.weights[texts], self.lengths[texts]
+        return EdgeWeights(self.target, self.sources, weights, lengths, some(self.positions), some(self.contributions))
+
     def mean_over_tokens(self, values: Tensor) -> Tensor:
         """(batch, tokens, sources), 0 at padding, to (batch, sources)."""
         return values.sum(1) / self.lengths.to(values.device)[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["FORMS", "Answered", "Metric"]
 
-FORMS = ("classes", "label-sets", "numbers", "tags", "texts")
+FORMS = ("classes", "label-sets", "choices", "numbers", "tags", "texts")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # two are never compared; several scores of one share what they count
@@ -18,6 +18,7 @@ class Answered:
     ==============  =================================================================================================
     ``classes``     one of ``names`` for every example: an index into them, (examples,) int.
     ``label-sets``  any of ``names`` for every example: (examples, classes) bool.
+    ``choices``     one of an example's own choices: its place, (examples,) int, counted from 0.
     ``numbers``     (examples,) float.
     ``tags``        one of ``names`` for every token: the names by sentence, without the tokens that have no label.
     ``texts``       a text for every example; its label are all texts that are accepted, none where the right answer is
@@ -28,8 +29,8 @@ class Answered:
         form: the form of labels and answers, one of `FORMS`.
         labels: the right ones.
         answers: the model's.
-        probabilities: (examples, classes), of classes and label-sets, float: those of each example's classes add up to
-            1, those of a label-set are each between 0 and 1.
+        probabilities: (examples, classes), of classes, label-sets and choices, float: those of each example's classes
+            or choices add up to 1, those of a label-set are each between 0 and 1.
         names: the names of the classes or of the tags.
         positive: the label whose scores ``precision``, ``recall``, ``f1`` and ``auc`` are; None: those of all labels.
         spans: the tags are tags of spans: IOB2.

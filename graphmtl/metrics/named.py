@@ -20,13 +20,12 @@ _CLASSES = ("classes", "label-sets", "tags")
 
 _of_classes = partial(Metric, forms=_CLASSES, of_spans=False)
 _of_one_class = partial(Metric, forms=("classes", "tags"), of_spans=False)
-_of_probabilities = partial(Metric, forms=("classes", "label-sets"))
 _of_numbers = partial(Metric, forms=("numbers",))
 _of_spans = partial(Metric, forms=("tags",), of_spans=True)
 _of_texts = partial(Metric, forms=("texts",))
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(function=classes.accuracy, forms=_CLASSES),
+    "accuracy": Metric(function=classes.accuracy, forms=(*_CLASSES, "choices")),
     "balanced_accuracy": _of_one_class(function=classes.balanced_accuracy),
     "precision": _of_classes(function=classes.averaged("precision")),
     "recall": _of_classes(function=classes.averaged("recall")),
@@ -35,8 +34,8 @@ METRICS: dict[str, Metric] = {
     "macro_f1": _of_classes(function=classes.averaged("f1", "macro")),
     "weighted_f1": _of_classes(function=classes.averaged("f1", "weighted")),
     "matthews": _of_one_class(function=classes.matthews),
-    "auc": _of_probabilities(function=probabilities.auc),
-    "ece": _of_probabilities(function=probabilities.ece, higher_is_better=False),
+    "auc": Metric(function=probabilities.auc, forms=("classes", "label-sets")),
+    "ece": Metric(function=probabilities.ece, forms=("classes", "label-sets", "choices"), higher_is_better=False),
     "pearson": _of_numbers(function=numbers.pearson),
     "spearman": _of_numbers(function=numbers.spearman),
     "rmse": _of_numbers(function=numbers.rmse, higher_is_better=False),

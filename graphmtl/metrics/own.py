@@ -15,9 +15,9 @@ def own_metric(name: str, what: str = "metric") -> Metric:
     """The metric that is a user's function of the labels and the answers, in this order.
 
     Both are lists with a value for each labelled example: of classes its name, of label-sets the list of names, of
-    numbers a float, of tags the list of the tags of a sentence's tokens, of texts the answer, beside the list of the
-    accepted ones. The function returns a finite number. Higher is better, unless the function has an attribute
-    ``higher_is_better`` that is false.
+    choices a place counted from 0, of numbers a float, of tags the list of the tags of a sentence's tokens, of texts
+    the answer, beside the list of the accepted ones. The function returns a finite number. Higher is better, unless the
+    function has an attribute ``higher_is_better`` that is false.
 
     Args:
         name: ``module:function``.
@@ -45,6 +45,8 @@ def _plain(answered: Answered, values: Any) -> list:
     """Labels or answers by name, without arrays."""
     if answered.form == "classes":
         return [answered.names[i] for i in values]
+    if answered.form == "choices":
+        return [int(value) for value in values]
     if answered.form == "label-sets":
         return [[name for name, has in zip(answered.names, row, strict=True) if has] for row in values]
     return [float(value) for value in values] if answered.form == "numbers" else [*values]

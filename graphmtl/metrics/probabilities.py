@@ -46,13 +46,13 @@ def ece(answered: Answered) -> float:
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n} \left| \mathrm{right}_b - \mathrm{confidence}_b \right|
 
     Bin b holds the n_b answers whose confidence is in ((b - 1) / 15, b / 15]; the share right_b of them is right. Of
-    classes the confidence is the largest probability of an example. Of label-sets every label of every example counts:
-    its confidence is its probability, and it is right where the example has it.
+    classes and choices the confidence is the largest probability of an example. Of label-sets every label of every
+    example counts: its confidence is its probability, and it is right where the example has it.
     """
     probabilities, right = _probabilities(answered), _right(answered)  # (examples, classes)
     if np.isnan(probabilities).any():
         return math.nan
-    if answered.form == "classes":
+    if answered.form != "label-sets":
         rows, top = np.arange(len(right)), probabilities.argmax(axis=1)  # (examples,)
         probabilities, right = probabilities[rows, top], right[rows, top]
     confidence, correct = probabilities.ravel(), right.ravel().astype(float)  # (answers,)
@@ -71,4 +71,4 @@ def _probabilities(answered: Answered) -> np.ndarray:
 def _right(answered: Answered) -> np.ndarray:
     """Which labels each example has, (examples, classes) bool."""
     labels = np.asarray(answered.labels)
-    return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(len(answered.names))
+    return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(_probabilities(answered).shape[1])

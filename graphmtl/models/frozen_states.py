@@ -49,7 +49,7 @@ class FrozenStates:
         model: Any = self._model
         lengths = batch.lengths[rows]
         tokens = batch.tokens[rows, : int(lengths.max())]  # (texts, tokens)
-        some = Batch(batch.tasks, tokens, lengths, None, batch.weights[rows])
+        some = Batch(batch.tasks, tokens, lengths, None, torch.ones(len(rows)))
         training = model.training
         model.eval()
         x = model.encode(some).states  # (texts, tokens, dim)

@@ -163,7 +163,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return self._pool(self.dropout(states), encoded.lengths, self._position[task])
 
     def classify(self, h: Tensor, task: str) -> Tensor:
-        """What a task's head sees, (batch, dim) or (batch, tokens, dim), to logits as in :class:`ModelOutput`."""
+        """What a task's head sees, (batch, dim) or (batch, tokens, dim), to its logits.
+
+        They are those of :class:`ModelOutput`, but where examples have several texts a score of each text.
+        """
         position = self._position[task]
         return self.heads[position](h, self.common_head(position))
 
@@ -213,9 +216,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch, label_smoothing: float = 0.0
     ) -> ModelOutput:
         head: Any = self.heads[self._position[task]]
-        logits = self.classify(seen.h, task)
-        output = ModelOutput(logits, edges, penalty=seen.penalty, nodes=seen.nodes, hidden=seen.h)
-        logits = head.within(logits, batch)
+        logits = head.within(self.classify(seen.h, task), batch)
+        penalty = None if seen.penalty is None else batch.mean_of_texts(seen.penalty)  # (batch,)
+        output = ModelOutput(logits, edges, penalty=penalty, nodes=seen.nodes, hidden=seen.h)
         if not self.training:
             output.answers = head.answers(logits, batch.lengths)
             output.probabilities = head.probabilities(logits)
@@ -238,9 +241,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """Labels raw texts.
 
         Args:
-            texts: a text; a list or a column of texts, of lists of tokens, or for a task that reads pairs of tuples of
-                two texts; or a DataFrame, a Dataset, a list of dicts or a dict of lists, of which each task reads its
-                own columns (``model.tasks[NAME].text``). A missing text (None, nan) is a blank one.
+            texts: a text; a list or a column of texts, of lists of tokens, for a task that reads pairs of tuples of two
+                texts, or where there are choices of tuples of a context and a list of its choices; or a DataFrame, a
+                Dataset, a list of dicts or a dict of lists, of which each task reads its own columns
+                (``model.tasks[NAME].reads``). A missing text (None, nan) is a blank one.
             task: the name of the task that labels them, or of several.
             edges: also give the edge weights of each text: the mean over its tokens, or for tags one list per token;
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
@@ -251,10 +255,12 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
             regression ``{"task", "value"}``, for tags ``{"task", "tokens", "labels"}``, of a question ``{"task",
-            "answer", "start", "end", "probability"}``, characters of the context, an empty answer where there is none,
-            and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``. Where words of one text are spoken of,
-            ``"offsets"`` are the places of the tokens in it: of each ``[first character, the one behind the last]``. A
-            blank text has the label, value or answer None, or no tokens.
+            "answer", "start", "end", "probability"}``: characters of the context, an empty answer where there is none,
+            or of choices ``{"task", "choice", "label", "probabilities": [p, ...]}``: the place of the chosen one,
+            counted from 0, its text, and the probability of each; and, with ``edges``, ``"edges": [{"source",
+            "target", "weight"}]``, of choices what was read with the chosen one. Where words of one text are spoken
+            of, ``"offsets"`` are the places of the tokens in it: of each ``[first character, the one behind the
+            last]``. A blank text has the label, value or answer None, or no tokens.
 
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
@@ -286,13 +292,29 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return [modules for modules in lists if len(modules)]
 
     def selection_groups(self) -> dict[str, list[str]]:
-        """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
+        """Names of what is selected together on validation: all parameters, or for ``single`` each task's.
+
+        With them what the heads have chosen there.
+        """
         if not self.architecture.own_encoder_per_task:
-            return {"mean": [name for name, _ in self.named_parameters()]}
+            chosen = [name for task in self.tasks for name in self.chosen(task)]
+            return {"mean": [*(name for name, _ in self.named_parameters()), *chosen]}
         lists = [self.encoders, *self.task_modules()]
         own = [{id(p) for modules in lists for p in modules[k].parameters()} for k in range(len(self.tasks))]
         parameters = [*self.named_parameters()]
-        return {task: [name for name, p in parameters if id(p) in own[k]] for task, k in self._position.items()}
+        return {
+            task: [*(name for name, p in parameters if id(p) in own[k]), *self.chosen(task)]
+            for task, k in self._position.items()
+        }
+
+    def chosen(self, task: str) -> list[str]:
+        """Names of the buffers that a task's head chooses on the validation split."""
+        k = self._position[task]
+        return [f"heads.{k}.{name}" for name in self.heads[k].chosen]
+
+    def choose(self, task: str, predictions: Any) -> Any:
+        """See :meth:`Head.choose <graphmtl.kinds.head.Head.choose>`; without an example nothing is chosen."""
+        return self.heads[self._position[task]].choose(predictions) if len(predictions) else predictions
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphmtl.data.raw_texts import Text
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError
@@ -21,10 +22,11 @@ class ModelOutput:
 
     Attributes:
         logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
-            standardised scores (batch,), of answers that are spans (batch, tokens, 2).
-        edges: if they were asked for and the architecture has any.
+            standardised scores (batch,); of choices (batch, choices), minus infinity where there are no more; of
+            answers that are spans (batch, tokens, 2), minus infinity where none can stand.
+        edges: if they were asked for and the architecture has any; of every text, also where examples have several.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
-        hidden: what the head read, (batch, dim), or of tags (batch, tokens, dim).
+        hidden: what the head read, (batch, dim), of tags (batch, tokens, dim), of choices (texts, dim).
         answers: the answer to every text, of the form of the labels (batch, ...); None in training.
         probabilities: those of the classes (batch, classes), where an answer has such; None in training.
         losses: the loss of every text's labels (batch,); None without labels, as the following.
@@ -104,7 +106,7 @@ class ModelOutputs(dict[str, ModelOutput]):
         return torch.stack([weight * loss for weight, loss in zip(weights, self.losses.values(), strict=True)]).sum()
 
 
-def blank_prediction(task: Task, text: str | Sequence[str]) -> dict:
+def blank_prediction(task: Task, text: Text) -> dict:
     """The answer to a text in which nothing stands."""
     return {"task": task.name, **task.of_kind.blank(text)}
 

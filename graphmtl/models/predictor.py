@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -10,12 +10,12 @@ import torch
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
 from graphmtl.data.long_texts import warn_of_long
-from graphmtl.data.raw_texts import Text, texts_by_task
+from graphmtl.data.raw_texts import Text, as_read, texts_by_task
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.models.predictions import blank_prediction, in_words
+from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
 
 __all__ = ["predict", "predict_each"]
 
@@ -98,12 +98,13 @@ def _read(
     With ``every_token`` they speak of every token.
     """
     device = next(model.parameters()).device
-    pairs = [text if isinstance(text, tuple) else (text,) for text in texts]
-    rows = [row for row, pair in enumerate(pairs) if any(_is_something(text) for text in pair)]
+    given = [as_read(text) for text in texts]
+    rows = [row for row, own in enumerate(given) if any(_is_something(text) for each in own for text in each)]
     forms = word_forms(model.vocabulary)
-    chosen = (pairs[row] for row in rows)
-    ids = encode_texts(chosen, model.vocabulary, options, forms, whole=whole)
-    split = EncodedSplit(tasks=names, texts=ids, forms=forms)
+    chosen = (each for row in rows for each in given[row])
+    groups = np.array([len(given[row]) for row in rows], dtype=np.int64) if model.tasks[names[0]].choices else None
+    ids = encode_texts(chosen, model.vocabulary, options, forms, whole=whole, keep_both=groups is not None)
+    split = EncodedSplit(tasks=names, texts=ids, forms=forms, groups=groups)
     lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
     lengths[rows] = split.lengths
     warn_of_long(lengths, options, f"{', '.join(names)}, the texts to be predicted", training=False)
@@ -112,14 +113,28 @@ def _read(
         some = order[start : start + batch_size]
         batch = split.batch(some)
         outputs = model(batch.to(device), edges=edges)
-        read = [pairs[rows[i]] for i in some]
-        words, offsets = _tokens(model, read, batch) if every_token else ([], [])
+        read: list[Any] = [given[rows[i]] for i in some]
+        words, offsets = _tokens(model, [each for own in read for each in own], batch) if every_token else ([], [])
+        read = [own for (own,) in read] if groups is None else read
         found = {}
         for name in names:
             answers = model.tasks[name].of_kind.located(outputs[name].answers, read, model.vocabulary)
-            found[name] = in_words(model.tasks[name], outputs[name], words, offsets, edges, answers)
+            output, tokens, places = _of_chosen(batch, outputs[name], words, offsets)
+            found[name] = in_words(model.tasks[name], output, tokens, places, edges, answers)
         for i, predictions in zip(some, zip(*found.values(), strict=True), strict=True):
             yield rows[i], dict(zip(names, predictions, strict=True))
+
+
+def _of_chosen(
+    batch: Batch, output: ModelOutput, words: list[list[str]], offsets: list[list[Span] | None]
+) -> tuple[ModelOutput, list[list[str]], list[list[Span] | None]]:
+    """What is said of an example that has several texts is said of the one that was chosen: its tokens and edges."""
+    if batch.groups is None or output.answers is None:
+        return output, words, offsets
+    places = batch.groups.cumsum(0) - batch.groups + output.answers.cpu()  # (batch,)
+    edges = None if output.edges is None else output.edges.chosen(places)
+    chosen = places.tolist() if words else []
+    return replace(output, edges=edges), [words[i] for i in chosen], [offsets[i] for i in chosen]
 
 
 def _tokens(model: Any, texts: Sequence[tuple], batch: Batch) -> tuple[list[list[str]], list[list[Span] | None]]:
@@ -143,22 +158,37 @@ def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
     """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
     of_pairs = any(task.is_pair for task in tasks)
     for i, text in enumerate(texts):
-        if not isinstance(text, str) and not (isinstance(text, list | tuple) and all(isinstance(x, str) for x in text)):
-            raise InputError(f"texts[{i}]: found {shown(text)}, expected a text, a list of tokens or a pair of texts")
+        if not (isinstance(text, str) or _are_texts(text) or _has_choices(text)):
+            accepted = "a text, a list of tokens, a pair of texts, or a context and a list of its choices"
+            raise InputError(f"texts[{i}]: found {shown(text)}, expected {accepted}")
         for task in tasks:
             if not _is_read(text, task, of_pairs):
                 reads = "a pair of texts (a tuple)" if task.is_pair else "one text"
+                reads = "a context and a list of two or more choices (a tuple)" if task.choices else reads
                 raise InputError(f"texts[{i}]: task {task.name!r} reads {reads}, found {shown(text)}")
-    if of_pairs or not any(task.tokens for task in tasks):
+    if of_pairs or any(task.choices for task in tasks) or not any(task.tokens for task in tasks):
         return texts
-    return [list(text) if isinstance(text, tuple) else text for text in texts]
+    return [[*map(str, text)] if isinstance(text, tuple) else text for text in texts]
 
 
 def _is_read(text: Text, task: Task, of_pairs: bool) -> bool:
     """Whether the task reads the text; a tuple is a pair if any of the tasks reads pairs."""
+    if task.choices:
+        given = len(text[1]) > 1 or not (text[1] or _is_something(text[0])) if _has_choices(text) else False
+        return given or not _is_something(text)
+    if _has_choices(text):
+        return False
     if task.is_pair:
         return (isinstance(text, tuple) and len(text) == 2) or not _is_something(text)
     return not isinstance(text, tuple) or (task.tokens and not of_pairs)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(each, str) for each in values)
+
+
+def _has_choices(text: Any) -> TypeGuard[tuple[str, list[str]]]:
+    return isinstance(text, tuple) and len(text) == 2 and isinstance(text[0], str) and _are_texts(text[1])
 
 
 def _is_raw(text: tuple) -> bool:
@@ -166,5 +196,5 @@ def _is_raw(text: tuple) -> bool:
     return len(text) == 1 and isinstance(text[0], str)
 
 
-def _is_something(text: str | Sequence[str]) -> bool:
+def _is_something(text: Sequence[Any]) -> bool:
     return bool(text.strip()) if isinstance(text, str) else len(text) > 0

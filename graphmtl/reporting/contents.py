@@ -157,7 +157,8 @@ def _conflict(run: Run) -> dict | None:
         f"The mean cosine between the gradients of two tasks on what they share, in up to {conflict.updates:,} updates "
         "of training. Below 0 a step for the one is a step against the other."
     )
-    return {**heat_map("Do the tasks' gradients agree?", conflict.tasks, conflict.matrix()), "note": note}
+    found = heat_map("Do the tasks' gradients agree?", conflict.tasks, conflict.matrix())
+    return {**found, "between": "and", "note": note}
 
 
 def _is_directed(graph: TaskGraph) -> bool:

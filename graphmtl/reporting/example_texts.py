@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.raw_texts import Text
+from graphmtl.data.raw_texts import as_read, text_of_row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
@@ -37,25 +37,18 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
     examples = {}
     for name, task in data.tasks.items():
         rows = _choose(data[name].test, model, per_task, seed)
-        answers = model.predict([_text(row) for row in rows], name, edges="tokens")
+        answers = model.predict([text_of_row(row) for row in rows], name, edges="tokens")
         examples[name] = [_example(task, row, answer) for row, answer in zip(rows, answers, strict=True)]
     return examples
-
-
-def _text(row: dict) -> Text:
-    """What the model reads of a row of a split."""
-    if "tokens" in row:
-        return row["tokens"]
-    return (row["text"], row["text_pair"]) if "text_pair" in row else row["text"]
 
 
 def _choose(split: Dataset, model: MultiTaskModel, count: int, seed: int) -> list[dict]:
     """``count`` rows in an order drawn by ``seed``; no blank texts, and those of more than 60 tokens come last."""
     rows: list[dict[str, Any]] = [split[int(i)] for i in np.random.default_rng(seed).permutation(len(split))[:200]]
-    texts = [_text(row) for row in rows]
-    words = [model.vocabulary.split(*(text if isinstance(text, tuple) else (text,))) for text in texts]
-    order = sorted(range(len(rows)), key=lambda i: max(len(words[i]), _LONGEST))  # stable: the drawn order
-    return [rows[i] for i in order if "".join(texts[i]).strip()][:count]
+    texts = [as_read(text_of_row(row)) for row in rows]
+    lengths = [max(len(model.vocabulary.split(*each)) for each in own) for own in texts]
+    order = sorted(range(len(rows)), key=lambda i: max(lengths[i], _LONGEST))  # stable: the drawn order
+    return [rows[i] for i in order if any("".join(text).strip() for each in texts[i] for text in each)][:count]
 
 
 def _example(task: Task, row: dict, answer: dict) -> dict:

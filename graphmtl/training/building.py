@@ -8,6 +8,7 @@ from accelerate.utils import set_seed
 
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
 from graphmtl.config import Options
+from graphmtl.data.raw_texts import texts_of_split
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
@@ -87,7 +88,7 @@ def build_vocabulary(tasks: TaskSet, options: Any, vectors: Vectors | None, say:
     """
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
-    texts = [rows[c] for rows in layers for c in ("text", "text_pair", "tokens") if c in rows.column_names]
+    texts = [own for rows in layers for own in texts_of_split(rows)]
     vocabulary = Vocabulary.build(
         chain.from_iterable(texts),
         min_count=options.min_count,

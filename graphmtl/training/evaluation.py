@@ -32,7 +32,8 @@ class Predictions:
     Attributes:
         labels: the right ones.
         answers: of the same form.
-        probabilities: those of the classes, (examples, classes), float32, where an answer has such; else None.
+        probabilities: those of the classes, (examples, classes), float32, where an answer has such; else None. Of
+            choices (examples, most choices), 0 where an example has no more.
         losses: (examples,), the sum over each text's labels, without label smoothing.
         counts: (examples,), how many labels each text has.
         seen: (examples,), bool: the text occurs in a training split of the run.
@@ -90,7 +91,7 @@ def predict_split(
         batch_size: examples read at once, texts of like length together.
         accelerator: device, precision and processes.
         record: is given the edge weights of every batch of this process, for architectures that have them, and which
-            of its texts have a label of the target, (batch,) bool, None where all have.
+            of its texts have a label of the target, (texts,) bool, None where all have.
 
     Returns:
         ``{task: predictions}``.
@@ -120,7 +121,7 @@ def _predict(model: nn.Module, batch: Batch, record: Record | None) -> dict[str,
     outputs = model(batch, edges=record is not None)
     for output in outputs.values():
         if record is not None and output.edges is not None:
-            labelled = (output.counts > 0).cpu()  # (batch,)
+            labelled = batch.by_text(output.counts > 0).cpu()  # (texts,)
             record(output.edges, None if labelled.all() else labelled)
     return {name: (each.answers, each.losses.float(), each.probabilities) for name, each in outputs.items()}
 
@@ -148,13 +149,21 @@ def _in_order(split: EncodedSplit, done: Sequence[tuple[np.ndarray, tuple]], tas
 
 
 def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]], size: int, lengths: np.ndarray | None = None) -> np.ndarray:
-    """Rows and their values, (rows, ...), to the values of all rows, (size, ...); cut to ``lengths`` where given."""
-    shape, dtype = (parts[0][1].shape[1:], parts[0][1].dtype) if parts and lengths is None else ((), object)
+    """Rows and their values, (rows, ...), to the values of all rows, (size, ...); cut to ``lengths`` where given.
+
+    Where some parts have fewer columns than others, 0 stands in the place of the others.
+    """
+    shape, dtype = ((), object) if not parts or lengths is not None else (_largest(parts), parts[0][1].dtype)
     found = np.zeros((size, *shape), dtype=dtype)
     for rows, values in parts:
         if lengths is None:
-            found[rows] = values
+            found[(rows, *map(slice, values.shape[1:]))] = values
         else:
             for row, own in zip(rows, values, strict=True):
                 found[row] = own[: lengths[row]]
     return found
+
+
+def _largest(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[int, ...]:
+    """The shape of the values of a row, the largest one of all parts."""
+    return tuple(max(sizes) for sizes in zip(*(values.shape[1:] for _, values in parts), strict=True))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from graphmtl.training.results import other_tests, write_run
 from graphmtl.training.run_data import left_out, load_fitted_tasks, load_run_tasks, say_truncated, say_unknown
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
-from graphmtl.training.teachers import check_unseen, find_teachers, read_by_teachers
+from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
@@ -134,7 +135,7 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
     predictions = {"valid": trainer.predict_split("valid")}
     if options.refit_on_valid:
         tasks = train_with_valid(tasks)
-        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, say)
+        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
     recorder = EdgeRecorder()
     predictions["test"] = trainer.predict_split("test", recorder=recorder)
     predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
@@ -176,7 +177,10 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
 
 def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
     """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
-    if not isinstance(options, DistillationOptions) or options.teachers in (None, "train"):
+    if not isinstance(options, DistillationOptions) or options.teachers is None:
+        return {}
+    check_imitable(model.tasks)
+    if options.teachers == "train":
         return {}
     folders = str(options.teachers).split(",")
     if not all(folders):
@@ -208,15 +212,20 @@ def _refit(
     teachers: Mapping[str, Run],
     said: Path,
     chosen: TrainingResult,
+    first: MultiTaskModel,
     say: Any,
 ) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult]:
     """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
 
+    What the first one's heads have chosen on ``valid`` the new one has from the start.
     Its ``history.jsonl`` and ``checkpoints/`` stand in ``refit`` of the run's folder. The time is that of both.
     """
     say("again from the start, on the training and validation splits")
     model = build_model(tasks, options, say=say)
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
+    state, before = model.state_dict(), first.state_dict()
+    for name in chain.from_iterable(map(model.chosen, model.tasks)):
+        state[name].copy_(before[name])
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder)

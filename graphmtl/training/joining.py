@@ -15,6 +15,7 @@ from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
+from graphmtl.data.raw_texts import texts_of_split
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
@@ -149,10 +150,7 @@ def _words(data: Mapping[str, TaskData], known: Vocabulary | SubwordVocabulary, 
     """The words of the training texts that the vocabulary does not have; a transformer has pieces for all words."""
     if isinstance(known, SubwordVocabulary) or not isinstance(options, VocabularyOptions):
         return []
-    columns = (
-        (each.train[c] for c in ("text", "text_pair", "tokens") if c in each.train.column_names)
-        for each in data.values()
-    )
+    columns = (texts_of_split(each.train) for each in data.values())
     texts = chain.from_iterable(chain.from_iterable(columns))
     vocabulary = Vocabulary.build(texts, min_count=options.min_count, tokenizer=known.tokenizer)
     return [word for word in vocabulary.words if word not in known]
@@ -167,8 +165,9 @@ def _in_order_of_unfreezing(frozen: Mapping[str, Sequence[torch.nn.Parameter]]) 
 def with_steps(options: Options, data: Mapping[str, EncodedTask], steps: int) -> Options:
     """The options with as many epochs as so many steps take, or as there were if those are more."""
     corpora = {task.corpus: len(task.train) for task in data.values()}
-    epoch = sum(-(-size // options.batch_size) for size in corpora.values())
-    return replace(options, epochs=max(options.epochs, -(-steps // max(epoch, 1))))
+    batches = sum(-(-size // options.batch_size) for size in corpora.values())
+    updates = -(-batches // options.accumulate)  # of an epoch
+    return replace(options, epochs=max(options.epochs, -(-steps // max(updates, 1))))
 
 
 @generators_kept()

@@ -264,6 +264,7 @@ class Objective:
             self.conflict.add(gradients.tasks, rows)
             if isinstance(self.balancing, GradientBalancing):
                 gradients.write(self._direction(gradients.tasks, rows) if rows.numel() else rows.sum(0))
+            self._open.gradients = None  # as large as the model, once for each task
 
     def _direction(self, tasks: Sequence[str], rows: Tensor) -> Tensor:
         """Where a gradient is not finite, as it may be with float16, the sum, for the scaler to see."""

@@ -18,15 +18,28 @@ __all__ = ["PREDICTION_FORMATS", "write_predictions"]
 
 PREDICTION_FORMATS = (".jsonl", ".csv")  #: the endings that such a file may have
 
-_COLUMNS = ("task", "split", "row", "text", "text_pair", "tokens", "label", "answer", "probabilities", "seen")
+_COLUMNS = (
+    "task",
+    "split",
+    "row",
+    "text",
+    "text_pair",
+    "tokens",
+    "choices",
+    "label",
+    "answer",
+    "probabilities",
+    "seen",
+)
 
 
 def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapping[str, Predictions]]) -> None:
     """Writes a line for every example that has a label, in the order of the splits.
 
     Each has ``task``, ``split``, ``row`` (the example's line or row in its source, where that is known), ``text`` and
-    ``text_pair``, or ``tokens``, and ``label`` and ``answer``: names, of regressions numbers, of tags lists of names
-    with null where a token has no label. Of classes there are ``probabilities`` by name; ``seen`` says of held-out
+    ``text_pair``, ``tokens`` or ``choices``, and ``label`` and ``answer``: names, of regressions numbers, of tags lists
+    of names with null where a token has no label, of choices places counted from 0. Of classes there are
+    ``probabilities`` by name, of choices a list of them; ``seen`` says of held-out
     examples whether their text stands in a training split of the run. In csv these are the columns, lists and
     probabilities are JSON, and what an example does not have is empty.
 
@@ -45,8 +58,8 @@ def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapp
             for split, own in predictions.items():
                 for name, each in own.items():
                     task, rows = tasks[name].task, _rows(tasks, name, split)
-                    for row, answer in zip(_labelled(task, rows), _answers(task, each), strict=True):
-                        write({"task": name, "split": split, **_example(row), **answer, **_seen(row)})
+                    for line in _lines(task, rows, each):
+                        write({"task": name, "split": split, **line})
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
@@ -62,21 +75,22 @@ def _labelled(task: Task, rows: Dataset) -> Iterator[dict[str, Any]]:
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("row", "text", "text_pair", "tokens") if key in row}
+    return {key: row[key] for key in ("row", "text", "text_pair", "tokens", "choices") if key in row}
 
 
 def _seen(row: Mapping[str, Any]) -> dict[str, bool]:
     return {"seen": row["seen"]} if "seen" in row else {}
 
 
-def _answers(task: Task, predictions: Predictions) -> Iterator[dict[str, Any]]:
-    """The right label and the model's answer, of classes also what it gives to each."""
-    kind = task.of_kind
-    for i, (label, answer) in enumerate(zip(_plain(predictions.labels), _plain(predictions.answers), strict=True)):
-        line = {"label": kind.named(label), "answer": kind.named(answer)}
+def _lines(task: Task, rows: Dataset, predictions: Predictions) -> Iterator[dict[str, Any]]:
+    """Each example, its label and the model's answer, of classes and choices also what it gives to each."""
+    kind, labels, answers = task.of_kind, _plain(predictions.labels), _plain(predictions.answers)
+    for i, (row, label, answer) in enumerate(zip(_labelled(task, rows), labels, answers, strict=True)):
+        line = {**_example(row), "label": kind.named(label), "answer": kind.named(answer)}
         if predictions.probabilities is not None:
-            line["probabilities"] = kind.by_name(predictions.probabilities[i].tolist())
-        yield line
+            own = predictions.probabilities[i].tolist()  # of choices as many as the example has that has the most
+            line["probabilities"] = kind.by_name(own[: len(row["choices"])] if "choices" in row else own)
+        yield line | _seen(row)
 
 
 def _plain(values: np.ndarray) -> Iterator[Any]:

@@ -67,7 +67,7 @@ def _texts(file: SubmissionFile, task: Task) -> list[Text]:
         table = file.read()
     except InputError as error:
         raise InputError(f"--write-submission needs the test texts for {file.name}: {error}") from None
-    rows = [*zip(*text_columns(table, task.text, of_tokens=False).values(), strict=True)]
+    rows = [*zip(*text_columns(table, task.reads, of_tokens=False).values(), strict=True)]
     for i, row in enumerate(rows):
         if not any(text.strip() for text in row):
             raise InputError(f"{table.where(i)}: no text to predict for")

@@ -19,7 +19,15 @@ from graphmtl.layers.pooling import token_mask
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 
-__all__ = ["TeacherOutputs", "check_unseen", "find_teachers", "fits", "read_by_teachers", "teacher_outputs"]
+__all__ = [
+    "TeacherOutputs",
+    "check_imitable",
+    "check_unseen",
+    "find_teachers",
+    "fits",
+    "read_by_teachers",
+    "teacher_outputs",
+]
 
 _AT_ONCE = 64  # texts that a teacher reads in one go
 _CHUNK = 1024  # texts whose outputs are written in one go; of these, texts of like length are read together
@@ -36,6 +44,20 @@ class TeacherOutputs:
 
     lengths: np.ndarray
     values: dict[str, np.ndarray]
+
+
+def check_imitable(tasks: Mapping[str, Task]) -> None:
+    """Whether teachers can be imitated in all these tasks.
+
+    Raises:
+        InputError: an example of one is several texts.
+    """
+    for name, task in tasks.items():
+        if task.choices:
+            raise InputError(
+                f"--teachers: an example of task {name!r} of kind {task.kind} is several texts, for which there is no "
+                "distillation; leave the task or --teachers out"
+            )
 
 
 def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task]) -> dict[str, Run]:
@@ -214,7 +236,7 @@ def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[i
     device = next(model.parameters()).device
     batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
     output = model.eval()(batch)[task]
-    values = output.logits if target == "logits" else output.hidden
+    values = model.classify(output.hidden, task) if target == "logits" else output.hidden  # of every token, all finite
     if not model.tasks[task].of_kind.reads_tokens:
         return values.float().cpu().view(len(rows), 1, -1).unbind()
     inside = token_mask(batch.lengths, values)  # (batch, tokens)

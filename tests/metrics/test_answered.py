@@ -7,7 +7,7 @@ from tests.metrics.answers import classes, tags
 def test_labels_and_answers_are_as_many_and_of_a_known_form():
     with pytest.raises(ValueError, match="2 labels and 1 answers, expected one for each example"):
         classes([0, 1], [0], 2)
-    with pytest.raises(ValueError, match="form: found 'words', expected one of classes, label-sets, numbers, tags, te"):
+    with pytest.raises(ValueError, match="form: found 'words', expected one of classes, label-sets, choices, numbers"):
         Answered(form="words", labels=[], answers=[])
 
 

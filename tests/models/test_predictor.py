@@ -140,7 +140,7 @@ def test_a_batch_size_that_cannot_be(size):
 @pytest.mark.parametrize(
     ("texts", "task", "message"),
     [
-        (np.arange(3), "a", "texts[0]: found 0, expected a text, a list of tokens or a pair of texts"),
+        (np.arange(3), "a", "texts[0]: found 0, expected a text, a list of tokens, a pair of texts, or a context"),
         (range(2), "a", "texts[0]: found 0, expected a text"),
         (["good", {"text": "bad"}], "a", "texts[1]: found {'text': 'bad'}, expected a text"),
         (FRAME, ["a", "pairs"], "texts: task 'pairs' reads column 'p', which is not there (columns: id, text)"),

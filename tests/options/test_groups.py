@@ -114,6 +114,14 @@ def test_options_by_name():
         ({"layer_decay": 0.9}, "--layer-decay has no effect with --encoder lstm; it is for transformer"),
         ({"embedding_size": 50, "embeddings": "glove.txt"}, "--embedding-size has no effect with --embeddings, whose"),
         ({"embedding_size": 50}, None),
+        ({"cagrad_c": 0.5}, "--cagrad-c has no effect with --balancing equal; it is for cagrad"),
+        ({"balancing": "cagrad", "cagrad_c": 0.5}, None),
+        (
+            {"balancing": "cagrad", "nash_norm": 0.5},
+            "--nash-norm has no effect with --balancing cagrad; it is for nash",
+        ),
+        ({"mix": True}, "--mix has no effect without --accumulate"),
+        ({"mix": True, "accumulate": 2}, None),
     ],
 )
 @pytest.mark.filterwarnings("always:--:graphmtl.errors.DataWarning")
@@ -224,7 +232,7 @@ OUTSIDE = """
 from __future__ import annotations
 from dataclasses import dataclass
 from graphmtl.architectures.shared import Shared
-from graphmtl.config import ArchitectureOptions, option
+from graphmtl.config import ArchitectureOptions, OptionGroup, option
 
 @dataclass(frozen=True, kw_only=True)
 class GridOptions(ArchitectureOptions):
@@ -239,6 +247,23 @@ class PlainOptions(ArchitectureOptions):
 
 class Plain(Shared):
     Options = PlainOptions
+
+from graphmtl.training.balancing.balancing import Balancing
+from graphmtl.training.term import Term
+
+@dataclass(frozen=True, kw_only=True)
+class HalfOptions(OptionGroup):
+    half_size: float = option(0.5, "of a weight", low=0)
+
+class Half(Balancing):
+    Options = HalfOptions
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkOptions(OptionGroup):
+    shrink: float = option(0.25, "of the weights", low=0)
+
+class Shrink(Term):
+    Options = ShrinkOptions
 """
 
 
@@ -263,6 +288,20 @@ def test_options_of_an_architecture_from_outside(outside_file):
         make_options(arch="grid_parts:Plain")
     with pytest.raises(InputError, match=r"the module 'broken_parts' cannot be imported .SyntaxError"):
         make_options(arch="broken_parts:Grid")
+
+
+def test_options_of_what_is_trained_with_from_outside(outside_file):
+    flags = ["--balancing", "grid_parts:Half", "--half-size", "2", "--terms", "grid_parts:Shrink", "--shrink", "3"]
+    options = parse_options(flags)
+    assert (options.half_size, options.shrink) == (2.0, 3.0)
+    assert changed(options, balancing="dwa") == make_options(balancing="dwa", terms="grid_parts:Shrink", shrink=3.0)
+    with pytest.raises(InputError, match=r"--shrink: found -1\.0, expected 0 or more"):
+        make_options(terms="grid_parts:Shrink", shrink=-1)
+    for name in ("balancing", "terms"):
+        with pytest.raises(InputError, match="there is no module 'nowhere_parts'"):
+            make_options(**{name: "nowhere_parts:Half"})
+    with pytest.raises(InputError, match="unknown --balancing 'equla'; did you mean 'equal'"):
+        make_options(balancing="equla")
 
 
 @pytest.mark.filterwarnings("always::graphmtl.errors.DataWarning")

@@ -33,7 +33,15 @@ def test_help_shows_what_matters_first(capsys):
     assert "planted-words" not in printed
 
 
-@pytest.mark.parametrize(("group", "has", "lacks"), [("star", "--hub-to-head", "--epochs"), ("data", "--only", "--lr")])
+@pytest.mark.parametrize(
+    ("group", "has", "lacks"),
+    [
+        ("star", "--hub-to-head", "--epochs"),
+        ("data", "--only", "--lr"),
+        ("training", "--balancing METHOD", "--cagrad-c"),
+        ("cagrad", "--cagrad-c", "--balancing"),
+    ],
+)
 def test_help_of_a_group(group, has, lacks, capsys):
     printed = help_of("--help", group, capsys=capsys)
     assert has in printed

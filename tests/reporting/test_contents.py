@@ -57,6 +57,17 @@ def test_maps_are_in_clustered_order(copy_of):
             assert cell is None if np.isnan(weight) else float(cell["text"]) == pytest.approx(weight, abs=0.0051)
 
 
+def test_the_conflict_of_gradients_is_that_of_the_file(copy_of):
+    run = Run.open(copy_of("single"))
+    assert contents(run)["conflict"] is None
+    written = {"tasks": ["a", "b"], "cosine": [[1.0, -0.25], [-0.25, None]], "updates": [[3, 3], [3, 0]]}
+    run.write_json("gradient_conflict.json", written)
+    found = contents(Run.open(run.folder))["conflict"]
+    assert found["names"] == ["a", "b"]
+    assert [[cell and float(cell["text"]) for cell in row] for row in found["rows"]] == written["cosine"]
+    assert "in up to 3 updates" in found["note"]
+
+
 def test_what_a_task_reads_from_itself_is_told_at_its_node(copy_of):
     run = Run.open(copy_of("cmtr"))
     (graph,) = contents(run)["graphs"]

@@ -259,6 +259,57 @@ def test_what_distils_or_balances_too(options, interrupted, finished, tiny_tasks
     assert (folder / "model/model.safetensors").read_bytes() == (whole.folder / "model/model.safetensors").read_bytes()
 
 
+MIXED = {"accumulate": 3, "mix": True}
+
+
+@pytest.mark.parametrize("balancing", ["uncertainty", "famo", "nash-mtl"])
+def test_a_balanced_run_goes_on_too(balancing, interrupted, tiny_tasks, tmp_path):
+    given = MIXED | {"balancing": balancing}
+    folder = interrupted("star", **given)
+    main(["run", "--config", f"{folder}/config.yaml", "--resume"])
+    whole = tiny.run(arch="star", tasks=tiny_tasks, output=tmp_path / "whole", **given).run
+    assert (folder / "model/model.safetensors").read_bytes() == (whole.folder / "model/model.safetensors").read_bytes()
+    assert history(folder)[-1]["losses"] == history(whole.folder)[-1]["losses"]
+    assert history(folder)[-1]["losses"].keys() == set(tiny.TASKS)
+
+
+def test_the_conflict_of_gradients_is_written_down(tiny_tasks, tmp_path):
+    run = tiny.run(
+        arch="shared", tasks=tiny_tasks, output=tmp_path / "run", balancing="cagrad", cagrad_c=0.2, **MIXED
+    ).run
+    conflict = run.gradient_conflict
+    assert conflict.tasks == [*run.model.tasks]
+    assert run.metrics["gradient_cosine"] == pytest.approx(conflict.mean())
+    lines = history(run.folder)
+    assert all(-1 <= line["gradient_cosine"] <= 1 for line in lines)
+    assert run.options.cagrad_c == 0.2
+    main(["report", str(run.folder)])
+    assert "Do the tasks&#39; gradients agree?" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_without_measuring_there_is_no_conflict(finished):
+    run = finished("shared").run
+    assert run.gradient_conflict is None
+    assert "gradient_cosine" not in run.metrics
+    assert not any("gradient_cosine" in line for line in history(run.folder))
+
+
+def test_teachers_of_a_balanced_run_are_models_of_their_own(tiny_tasks, tmp_path):
+    run = tiny.run(
+        arch="cmtr", tasks=tiny_tasks, output=tmp_path / "run", balancing="pcgrad", teachers="train", epochs=1, **MIXED
+    ).run
+    assert Run.open(run.folder / "teachers" / "single").options.balancing == "equal"
+
+
+def test_what_cannot_be_balanced_costs_no_run_that_is_there(copy_of, tiny_tasks, error_of):
+    folder = copy_of("star")
+    before = (folder / "metrics.json").read_bytes()
+    given = {"tasks": tiny_tasks, "output": folder, "overwrite": True, "balancing": "mgda"}
+    error = error_of("run", *tiny.flags(**tiny.OPTIONS, **given))
+    assert "--balancing mgda: every update has one task" in error
+    assert (folder / "metrics.json").read_bytes() == before
+
+
 def test_it_does_go_on_where_it_stopped(interrupted, monkeypatch):
     folder = interrupted("shared")
     records = []

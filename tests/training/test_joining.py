@@ -9,13 +9,15 @@ import yaml
 from graphmtl.architectures import architecture_class
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
-from graphmtl.training.joining import _same
+from graphmtl.training.joining import _same, with_steps
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import lists, predictions_of
+from tests.training.toy import toy_data
 
 CLASSES = {name: architecture_class(name) for name in ARCHITECTURES}
 GROWING = [name for name, kind in CLASSES.items() if not (kind.own_encoder_per_task or kind.reads_new_tasks)]
@@ -226,3 +228,11 @@ def test_tags_and_losses_say_whether_a_tagger_answers_as_before(tags, loss, same
         return predictions_of(lists([[1, 0]]), lists([tags]), losses=[loss])
 
     assert _same(predictions([1, 0], 0.5), predictions(tags, loss)) is same
+
+
+@pytest.mark.parametrize(("accumulate", "updates"), [(1, 10), (2, 5), (9, 2)])
+def test_steps_are_updates_of_the_weights(accumulate, updates):
+    """50 and 21 texts in batches of 8 are 10 batches."""
+    options = make_options(batch_size=8, epochs=2, accumulate=accumulate)
+    epochs = [with_steps(options, toy_data(a=50, b=21), steps).epochs for steps in (0, 3 * updates, 3 * updates + 1)]
+    assert epochs == [2, 3, 4]

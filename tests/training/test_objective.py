@@ -272,6 +272,18 @@ def test_every_method_learns_in_mixed_precision_too(balancing):
     assert sum(history[-1]["losses"].values()) < 0.9 * sum(history[0]["losses"].values())
 
 
+@pytest.mark.parametrize("balancing", ["equal", "gls", "pcgrad", "mgda", "nash-mtl"])
+def test_losses_that_are_scaled_have_the_same_gradients_scaled(balancing):
+    """As with float16, whose gradients the scaler divides again: methods see them as they are."""
+    found = {}
+    for scale in (None, 4096.0):
+        trainer = toy_trainer(toy_data(a=16, b=8), balancing=balancing, **MIXED)
+        if scale is not None:
+            trainer.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        (found[scale],) = gradients(trainer)
+    assert_close(found[4096.0], {name: 4096 * gradient for name, gradient in found[None].items()}, rtol=1e-6, atol=1e-9)
+
+
 def test_gradients_that_are_not_finite_are_the_scalers_to_see():
     trainer = toy_trainer(toy_data(a=16, b=8), balancing="cagrad", **MIXED)
     trainer._prepare(1, [])

@@ -317,3 +317,13 @@ def test_a_graph_history_without_edges(history, grown):
 def test_an_architecture_without_a_graph_has_no_graph_history(folder):
     with pytest.raises(InputError, match=r"graph_history\.jsonl: no such file; `graphmtl run` writes it for"):
         Run(folder).graph_history  # noqa: B018
+
+
+def test_the_conflict_of_gradients_comes_back(folder):
+    assert Run(folder).gradient_conflict is None
+    written = {"tasks": ["a", "b"], "cosine": [[1.0, 0.5], [0.5, 1.0]], "updates": [[2, 2], [2, 2]]}
+    Run(folder).write_json("gradient_conflict.json", written)
+    assert Run(folder).gradient_conflict.as_json() == written
+    Run(folder).write_json("gradient_conflict.json", written | {"tasks": ["a"]})
+    with pytest.raises(InputError, match=r"gradient_conflict\.json: found .*, expected tasks, cosine and updates"):
+        _ = Run(folder).gradient_conflict
