@@ -42,6 +42,7 @@ TRANSFORMER = "graphmtl.models.transformer:TransformerEncoder"  # the encoder th
 KINDS = {
     "text-classification": "graphmtl.kinds.classification:Classification",
     "regression": "graphmtl.kinds.regression:Regression",
+    "multi-label": "graphmtl.kinds.multi_label:MultiLabel",
     "token-classification": "graphmtl.kinds.tagging:Tagging",
     "multiple-choice": "graphmtl.kinds.multiple_choice:MultipleChoice",
 }

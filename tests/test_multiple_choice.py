@@ -6,7 +6,9 @@ import torch
 from graphmtl import load_tasks, train
 from graphmtl.analysis.faithfulness import explain_model
 from graphmtl.cli import main
+from graphmtl.config import ModelOptions
 from graphmtl.data.batching import encode_tasks
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
@@ -235,3 +237,22 @@ def test_choices_join_a_graph(finished, tasks, freeze, tmp_path):
     run = Run.open(tmp_path / "new")
     (answer,) = run.model.predict(TEXTS[:1], "cause")
     assert len(answer["probabilities"]) == 2
+
+
+def test_a_long_context_leaves_the_choices_whole():
+    rows = [
+        {"premise": "so " * 50 + f"t{i}", "endings": [f"w{i} came", f"w{i + 1} came"], "label": 0} for i in range(9)
+    ]
+    given = {"train": rows, "test": 1, "valid": 1, "kind": "multiple-choice", "text": "premise", "choices": "endings"}
+    data = load_tasks({"cause": {**given, "max_length": 6}})["cause"]
+    vocabulary = Vocabulary.build(text for own in data.train["choices"] for text in own)
+    encoded = encode_tasks({"cause": data}, vocabulary, ModelOptions())["cause"].train
+    for i, own in enumerate(data.train["choices"]):
+        tokens = encoded.batch([i]).tokens
+        assert tokens.shape == (2, 6)
+        assert [ids[-2:] for ids in tokens.tolist()] == [vocabulary.encode(choice) for choice in own]
+
+
+def test_a_validation_split_may_be_trained_on_too(tasks, tmp_path):
+    run = tiny.run(arch="shared", tasks=tasks, output=tmp_path / "run", refit_on_valid=True).run
+    assert run.metrics["tasks"]["cause"]["test"]["accuracy"] > 0

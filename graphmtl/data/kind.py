@@ -25,7 +25,8 @@ _OWN = (
     "head",
     "choices",
     "first",
-)  # what some kinds of task have and others have not
+    "separator",
+)  # not all kinds have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Kind:
         task: the task (:class:`~graphmtl.data.task.Task`).
     """
 
-    has: ClassVar[frozenset[str]] = frozenset()  #: those fields of a task, of `_OWN`, that it has
+    has: ClassVar[frozenset[str]] = frozenset()  #: those of the fields of ``_OWN`` that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it

@@ -93,7 +93,7 @@ def _of_rows(
     for name in (name for name in tasks if name in there):
         task = tasks[name]
         form: dict[str, Any] = {"tokens": task.text[0]} if task.tokens else {"text": task.text}
-        more: dict[str, Any] = {key: getattr(task, key) for key in ("scale", "choices", "first")}
+        more: dict[str, Any] = {key: getattr(task, key) for key in ("scale", "choices", "first", "separator")}
         form |= {key: value for key, value in more.items() if value}
         known = _as_in_training(name, task, rows.table([task.label]), trained_on)
         given[name] = {"train": str(path), "label": task.label, "kind": task.kind, **form, **known}
@@ -149,7 +149,7 @@ def _check_form(task: Task, source: Source) -> None:
 
 def _no_labels(task: Task, source: Source, table: Table) -> list[str]:
     """Labels that the model has not and that are none, as the others tell; training has left them out too."""
-    counts = task.of_kind.counts(table, source.task.label, missing=source.missing)
+    counts = source.task.of_kind.counts(table, source.task.label, missing=source.missing)
     none = sorted(no_labels(counts)[0] - {*task.labels, *source.names})
     for label in none:
         note(f"{table.source}: the label {label!r}, which stands {counts[label]} times, is taken for none")

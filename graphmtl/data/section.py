@@ -89,6 +89,13 @@ class Section:
             raise self.wrong(key, "a single character, or TAB")
         return value
 
+    def separator(self, key: str) -> str:
+        """What stands between the labels of a text: one character or more, or TAB."""
+        value = self.value(key)
+        if not isinstance(value, str) or not value:
+            raise self.wrong(key, f"what stands between labels, a text {_QUOTES}, or TAB")
+        return "\t" if value in ("TAB", "tab", "\\t") else value
+
     def labels(self, key: str) -> dict[str, str]:
         """A list of labels, or {label: name}."""
         value = self.value(key)

@@ -56,10 +56,11 @@ class Table:
         return line[0] if isinstance(line, list) else line
 
     def where(self, i: int, column: str = "", j: int = 0) -> str:
-        """The place of row ``i``, or of its token ``j``, for an error message about a column."""
+        """The place of row ``i``, or of its token ``j`` (a text may have more labels), for an error about a column."""
         line = i + 1 if self.lines is None else self.lines[i]
+        line = line[min(j, len(line) - 1)] if isinstance(line, list) else line
         source = self.source if self.sources is None else self.sources[i]
-        return f"{self.files.get(column, source)}, {self.row} {line[j] if isinstance(line, list) else line}"
+        return f"{self.files.get(column, source)}, {self.row} {line}"
 
     def take(self, rows: Iterable[int]) -> "Table":
         """Some of the rows."""

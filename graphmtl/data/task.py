@@ -21,7 +21,11 @@ __all__ = ["Task", "TaskData", "TaskSet"]
 _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --select-by mean, the star's node, folders
 
 # fields that few tasks have, and their defaults
-_RARE: dict[str, Any] = {"weight": 1.0, "class_weights": None, "max_length": None, "choices": [], "first": None}
+_RARE: dict[str, Any] = {
+    "weight": 1.0,
+    "choices": [],
+    **dict.fromkeys(("class_weights", "max_length", "first", "separator")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +34,9 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, ``regression`` (a number for every text), ``token-classification`` (a tag for
-            every token), or ``multiple-choice`` (which of several choices is right).
+        kind: ``text-classification``, ``regression`` (a number for every text), ``multi-label`` (any of several labels
+            for every text), ``token-classification`` (a tag for every token), or ``multiple-choice`` (which of several
+            choices is right).
         text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.
@@ -51,6 +56,8 @@ class Task:
             column, or two that are joined with a space.
         first: what the label is where the first choice is right: ``0``, ``1``, ``A``, or ``text`` where labels are the
             texts of choices; None: as the labels look.
+        separator: what stands between the labels of a text where they are written as one, of a multi-label task; None:
+            they are lists.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -73,6 +80,7 @@ class Task:
     max_length: int | None = None
     choices: tuple[str, ...] = ()
     first: str | None = None
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -114,8 +122,9 @@ class Task:
         return (*self.text, self.choices) if self.choices else self.text
 
     def is_learned_like(self, other: "Task") -> bool:
-        """Whether a model of the one is a model of the other: all is the same but what the columns are called."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in ("text", "label", "choices", "first")}
+        """Whether a model of the one is a model of the other: all is the same but how the columns are written."""
+        written = ("text", "label", "choices", "first", "separator")
+        columns: dict[str, Any] = {name: getattr(self, name) for name in written}
         return self.is_pair == other.is_pair and self == replace(other, **columns)
 
     def to_dict(self) -> dict:
@@ -145,7 +154,7 @@ _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
     **dict.fromkeys(("text", "labels", "metrics", "choices"), (list, str)),
-    **dict.fromkeys(("positive", "head", "first"), ((str, type(None)), ())),
+    **dict.fromkeys(("positive", "head", "first", "separator"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
@@ -163,7 +172,8 @@ class TaskData:
     """A task and its three splits.
 
     Each split has the columns ``text`` (str), ``text_pair`` (str, of pairs only) and ``label`` (int, an index into
-    ``task.labels``; of a regression float, nan where there is none), and ``row``: its line in the source, or its number
+    ``task.labels``; of a regression float, nan where there is none; of a multi-label task a list of 0 and 1 for each of
+    ``task.labels``, None where nothing is known), and ``row``: its line in the source, or its number
     where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
     training split of the run.
 

@@ -19,7 +19,7 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, note, shown
 
-__all__ = ["LARGEST", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens", "written_list"]
+__all__ = ["LARGEST", "label_sets", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens", "written_list"]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
 _SOME = 10  # rows from which on it is odd that each has one token
@@ -141,6 +141,46 @@ def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[st
     """
     names, none = table.names.get(column), _none(*missing, *(MISSING if column.startswith("# ") else ""))
     return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
+
+
+def label_sets(
+    table: Table, column: str, *, separator: str | None, missing: Iterable[str] = ()
+) -> list[list[str] | None]:
+    """The labels of each row as they are written, any number of them; None where nothing is known.
+
+    A row has a list, which may be written as JSON or Python writes it, or a text with ``separator`` between labels; an
+    empty list says that no label applies. Nothing is known where there is nothing (an empty text, null, nan), or what
+    `labels` takes for none or ``_`` stands there alone.
+
+    Raises:
+        InputError: there is no such column, a row has neither, or its list has an entry that is no label.
+    """
+    names, none = table.names.get(column), _none(*missing, MISSING)
+    found = []
+    for i, value in enumerate(table[column]):
+        nothing = isinstance(value, str) and without_zeros(value.strip()) in none
+        entries = None if nothing else _several(table, column, i, value, separator)
+        own = [_label(table, column, names, none, i, 0, each) for each in entries or ()]
+        if None in own and any(own):
+            raise InputError(f"{table.where(i, column)}: no label stands between others in {shown(value)}")
+        known = entries is not None and None not in own
+        found.append([label for label in own if label is not None] if known else None)
+    return found
+
+
+def _several(table: Table, column: str, i: int, value: Any, separator: str | None) -> list | None:
+    """What stands in the list of row i, or between its separators; None where nothing does."""
+    if _is_missing(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [*value]
+    text = value.strip() if isinstance(value, str) else None
+    if text is None or (separator is None and text and not _LIST.fullmatch(text)):
+        hint = "" if separator else "; the key `separator` says what stands between labels that are a text"
+        raise InputError(f"{table.where(i, column)}: labels {shown(value)}, expected a list of labels{hint}")
+    if _LIST.fullmatch(text):
+        return _entries(table, column, i, text)
+    return [part for each in text.split(separator) if (part := each.strip())] or None
 
 
 def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[bool]:

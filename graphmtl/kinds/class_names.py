@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from graphmtl.data.label_set import no_labels, odd_labels, sort_labels, whole_numbers
 from graphmtl.data.source import Source, described
@@ -12,16 +13,23 @@ from graphmtl.data.task import Task
 from graphmtl.data.values import labels
 from graphmtl.errors import InputError, note
 
-__all__ = ["fail_at_first", "flat", "read_labels", "renamer", "with_labels"]
+__all__ = ["fail_at_first", "flat", "named_labels", "read_labels", "renamer", "with_labels"]
 
 
 def read_labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
-    """The labels of the rows of each split by their names, None where there is none."""
+    """The label of the rows of each split by its name, None where there is none."""
     column = source.task.label
-    read = {split: labels(table, column, missing=source.missing) for split, table in splits.items()}
-    named = renamer(source, (label for own in read.values() for label in own if label is not None))
+    return named_labels(
+        source, splits, {split: labels(table, column, missing=source.missing) for split, table in splits.items()}
+    )
+
+
+def named_labels(source: Source, splits: Mapping[str, Table], read: Mapping[str, list]) -> dict[str, list]:
+    """Labels as they are written, or lists of such, by their names; None where there is none, and nothing in a list."""
+    every = [label for own in read.values() for label in flat(own)]
+    named = renamer(source, every)
     listed = {*source.task.labels, *source.names}
-    counts = Counter(label for own in read.values() for label in own if label is not None and label not in listed)
+    counts = Counter(label for label in every if label not in listed)
     none, suspects = no_labels(counts) if not source.task.labels else (set(), set())
     where = f"task {source.task.name!r} ({splits['train'].source})"
     for label in sorted(none):
@@ -39,10 +47,14 @@ def read_labels(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
         classes[named(label)] += counts[label]
     if not source.task.labels and (odd := odd_labels(classes)) is not None:
         note(f"{where}: {odd}")
-    return {
-        split: [None if label is None or label in none else named(label) for label in own]
-        for split, own in read.items()
-    }
+    return {split: [_named(label, named, none) for label in own] for split, own in read.items()}
+
+
+def _named(value: Any, named: Callable[[str], str], none: Collection[str]) -> Any:
+    if isinstance(value, list):
+        kept = [named(label) for label in value if label not in none]
+        return kept if kept or not value else None
+    return None if value is None or value in none else named(value)
 
 
 def renamer(source: Source, found: Iterable[str]) -> Callable[[str], str]:

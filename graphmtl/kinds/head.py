@@ -36,6 +36,7 @@ class Head(nn.Module):
     """What was pooled, or a token's state, to a task's answer."""
 
     class_weights: Tensor | None
+    chosen: tuple[str, ...] = ()  #: the buffers that :meth:`choose` sets, which are kept with the epoch's weights
     is_exported = False  #: True where it is no more than one linear layer on a text's vector, as ONNX files have it
 
     def __init__(self):
@@ -70,8 +71,20 @@ class Head(nn.Module):
     def learn_from(self, labels: Any) -> None:
         """Take what the head needs to know of the training labels, a column of a data set, before it is trained."""
 
-    def choose(self, predictions: Any) -> None:
-        """Take what is chosen on the validation split (:class:`~graphmtl.training.evaluation.Predictions`)."""
+    def choose(self, predictions: Any) -> Any:
+        """Take what is chosen on the validation split, of which there is an example.
+
+        Args:
+            predictions: for it (:class:`~graphmtl.training.evaluation.Predictions`).
+
+        Returns:
+            The predictions, with the answers that follow from the choice.
+        """
+        return predictions
+
+    def exported_with(self) -> dict[str, float]:
+        """What a reader of an ONNX file needs beside the logits, by name."""
+        return {}
 
     def weigh(self, class_weights: Tensor, task: str = "") -> None:
         """Take the weight of each class in the loss, (classes,), for a task of that name.

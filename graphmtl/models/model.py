@@ -291,13 +291,29 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         return [modules for modules in lists if len(modules)]
 
     def selection_groups(self) -> dict[str, list[str]]:
-        """Names of the parameters selected together on validation: all of them, or for ``single`` each task's."""
+        """Names of what is selected together on validation: all parameters, or for ``single`` each task's.
+
+        With them what the heads have chosen there.
+        """
         if not self.architecture.own_encoder_per_task:
-            return {"mean": [name for name, _ in self.named_parameters()]}
+            chosen = [name for task in self.tasks for name in self.chosen(task)]
+            return {"mean": [*(name for name, _ in self.named_parameters()), *chosen]}
         lists = [self.encoders, *self.task_modules()]
         own = [{id(p) for modules in lists for p in modules[k].parameters()} for k in range(len(self.tasks))]
         parameters = [*self.named_parameters()]
-        return {task: [name for name, p in parameters if id(p) in own[k]] for task, k in self._position.items()}
+        return {
+            task: [*(name for name, p in parameters if id(p) in own[k]), *self.chosen(task)]
+            for task, k in self._position.items()
+        }
+
+    def chosen(self, task: str) -> list[str]:
+        """Names of the buffers that a task's head chooses on the validation split."""
+        k = self._position[task]
+        return [f"heads.{k}.{name}" for name in self.heads[k].chosen]
+
+    def choose(self, task: str, predictions: Any) -> Any:
+        """See :meth:`Head.choose <graphmtl.kinds.head.Head.choose>`; without an example nothing is chosen."""
+        return self.heads[self._position[task]].choose(predictions) if len(predictions) else predictions
 
     def embedding_parameters(self) -> list[Any]:
         """The word embeddings that are trained."""

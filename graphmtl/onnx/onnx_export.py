@@ -8,7 +8,8 @@ The inputs are ``tokens`` (batch, length) int64 and ``lengths`` (batch,) int64, 
 a text plays no part. The outputs are the logits (batch, classes) of every task, by the task's name, of a regression
 its scores (batch,) in the label's units. Tokens are what the ``tokenizer.json`` makes of a text, or a pair: the place
 of each word in the vocabulary's file, 0 being the line after the first, 1 for a word that is not there, 2 between the
-texts of a pair. The metadata hold as JSON what else is needed: ``tasks``, ``{NAME: {"labels": [...], "pair": bool}}``,
+texts of a pair. The metadata hold as JSON what else is needed: ``tasks``, ``{NAME: {"labels": [...], "pair": bool}}``
+(of a multi-label task also ``threshold``, the probability, the logit's sigmoid, from which on a label applies),
 ``lower_case``, ``max_length`` and ``truncate``.
 
 Shapes: B examples, T tokens, D directions, S nodes to be read, H hidden units, A attention, I dimensions of a token
@@ -242,6 +243,7 @@ def _scores(op: _Graph, units: Units, logits: str) -> str:
 def _metadata(model: MultiTaskModel, names: Sequence[str]) -> dict[str, str]:
     tasks = {name: {"labels": model.tasks[name].labels, "pair": model.tasks[name].is_pair} for name in names}
     for name, own in tasks.items():
+        own |= model.heads[[*model.tasks].index(name)].exported_with()
         if model.tasks[name].max_length is not None:
             own["max_length"] = model.tasks[name].max_length
     values = {

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
     predictions = {"valid": trainer.predict_split("valid")}
     if options.refit_on_valid:
         tasks = train_with_valid(tasks)
-        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, say)
+        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
     recorder = EdgeRecorder()
     predictions["test"] = trainer.predict_split("test", recorder=recorder)
     predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
@@ -211,15 +212,20 @@ def _refit(
     teachers: Mapping[str, Run],
     said: Path,
     chosen: TrainingResult,
+    first: MultiTaskModel,
     say: Any,
 ) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult]:
     """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
 
+    What the first one's heads have chosen on ``valid`` the new one has from the start.
     Its ``history.jsonl`` and ``checkpoints/`` stand in ``refit`` of the run's folder. The time is that of both.
     """
     say("again from the start, on the training and validation splits")
     model = build_model(tasks, options, say=say)
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
+    state, before = model.state_dict(), first.state_dict()
+    for name in chain.from_iterable(map(model.chosen, model.tasks)):
+        state[name].copy_(before[name])
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder)

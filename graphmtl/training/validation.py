@@ -1,6 +1,7 @@
 """What a model in training says of a split, and by which scores its epochs are compared."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -63,11 +64,14 @@ class Validation:
                 recorder.merge(part)
         return predictions
 
-    def evaluate(
-        self, model: nn.Module, split: str, *, recorder: EdgeRecorder | None = None
-    ) -> dict[str, dict[str, float]]:
-        """``{task: {METRIC: value, "loss": value}}`` of a split; see :meth:`predict_split`."""
+    def evaluate(self, model: Any, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, dict[str, float]]:
+        """``{task: {METRIC: value, "loss": value}}`` of a split; see :meth:`predict_split`.
+
+        On ``valid`` the heads take what they choose there, such as a threshold, before they are scored.
+        """
         predictions = self.predict_split(model, split, recorder=recorder)
+        if split == "valid":
+            predictions = {name: model.choose(name, own) for name, own in predictions.items()}
         return {name: score(self.data[name].task, predictions[name]) for name in self.data}
 
     def scores(

@@ -9,6 +9,8 @@ from graphmtl.data.vocabulary import (
     SEP,
     UNK,
     Vocabulary,
+    truncate,
+    truncate_pair,
 )
 from graphmtl.errors import DataWarning, InputError
 
@@ -150,3 +152,13 @@ def test_more_words_stand_behind_the_known_ones():
     assert extended.words == [*vocabulary.words, "noir", "Rome"]
     assert (extended.lower_case, extended.alphabet) == (False, vocabulary.alphabet)
     assert len(vocabulary) == 6
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 20), st.sampled_from(["head", "tail", "both"]))
+def test_of_a_pair_a_token_of_the_longer_text_goes_until_it_fits(first, second, size, end):
+    texts = [*range(10, 10 + first)], [*range(30, 30 + second)]
+    sizes = [first, second]
+    while sum(sizes) + 1 > size:
+        sizes[sizes[1] >= sizes[0]] -= 1
+    kept = [truncate(text, n, end) for text, n in zip(texts, sizes, strict=True)]
+    assert truncate_pair([*texts[0], SEP, *texts[1]], size, end) == [*kept[0], SEP, *kept[1]]

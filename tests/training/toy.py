@@ -13,6 +13,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
+from graphmtl.training.evaluation import Predictions
 from graphmtl.training.trainer import Trainer
 from tests.parts import label_arrays, model_options
 from tests.tagging import tagging_tasks
@@ -45,6 +46,9 @@ class ToyModel(nn.Module):
         self.heads = nn.ModuleDict({task.name: nn.Linear(size, len(task.labels)) for task in tasks})
         self.dropout = nn.Dropout(dropout)
         self.embedding_lr, self.freeze_embeddings_epochs = embedding_lr, freeze_embeddings_epochs
+
+    def choose(self, task: str, predictions: Predictions) -> Predictions:
+        return predictions  # nothing is chosen
 
     def forward(self, batch: Batch, edges: bool = False, label_smoothing: float = 0.0) -> ModelOutputs:
         (task,) = batch.tasks
