@@ -22,9 +22,9 @@ class ModelOutput:
 
     Attributes:
         logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
-            standardised scores (batch,), of answers that are spans (batch, tokens, 2), of choices (batch, choices), minus
-        infinity where there are no more.
-    edges: if they were asked for and the architecture has any; of every text, also where examples have several.
+            standardised scores (batch,), of answers that are spans (batch, tokens, 2), of choices (batch, choices),
+            minus infinity where there are no more.
+        edges: if they were asked for and the architecture has any; of every text, also where examples have several.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), of tags (batch, tokens, dim), of choices (texts, dim).
         answers: the answer to every text, of the form of the labels (batch, ...); None in training.
