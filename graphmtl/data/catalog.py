@@ -12,6 +12,7 @@ from graphmtl.data.column_files import read_columns, read_sentences, read_three_
 from graphmtl.data.delimited import Reading
 from graphmtl.data.glue import glue_sources
 from graphmtl.data.guessing import guess_tasks, is_data
+from graphmtl.data.kind import default_kind
 from graphmtl.data.planted import PlantedOptions, generate
 from graphmtl.data.readers import read_label_tab_text, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
@@ -291,7 +292,7 @@ def _layers(name: str, read: Callable[[], Corpus], layers: Mapping[str, str], wo
 
 
 def _layer(name: str, label: str, words: str, corpus: Callable[[], Corpus]) -> Source:
-    kind = "text-classification" if label.startswith("#") else "token-classification"
+    kind = default_kind(labels_tokens=not label.startswith("#"))
     return Source(task=Task(name=name, kind=kind, text=(words,), label=label, tokens=True), corpus=corpus())
 
 

@@ -3,7 +3,8 @@
 .. code-block:: yaml
 
     name: shops                      # optional; the file's name otherwise
-    metrics: [accuracy, f1]          # a key above `tasks` holds for every task that does not say otherwise
+    metrics: [accuracy, f1]          # a key above `tasks` holds for every task that does not say otherwise and whose
+                                     # kind has such a key
     tasks:
       books:
         train: books.train.tsv       # csv, tsv, txt, jsonl, json or parquet (also .gz, .xz), relative to this file; or
@@ -110,7 +111,7 @@ from typing import Any
 from graphmtl.data.column_files import TOKEN_FORMATS
 from graphmtl.data.corpus_files import CorpusFiles, Place, read_corpus
 from graphmtl.data.delimited import Reading
-from graphmtl.data.kind import default_kind, kind_class
+from graphmtl.data.kind import Kind, default_kind, kind_class
 from graphmtl.data.lines import read_lines
 from graphmtl.data.memory import ACCEPTED, Data, is_data, splits_of
 from graphmtl.data.readers import FORMATS
@@ -256,7 +257,7 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
 
 def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, scored: bool = False) -> _Entry:
     own.check_keys(_TASK_KEYS)
-    section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
+    section = _inherited(name, own, top, where)
     names = _label_names(section["labels"], folder) if "labels" in section else {}
     task = _task(name, section, names, where)
     _check_form(task, section, own, where)
@@ -267,9 +268,33 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
         missing=section["missing"].plain("missing") if "missing" in section else (),
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
         default_metrics="metrics" not in section,
-        class_weights=_class_weights(task, section["class_weights"], names) if "class_weights" in section else None,
+        class_weights=_class_weights(section["class_weights"], names) if "class_weights" in section else None,
         where=section["positive"].where("positive") if "positive" in section else where,
     )
+
+
+def _inherited(name: str, own: Section, top: Section, where: str) -> dict[str, Section]:
+    """Where each key stands: with the task or above `tasks`, but there not those that are for tasks of other kinds."""
+    section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
+    kind = _kind(name, section, where)
+    every = {key for known in map(kind_class, KINDS) for key in (*known.has, *known.keys)}
+    others = every - {*kind.has, *kind.keys}
+    return {key: place for key, place in section.items() if place is own or key not in others}
+
+
+def _kind(task: str, section: Mapping[str, Section], where: str) -> type[Kind]:
+    """The kind of the task, or what it is where nothing says so."""
+    of_tokens = "tokens" in section and not _of_sentences(section)
+    name = section["kind"].text("kind") if "kind" in section else default_kind(labels_tokens=of_tokens)
+    try:
+        return kind_class(name, what=f"kind of task {task!r}")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _of_sentences(section: Mapping[str, Section]) -> bool:
+    """Whether the labels stand in comments, each of a whole sentence."""
+    return "label" in section and section["label"].text("label").startswith("#")
 
 
 def _label_names(section: Section, folder: Path) -> dict[str, str]:
@@ -295,31 +320,21 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         codes = {name: label for label, name in names.items()}
         (positive,) = section["positive"].plain("positive")[:1]
         fields["positive"] = codes.get(positive, positive)
-    if "separator" in section and _may_have("separator", fields.get("kind", default_kind())):
+    if "separator" in section:
         fields["separator"] = section["separator"].separator("separator")
     if "tokens" in section:
-        comment = fields.get("label", "").startswith("#")
-        if comment:
+        if _of_sentences(section):
             fields["label"] = f"# {fields['label'].removeprefix('#').strip()}"
         fields |= {"tokens": True, "text": (section["tokens"].text("tokens"),)}
-        fields.setdefault("kind", default_kind(labels_tokens=not comment))
-        if not _may_have("head", fields["kind"]):
-            fields.pop("head", None)
+        fields.setdefault("kind", default_kind(labels_tokens=not _of_sentences(section)))
     try:
         return Task(name=name, labels=tuple(names), **fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def _may_have(key: str, kind: str) -> bool:
-    """Whether a kind of task has a key, which may stand above `tasks` for others; of one from elsewhere it may be."""
-    return kind not in KINDS or key in kind_class(kind).has
-
-
-def _class_weights(task: Task, section: Section, names: Mapping[str, str]) -> str | dict[str, float] | None:
+def _class_weights(section: Section, names: Mapping[str, str]) -> str | dict[str, float]:
     """By the labels' names; they may be given as they are written in the data too."""
-    if "class_weights" not in task.of_kind.has:  # it may stand above `tasks`, for those that have classes
-        return None
     found = section.class_weights("class_weights")
     return found if isinstance(found, str) else {names.get(label, label): weight for label, weight in found.items()}
 

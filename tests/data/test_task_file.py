@@ -356,3 +356,12 @@ def test_balanced_weights_are_those_of_the_training_split():
 def test_faults_of_weights(keys, message):
     with pytest.raises(InputError, match=message):
         data_of(**keys)
+
+
+def test_a_key_above_the_tasks_is_for_those_whose_kind_has_it(tmp_path):
+    (tmp_path / "a.csv").write_text("text,mood,price\n" + "".join(f"text {i},{'ab'[i % 2]},{i}.5\n" for i in range(9)))
+    above = "scale: [0, 20]\nclass_weights: balanced\nhead: crf\ntrain: a.csv\ntest: 0.2\n"
+    tasks = "tasks:\n  moods: {label: mood}\n  prices: {label: price, kind: regression}\n"
+    moods, prices = (read(tmp_path, above + tasks, name) for name in ("moods", "prices"))
+    assert (moods.task.scale, moods.class_weights, moods.task.head) == (None, "balanced", None)
+    assert (prices.task.scale, prices.class_weights, prices.task.head) == ((0, 20), None, None)

@@ -265,6 +265,43 @@ def test_frozen_parameters_have_no_part_in_it(balancing):
         assert torch.equal(parameter, before[name]) == name.startswith("embeddings"), name
 
 
+def test_frozen_parameters_do_not_turn_the_direction():
+    """As if the embeddings were constants: mgda looks at the layer alone, and so does the conflict."""
+    found = []
+    for frozen in (False, True):
+        trainer = toy_trainer(toy_data(a=16, b=8), balancing="mgda", **MIXED)
+        trainer.model.embeddings.requires_grad_(frozen)
+        trainer.frozen_until = [(9, [*trainer.model.embeddings.parameters()])]
+        trainer.train(keep_epochs=1)
+        found.append((trainer.model.layers["shared"].weight.detach(), trainer.objective.conflict.mean()))
+    torch.testing.assert_close(found[1][0], found[0][0])
+    assert found[1][1] == pytest.approx(found[0][1])
+
+
+def test_dwa_is_told_the_losses_of_each_epoch():
+    trainer = toy_trainer(toy_data(a=16, b=8), balancing="dwa")
+    history, method = trainer.train().history, trainer.objective.balancing
+    for values, line in ((method.last, history[-1]), (method.before, history[-2])):
+        assert dict(zip("ab", values.tolist(), strict=True)) == pytest.approx(line["losses"])
+
+
+def test_famo_sees_the_losses_of_the_same_texts_after_the_update():
+    trainer = toy_trainer(toy_data(a=16, b=8), balancing="famo", schedule="constant", warmup=0.0, **MIXED)
+    trainer.model.double()
+    seen = []
+    trainer._prepare(1, [])
+    trainer.objective.balancing.look_back = seen.append
+    trainer.objective.begin_epoch([])
+    for part in trainer._batches.epoch(1):
+        trainer.objective.backward(trainer._parallel, part, 0)
+    trainer._update([])
+    for name, loss in seen[0].items():
+        split = trainer.data[name].train
+        batch = split.batch(range(len(split)))
+        expected = nn.functional.cross_entropy(trainer.model(batch)[name].logits, batch.labels[name])
+        torch.testing.assert_close(loss, expected)
+
+
 @pytest.mark.parametrize("balancing", [*BALANCINGS])
 def test_every_method_learns_in_mixed_precision_too(balancing):
     trainer = toy_trainer(toy_data(a=48, b=24), balancing=balancing, precision="bf16", epochs=9, **MIXED)
