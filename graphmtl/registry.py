@@ -44,6 +44,7 @@ KINDS = {
     "regression": "graphmtl.kinds.regression:Regression",
     "multi-label": "graphmtl.kinds.multi_label:MultiLabel",
     "token-classification": "graphmtl.kinds.tagging:Tagging",
+    "ordinal": "graphmtl.kinds.ordinal:Ordinal",
     "multiple-choice": "graphmtl.kinds.multiple_choice:MultipleChoice",
     "question-answering": "graphmtl.kinds.span:QuestionAnswering",
 }

@@ -55,6 +55,10 @@
         label: answers               # {"text": [...], "answer_start": [...]}, or a list of {"text", "answer_start"}, in
                                      # characters; of several the first is learned, and the best one counts; an empty
                                      # list where there is none. Or a text that stands once in the context
+      stars:
+        kind: ordinal                # labels that have an order: numbers, or as `labels` lists them, the lowest first
+        train: stars.csv
+        test: 0.2
       letters:
         train: letters.csv
         test: 500
