@@ -325,4 +325,7 @@ def test_a_key_above_the_tasks_is_for_those_that_have_it(moods, tmp_path, error_
     tasks = graphmtl.load_tasks(path).tasks
     assert (tasks["mood"].separator, tasks["tone"].separator) == ("\t", None)
     path.write_text(f"test: 0.2\ntasks:\n  tone:\n    train: {moods.with_name('tone.csv')}\n    separator: ','\n")
-    assert "tasks.yaml, line 5: `separator` is no key of a task of texts" in error_of("run", "--tasks", path)
+    assert (
+        "tasks.yaml, line 5: task 'tone' is of another kind than has `separator`, which is for tasks of multi-label"
+        in error_of("run", "--tasks", path)
+    )

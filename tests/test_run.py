@@ -96,7 +96,7 @@ def test_metrics_have_the_keys_and_kinds_that_tools_read(arch, finished):
     assert tuple(metrics["tasks"]) == TASKS
     for name, task in metrics["tasks"].items():
         sizes = {"n_train", "n_valid", "n_test", "n_test_dedup"}
-        assert set(task) == {"kind", "metric", "valid", "test", "test_dedup"} | sizes
+        assert set(task) == {"kind", "metric", "valid", "test", "test_dedup", "classes", "confusion"} | sizes
         assert (task["kind"], task["metric"]) == ("text-classification", "f1" if name == "pairs" else "accuracy")
         for split in ("valid", "test", "test_dedup"):
             assert list(task[split]) == (["f1", "accuracy"] if name == "pairs" else ["accuracy"])

@@ -281,8 +281,15 @@ def _inherited(name: str, own: Section, top: Section, where: str) -> dict[str, S
     """Where each key stands: with the task or above `tasks`, but there not those that are for tasks of other kinds."""
     section = {key: own if key in own else top for key in _TASK_KEYS if key in own or key in top}
     kind = _kind(name, section, where)
-    every = {key for known in map(kind_class, KINDS) for key in (*known.has, *known.keys)}
-    others = every - {*kind.has, *kind.keys}
+    owners: dict[str, list[str]] = {}
+    for other in KINDS:
+        for key in {*kind_class(other).has, *kind_class(other).keys}:
+            owners.setdefault(key, []).append(other)
+    others = owners.keys() - {*kind.has, *kind.keys}
+    for key in own.keys:
+        if key in others:
+            whose = f"which is for tasks of {', '.join(owners[key])}"
+            raise InputError(f"{own.where(key)}: task {name!r} is of another kind than has `{key}`, {whose}")
     return {key: place for key, place in section.items() if place is own or key not in others}
 
 
@@ -349,8 +356,6 @@ def _check_form(task: Task, section: Mapping[str, Section], own: Section, where:
         raise InputError(f"{where}: task {task.name!r} has no `tokens`; give the name of the column of the tokens")
     kind = task.of_kind
     wrong = {"text"} if task.tokens else {"tokens"}
-    wrong |= {key for name in KINDS for key in kind_class(name).keys} - {*kind.keys}
-    wrong |= {"class_weights"} - kind.has
     for key in own.keys:
         if key in wrong:
             form = "that tags tokens" if kind.labels_tokens else "of labelled sentences" if task.tokens else "of texts"
