@@ -29,7 +29,7 @@ from graphmtl.data.readers import ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
 from graphmtl.data.section import Given
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.files import check_output, check_regular
 from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say
@@ -161,6 +161,14 @@ def _answer_keys(task: Task, edges: bool) -> dict[str, pa.DataType]:
     return {**task.of_kind.columns, **({"edges": pa.string()} if edges else {})}
 
 
+def _object_key(columns: Sequence[str]) -> str:
+    """The key of the list of answers in a row that is an object; SQuAD's rows have ``answers`` of their own."""
+    if "answers" not in columns:
+        return "answers"
+    note("--output: the input has a column 'answers' already, so the model's are called 'predictions'")
+    return "predictions"
+
+
 def _beside(answers: Mapping[str, dict], tasks: Mapping[str, Task], edges: bool) -> list[Any]:
     """The answers to a row, column by column."""
     cells: list[Any] = []
@@ -241,7 +249,8 @@ def main(argv: Sequence[str]) -> None:
         keys = {name: _answer_keys(task, arguments.edges) for name, task in tasks.items()}
         as_objects = output.suffix.lower() == ".jsonl"
         added = {f"{name}.{key}": kind for name, own in keys.items() for key, kind in own.items()}
-        with open_rows(output, columns, {"answers": None} if as_objects else added, rows) as write:
+        added = {_object_key(columns): None} if as_objects else added
+        with open_rows(output, columns, added, rows) as write:
             count = _write_all(parts, predict, _written(write, tasks, arguments.edges, as_objects))
         print(f"wrote {output} ({count} rows)")
 

@@ -44,7 +44,9 @@ KINDS = {
     "regression": "graphmtl.kinds.regression:Regression",
     "multi-label": "graphmtl.kinds.multi_label:MultiLabel",
     "token-classification": "graphmtl.kinds.tagging:Tagging",
+    "ordinal": "graphmtl.kinds.ordinal:Ordinal",
     "multiple-choice": "graphmtl.kinds.multiple_choice:MultipleChoice",
+    "question-answering": "graphmtl.kinds.span:QuestionAnswering",
 }
 HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kinds.crf:CRFHead"}  # of tags
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some

@@ -77,6 +77,13 @@ class Batch:
         """What examples have, (batch,), for every text: (texts,)."""
         return values if self.groups is None else values.repeat_interleave(self.groups.to(values.device))
 
+    @property
+    def between(self) -> Tensor:
+        """(batch,) int64, the place of the token between the two texts of a pair; 0 where there is none."""
+        if self.windows is not None:
+            return self.windows.between
+        return (self.tokens == SEP).long().argmax(1)
+
     def to(self, device: torch.device | str) -> "Batch":
         labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
         spelling = None if self.spelling is None else self.spelling.to(device)
@@ -298,10 +305,12 @@ def read_by_word(task: Task, vocabulary: Vocabulary | SubwordVocabulary, *, ever
     Args:
         task: the task.
         vocabulary: with word embeddings this is so where ``every_token`` is spoken of; a transformer reads a corpus of
-            tokens so, other texts as they are written.
+            tokens so, and what a kind of task reads so, other texts as they are written.
         every_token: tags, or edge weights of every token, are wanted.
     """
-    return task.tokens if isinstance(vocabulary, SubwordVocabulary) else every_token
+    if isinstance(vocabulary, SubwordVocabulary):
+        return task.tokens or task.of_kind.reads_tokens
+    return every_token
 
 
 def _encode_split(
@@ -335,7 +344,9 @@ def _encode_split(
         forms=forms,
         groups=groups,
     )
-    encoded.set_labels({name: kinds[name].arrays(own, encoded.lengths) for name, own in labels.items()})
+    about = (encoded.lengths, rows, vocabulary)
+    found = {name: kinds[name].encoded(own, *about, f"{name}, {split}") for name, own in labels.items()}
+    encoded.set_labels(found)
     warn_of_long(encoded.text_lengths, options, f"{', '.join(labels)}, {split}", training=training)
     return encoded
 

@@ -198,6 +198,18 @@ class Kind:
         values = np.asarray(labels, dtype=np.int64)  # (examples,)
         return TextLabels(values, known=values != NO_LABEL)
 
+    def encoded(self, labels: Sequence[Any], lengths: np.ndarray, rows: Any, vocabulary: Any, where: str) -> Any:
+        """The labels of a split as arrays, as :meth:`arrays` gives them, where places in the texts play a part.
+
+        Args:
+            labels: that of each text, as :meth:`read` gave it.
+            lengths: (examples,), tokens of each text.
+            rows: the texts, with the columns of a :class:`~graphmtl.data.task.TaskData`.
+            vocabulary: what has made tokens of them.
+            where: what a note about labels calls the texts.
+        """
+        return self.arrays(labels, lengths)
+
     # The model
 
     def head(self, *, input_size: int, dropout: float, tag_head: str) -> Any:

@@ -34,6 +34,10 @@ class TextLabels:
         """That of every text, (examples, ...)."""
         return self.values
 
+    def as_rows(self, answers: np.ndarray) -> np.ndarray:
+        """The answers to all texts, (examples, ...), in the form of :meth:`rows`."""
+        return answers
+
 
 class TokenLabels:
     """A label for every token.
@@ -69,3 +73,7 @@ class TokenLabels:
         for i, (end, length) in enumerate(zip(self._ends, self._lengths, strict=True)):
             found[i] = self.values[end - length : end]
         return found
+
+    def as_rows(self, answers: np.ndarray) -> np.ndarray:
+        """The answers to all texts, as :meth:`rows` gives labels."""
+        return answers

@@ -8,6 +8,7 @@ __all__ = [
     "LOOKS_MISSING",
     "NO_NUMBER",
     "alike_labels",
+    "are_numbers",
     "no_labels",
     "odd_labels",
     "sort_labels",
@@ -99,6 +100,11 @@ def no_labels(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
     return sure, suspects - sure
 
 
+def are_numbers(labels: Iterable[str]) -> bool:
+    """Whether all labels are numbers, which have an order of their own."""
+    return all(_NUMBER.fullmatch(label) for label in labels)
+
+
 def sort_labels(found: Iterable[str]) -> list[str]:
     """By the alphabet; numbers by their size.
 
@@ -106,6 +112,6 @@ def sort_labels(found: Iterable[str]) -> list[str]:
     (['9', '10'], ['10', '9', 'x'])
     """
     found = list(found)
-    if all(_NUMBER.fullmatch(label) for label in found):
+    if are_numbers(found):
         return sorted(found, key=lambda label: (float(label), label))
     return sorted(found)

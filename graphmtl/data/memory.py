@@ -127,6 +127,8 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value.tolist()]
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
     if value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None
     return value

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphmtl.data.delimited import Reading, is_header, read_delimited, say_header
 from graphmtl.data.lines import check_encodable, read_bytes, read_lines, read_text
+from graphmtl.data.squad import is_squad, squad_rows
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import parse_json
@@ -28,7 +29,7 @@ def read_file(path: Path, wanted: Sequence[str], reading: Reading = Reading()) -
     - tsv: one example a line, TAB between the fields. Quotes are letters like others, unless every quote in the file is
       one of those around a field: such a file is read as csv with TABs, and that is said.
     - txt: as tsv, if there is a TAB in its first line.
-    - jsonl: one JSON object a line; json: a list of objects, or an object of lists.
+    - jsonl: one JSON object a line; json: a list of objects, an object of lists, or SQuAD's form.
     - parquet.
 
     A text such as ``NA`` or ``null`` stays text; white space around a field of a csv or tsv file is no part of it.
@@ -138,12 +139,14 @@ def _parsed_line(line: str, path: Path, number: int) -> Any:
 
 
 def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    """A list of objects, an object whose only list is such, or an object of lists of the same length."""
+    """A list of objects, an object whose only list is such, an object of lists of the same length, or SQuAD's form."""
     try:
         content = parse_json(read_text(path, reading.encoding), path)
     except InputError as error:
         hint = "; an object a line is `format: jsonl`" if "Extra data" in str(error) else ""
         raise InputError(f"{error}{hint}") from None
+    if is_squad(content):
+        return _of_objects(path, wanted, enumerate(squad_rows(content, path), 1), "question")
     if isinstance(content, dict):
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if not set(wanted) <= set(lists) and len(lists) == 1:
@@ -158,6 +161,11 @@ def _json(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise InputError(f"{path}: a list of objects expected, or an object of lists of the same length")
     return _of_rows(path, wanted, enumerate(zip(*columns, strict=True), 1), "item")
+
+
+def _squad(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
+    rows = squad_rows(parse_json(read_text(path, reading.encoding), path), path)
+    return _of_objects(path, wanted, enumerate(rows, 1), "question")
 
 
 def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any]], what: str) -> Table:
@@ -227,6 +235,7 @@ FORMATS: dict[str, Callable[[Path, Sequence[str], Reading], Table]] = {
     "jsonl": _jsonl,
     "json": _json,
     "parquet": _parquet,
+    "squad": _squad,
     "LABEL text": read_label_text,
 }
 """What reads the wanted columns of a file, by its ending or by the key ``format``."""

@@ -17,6 +17,7 @@ import pyarrow.parquet
 from graphmtl.data.delimited import Reading, read_delimited
 from graphmtl.data.lines import check_encodable, read_bytes, read_lines
 from graphmtl.data.readers import ending
+from graphmtl.data.squad import is_squad, squad_rows
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
 from graphmtl.files import parse_json, written_whole
@@ -101,11 +102,14 @@ def _jsonl(path: Path, reading: Reading) -> Rows:
 
 
 def _json(path: Path, reading: Reading) -> Rows:
-    """A list of objects, an object whose only list is such, or an object of lists of the same length.
+    """A list of objects, an object whose only list is such, an object of lists of the same length, or SQuAD's form.
 
     What else such an object holds belongs to no row.
     """
     content = parse_json("\n".join(read_lines(path, encoding=reading.encoding)), path)
+    if is_squad(content):
+        found = squad_rows(content, path)
+        return _of_objects(path, found, [*range(1, len(found) + 1)], "question")
     if isinstance(content, dict):
         lists = {name: value for name, value in content.items() if isinstance(value, list)}
         if len(lists) == 1 and all(isinstance(each, dict) for each in next(iter(lists.values()))):

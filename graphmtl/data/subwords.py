@@ -29,24 +29,27 @@ class Windows:
         texts: (windows,) int64, the row of the text that each is of.
         words: (batch, words) int64, each word's first piece among the (windows * pieces); -1 where there is none. None
             where states of pieces are wanted: then every text is one window.
+        between: (batch,) int64, the place of the word that stands for what is between the texts of a pair; 0 where
+            there is none.
     """
 
     lengths: Tensor
     types: Tensor | None
     texts: Tensor
     words: Tensor | None
+    between: Tensor
 
     def to(self, device: torch.device | str) -> "Windows":
         types, words = (None if own is None else own.to(device) for own in (self.types, self.words))
-        return replace(self, types=types, texts=self.texts.to(device), words=words)
+        return replace(self, types=types, texts=self.texts.to(device), words=words, between=self.between.to(device))
 
 
 class SubwordTexts:
     """The texts of a split as pieces, in flat memory-mapped arrays.
 
     Args:
-        texts: of each text the pieces of its windows, their types (or nothing), the windows' lengths, and of each word
-            the place of its first piece, -1 where there is none.
+        texts: of each text the pieces of its windows, their types (or nothing), the windows' lengths, of each word
+            the place of its first piece, -1 where there is none, and of a pair the word between the texts.
         words: states of words are wanted, not of pieces.
 
     Attributes:
@@ -62,7 +65,10 @@ class SubwordTexts:
             (self._types, _),
             (self._windows, self._windows_of_text),
             (self._places, self._words),
-        ) = one_after_the_other(texts, 4)
+            (between, pairs),
+        ) = one_after_the_other(texts, 5)
+        self._between = np.zeros(len(pairs), dtype=np.int64)  # (texts,)
+        self._between[pairs > 0] = between
         counts = (self._pieces, self._windows_of_text, self._words)
         self._first_piece, self._first_window, self._first_word = (np.cumsum(own) - own for own in counts)  # (texts,)
         self._by_word = words
@@ -84,6 +90,7 @@ class SubwordTexts:
             types=torch.from_numpy(padded(self._types)) if len(self._types) else None,
             texts=torch.from_numpy(np.repeat(np.arange(len(rows)), self._windows_of_text[rows])),
             words=torch.from_numpy(self._words_of(rows, inside)) if self._by_word else None,
+            between=torch.from_numpy(self._between[rows]),
         )
         return padded(self.ids), windows
 
@@ -102,10 +109,13 @@ class SubwordVocabulary:
     """What :class:`~graphmtl.data.vocabulary.Vocabulary` is to word embeddings: a transformer's tokenizer.
 
     Texts that come as text are read as they are and cut to ``--max-length`` pieces, those that the tokenizer adds
-    included; of a pair the longer text is cut first. Where every word has a state of its own (tokens of a corpus, and
-    of tagging tasks), it is that of its first piece (Devlin et al., NAACL 2019, section 5.3), a word that has no piece
-    (of zero-width characters, say) has 0, and nothing is cut off: longer texts are read in windows of ``--max-length``
-    pieces, a quarter of which stands in the next window too; a word counts where it has more pieces around it.
+    included; of a pair the longer text is cut first. Where every word has a state of its own (tokens of a corpus, of
+    tagging tasks, and of pairs in which answers are found), it is that of its first piece (Devlin et al., NAACL 2019,
+    section 5.3), a word that has no piece (of zero-width characters, say) has 0, and nothing is cut off: longer texts
+    are read in windows of ``--max-length`` pieces, a quarter of which stands in the next window too; a word counts
+    where it has more pieces around it. Of a pair the first text stands in every window, unless it takes more than half
+    of it, and has the states of the first one; the tokenizer's piece before the second text is a word, as ``<sep>`` is
+    to word embeddings.
 
     Args:
         tokenizer: a fast tokenizer.
@@ -162,14 +172,14 @@ class SubwordVocabulary:
             nonlocal cut
             for encoding, text in self._read(texts, words):
                 if words:
-                    yield self._in_windows(encoding, len(text), size)
+                    yield self._in_windows(encoding, [*map(len, text if isinstance(text, tuple) else (text,))], size)
                     continue
                 kept: Any = range(len(encoding))
                 if len(encoding) > size:
                     kept = _truncated(encoding.sequence_ids, size, options.truncate)
                     cut += 1
                 ids, types = encoding.ids, encoding.type_ids if self._typed else []
-                yield [ids[i] for i in kept], [types[i] for i in kept if types], [len(kept)], []
+                yield [ids[i] for i in kept], [types[i] for i in kept if types], [len(kept)], [], []
 
         found = SubwordTexts(encoded(), words=words)
         found.truncated = cut
@@ -180,25 +190,37 @@ class SubwordVocabulary:
         remaining = iter(texts)
         while some := list(islice(remaining, AT_ONCE)):
             if words:
-                given: list[Any] = [_spaced(self.split(*text)) for text in some]
+                given: list[Any] = [self._as_words(*text) for text in some]
             else:
                 given = [_as_text(*text) for text in some]
             yield from zip(self._backend.encode_batch(given, is_pretokenized=words), given, strict=True)
 
-    def _in_windows(self, encoding: Any, words: int, size: int) -> tuple[Sequence[int], ...]:
-        """SubwordVocabulary, types, windows' lengths and words' places of a text."""
-        content = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence is not None]
-        word_ids = encoding.word_ids  # a new list each time it is asked for
+    def _as_words(self, text: str | Sequence[str], text_pair: str | None = None) -> Any:
+        words = _spaced(self.split(text))
+        return words if text_pair is None else (words, _spaced(self.split(text_pair)))
+
+    def _in_windows(self, encoding: Any, words: Sequence[int], size: int) -> tuple[Sequence[int], ...]:
+        """Pieces, types, windows' lengths and words' places of a text or pair, and of a pair the word between.
+
+        Args:
+            encoding: the tokenizer's.
+            words: how many the text has, of a pair each of both.
+            size: pieces of a window.
+        """
+        of_word = _words_of_pieces(encoding, words)
+        content = _content(encoding.sequence_ids, size)
         before = range(content[0]) if content else range(len(encoding))
         after = range(content[-1] + 1, len(encoding)) if content else range(0)
         room = size - len(before) - len(after)
         overlap = room // 4
-        first: dict[int, int] = {}  # of each word, counted from the first piece that is not the tokenizer's own
+        first: dict[int, int] = {}  # of each word, counted from the first piece that is not in every window
         for c, i in enumerate(content):
-            first.setdefault(word_ids[i], c)
+            if of_word[i] is not None:
+                first.setdefault(of_word[i], c)
         kept: list[int] = []
         lengths: list[int] = []
-        best = dict.fromkeys(range(words), (-1, -1))  # how many pieces stand around it, and its place
+        best = dict.fromkeys(range(sum(words) + len(words) - 1), (-1, -1))  # how many pieces are around it, its place
+        best |= {of_word[i]: (size, i) for i in reversed(before) if of_word[i] is not None}
         for start in range(0, max(len(content) - overlap, 1), room - overlap):
             end = min(start + room, len(content))
             for word, c in first.items():
@@ -208,7 +230,7 @@ class SubwordVocabulary:
             lengths.append(len(before) + end - start + len(after))
         ids, types = encoding.ids, encoding.type_ids if self._typed else []
         places = [place for _, place in best.values()]
-        return [ids[i] for i in kept], [types[i] for i in kept if types], lengths, places
+        return [ids[i] for i in kept], [types[i] for i in kept if types], lengths, places, words[:-1]
 
     def save(self, folder: Path | str) -> None:
         """Writes the tokenizer's files and the transformer's ``config.json``."""
@@ -227,6 +249,29 @@ def _as_text(text: str | Sequence[str], text_pair: str | None = None) -> str | t
 def _spaced(words: Sequence[str]) -> list[str]:
     """Words with the spaces of a text: the pieces of some tokenizers (byte-level BPE) begin with the space."""
     return [f" {word}" if i else word for i, word in enumerate(words)]
+
+
+def _words_of_pieces(encoding: Any, words: Sequence[int]) -> list[Any]:
+    """The word that each piece is of, counted over a pair with one between its texts; None of other pieces."""
+    starts = (0, words[0] + 1)
+    sequences = encoding.sequence_ids
+    found = [None if k is None else starts[k] + i for k, i in zip(sequences, encoding.word_ids, strict=True)]
+    if len(words) == 2:
+        second = sequences.index(1) if 1 in sequences else len(sequences)
+        if second and sequences[second - 1] is None:
+            found[second - 1] = words[0]
+    return found
+
+
+def _content(sequences: Sequence[int | None], size: int) -> Sequence[int]:
+    """The pieces that windows are cut of, given to which text each belongs; the others stand in every window."""
+    own = [i for i, sequence in enumerate(sequences) if sequence is not None]
+    if 1 not in sequences:
+        return own
+    second = sequences.index(1)
+    if second + len(sequences) - own[-1] - 1 <= size // 2:
+        return range(second, own[-1] + 1)
+    return range(own[0], own[-1] + 1)
 
 
 def _truncated(sequences: Sequence[int | None], size: int, end: str) -> list[int]:

@@ -34,9 +34,10 @@ class Task:
 
     Args:
         name: the task's name, a node of the task graph.
-        kind: ``text-classification``, ``regression`` (a number for every text), ``multi-label`` (any of several labels
-            for every text), ``token-classification`` (a tag for every token), or ``multiple-choice`` (which of several
-            choices is right).
+        kind: ``text-classification``, ``ordinal`` (labels that have an order), ``regression`` (a number for every
+            text), ``multi-label`` (any of several labels for every text), ``token-classification`` (a tag for every
+            token), ``question-answering`` (a span of the second text answers the first), or ``multiple-choice`` (which
+            of several choices is right).
         text: the source's column that holds the text or its tokens, or the two columns that hold a pair of texts.
         label: the source's column that holds the label or the tags; of a column corpus also a comment's key
             (``# s_type``), which holds the label of a sentence.

@@ -47,6 +47,18 @@
         train: moods.jsonl           # where `labels` names them in their order a row of 0 and 1, one for each
         test: 0.2
         separator: ","               # what stands between labels that are a text (joy, fear); without it they are lists
+      questions:
+        kind: question-answering     # the answer is a span of the context, the second text
+        train: train-v2.0.json       # as SQuAD has it (`format: squad` where the ending is another), or rows of a file
+        test: dev-v2.0.json          # or the Hub
+        text: [question, context]
+        label: answers               # {"text": [...], "answer_start": [...]}, or a list of {"text", "answer_start"}, in
+                                     # characters; of several the first is learned, and the best one counts; an empty
+                                     # list where there is none. Or a text that stands once in the context
+      stars:
+        kind: ordinal                # labels that have an order: numbers, or as `labels` lists them, the lowest first
+        train: stars.csv
+        test: 0.2
       letters:
         train: letters.csv
         test: 500

@@ -254,12 +254,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
-            regression ``{"task", "value"}``, for tags ``{"task", "tokens", "labels"}``, or of choices ``{"task",
-            "choice", "label", "probabilities": [p, ...]}``: the place of the chosen one, counted from 0, its text, and
-            the probability of each; and, with ``edges``, ``"edges": [{"source", "target", "weight"}]``, of choices what
-            was read with the chosen one. Where words of one text are spoken of, ``"offsets"`` are the
-            places of the tokens in it: of each ``[first character, the one behind the last]``. A blank text has the
-            label or value None, or no tokens.
+            regression ``{"task", "value"}``, for tags ``{"task", "tokens", "labels"}``, of a question ``{"task",
+            "answer", "start", "end", "probability"}``: characters of the context, an empty answer where there is none,
+            or of choices ``{"task", "choice", "label", "probabilities": [p, ...]}``: the place of the chosen one,
+            counted from 0, its text, and the probability of each; and, with ``edges``, ``"edges": [{"source",
+            "target", "weight"}]``, of choices what was read with the chosen one. Where words of one text are spoken
+            of, ``"offsets"`` are the places of the tokens in it: of each ``[first character, the one behind the
+            last]``. A blank text has the label, value or answer None, or no tokens.
 
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.

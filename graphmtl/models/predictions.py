@@ -22,7 +22,8 @@ class ModelOutput:
 
     Attributes:
         logits: what the head gives: (batch, classes), or of tags (batch, tokens, classes); of a regression
-            standardised scores (batch,); of choices (batch, choices), minus infinity where there are no more.
+            standardised scores (batch,); of choices (batch, choices), minus infinity where there are no more; of
+            answers that are spans (batch, tokens, 2), minus infinity where none can stand.
         edges: if they were asked for and the architecture has any; of every text, also where examples have several.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), of tags (batch, tokens, dim), of choices (texts, dim).

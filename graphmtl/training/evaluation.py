@@ -136,9 +136,10 @@ def _in_order(split: EncodedSplit, done: Sequence[tuple[np.ndarray, tuple]], tas
     """What was said of each batch's rows, in the order of the split, without the texts that have no label."""
     answers, losses, probabilities = ([(rows, said[i]) for rows, said in done] for i in range(3))
     lengths = split.lengths if task.of_kind.labels_tokens else None
+    labels = split.labels[task.name]
     whole = Predictions(
-        labels=split.labels[task.name].rows(),
-        answers=_joined(answers, len(split), lengths),
+        labels=labels.rows(),
+        answers=labels.as_rows(_joined(answers, len(split), lengths)),
         probabilities=_joined(probabilities, len(split)) if probabilities and probabilities[0][1] is not None else None,
         losses=_joined(losses, len(split)).astype(np.float64),
         counts=split.counts[task.name],

@@ -94,7 +94,7 @@ def _lines(task: Task, rows: Dataset, predictions: Predictions) -> Iterator[dict
 
 
 def _plain(values: np.ndarray) -> Iterator[Any]:
-    return (value.tolist() for value in values)
+    return (value.tolist() if isinstance(value, np.ndarray | np.generic) else value for value in values)
 
 
 def _json_writer(file) -> Callable[[dict], None]:

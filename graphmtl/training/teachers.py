@@ -236,7 +236,7 @@ def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[i
     device = next(model.parameters()).device
     batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
     output = model.eval()(batch)[task]
-    values = output.logits if target == "logits" else output.hidden
+    values = model.classify(output.hidden, task) if target == "logits" else output.hidden  # of every token, all finite
     if not model.tasks[task].of_kind.reads_tokens:
         return values.float().cpu().view(len(rows), 1, -1).unbind()
     inside = token_mask(batch.lengths, values)  # (batch, tokens)

@@ -231,7 +231,7 @@ def test_published_tagging_sets_have_their_published_sizes(name, labels, sizes):
         assert (len(data.train), len(data.valid), len(data.test)) == sizes
         assert data.test["tokens"][:50] == first.test["tokens"][:50]
         spans = data.task.name in ("chunk", "ner", "entity", "slot")
-        assert data.task.of_kind.is_spans == spans
+        assert bool(data.task.of_kind.spans) == spans
         assert data.task.metrics[0] == ("span_f1" if spans else "accuracy")
         if data.task.of_kind.labels_tokens:
             assert all(len(row["label"]) == len(row["tokens"]) for row in data.test.select(range(50)))

@@ -166,3 +166,27 @@ def test_saved_and_loaded_it_reads_the_same(transformer, tmp_path):
             ours, theirs = (encoded(own, texts, words=words) for own in (pieces, again))
             assert rows_of(ours, [0, 1, 2]) == rows_of(theirs, [0, 1, 2])
         assert (again.limit, len(again), str(again)) == (pieces.limit, len(pieces), str(pieces))
+
+
+@every_kind
+@pytest.mark.parametrize("size", [60, 24, 7])
+def test_every_word_of_a_pair_has_its_first_piece_and_the_first_text_stands_in_every_window(kind, size, transformer):
+    pieces = load_subwords(transformer(kind))
+    pieces.limit = 500
+    first, second = "a a", "a good film never so bad a book in Rome " * 3
+    texts = encoded(pieces, [(first, second), ("a", "b")], words=True, max_length=size)
+    words = pieces.split(first, second)
+    assert texts.lengths.tolist() == [len(words), 3]
+    ids, windows = texts.batch(np.array([1, 0]))
+    assert windows.between.tolist() == [1, 2]
+    own = windows.words[1].tolist()
+    assert -1 not in own
+    assert len({*own}) == len(words)
+    alone = encoded(pieces, [(first, second)], words=True, max_length=500)  # where there is one window
+    one, one_window = alone.batch(np.array([0]))
+    assert len(one_window.lengths) == 1
+    assert ids.flatten()[own].tolist() == one[0][one_window.words[0].numpy()].tolist()
+    assert windows.lengths.max() <= size
+    start = one[0][: one_window.words[0, 3]].tolist()  # all that stands before the second text
+    repeated = [row[: len(start)].tolist() == start for row in ids[windows.texts.numpy() == 1]]
+    assert all(repeated) == (size > 7)
