@@ -304,7 +304,7 @@ def test_tasks_in_memory(tmp_path):
     ("keys", "message"),
     [
         ("separator: 3", "tasks.yaml, line 2: `separator` is '3', expected what stands between labels, a text"),
-        ("scale: [0, 1]", "line 2: task 'mood' of kind multi-label has `scale`, which is for tasks of reg"),
+        ("scale: [0, 1]", "`scale` is for tasks of regression; task 'mood' is of another kind"),
         ("metrics: [pearson]", "line 2: unknown metric of task 'mood' 'pearson'"),
         ("labels: [anger, fear]", "mood.jsonl, line "),
         ("class_weights: {joyy: 2}", "unknown label in class_weights of task 'mood' 'joyy'; did you mean 'joy'"),
@@ -325,7 +325,6 @@ def test_a_key_above_the_tasks_is_for_those_that_have_it(moods, tmp_path, error_
     tasks = graphmtl.load_tasks(path).tasks
     assert (tasks["mood"].separator, tasks["tone"].separator) == ("\t", None)
     path.write_text(f"test: 0.2\ntasks:\n  tone:\n    train: {moods.with_name('tone.csv')}\n    separator: ','\n")
-    assert (
-        "tasks.yaml, line 5: task 'tone' is of another kind than has `separator`, which is for tasks of multi-label"
-        in error_of("run", "--tasks", path)
+    assert "tasks.yaml, line 5: `separator` is for tasks of multi-label; task 'tone' is of another kind" in error_of(
+        "run", "--tasks", path
     )

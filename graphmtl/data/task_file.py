@@ -288,8 +288,8 @@ def _inherited(name: str, own: Section, top: Section, where: str) -> dict[str, S
     others = owners.keys() - {*kind.has, *kind.keys}
     for key in own.keys:
         if key in others:
-            whose = f"which is for tasks of {', '.join(owners[key])}"
-            raise InputError(f"{own.where(key)}: task {name!r} is of another kind than has `{key}`, {whose}")
+            owned = f"`{key}` is for tasks of {', '.join(owners[key])}"
+            raise InputError(f"{own.where(key)}: {owned}; task {name!r} is of another kind")
     return {key: place for key, place in section.items() if place is own or key not in others}
 
 

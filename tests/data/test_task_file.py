@@ -214,20 +214,26 @@ TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("    scale: 5\n", r"line 6: `scale` is '5', expected the lowest and the highest score, such as \[0, 5\]"),
-        ("    scale: [5, 0]\n", "line 6: `scale` holds several values, expected the lowest and the highest"),
-        ("    scale: [0, x]\n", "line 6: `scale` holds several values, expected the lowest and the highest"),
-        ("    scale: [0, 5]\n", "line 2: task 'a' of kind text-classification has `scale`"),
-        ("    kind: regression\n    labels: [x, y]\n", "line 2: task 'a' of kind regression has `labels`"),
+        ("    kind: regression\n    scale: 5\n", r"line 7: `scale` is \'5\', expected the lowest and the highest score, such as \[0, 5\]"),
+        (
+            "    kind: regression\n    scale: [5, 0]\n",
+            "line 7: `scale` holds several values, expected the lowest and the highest",
+        ),
+        (
+            "    kind: regression\n    scale: [0, x]\n",
+            "line 7: `scale` holds several values, expected the lowest and the highest",
+        ),
+        ("    scale: [0, 5]\n", "line 6: `scale` is for tasks of regression; task 'a' is of another kind"),
+        ("    kind: regression\n    labels: [x, y]\n", "line 7: `labels` is for tasks of text-classification, "),
         ("    positive: x\n", "line 2: task 'a' has a positive label 'x', but none of the metrics"),
         ("    kind: token-classification\n", "line 2: task 'a' has no `tokens`; give the name of the column"),
         ("    tokens: word\n    scheme: iob3\n", "line 7: unknown scheme 'iob3'; did you mean 'iob"),
         ("    tokens: word\n    head: crv\n", "line 2: unknown head of task 'a' 'crv'; did you mean 'crf'"),
         ("    tokens: word\n    text: word\n", "line 7: `text` is no key of a task that tags tokens"),
-        ("    scheme: iob1\n", "line 6: `scheme` is no key of a task of texts"),
+        ("    scheme: iob1\n", "line 6: `scheme` is for tasks of token-classification; task 'a'"),
         (
             "    head: crf\n",
-            "line 2: task 'a' of kind text-classification has `head`, which is for tasks of token-classification",
+            "line 6: `head` is for tasks of token-classification; task 'a' is of another kind",
         ),
         ("    tokens: word\n    metrics: auc\n", "line 2: unknown metric of task 'a' 'auc'"),
         ("    tokens: [a, b]\n", "line 6: `tokens` holds several values, expected a text"),
@@ -247,7 +253,7 @@ def test_columns_without_names(conll):
 
 def test_what_a_labelled_sentence_has_no_choice_of(conll):
     content = LAYERS.replace('{label: "# genre"', '{scheme: iob1, label: "# genre"')
-    with pytest.raises(InputError, match="line 11: `scheme` is no key of a task of labelled sentences"):
+    with pytest.raises(InputError, match="line 11: `scheme` is for tasks of token-classification; task 'genre'"):
         read(conll, content)
 
 
@@ -350,7 +356,7 @@ def test_balanced_weights_are_those_of_the_training_split():
         ({"class_weights": "equal"}, "`class_weights` is 'equal', expected balanced, or `label: weight` lines"),
         ({"class_weights": {"bad": -1}}, "`class_weights` holds several values, expected balanced, or"),
         ({"class_weights": {"bat": 2}}, "unknown label in class_weights of task 'a' 'bat'; did you mean 'bad'"),
-        ({"class_weights": "balanced", "kind": "regression"}, "`class_weights` is no key of a task of texts"),
+        ({"class_weights": "balanced", "kind": "regression"}, "`class_weights` is for tasks of text-classification, "),
     ],
 )
 def test_faults_of_weights(keys, message):
