@@ -214,7 +214,10 @@ TOKENS = "tasks:\n  a:\n    train: a.conll\n    test: a.conll\n    label: pos\n"
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("    kind: regression\n    scale: 5\n", r"line 7: `scale` is \'5\', expected the lowest and the highest score, such as \[0, 5\]"),
+        (
+            "    kind: regression\n    scale: 5\n",
+            r"line 7: `scale` is \'5\', expected the lowest and the highest score, such as \[0, 5\]",
+        ),
         (
             "    kind: regression\n    scale: [5, 0]\n",
             "line 7: `scale` holds several values, expected the lowest and the highest",
