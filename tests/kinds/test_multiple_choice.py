@@ -185,7 +185,7 @@ def test_what_labels_are_taken_for_is_said_where_they_could_be_something_else():
         ([0, "x"], {"first": 0}, "label 'x' of 3 choices, expected a place from 0 to 2"),
         (["p", "so"], {}, "label 'so' of 3 choices, expected the text of one of them"),
         (["p"], {"first": 2}, "unknown first of task 'cause' '2'"),
-        (["p"], {"labels": ["a", "b"]}, "has `labels`, which is for tasks of text-classification"),
+        (["p"], {"labels": ["a", "b"]}, "`labels` is for tasks of text-classification"),
         (["p"], {"choices": "ending"}, "unknown column 'ending'; did you mean 'endings'?"),
         ([1.5, 2], {}, "row 1: label 1.5"),
     ],
