@@ -1,5 +1,5 @@
 # make run    install into .venv, then train a star task graph on the embedded task set
-# make test   the same set-up, then ruff and the tests, of which the slowest are named
+# make test   the same set-up, then ruff and the tests on every core, of which the slowest are named
 # make lint   the same set-up, then ruff and mypy (a minute the first time)
 # make clean  remove .venv, runs and caches
 
@@ -20,7 +20,7 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --durations=25
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -159,7 +159,7 @@ def test_data_whose_labels_have_changed(copy_of, tmp_path, error_of):
 
 def test_a_folder_whose_name_holds_brackets(copy_of, evaluated, tmp_path):
     folder = copy_of("shared").rename(tmp_path / "run [red]")
-    assert "run [red], test" in " ".join(evaluated(folder)[1].split())
+    assert "run[red],test" in "".join(evaluated(folder)[1].split())  # a long path is wrapped
 
 
 def test_predictions_are_those_that_are_scored(copy_of, evaluated, tmp_path, error_of):
