@@ -3,6 +3,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphmtl.data.few_examples import NO_SELECTION, draw_examples
+from graphmtl.data.loading import load_tasks
 from graphmtl.data.overlap import normalise
 from graphmtl.errors import InputError
 from tests.tagging import tagging_tasks
@@ -64,3 +65,12 @@ def test_all_leaves_the_splits_and_too_many_are_an_error():
     for examples in (0, 1000):
         with pytest.raises(InputError, match=f"task plain: {examples} examples asked for, expected 1 to "):
             drawn(examples, 0, "plain")
+
+
+def test_texts_without_a_score_are_not_drawn():
+    scores = [None if i % 2 else i + 0.5 for i in range(60)]
+    rows = {"text": [f"text {i}" for i in range(60)], "label": scores}
+    data = load_tasks({"prices": {"data": rows, "kind": "regression"}})
+    few = draw_examples(data, 12, draw=0)["prices"]
+    assert len(few.train) == 12
+    assert all(score == score for score in few.train["label"])

@@ -374,3 +374,8 @@ def test_a_key_above_the_tasks_is_for_those_whose_kind_has_it(tmp_path):
     moods, prices = (read(tmp_path, above + tasks, name) for name in ("moods", "prices"))
     assert (moods.task.scale, moods.class_weights, moods.task.head) == (None, "balanced", None)
     assert (prices.task.scale, prices.class_weights, prices.task.head) == ((0, 20), None, None)
+
+
+def test_a_metric_of_ones_own_is_looked_for_when_the_data_are_read():
+    with pytest.raises(InputError, match="metric of task 'a' 'no_such_module:cost': there is no module"):
+        data_of(metrics=["accuracy", "no_such_module:cost"])
