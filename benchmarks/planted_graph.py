@@ -21,7 +21,7 @@ from graphmtl.explain import explain_run
 from graphmtl.training.run_folder import Run
 
 # 6 children of 2 parents each: 12 true edges. Frozen, so that nothing but the graph can carry what tasks share.
-_PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]
+PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]
 _MODELS = ("trained", "untrained", "shuffled")
 
 
@@ -40,13 +40,14 @@ def rows(arch: str, explanations: list[dict]) -> list[str]:
         cells = []
         for model in _MODELS:
             areas = [each["auroc"] if model == "trained" else each["controls"][model]["auroc"] for each in explanations]
-            cells.append(_interval([float(np.mean([*own[picture].values()])) for own in areas]))
+            cells.append(interval([float(np.mean([*own[picture].values()])) for own in areas]))
         targets = sum(len(each["auroc"][picture]) for each in explanations)
         found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")
     return found
 
 
-def _interval(values: list[float]) -> str:
+def interval(values: list[float]) -> str:
+    """Their mean, and of two or more its 95 % t interval."""
     if len(values) == 1:
         return f"{values[0]:.3f}"
     mean, low, high = t_interval(values)
@@ -59,7 +60,7 @@ def agreement_rows(arch: str, explanations: list[dict]) -> list[str]:
     for i, each in enumerate(explanations[0]["agreement"]):
         values = [one["agreement"][i]["within"] for one in explanations]
         if each["pictures"][0] in ("attention", "affinity") and None not in values:
-            found.append(f"| {arch} | {' ~ '.join(each['pictures'])} | {_interval(values)} |")
+            found.append(f"| {arch} | {' ~ '.join(each['pictures'])} | {interval(values)} |")
     return found
 
 
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> None:
         runs, explanations = [], []
         for seed in map(int, arguments.seeds.split(",")):
             path = folder(arguments.runs, arch, seed)
-            train(path, arch, seed, [*_PLANTED, *extra])
+            train(path, arch, seed, [*PLANTED, *extra])
             runs.append(Run.open(path))
             explanations.append(explanation(runs[-1], texts=arguments.examples, probe=arguments.affinity_probe))
         areas += rows(arch, explanations)
@@ -92,7 +93,7 @@ def main(argv: list[str]) -> None:
             for run in runs
         ]
         means = [run.metrics["mean"]["test"] for run in runs]
-        scores.append(f"| {arch} | {_interval(means)} | {_interval(children)} |")
+        scores.append(f"| {arch} | {interval(means)} | {interval(children)} |")
     lines = [f"Command: `{command}`", "", f"Seeds {arguments.seeds}; mean and 95 % t interval over seeds.", ""]
     for title, table in {
         "AUROC of true sources against the others, the mean over targets; 0.5 is chance:": areas,
