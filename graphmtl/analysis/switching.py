@@ -42,7 +42,7 @@ class TextWeights:
         """
         if target not in self.deciders:
             return
-        read = dict(zip(sources, weights.detach().double().cpu().numpy().T, strict=True))  # of each (texts,)
+        read = dict(zip(sources, weights.detach().cpu().double().numpy().T, strict=True))  # of each (texts,)
         nothing = np.zeros(len(weights))
         own = np.stack([read.get(parent, nothing) for parent in self.deciders[target]], axis=1)  # (texts, parents)
         self._weights.setdefault(target, []).append(own)
