@@ -27,7 +27,7 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
     """Some test texts of every task, drawn by ``seed``, as the finished model reads them.
 
     Where a task reads from several others, two more follow: of 100 texts those that read most differently, the one that
-    read most from one of two sources over the other, and the one that did the reverse.
+    leaned most towards one of two sources, away from the other, and the one that leaned the other way.
 
     Returns:
         For each task, ``{"tokens", "more", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights",
@@ -35,8 +35,8 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
         (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens themselves, which is
         ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are None unless the task
         tags tokens, and then ``label`` and ``gold`` are. ``contrast`` is None of a drawn text; of the two that follow
-        it is ``{"sources", "weights", "texts"}``: the source that the text read from most and the one that it is held
-        against, the mean over tokens of what it read from each, and among how many texts it was found.
+        it is ``{"sources", "weights", "texts"}``: the source that the text leaned towards and the one that it leaned away
+        from, the mean over tokens of what it read from each, and among how many texts it was found.
         ``decided_by`` is the task that decides the text, where that is known
         (:class:`~graphmtl.data.planted_truth.PlantedTruth`).
 
