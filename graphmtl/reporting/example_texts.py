@@ -35,7 +35,7 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
         (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens themselves, which is
         ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are None unless the task
         tags tokens, and then ``label`` and ``gold`` are. ``contrast`` is None of a drawn text; of the two that follow
-        it is ``{"sources", "weights", "texts"}``: the source that the text leaned towards and the one that it leaned away
+        it is ``{"sources", "weights", "texts"}``: the source that the text leaned towards and the one that it turned
         from, the mean over tokens of what it read from each, and among how many texts it was found.
         ``decided_by`` is the task that decides the text, where that is known
         (:class:`~graphmtl.data.planted_truth.PlantedTruth`).
