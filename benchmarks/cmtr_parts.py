@@ -23,7 +23,7 @@ from graphmtl.training.run_folder import Run
 
 FORMS = {  # what is left out, by the architecture and its options
     "cmtr": ("cmtr", []),
-    "sources are trained by all tasks": ("cmtr", ["--no-detach-sources"]),
+    "sources are trained by all tasks": ("cmtr", ["--train-sources"]),
     "no answer from the own representation": ("cmtr", ["--own-weight", "0"]),
     "no answer from the others": ("cmtr", ["--others-weight", "0"]),
     "neither": ("cmtr", ["--own-weight", "0", "--others-weight", "0"]),

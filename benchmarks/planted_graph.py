@@ -3,6 +3,7 @@
     python -m benchmarks.planted_graph --archs complete,star --seeds 0,1,2,3,4 --runs runs/planted-graph \
         --results benchmarks/results/planted-graph.md
 
+Behind ``-- --planted-switching`` it is measured too how far edge weights follow the text.
 Every architecture is trained once for each seed, and explained with both controls. A target counts if it has true and
 false sources; siblings are neither. What stands after ``--`` goes to every run. Finished runs and explanations are
 taken as they are, so the command can be stopped and started again.
@@ -33,15 +34,15 @@ def explanation(run: Run, *, texts: int, probe: int) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def rows(arch: str, explanations: list[dict]) -> list[str]:
+def rows(arch: str, explanations: list[dict], area: str = "auroc") -> list[str]:
     """A row for each picture: the mean over seeds of the mean over targets, and its interval, for all three models."""
     found = []
-    for picture in explanations[0]["auroc"]:
+    for picture in explanations[0].get(area, {}):
         cells = []
         for model in _MODELS:
-            areas = [each["auroc"] if model == "trained" else each["controls"][model]["auroc"] for each in explanations]
+            areas = [each[area] if model == "trained" else each["controls"][model][area] for each in explanations]
             cells.append(interval([float(np.mean([*own[picture].values()])) for own in areas]))
-        targets = sum(len(each["auroc"][picture]) for each in explanations)
+        targets = sum(len(each[area][picture]) for each in explanations)
         found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")
     return found
 
@@ -77,6 +78,7 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "benchmarks.planted_graph", *argv, *(["--", *extra] if extra else [])])
     areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
+    texts = areas[:2]
     agreements = ["| arch | pictures | Spearman within rows |", "|---|---|---|"]
     scores = ["| arch | mean test accuracy | of the children |", "|---|---|---|"]
     for arch in arguments.archs.split(","):
@@ -87,6 +89,7 @@ def main(argv: list[str]) -> None:
             runs.append(Run.open(path))
             explanations.append(explanation(runs[-1], texts=arguments.examples, probe=arguments.affinity_probe))
         areas += rows(arch, explanations)
+        texts += rows(arch, explanations, "text_auroc")
         agreements += agreement_rows(arch, explanations)
         children = [
             float(np.mean([task["test"]["accuracy"] for name, task in run.metrics["tasks"].items() if "child" in name]))
@@ -95,11 +98,15 @@ def main(argv: list[str]) -> None:
         means = [run.metrics["mean"]["test"] for run in runs]
         scores.append(f"| {arch} | {interval(means)} | {interval(children)} |")
     lines = [f"Command: `{command}`", "", f"Seeds {arguments.seeds}; mean and 95 % t interval over seeds.", ""]
-    for title, table in {
+    tables = {
         "AUROC of true sources against the others, the mean over targets; 0.5 is chance:": areas,
+        "AUROC over texts of what one reads from the parent that decides it, the mean over targets:": texts,
         "Two pictures of the same model:": agreements,
         "Test accuracy:": scores,
-    }.items():
+    }
+    for title, table in tables.items():
+        if len(table) == 2:  # per text, where nothing switches
+            continue
         lines += [title, "", *table, ""]
     print("\n".join(lines))
     if arguments.results:
