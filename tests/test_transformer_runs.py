@@ -19,6 +19,7 @@ OPTIONS = {name: value for name, value in tiny.OPTIONS.items() if name != "embed
     "encoder_lr": 0.01,
     "layer_decay": 0.8,
     "freeze_layers": 1,
+    "frozen_states": "none",
     "max_length": 9,
 }
 
