@@ -110,7 +110,7 @@ class SubwordTexts:
         )
         return padded(self.ids), windows
 
-    def keys(self) -> list[bytes]:
+    def digests(self) -> list[bytes]:
         """Of each text 16 bytes that are those of another one where the transformer reads the same of both."""
         ends, last = np.cumsum(self.pieces), np.cumsum(self._windows_of_text)
         found = []
