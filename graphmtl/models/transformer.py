@@ -170,7 +170,7 @@ class TransformerOptions(OptionGroup):
     frozen_states: str | None = option(
         None,
         "folder where the states below the first trained layer are kept, computed once for all epochs and runs; none: "
-        "every epoch computes them; ~/.cache/graphmtl/frozen-states by default",
+        "every epoch computes them; in ~/.cache/graphmtl by default",
         needs="freeze_layers",
         shown="DIR",
         trains=True,
