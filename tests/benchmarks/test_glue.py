@@ -21,6 +21,7 @@ def search(monkeypatch, tmp_path):
         best = 1 if path.name.startswith("single") else 2
         return SimpleNamespace(folder=path, metrics={"mean": {"valid": 0.5 - abs(best - trial) / 10}})
 
+    monkeypatch.setattr(glue, "TRIALS", ("--lr 1e-3", "--lr 2e-3", "--lr 3e-3"))
     monkeypatch.setattr(glue.grid, "train", train)
     monkeypatch.setattr(glue.Run, "open", opened)
     return glue.Search(runs=tmp_path, seed=7, extra=["--epochs", "2"]), commands
