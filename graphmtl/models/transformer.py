@@ -308,11 +308,14 @@ class TransformerEncoder(Encoder):
 
     def frozen_digest(self) -> str:
         """SHA-256 of what the states below the first trained layer depend on: frozen weights, and configuration."""
-        layers, frozen = self.layers(), self.options.freeze_layers
+        (stack, _), layers, frozen = self._stack(), self.layers(), self.options.freeze_layers
+        lower = {id(parameter) for layer in layers[: frozen + 1] for parameter in layer}
         config = {name: value for name, value in self.model.config.to_dict().items() if name not in _OF_NO_WEIGHT}
         digest = hashlib.sha256(json.dumps([frozen, config], sort_keys=True, default=str).encode())
-        for parameter in (parameter for layer in layers[: frozen + 1] for parameter in layer):
-            digest.update(parameter.detach().contiguous().cpu().numpy().data)
+        for name, parameter in self.model.named_parameters():
+            beside = not name.startswith(f"{stack}.") and not parameter.requires_grad  # DeBERTa's position embeddings
+            if id(parameter) in lower or beside:
+                digest.update(parameter.detach().contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
     def lower_states(self, batch: Batch) -> Tensor:

@@ -294,6 +294,22 @@ def test_one_changed_weight_makes_another_store_if_it_is_frozen(build):
     assert encoder.frozen_digest() != before
 
 
+def test_frozen_weights_beside_the_layers_count_too(build):
+    """DeBERTa's relative position embeddings, where something else is trained in their place (adapters)."""
+    model, _ = build("deberta", freeze_layers=1)
+    encoder = model.encoders[0]
+    embeddings = encoder.model.encoder.rel_embeddings.weight
+    digests = []
+    for trained in (True, False):
+        embeddings.requires_grad_(trained)
+        for _ in range(2):
+            digests.append(encoder.frozen_digest())
+            with torch.no_grad():
+                embeddings.add_(1)
+    assert digests[0] == digests[1]
+    assert len({*digests[1:]}) == 3
+
+
 def test_encoders_of_single_that_differ_are_computed_anew(build):
     model, data = build(arch="single")
     with torch.no_grad():
