@@ -24,7 +24,7 @@ def search(monkeypatch, tmp_path):
     monkeypatch.setattr(glue, "TRIALS", ("--lr 1e-3", "--lr 2e-3", "--lr 3e-3"))
     monkeypatch.setattr(glue.grid, "train", train)
     monkeypatch.setattr(glue.Run, "open", opened)
-    return glue.Search(runs=tmp_path, seed=7, extra=["--epochs", "2"]), commands
+    return glue.Search(runs=tmp_path, seed=7, extra=["--epochs", "2"], trials=3), commands
 
 
 def test_every_architecture_has_all_trials_and_chooses_by_validation(search):
@@ -33,6 +33,12 @@ def test_every_architecture_has_all_trials_and_chooses_by_validation(search):
     assert [*commands] == [f"{name}-{trial}-7" for name in ("single", "shared") for trial in range(3)]
     assert commands["shared-1-7"] == ["shared", "--epochs", "2", *glue.TRIALS[1].split()]
     assert search.rows()[2:] == ["| single | 40.00 | **50.00** | 40.00 |", "| shared | 30.00 | 40.00 | **50.00** |"]
+
+
+def test_with_one_trial_there_is_no_search(search, tmp_path):
+    _, commands = search
+    assert glue.Search(runs=tmp_path, seed=7, extra=[], trials=1).chosen("shared") == 0
+    assert [*commands] == ["shared-0-7"]
 
 
 @pytest.mark.parametrize(
