@@ -25,7 +25,7 @@ from benchmarks import grid
 from graphmtl.cli import run_verb
 from graphmtl.training.run_folder import Run
 
-TRIALS = ("--encoder-lr 5e-4 --lr 2e-3", "--encoder-lr 1e-3 --lr 2e-3")
+TRIALS = ("--encoder-lr 5e-4 --lr 2e-3", "--encoder-lr 1e-3 --lr 4e-3")
 ARCHS = {  # by the name in the tables: what is trained, after the one that it needs, if any
     "single": ("single", None),
     "shared": ("shared", None),
