@@ -52,6 +52,7 @@ HEADS = {"linear": "graphmtl.kinds.tagging:LinearTagHead", "crf": "graphmtl.kind
 TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options of those that have some
 OBJECTIVES = {  # what is added to the loss of the labels, in this order
     "penalty": "graphmtl.training.penalty:Penalty",
+    "views": "graphmtl.training.views:Views",
     "distillation": "graphmtl.training.distillation:Distillation",
 }
 BALANCINGS = {

@@ -1,7 +1,7 @@
 """What every architecture is to the rest of the toolkit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -57,12 +57,14 @@ class HeadInput:
         edges: the edge weights, where they are asked for and the architecture has some after pooling.
         penalty: (batch,), what is added to the loss of every text in training, times ``penalty_weight``.
         nodes: the representations of all K tasks, (batch, K, dim) or (batch, tokens, K, dim), where there are such.
+        views: by name, what else the head must answer from in training, each in the shape of h.
     """
 
     h: Tensor
     edges: EdgeWeights | None = None
     penalty: Tensor | None = None
     nodes: Tensor | None = None
+    views: dict[str, Tensor] = field(default_factory=dict)
 
 
 class TokenStates(nn.Module):
@@ -106,6 +108,7 @@ class Architecture(Layer):
     reads_nodes = False  #: True where a task's LSTM reads nodes at every token: packed ``node_states`` (D, N, ...)
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
+    has_views = False  #: True where ``interact`` gives further views of a text in training, from which heads learn
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one; all tasks read it
     first_stage: str | None = None  #: the architecture that trains :meth:`frozen_parts` in a run of its own, before

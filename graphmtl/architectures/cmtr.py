@@ -4,15 +4,30 @@ Only the paper's abstract was at hand: the parts are the paper's, the equations 
 of task k, h is what the encoder makes of it, one vector of a text, or one of each token where tokens are tagged:
 
 .. math::
-    z_j &= h + \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)) \\
+    z_j &= \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)) \\
     Z' &= \mathrm{TaskInteraction}(Z + E) \\
-    g_k &= \mathrm{softmax}_j(q(z'_k) \cdot k(z'_j) / \sqrt d) \\
+    g_k &= \mathrm{softmax}_j\left(4 b_{k,j} + \rho \cos(q(z'_k), k(z'_j))\right) \\
     y_k &= \mathrm{head}_k\left(\textstyle\sum_j g_{k,j} z_j\right)
 
 z_j is the task-oriented representation of task j, by an adaptation layer of its own; E holds a learned embedding of
-each task; q and k are linear layers; j runs over the sources of k in the topology, and k itself. The gates g_k are the
-edges of the task graph, k -> k among them. With ``--fusion-values interacted`` the head reads z'_j in the place of z_j,
-and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's weights :math:`\alpha`.
+each task; b is a learned matrix, the part of the gates that all texts of a task have in common, and :math:`\rho`
+(``--gate-range``) bounds how far a text may move them; q and k are linear layers; j runs over the sources of k in the
+topology, and k itself. The gates g_k are the edges of the task graph, k -> k among them. With ``--fusion-values
+interacted`` the head reads z'_j in the place of z_j, and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the
+interaction's weights :math:`\alpha`.
+
+In training the head must answer from two further views of the text too (:class:`~graphmtl.training.views.Views`), from
+what its own task says alone and from what it reads of the others:
+
+.. math::
+    L = \ell(y_k) + \ell(\mathrm{head}_k(z_k))
+        + \ell\left(\mathrm{head}_k\left(\sum_{j \ne k} g_{k,j} z_j / \sum_{j \ne k} g_{k,j}\right)\right)
+
+Three things make the gates say who helps whom, which no abstract tells, and which were found by measuring
+(``benchmarks/results/planted-graph.md``). z_j belongs to task j: it holds nothing of h but what the adaptation layer
+lets through, and k's loss does not train it (``--detach-sources``). The gates must choose: where an own path is there
+that knows few examples by heart, nothing pulls them open, so the others have to answer without it. And b starts at
+``--gate-prior`` for the task itself, which is a start and no penalty.
 
 Where an edge j -> k is cut (:class:`~graphmtl.layers.interaction.Ablation`), the interaction that k sees is computed
 without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is ``renormalise``.
@@ -23,17 +38,20 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from graphmtl.architectures.architecture import HeadInput, TopologyOptions
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
 from graphmtl.layers.gate_regularisation import GateReg, gate_penalty
-from graphmtl.layers.interaction import Ablation, attend
+from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.pooling import mean_over_tokens, pooled_size
 from graphmtl.layers.stacked import Adapters
 from graphmtl.layers.task_interaction import TaskInteraction
 
 __all__ = ["CMTR", "CMTROptions"]
+
+_SLOPE = 4  # of the gates' scores by b, which then moves as fast as it must where few examples are learned from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +69,18 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction"
     )
-    uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
-    gate_reg: GateReg = option(
-        "prior", "what the gates are pulled towards: mostly the own task, few tasks, all tasks alike"
+    detach_sources: bool = option(True, "a task's loss does not train the representations of the tasks that it reads")
+    gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
+    gate_range: float = option(
+        0.5, "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same", low=0
     )
-    gate_prior: float = option(0.5, "the own task's share in --gate-reg prior", low=0, high=1)
+    uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
+    gate_prior: float = option(
+        0.5, "the own task's share at the start, and in --gate-reg prior for good", low=0.001, high=0.999
+    )
+    gate_reg: GateReg = option(
+        "none", "what the gates are pulled towards: prior, mostly the own task; entropy, few tasks; balance, all alike"
+    )
     gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, trains=True)
     gate_ramp: float = option(0.1, "share of all steps in which that weight rises from 0", low=0, high=1, trains=True)
 
@@ -85,10 +110,13 @@ class CMTR(Shared):
             interaction (attention): how tasks' representations read each other; or transformer, gatv2, none.
             interaction_heads (4): heads of the interaction, each of ``attention`` dimensions.
             fusion_values (raw): what the gates sum up, representations before the interaction; or interacted, after it.
+            detach_sources (True): a task's loss does not train the representations of the tasks that it reads.
+            gate_bias (True): b is learned.
+            gate_range (0.5): how far a text may move the scores of the gates; 0: all texts of a task have the same.
             uniform_gates (False): equal gates for all tasks.
-            gate_reg (prior): what the gates are pulled towards, by the penalty that ``interact`` gives in training; or
-                entropy, balance, none.
-            gate_prior (0.5): the own task's share in ``prior``.
+            gate_prior (0.5): the own task's share at the start, and in ``gate_reg="prior"``.
+            gate_reg (none): what the gates are pulled towards, by the penalty that ``interact`` gives in training:
+                prior, entropy or balance.
             gate_reg_weight (0.1): weight of the penalty in the loss (``penalty_weight``).
             gate_ramp (0.1): share of all steps in which that weight rises from 0.
 
@@ -103,8 +131,9 @@ class CMTR(Shared):
           (batch, tokens, sources), and the sources' names ``edges.sources``, the task's own among them. The weights are
           part of the graph of gradients: detach what is kept.
 
-    In a loop of one's own the penalty of ``gate_reg`` is ``cmtr.interact(h, lengths, position).penalty``, (batch,) in
-    training, times ``cmtr.penalty_weight(step, steps)``; ``cmtr(...)`` leaves it out.
+    In a loop of one's own ``seen = cmtr.interact(h, lengths, position)`` has what ``cmtr(...)`` leaves out:
+    ``seen.views``, which the head reads in training too, and with ``gate_reg`` ``seen.penalty``, (batch,), to be added
+    times ``cmtr.penalty_weight(step, steps)``.
 
     Attributes:
         sources: the positions of the tasks that each task has gates for, itself among them.
@@ -124,10 +153,11 @@ class CMTR(Shared):
     """
 
     Options = CMTROptions
-    undecayed = ("task_embedding",)
+    undecayed = ("task_embedding", "gate_bias")
     has_edges = True
     reads_tasks = True
     has_nodes = True
+    has_views = True
     acts_after_pooling = True
 
     def __init__(self, **kwargs: Any) -> None:
@@ -143,7 +173,7 @@ class CMTR(Shared):
         two_steps = self.interacted and options.interaction != "none"  # what is fused was itself read from tasks
         reached = edges.float() @ edges.float() > 0 if two_steps else edges  # (K, K)
         self.reached = [row.nonzero().flatten().tolist() for row in reached]
-        self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size)
+        self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size, residual=False)
         self.task_embedding = nn.Parameter(torch.empty(K, size))
         nn.init.normal_(self.task_embedding)  # as nn.Embedding: tasks that look alike would keep equal gates
         self.interaction: TaskInteraction | None = None
@@ -155,54 +185,83 @@ class CMTR(Shared):
                 heads=options.interaction_heads,
                 edges=edges,
             )
+        self.gate_bias: nn.Parameter | None = None  # b
         self.query: nn.Linear | None = None
         self.key: nn.Linear | None = None
         self.penalty: nn.Module | None = None
-        if not options.uniform_gates:
+        if options.uniform_gates:
+            return
+        self.gate_bias = nn.Parameter(_start(edges, options.gate_prior), requires_grad=options.gate_bias)
+        if options.gate_range > 0:
             self.query, self.key = nn.Linear(size, options.attention), nn.Linear(size, options.attention)
-            self.penalty = gate_penalty(options.gate_reg, own=options.gate_prior, edges=edges)
+        self.penalty = gate_penalty(options.gate_reg, own=options.gate_prior, edges=edges)
 
     def task_rows(self) -> list[Tensor]:
         averages = [] if self.penalty is None else [*self.penalty.buffers()]
-        return [*self.adapters.task_rows(), self.task_embedding, *averages]
+        bias = [] if self.gate_bias is None else [self.gate_bias]
+        return [*self.adapters.task_rows(), self.task_embedding, *bias, *averages]
 
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
     ) -> HeadInput:
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
+        if self.options.detach_sources:
+            own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
+            z = torch.where(own.unsqueeze(-1), z, z.detach())
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
             interacted, alpha = self.interaction(interacted, cut, return_edge_weights=True)
-        values = interacted if self.interacted else z  # (N, K, dim)
-        fused, gates = self._fuse(values, interacted, task, ablation)  # (N, dim), (N, S)
+        sources = self.sources[task]
+        gates = self._gates(interacted, task)  # (N, S)
+        if ablation is not None:
+            gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
+        values = (interacted if self.interacted else z)[:, sources]  # (N, S, dim)
+        fused = (gates.unsqueeze(-2) @ values).squeeze(-2)  # (N, dim)
         seen = HeadInput(fused.view_as(h), nodes=nodes)
+        if self.training:
+            views = _views(gates, values, sources.index(task))
+            seen.views = {name: view.view_as(h) for name, view in views.items()}
         if self.training and self.penalty is not None:
             per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
-            seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
+            seen.penalty = self.penalty(per_text, sources, task)  # (batch,)
         if edges:
-            own = self.reached[task]
+            reached = self.reached[task]
             if self.interacted and alpha is not None:
-                gates = (gates.unsqueeze(-2) @ alpha[:, self.sources[task]][..., own]).squeeze(-2)  # (N, S)
-            seen.edges = self.edge_weights(gates, z[:, own], own, h, lengths, task)
+                gates = (gates.unsqueeze(-2) @ alpha[:, sources][..., reached]).squeeze(-2)  # (N, reached)
+            seen.edges = self.edge_weights(gates, z[:, reached], reached, h, lengths, task)
         return seen
 
     def penalty_weight(self, step: int, steps: int) -> float:
         """``--gate-reg-weight``, to which it rises over the first ``--gate-ramp`` of all steps."""
         return self.options.gate_reg_weight * min(1.0, step / max(self.options.gate_ramp * steps, 1))
 
-    def _fuse(self, values: Tensor, interacted: Tensor, task: int, ablation: Ablation | None) -> tuple[Tensor, Tensor]:
-        """The sum of the values (N, K, dim) of k's S sources, weighted by the gates: (N, dim), and gates (N, S)."""
-        own = self.sources[task]
-        equal = values.new_zeros(1, len(own))  # (1, S)
-        query = key = None
+    def _gates(self, interacted: Tensor, task: int) -> Tensor:
+        """g_k over k's S sources, (N, S), from z' (N, K, dim)."""
+        sources = self.sources[task]
+        if self.gate_bias is None:
+            return interacted.new_full((len(interacted), len(sources)), 1 / len(sources))
+        scores = _SLOPE * self.gate_bias[task, sources].expand(len(interacted), -1)  # (N, S)
         if self.query is not None and self.key is not None:
-            query = self.query(interacted[:, task]).unsqueeze(0)  # (1, N, A)
-            key = self.key(interacted[:, own]).unsqueeze(0)  # (1, N, S, A)
-        fused, gates = attend(query, key, values[:, own].unsqueeze(0), None, equal)
-        fused, gates = fused.squeeze(0), gates.squeeze(0)
-        if ablation is not None:
-            gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in own])
-            fused = (gates.unsqueeze(-2) @ values[:, own]).squeeze(-2)
-        return fused, gates
+            query = F.normalize(self.query(interacted[:, task]), dim=-1)  # (N, A)
+            key = F.normalize(self.key(interacted[:, sources]), dim=-1)  # (N, S, A)
+            scores = scores + self.options.gate_range * (key @ query.unsqueeze(-1)).squeeze(-1)
+        return scores.softmax(-1)
+
+
+def _start(edges: Tensor, own: float) -> Tensor:
+    """b (K, K) with which every gate of a task for itself is ``own``, and those for its other sources are equal."""
+    others = (edges.sum(1) - 1).clamp_min(1)  # (K,)
+    return torch.diag(torch.log(others * own / (1 - own)) / _SLOPE)
+
+
+def _views(gates: Tensor, values: Tensor, own: int) -> dict[str, Tensor]:
+    """What the place ``own`` of the values (N, S, dim) says alone, and what the gates let through of the others."""
+    views = {"own": values[:, own]}  # (N, dim)
+    if values.size(1) > 1:
+        others = torch.cat([gates[:, :own], gates[:, own + 1 :]], 1)  # (N, S - 1)
+        others = others / others.sum(1, keepdim=True).clamp_min(1e-6)
+        rest = torch.cat([values[:, :own], values[:, own + 1 :]], 1)  # (N, S - 1, dim)
+        views["others"] = (others.unsqueeze(-2) @ rest).squeeze(-2)
+    return views

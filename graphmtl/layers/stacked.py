@@ -50,23 +50,26 @@ class Adapters(nn.Module):
     r"""A bottleneck for each of K tasks: :math:`z_k = h + \mathrm{Up}_k\, \mathrm{gelu}(\mathrm{Down}_k\,
     \mathrm{LayerNorm}(h))` (Houlsby et al., ICML 2019, section 2).
 
-    Up starts near 0, so that z_k starts near h.
+    Up starts near 0, so that z_k starts near h; where h is not added, as ``StackedLinear`` does.
 
     Args:
         tasks: K.
         size: dimensions of h.
         bottleneck: dimensions between Down and Up.
+        residual: h is added; without, z_k holds nothing of h but what the bottleneck lets through.
 
     Shapes:
         h (..., size) to (..., K, size)
     """
 
-    def __init__(self, *, tasks: int, size: int, bottleneck: int):
+    def __init__(self, *, tasks: int, size: int, bottleneck: int, residual: bool = True):
         super().__init__()
+        self.residual = residual
         self.norm = nn.LayerNorm(size)
         self.down = StackedLinear(layers=tasks, input_size=size, output_size=bottleneck)
         self.up = StackedLinear(layers=tasks, input_size=bottleneck, output_size=size)
-        nn.init.normal_(self.up.weight, std=0.01)  # Houlsby et al., section 3.6
+        if residual:
+            nn.init.normal_(self.up.weight, std=0.01)  # Houlsby et al., section 3.6
         nn.init.zeros_(self.up.bias)
 
     def task_rows(self) -> list[Tensor]:
@@ -77,4 +80,5 @@ class Adapters(nn.Module):
         """What all tasks' adapters, or ``some`` of them, make of h."""
         h = h.unsqueeze(-2)  # (..., 1, size)
         inner = nn.functional.gelu(self.down(self.norm(h), some))  # (..., K, bottleneck)
-        return h + self.up(inner, some)
+        z = self.up(inner, some)  # (..., K, size)
+        return h + z if self.residual else z

@@ -225,6 +225,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if batch.labels is not None:
             labels, output.weights, output.task_weight = batch.labels[task], batch.weights, self.tasks[task].weight
             output.losses = head.losses(logits, labels, batch.lengths, label_smoothing=label_smoothing)
+            for view, h in seen.views.items():
+                said = head.within(self.classify(h, task), batch)
+                output.views[view] = head.losses(said, labels, batch.lengths, label_smoothing=label_smoothing)
             output.counts = head.counts(labels)
             output.right = None if output.answers is None else head.right(output.answers, labels)
         return output

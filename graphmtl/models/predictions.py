@@ -1,7 +1,7 @@
 """What a model says of a batch, and the same in words: labels, scores, tags and edges by name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ class ModelOutput:
         answers: the answer to every text, of the form of the labels (batch, ...); None in training.
         probabilities: those of the classes (batch, classes), where an answer has such; None in training.
         losses: the loss of every text's labels (batch,); None without labels, as the following.
+        views: of each further view of a text the loss of its labels from it (batch,); nothing but in training.
         counts: how many labels every text has (batch,).
         right: how many of them are answered right (batch,), nan where that is no question; None in training.
         weights: the batch's own (batch,), see :class:`~graphmtl.data.batching.Batch`.
@@ -48,6 +49,7 @@ class ModelOutput:
     hidden: Tensor | None = None
     weights: Tensor | None = None
     task_weight: float = 1.0
+    views: dict[str, Tensor] = field(default_factory=dict)
 
     def loss(self, total: float | None = None) -> Tensor:
         r"""The loss of the task in the batch, (): :math:`\frac{1}{N} \sum_i w_i \ell_i`, a mean over its labels.

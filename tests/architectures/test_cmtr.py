@@ -12,6 +12,7 @@ SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
 SIZE = 6  # of a state and, by max pooling, of a text
 LENGTHS = torch.tensor([5, 1, 7, 3])
 EVERY = [{}, {"topology": SPARSE}, {"fusion_values": "interacted"}, {"interaction": "none"}, {"uniform_gates": True}]
+EVERY += [{"gate_range": 0.0}, {"gate_range": 2.0, "detach_sources": False}]
 BOTH = [{"topology": SPARSE, "fusion_values": "interacted", "interaction": kind} for kind in ("attention", "none")]
 every_form = pytest.mark.parametrize("options", [*EVERY, *BOTH])
 
@@ -22,7 +23,7 @@ def build(tasks=TASKS, contextual=False, **options):
     cmtr = build_architecture("cmtr", tasks=tasks, input_size=SIZE, contextual=contextual, **options).double()
     for parameter in cmtr.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    return cmtr
+    return cmtr.eval()
 
 
 def states(*shape):
@@ -45,7 +46,7 @@ def represented(cmtr, h):
     """z_j of one instance, h (SIZE,)."""
     own = cmtr.adapters
     inner = [norm(own.norm, h) @ own.down.weight[j] + own.down.bias[j] for j in range(len(cmtr.tasks))]
-    return [h + F.gelu(x) @ own.up.weight[j] + own.up.bias[j] for j, x in enumerate(inner)]
+    return [F.gelu(x) @ own.up.weight[j] + own.up.bias[j] for j, x in enumerate(inner)]
 
 
 def interacted(cmtr, z, cut=()):
@@ -68,15 +69,23 @@ def interacted(cmtr, z, cut=()):
     return out, alpha
 
 
+def gates_of(cmtr, x, k, sources):
+    """g_k of one instance over the sources, from z'."""
+    if cmtr.gate_bias is None:
+        return torch.full((len(sources),), 1 / len(sources), dtype=torch.float64)
+    scores = 4 * cmtr.gate_bias[k, sources]
+    if cmtr.query is not None:
+        q, keys = cmtr.query(x[k]), [cmtr.key(x[j]) for j in sources]
+        scores = scores + cmtr.options.gate_range * torch.stack([q @ key / q.norm() / key.norm() for key in keys])
+    return torch.softmax(scores, 0)
+
+
 def reference(cmtr, h, k, cut=(), renormalise=True):
     """What head k sees of one instance h (SIZE,), and the weight of every task, (K,)."""
     z = represented(cmtr, h)
     x, alpha = interacted(cmtr, z, cut)
     sources = [j for j in range(len(z)) if reads(cmtr, j, k)]
-    gates = torch.full((len(sources),), 1 / len(sources), dtype=torch.float64)
-    if cmtr.query is not None:
-        q = cmtr.query(x[k])
-        gates = torch.softmax(torch.stack([q @ cmtr.key(x[j]) / len(q) ** 0.5 for j in sources]), 0)
+    gates = gates_of(cmtr, x, k, sources)
     gates = torch.stack([0 * g if j in cut else g for g, j in zip(gates, sources, strict=True)])
     gates = gates / gates.sum() if renormalise else gates
     values = x if cmtr.interacted else z
@@ -188,8 +197,9 @@ def test_permuting_the_tasks_permutes_the_gates_and_changes_nothing_else(kind, v
     permuted = build(tasks=[TASKS[k] for k in order], interaction=kind, fusion_values=values)
     state = cmtr.state_dict()
     for name in state:
-        if name == "task_embedding" or name.startswith(("adapters.down", "adapters.up")):
+        if name in ("task_embedding", "gate_bias") or name.startswith(("adapters.down", "adapters.up")):
             state[name] = state[name][order]
+    state["gate_bias"] = state["gate_bias"][:, order]
     permuted.load_state_dict(state)
     for k in range(4):
         before = cmtr.interact(h, LENGTHS, k, edges=True)
@@ -201,7 +211,7 @@ def test_permuting_the_tasks_permutes_the_gates_and_changes_nothing_else(kind, v
 
 @every_form
 def test_gradcheck(options):
-    cmtr = build(tasks=TASKS, **options)
+    cmtr = build(tasks=TASKS, **{"detach_sources": False, **options})
     parameters = {name: value for name, value in cmtr.named_parameters() if not name.startswith("lstm")}
 
     def seen(h, *values):
@@ -238,7 +248,7 @@ def test_the_penalty_is_one_of_each_text_and_only_of_training():
     cmtr = build(gate_reg="entropy")
     h = states(4, 7)
     gates = cmtr.interact(h, LENGTHS, 1, edges=True).edges.per_instance()  # (4, K)
-    assert cmtr.eval().interact(h, LENGTHS, 1).penalty is None
+    assert cmtr.interact(h, LENGTHS, 1).penalty is None
     assert_equal(cmtr.train().interact(h, LENGTHS, 1).penalty, -(gates * gates.log()).sum(-1))
     assert build(gate_reg="none").train().interact(h, LENGTHS, 1).penalty is None
     assert build(uniform_gates=True).train().interact(h, LENGTHS, 1).penalty is None
@@ -253,13 +263,70 @@ def test_bfloat16_on_autocast():
     assert (seen.edges.weights - exact.edges.weights).abs().max() < 0.05
 
 
-def test_gates_differ_between_targets_before_any_training():
-    """Equal gates would teach all adaptation layers the same, and so stay equal."""
+@every_form
+@pytest.mark.parametrize("shape", [(4,), (4, 7)])
+def test_the_views_are_what_a_task_says_alone_and_what_it_reads_of_the_others(options, shape):
+    cmtr, h = build(**options), states(*shape)
+    assert cmtr.interact(h, LENGTHS, 2).views == {}
+    seen = cmtr.train().interact(h, LENGTHS, 2)
+    for own, alone, rest in zip(
+        *(x.reshape(-1, SIZE) for x in (h, seen.views["own"], seen.views["others"])), strict=True
+    ):
+        z = represented(cmtr, own)
+        x, _ = interacted(cmtr, z)
+        values, sources = x if cmtr.interacted else z, [j for j in range(4) if reads(cmtr, j, 2)]
+        gates = dict(zip(sources, gates_of(cmtr, x, 2, sources), strict=True))
+        assert_equal(alone, values[2])
+        others = [j for j in sources if j != 2]
+        assert_equal(rest, sum(gates[j] * values[j] for j in others) / sum(gates[j] for j in others))
+
+
+def test_a_task_without_sources_has_no_view_of_others():
+    assert [*build(topology=SPARSE).train().interact(states(4), LENGTHS, 1).views] == ["own"]
+
+
+@pytest.mark.parametrize("values", ["raw", "interacted"])
+@pytest.mark.parametrize("view", ["h", "own", "others"])
+def test_a_task_trains_its_own_representation_alone(values, view):
+    cmtr, h = build(fusion_values=values).train(), states(4).requires_grad_()
+    seen = cmtr.interact(h, LENGTHS, 2)
+    (seen.h if view == "h" else seen.views[view]).square().sum().backward()
+    norms = [cmtr.adapters.up.weight.grad[j].norm() for j in range(4)]
+    assert [j for j in range(4) if norms[j] > 0] == [2]  # of the others alone, by its query for the gates
+    loose = build(fusion_values=values, detach_sources=False).train()
+    loose.interact(states(4), LENGTHS, 2).h.square().sum().backward()
+    assert all(loose.adapters.up.weight.grad[j].norm() > 0 for j in range(4))
+
+
+@pytest.mark.parametrize("topology", [None, SPARSE])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_the_gates_start_at_the_prior(topology, share):
     torch.manual_seed(0)
-    cmtr = build_architecture("cmtr", tasks=TASKS, input_size=SIZE)
-    h = torch.tanh(torch.randn(20, cmtr.output_size))
-    gates = [cmtr.interact(h, torch.ones(20), k, edges=True).edges.per_instance().mean(0) for k in range(4)]  # (K,)
-    assert torch.stack(gates).std(1).min() > 0.01
+    cmtr = build_architecture("cmtr", tasks=TASKS, input_size=SIZE, topology=topology, gate_prior=share, gate_range=0.0)
+    h = torch.randn(20, cmtr.output_size)
+    for k, sources in enumerate(cmtr.sources):
+        gates = cmtr.interact(h, torch.ones(20), k, edges=True).edges.per_instance()  # (20, S)
+        others = (1 - share) / max(len(sources) - 1, 1)
+        expected = torch.tensor([1.0 if len(sources) == 1 else share if j == k else others for j in sources])
+        torch.testing.assert_close(gates, expected.expand(20, -1))
+
+
+def test_a_text_moves_the_gates_no_further_than_their_range():
+    cmtr, h = build(gate_range=0.5), states(50)
+    common = 4 * cmtr.gate_bias[2]  # (K,)
+    gates = cmtr.interact(h, torch.ones(50), 2, edges=True).edges.per_instance()  # (50, K)
+    moved = gates.log() - common  # up to a constant of each text
+    spread = moved.amax(1) - moved.amin(1)  # (50,)
+    assert spread.max() <= 1 + 1e-9
+    assert spread.max() > 0.2
+    still = build(gate_range=0.0).interact(h, torch.ones(50), 2, edges=True).edges.per_instance()
+    assert_equal(still, still[:1].expand_as(still))
+
+
+def test_without_gate_bias_the_common_scores_stay_at_their_start():
+    cmtr = build_architecture("cmtr", tasks=TASKS, input_size=SIZE, gate_bias=False)
+    assert not cmtr.gate_bias.requires_grad
+    assert build_architecture("cmtr", tasks=TASKS, input_size=SIZE).gate_bias.requires_grad
 
 
 def test_the_weight_of_the_penalty_rises_over_the_ramp():

@@ -1,0 +1,63 @@
+"""The losses of further views of a text, in the objective."""
+
+import torch
+
+from graphmtl import load_tasks, loader
+from graphmtl.architectures import architecture_class
+from graphmtl.models.predictions import ModelOutput
+from graphmtl.options import make_options
+from graphmtl.training.building import build_model
+from graphmtl.training.views import Views, ViewsOptions
+from tests.training.toy import toy_data
+
+
+def outputs(**views):
+    views = {name: torch.tensor(loss) for name, loss in views.items()}
+    return ModelOutput(torch.zeros(3, 2), views=views, counts=torch.tensor([1, 0, 4]), task_weight=2.0)
+
+
+def test_the_loss_is_the_mean_over_a_texts_labels_times_both_weights_and_fillers_do_not_count():
+    batch = toy_data(a=3)["a"].train.batch([0, 1, 2])
+    views = Views(weights={"own": 1.0, "others": 0.5})
+    both = {name: outputs(own=[1.0, 0.0, 8.0], others=[2.0, 0.0, 4.0]) for name in ("a", "b")}
+    assert views(both, batch, {}) == 2 * (2.0 * (1 + 8 / 4) + 0.5 * 2.0 * (2 + 4 / 4))
+    batch.weights[2] = 0
+    assert views(both, batch, {}) == 2 * (2.0 * 1 + 0.5 * 2.0 * 2)
+
+
+def test_a_view_of_weight_zero_is_left_out_and_without_any_there_is_no_loss():
+    batch = toy_data(a=3)["a"].train.batch([0, 1, 2])
+    views = Views(weights={"own": 0.0, "others": 1.0})
+    assert views({"a": outputs(own=[torch.inf] * 3, others=[1.0, 0.0, 0.0])}, batch, {}) == 2
+    assert views({"a": outputs(own=[1.0] * 3)}, batch, {}) is None
+    assert views({"a": outputs()}, batch, {}) is None
+
+
+def test_a_run_has_them_where_its_architecture_has_views_unless_both_weights_are_zero():
+    assert Views.suits(architecture_class("cmtr"))
+    assert not Views.suits(architecture_class("star"))
+    assert make_options(arch="cmtr", others_weight=0.25).others_weight == 0.25
+    made = Views.of_run(torch.nn.Module(), ViewsOptions(others_weight=0.25))
+    assert made.weights == {"own": 1.0, "others": 0.25}
+    assert Views.of_run(torch.nn.Module(), ViewsOptions(own_weight=0.0, others_weight=0.0)) is None
+
+
+def test_a_heads_losses_of_the_views_are_those_of_what_they_hold():
+    texts = {"text": [f"text {n} of all" for n in range(40)]}
+    tasks = load_tasks(
+        {"a": {**texts, "label": ["no", "yes"] * 20}, "b": {**texts, "label": ["x", "y", "z", "y"] * 10}}
+    )
+    model = build_model(tasks, make_options(arch="cmtr", hidden=4, output_dropout=0.0, locked_dropout=0.0), print)
+    model.eval()
+    model.architecture.train()  # views, and no dropout
+    batch = next(iter(loader(tasks, model, batch_size=8, shuffle=False)))
+    (name,) = batch.tasks
+    output = model(batch)[name]
+    encoded = model.encode(batch)
+    ((states, _),) = model.architecture.read(encoded.states, encoded.lengths, [0])
+    seen = model.architecture.interact(model.represent(states, encoded, name), encoded.lengths, 0)
+    assert {*output.views} == {"own", "others"}
+    for view, h in seen.views.items():
+        expected = model.heads[0].losses(model.classify(h, name), batch.labels[name], batch.lengths)
+        torch.testing.assert_close(output.views[view], expected)
+    assert not torch.allclose(output.views["own"], output.views["others"])
