@@ -173,6 +173,22 @@ def test_teachers_that_are_missing_are_trained_once(tiny_tasks, tmp_path, finish
     assert without_clock(again.run.metrics) == without_clock(first.run.metrics)
 
 
+def test_teachers_of_another_architecture_are_trained_first(finished, tiny_tasks, tmp_path):
+    options = {"arch": "cmtr", "tasks": tiny_tasks}
+    run = tiny.run(**options, output=tmp_path / "run", teachers="train:shared").run
+    teachers = run.folder / "teachers" / "shared"
+    weights = "model/model.safetensors"
+    assert (teachers / weights).read_bytes() == (finished("shared").run.folder / weights).read_bytes()
+    named = tiny.run(**options, output=tmp_path / "named", teachers=str(teachers)).run
+    assert (run.folder / weights).read_bytes() == (named.folder / weights).read_bytes()
+
+
+def test_teachers_of_no_architecture(tiny_tasks, tmp_path, error_of):
+    given = tiny.OPTIONS | {"arch": "cmtr", "tasks": tiny_tasks, "output": tmp_path / "run", "teachers": "train:shard"}
+    assert "unknown arch 'shard'; did you mean 'shared'?" in error_of("run", *tiny.flags(**given))
+    assert not (tmp_path / "run").exists()
+
+
 def test_kl_is_finite_for_certain_teachers():
     distillation = build()
     said = {"a": torch.tensor([[60.0, -60.0], [0.0, 0.0]])}
