@@ -34,7 +34,9 @@ from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.teachers import TeacherOutputs, fits
 from graphmtl.training.term import Term
 
-__all__ = ["Distillation", "DistillationOptions", "divergence", "say_idle", "who_teaches"]
+__all__ = ["AUTO", "Distillation", "DistillationOptions", "divergence", "say_idle", "who_teaches"]
+
+AUTO = "ema"  # what measured best: benchmarks/results/distillation.md
 
 _OF_RUNS = ("teacher_outputs", "kd_target", "teacher_annealing")  # options that --teachers ema does not look at
 _OF_AVERAGE = ("teacher_decay", "teacher_ramp")  # those that it alone looks at
@@ -91,7 +93,7 @@ class DistillationOptions(OptionGroup):
 
 def who_teaches(options: DistillationOptions) -> str | None:
     """``ema``, ``train:ARCH``, folders of runs, or None."""
-    return "train:single" if options.teachers == "train" else options.teachers
+    return {"train": "train:single", "auto": AUTO}.get(str(options.teachers), options.teachers)
 
 
 def say_idle(options: DistillationOptions) -> None:
