@@ -3,6 +3,7 @@
     python -m benchmarks.planted_graph --archs complete,star --seeds 0,1,2,3,4 --runs runs/planted-graph \
         --results benchmarks/results/planted-graph.md
 
+Behind ``-- --planted-switching`` it is measured too how far edge weights follow the text.
 Every architecture is trained once for each seed, and explained with both controls. A target counts if it has true and
 false sources; siblings are neither. What stands after ``--`` goes to every run. Finished runs and explanations are
 taken as they are, so the command can be stopped and started again.
@@ -21,7 +22,7 @@ from graphmtl.explain import explain_run
 from graphmtl.training.run_folder import Run
 
 # 6 children of 2 parents each: 12 true edges. Frozen, so that nothing but the graph can carry what tasks share.
-_PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]
+PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]
 _MODELS = ("trained", "untrained", "shuffled")
 
 
@@ -33,20 +34,21 @@ def explanation(run: Run, *, texts: int, probe: int) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def rows(arch: str, explanations: list[dict]) -> list[str]:
+def rows(arch: str, explanations: list[dict], area: str = "auroc") -> list[str]:
     """A row for each picture: the mean over seeds of the mean over targets, and its interval, for all three models."""
     found = []
-    for picture in explanations[0]["auroc"]:
+    for picture in explanations[0].get(area, {}):
         cells = []
         for model in _MODELS:
-            areas = [each["auroc"] if model == "trained" else each["controls"][model]["auroc"] for each in explanations]
-            cells.append(_interval([float(np.mean([*own[picture].values()])) for own in areas]))
-        targets = sum(len(each["auroc"][picture]) for each in explanations)
+            areas = [each[area] if model == "trained" else each["controls"][model][area] for each in explanations]
+            cells.append(interval([float(np.mean([*own[picture].values()])) for own in areas]))
+        targets = sum(len(each[area][picture]) for each in explanations)
         found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")
     return found
 
 
-def _interval(values: list[float]) -> str:
+def interval(values: list[float]) -> str:
+    """Their mean, and of two or more its 95 % t interval."""
     if len(values) == 1:
         return f"{values[0]:.3f}"
     mean, low, high = t_interval(values)
@@ -59,7 +61,7 @@ def agreement_rows(arch: str, explanations: list[dict]) -> list[str]:
     for i, each in enumerate(explanations[0]["agreement"]):
         values = [one["agreement"][i]["within"] for one in explanations]
         if each["pictures"][0] in ("attention", "affinity") and None not in values:
-            found.append(f"| {arch} | {' ~ '.join(each['pictures'])} | {_interval(values)} |")
+            found.append(f"| {arch} | {' ~ '.join(each['pictures'])} | {interval(values)} |")
     return found
 
 
@@ -76,29 +78,35 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "benchmarks.planted_graph", *argv, *(["--", *extra] if extra else [])])
     areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
+    texts = areas[:2]
     agreements = ["| arch | pictures | Spearman within rows |", "|---|---|---|"]
     scores = ["| arch | mean test accuracy | of the children |", "|---|---|---|"]
     for arch in arguments.archs.split(","):
         runs, explanations = [], []
         for seed in map(int, arguments.seeds.split(",")):
             path = folder(arguments.runs, arch, seed)
-            train(path, arch, seed, [*_PLANTED, *extra])
+            train(path, arch, seed, [*PLANTED, *extra])
             runs.append(Run.open(path))
             explanations.append(explanation(runs[-1], texts=arguments.examples, probe=arguments.affinity_probe))
         areas += rows(arch, explanations)
+        texts += rows(arch, explanations, "text_auroc")
         agreements += agreement_rows(arch, explanations)
         children = [
             float(np.mean([task["test"]["accuracy"] for name, task in run.metrics["tasks"].items() if "child" in name]))
             for run in runs
         ]
         means = [run.metrics["mean"]["test"] for run in runs]
-        scores.append(f"| {arch} | {_interval(means)} | {_interval(children)} |")
+        scores.append(f"| {arch} | {interval(means)} | {interval(children)} |")
     lines = [f"Command: `{command}`", "", f"Seeds {arguments.seeds}; mean and 95 % t interval over seeds.", ""]
-    for title, table in {
+    tables = {
         "AUROC of true sources against the others, the mean over targets; 0.5 is chance:": areas,
+        "AUROC over texts of what one reads from the parent that decides it, the mean over targets:": texts,
         "Two pictures of the same model:": agreements,
         "Test accuracy:": scores,
-    }.items():
+    }
+    for title, table in tables.items():
+        if len(table) == 2:  # per text, where nothing switches
+            continue
         lines += [title, "", *table, ""]
     print("\n".join(lines))
     if arguments.results:

@@ -18,7 +18,7 @@ A picture is compared with another within each target's row (:mod:`graphmtl.grap
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -27,11 +27,13 @@ import torch
 
 from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
-from graphmtl.data.batching import Batch, EncodedTask, batches_by_length
+from graphmtl.analysis.switching import TextWeights
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.comparison import Comparison, auroc
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.layers.interaction import EdgeWeights
 from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["Explanation", "draw_texts", "explain_model", "true_edges"]
@@ -47,11 +49,14 @@ class Explanation:
             the mean over targets: of the ``strongest`` by attention, the ``weakest``, and ``random`` ones (the mean of
             three draws). None where a target has but one edge.
         truth: the true graph, where it is known.
+        text_auroc: of the pictures that each text has and of each task whose texts one parent each decides, how far
+            they follow the text (:mod:`graphmtl.analysis.switching`).
     """
 
     pictures: dict[str, TaskGraph]
     removal: dict[str, list] | None
     truth: PlantedTruth | None = None
+    text_auroc: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def agreement(self) -> dict[tuple[str, str], Comparison]:
         """How far every two pictures agree that have edges between the same nodes."""
@@ -77,6 +82,7 @@ class Explanation:
             "agreement": [{"pictures": pair, **asdict(found)} for pair, found in self.agreement().items()],
             "removal": self.removal,
             "auroc": self.auroc(),
+            "text_auroc": self.text_auroc,
         }
 
 
@@ -87,13 +93,21 @@ def draw_texts(
 
     Texts of like length are together.
     """
+    for encoded, rows in _draw_rows(data, split, per_task=per_task, batch_size=batch_size, seed=seed):
+        yield encoded.batch(rows).to(device)
+
+
+def _draw_rows(
+    data: Mapping[str, EncodedTask], split: str, *, per_task: int, batch_size: int, seed: int
+) -> Iterator[tuple[EncodedSplit, np.ndarray]]:
+    """The texts that `draw_texts` gives, as rows of their split."""
     for corpus, encoded in {task.corpus: getattr(task, split) for task in data.values()}.items():
         rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other corpora
         order = rng.permutation(len(encoded))
         labelled = np.stack([encoded.counts[task][order] > 0 for task in encoded.tasks])  # (tasks, texts)
         chosen = order[(labelled & (labelled.cumsum(1) <= per_task)).any(0)]
         for rows in batches_by_length(encoded.lengths[chosen], batch_size):
-            yield encoded.batch(chosen[rows]).to(device)
+            yield encoded, chosen[rows]
 
 
 def explain_model(
@@ -121,16 +135,15 @@ def explain_model(
         truth: the true task graph, where it is known.
     """
     device = next(model.parameters()).device
-    texts: dict[str, Any] = {"per_task": per_task, "batch_size": batch_size, "seed": seed, "device": device}
+    texts: dict[str, Any] = {"per_task": per_task, "batch_size": batch_size, "seed": seed}
     virtual = model.architecture.virtual_node is not None
     about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": split, "seed": seed}
-    pictures = {
-        name: recorder.graph(**about, virtual=virtual)
-        for name, recorder in _read(model, draw_texts(data, split, **texts)).items()
-    }
+    deciders = truth.deciders if truth is not None and not virtual else {}
+    recorders, followed = _read(model, _draw_rows(data, split, **texts), deciders)
+    pictures = {name: recorder.graph(**about, virtual=virtual) for name, recorder in recorders.items()}
     attention = pictures["attention"]
     plan = AblationPlan(attention, seed)
-    measured = measure(model, draw_texts(data, split, **texts), plan.ablations)
+    measured = measure(model, draw_texts(data, split, **texts, device=device), plan.ablations)
     for name, edges in plan.edges(measured).items():
         pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
     if virtual and len(model.tasks) > 1:
@@ -138,22 +151,42 @@ def explain_model(
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = (batch.to(device) for batch in probe_batches(probes, per_task=probe, seed=seed))
             pictures[name] = picture(model, batches, split=split, seed=seed)
-    return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth)
+    return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth, text_auroc=followed)
 
 
 @torch.no_grad()
-def _read(model: MultiTaskModel, batches: Iterable[Batch]) -> dict[str, EdgeRecorder]:
-    """Attention and, where the architecture says it, contribution, over the texts that have a label of the target."""
+def _read(
+    model: MultiTaskModel, drawn: Iterable[tuple[EncodedSplit, np.ndarray]], deciders: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, EdgeRecorder], dict[str, dict[str, float]]]:
+    """Attention and, where the architecture says it, contribution, over the texts that have a label of the target.
+
+    Returns:
+        The recorder of each picture, and its AUROC per text for the tasks that have ``deciders``.
+    """
     model.eval()
-    recorders = {"attention": EdgeRecorder(), "contribution": EdgeRecorder()}
-    for batch in batches:
+    device = next(model.parameters()).device
+    recorders = {"attention": EdgeRecorder()}
+    followed: dict[str, TextWeights] = {}
+    for encoded, rows in drawn:
+        batch = encoded.batch(rows).to(device)
         for output in model(batch, edges=True).values():
             edges, keep = output.edges, batch.by_text(output.counts > 0)  # (texts,)
-            recorders["attention"].update(edges, keep)
-            if edges.contributions is not None:
-                contributions = edges.mean_over_tokens(edges.contributions())  # (texts, sources)
-                recorders["contribution"].add(edges.target, edges.sources, contributions, keep)
-    return {name: recorder for name, recorder in recorders.items() if name == "attention" or recorder.edges()}
+            for name, weights in _per_text(edges).items():
+                recorders.setdefault(name, EdgeRecorder()).add(edges.target, edges.sources, weights, keep)
+                if encoded.decided_by is not None:
+                    decided_by = batch.by_text(torch.from_numpy(encoded.decided_by[rows]))[keep.cpu()]  # (kept,)
+                    own = followed.setdefault(name, TextWeights(deciders))
+                    own.add(edges.target, edges.sources, weights[keep], decided_by)
+    seen = {name: recorder for name, recorder in recorders.items() if name == "attention" or recorder.edges()}
+    areas = {name: own.auroc() for name, own in followed.items()}
+    return seen, {name: own for name, own in areas.items() if own}
+
+
+def _per_text(edges: EdgeWeights) -> dict[str, torch.Tensor]:
+    """The pictures that every text has, (texts, sources) each."""
+    if edges.contributions is None:
+        return {"attention": edges.per_instance()}
+    return {"attention": edges.per_instance(), "contribution": edges.mean_over_tokens(edges.contributions())}
 
 
 def true_edges(truth: PlantedTruth, tasks: Sequence[str]) -> np.ndarray:

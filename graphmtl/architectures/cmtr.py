@@ -25,7 +25,7 @@ what its own task says alone and from what it reads of the others:
 
 Three things make the gates say who helps whom, which no abstract tells, and which were found by measuring
 (``benchmarks/results/planted-graph.md``). z_j belongs to task j: it holds nothing of h but what the adaptation layer
-lets through, and k's loss does not train it (``--detach-sources``). The gates must choose: where an own path is there
+lets through, and k's loss does not train it (``--train-sources`` lets it). The gates must choose: where an own path is there
 that knows few examples by heart, nothing pulls them open, so the others have to answer without it. And b starts at
 ``--gate-prior`` for the task itself, which is a start and no penalty.
 
@@ -69,14 +69,14 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction"
     )
-    detach_sources: bool = option(True, "a task's loss does not train the representations of the tasks that it reads")
+    train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
     gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
     gate_range: float = option(
         0.5, "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same", low=0
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
     gate_prior: float = option(
-        0.5, "the own task's share at the start, and in --gate-reg prior for good", low=0.001, high=0.999
+        0.5, "the own task's share at the start, and in --gate-reg prior for good", low=0, high=1
     )
     gate_reg: GateReg = option(
         "none", "what the gates are pulled towards: prior, mostly the own task; entropy, few tasks; balance, all alike"
@@ -110,7 +110,7 @@ class CMTR(Shared):
             interaction (attention): how tasks' representations read each other; or transformer, gatv2, none.
             interaction_heads (4): heads of the interaction, each of ``attention`` dimensions.
             fusion_values (raw): what the gates sum up, representations before the interaction; or interacted, after it.
-            detach_sources (True): a task's loss does not train the representations of the tasks that it reads.
+            train_sources (False): a task's loss also trains the representations of the tasks that it reads.
             gate_bias (True): b is learned.
             gate_range (0.5): how far a text may move the scores of the gates; 0: all texts of a task have the same.
             uniform_gates (False): equal gates for all tasks.
@@ -206,7 +206,7 @@ class CMTR(Shared):
     ) -> HeadInput:
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
-        if self.options.detach_sources:
+        if not self.options.train_sources:
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
@@ -252,6 +252,7 @@ class CMTR(Shared):
 
 def _start(edges: Tensor, own: float) -> Tensor:
     """b (K, K) with which every gate of a task for itself is ``own``, and those for its other sources are equal."""
+    own = min(max(own, 1e-3), 1 - 1e-3)  # a gate of 0 or 1 would never move
     others = (edges.sum(1) - 1).clamp_min(1)  # (K,)
     return torch.diag(torch.log(others * own / (1 - own)) / _SLOPE)
 

@@ -14,6 +14,7 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.flat import one_after_the_other, ranges
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
+from graphmtl.data.planted_truth import DECIDED_BY
 from graphmtl.data.spelling import Spelling, WordForms
 from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import Task, TaskData
@@ -113,6 +114,8 @@ class EncodedSplit:
         texts: token ids of every text; its forms, where how words are written is read; for a transformer its pieces.
         labels: those of each task as its kind has them; None for texts without labels.
         seen: whether the text stands in a training split of the run; None where nobody asked.
+        decided_by: which parent decides the text, in generated sets where that changes
+            (:class:`~graphmtl.data.planted_truth.PlantedTruth`).
         forms: what the forms are.
         groups: (examples,), how many of the texts each example has; None: each one.
 
@@ -121,6 +124,7 @@ class EncodedSplit:
         text_lengths: (texts,), tokens of each text; where each example is one, the same.
         labels: those of each task, or None.
         counts: for each task how many labels each text has, (examples,).
+        decided_by: (examples,) int64, or None.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class EncodedSplit:
         texts: Iterable[Sequence[int]] | SubwordTexts,
         labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
+        decided_by: Sequence[int] | None = None,
         forms: WordForms | None = None,
         groups: np.ndarray | None = None,
     ):
@@ -151,6 +156,7 @@ class EncodedSplit:
         if labels is not None:
             self.set_labels(labels)
         self.seen = np.zeros(len(self), dtype=bool) if seen is None else np.asarray(seen, dtype=bool)
+        self.decided_by = None if decided_by is None else np.asarray(decided_by, dtype=np.int64)
 
     def set_labels(self, labels: Mapping[str, TextLabels | TokenLabels]) -> None:
         """Give the texts their labels."""
@@ -341,6 +347,7 @@ def _encode_split(
         tasks=list(labels),
         texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
         seen=rows["seen"] if "seen" in rows.column_names else None,
+        decided_by=rows[DECIDED_BY] if DECIDED_BY in rows.column_names else None,
         forms=forms,
         groups=groups,
     )

@@ -15,6 +15,19 @@ cannot tell it about a word's polarity, only a parent can.
 | ``childN`` | few | from parents, rich and poor |
 
 So neither the size of a task nor the words that its texts show gives an edge away.
+
+With ``--planted-switching`` which parent a child depends on changes from text to text: half of the texts of each split
+are about one parent and half about the other (of more parents, equal shares at random).
+
+- Every task that is no child has topic words, without polarity, a few of which stand in each of its texts.
+- The deciding words of a child's text are the cue words of the parent that it is about, and a few of the child's own.
+- The cue words of every other parent stand there as often, with the same polarities, and decide nothing.
+- A few topic words of the parent that it is about stand there too, and none of another task. Nothing else tells the
+  parents apart.
+
+So a child that weighs its parents alike in all texts hears the right one and as much noise, and one that follows the
+topic hears the right one alone. The topic words do tell a task's parents: the set is for what is read from text to
+text, and scores of its edges say less.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +37,7 @@ from itertools import combinations
 import numpy as np
 
 from graphmtl.config import OptionGroup, option
-from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.planted_truth import DECIDED_BY, PlantedTruth
 from graphmtl.data.source import Corpus, Source
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
@@ -33,6 +46,8 @@ from graphmtl.errors import InputError
 __all__ = ["LABELS", "Generated", "PlantedOptions", "generate"]
 
 LABELS = ("negative", "positive")
+
+_TOPIC = 2  # topic words of a task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +69,7 @@ class PlantedOptions(OptionGroup):
     planted_length: int = option(24, "words of a text; a quarter more or less at random", low=1)
     planted_noise: float = option(0.05, "share of flipped labels", low=0, high=0.5)
     planted_inverted: int = option(0, "edges whose words mean the opposite for the child (negative transfer)", low=0)
+    planted_switching: bool = option(False, "each text of a child depends on one of its parents, told by topic words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +91,40 @@ def generate(options: PlantedOptions, *, seed: int) -> Generated:
     """Generates the task set; the same options and seed give the same texts anywhere.
 
     Raises:
-        InputError: no tasks, or more parents of a child or more inverted edges than there can be.
+        InputError: no tasks, more parents of a child or more inverted edges than there can be, or with switching a
+            single parent or texts too short for the words of all.
     """
+    if options.planted_switching:
+        _check_switching(options)
     rng = np.random.default_rng([seed, 0x9A47])
     roles = _roles(options)
     parents = _draw_parents(roles, options, rng)
     truth = _truth(parents, options, rng)
-    words, filler = _draw_words(roles, options, rng)
+    words, topics, filler = _draw_words(roles, options, rng)
     polarity = _polarities(words, parents, truth, rng)
     cues = [word for name in roles for word in words[name]]
     sources = {}
     for name, role in roles.items():
         others = [word for word in cues if word not in polarity[name]]
-        texts = _Texts(polarity[name], others=others, filler=filler, options=options, rng=rng)
+        subjects = [_Subject(polarity[name], topic=topics[name])]
+        if options.planted_switching and name in parents:
+            subjects = [_about(parent, name, parents, words, polarity, topics) for parent in parents[name]]
+        texts = _Texts(subjects, others=others, filler=filler, options=options, rng=rng)
         sources[name] = _source(name, texts, rich=role in ("parent", "loner"), options=options)
     return Generated(sources=sources, truth=truth, polarity=polarity)
+
+
+def _check_switching(options: PlantedOptions) -> None:
+    parents = options.planted_parents_per_child
+    if parents == 1:
+        raise InputError("planted_parents_per_child is 1, but with planted_switching a child has 2 or more")
+    for length in _lengths(options):
+        least = parents * _deciding(length, parents) + _topical(length)
+        if least > length:
+            raise InputError(
+                f"planted_length is {options.planted_length}, and some texts have {length} words, but with"
+                f" planted_switching the words of {parents} parents and the topic are {least}"
+            )
 
 
 def _roles(options: PlantedOptions) -> dict[str, str]:
@@ -133,18 +168,27 @@ def _truth(parents: Mapping[str, Sequence[str]], options: PlantedOptions, rng: n
     if options.planted_inverted > len(edges):
         raise InputError(f"planted_inverted is {options.planted_inverted}, but there are {len(edges)} true edges")
     inverted = sorted(rng.permutation(len(edges))[: options.planted_inverted].tolist())
-    return PlantedTruth(edges=tuple(edges), siblings=tuple(siblings), inverted=tuple(edges[i] for i in inverted))
+    return PlantedTruth(
+        edges=tuple(edges),
+        siblings=tuple(siblings),
+        inverted=tuple(edges[i] for i in inverted),
+        deciders={child: tuple(own) for child, own in parents.items()} if options.planted_switching else {},
+    )
 
 
 def _draw_words(
     roles: Mapping[str, str], options: PlantedOptions, rng: np.random.Generator
-) -> tuple[dict[str, list[str]], list[str]]:
-    """The cue words of each task, and the filler words."""
-    inherited = options.planted_words * options.planted_parents_per_child
+) -> tuple[dict[str, list[str]], dict[str, list[str]], list[str]]:
+    """The cue words and the topic words of each task, and the filler words."""
+    inherited = options.planted_words * (1 if options.planted_switching else options.planted_parents_per_child)
     own = round(inherited * (1 - options.planted_sharing) / options.planted_sharing)
     counts = {name: own if role == "child" else options.planted_words for name, role in roles.items()}
-    words = _invent_words(sum(counts.values()) + options.planted_filler, rng)
-    return {name: [words.pop() for _ in range(count)] for name, count in counts.items()}, words
+    topical = {name: _TOPIC if options.planted_switching and role != "child" else 0 for name, role in roles.items()}
+    words = _invent_words(sum(counts.values()) + sum(topical.values()) + options.planted_filler, rng)
+    cues, topics = (
+        {name: [words.pop() for _ in range(count)] for name, count in each.items()} for each in (counts, topical)
+    )
+    return cues, topics, words
 
 
 def _invent_words(count: int, rng: np.random.Generator) -> list[str]:
@@ -172,47 +216,109 @@ def _polarities(
     return deciding
 
 
-class _Texts:
-    """Draws the texts of one task.
+class _Subject:
+    """What a text may be about.
 
     Args:
-        polarity: the polarity of each deciding word of the task.
-        others: the cue words that decide nothing in this task.
-        filler: the filler words.
+        polarity: the polarity of each word that decides.
+        own: how many of these words, the first, are no parent's.
+        decoys: the cue words of each other parent, as many of which stand there as of the one that decides.
+        topic: the topic words.
     """
 
     def __init__(
         self,
         polarity: Mapping[str, int],
         *,
+        own: int = 0,
+        decoys: Sequence[Sequence[str]] = (),
+        topic: Sequence[str] = (),
+    ) -> None:
+        self.deciding, self.polarity, self.own = np.array(list(polarity)), np.array(list(polarity.values())), own
+        self.decoys, self.topic = [np.array(words) for words in decoys], np.array(topic)
+
+
+def _about(parent: str, child: str, parents: Mapping, words: Mapping, polarity: Mapping, topics: Mapping) -> _Subject:
+    """A child's texts about one of its parents."""
+    return _Subject(
+        {word: polarity[child][word] for word in (*words[child], *words[parent])},
+        own=len(words[child]),
+        decoys=[words[other] for other in parents[child] if other != parent],
+        topic=topics[parent],
+    )
+
+
+def _lengths(options: PlantedOptions) -> range:
+    """How many words texts have, each as often."""
+    length = options.planted_length
+    return range(length - length // 4, length + length // 4 + 1)
+
+
+def _deciding(length: int, parents: int) -> int:
+    """How many words decide a text: a third, or less where more than two parents have as many in it."""
+    return max(round(length / max(parents + 1, 3)), 1)
+
+
+def _topical(length: int) -> int:
+    """How many topic words a text has."""
+    return max(round(length / 8), 1)
+
+
+class _Texts:
+    """Draws the texts of one task.
+
+    Args:
+        subjects: what its texts are about, each in as many texts.
+        others: the cue words that decide nothing in this task.
+        filler: the filler words.
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[_Subject],
+        *,
         others: Sequence[str],
         filler: Sequence[str],
         options: PlantedOptions,
         rng: np.random.Generator,
     ) -> None:
-        self.deciding, self.polarity = np.array(list(polarity)), np.array(list(polarity.values()))
+        self.subjects = subjects
         self.others, self.filler = np.array(others), np.array(filler)
         self.options, self.rng = options, rng
 
-    def draw(self) -> tuple[str, str]:
+    def subjects_of(self, count: int) -> list[int]:
+        """What each of so many texts is about."""
+        if len(self.subjects) == 1:
+            return [0] * count
+        return self.rng.permutation(np.resize(np.arange(len(self.subjects)), count)).tolist()
+
+    def draw(self, subject: int = 0) -> tuple[str, str]:
         """A text and its label."""
-        length = self.options.planted_length
-        length = int(self.rng.integers(length - length // 4, length + length // 4 + 1))
-        count = max(round(length / 3), 1)
-        chosen = self.rng.integers(len(self.deciding), size=count)
-        while not (total := self.polarity[chosen].sum()):  # a tie has no label
-            chosen = self.rng.integers(len(self.deciding), size=count)
-        background = self._background(length - count)
-        words = self.rng.permutation(np.concatenate([self.deciding[chosen], background])).tolist()
+        about = self.subjects[subject]
+        lengths = _lengths(self.options)
+        length = int(self.rng.integers(lengths.start, lengths.stop))
+        count = _deciding(length, len(self.subjects))
+        chosen = self.rng.integers(len(about.deciding), size=count)
+        while not (total := about.polarity[chosen].sum()):  # a tie has no label
+            chosen = self.rng.integers(len(about.deciding), size=count)
+        words = [about.deciding[chosen]]
+        words += [self._some(decoys, int((chosen >= about.own).sum())) for decoys in about.decoys]
+        if len(about.topic):
+            words.append(self._some(about.topic, _topical(length)))
+        words.append(self._background(length - sum(map(len, words))))
+        text = " ".join(self.rng.permutation(np.concatenate(words)).tolist())
         flipped = self.rng.random() < self.options.planted_noise
-        return " ".join(words), LABELS[int((total > 0) != flipped)]
+        return text, LABELS[int((total > 0) != flipped)]
+
+    def _some(self, words: np.ndarray, count: int) -> np.ndarray:
+        return words[self.rng.integers(len(words), size=count)]
 
     def _background(self, count: int) -> np.ndarray:
         """Words that decide nothing: filler and the cue words of other tasks, half and half."""
-        words = self.filler[self.rng.integers(len(self.filler), size=count)]
+        words = self._some(self.filler, count)
         if not len(self.others):
             return words
-        cues = self.others[self.rng.integers(len(self.others), size=count)]
+        cues = self._some(self.others, count)
         return np.where(self.rng.random(count) < 0.5, cues, words)
 
 
@@ -223,10 +329,13 @@ def _source(name: str, texts: _Texts, *, rich: bool, options: PlantedOptions) ->
         train=_table(f"{name}.train", texts, train),
         valid=_table(f"{name}.valid", texts, max(round(train / 5), 50)),
         test=_table(f"{name}.test", texts, options.planted_test),
+        carried=(DECIDED_BY,) if len(texts.subjects) > 1 else (),
     )
     return Source(task=Task(name=name, labels=LABELS), corpus=corpus)
 
 
 def _table(source: str, texts: _Texts, size: int) -> Table:
-    pairs = [texts.draw() for _ in range(size)]
-    return Table(source=source, columns={"text": [text for text, _ in pairs], "label": [label for _, label in pairs]})
+    subjects = texts.subjects_of(size)
+    pairs = [texts.draw(subject) for subject in subjects]
+    columns: dict[str, list] = {"text": [text for text, _ in pairs], "label": [label for _, label in pairs]}
+    return Table(source=source, columns=columns | ({DECIDED_BY: subjects} if len(texts.subjects) > 1 else {}))

@@ -29,6 +29,7 @@ class Corpus:
         present: columns by whose having a label a cut is stratified too: each of the tasks has some on each side.
         missing: what stands in these columns in the place of a label that is not there.
         other_tests: further test splits by name, such as ``test_mismatched``.
+        carried: columns of whole numbers that go with the texts into every split, as they are; no model sees them.
         together: what must stand on one side of a cut where that is more than equal texts: training texts to a key of
             each, as `cut` takes them.
     """
@@ -42,6 +43,7 @@ class Corpus:
     present: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     other_tests: Mapping[str, Table] = field(default_factory=dict)
+    carried: tuple[str, ...] = ()
     together: Callable[[Sequence[str]], list[str | None]] | None = None
 
 

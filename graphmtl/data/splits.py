@@ -47,7 +47,7 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
     cleaned = clean(keys, keep_overlap=keep_overlap)
     of_tokens = {names[name]: source.task.tokens for name, source in sources.items()}
     read = {
-        unit: _texts(splits[corpus], columns, cleaned[unit], of_tokens=of_tokens[unit])
+        unit: _texts(splits[corpus], columns, cleaned[unit], of_tokens=of_tokens[unit], carried=corpus.carried)
         for unit, (corpus, columns) in units.items()
     }
     return [
@@ -172,9 +172,9 @@ def _split_keys(splits: Mapping[str, Table], columns: Columns) -> SplitKeys:
 
 
 def _texts(
-    splits: Mapping[str, Table], columns: Columns, cleaned: CleanSplits, *, of_tokens: bool
+    splits: Mapping[str, Table], columns: Columns, cleaned: CleanSplits, *, of_tokens: bool, carried: Sequence[str]
 ) -> dict[str, dict[str, pa.Array]]:
-    """The columns of each split that all its tasks have: texts, rows, and whether training has seen them."""
+    """The columns of each split that all its tasks have: texts, rows, what is carried, whether training saw them."""
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
     seen = {"valid": cleaned.valid_seen, **dict(zip(tests, test_seen, strict=True))}
@@ -185,6 +185,7 @@ def _texts(
         read_columns = text_columns(table, columns, of_tokens=of_tokens)
         own = {name: pa.array(values) for name, values in read_columns.items()} if len(table) else {}
         read[split] = {**own, "row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
+        read[split] |= {name: pa.array(table[name], pa.int64()) for name in carried}
         if split in seen:
             read[split]["seen"] = pa.array(seen[split])
     return read

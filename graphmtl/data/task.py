@@ -176,7 +176,8 @@ class TaskData:
     ``task.labels``; of a regression float, nan where there is none; of a multi-label task a list of 0 and 1 for each of
     ``task.labels``, None where nothing is known), and ``row``: its line in the source, or its number
     where that has no lines, counted from 1. ``valid`` and ``test`` also have ``seen`` (bool): the text occurs in a
-    training split of the run.
+    training split of the run. Of a generated task whose texts depend on one parent each there is ``decided_by`` (int):
+    which one, see :class:`~graphmtl.data.planted_truth.PlantedTruth`.
 
     Of choices ``choices`` (list of str) stands beside ``text``, their context, and ``label`` is the place of the right
     one, counted from 0. Of a corpus of tokens there is ``tokens`` (list of str) in place of ``text``. ``label`` is a

@@ -26,8 +26,8 @@ _MEANINGS = {
 def explanation_contents(found: dict) -> dict:
     """The tables, charts and maps that the report makes of ``explanation.json``.
 
-    ``likeness``, ``auroc`` and ``stability`` are tables, None where that was not measured, and so is ``spokes``, of the
-    pictures of a star's edges; ``removal`` is a chart for the model and each control.
+    ``likeness``, ``auroc``, ``text_auroc`` and ``stability`` are tables, None where that was not measured, and so is
+    ``spokes``, of the pictures of a star's edges; ``removal`` is a chart for the model and each control.
 
     Raises:
         ValueError: It has another format.
@@ -44,7 +44,8 @@ def explanation_contents(found: dict) -> dict:
             {"a": _title(a), "b": _title(b), "cells": [own.get((a, b)) for own in agreement]} for a, b in agreement[0]
         ],
         "likeness": _likeness(found),
-        "auroc": _auroc(models),
+        "auroc": _auroc({name: own["auroc"] for name, own in models.items()}),
+        "text_auroc": _auroc({name: own.get("text_auroc", {}) for name, own in models.items()}),  # former files: none
         "stability": _stability(found),
         "removal": _removal(models),
         "spokes": _spokes(graphs),
@@ -74,15 +75,15 @@ def _likeness(found: dict) -> dict | None:
     return {"columns": [_CONTROLS[name] for name in controls], "rows": rows} if controls else None
 
 
-def _auroc(models: dict[str, dict]) -> dict | None:
-    """How often a true source stands above a false one, the mean over targets."""
+def _auroc(models: dict[str, dict[str, dict[str, float]]]) -> dict | None:
+    """The mean over targets of the area of each model, picture and target."""
 
     def mean(areas: dict[str, float] | None) -> float | None:
         return float(np.mean([*areas.values()])) if areas else None
 
     rows = [
-        (_title(picture), [mean(own["auroc"].get(picture)) for own in models.values()])
-        for picture, areas in models["this model"]["auroc"].items()
+        (_title(picture), [mean(own.get(picture)) for own in models.values()])
+        for picture, areas in models["this model"].items()
         if areas
     ]
     return {"columns": list(models), "rows": rows} if rows else None

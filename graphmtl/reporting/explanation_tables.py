@@ -30,7 +30,12 @@ def explanation_tables(heading: str, trained: Explanation, controls: Mapping[str
         title = "Edges cut into every task at once, by attention: rise of the negative log-likelihood"
         tables[title] = _removal_table(models)
     if any(trained.auroc().values()):
-        tables["True sources against the others: AUROC, the mean over targets"] = _auroc_table(models)
+        areas = {name: own.auroc() for name, own in models.items()}
+        tables["True sources against the others: AUROC, the mean over targets"] = _auroc_table(areas)
+    if trained.text_auroc:
+        title = "Texts that one parent each decides, what they read from it against the other parents"
+        areas = {name: own.text_auroc for name, own in models.items()}
+        tables[f"{title}: AUROC over texts, the mean over targets"] = _auroc_table(areas)
     return tables
 
 
@@ -89,9 +94,9 @@ def _removal_table(models: Mapping[str, Explanation]) -> Table:
     return table
 
 
-def _auroc_table(models: Mapping[str, Explanation]) -> Table:
-    table = _table("picture", "targets", *models)
-    areas = {name: own.auroc() for name, own in models.items()}
+def _auroc_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    """Of each model, picture and target."""
+    table = _table("picture", "targets", *areas)
     for picture, own in areas["trained"].items():
         means = (float(np.mean([*each[picture].values()])) if each.get(picture) else None for each in areas.values())
         table.add_row(picture, str(len(own)), *(_number(mean, "") for mean in means))

@@ -12,7 +12,7 @@ SPARSE = "[[a, c], [d, c], [c, a], [a, d]]"  # b reads itself alone
 SIZE = 6  # of a state and, by max pooling, of a text
 LENGTHS = torch.tensor([5, 1, 7, 3])
 EVERY = [{}, {"topology": SPARSE}, {"fusion_values": "interacted"}, {"interaction": "none"}, {"uniform_gates": True}]
-EVERY += [{"gate_range": 0.0}, {"gate_range": 2.0, "detach_sources": False}]
+EVERY += [{"gate_range": 0.0}, {"gate_range": 2.0, "train_sources": True}]
 BOTH = [{"topology": SPARSE, "fusion_values": "interacted", "interaction": kind} for kind in ("attention", "none")]
 every_form = pytest.mark.parametrize("options", [*EVERY, *BOTH])
 
@@ -211,7 +211,7 @@ def test_permuting_the_tasks_permutes_the_gates_and_changes_nothing_else(kind, v
 
 @every_form
 def test_gradcheck(options):
-    cmtr = build(tasks=TASKS, **{"detach_sources": False, **options})
+    cmtr = build(tasks=TASKS, **{"train_sources": True, **options})
     parameters = {name: value for name, value in cmtr.named_parameters() if not name.startswith("lstm")}
 
     def seen(h, *values):
@@ -293,7 +293,7 @@ def test_a_task_trains_its_own_representation_alone(values, view):
     (seen.h if view == "h" else seen.views[view]).square().sum().backward()
     norms = [cmtr.adapters.up.weight.grad[j].norm() for j in range(4)]
     assert [j for j in range(4) if norms[j] > 0] == [2]  # of the others alone, by its query for the gates
-    loose = build(fusion_values=values, detach_sources=False).train()
+    loose = build(fusion_values=values, train_sources=True).train()
     loose.interact(states(4), LENGTHS, 2).h.square().sum().backward()
     assert all(loose.adapters.up.weight.grad[j].norm() > 0 for j in range(4))
 

@@ -42,3 +42,12 @@ def test_finished_runs_and_explanations_are_taken_as_they_are(grid):
     planted_graph.main(command)
     assert [os.stat(file).st_mtime_ns for file in files] == before
     assert (folder / "table.md").read_text() == table
+
+
+def test_what_texts_read_has_a_row_where_one_parent_decides_each(grid):
+    areas = [{"attention": {"child1": 0.9, "child2": 0.7}}, {"attention": {"child1": 0.5, "child2": 0.5}}]
+    controls = {name: {"text_auroc": areas[1]} for name in ("untrained", "shuffled")}
+    (row,) = planted_graph.rows("cmtr", [{"text_auroc": areas[0], "controls": controls}], "text_auroc")
+    assert row == "| cmtr | attention | 2 | 0.800 | 0.500 | 0.500 |"
+    assert planted_graph.rows("cmtr", [{"auroc": areas[0]}], "text_auroc") == []
+    assert "AUROC over texts" not in grid[2]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead
+from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.task import Task, TaskData
@@ -66,6 +67,16 @@ def test_kinds_of_numbers():
     assert (batch.tokens.dtype, batch.lengths.dtype, batch.labels["a"].dtype) == (torch.int64,) * 3
     assert batch.weights.dtype == torch.float32
     assert (len(split), split.lengths.tolist(), split.seen.tolist()) == (2, [2, 1], [True, False])
+
+
+def test_who_decides_stands_beside_the_texts_that_are_left():
+    split = EncodedSplit(tasks=["a"], texts=[[1, 2], [3]], decided_by=[1, 0])
+    assert split.decided_by.tolist() == [1, 0]
+    assert EncodedSplit(tasks=["a"], texts=[[1, 2], [3]]).decided_by is None
+    task = Task(name="t", labels=("x", "y"))
+    found = encoded(task_data(task, text=["a", "b", "c"], label=[1, NO_LABEL, 0], decided_by=[0, 1, 2]))
+    assert found.train.decided_by.tolist() == [0, 2]
+    assert found.test.decided_by.tolist() == [0, 1, 2]
 
 
 def test_texts_without_labels():

@@ -1,13 +1,17 @@
 """What ``--tasks`` means."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from graphmtl.data.few_examples import draw_examples
+from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
-from graphmtl.data.planted import PlantedOptions
-from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.data.planted import PlantedOptions, generate
+from graphmtl.data.planted_truth import DECIDED_BY, PlantedTruth
+from graphmtl.data.refit import train_with_valid
 from graphmtl.errors import InputError
 
 SMALL = PlantedOptions(planted_rich=60, planted_poor=30, planted_test=20)
@@ -56,6 +60,29 @@ def test_some_tasks_in_the_order_asked_for_with_the_truth_among_them():
     assert some.name == f"planted-{child}-{parent}-loner1"
     assert some.truth == PlantedTruth(edges=((parent, child),))
     assert columns(some[child].train) == columns(whole[child].train)
+
+
+@pytest.mark.parametrize("shuffle_labels", [False, True])
+def test_who_decides_a_text_stays_with_it(shuffle_labels):
+    options = replace(SMALL, planted_poor=60, planted_switching=True)
+    corpus = generate(options, seed=0).sources["child1"].corpus
+    tables = (corpus.train, corpus.valid, corpus.test)
+    known = {text: who for t in tables for text, who in zip(t["text"], t[DECIDED_BY], strict=True)}
+    tasks = load_tasks(planted=options, shuffle_labels=shuffle_labels)
+    assert tasks.truth.deciders["child1"] == tuple(a for a, b in tasks.truth.edges if b == "child1")
+    few, refitted = draw_examples(tasks, 55, draw=0), train_with_valid(tasks)
+    assert (len(few["child1"].train), len(refitted["child1"].train)) == (44, 110)
+    for data in (tasks, few, refitted):
+        for rows in data["child1"].splits.values():
+            assert rows[DECIDED_BY][:] == [known[text] for text in rows["text"]]
+        assert all(DECIDED_BY not in rows.column_names for rows in data["parent1"].splits.values())
+
+
+def test_a_fingerprint_does_not_look_at_who_decides():
+    tasks = load_tasks("planted:child1", planted=replace(SMALL, planted_switching=True))
+    before = fingerprint(tasks)
+    tasks["child1"].test = tasks["child1"].test.remove_columns(DECIDED_BY)
+    assert fingerprint(tasks) == before
 
 
 def test_the_data_folder_from_the_environment(data_dir, monkeypatch):

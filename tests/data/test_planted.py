@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -9,6 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from graphmtl.data.planted import LABELS, PlantedOptions, generate
+from graphmtl.data.planted_truth import DECIDED_BY
 from graphmtl.data.vocabulary import tokenize
 from graphmtl.errors import InputError
 
@@ -165,6 +167,14 @@ def test_the_same_seed_gives_the_same_texts_in_another_process():
     [
         ({"planted_parents_per_child": 5}, "planted_parents_per_child is 5, but .* make 4"),
         ({"planted_inverted": 9}, "planted_inverted is 9, but there are 8 true edges"),
+        (
+            {"planted_switching": True, "planted_parents_per_child": 1},
+            "planted_parents_per_child is 1, but with .* 2 or",
+        ),
+        (
+            {"planted_switching": True, "planted_length": 2},
+            "planted_length is 2, and some texts have 2 words, .* 3$",
+        ),
         ({f"planted_{r}": 0 for r in ("parents", "poor_parents", "loners", "unrelated", "children")}, "has no task"),
     ],
 )
@@ -195,3 +205,138 @@ def test_sharing_pays_for_the_children_only():
     assert 0.6 < np.mean(alone) < 0.75
     assert np.mean(pooled) > np.mean(alone) + 0.08
     assert np.mean(rich) > 0.88
+
+
+def splits_of(source):
+    return {"train": source.corpus.train, "valid": source.corpus.valid, "test": source.corpus.test}
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        ({}, "bea93d3a6df4f4e92be00ca080a06b4c4aa4219efe3264a00b00f70ae578260d"),
+        (
+            {"planted_inverted": 2, "planted_children": 6},
+            "34e39746aaa1416eb222e7074415b4799c504050c11c2d6c7b5e6e19443064b1",
+        ),
+    ],
+    ids=["defaults", "inverted"],
+)
+def test_without_switching_every_text_is_as_it_was_before_there_was_switching(options, digest):
+    generated = small(**options)
+    rows = [
+        [name, [[*split["text"], *split["label"]] for split in splits_of(source).values()]]
+        for name, source in generated.sources.items()
+    ]
+    polarity = {name: dict(own) for name, own in generated.polarity.items()}
+    assert hashlib.sha256(json.dumps([rows, polarity]).encode()).hexdigest() == digest
+    assert generated.truth.deciders == {}
+    assert not any(
+        source.corpus.carried or DECIDED_BY in source.corpus.train.columns for source in generated.sources.values()
+    )
+
+
+def switching_texts(generated, child):
+    """Every text of a child as its words, its label, the parent that decides, and the others."""
+    parents = generated.truth.deciders[child]
+    for split in splits_of(generated.sources[child]).values():
+        for text, label, place in zip(split["text"], split["label"], split[DECIDED_BY], strict=True):
+            yield text.split(), label, parents[place], [parents[i] for i in range(len(parents)) if i != place]
+
+
+def topic_words(generated):
+    """The words that stand in texts of a task, and in none of another that is no child."""
+    vocabulary = {
+        name: {word for split in splits_of(source).values() for text in split["text"] for word in text.split()}
+        for name, source in generated.sources.items()
+        if name not in generated.truth.deciders
+    }
+    return {
+        name: own - set().union(*(other for task, other in vocabulary.items() if task != name))
+        for name, own in vocabulary.items()
+    }
+
+
+@pytest.mark.parametrize("parents", [2, 3])
+def test_each_parent_decides_as_many_texts_of_every_split(parents):
+    generated = small(planted_switching=True, planted_parents_per_child=parents)
+    assert list(generated.truth.deciders) == ["child1", "child2", "child3", "child4"]
+    for child, own in generated.truth.deciders.items():
+        assert own == tuple(parent for parent, target in generated.truth.edges if target == child)
+        for split in splits_of(generated.sources[child]).values():
+            counts = Counter(split[DECIDED_BY])
+            assert set(counts) == set(range(parents))
+            assert max(counts.values()) - min(counts.values()) <= 1
+        order = generated.sources[child].corpus.train[DECIDED_BY]
+        assert order != sorted(order)
+
+
+@pytest.mark.parametrize("parents", [2, 3])
+def test_the_words_of_the_deciding_parent_and_the_childs_own_are_the_label(parents):
+    generated = small(planted_switching=True, planted_noise=0.0, planted_parents_per_child=parents, planted_inverted=1)
+    against = 0
+    for child in generated.truth.deciders:
+        polarity = generated.polarity[child]
+        for words, label, _, others in switching_texts(generated, child):
+            noise = set().union(*(generated.polarity[other] for other in others))
+            right = sum(polarity.get(word, 0) for word in words if word not in noise)
+            assert label == LABELS[right > 0]
+            assert right
+            against += (sum(polarity.get(word, 0) for word in words) > 0) != (right > 0)
+    assert against > 50  # texts whose label the cue words of all parents together get wrong
+
+
+@pytest.mark.parametrize("parents", [2, 3])
+def test_every_parent_has_as_many_cue_words_in_a_text(parents):
+    generated = small(planted_switching=True, planted_parents_per_child=parents)
+    for child, own in generated.truth.deciders.items():
+        for words, *_ in switching_texts(generated, child):
+            assert len({sum(word in generated.polarity[parent] for word in words) for parent in own}) == 1
+            assert 18 <= len(words) <= 30
+
+
+def test_topic_words_alone_tell_the_parent():
+    generated = small(planted_switching=True)
+    topics = topic_words(generated)
+    assert {len(own) for own in topics.values()} == {2}
+    for name, own in topics.items():
+        assert not own & {word for polarity in generated.polarity.values() for word in polarity}
+        for split in splits_of(generated.sources[name]).values():
+            assert all(set(text.split()) & own for text in split["text"])
+    for child in generated.truth.deciders:
+        for words, _, decides, _ in switching_texts(generated, child):
+            assert {name for name, own in topics.items() if set(words) & own} == {decides}
+
+
+def test_a_childs_deciding_words_are_shared_as_without_switching():
+    generated = generate(PlantedOptions(planted_switching=True), seed=100)
+    for child, parents in generated.truth.deciders.items():
+        inherited = {word for parent in parents for word in generated.polarity[parent]}
+        own = set(generated.polarity[child]) - inherited
+        shown = [
+            (sum(word in generated.polarity[decides] for word in words), sum(word in own for word in words))
+            for words, _, decides, _ in switching_texts(generated, child)
+        ]
+        theirs, ours = np.sum(shown, axis=0)
+        assert theirs / (theirs + ours) == pytest.approx(0.8, abs=0.02)
+
+
+def test_following_the_topic_pays():
+    """Logistic regressions of the parents on a child's texts: their mix for all texts, and the one that decides."""
+    mixed, followed = [], []
+    generated = generate(PlantedOptions(planted_switching=True, planted_parents=4, planted_poor_parents=0), seed=100)
+    for child, parents in generated.truth.deciders.items():
+        train, test = generated.sources[child].corpus.train, generated.sources[child].corpus.test
+        logits = {parent: bag_of_words_logits(generated.sources[parent].corpus.train) for parent in parents}
+        sides = [np.stack([logits[parent](split["text"]) for parent in parents], axis=1) for split in (train, test)]
+        chosen = [np.eye(2)[split[DECIDED_BY]] * side for split, side in zip((train, test), sides, strict=True)]
+        for found, (x, y) in ((mixed, sides), (followed, chosen)):
+            found.append(LogisticRegression().fit(x, train["label"]).score(y, test["label"]))
+    assert np.mean(mixed) < 0.75
+    assert np.mean(followed) > np.mean(mixed) + 0.08
+
+
+def bag_of_words_logits(train):
+    words = CountVectorizer(token_pattern=r"\S+")
+    model = LogisticRegression(C=0.1, max_iter=500).fit(words.fit_transform(train["text"]), train["label"])
+    return lambda texts: model.decision_function(words.transform(texts))

@@ -8,3 +8,11 @@ def test_the_truth_survives_json_and_can_be_restricted():
     assert PlantedTruth.from_dict(json.loads(json.dumps(truth.to_dict()))) == truth
     some = truth.restricted({"b": "x.b", "c": "c", "d": "d"})
     assert some == PlantedTruth(edges=(("x.b", "c"), ("x.b", "d")), siblings=(("c", "d"),), inverted=(("x.b", "d"),))
+
+
+def test_deciders_survive_json_and_are_kept_where_all_are_there():
+    truth = PlantedTruth(edges=(("a", "c"), ("b", "c"), ("b", "d"), ("a", "d")), deciders={"c": ("a", "b")})
+    assert PlantedTruth.from_dict(json.loads(json.dumps(truth.to_dict()))) == truth
+    assert truth.restricted({"a": "x.a", "b": "b", "c": "x.c"}).deciders == {"x.c": ("x.a", "b")}
+    assert truth.restricted({"a": "a", "c": "c"}).deciders == {}
+    assert truth.restricted({"a": "a", "b": "b"}).deciders == {}

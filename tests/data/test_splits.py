@@ -338,3 +338,17 @@ def test_training_that_stands_in_anothers_test_split_altogether():
     tasks = {"one": source(many(), test=many(), name="one"), "two": source(many(), valid=many(3, 500), name="two")}
     with pytest.raises(InputError, match="every training example stands in a held-out split of another task"):
         build(tasks, seed=0, keep_overlap=False)
+
+
+def test_what_a_corpus_carries_stays_with_its_texts():
+    numbers = {f"text {i}": i % 3 for i in range(110)}
+    tables = [replace(t, columns={**t.columns, "who": [*map(numbers.get, t["text"])]}) for t in (many(), many(10, 100))]
+    one = source(tables[0], test=tables[1])
+    one = replace(one, corpus=replace(one.corpus, carried=("who",)))
+    other = source(many(20, offset=200), test=many(30, offset=10), name="other")
+    data, without = build({"one": one, "other": other}, seed=0, keep_overlap=False)
+    assert 0 < data.overlap.dropped < 30
+    assert sum(map(len, data.splits.values())) == 110 - data.overlap.dropped
+    for rows_of_split in data.splits.values():
+        assert rows_of_split["who"][:] == [*map(numbers.get, rows_of_split["text"])]
+    assert all("who" not in rows_of_split.column_names for rows_of_split in without.splits.values())

@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 
 from graphmtl.data.kind import NO_LABEL
+from graphmtl.data.planted_truth import DECIDED_BY
+from graphmtl.data.raw_texts import text_of_row
 from graphmtl.errors import InputError
 from graphmtl.reporting import example_texts as examples
-from graphmtl.reporting.example_texts import example_texts
+from graphmtl.reporting.example_texts import _contrasts, example_texts
 from graphmtl.training.experiment import train
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
+from tests import tiny
 from tests.tagging import tagging_tasks
 from tests.tiny import OPTIONS
 
@@ -28,7 +31,7 @@ def test_weights_are_what_the_model_read(arch, finished):
     found = example_texts(run, per_task=2, seed=0)
     assert list(found) == list(run.model.tasks)
     for task, texts in found.items():
-        assert len(texts) == 2
+        assert [text["contrast"] is None for text in texts] == [True] * 2 + [False] * (2 if arch == "complete" else 0)
         for text in texts:
             weights = np.array(text["weights"])
             others = [name for name in found if name != task]
@@ -75,12 +78,69 @@ def test_short_texts_come_first(finished, monkeypatch):
     assert sorted_out[len(short) :] == sorted(set(lengths) - set(short)) or min(sorted_out[len(short) :]) > max(short)
 
 
+@pytest.mark.parametrize("arch", ["complete", "cmtr"])
+def test_two_texts_read_most_differently_from_two_other_tasks(arch, finished):
+    run = finished(arch).run
+    tasks = load_run_tasks(run.options)
+    for name, texts in example_texts(run, per_task=1, seed=0).items():
+        assert [text["contrast"] is None for text in texts] == [True, False, False]
+        rows = [text_of_row(row) for row in tasks[name].test][:200]
+        read = [
+            {edge["source"]: edge["weight"] for edge in own["edges"]}
+            for own in run.model.predict(rows, name, edges=True)
+        ]
+        a, b = texts[1]["contrast"]["sources"]
+        assert texts[2]["contrast"]["sources"] == [b, a]
+        assert {a, b} == set(run.model.tasks) - {name}
+        leaning = [own[a] - own[b] for own in read]
+        for text, expected in zip(texts[1:], (max(leaning), -min(leaning)), strict=True):
+            mine, other = text["contrast"]["weights"]
+            assert mine - other == pytest.approx(expected, abs=2e-4)
+            means = dict(zip(text["columns"], np.mean(text["weights"], axis=0), strict=True))
+            first, second = text["contrast"]["sources"]
+            assert (means[first], means[second]) == pytest.approx((mine, other), abs=2e-4)
+            assert text["contrast"]["texts"] == len(rows)
+            assert text["decided_by"] is None
+
+
+def test_texts_that_all_read_alike_have_no_contrast():
+    alike = [[[{"source": "a", "weight": 0.7}, {"source": "b", "weight": 0.3}]]] * 3
+    assert _contrasts("x", alike) == []
+    assert _contrasts("x", []) == []
+    one = [[[{"source": "a", "weight": weight}]] for weight in (0.1, 0.9)]
+    assert _contrasts("x", one) == []
+    own = [[[{"source": "x", "weight": 1 - weight}, {"source": "a", "weight": weight}]] for weight in (0.1, 0.9)]
+    assert _contrasts("x", own) == []  # what it keeps for itself is no other source
+
+
+def test_the_widest_two_sources_are_held_against_each_other():
+    weights = [[0.5, 0.3, 0.2], [0.4, 0.1, 0.5], [0.45, 0.55, 0.0]]  # of a, b, c; the second token says the same
+    edges = [[[{"source": s, "weight": w} for s, w in zip("abc", own, strict=True)]] * 2 for own in weights]
+    (one, first), (other, second) = _contrasts("x", edges)
+    assert (one, first) == (2, {"sources": ["b", "c"], "weights": [0.55, 0.0], "texts": 3})
+    assert (other, second) == (1, {"sources": ["c", "b"], "weights": [0.5, 0.1], "texts": 3})
+
+
+def test_the_task_that_decides_a_text_is_named_where_it_is_known(tmp_path):
+    small = {"planted_parents": 2, "planted_parents_per_child": 2, "planted_switching": True}
+    run = tiny.run(arch="complete", tasks="planted", output=tmp_path / "run", **small, epochs=1).run
+    tasks = load_run_tasks(run.options)
+    test = tasks["child1"].test
+    known = {
+        text: tasks.truth.deciders["child1"][who] for text, who in zip(test["text"], test[DECIDED_BY], strict=True)
+    }
+    found = example_texts(run, per_task=5, seed=0)
+    assert {text["decided_by"] for text in found["child1"]} == {"parent1", "parent2"}
+    assert all(text["decided_by"] == known[" ".join(text["tokens"])] for text in found["child1"])
+    assert all(text["decided_by"] is None for text in found["parent1"])
+
+
 @pytest.mark.parametrize("arch", ["complete", "star"])
 def test_of_long_texts_the_beginning_is_shown(arch, finished, monkeypatch):
     run = finished(arch).run
-    (whole,) = example_texts(run, per_task=1, seed=0)["parent1"]
+    whole, *_ = example_texts(run, per_task=1, seed=0)["parent1"]
     monkeypatch.setattr(examples, "_SHOWN", 3)
-    (found,) = example_texts(run, per_task=1, seed=0)["parent1"]
+    found, *_ = example_texts(run, per_task=1, seed=0)["parent1"]
     assert found["tokens"] == whole["tokens"][:3]
     assert (whole["more"], found["more"]) == (0, len(whole["tokens"]) - 3)
     width = 3 if arch == "star" else None
@@ -109,7 +169,7 @@ def test_blank_texts_are_not_shown(tagger, monkeypatch):
     blank = plain.map(lambda row, i: {"text": "  " if i % 2 else row["text"]}, with_indices=True)
     monkeypatch.setattr(tasks["plain"], "test", blank)
     monkeypatch.setattr(examples, "load_tasks_again", lambda run: tasks)
-    texts = example_texts(run, per_task=100, seed=0)["plain"]
+    texts = [text for text in example_texts(run, per_task=100, seed=0)["plain"] if text["contrast"] is None]
     assert len(texts) == (len(plain) + 1) // 2
     assert all("<unk>" not in text["tokens"] for text in texts)
 

@@ -77,6 +77,15 @@ def test_true_sources_are_counted_where_they_are_known(explanation):
     assert explanation_contents(explanation)["auroc"] is None
 
 
+def test_texts_that_follow_their_parent_are_told_where_it_is_known(explanation):
+    assert explanation_contents(explanation)["text_auroc"] is None
+    explanation["text_auroc"] = {"attention": {"child1": 1.0, "child2": 0.5}}
+    found = explanation_contents(explanation)
+    assert found["text_auroc"]["rows"] == [("attention", [0.75, None, None])]
+    del explanation["text_auroc"]  # a file of an earlier version
+    assert explanation_contents(explanation)["text_auroc"] is None
+
+
 def test_stability_of_several_runs_is_told(explanation):
     assert explanation_contents(explanation)["stability"] is None
     alike = {"runs": ["a", "b"], "pictures": {"alone": 0.5}}

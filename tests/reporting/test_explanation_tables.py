@@ -45,6 +45,14 @@ def test_each_table_says_what_the_explanation_does(trained):
     assert row(auroc, "attention")[:3] == ["attention", "1", "1.000"]
 
 
+def test_texts_that_follow_their_parent_have_a_table(trained):
+    found = replace(trained, text_auroc={"attention": {"a": 0.9, "b": 0.7}, "contribution": {"a": 0.5}})
+    titles, tables = zip(*explanation_tables("RUN", found, {"untrained": trained}).items(), strict=True)
+    assert "AUROC over texts" in titles[-1]
+    assert row(text_of(tables[-1]), "attention") == ["attention", "2", "0.800", "-"]
+    assert row(text_of(tables[-1]), "contribution") == ["contribution", "1", "0.500", "-"]
+
+
 def test_what_there_is_not_has_no_table(trained):
     alone = explanation_tables("RUN", replace(trained, removal=None, truth=None), {})
     assert len(alone) == 2
