@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from graphmtl.data.task import Task
-from graphmtl.training.distillation import Distillation, DistillationOptions
+from graphmtl.training.distillation import AUTO, Distillation, DistillationOptions
 from graphmtl.training.teachers import TeacherOutputs
 from tests import tiny
 from tests.tiny import without_clock
@@ -173,10 +173,12 @@ def test_teachers_that_are_missing_are_trained_once(tiny_tasks, tmp_path, finish
     assert without_clock(again.run.metrics) == without_clock(first.run.metrics)
 
 
-def test_teachers_of_another_architecture_are_trained_first(finished, tiny_tasks, tmp_path):
+@pytest.mark.parametrize("teachers", ["train:shared", "auto"])
+def test_teachers_of_another_architecture_are_trained_first(teachers, finished, tiny_tasks, tmp_path):
     options = {"arch": "cmtr", "tasks": tiny_tasks}
-    run = tiny.run(**options, output=tmp_path / "run", teachers="train:shared").run
-    teachers = run.folder / "teachers" / "shared"
+    run = tiny.run(**options, output=tmp_path / "run", teachers=teachers).run
+    assert run.options.teachers == teachers
+    teachers = run.folder / "teachers" / AUTO.removeprefix("train:")
     weights = "model/model.safetensors"
     assert (teachers / weights).read_bytes() == (finished("shared").run.folder / weights).read_bytes()
     named = tiny.run(**options, output=tmp_path / "named", teachers=str(teachers)).run

@@ -11,7 +11,7 @@ from graphmtl.data.batching import EncodedSplit, encode_texts
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.training import experiment
-from graphmtl.training.distillation import AUTO, DistillationOptions, who_teaches
+from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.mean_teacher import MeanTeacher
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
@@ -170,11 +170,3 @@ def test_options_of_other_teachers_are_named(teachers, option, value, tiny_tasks
     tiny.run(arch="cmtr", tasks=tiny_tasks, output=tmp_path / "run", epochs=1, teachers=teachers, **{option: value})
     flag = option.replace("_", "-")
     assert f"--{flag} has no effect with --teachers {teachers}\n" in capsys.readouterr().err
-
-
-def test_auto_is_what_measured_best(whole, tiny_tasks, tmp_path):
-    run = tiny.run(arch="cmtr", tasks=tiny_tasks, output=tmp_path / "run", teachers="auto").run
-    assert run.options.teachers == "auto"
-    assert who_teaches(run.options) == AUTO
-    weights = "model/model.safetensors"
-    assert (run.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
