@@ -1,6 +1,7 @@
 """What each part of cmtr is worth: accuracy, and AUROC of gates and ablation, on the planted set with a part left out.
 
-    python -m benchmarks.cmtr_parts --seeds 100,101,102 --runs runs/cmtr-parts --results benchmarks/results/cmtr-parts.md
+    python -m benchmarks.cmtr_parts --seeds 100,101,102 --runs runs/cmtr-parts \\
+        --results benchmarks/results/cmtr-parts.md
 
 Every form is trained once for each seed, and its AUROC is that of ``graphmtl explain`` without controls. Differences of
 accuracy to cmtr as it is are paired by seed: their mean and its 95 % t interval, in points. What stands after ``--``

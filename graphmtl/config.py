@@ -199,7 +199,7 @@ class ModelOptions(OptionGroup):
     pooling: Literal["auto", "max", "mean", "max-mean", "last", "attention", "cls"] = option(
         "auto",
         "how the token states of a text become one vector; cls: the encoder's own; auto: cls where a transformer's "
-        "states are not read by LSTMs, else max-mean",
+        "states are not read by LSTMs, else mean for cmtr and max-mean for all others",
     )
     tag_head: str = option(
         "auto",

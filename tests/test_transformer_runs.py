@@ -1,12 +1,14 @@
 """Whole runs on a small random transformer, through the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from graphmtl.cli import main
+from graphmtl.models.transformer import TransformerEncoder
 from graphmtl.training import experiment
 from graphmtl.training.experiment import train
 from graphmtl.training.run_folder import Run
@@ -19,6 +21,7 @@ OPTIONS = {name: value for name, value in tiny.OPTIONS.items() if name != "embed
     "encoder_lr": 0.01,
     "layer_decay": 0.8,
     "freeze_layers": 1,
+    "frozen_states": "none",
     "max_length": 9,
 }
 
@@ -28,6 +31,10 @@ def whole(transformer, tiny_tasks, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "star"
     main(["run", *tiny.flags(**OPTIONS, arch="star", tasks=tiny_tasks, encoder=transformer(), output=folder)])
     return Run(folder)
+
+
+def read_history(folder):
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 def test_a_run_is_complete(whole):
@@ -79,6 +86,58 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole, transformer, tiny_
     assert without_clock(Run.open(folder).metrics) == without_clock(whole.metrics)
     weights = "model/model.safetensors"
     assert (folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def kept(transformer, tiny_tasks, tmp_path_factory):
+    """A run that keeps the states of its frozen layer, and where they are."""
+    folder, states = tmp_path_factory.mktemp("runs") / "star", tmp_path_factory.mktemp("states")
+    options = {**OPTIONS, "frozen_states": states, "tasks": tiny_tasks, "encoder": transformer()}
+    main(["run", *tiny.flags(**options, arch="star", output=folder)])
+    return Run(folder), options
+
+
+def test_a_run_that_keeps_the_states_of_frozen_layers_ends_as_one_that_computes_them(whole, kept, capsys):
+    run, _ = kept
+    for plain, own in zip(*(read_history(each.folder) for each in (whole, run)), strict=True):
+        assert own["losses"] == pytest.approx(plain["losses"], rel=1e-4)
+    main(["evaluate", str(run.folder), "--overwrite"])  # reads every text with the whole model
+    evaluation = json.loads((run.folder / "evaluation.json").read_text())
+    for name, task in evaluation["tasks"].items():
+        assert task["test"] == pytest.approx(run.metrics["tasks"][name]["test"], rel=1e-4)
+        assert task["test"] == pytest.approx(whole.metrics["tasks"][name]["test"], rel=1e-3)
+
+
+def test_an_interrupted_run_finds_its_states_elsewhere_too(kept, tmp_path, monkeypatch, capsys):
+    def stop(record):
+        raise KeyboardInterrupt
+
+    (run, options), folder = kept, tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "Trainer", lambda **given: Trainer(**given | {"callbacks": [stop]}))
+        with pytest.raises(SystemExit):
+            main(["run", *tiny.flags(**options, arch="star", output=folder)])
+    assert "MB found in" in capsys.readouterr().out
+    moved = shutil.copytree(options["frozen_states"], tmp_path / "moved")
+    main(["run", "--config", f"{folder}/config.yaml", "--frozen-states", str(moved), "--resume"])
+    assert "MB found in" in capsys.readouterr().out
+    assert without_clock(Run.open(folder).metrics) == without_clock(run.metrics)
+    weights = "model/model.safetensors"
+    assert (folder / weights).read_bytes() == (run.folder / weights).read_bytes()
+
+
+def test_seeds_teachers_and_a_second_training_find_what_is_there(kept, tmp_path, capsys, monkeypatch):
+    _, options = kept
+    read, lower = [], TransformerEncoder.lower_states
+    monkeypatch.setattr(
+        TransformerEncoder, "lower_states", lambda self, batch: read.append(len(batch.lengths)) or lower(self, batch)
+    )
+    given = {**options, "arch": "cmtr", "teachers": "train", "refit_on_valid": True, "epochs": 1}
+    main(["run", *tiny.flags(**given, output=tmp_path / "run")])
+    printed = capsys.readouterr().out
+    assert printed.count("MB found in") == 3  # of the teachers, of the run, and of its second training
+    assert "written to" not in printed
+    assert max(read) <= 4  # of the checks
 
 
 def test_the_model_needs_nothing_but_its_folder(whole, transformer, tmp_path, monkeypatch):

@@ -4,12 +4,23 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoModel, BertConfig, DebertaV2Config, PreTrainedTokenizerFast, RobertaConfig
+from transformers import (
+    AlbertConfig,
+    AutoModel,
+    BertConfig,
+    DebertaV2Config,
+    ElectraConfig,
+    ModernBertConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
 from transformers.utils import logging
 
 TEXTS = ["Ada sees Rome in 1999 !", "Böll left Málaga , NYC", "a good film", "never so bad a book", "word parent own"]
 LAYERS = 3
 KINDS = ("bert", "roberta", "deberta")
+_OTHERS = {"electra": ElectraConfig, "modernbert": ModernBertConfig, "albert": AlbertConfig}
 _SIZES = {"hidden_size": 8, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 12}
 _DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 _BERT = {
@@ -70,12 +81,17 @@ def _fast(tokenizer: Tokenizer, special: dict[str, str]) -> PreTrainedTokenizerF
 
 
 def write_transformer(folder: Path, kind: str = "bert", **changes) -> str:
-    """Writes the weights, ``config.json`` and tokenizer of a random model; for ``--encoder``."""
+    """Writes the weights, ``config.json`` and tokenizer of a random model; for ``--encoder``.
+
+    Those of :data:`KINDS` have tokenizers of their own, ``electra``, ``modernbert`` and ``albert`` that of ``bert``.
+    """
     special = _ROBERTA if kind == "roberta" else _BERT
-    tokenizer = _fast({"bert": _wordpiece, "roberta": _byte_level_bpe, "deberta": _unigram}[kind](), special)
+    tokenizer = _fast({"roberta": _byte_level_bpe, "deberta": _unigram}.get(kind, _wordpiece)(), special)
     sizes = {**_SIZES, **_DROPOUT, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | changes
-    config: BertConfig | RobertaConfig | DebertaV2Config
-    if kind == "bert":
+    config: PretrainedConfig
+    if kind in _OTHERS:
+        config = _OTHERS[kind](**{"max_position_embeddings": 40} | sizes)
+    elif kind == "bert":
         config = BertConfig(**{"max_position_embeddings": 40} | sizes)
     elif kind == "roberta":
         config = RobertaConfig(**{"max_position_embeddings": 42, "type_vocab_size": 1} | sizes)

@@ -167,6 +167,11 @@ class EncodedSplit:
         return len(self.lengths)
 
     @property
+    def subwords(self) -> SubwordTexts | None:
+        """The texts as a transformer's pieces; None where they are words."""
+        return self._pieces
+
+    @property
     def truncated(self) -> int:
         """How many texts a transformer gets a part of only."""
         return 0 if self._pieces is None else self._pieces.truncated

@@ -1,6 +1,7 @@
 """Texts for a transformer: the pieces its tokenizer makes of them, and where words stand among the pieces."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,8 @@ class Windows:
             where states of pieces are wanted: then every text is one window.
         between: (batch,) int64, the place of the word that stands for what is between the texts of a pair; 0 where
             there is none.
+        states: (windows, pieces, dim), what the transformer's frozen layers make of the pieces, 0 at padding, where
+            that was computed before; else None.
     """
 
     lengths: Tensor
@@ -38,10 +41,13 @@ class Windows:
     texts: Tensor
     words: Tensor | None
     between: Tensor
+    states: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Windows":
-        types, words = (None if own is None else own.to(device) for own in (self.types, self.words))
-        return replace(self, types=types, texts=self.texts.to(device), words=words, between=self.between.to(device))
+        given = (self.types, self.words, self.states)
+        types, words, states = (None if own is None else own.to(device) for own in given)
+        texts, between = self.texts.to(device), self.between.to(device)
+        return replace(self, types=types, texts=texts, words=words, between=between, states=states)
 
 
 class SubwordTexts:
@@ -55,13 +61,16 @@ class SubwordTexts:
     Attributes:
         ids: (pieces of all texts,).
         lengths: (texts,), words of each text, or pieces.
+        pieces: (texts,), pieces of all windows of each text.
         truncated: how many texts were cut.
+        states: gives what the transformer's frozen layers make of some texts, (pieces of these texts, dim), in the
+            place of which it is computed with every batch; None where it is not at hand.
     """
 
     def __init__(self, texts: Iterable[tuple[Sequence[int], ...]], *, words: bool):
         self.truncated = 0
         (
-            (self.ids, self._pieces),
+            (self.ids, self.pieces),
             (self._types, _),
             (self._windows, self._windows_of_text),
             (self._places, self._words),
@@ -69,34 +78,52 @@ class SubwordTexts:
         ) = one_after_the_other(texts, 5)
         self._between = np.zeros(len(pairs), dtype=np.int64)  # (texts,)
         self._between[pairs > 0] = between
-        counts = (self._pieces, self._windows_of_text, self._words)
+        counts = (self.pieces, self._windows_of_text, self._words)
         self._first_piece, self._first_window, self._first_word = (np.cumsum(own) - own for own in counts)  # (texts,)
         self._by_word = words
-        self.lengths = self._words if words else self._pieces
+        self.lengths = self._words if words else self.pieces
+        self.states: Callable[[np.ndarray], Tensor] | None = None
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, Windows]:
         """The pieces (windows, pieces) of some texts, padded with 0, and how the windows belong to the texts."""
         lengths = self._windows[ranges(self._first_window[rows], self._windows_of_text[rows])]  # (windows,)
         inside = np.arange(lengths.max()) < lengths[:, None]  # (windows, pieces)
-        where = ranges(self._first_piece[rows], self._pieces[rows])
+        where = ranges(self._first_piece[rows], self.pieces[rows])
 
         def padded(numbers: np.ndarray) -> np.ndarray:
             values = np.zeros(inside.shape, dtype=np.int64)  # (windows, pieces)
             values[inside] = numbers[where]
             return values
 
+        states = None
+        if self.states is not None:
+            found = self.states(rows)  # (pieces of all these texts, dim)
+            states = found.new_zeros(*inside.shape, found.size(1))  # (windows, pieces, dim)
+            states[torch.from_numpy(inside)] = found
         windows = Windows(
             lengths=torch.from_numpy(lengths.astype(np.int64)),
             types=torch.from_numpy(padded(self._types)) if len(self._types) else None,
             texts=torch.from_numpy(np.repeat(np.arange(len(rows)), self._windows_of_text[rows])),
             words=torch.from_numpy(self._words_of(rows, inside)) if self._by_word else None,
             between=torch.from_numpy(self._between[rows]),
+            states=states,
         )
         return padded(self.ids), windows
 
+    def digests(self) -> list[bytes]:
+        """Of each text 16 bytes that are those of another one where the transformer reads the same of both."""
+        ends, last = np.cumsum(self.pieces), np.cumsum(self._windows_of_text)
+        found = []
+        for start, end, first, behind in zip(self._first_piece, ends, self._first_window, last, strict=True):
+            digest = hashlib.blake2b(self._windows[first:behind].tobytes(), digest_size=16)
+            digest.update(self.ids[start:end].tobytes())
+            digest.update(self._types[start:end].tobytes())
+            found.append(digest.digest())
+        return found
+
     def _words_of(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """``Windows.words`` of some texts whose pieces are ``inside`` (windows, pieces)."""
-        words, pieces = self._words[rows], self._pieces[rows]  # (batch,)
+        words, pieces = self._words[rows], self.pieces[rows]  # (batch,)
         places = self._places[ranges(self._first_word[rows], words)]  # in each text
         before = np.repeat(np.cumsum(pieces) - pieces, words)
         found = np.where(places < 0, -1, np.flatnonzero(inside)[np.maximum(places, 0) + before])

@@ -70,4 +70,6 @@ def resolve_pooling(options: _Options, has_cls: bool, tasks: Iterable[Task]) -> 
     if options.pooling != "auto":
         return options
     as_it_is = has_cls and not architecture.reads_contextual
-    return replace(options, pooling="cls" if as_it_is else "max-mean" if tagging is None else "max")
+    usual = architecture.auto_pooling
+    own = "max" if usual == "max-mean" and tagging is not None else usual
+    return replace(options, pooling="cls" if as_it_is else own)

@@ -3,14 +3,16 @@
 The library is loaded when one is asked for, which takes seconds.
 """
 
+import hashlib
 import inspect
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -38,6 +40,7 @@ _MOST = {  # of config.json: beyond it a file that is to fill the memory, or the
     **dict.fromkeys(("hidden_size", "intermediate_size", "embedding_size"), 1 << 17),
     **dict.fromkeys(("vocab_size", "max_position_embeddings"), 1 << 24),
 }
+_OF_NO_WEIGHT = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}  # of config.json
 
 
 @contextmanager
@@ -165,6 +168,17 @@ class TransformerOptions(OptionGroup):
     freeze_layers: int = option(
         0, "the embeddings and so many of the lower layers of the transformer are not trained; 0: all are", low=0
     )
+    frozen_states: str | None = option(
+        None,
+        "folder where the states below the first trained layer are kept, computed once for all epochs and runs; none: "
+        "every epoch computes them; in ~/.cache/graphmtl by default",
+        needs="freeze_layers",
+        shown="DIR",
+        trains=True,
+    )
+    frozen_states_dtype: Literal["float32", "float16", "bfloat16"] = option(
+        "float32", "how a kept state is written: in 32 bits, or in 16", needs="freeze_layers", trains=True
+    )
     encoder_lr: float = option(5e-5, "peak learning rate of the transformer's last layer", low=0, trains=True)
     layer_decay: float = option(
         1.0,
@@ -191,6 +205,9 @@ class TransformerEncoder(Encoder):
     A text that is read in several windows (see :mod:`graphmtl.data.subwords`) has the mean of their first
     pieces. Where words are asked for, a word's state is that of its first piece; 0 for a word without one.
 
+    What is frozen has no dropout in training either, so that it says the same of a text in every epoch; a batch that
+    holds its states (:mod:`graphmtl.models.lower_states`) is read by the layers above alone.
+
     Args:
         vocabulary: its tokenizer and configuration.
         options: which layers are frozen or adapted, and whether activations are computed again instead of being kept.
@@ -209,6 +226,7 @@ class TransformerEncoder(Encoder):
         self.output_size: int = vocabulary.config.hidden_size
         self.has_cls = vocabulary.starts_with_cls
         self._padding = vocabulary.tokenizer.pad_token_id or 0
+        self._returned = 0  # how many things a layer returns in a tuple; 0: its states alone
         if options.freeze_layers:
             self._freeze(options.freeze_layers)
         if options.lora:
@@ -253,19 +271,22 @@ class TransformerEncoder(Encoder):
 
         One list with everything where there is no layer for each of ``num_hidden_layers`` (ALBERT's share weights).
         """
-        count = self.model.config.num_hidden_layers
-        stack = next(
-            (name for name, m in self.model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == count), None
-        )
+        stack, modules = self._stack()
         if stack is None:
             return [list(self.model.parameters())]
-        layers: list[list[nn.Parameter]] = [[] for _ in range(count + 1)]
+        layers: list[list[nn.Parameter]] = [[] for _ in range(len(modules) + 1)]
         depth = 0
         for name, parameter in self.model.named_parameters():
             if name.startswith(f"{stack}."):
                 depth = int(name.removeprefix(f"{stack}.").split(".")[0]) + 1
             layers[depth if depth == 0 or name.startswith(f"{stack}.") else -1].append(parameter)
         return layers
+
+    def _stack(self) -> tuple[str | None, list[nn.Module]]:
+        """The name and the modules of the layers; None where there is not one for each of ``num_hidden_layers``."""
+        count = self.model.config.num_hidden_layers
+        stacks = ((name, m) for name, m in self.model.named_modules() if isinstance(m, nn.ModuleList))
+        return next(((name, [*modules]) for name, modules in stacks if len(modules) == count), (None, []))
 
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         """The last layer has ``encoder_lr``, and each below it the share ``layer_decay`` of the one above it.
@@ -286,19 +307,133 @@ class TransformerEncoder(Encoder):
         for parameter in (parameter for layer in layers[: count + 1] for parameter in layer):
             parameter.requires_grad_(False)
 
-    def forward(self, batch: Batch) -> Encoded:
-        """Pieces (windows, pieces) to states (batch, pieces or words, output_size)."""
+    def train(self, mode: bool = True) -> "TransformerEncoder":
+        """What is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        """The model itself where all its layers are frozen, else the frozen ones and those outside the stack."""
+        frozen, (name, layers) = self.options.freeze_layers, self._stack()
+        if not frozen or frozen == len(layers):
+            return [self.model] if frozen else []
+        holders = {module for n, module in self.model.named_modules() if not n or f"{name}.".startswith(f"{n}.")}
+        beside = [child for holder in holders for child in holder.children() if child not in {*holders, *layers}]
+        return layers[:frozen] + [m for m in beside if not any(p.requires_grad for p in m.parameters())]
+
+    def frozen_digest(self) -> str:
+        """SHA-256 of what the states below the first trained layer depend on: frozen weights, and configuration."""
+        (stack, _), layers, frozen = self._stack(), self.layers(), self.options.freeze_layers
+        lower = {id(parameter) for layer in layers[: frozen + 1] for parameter in layer}
+        config = {name: value for name, value in self.model.config.to_dict().items() if name not in _OF_NO_WEIGHT}
+        digest = hashlib.sha256(json.dumps([frozen, config], sort_keys=True, default=str).encode())
+        for name, parameter in self.model.named_parameters():
+            beside = not name.startswith(f"{stack}.") and not parameter.requires_grad  # DeBERTa's position embeddings
+            if id(parameter) in lower or beside:
+                digest.update(parameter.detach().contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
+    def lower_states(self, batch: Batch) -> Tensor:
+        """The states below the first trained layer, (windows, pieces, dim); where all are frozen the last ones."""
+        _, layers = self._stack()
+        frozen = self.options.freeze_layers
+
+        def note_form(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            self._returned = len(output) if isinstance(output, tuple) else 0
+
+        noting = layers[0].register_forward_hook(note_form)
+        try:
+            if frozen == len(layers):
+                return self.model(**self._inputs(batch)).last_hidden_state
+            with _stopped_at(layers[frozen]) as reached:
+                self.model(**self._inputs(batch))
+            return reached[0]
+        finally:
+            noting.remove()
+
+    def _inputs(self, batch: Batch) -> dict[str, Tensor]:
         windows: Any = batch.windows
         mask = token_mask(windows.lengths, batch.tokens)  # (windows, pieces)
         inputs = {"input_ids": batch.tokens.masked_fill(~mask, self._padding), "attention_mask": mask.long()}
         if windows.types is not None:
             inputs["token_type_ids"] = windows.types
-        states = self.model(**inputs).last_hidden_state  # (windows, pieces, dim)
+        return inputs
+
+    def _last_states(self, batch: Batch) -> Tensor:
+        """Pieces to their last states, (windows, pieces, dim); those that the batch holds are not computed again."""
+        lower: Any = batch.windows.states
+        if lower is None:
+            return self.model(**self._inputs(batch)).last_hidden_state
+        frozen, (_, layers) = self.options.freeze_layers, self._stack()
+        lower = lower.to(next(self.model.parameters()).dtype)
+        if frozen == len(layers):
+            return lower
+        with _from_layer(layers, frozen, lower, self._returned):
+            return self.model(**self._inputs(batch)).last_hidden_state
+
+    def forward(self, batch: Batch) -> Encoded:
+        """Pieces (windows, pieces) to states (batch, pieces or words, output_size)."""
+        windows: Any = batch.windows
+        states = self._last_states(batch)  # (windows, pieces, dim)
         pooled = _mean_of_windows(states[:, 0], windows.texts, len(batch.lengths)) if self.has_cls else None
         if windows.words is None:
             return Encoded(states, batch.lengths, pooled)
         words = nn.functional.embedding(windows.words.clamp_min(0), states.flatten(0, 1))  # (batch, words, dim)
         return Encoded(words * (windows.words >= 0).unsqueeze(-1), batch.lengths, pooled)
+
+
+class _ReachedError(Exception):
+    """A layer that is not to run has been reached."""
+
+
+@contextmanager
+def _stopped_at(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Ends the model's forward pass before a layer; the states that it was given stand in the list afterwards."""
+    reached: list[Tensor] = []
+
+    def stop(_module: nn.Module, inputs: tuple, named: dict[str, Any]) -> None:
+        reached.append(inputs[0] if inputs else named["hidden_states"])
+        raise _ReachedError
+
+    stopping = layer.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        yield reached
+    except _ReachedError:
+        pass
+    finally:
+        stopping.remove()
+
+
+@contextmanager
+def _from_layer(layers: list[nn.Module], first: int, states: Tensor, returned: int) -> Iterator[None]:
+    """The layers below ``first`` are passed by, and it is given ``states``.
+
+    They are not taken out of the model, in which a layer's place may decide what it is given.
+
+    Args:
+        layers: all of the model.
+        first: the place of the first one that runs.
+        states: (windows, pieces, dim).
+        returned: how many things a layer returns in a tuple; 0: its states alone.
+    """
+
+    def pass_by(hidden_states: Tensor, *_others: Any, **_named: Any) -> Any:
+        return (hidden_states, *[None] * (returned - 1)) if returned else hidden_states
+
+    def give(_module: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        return ((states, *inputs[1:]), named) if inputs else ((), {**named, "hidden_states": states})
+
+    giving = layers[first].register_forward_pre_hook(give, with_kwargs=True)
+    for layer in layers[:first]:
+        layer.forward = pass_by
+    try:
+        yield
+    finally:
+        giving.remove()
+        for layer in layers[:first]:
+            del layer.forward
 
 
 def _mean_of_windows(vectors: Tensor, texts: Tensor, batch: int) -> Tensor:

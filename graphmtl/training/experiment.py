@@ -29,7 +29,15 @@ from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import other_tests, write_run
-from graphmtl.training.run_data import left_out, load_fitted_tasks, load_run_tasks, say_truncated, say_unknown
+from graphmtl.training.run_data import (
+    all_splits,
+    left_out,
+    load_fitted_tasks,
+    load_run_tasks,
+    read_frozen_once,
+    say_truncated,
+    say_unknown,
+)
 from graphmtl.training.run_folder import Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
@@ -123,6 +131,7 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
         run.create(options, given_data)
     state.wait_for_everyone()
+    read_frozen_once(model, all_splits(data), progress=options.progress)
     teachers, said = given, run.folder / "teachers" / "outputs"
     if isinstance(options, DistillationOptions):
         said = Path(options.teacher_outputs or said)
@@ -249,6 +258,7 @@ def _refit(
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder)
+    read_frozen_once(model, all_splits(data), progress=options.progress)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):

@@ -31,7 +31,7 @@ from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
-from graphmtl.training.run_data import load_run_tasks, planted_options
+from graphmtl.training.run_data import all_splits, load_run_tasks, planted_options, read_frozen_once
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
@@ -140,6 +140,7 @@ class JoinedTraining:
 
     def train(self, *, resume: bool = False) -> TrainingResult:
         """Trains the new tasks."""
+        read_frozen_once(self.model, all_splits(self.data), tell=False, progress=self.options.progress)
         with held(self._blocks, lambda: not self._waits or self.trainer.epoch <= self._waits):
             result = self.trainer.train(resume=resume, keep_epochs=self.keep_epochs)
         self.model.frozen_states = None

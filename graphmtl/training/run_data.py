@@ -1,24 +1,30 @@
-"""The data of a run, loaded as its options say, and what is said of them."""
+"""The data of a run, loaded as its options say, what is said of them, and what a frozen part makes of them."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from accelerate import PartialState
+
 from graphmtl.config import Options, part
-from graphmtl.data.batching import EncodedTask
+from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.task import TaskSet
+from graphmtl.models.lower_states import keep_lower_states
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 
 __all__ = [
+    "all_splits",
     "left_out",
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
     "planted_options",
+    "read_frozen_once",
     "say_truncated",
     "say_unknown",
 ]
@@ -59,6 +65,24 @@ def load_fitted_tasks(run: Run) -> TaskSet:
     """:func:`load_tasks_again`, with the training split that the run's last model was trained on."""
     tasks = load_tasks_again(run)
     return train_with_valid(tasks) if run.options.refit_on_valid else tasks
+
+
+def all_splits(data: Mapping[str, EncodedTask]) -> Iterator[EncodedSplit]:
+    """Every split of every task."""
+    return (split for task in data.values() for split in task.splits.values())
+
+
+def read_frozen_once(
+    model: MultiTaskModel, splits: Iterable[EncodedSplit], *, tell: bool = True, progress: bool = True
+) -> None:
+    """Lets the frozen layers of a transformer read texts once; of several processes the first does so.
+
+    See :func:`~graphmtl.models.lower_states.keep_lower_states`.
+    """
+    state = PartialState()
+    main: bool = state.is_main_process
+    with state.main_process_first():
+        keep_lower_states(model, splits, tell=tell and main, progress=progress and main)
 
 
 def say_truncated(data: Mapping[str, EncodedTask], say) -> None:

@@ -161,7 +161,7 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "write_submission")
+        free = ("resume", "overwrite", "output", "progress", "device", "write_submission", "frozen_states")
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(

@@ -16,6 +16,7 @@ from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 from graphmtl.layers.pooling import token_mask
+from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
 
@@ -133,6 +134,7 @@ def read_by_teachers(
     for run in dict.fromkeys(teachers.values()):
         model = run.model.to(device)
         encoded = encode_tasks(tasks, model.vocabulary, model.options)
+        keep_lower_states(model, (each.train for each in encoded.values()), tell=False)
         for corpus, split in {each.corpus: each.train for each in encoded.values()}.items():
             found = outputs.setdefault(corpus, TeacherOutputs(split.lengths, {}))
             for name, own in teachers.items():

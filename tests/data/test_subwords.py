@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
@@ -166,6 +167,47 @@ def test_saved_and_loaded_it_reads_the_same(transformer, tmp_path):
             ours, theirs = (encoded(own, texts, words=words) for own in (pieces, again))
             assert rows_of(ours, [0, 1, 2]) == rows_of(theirs, [0, 1, 2])
         assert (again.limit, len(again), str(again)) == (pieces.limit, len(pieces), str(pieces))
+
+
+def test_texts_have_the_same_digest_where_the_transformer_reads_the_same(transformer):
+    pieces = load_subwords(transformer("bert"))
+    first = encoded(pieces, [("Ada sees",), ("Ada", "sees"), ("a good film",), ("Ada sees",), ("Ada  SEES",)]).digests()
+    assert [first.index(digest) for digest in first] == [0, 1, 2, 0, 0]
+    assert all(len(digest) == 16 for digest in first)
+    turned = encoded(pieces, [("a good film",), ("Ada sees",)]).digests()
+    assert turned == [first[2], first[0]]
+    long = [(["good"] * 30,)]
+    assert encoded(pieces, long, words=True, max_length=20).digests() != encoded(pieces, long, words=True).digests()
+
+
+def test_types_and_windows_make_another_digest(transformer):
+    pieces = load_subwords(transformer("bert"))
+    texts = encoded(pieces, [(["good"] * 30,), ("Ada",)], words=True, max_length=20)
+    before = texts.digests()
+    types, windows = texts._types.copy(), texts._windows.copy()
+    texts._types = types.copy()
+    texts._types[-1] = 1
+    assert [a == b for a, b in zip(texts.digests(), before, strict=True)] == [True, False]
+    texts._types, texts._windows = types, windows.copy()
+    texts._windows[:2] += [1, -1]
+    assert [a == b for a, b in zip(texts.digests(), before, strict=True)] == [False, True]
+
+
+def test_states_stand_where_their_pieces_do_and_move_with_the_batch(transformer):
+    texts = encoded(load_subwords(transformer("bert")), [(["good"] * 30,), (["Ada"],)], words=True, max_length=20)
+    assert texts.batch(np.array([0]))[1].states is None
+    starts = np.cumsum(texts.pieces) - texts.pieces
+
+    def of(rows):  # of each piece its id, twice
+        own = [texts.ids[starts[row] : starts[row] + texts.pieces[row]] for row in rows]
+        return torch.from_numpy(np.concatenate(own)).half()[:, None].expand(-1, 2)
+
+    texts.states = of
+    ids, windows = texts.batch(np.array([1, 0]))
+    assert windows.states.shape == (*ids.shape, 2)
+    assert windows.states.dtype == torch.float16
+    assert windows.states[..., 0].tolist() == ids.tolist()
+    assert windows.to("meta").states.device.type == "meta"
 
 
 @every_kind

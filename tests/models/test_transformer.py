@@ -207,6 +207,21 @@ def test_frozen_layers_do_not_change_by_one_bit(kind, transformer):
             assert not torch.equal(parameter, before[name]), name
 
 
+@every_kind
+@pytest.mark.parametrize("frozen", [0, 1, LAYERS])
+def test_frozen_layers_have_no_dropout_in_training_and_the_others_do(kind, frozen, transformer):
+    folder = transformer(kind, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    model = build(folder, freeze_layers=frozen, tasks=[PLAIN]).train()
+    batch, encoder = batch_of(model, "plain"), model.encoders[0]
+    _, layers = encoder._stack()
+    modes = [{module.training for module in layer.modules()} for layer in (encoder.model.embeddings, *layers)]
+    assert modes == [{False}] * (frozen + 1 if frozen else 0) + [{True}] * (LAYERS - frozen + (0 if frozen else 1))
+    once, again = (encoder(batch).states for _ in range(2))
+    assert torch.equal(once, again) == (frozen == LAYERS)
+    assert encoder.eval().training is False
+    assert not any(module.training for module in encoder.modules())
+
+
 def test_no_more_layers_are_frozen_than_there_are(transformer):
     assert not any(p.requires_grad for p in build(transformer(), freeze_layers=LAYERS).encoders.parameters())
     with pytest.raises(InputError, match=rf"--freeze-layers {LAYERS + 1}: the encoder has {LAYERS} layers"):
