@@ -210,6 +210,13 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole, transformer, tiny_
     assert (tmp_path / "run" / weights).read_bytes() == (whole.run.folder / weights).read_bytes()
 
 
+def test_states_of_frozen_layers_that_are_kept_change_nothing(whole, transformer, tiny_tasks, tmp_path):
+    options = {"tasks": tiny_tasks, "encoder": transformer(), "output": tmp_path / "run", "frozen_states": "none"}
+    kept, computed = whole.run.model.state_dict(), tiny.run(**OPTIONS | options).run.model.state_dict()
+    for name, weight in kept.items():
+        torch.testing.assert_close(weight, computed[name], rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("freeze", "changes"), [("none", True), ("encoder", False)])
 def test_a_new_task_joins(freeze, changes, whole, tmp_path):
     (tmp_path / "new.csv").write_text("text,label\n" + "".join(f"good {i},{'ab'[i % 2]}\n" for i in range(40)))
