@@ -14,6 +14,9 @@ form does not fit is left out. Of tags it is the mean over tokens, and a CRF's l
 ``--teacher-annealing`` the weight of the labels rises from 0 to 1 and that of KD falls from 1 to 0 over training
 (Clark et al., BAM, ACL 2019, section 3.2).
 
+``--teachers auto`` is ``train:shared``, which measured best (``benchmarks/results/distillation.md``); the teacher's own
+training makes a run half as long again or more. ``--teachers ema`` is :mod:`graphmtl.training.mean_teacher`.
+
 That CMTR distils, its abstract says; how, is our reading.
 """
 
@@ -50,7 +53,7 @@ class DistillationOptions(OptionGroup):
         None,
         "distil from teachers: folders of finished runs with commas between; train, single-task teachers that are "
         "trained first, in OUTPUT/teachers; train:ARCH, a teacher of another architecture; ema, the moving average of "
-        "the model itself; or auto, what measured best: train:shared, which takes half of a run's time more",
+        "the model itself; or auto, what measured best: train:shared, half of a run's time more",
         shown="RUNS",
         trains=True,
     )

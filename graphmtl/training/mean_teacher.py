@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from graphmtl.config import OptionGroup
 from graphmtl.data.batching import Batch
+from graphmtl.data.task import Task
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.distillation import DistillationOptions, divergence, who_teaches
 from graphmtl.training.optimization import WeightAverage
@@ -45,8 +46,9 @@ class MeanTeacher(Term):
 
     Options = DistillationOptions
 
-    def __init__(self, *, model: nn.Module, options: DistillationOptions) -> None:
+    def __init__(self, *, model: Any, options: DistillationOptions) -> None:
         super().__init__()
+        self.tasks: dict[str, Task] = dict(model.tasks)
         self.options = options
         self.average = WeightAverage(model=model, decay=options.teacher_decay)
         self.average.model.eval()
@@ -80,13 +82,10 @@ class MeanTeacher(Term):
         losses = [
             (1.0 if j == k else self.options.kd_off) * self._loss(j, k, output.nodes, taught[k], batch.lengths)
             for k, output in outputs.items()
-            for j in self.average.model.tasks
-            if j == k or (self.options.kd_off and fits(self._task(j), self._task(k)))
+            for j in self.tasks
+            if j == k or (self.options.kd_off and fits(self.tasks[j], self.tasks[k]))
         ]
         return (torch.stack(losses).sum(0) * batch.weights).sum()
-
-    def _task(self, name: str) -> Any:
-        return self.average.model.tasks[name]
 
     def _loss(self, j: str, k: str, z: Tensor, taught: Any, lengths: Tensor) -> Tensor:
         """The loss of every text of task k for task j, (batch,), of tags the mean over its tokens.
@@ -98,11 +97,11 @@ class MeanTeacher(Term):
             taught: what the average says of the texts.
             lengths: (batch,).
         """
-        place = list(self.average.model.tasks).index(j)
+        place = list(self.tasks).index(j)
         with torch.no_grad():
             target = self._answer(taught.hidden if j == k else taught.nodes[..., place, :], j)
         student = self._answer(z[..., place, :], j)  # (batch, size), of tags (batch, tokens, size)
-        if self._task(j).of_kind.one_of_several:
+        if self.tasks[j].of_kind.one_of_several:
             loss = divergence(student, target, self.options.kd_temperature)  # (batch, 1), of tags (batch, tokens, 1)
         else:
             loss = (student - target).square().mean(-1, keepdim=True)
