@@ -4,14 +4,17 @@
         --results benchmarks/results/planted.md
 
 What stands after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``); ``{seed}`` in it is the run's seed.
+``--variant NAME "ARCH OPTIONS"`` makes NAME, which ``--archs`` may have, an architecture with options of its own:
+``--variant taught "cmtr --teachers runs/single-{seed}"``.
 Finished runs are taken as they are and an unfinished one is resumed, so the command can be stopped and started again;
 the runs of a grid are independent, so several processes may each train a part of it (``--archs``, ``--seeds``) over the
 same folder.
 
-Differences are paired. With one seed: the mean over tasks of the difference of accuracy or span F1 on the same test
-examples, and a 95 % bootstrap interval (10,000 draws of test examples, within each task). With more: the mean of the
-seeds' differences and a 95 % t interval over seeds, which says what hangs on the seed; with ``--bootstrap`` also the
-interval over test examples, each of them scored by its mean over seeds, which says what hangs on the examples.
+Differences are paired. With one seed: the mean over tasks of the difference of the first metric (accuracy, span F1, F1
+of the positive label, Matthews' correlation of two labels, Pearson's) on the same test examples, and a 95 % bootstrap
+interval (10,000 draws of test examples, within each task). With more: the mean of the seeds' differences and a 95 % t
+interval over seeds, which says what hangs on the seed; with ``--bootstrap`` also the interval over test examples, which
+says what hangs on the examples, one for which seeds and examples are drawn, and each task's.
 """
 
 import argparse
@@ -19,6 +22,9 @@ import os
 import shlex
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -79,18 +85,42 @@ def check_same_data(runs: dict[str, list[Run]]) -> None:
                 raise InputError(f"{other.folder}: not trained on the data of {first.folder}: {found}; remove one")
 
 
-def shares(task: Task, predictions: Predictions) -> np.ndarray:
-    """Per test example the two numbers whose sums' ratio is the task's first metric: (examples, 2).
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a task's first metric is made of on the test examples.
+
+    Attributes:
+        sums: (seeds, examples, S), numbers of each example; a metric of some examples follows from their sum.
+        seen: (examples,) bool, whose text any training split has.
+        score: sums over examples (..., S) to scores (...).
+        in_mean: the task is in the mean over tasks.
+    """
+
+    sums: np.ndarray
+    seen: np.ndarray
+    score: Callable[[np.ndarray], np.ndarray]
+    in_mean: bool = True
+
+
+def sums_of(task: Task, predictions: Predictions) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Per test example the numbers whose sums the task's first metric follows from, (examples, S), and how it does.
 
     Raises:
-        InputError: the metric is no such ratio: neither accuracy nor span_f1.
+        InputError: the metric is none of these.
     """
     metric = task.metrics[0]
     pairs = zip(predictions.answers, predictions.labels, strict=True)
     if metric == "accuracy":
-        return np.array([_right(np.atleast_1d(answers), np.atleast_1d(labels)) for answers, labels in pairs], float)
+        return np.array(
+            [_right(np.atleast_1d(answers), np.atleast_1d(labels)) for answers, labels in pairs], float
+        ), _ratio
     if metric == "span_f1":
-        return np.array([_right_spans(task, answers, labels) for answers, labels in pairs], float)
+        return np.array([_right_spans(task, answers, labels) for answers, labels in pairs], float), _ratio
+    if metric == "f1" and task.positive is not None:
+        positive = task.labels.index(task.positive)
+        return _right_positives(predictions.answers == positive, predictions.labels == positive), _ratio
+    if metric == "pearson" or (metric == "matthews" and len(task.labels) == 2):
+        return _moments(np.asarray(predictions.answers, float), np.asarray(predictions.labels, float)), _correlation
     raise InputError(f"task {task.name}: no interval over test examples for {metric}; give several --seeds")
 
 
@@ -106,8 +136,29 @@ def _right_spans(task: Task, tags: np.ndarray, labels: np.ndarray) -> tuple[int,
     return 2 * len(found & true), len(found) + len(true)
 
 
-def examples(seeds: list[Run]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For every task, its :func:`shares`, the mean over seeds, and which examples' texts any training split has.
+def _right_positives(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same of the positive label, from (examples,) bool: (examples, 2)."""
+    return np.stack([2.0 * (answers & labels), 1.0 * answers + labels], 1)
+
+
+def _moments(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What a correlation follows from: (examples, 6). Of two labels, 0 and 1, it is Matthews'."""
+    x, y = answers - labels.mean(), labels - labels.mean()  # so that no digits are lost in the difference of two sums
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1)
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 0] / np.maximum(sums[..., 1], 1)
+
+
+def _correlation(sums: np.ndarray) -> np.ndarray:
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    of = np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0)
+    return np.divide(n * xy - x * y, np.sqrt(of), out=np.zeros_like(of), where=of > 1e-9 * n)
+
+
+def examples(seeds: list[Run]) -> dict[str, Scored]:
+    """For every task, how the test examples were answered with each seed.
 
     Raises:
         InputError: the seeds have other test examples.
@@ -118,8 +169,10 @@ def examples(seeds: list[Run]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         own = [predictions[name] for _, predictions in runs]
         if any(not np.array_equal(_labels(each), _labels(first)) for each in own):
             raise InputError(f"task {name}: --bootstrap is for tasks whose test examples are the same for every seed")
-        share = [shares(data[name].task, each) for (data, _), each in zip(runs, own, strict=True)]
-        found[name] = np.mean(share, 0), np.any([np.asarray(each.seen) for each in own], 0)
+        task = runs[0][0][name].task
+        sums, (score, *_) = zip(*(sums_of(task, each) for each in own), strict=True)
+        seen = np.any([np.asarray(each.seen) for each in own], 0)
+        found[name] = Scored(sums=np.stack(sums), seen=seen, score=score, in_mean=task.in_mean)
     return found
 
 
@@ -128,25 +181,46 @@ def _labels(predictions: Predictions) -> np.ndarray:
     return np.concatenate([np.ravel(each) for each in predictions.labels])
 
 
-def bootstrap(ours: dict, theirs: dict, dedup: bool) -> tuple[float, float, float]:
-    """Mean over tasks of the difference of their scores on the same examples, and its 95 % interval, in points."""
-    generator = np.random.default_rng(0)
-    total, drawn = 0.0, np.zeros(_DRAWS)
-    for name, (mine, seen) in ours.items():
-        kept = ~seen if dedup else np.full(len(seen), True)
-        both = np.concatenate([mine[kept], theirs[name][0][kept]], 1)  # (examples, 4)
-        total += _difference(both.sum(0))
-        kinds, counts = np.unique(both, axis=0, return_counts=True)  # examples that are alike are drawn together
-        for start in range(0, _DRAWS, _AT_ONCE):
-            times = generator.multinomial(len(both), counts / len(both), size=_AT_ONCE)  # (draws, kinds)
-            drawn[start : start + _AT_ONCE] += _difference(times @ kinds)  # (draws,)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return tuple(100 * x / len(ours) for x in (total, low, high))
+def drawn_scores(scored: Scored, name: str, *, dedup: bool = False) -> np.ndarray:
+    """A task's score with each seed, on its test examples and on 10,000 draws of as many: (1 + draws, seeds).
+
+    The draws are the same for every run of the task, so that differences are paired.
+    """
+    sums = scored.sums[:, ~scored.seen] if dedup else scored.sums  # (seeds, examples, S)
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    seeds, n, S = sums.shape
+    flat = sums.transpose(1, 0, 2).reshape(n, seeds * S)
+    drawn = [np.ones((1, n)) @ flat]
+    for _ in range(0, _DRAWS, _AT_ONCE):
+        times = generator.multinomial(n, np.full(n, 1 / n), size=_AT_ONCE)  # (draws, examples)
+        drawn.append(times.astype(float) @ flat)  # (draws, seeds * S)
+    return scored.score(np.concatenate(drawn).reshape(-1, seeds, S))
 
 
-def _difference(sums: np.ndarray):
-    """Our score minus theirs, from sums (..., 4)."""
-    return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
+def mean_scores(scored: Mapping[str, Scored], *, dedup: bool = False) -> np.ndarray:
+    """The mean over the tasks that are in it, likewise: (1 + draws, seeds)."""
+    own = {name: each for name, each in scored.items() if each.in_mean} or scored
+    return np.mean([drawn_scores(each, name, dedup=dedup) for name, each in own.items()], 0)
+
+
+def bootstrap(
+    ours: np.ndarray, theirs: np.ndarray, *, seeds: bool = False, tasks: int = 1
+) -> tuple[float, float, float]:
+    """The difference of the means over seeds and its 95 % interval, in points.
+
+    Args:
+        ours: of `drawn_scores` or `mean_scores`, (1 + draws, seeds).
+        theirs: of the same test examples and seeds.
+        seeds: seeds are drawn too, and not the examples alone.
+        tasks: of so many intervals all shall hold at once (Bonferroni).
+    """
+    difference = 100 * (ours - theirs)  # (1 + draws, seeds)
+    drawn = difference[1:]
+    if seeds:
+        places = np.random.default_rng(0).integers(drawn.shape[1], size=drawn.shape)  # (draws, seeds)
+        drawn = np.take_along_axis(drawn, places, 1)
+    low, high = np.percentile(drawn.mean(1), [2.5 / tasks, 100 - 2.5 / tasks])
+    return float(difference[0].mean()), float(low), float(high)
 
 
 def t_interval(values: list[float]) -> tuple[float, float, float]:
@@ -196,24 +270,88 @@ def task_rows(runs: dict[str, list[Run]]) -> list[str]:
     return rows
 
 
-def difference_rows(runs: dict[str, list[Run]], *, by_example: bool) -> list[str]:
-    """Every architecture against those before it, with the interval over test examples or over seeds."""
+def difference_rows(runs: dict[str, list[Run]]) -> list[str]:
+    """Every architecture against those before it, with the interval over seeds."""
     rows = ["| difference of mean scores, points | test | test_dedup |", "|---|---|---|"]
-    scored = {arch: examples(seeds) for arch, seeds in runs.items()} if by_example else {}
-    names = list(runs)
-    for i, better in enumerate(names):
-        for worse in names[:i]:
-            if by_example:
-                both = [bootstrap(scored[better], scored[worse], dedup) for dedup in (False, True)]
-            else:
-                both = [over_seeds(runs[better], runs[worse], split) for split in ("test", "test_dedup")]
-            cells = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in both]
-            rows.append(f"| {better} - {worse} | " + " | ".join(cells) + " |")
+    for better, worse in _pairs(runs):
+        both = [over_seeds(runs[better], runs[worse], split) for split in ("test", "test_dedup")]
+        rows.append(f"| {better} - {worse} | " + " | ".join(map(_interval, both)) + " |")
     return rows
+
+
+def bootstrap_rows(scored: Mapping[str, Mapping[str, Scored]]) -> list[str]:
+    """The same with intervals over test examples, and, of several seeds, over both."""
+    several = next(iter(next(iter(scored.values())).values())).sums.shape[0] > 1
+    headings = ["test", "test_dedup", *(["test, seeds drawn too"] if several else [])]
+    rows = ["| difference of mean scores, points | " + " | ".join(headings) + " |", "|---" * (1 + len(headings)) + "|"]
+    drawn = {arch: [mean_scores(own, dedup=dedup) for dedup in (False, True)] for arch, own in scored.items()}
+    for better, worse in _pairs(scored):
+        both = [bootstrap(*pair) for pair in zip(drawn[better], drawn[worse], strict=True)]
+        both += [bootstrap(drawn[better][0], drawn[worse][0], seeds=True)] if several else []
+        rows.append(f"| {better} - {worse} | " + " | ".join(map(_interval, both)) + " |")
+    return rows
+
+
+def task_difference_rows(scored: Mapping[str, Mapping[str, Scored]]) -> list[str]:
+    """Each task's difference to the first architecture, seeds and examples drawn, and which are below it."""
+    first, *others = scored
+    rows = [f"| test, points beyond {first} | " + " | ".join(others) + " |", "|---" * (1 + len(others)) + "|"]
+    below = []
+    for name, theirs in scored[first].items():
+        drawn = drawn_scores(theirs, name)
+        cells = []
+        for arch in others:
+            ours = drawn_scores(scored[arch][name], name)
+            cells.append(_interval(bootstrap(ours, drawn, seeds=True)))
+            if bootstrap(ours, drawn, seeds=True, tasks=len(scored[first]))[2] < 0:
+                below.append(f"{name} with {arch}")
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    found = ", ".join(below) or "none"
+    return [*rows, "", f"Below {first} by more than chance, intervals corrected for the number of tasks: {found}."]
+
+
+def _pairs(archs: Sequence[str] | Mapping[str, object]) -> list[tuple[str, str]]:
+    names = list(archs)
+    return [(better, worse) for i, better in enumerate(names) for worse in names[:i]]
+
+
+def _interval(values: tuple[float, float, float]) -> str:
+    mean, low, high = values
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def tables(runs: dict[str, list[Run]], *, by_example: bool) -> list[str]:
+    """All tables of a grid, as lines of Markdown."""
+    several = len(next(iter(runs.values()))) > 1
+    lines = [*scores_rows(runs), ""]
+    if several:
+        lines += ["Differences, with a 95 % t interval over seeds, paired:", "", *difference_rows(runs), ""]
+    if by_example or not several:
+        scored = {arch: examples(seeds) for arch, seeds in runs.items()}
+        rows = bootstrap_rows(scored)
+        lines += ["Differences, with a 95 % bootstrap interval over test examples:", "", *rows, ""]
+        if len(runs) > 1:
+            lines += ["The same of each task, seeds and examples drawn:", "", *task_difference_rows(scored), ""]
+    return [*lines, "Test score of each task:", "", *task_rows(runs)]
+
+
+def versions_line(runs: Mapping[str, list[Run]], seeds: str) -> str:
+    """Under what the runs were made."""
+    versions = next(iter(runs.values()))[0].metrics["versions"]
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Seeds {seeds}; {torch.get_num_threads()} thread(s); {named}."
+
+
+def shown_command(script: str, argv: Sequence[str]) -> str:
+    """A command for a page of results, without folders of this machine."""
+    command = shlex.join(["python", f"benchmarks/{script}.py", *argv])
+    data = os.environ.get("GRAPHMTL_DATA")
+    return command.replace(data, "$GRAPHMTL_DATA") if data else command
 
 
 def main(argv: list[str]) -> None:
     """Trains what is missing and writes the table."""
+    whole = argv
     argv, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archs", default="single,shared,complete,star")
@@ -221,38 +359,23 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     parser.add_argument("--bootstrap", action="store_true", help="with several seeds: also over test examples")
+    parser.add_argument("--variant", nargs=2, action="append", default=[], metavar=("NAME", "ARCH OPTIONS"))
     arguments = parser.parse_args(argv)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    variants = {name: shlex.split(options) for name, options in arguments.variant}
     runs = {}
-    for arch in arguments.archs.split(","):
+    for name in arguments.archs.split(","):
+        arch, *own = variants.get(name, [name])
         for seed in seeds:
-            train(folder(arguments.runs, arch, seed), arch, seed, extra)
-        runs[arch] = [Run.open(folder(arguments.runs, arch, seed)) for seed in seeds]
+            train(folder(arguments.runs, name, seed), arch, seed, [*extra, *own])
+        runs[name] = [Run.open(folder(arguments.runs, name, seed)) for seed in seeds]
     check_same_data(runs)
-    versions = next(iter(runs.values()))[0].metrics["versions"]
-    command = shlex.join(["python", "benchmarks/grid.py", *argv, *(["--", *extra] if extra else [])])
-    if data := os.environ.get("GRAPHMTL_DATA"):
-        command = command.replace(data, "$GRAPHMTL_DATA")
-    differences = []
-    if len(seeds) > 1:
-        rows = difference_rows(runs, by_example=False)
-        differences += ["Differences, with a 95 % t interval over seeds, paired:", "", *rows, ""]
-    if len(seeds) == 1 or arguments.bootstrap:
-        rows = difference_rows(runs, by_example=True)
-        differences += ["Differences, with a 95 % bootstrap interval over test examples:", "", *rows, ""]
     lines = [
-        f"Command: `{command}`",
+        f"Command: `{shown_command('grid', whole)}`",
         "",
-        f"Seeds {arguments.seeds}; {torch.get_num_threads()} thread(s); "
-        + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ".",
+        versions_line(runs, arguments.seeds),
         "",
-        *scores_rows(runs),
-        "",
-        *differences,
-        "Test score of each task:",
-        "",
-        *task_rows(runs),
+        *tables(runs, by_example=arguments.bootstrap),
     ]
     print("\n".join(lines))
     if arguments.results:

@@ -163,6 +163,7 @@ class DataOptions(OptionGroup):
     )
     data_dir: str | None = option(None, "folder with one folder per data set (or GRAPHMTL_DATA)", shown="DIR")
     only: str | None = option(None, "of --tasks these alone, by their names in the run: TASK,TASK", shown="TASKS")
+    max_train: int = option(0, "training examples of a task at most, drawn by --seed; 0: all", low=0)
     shuffle_labels: bool = option(False, "permute the labels of each task's training split: a control")
     keep_overlap: bool = option(False, "keep training examples that stand in another task's validation or test split")
 

@@ -5,16 +5,18 @@ of task k, h is what the encoder makes of it, one vector of a text, or one of ea
 
 .. math::
     z_j &= \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)) \\
-    Z' &= \mathrm{TaskInteraction}(Z + E) \\
-    g_k &= \mathrm{softmax}_j\left(4 b_{k,j} + \rho \cos(q(z'_k), k(z'_j))\right) \\
+    g_k &= \mathrm{softmax}_j\left(4 b_{k,j} + \rho \cos(q(\mathrm{LayerNorm}(h)), k(e_j))\right) \\
     y_k &= \mathrm{head}_k\left(\textstyle\sum_j g_{k,j} z_j\right)
 
-z_j is the task-oriented representation of task j, by an adaptation layer of its own; E holds a learned embedding of
-each task; b is a learned matrix, the part of the gates that all texts of a task have in common, and :math:`\rho`
+z_j is the task-oriented representation of task j, by an adaptation layer of its own, and e_j a learned embedding of the
+task; b is a learned matrix, the part of the gates that all texts of a task have in common, and :math:`\rho`
 (``--gate-range``) bounds how far a text may move them; q and k are linear layers; j runs over the sources of k in the
-topology, and k itself. The gates g_k are the edges of the task graph, k -> k among them. With ``--fusion-values
-interacted`` the head reads z'_j in the place of z_j, and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the
-interaction's weights :math:`\alpha`.
+topology, and k itself. The gates g_k are the edges of the task graph, k -> k among them.
+
+With ``--interaction`` the tasks' representations read each other, :math:`Z' = \mathrm{TaskInteraction}(Z + E)`, and
+what comes out for k asks with the text, :math:`q(\mathrm{LayerNorm}(h) + z'_k)`. With ``--fusion-values interacted``
+the head reads z'_j in the place of z_j, and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's
+weights :math:`\alpha`.
 
 In training the head must answer from two further views of the text too (:class:`~graphmtl.training.views.Views`), from
 what its own task says alone and from what it reads of the others:
@@ -23,14 +25,15 @@ what its own task says alone and from what it reads of the others:
     L = \ell(y_k) + \ell(\mathrm{head}_k(z_k))
         + \ell\left(\mathrm{head}_k\left(\sum_{j \ne k} g_{k,j} z_j / \sum_{j \ne k} g_{k,j}\right)\right)
 
-Three things make the gates say who helps whom, which no abstract tells, and which were found by measuring
+Four things make the gates say who helps whom, which no abstract tells, and which were found by measuring
 (``benchmarks/results/planted-graph.md``). z_j belongs to task j: it holds nothing of h but what the adaptation layer
-lets through, and k's loss does not train it (``--train-sources`` lets it). The gates must choose: where an own path is there
-that knows few examples by heart, nothing pulls them open, so the others have to answer without it. And b starts at
-``--gate-prior`` for the task itself, which is a start and no penalty.
+lets through, and k's loss does not train it (``--train-sources`` lets it). The gates must choose: where an own path is
+there that knows few examples by heart, nothing pulls them open, so the others have to answer without it. b starts at
+``--gate-prior`` for the task itself, which is a start and no penalty. And the text itself asks: where z' does, which no
+loss keeps anything in of what a text is about, a text's gates are those of its task.
 
-Where an edge j -> k is cut (:class:`~graphmtl.layers.interaction.Ablation`), the interaction that k sees is computed
-without j, and k's gate for z_j is 0; whether the other gates then sum to 1 is ``renormalise``.
+Where an edge j -> k is cut (:class:`~graphmtl.layers.interaction.Ablation`), k's gate for z_j is 0, and an interaction
+that k sees is computed without j; whether the other gates then sum to 1 is ``renormalise``.
 """
 
 from dataclasses import dataclass
@@ -61,10 +64,14 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
     adapter_size: int = option(64, "dimensions inside a task's adaptation layer", low=1, high=WIDEST)
     interaction: Literal["attention", "transformer", "gatv2", "none"] = option(
-        "attention", "how tasks' representations read each other; two are torch_geometric's convolutions"
+        "none", "how tasks' representations read each other, if they do; two are torch_geometric's convolutions"
     )
     interaction_heads: int = option(
-        4, "heads of the interaction, each of --attention dimensions", low=1, high=MOST_PARTS
+        4,
+        "heads of the interaction, each of --attention dimensions",
+        low=1,
+        high=MOST_PARTS,
+        needs="interaction",
     )
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction"
@@ -72,7 +79,7 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
     gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
     gate_range: float = option(
-        0.5, "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same", low=0
+        1.0, "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same", low=0
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
     gate_prior: float = option(
@@ -107,12 +114,12 @@ class CMTR(Shared):
             top_k (0): with a finished run as topology, how many of the strongest edges into a task stay; 0: all.
             attention (64): dimensions of the attention's keys and queries.
             adapter_size (64): dimensions inside a task's adaptation layer.
-            interaction (attention): how tasks' representations read each other; or transformer, gatv2, none.
+            interaction (none): how tasks' representations read each other; attention, transformer or gatv2.
             interaction_heads (4): heads of the interaction, each of ``attention`` dimensions.
             fusion_values (raw): what the gates sum up, representations before the interaction; or interacted, after it.
             train_sources (False): a task's loss also trains the representations of the tasks that it reads.
             gate_bias (True): b is learned.
-            gate_range (0.5): how far a text may move the scores of the gates; 0: all texts of a task have the same.
+            gate_range (1.0): how far a text may move the scores of the gates; 0: all texts of a task have the same.
             uniform_gates (False): equal gates for all tasks.
             gate_prior (0.5): the own task's share at the start, and in ``gate_reg="prior"``.
             gate_reg (none): what the gates are pulled towards, by the penalty that ``interact`` gives in training:
@@ -210,12 +217,14 @@ class CMTR(Shared):
         if not self.options.train_sources:
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
+        asked = self.adapters.norm(h).flatten(0, -2)  # (N, dim)
         interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
             interacted, alpha = self.interaction(interacted, cut, return_edge_weights=True)
+            asked = asked + interacted[:, task]
         sources = self.sources[task]
-        gates = self._gates(interacted, task)  # (N, S)
+        gates = self._gates(asked, task)  # (N, S)
         if ablation is not None:
             gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
         values = (interacted if self.interacted else z)[:, sources]  # (N, S, dim)
@@ -238,16 +247,16 @@ class CMTR(Shared):
         """``--gate-reg-weight``, to which it rises over the first ``--gate-ramp`` of all steps."""
         return self.options.gate_reg_weight * min(1.0, step / max(self.options.gate_ramp * steps, 1))
 
-    def _gates(self, interacted: Tensor, task: int) -> Tensor:
-        """g_k over k's S sources, (N, S), from z' (N, K, dim)."""
+    def _gates(self, asked: Tensor, task: int) -> Tensor:
+        """g_k over k's S sources, (N, S), from what asks, (N, dim)."""
         sources = self.sources[task]
         if self.gate_bias is None:
-            return interacted.new_full((len(interacted), len(sources)), 1 / len(sources))
-        scores = _SLOPE * self.gate_bias[task, sources].expand(len(interacted), -1)  # (N, S)
+            return asked.new_full((len(asked), len(sources)), 1 / len(sources))
+        scores = _SLOPE * self.gate_bias[task, sources].expand(len(asked), -1)  # (N, S)
         if self.query is not None and self.key is not None:
-            query = F.normalize(self.query(interacted[:, task]), dim=-1)  # (N, A)
-            key = F.normalize(self.key(interacted[:, sources]), dim=-1)  # (N, S, A)
-            scores = scores + self.options.gate_range * (key @ query.unsqueeze(-1)).squeeze(-1)
+            query = F.normalize(self.query(asked), dim=-1)  # (N, A)
+            key = F.normalize(self.key(self.task_embedding[sources]), dim=-1)  # (S, A)
+            scores = scores + self.options.gate_range * query @ key.mT
         return scores.softmax(-1)
 
 

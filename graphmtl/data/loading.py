@@ -33,6 +33,7 @@ def load_tasks(
     data_dir: Path | str | None = None,
     seed: int = 0,
     only: str | None = None,
+    max_train: int = 0,
     shuffle_labels: bool = False,
     keep_overlap: bool = False,
     planted: PlantedOptions = PlantedOptions(),
@@ -48,6 +49,7 @@ def load_tasks(
         data_dir: folder with one folder per data set; without it the environment variable ``GRAPHMTL_DATA``.
         seed: the seed of the validation splits that are cut off, and of the generated texts.
         only: names of the tasks of these that are kept, with commas between; None keeps all.
+        max_train: so many training examples of a task at most, drawn as the validation splits are; 0: all.
         shuffle_labels: permute the labels of each task's training split, so that nothing can be learned.
         keep_overlap: keep training examples whose text stands in another task's validation or test split.
         planted: options of the generated task set.
@@ -65,7 +67,7 @@ def load_tasks(
         for part, renamed in zip(chosen, names, strict=True)
         if part.source_set.truth
     ]
-    data = build(sources, seed=seed, keep_overlap=keep_overlap)
+    data = build(sources, seed=seed, keep_overlap=keep_overlap, max_train=max_train)
     return TaskSet(
         name=_slug("-".join([*(part.slug for part in chosen), *(only.split(",") if only else ())])),
         data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
@@ -75,6 +77,7 @@ def load_tasks(
             "data_dir": None if data_dir is None else str(data_dir),
             "seed": seed,
             "only": only,
+            "max_train": max_train,
             "shuffle_labels": shuffle_labels,
             "keep_overlap": keep_overlap,
             **(asdict(planted) if truths else {}),  # planted alone has a true graph

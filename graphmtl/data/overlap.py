@@ -65,6 +65,8 @@ class Overlap:
         test_seen: test examples whose text stands in a training split as it is used; `test_dedup` leaves them out.
         valid_seen: the same of validation examples.
         empty: examples of any split without a text.
+        beyond: training examples left out, since there are more than ``--max-train``; none of the other numbers has
+            them.
     """
 
     test_in_own: int
@@ -74,6 +76,7 @@ class Overlap:
     test_seen: int
     valid_seen: int
     empty: int
+    beyond: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,7 @@ class CleanSplits:
         keep: (n_train,) bool, the training examples that stay.
         valid_seen: (n_valid,) bool, whose text occurs in a training split of the run.
         test_seen: (n_test,) bool, likewise.
-        overlap: the counts; ``empty`` is left at 0.
+        overlap: the counts; ``empty`` and ``beyond`` are left at 0.
     """
 
     keep: np.ndarray

@@ -24,7 +24,7 @@ _Unit = tuple[Corpus, Columns]
 """The texts of a corpus that some of its tasks read: the corpus, and the columns of the text, pair or tokens."""
 
 
-def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> list[TaskData]:
+def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool, max_train: int = 0) -> list[TaskData]:
     """Cuts, labels and cleans the tasks of a run.
 
     Tasks of one corpus share its cut. Those that read the same columns of it are layers of the same texts, and cleaned
@@ -34,13 +34,15 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
         sources: the tasks by the names they have in the run.
         seed: the seed of the cuts; a corpus' cut does not depend on which of its tasks, or which others, a run has.
         keep_overlap: as in `graphmtl.data.overlap.clean`.
+        max_train: so many training rows of a corpus stay; 0: all.
 
     Raises:
         InputError: no training rows left, fewer than two classes in training, none in another split, and whatever
             `Kind.read <graphmtl.data.kind.Kind.read>` raises.
     """
     corpora = dict.fromkeys(source.corpus for source in sources.values())
-    splits = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
+    whole = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
+    splits = {corpus: {**own, "train": _drawn(corpus, own["train"], max_train, seed)} for corpus, own in whole.items()}
     names = _unit_names(sources)
     units = {names[name]: (source.corpus, source.task.reads) for name, source in sources.items()}
     keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
@@ -50,10 +52,14 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool) -> li
         unit: _texts(splits[corpus], columns, cleaned[unit], of_tokens=of_tokens[unit], carried=corpus.carried)
         for unit, (corpus, columns) in units.items()
     }
-    return [
+    data = [
         _task_data(name, source, splits[source.corpus], read[names[name]], cleaned[names[name]], names[name])
         for name, source in sources.items()
     ]
+    for each, source in zip(data, sources.values(), strict=True):
+        beyond = len(whole[source.corpus]["train"]) - len(splits[source.corpus]["train"])
+        each.overlap = replace(each.overlap, beyond=beyond)
+    return data
 
 
 def _unit_names(sources: Mapping[str, Source]) -> dict[str, str]:
@@ -86,6 +92,15 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
         held_out[split] = train.take(np.flatnonzero(chosen))
         train = train.take(np.flatnonzero(~chosen))
     return {"train": train, **held_out, **corpus.other_tests}
+
+
+def _drawn(corpus: Corpus, train: Table, most: int, seed: int) -> Table:
+    """The training rows that stay where there are more than ``most``; labels in the proportions of the whole."""
+    if not 0 < most < len(train):
+        return train
+    rng = np.random.default_rng([seed, zlib.crc32(f"{corpus.name}/train".encode())])
+    chosen = cut(_strata(corpus, train), [""] * len(train), size=most, rng=rng)
+    return train.take(np.flatnonzero(chosen))
 
 
 def _strata(corpus: Corpus, train: Table) -> list[tuple]:

@@ -193,7 +193,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     old = source.model
     where: dict[str, Any] = {"data_dir": options.data_dir, "seed": options.seed, "planted": planted_options(options)}
     joined, names = join_tasks(options.tasks, task, only=options.only, **where)
-    tasks = load_tasks(joined, keep_overlap=True, **where)
+    tasks = load_tasks(joined, keep_overlap=True, max_train=options.max_train, **where)
     new = draw_examples({name: tasks[name] for name in names}, transfer.examples, draw=transfer.draw)
     known = _only(tasks, [name for name in tasks if name not in names])
     if not known.are_learned_like(old.tasks):

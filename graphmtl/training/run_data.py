@@ -44,6 +44,7 @@ def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> 
         data_dir=options.data_dir,
         seed=options.seed,
         only=options.only,
+        max_train=options.max_train,
         shuffle_labels=options.shuffle_labels,
         keep_overlap=options.keep_overlap,
         planted=planted_options(options),
@@ -113,13 +114,15 @@ def say_unknown(data: Mapping[str, EncodedTask], say) -> None:
 
 
 def left_out(tasks: TaskSet) -> Iterator[str]:
-    """A line for each task with rows that have no label, and for each corpus that has lost most of its training."""
+    """A line for each task with rows that have no label, and for each corpus that has lost many training texts."""
     for name, data in tasks.items():
         if counts := data.unlabelled:
             each = ", ".join(f"{split} {count}" for split, count in counts.items())
             yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
     for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
-        dropped = tasks.overlap[corpus].dropped
+        dropped, beyond = tasks.overlap[corpus].dropped, tasks.overlap[corpus].beyond
+        if beyond:
+            yield f"{corpus}: {rows + dropped:,} of {rows + dropped + beyond:,} training texts are taken (--max-train)"
         if dropped > rows:
             yield (
                 f"{corpus}: {dropped} of {rows + dropped} training texts are left out, more than half, since they "

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,40 +35,116 @@ def classes(right, seed=0):
     return predictions_of(labels, np.where(right, labels, 1 - labels))
 
 
-def both(task, predictions):
-    return {task.name: (grid.shares(task, predictions), np.asarray(predictions.seen))}
+def numbers(size=200, seed=0):
+    """Predictions of a regression task that have something to do with the labels."""
+    rng = np.random.default_rng(seed)
+    labels = 3 + rng.normal(size=size)
+    return predictions_of(labels, labels + rng.normal(size=size))
 
 
-@pytest.mark.parametrize("task", [tagging.POS, tagging.NER])
-def test_the_sums_of_the_shares_give_the_score(task):
-    predictions = tags_of(task)
-    right, of = grid.shares(task, predictions).sum(0)
-    expected = task.of_kind.scores(predictions)[task.metrics[0]]
-    assert right / of == pytest.approx(expected, abs=1e-6)
+def scored(task, *predictions):
+    """What is known of the runs of several seeds."""
+    sums, (score, *_) = zip(*(grid.sums_of(task, each) for each in predictions), strict=True)
+    return grid.Scored(sums=np.stack(sums), seen=np.asarray(predictions[0].seen), score=score)
+
+
+def half_right(size=300, seed=1):
+    return classes(np.random.default_rng(seed).random(size) < 0.7)
+
+
+METRICS = {
+    "accuracy": (KNOWN, half_right()),
+    "f1": (Task(name="known", labels=("no", "yes"), metrics=("f1",), positive="yes"), half_right()),
+    "matthews": (Task(name="known", labels=("no", "yes"), metrics=("matthews",)), half_right()),
+    "pearson": (Task(name="score", kind="regression", metrics=("pearson",)), numbers()),
+    "tags": (tagging.POS, tags_of(tagging.POS)),
+    "spans": (tagging.NER, tags_of(tagging.NER)),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_sums_give_the_score_of_any_examples(name):
+    task, predictions = METRICS[name]
+    sums, score = grid.sums_of(task, predictions)
+    for some in (np.arange(len(predictions)), np.random.default_rng(2).integers(len(predictions), size=40)):
+        expected = task.of_kind.scores(predictions.chosen(some))[task.metrics[0]]
+        assert score(sums[some].sum(0)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_correlation_with_what_is_always_the_same_is_0():
+    task = METRICS["matthews"][0]
+    predictions = predictions_of(np.array([0, 1, 1]), np.array([1, 1, 1]))
+    sums, score = grid.sums_of(task, predictions)
+    assert score(sums.sum(0)) == task.of_kind.scores(predictions)["matthews"] == 0
 
 
 def test_the_difference_is_that_of_the_scores_and_its_interval_is_students():
     rng = np.random.default_rng(0)
     ours, theirs = rng.random(900) < 0.8, rng.random(900) < 0.7
-    mean, low, high = grid.bootstrap(both(KNOWN, classes(ours)), both(KNOWN, classes(theirs)), dedup=False)
+    drawn = [grid.drawn_scores(scored(KNOWN, classes(right)), "known") for right in (ours, theirs)]
+    mean, low, high = grid.bootstrap(*drawn)
     difference = 100 * (ours.astype(float) - theirs)
     assert mean == pytest.approx(difference.mean())
     half = 1.96 * difference.std() / 30
     assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.1 * half)
+    corrected = grid.bootstrap(*drawn, tasks=5)
+    assert corrected[1] < low < high < corrected[2]
+
+
+def test_seeds_that_are_drawn_too_widen_the_interval():
+    task, rng = KNOWN, np.random.default_rng(0)
+    good, bad, theirs = (classes(rng.random(400) < share) for share in (0.9, 0.6, 0.7))
+    ours, same = (grid.drawn_scores(scored(task, *each), "known") for each in ((good, bad), (theirs, theirs)))
+    fixed, drawn = grid.bootstrap(ours, same), grid.bootstrap(ours, same, seeds=True)
+    assert fixed[0] == drawn[0]
+    assert drawn[1] < fixed[1] < fixed[2] < drawn[2]
 
 
 def test_a_run_differs_from_itself_by_nothing_and_seen_examples_can_be_left_out():
-    ours, theirs = both(tagging.NER, tags_of(tagging.NER)), both(tagging.NER, tags_of(tagging.NER))
-    assert grid.bootstrap(ours, ours, dedup=False) == (0, 0, 0)
-    theirs["ner"][0][theirs["ner"][1]] = 0  # what is seen differs, and only that
-    assert grid.bootstrap(ours, theirs, dedup=False)[0] != 0
-    assert grid.bootstrap(ours, theirs, dedup=True) == (0, 0, 0)
+    ours, theirs = (scored(tagging.NER, tags_of(tagging.NER)) for _ in range(2))
+    theirs.sums[:, theirs.seen] = 0  # what is seen differs, and only that
+    for dedup, same in ((False, False), (True, True)):
+        first, again, other = (grid.mean_scores({"ner": each}, dedup=dedup) for each in (ours, ours, theirs))
+        assert grid.bootstrap(first, again) == (0, 0, 0)
+        assert (grid.bootstrap(first, other) == (0, 0, 0)) is same
 
 
-def test_a_metric_that_is_no_ratio_of_sums():
-    task = Task(name="known", labels=("no", "yes"), metrics=("matthews",))
-    with pytest.raises(InputError, match="task known: no interval over test examples for matthews"):
-        grid.shares(task, classes(np.array([True])))
+def test_a_task_that_is_not_in_the_mean_is_not_in_the_difference():
+    own = scored(KNOWN, half_right())
+    other = replace(scored(KNOWN, half_right(seed=5)), in_mean=False)
+    assert np.array_equal(grid.mean_scores({"known": own, "wnli": other}), grid.mean_scores({"known": own}))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metrics": ("macro_f1",)},
+        {"metrics": ("f1",)},
+        {"metrics": ("matthews",), "labels": ("no", "maybe", "yes")},
+    ],
+)
+def test_a_metric_that_no_sums_give(fields):
+    task = Task(**{"name": "known", "labels": ("no", "yes"), **fields})
+    with pytest.raises(InputError, match=f"task known: no interval over test examples for {task.metrics[0]}"):
+        grid.sums_of(task, classes(np.array([True])))
+
+
+def test_a_variant_is_an_architecture_with_options_of_its_own(finished, tmp_path, monkeypatch, capsys):
+    commands = []
+
+    def done(command):
+        commands.append(command)
+        shutil.copytree(finished("star").run.folder, command[command.index("--output") + 1])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("subprocess.run", done)
+    variant = ["--variant", "wide", "star --hidden 9"]
+    grid.main(["--archs", "star,wide", "--seeds", "0,1", "--runs", str(tmp_path), *variant, "--", "--epochs", "2"])
+    own = {command[command.index("--output") + 1]: command for command in commands}
+    assert own[str(tmp_path / "wide-0")][-4:] == ["--epochs", "2", "--hidden", "9"]
+    assert own[str(tmp_path / "star-0")][-2:] == ["--epochs", "2"]
+    assert all(command[command.index("--arch") + 1] == "star" for command in commands)
+    assert "| wide - star | +0.00 [+0.00, +0.00] |" in capsys.readouterr().out
 
 
 def test_the_seed_in_options_is_the_runs(tmp_path, monkeypatch):
@@ -91,11 +168,13 @@ def predicted(monkeypatch):
     return run
 
 
-def test_examples_are_scored_by_their_mean_over_seeds(predicted):
+def test_examples_are_known_with_every_seed(predicted):
     seeds = [predicted([True, True, False, False]), predicted([True, False, False, True], seen=2)]
-    shares, seen = grid.examples(seeds)["known"]
-    assert shares.tolist() == [[1, 1], [0.5, 1], [0, 1], [0.5, 1]]
-    assert seen.tolist() == [True, True, False, False]
+    known = grid.examples(seeds)["known"]
+    assert known.sums[:, :, 0].tolist() == [[1, 1, 0, 0], [1, 0, 0, 1]]
+    assert known.seen.tolist() == [True, True, False, False]
+    assert grid.drawn_scores(known, "known")[0].tolist() == [0.5, 0.5]
+    assert grid.drawn_scores(known, "known", dedup=True)[0].tolist() == [0, 0.5]
 
 
 def test_seeds_with_other_test_examples_are_not_averaged(predicted):

@@ -42,6 +42,24 @@ def test_a_cut_loses_nothing_and_doubles_nothing():
     assert (len(data.test), len(data.valid)) == (30, 14)
 
 
+def test_more_training_rows_than_asked_for_are_left_out_and_counted():
+    test = rows([("text 0", "a"), ("text 1", "a"), ("text 4", "b")], "test.tsv")
+    whole, some = (
+        build({"one": source(many(), test=test)}, seed=3, keep_overlap=False, max_train=n)[0] for n in (0, 20)
+    )
+    again, other = (
+        build({"one": source(many())}, seed=seed, keep_overlap=False, max_train=20)[0].train["text"][:]
+        for seed in (3, 4)
+    )
+    assert (len(whole.train), whole.overlap.beyond, len(some.train), some.overlap.beyond) == (80, 0, 20, 60)
+    assert sum(some.train["label"]) * 4 == sum(whole.train["label"])  # labels in the proportions of the whole
+    assert {*some.train["text"]} < {*whole.train["text"]}
+    assert some.valid["text"][:] == whole.valid["text"][:]
+    assert some.test["seen"][:] == [text in some.train["text"][:] for text in test["text"]] != whole.test["seen"][:]
+    assert some.train["text"][:] == again != other
+    assert len(build({"one": source(many())}, seed=3, keep_overlap=False, max_train=80)[0].train) == 80
+
+
 def test_columns_and_labels():
     train, valid = rows([("x", "10"), ("y", "9"), ("z", "10")]), rows([("v", "9")], lines=[4])
     train, valid = (

@@ -1,14 +1,34 @@
 import re
 
+import pytest
+
 from examples import cmtr_glue
-from tests.tiny import OPTIONS, TASKS, flags
+from graphmtl.training.run_folder import Run
+from tests.glue import write_glue
+from tests.transformer_folders import LAYERS
 
 
-def test_scores_and_gates_are_printed(tiny_tasks, tmp_path, capsys):
-    cmtr_glue.main(flags(**OPTIONS, tasks=tiny_tasks, output=tmp_path / "run"))
+@pytest.mark.filterwarnings("ignore:--max-length:graphmtl.errors.DataWarning")
+def test_scores_and_gates_are_printed_with_the_options_of_the_preset(transformer, tmp_path, capsys):
+    folder = write_glue(tmp_path, "CoLA", "RTE", "WNLI", train=80)
+    changes = [
+        "--tasks",
+        "glue:cola,rte,wnli",
+        "--max-train",
+        "40",
+        "--freeze-layers",
+        str(LAYERS - 1),
+        "--epochs",
+        "2",
+    ]
+    where = ["--data-dir", str(folder), "--encoder", transformer(), "--output", str(tmp_path / "run"), "--no-progress"]
+    cmtr_glue.main([*where, *changes])
     printed = capsys.readouterr().out
     assert "mean of first metrics" in printed
+    assert "cola: 40 of 72 training texts are taken (--max-train)" in printed
     rows = printed[printed.index("gates (%)") :].splitlines()[2:]
-    assert [row.split()[0] for row in rows] == list(TASKS)
+    assert [row.split()[0] for row in rows] == ["cola", "rte", "wnli"]
     for row in rows:
         assert abs(sum(map(float, re.findall(r"\d+\.\d", row))) - 100) < 0.2
+    options = Run.open(tmp_path / "run").options
+    assert (options.arch, options.pooling, options.freeze_layers) == ("cmtr", "mean", LAYERS - 1)

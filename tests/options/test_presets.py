@@ -19,11 +19,12 @@ COMMANDS = {  # the file of results, the command's own words, and more that it g
     "fdu-mtl-taught": ("fdu-mtl-taught.md", "--archs cmtr", ["--arch", "cmtr"]),
     "tagging": ("tagging.md", "--archs single,shared,star", []),
     "snips": ("tagging.md", "--arch star --tasks snips", []),
+    "glue": ("glue.md", "--arch cmtr --tasks glue", []),
     "planted-graph-complete": ("planted-graph.md", "--archs complete", [*GRAPH, "--arch", "complete"]),
     "planted-graph-star": ("planted-graph.md", "--archs star", [*GRAPH, "--arch", "star"]),
     "planted-graph-cmtr": ("planted-graph.md", "--archs cmtr", [*GRAPH, "--arch", "cmtr"]),
 }
-OF_ONE_MACHINE = ("embeddings", "teachers", "output")  # folders and files
+OF_ONE_MACHINE = ("embeddings", "encoder", "teachers", "output")  # folders and files
 
 
 def flags(name: str) -> list[str]:

@@ -208,10 +208,11 @@ def test_a_task_of_the_runs_set_is_known_by_its_name(tmp_path, transfer):
 
 
 def test_a_run_of_some_tasks_is_joined_by_another_of_its_set(tmp_path, transfer):
-    source = tiny.run(arch="star", tasks="planted", only="child1", output=tmp_path / "source").run.folder
+    source = tiny.run(arch="star", tasks="planted", only="child1", max_train=25, output=tmp_path / "source").run.folder
     run = transfer(source, "parent1")
     assert list(run.model.tasks) == ["child1", "parent1"]
     assert run.options.only is None
+    assert [task["n_train"] for task in run.metrics["tasks"].values()] == [25, 25]
     assert load_run_tasks(run.options).tasks == run.model.tasks
 
 

@@ -3,7 +3,7 @@ from graphmtl.config import TrainingOptions
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options import make_options
-from graphmtl.training.run_data import load_run_tasks, part
+from graphmtl.training.run_data import left_out, load_run_tasks, part
 from tests import tiny
 from tests.parts import model_options
 
@@ -31,6 +31,13 @@ def test_the_tasks_of_a_run_follow_its_options(tiny_tasks):
     expected = load_tasks("planted", seed=5, planted=PlantedOptions(**planted | {"planted_rich": 33}))
     assert len(load_run_tasks(options)["parent1"].train) == 33
     assert load_run_tasks(options)["child1"].train["text"][:] == expected["child1"].train["text"][:]
+
+
+def test_how_many_training_texts_are_taken_is_told(tiny_tasks):
+    tasks = load_run_tasks(make_options(**tiny.OPTIONS | {"tasks": "planted", "max_train": 40}))
+    assert [*left_out(tasks)] == ["parent1: 40 of 60 training texts are taken (--max-train)"]
+    assert {name: len(data.train) for name, data in tasks.items()} == {"parent1": 40, "child1": 30}
+    assert tasks.loaded_with["max_train"] == 40
 
 
 def test_a_group_of_the_options():
