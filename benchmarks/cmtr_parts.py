@@ -30,6 +30,7 @@ FORMS = {  # what is left out, by the architecture and its options
     "neither": ("cmtr", ["--own-weight", "0", "--others-weight", "0"]),
     "no learned common part of the gates": ("cmtr", ["--no-gate-bias"]),
     "no part of the gates that texts move": ("cmtr", ["--gate-range", "0"]),
+    "the head does not read the text itself": ("cmtr", ["--no-residual"]),
     "equal gates": ("cmtr", ["--uniform-gates"]),
     "representations read each other": ("cmtr", ["--interaction", "attention"]),
     "and what they have read is fused": ("cmtr", ["--interaction", "attention", "--fusion-values", "interacted"]),

@@ -249,11 +249,18 @@ def _export(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl export",
         description="Write a finished run's model as an ONNX file, with its tokenizer and vocabulary; any batch and "
-        "any length.",
+        "any length. Or its transformer alone, as the transformers library reads it.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--output", metavar="FILE", type=Path, help="the ONNX file (RUN/model.onnx)")
     parser.add_argument("--task", default="all", help="a task's name, several with commas between, or all (default)")
+    parser.add_argument(
+        "--encoder",
+        metavar="DIR",
+        type=Path,
+        help="write the trained transformer (--lora within its weights) and its tokenizer into this folder, and no "
+        "ONNX file; with --arch single that of --task NAME",
+    )
     parser.add_argument(
         "--int8",
         action="store_true",

@@ -1,6 +1,11 @@
-"""``python -m graphmtl.export RUN``: a finished run's model as an ONNX file, checked against torch in onnxruntime."""
+"""``python -m graphmtl.export RUN``: a finished run's model as an ONNX file, checked against torch in onnxruntime.
 
+With ``--encoder DIR`` its transformer alone, as the transformers library reads it.
+"""
+
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
@@ -8,7 +13,7 @@ from torch import nn
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, unknown_name
 from graphmtl.evaluate import predict, read_run
 from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
@@ -48,9 +53,54 @@ def main(argv: Sequence[str]) -> None:
 
     Raises:
         InputError: a library is missing, RUN is no finished run, there is no such task, the files exist or cannot be
-            written, or the ONNX file does not compute what the model does.
+            written, the ONNX file does not compute what the model does, or there is no transformer.
     """
     arguments = ARGUMENTS["export"](argv)
+    if arguments.encoder is None:
+        _export_onnx(arguments)
+    else:
+        _export_encoder(arguments)
+
+
+def _export_encoder(arguments: Namespace) -> None:
+    """The transformer with its tokenizer, in a folder of its own."""
+    folder: Path = arguments.encoder
+    given = [flag for flag in ("output", "int8") if getattr(arguments, flag)]
+    if given:
+        raise InputError(f"--encoder {folder}: --{given[0]} is for ONNX files; leave one of them out")
+    if folder.exists() and not (folder.is_dir() and (arguments.overwrite or not any(folder.iterdir()))):
+        what = "has files; give --overwrite to replace them, or" if folder.is_dir() else "is no folder; give"
+        raise InputError(f"--encoder {folder}: it {what} another folder")
+    model: Any = Run.open(arguments.run).model
+    encoder = _encoder_of(model, arguments.task)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        model.vocabulary.save(folder)
+        encoder.save_plain(folder)
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
+    print(f"wrote {folder}, which AutoModel.from_pretrained and graphmtl run --encoder read")
+
+
+def _encoder_of(model: Any, task: str) -> Any:
+    """The encoder of a task, or of all of them.
+
+    Raises:
+        InputError: there is no such task, it is one of several and none is chosen, or it is no transformer.
+    """
+    names = [*model.tasks]
+    if task not in (*names, "all"):
+        raise unknown_name("task", task, [*names, "all"])
+    own = model.architecture.own_encoder_per_task
+    if own and task == "all" and len(names) > 1:
+        raise InputError(f"--encoder: --arch {model.options.arch} has one for each task; --task {'|'.join(names)}")
+    encoder = model.encoders[names.index(task) if own and task != "all" else 0]
+    if not encoder.reads_subwords:
+        raise InputError(f"--encoder: the run has --encoder {model.options.encoder}; a transformer is expected")
+    return encoder
+
+
+def _export_onnx(arguments: Namespace) -> None:
     try:  # here and not at the top: these libraries are optional
         from graphmtl.onnx.onnx_export import CHECKED_SIZES, checked_onnx
         from graphmtl.onnx.onnx_int8 import OnnxModel, to_int8

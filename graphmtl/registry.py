@@ -54,6 +54,7 @@ OBJECTIVES = {  # what is added to the loss of the labels, in this order
     "penalty": "graphmtl.training.penalty:Penalty",
     "views": "graphmtl.training.views:Views",
     "distillation": "graphmtl.training.distillation:Distillation",
+    "mean-teacher": "graphmtl.training.mean_teacher:MeanTeacher",
 }
 BALANCINGS = {
     "equal": "graphmtl.training.balancing.equal:Equal",

@@ -1,18 +1,25 @@
 import json
 import re
 import sys
+from functools import cache
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import tokenizers
+import torch
+from transformers import AutoModel, AutoTokenizer
 
 from graphmtl import export
 from graphmtl.cli import main
+from graphmtl.data.batching import EncodedSplit, encode_texts
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.transformer import load_subwords
 from graphmtl.onnx import onnx_export
 from graphmtl.training.run_folder import Run
+from tests import tiny
+from tests.parts import model_options
 from tests.tiny import TASKS
 
 EXPORTED = list(onnx_export._STATES)
@@ -128,3 +135,91 @@ def test_8_bits_that_cost_too_much_are_not_written(copy_of, error_of, monkeypatc
     error = error_of("export", folder, "--int8")
     assert re.search(r"--int8: no file is written; mean validation score: .* 0\.1 point less is accepted", error)
     assert not (folder / "model.onnx").exists()
+
+
+# a transformer alone
+
+
+@pytest.fixture(scope="module")
+def on_transformer(transformer, tiny_tasks, tmp_path_factory):
+    """A finished run on a transformer, by its architecture and options."""
+
+    @cache
+    def on_transformer(arch, **options) -> Run:
+        given = {"arch": arch, "tasks": tiny_tasks, "encoder": transformer(), "encoder_lr": 0.05, "max_length": 20}
+        return tiny.run(**tiny.OPTIONS | given | options, output=tmp_path_factory.mktemp("runs") / arch).run
+
+    return on_transformer
+
+
+def states_of(folder):
+    """What the transformers library reads in a folder makes of a text."""
+    inputs = AutoTokenizer.from_pretrained(folder)(TEXTS[1], return_tensors="pt")
+    with torch.no_grad():
+        return AutoModel.from_pretrained(folder).eval()(**inputs).last_hidden_state[0]  # (pieces, dim)
+
+
+def states_in(model, task):
+    texts = encode_texts([(TEXTS[1],)], model.vocabulary, model.options, None)
+    with torch.no_grad():
+        return model.encode(EncodedSplit(tasks=[task], texts=texts).batch([0]), task).states[0]  # (pieces, dim)
+
+
+@pytest.mark.parametrize("options", [{}, {"lora": 2, "freeze_layers": 1}], ids=["whole", "lora"])
+def test_a_trained_transformer_is_read_by_the_transformers_library_and_by_a_run(
+    options, on_transformer, transformer, tiny_tasks, tmp_path, capsys
+):
+    run, folder = on_transformer("shared", **options), tmp_path / "new" / "encoder"
+    main(["export", "--encoder", str(folder), str(run.folder)])
+    assert f"wrote {folder}, which AutoModel.from_pretrained and graphmtl run --encoder read" in capsys.readouterr().out
+    torch.testing.assert_close(states_of(folder), states_in(run.model, "pairs"))
+    assert (states_of(folder) - states_of(transformer())).abs().max() > 1e-3
+    again = MultiTaskModel(
+        tasks=[*run.model.tasks.values()],
+        vocabulary=load_subwords(str(folder)),
+        options=model_options(arch="shared", encoder=str(folder), max_length=20),
+    )
+    again.load_encoder()
+    torch.testing.assert_close(states_in(again.eval(), "pairs"), states_in(run.model, "pairs"))
+
+
+def test_of_single_the_transformer_of_the_task_that_is_named(on_transformer, tmp_path, error_of):
+    run = on_transformer("single", lora=2)
+    error = error_of("export", "--encoder", tmp_path / "encoder", run.folder)
+    assert "--encoder: --arch single has one for each task; --task pairs|parent1|child1" in error
+    assert not (tmp_path / "encoder").exists()
+    for task in ("pairs", "child1"):
+        main(["export", "--encoder", str(tmp_path / task), str(run.folder), "--task", task])
+        torch.testing.assert_close(states_of(tmp_path / task), states_in(run.model, task))
+    assert not torch.allclose(states_of(tmp_path / "pairs"), states_of(tmp_path / "child1"))
+
+
+def test_no_folder_is_overwritten_unless_asked(on_transformer, tmp_path, error_of):
+    run = on_transformer("shared")
+    (tmp_path / "config.json").write_text("precious")
+    assert f"{tmp_path}: it has files; give --overwrite" in error_of("export", "--encoder", tmp_path, run.folder)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+    main(["export", "--encoder", str(tmp_path), str(run.folder), "--overwrite"])
+    torch.testing.assert_close(states_of(tmp_path), states_in(run.model, "pairs"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "pair"], "unknown task 'pair'; did you mean 'pairs'?"),
+        (["--int8"], "--int8 is for ONNX files"),
+        (["--output", "model.onnx"], "--output is for ONNX files"),
+        ([], "--encoder: the run has --encoder lstm; a transformer is expected"),
+    ],
+)
+def test_mistakes_with_a_transformer(arguments, message, finished, tmp_path, error_of):
+    folder = finished("shared").run.folder
+    assert message in error_of("export", folder, "--encoder", tmp_path / "encoder", *arguments)
+    assert not (tmp_path / "encoder").exists()
+
+
+def test_a_file_is_no_folder_for_a_transformer(on_transformer, tmp_path, error_of):
+    (tmp_path / "encoder").write_text("precious")
+    error = error_of("export", on_transformer("shared").folder, "--encoder", tmp_path / "encoder", "--overwrite")
+    assert "encoder: it is no folder; give another folder" in error
+    assert (tmp_path / "encoder").read_text() == "precious"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +109,9 @@ class Architecture(Layer):
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     has_views = False  #: True where ``interact`` gives further views of a text in training, from which heads learn
-    auto_pooling: ClassVar[str] = "max-mean"  #: what ``--pooling auto`` means where LSTMs give the states of a text
+    auto_pooling: ClassVar[Literal["mean", "max-mean"]] = (
+        "max-mean"  #: what ``--pooling auto`` means where LSTMs give the states of a text
+    )
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one; all tasks read it
     first_stage: str | None = None  #: the architecture that trains :meth:`frozen_parts` in a run of its own, before

@@ -6,7 +6,7 @@ of task k, h is what the encoder makes of it, one vector of a text, or one of ea
 .. math::
     z_j &= \mathrm{Up}_j\, \mathrm{gelu}(\mathrm{Down}_j\, \mathrm{LayerNorm}(h)) \\
     g_k &= \mathrm{softmax}_j\left(4 b_{k,j} + \rho \cos(q(\mathrm{LayerNorm}(h)), k(e_j))\right) \\
-    y_k &= \mathrm{head}_k\left(\textstyle\sum_j g_{k,j} z_j\right)
+    y_k &= \mathrm{head}_k\left(h + \textstyle\sum_j g_{k,j} z_j\right)
 
 z_j is the task-oriented representation of task j, by an adaptation layer of its own, and e_j a learned embedding of the
 task; b is a learned matrix, the part of the gates that all texts of a task have in common, and :math:`\rho`
@@ -76,6 +76,7 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     fusion_values: Literal["raw", "interacted"] = option(
         "raw", "what the gates sum up, the tasks' representations before or after the interaction"
     )
+    residual: bool = option(True, "the head also reads the text itself, h, beside what the gates let through")
     train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
     gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
     gate_range: float = option(
@@ -117,6 +118,7 @@ class CMTR(Shared):
             interaction (none): how tasks' representations read each other; attention, transformer or gatv2.
             interaction_heads (4): heads of the interaction, each of ``attention`` dimensions.
             fusion_values (raw): what the gates sum up, representations before the interaction; or interacted, after it.
+            residual (True): the head also reads h, beside what the gates let through.
             train_sources (False): a task's loss also trains the representations of the tasks that it reads.
             gate_bias (True): b is learned.
             gate_range (1.0): how far a text may move the scores of the gates; 0: all texts of a task have the same.
@@ -229,7 +231,8 @@ class CMTR(Shared):
             gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
         values = (interacted if self.interacted else z)[:, sources]  # (N, S, dim)
         fused = (gates.unsqueeze(-2) @ values).squeeze(-2)  # (N, dim)
-        seen = HeadInput(fused.view_as(h), nodes=nodes)
+        fused = fused.view_as(h)
+        seen = HeadInput(h + fused if self.options.residual else fused, nodes=nodes)
         if self.training:
             views = _views(gates, values, sources.index(task))
             seen.views = {name: view.view_as(h) for name, view in views.items()}

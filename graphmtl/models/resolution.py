@@ -6,7 +6,7 @@ came to stands in the model's own options.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.config import ModelOptions
@@ -70,6 +70,7 @@ def resolve_pooling(options: _Options, has_cls: bool, tasks: Iterable[Task]) -> 
     if options.pooling != "auto":
         return options
     as_it_is = has_cls and not architecture.reads_contextual
-    usual = architecture.auto_pooling
-    own = "max" if usual == "max-mean" and tagging is not None else usual
+    own: Literal["mean", "max-mean", "max"] = architecture.auto_pooling
+    if own == "max-mean" and tagging is not None:
+        own = "max"
     return replace(options, pooling="cls" if as_it_is else own)

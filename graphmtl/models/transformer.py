@@ -19,13 +19,14 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from graphmtl.config import OptionGroup, option
+from graphmtl.config import WIDEST, OptionGroup, option
 from graphmtl.data.batching import Batch
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.errors import InputError, shown
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.encoder import Encoded, Encoder
 from graphmtl.models.hub import in_cache_alone
+from graphmtl.models.lora import adapted, add_adapters, merged
 from graphmtl.registry import ENCODERS
 
 __all__ = ["TransformerEncoder", "TransformerOptions", "load_subwords"]
@@ -187,6 +188,15 @@ class TransformerOptions(OptionGroup):
         trains=True,
     )
     gradient_checkpointing: bool = option(False, "less memory, for a third more time in training")
+    lora: int = option(
+        0,
+        "train adapters of this rank in the transformer's layers that are not frozen, and nothing else of it; they "
+        "want a higher --encoder-lr, such as 5e-4; 0: none",
+        low=0,
+        high=WIDEST,
+        shown="R",
+    )
+    lora_alpha: int = option(0, "what adapters add is multiplied by N / R; 0: by 2", low=0, needs="lora")
 
 
 class TransformerEncoder(Encoder):
@@ -200,10 +210,10 @@ class TransformerEncoder(Encoder):
 
     Args:
         vocabulary: its tokenizer and configuration.
-        options: which layers are frozen, and whether activations are computed again instead of being kept.
+        options: which layers are frozen or adapted, and whether activations are computed again instead of being kept.
 
     Raises:
-        InputError: more layers are to be frozen than there are, or activations must be kept.
+        InputError: more layers are to be frozen than there are, no layer is left to adapt, or activations must be kept.
     """
 
     Options = TransformerOptions
@@ -219,6 +229,8 @@ class TransformerEncoder(Encoder):
         self._returned = 0  # how many things a layer returns in a tuple; 0: its states alone
         if options.freeze_layers:
             self._freeze(options.freeze_layers)
+        if options.lora:
+            add_adapters(self.model, rank=options.lora, alpha=options.lora_alpha or 2 * options.lora)
         if options.gradient_checkpointing:
             if not self.model.supports_gradient_checkpointing:
                 raise InputError(f"--gradient-checkpointing: {self.model.config.model_type} does not support it")
@@ -247,7 +259,12 @@ class TransformerEncoder(Encoder):
         missing = sorted(key for key in found["missing_keys"] if not key.startswith("pooler."))
         if missing:
             raise InputError(f"encoder {name!r}: its weights lack {len(missing)} tensors, such as {missing[0]}")
-        self.model.load_state_dict(_without_pooler(model).state_dict())
+        self.model.load_state_dict(adapted(self.model, _without_pooler(model).state_dict()))
+
+    def save_plain(self, folder: Path) -> None:
+        """Writes what ``AutoModel.from_pretrained`` and ``--encoder`` read, with the adapters in the weights."""
+        with _quietly():
+            merged(self.model).save_pretrained(folder)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """The embeddings' parameters, then those of each layer from below; what follows the layers is in the last one.

@@ -48,7 +48,8 @@ def of_architecture(arch: str) -> list[type[OptionGroup]]:
     if architecture.virtual_node is not None:
         groups.append(AffinityOptions)
     terms: list[Any] = [find_class("term", name, OBJECTIVES, nn.Module) for name in OBJECTIVES]
-    return groups + [term.Options for term in terms if term.suits(architecture) and fields(term.Options)]
+    groups += [term.Options for term in terms if term.suits(architecture) and fields(term.Options)]
+    return [*dict.fromkeys(groups)]  # two terms may have the same
 
 
 def _of_training(what: str, name: str, known: Mapping[str, str]) -> list[type[OptionGroup]]:

@@ -134,6 +134,9 @@ def _load_encoder(model: MultiTaskModel, options: TransformerOptions, say: Calla
     size = sum(parameter.numel() for layer in first for parameter in layer)
     copies = "" if len(layers) == 1 else f", one for each of {len(layers)} tasks"
     say(f"{name}: {size:,} parameters, {len(model.vocabulary):,} pieces{copies}")
+    if options.lora:
+        trained = sum(parameter.numel() for layer in first for parameter in layer if parameter.requires_grad)
+        say(f"lora: {trained:,} of {size:,} parameters trained")
 
 
 def _about(topology: Topology) -> str:

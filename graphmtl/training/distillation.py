@@ -14,11 +14,14 @@ form does not fit is left out. Of tags it is the mean over tokens, and a CRF's l
 ``--teacher-annealing`` the weight of the labels rises from 0 to 1 and that of KD falls from 1 to 0 over training
 (Clark et al., BAM, ACL 2019, section 3.2).
 
+``--teachers auto`` is ``train:shared``, which measured best (``benchmarks/results/distillation.md``); the teacher's own
+training makes a run half as long again or more. ``--teachers ema`` is :mod:`graphmtl.training.mean_teacher`.
+
 That CMTR distils, its abstract says; how, is our reading.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -26,14 +29,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphmtl.config import OptionGroup, option
+from graphmtl.config import OptionGroup, flag, option
 from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
+from graphmtl.errors import note
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.teachers import TeacherOutputs, fits
 from graphmtl.training.term import Term
 
-__all__ = ["Distillation", "DistillationOptions"]
+__all__ = ["AUTO", "Distillation", "DistillationOptions", "divergence", "say_idle", "who_teaches"]
+
+AUTO = "train:shared"  # what measured best: benchmarks/results/distillation.md
+
+_OF_RUNS = ("teacher_outputs", "kd_target", "teacher_annealing")  # options that --teachers ema does not look at
+_OF_AVERAGE = ("teacher_decay", "teacher_ramp")  # those that it alone looks at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +51,9 @@ class DistillationOptions(OptionGroup):
 
     teachers: str | None = option(
         None,
-        "distil from teachers; folders of finished runs with commas between, or train, for single-task teachers in "
-        "OUTPUT/teachers",
+        "distil from teachers: folders of finished runs with commas between; train, single-task teachers that are "
+        "trained first, in OUTPUT/teachers; train:ARCH, a teacher of another architecture; ema, the moving average of "
+        "the model itself; or auto, what measured best: train:shared, half of a run's time more",
         shown="RUNS",
         trains=True,
     )
@@ -71,6 +81,37 @@ class DistillationOptions(OptionGroup):
     teacher_annealing: bool = option(
         False, "go from distillation to labels over the steps", needs="teachers", trains=True
     )
+    teacher_decay: float = option(
+        0.99, "of --teachers ema, the decay of the average", low=0, high=1, needs="teachers", trains=True
+    )
+    teacher_ramp: float = option(
+        0.3,
+        "of --teachers ema, the share of all steps in which its weight rises from 0",
+        low=0,
+        high=1,
+        needs="teachers",
+        trains=True,
+    )
+
+
+def who_teaches(options: DistillationOptions) -> str | None:
+    """``ema``, ``train:ARCH``, folders of runs, or None."""
+    return {"train": "train:single", "auto": AUTO}.get(str(options.teachers), options.teachers)
+
+
+def say_idle(options: DistillationOptions) -> None:
+    """Names the options that teachers of this kind do not look at."""
+    idle = _OF_RUNS if who_teaches(options) == "ema" else _OF_AVERAGE
+    for own in fields(DistillationOptions):
+        if own.name in idle and getattr(options, own.name) != own.default:
+            note(f"{flag(own.name)} has no effect with --teachers {options.teachers}")
+
+
+def divergence(student: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(softmax(target / T) || softmax(student / T)) of logits (..., classes): (..., 1)."""
+    T = temperature
+    said, expected = (student / T).log_softmax(-1), (target / T).log_softmax(-1)  # (..., classes)
+    return T**2 * F.kl_div(said, expected, reduction="none", log_target=True).sum(-1, keepdim=True)
 
 
 class Distillation(Term):
@@ -162,11 +203,7 @@ class Distillation(Term):
         j = list(self.tasks).index(name)
         student = self.heads[j](z[..., j, :]).float()  # (batch, size), of tags (batch, tokens, size)
         if self.options.kd_target == "logits" and self.tasks[name].of_kind.one_of_several:
-            T = self.options.kd_temperature
-            divergence = F.kl_div(
-                (student / T).log_softmax(-1), (target / T).log_softmax(-1), reduction="none", log_target=True
-            )
-            loss = T**2 * divergence.sum(-1, keepdim=True)  # (batch, 1), of tags (batch, tokens, 1)
+            loss = divergence(student, target, self.options.kd_temperature)  # (batch, 1), of tags (batch, tokens, 1)
         else:
             expected = (target - getattr(self, f"mean{j}")) / getattr(self, f"std{j}")
             loss = (student - expected).square().mean(-1, keepdim=True)

@@ -11,7 +11,7 @@ from accelerate import PartialState
 from accelerate.utils import set_seed
 
 from graphmtl import verbosity
-from graphmtl.architectures import resolve_topology
+from graphmtl.architectures import architecture_class, resolve_topology
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
 from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.config import Options
@@ -26,7 +26,7 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import changed, make_options
 from graphmtl.training.building import build_model
-from graphmtl.training.distillation import Distillation, DistillationOptions
+from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import other_tests, write_run
 from graphmtl.training.run_data import (
@@ -135,8 +135,9 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
     teachers, said = given, run.folder / "teachers" / "outputs"
     if isinstance(options, DistillationOptions):
         said = Path(options.teacher_outputs or said)
-        if options.teachers == "train":
-            teachers = find_teachers([_train_teachers(run, tasks, options)], model.tasks)
+        arch = _arch_of_teachers(options)
+        if arch is not None:
+            teachers = find_teachers([_train_teachers(run, tasks, options, arch)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
@@ -189,11 +190,15 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
     if not isinstance(options, DistillationOptions) or options.teachers is None:
         return {}
     check_imitable(model.tasks)
-    if options.teachers == "train":
+    say_idle(options)
+    if who_teaches(options) == "ema" or _arch_of_teachers(options) is not None:
         return {}
     folders = str(options.teachers).split(",")
     if not all(folders):
-        raise InputError(f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train")
+        raise InputError(
+            f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train, train:ARCH, "
+            "ema"
+        )
     teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
     for run in dict.fromkeys(teachers.values()):
         names = [name for name, own in teachers.items() if own is run]
@@ -203,13 +208,28 @@ def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> 
     return teachers
 
 
-def _train_teachers(run: Run, tasks: TaskSet, options: Options) -> Run:
-    """A model for each task alone, in ``teachers/single`` of the run; what is there already is gone on with."""
-    teachers = Run(run.folder / "teachers" / "single")
+def _arch_of_teachers(options: DistillationOptions) -> str | None:
+    """The architecture of teachers that are to be trained first, or None.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    first, _, arch = (who_teaches(options) or "").partition(":")
+    if first != "train":
+        return None
+    architecture_class(arch)
+    return arch
+
+
+def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str) -> Run:
+    """Teachers of an architecture, in ``teachers/ARCH`` of the run; what is there already is gone on with."""
+    teachers = Run(run.folder / "teachers" / arch.rpartition(":")[2])
     if not (teachers.folder / "metrics.json").is_file():
-        unbalanced = {"balancing": "equal", "conflict_every": 0}  # they share nothing
-        alone = changed(options, arch="single", refit_on_valid=False, write_submission=None, **unbalanced)
-        train_run(tasks, replace(alone, output=str(teachers.folder), resume=True, overwrite=False))
+        changes: dict[str, Any] = {"refit_on_valid": False, "write_submission": None, "teachers": None}
+        if architecture_class(arch).own_encoder_per_task:
+            changes |= {"balancing": "equal", "conflict_every": 0}  # they share nothing
+        first = changed(options, arch=arch, **changes)
+        train_run(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()
     return Run.open(teachers.folder)
 

@@ -275,6 +275,8 @@ class Objective:
     @torch.no_grad()
     def updated(self, model: nn.Module) -> None:
         """The weights are those after the update."""
+        for term in self.terms:
+            term.updated(model)
         if self.balancing.looks_back:
             found: dict[str, Tensor] = {}
             for part in self._open.seen:
@@ -291,9 +293,12 @@ class Objective:
 
     def state_dict(self) -> dict:
         """What :meth:`load_state_dict` needs, beside what accelerate and the optimiser keep."""
-        return {"balancing": self.balancing.state_dict(), "conflict": self.conflict.state_dict()}
+        terms = [term.kept() for term in self.terms]
+        return {"balancing": self.balancing.state_dict(), "conflict": self.conflict.state_dict(), "terms": terms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         self.balancing.load_state_dict(state["balancing"])
         self.conflict.load_state_dict(state["conflict"])
+        for term, kept in zip(self.terms, state.get("terms", ()), strict=False):  # of an earlier version there are none
+            term.restore(kept)

@@ -53,6 +53,16 @@ class Term(nn.Module):
         """
         return {}
 
+    def updated(self, model: nn.Module) -> None:
+        """The weights of the model are those after an update."""
+
+    def kept(self) -> dict:
+        """What a checkpoint holds of it, for :meth:`restore`, beside its parameters and buffers."""
+        return {}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`kept` gave."""
+
     def forward(self, outputs: Mapping[str, Any], batch: Batch, targets: Mapping[str, Tensor]) -> Tensor | None:
         """The sum of the losses of a batch's texts, each times its weight in the batch, (); None where it has none.
 

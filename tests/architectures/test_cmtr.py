@@ -15,7 +15,7 @@ EVERY = [{}, {"topology": SPARSE}, {"interaction": "none"}, {"interaction": "non
 EVERY += [
     {"fusion_values": "interacted"},
     {"uniform_gates": True},
-    {"gate_range": 0.0},
+    {"gate_range": 0.0, "residual": False},
     {"gate_range": 2.0, "train_sources": True},
 ]
 BOTH = [{"topology": SPARSE, "fusion_values": "interacted", "interaction": kind} for kind in ("attention", "none")]
@@ -98,6 +98,7 @@ def reference(cmtr, h, k, cut=(), renormalise=True):
     gates = gates / gates.sum() if renormalise else gates
     values = x if cmtr.interacted else z
     seen = sum(g * values[j] for g, j in zip(gates, sources, strict=True))
+    seen = h + seen if cmtr.options.residual else seen
     weights = torch.zeros(len(z), dtype=torch.float64)
     weights[sources] = gates
     return seen, weights @ alpha if cmtr.interacted else weights
@@ -193,8 +194,9 @@ def test_a_task_reads_from_itself_and_from_the_topologys_sources_only():
 
 
 def test_uniform_gates_are_the_mean_of_what_is_read():
-    seen = build(uniform_gates=True, topology=SPARSE).interact(states(4), LENGTHS, 2, edges=True)
-    assert_equal(seen.h, seen.nodes[:, [0, 2, 3]].mean(1))
+    h = states(4)
+    seen = build(uniform_gates=True, topology=SPARSE).interact(h, LENGTHS, 2, edges=True)
+    assert_equal(seen.h, h + seen.nodes[:, [0, 2, 3]].mean(1))
     assert_equal(seen.edges.weights, torch.full((4, 1, 3), 1 / 3, dtype=torch.float64))
 
 

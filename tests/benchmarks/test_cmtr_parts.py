@@ -14,7 +14,7 @@ def table(tmp_path_factory):
     """The folder of the runs, the command's arguments, and the table."""
     folder = tmp_path_factory.mktemp("cmtr-parts")
     values = {**tiny.OPTIONS, "planted_parents": 3, "epochs": 1}
-    arguments = ["--forms", "0,6,15", "--seeds", "0,1", "--runs", f"{folder}/runs"]
+    arguments = ["--forms", "0,6,16", "--seeds", "0,1", "--runs", f"{folder}/runs"]
     command = [*arguments, "--results", f"{folder}/table.md", "--", *tiny.flags(**values), "--planted-children", "2"]
     cmtr_parts.main(command)
     return folder, command, (folder / "table.md").read_text()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from graphmtl.data.task import Task
-from graphmtl.training.distillation import Distillation, DistillationOptions
+from graphmtl.training.distillation import AUTO, Distillation, DistillationOptions
 from graphmtl.training.teachers import TeacherOutputs
 from tests import tiny
 from tests.tiny import without_clock
@@ -171,6 +171,24 @@ def test_teachers_that_are_missing_are_trained_once(tiny_tasks, tmp_path, finish
     again = tiny.run(arch="cmtr", **options, resume=True)
     assert (teachers / "metrics.json").stat().st_mtime_ns == before
     assert without_clock(again.run.metrics) == without_clock(first.run.metrics)
+
+
+@pytest.mark.parametrize("teachers", ["train:shared", "auto"])
+def test_teachers_of_another_architecture_are_trained_first(teachers, finished, tiny_tasks, tmp_path):
+    options = {"arch": "cmtr", "tasks": tiny_tasks}
+    run = tiny.run(**options, output=tmp_path / "run", teachers=teachers).run
+    assert run.options.teachers == teachers
+    teachers = run.folder / "teachers" / AUTO.removeprefix("train:")
+    weights = "model/model.safetensors"
+    assert (teachers / weights).read_bytes() == (finished("shared").run.folder / weights).read_bytes()
+    named = tiny.run(**options, output=tmp_path / "named", teachers=str(teachers)).run
+    assert (run.folder / weights).read_bytes() == (named.folder / weights).read_bytes()
+
+
+def test_teachers_of_no_architecture(tiny_tasks, tmp_path, error_of):
+    given = tiny.OPTIONS | {"arch": "cmtr", "tasks": tiny_tasks, "output": tmp_path / "run", "teachers": "train:shard"}
+    assert "unknown arch 'shard'; did you mean 'shared'?" in error_of("run", *tiny.flags(**given))
+    assert not (tmp_path / "run").exists()
 
 
 def test_kl_is_finite_for_certain_teachers():

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.training.distillation import DistillationOptions
+from graphmtl.training.mean_teacher import MeanTeacher
 from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
 
@@ -22,7 +24,8 @@ def interrupt(record: dict) -> None:
 
 def train(folder: Path) -> dict:
     """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
-    weights of a star graph, of one with mixed updates whose weights are learned, and of one with tags."""
+    weights of a star graph, of one with mixed updates whose weights are learned, of one with tags, and of a cmtr that
+    its average teaches."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -43,6 +46,8 @@ def train(folder: Path) -> dict:
     star.train()
     mixed = make("mixed", arch="star", accumulate=3, mix=True, balancing="uncertainty")
     mixed.train()
+    taught = make("taught", arch="cmtr")
+    taught.train(terms=[MeanTeacher(model=taught.model, options=DistillationOptions(teachers="ema", teacher_ramp=0.0))])
     tagging = tagging_trainer(folder / "tagging", accumulate=2)
     tagging.model.double()
     tagged = tagging.train()
@@ -54,6 +59,7 @@ def train(folder: Path) -> dict:
         "star": dict(star.model.state_dict()),
         "mixed": dict(mixed.model.state_dict()),
         "learned": dict(mixed.objective.balancing.state_dict()),
+        "taught": dict(taught.model.state_dict()),
         "tagging": dict(tagging.model.state_dict()),
         "tagging_losses": [line["losses"] for line in tagged.history],
         "history": [
