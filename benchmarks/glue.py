@@ -34,8 +34,9 @@ ARCHS = {  # by the name in the tables: what is trained, after the one that it n
     "adapters": ("adapters", None),
     "adapter-fusion": ("adapter-fusion --adapters {needed}", "adapters"),
     "cmtr": ("cmtr", None),
-    "cmtr-taught": ("cmtr --teachers {needed}", "single"),
+    "cmtr-taught": ("cmtr --teachers {needed}", "shared"),  # what --teachers auto trains
 }
+AS = {"cmtr-taught": "cmtr"}  # whose trial is taken, without a search of its own
 
 
 class Search:
@@ -54,6 +55,8 @@ class Search:
 
     def chosen(self, name: str) -> int:
         """The trial of the best validation score; it is found where it is not known yet."""
+        if name in AS:
+            return self.chosen(AS[name])
         if name not in self.validation:
             found = [self.run(name, trial, self.seed) for trial in range(len(self.trials))]
             self.validation[name] = [100 * run.metrics["mean"]["valid"] for run in found]
