@@ -25,6 +25,7 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,13 +33,15 @@ import numpy as np
 import torch
 
 from graphmtl.cli import run_verb
+from graphmtl.data.batching import EncodedTask
 from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.tags import spans
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
-from graphmtl.evaluate import predict_run
+from graphmtl.evaluate import predict, read_run
 from graphmtl.training.evaluation import Predictions
+from graphmtl.training.run_data import read_frozen_once
 from graphmtl.training.run_folder import Run
 
 _T_975 = (
@@ -157,13 +160,20 @@ def _correlation(sums: np.ndarray) -> np.ndarray:
     return np.divide(n * xy - x * y, np.sqrt(of), out=np.zeros_like(of), where=of > 1e-9 * n)
 
 
+def predict_test(run: Run) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
+    """The data of a finished run, and what its model predicts on the test splits; what is frozen is not read anew."""
+    data, model = read_run(run), run.model
+    read_frozen_once(model, (task.test for task in data.values()), tell=False, progress=False)
+    return data, predict(run, data, "test", model)
+
+
 def examples(seeds: list[Run]) -> dict[str, Scored]:
     """For every task, how the test examples were answered with each seed.
 
     Raises:
         InputError: the seeds have other test examples.
     """
-    runs = [predict_run(run, "test") for run in seeds]
+    runs = [predict_test(run) for run in seeds]
     found = {}
     for name, first in runs[0][1].items():
         own = [predictions[name] for _, predictions in runs]
@@ -187,14 +197,20 @@ def drawn_scores(scored: Scored, name: str, *, dedup: bool = False) -> np.ndarra
     The draws are the same for every run of the task, so that differences are paired.
     """
     sums = scored.sums[:, ~scored.seen] if dedup else scored.sums  # (seeds, examples, S)
-    generator = np.random.default_rng(zlib.crc32(name.encode()))
     seeds, n, S = sums.shape
     flat = sums.transpose(1, 0, 2).reshape(n, seeds * S)
     drawn = [np.ones((1, n)) @ flat]
-    for _ in range(0, _DRAWS, _AT_ONCE):
-        times = generator.multinomial(n, np.full(n, 1 / n), size=_AT_ONCE)  # (draws, examples)
-        drawn.append(times.astype(float) @ flat)  # (draws, seeds * S)
+    times = _drawn_times(name, n)
+    drawn += [times[i : i + _AT_ONCE].astype(float) @ flat for i in range(0, _DRAWS, _AT_ONCE)]  # (draws, seeds * S)
     return scored.score(np.concatenate(drawn).reshape(-1, seeds, S))
+
+
+@lru_cache(maxsize=64)
+def _drawn_times(name: str, n: int) -> np.ndarray:
+    """How often each of n examples is drawn, (draws, n)."""
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    some = (generator.multinomial(n, np.full(n, 1 / n), size=_AT_ONCE) for _ in range(0, _DRAWS, _AT_ONCE))
+    return np.concatenate([each.astype(np.uint16) for each in some])
 
 
 def mean_scores(scored: Mapping[str, Scored], *, dedup: bool = False) -> np.ndarray:

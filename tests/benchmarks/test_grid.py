@@ -10,6 +10,7 @@ from benchmarks import grid
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
+from graphmtl.evaluate import predict_run
 from graphmtl.training.run_folder import Run
 from tests import tagging
 from tests.parts import lists, predictions_of
@@ -164,7 +165,7 @@ def predicted(monkeypatch):
         predictions.seen[:seen] = True
         return {"known": SimpleNamespace(task=KNOWN)}, {"known": predictions}
 
-    monkeypatch.setattr(grid, "predict_run", lambda run, split: run)
+    monkeypatch.setattr(grid, "predict_test", lambda run: run)
     return run
 
 
@@ -177,6 +178,15 @@ def test_examples_are_known_with_every_seed(predicted):
     assert grid.drawn_scores(known, "known", dedup=True)[0].tolist() == [0, 0.5]
 
 
+def test_the_test_split_is_predicted_as_evaluate_does(finished):
+    run = finished("star").run
+    data, found = grid.predict_test(run)
+    expected = predict_run(run, "test")[1]
+    assert [*data] == [*found] == [*expected]
+    for name, own in expected.items():
+        assert np.array_equal(own.answers, found[name].answers)
+
+
 def test_seeds_with_other_test_examples_are_not_averaged(predicted):
     for other in (predicted([True] * 8, seed=1), predicted([True] * 7)):
         with pytest.raises(InputError, match="task known: --bootstrap is for tasks whose test examples are the same"):
@@ -187,7 +197,7 @@ def test_with_several_seeds_the_bootstrap_is_a_table_of_its_own(finished, tmp_pa
     for name in ("shared-0", "shared-1", "star-0", "star-1"):
         shutil.copytree(finished(name[:-2]).run.folder, tmp_path / name)
     right = {"shared": predicted([True, False, False, False]), "star": predicted([True, True, False, False])}
-    monkeypatch.setattr(grid, "predict_run", lambda run, split: right[run.options.arch])
+    monkeypatch.setattr(grid, "predict_test", lambda run: right[run.options.arch])
     command = ["--archs", "shared,star", "--seeds", "0,1", "--runs", str(tmp_path)]
     for extra, tables in (([], 1), (["--bootstrap"], 2)):
         grid.main([*command, *extra])
