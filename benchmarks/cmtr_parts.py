@@ -37,7 +37,7 @@ FORMS = {  # what is left out, by the architecture and its options
     "regularised, prior": ("cmtr", ["--gate-reg", "prior"]),
     "regularised, entropy": ("cmtr", ["--gate-reg", "entropy"]),
     "regularised, balance": ("cmtr", ["--gate-reg", "balance"]),
-    "teachers, single": ("cmtr", ["--teachers", "train"]),
+    "taught by shared": ("cmtr", ["--teachers", "auto"]),
     "single": ("single", []),
     "shared": ("shared", []),
     "mmoe": ("mmoe", []),
