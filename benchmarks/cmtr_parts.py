@@ -4,9 +4,10 @@
         --results benchmarks/results/cmtr-parts.md
 
 Every form is trained once for each seed, and its AUROC is that of ``graphmtl explain`` without controls; with ``--
---planted-switching`` there is also that of the gates of single texts. Differences of accuracy to cmtr as it is are paired by seed: their mean and its 95 % t interval, in points. What stands after ``--``
-goes to every run. Finished runs are taken as they are, so the command can be stopped and started again, and several
-processes may each train a part of it (``--forms``) over the same folder.
+--planted-switching`` there is also that of the gates of single texts. Differences of accuracy to cmtr as it is are
+paired by seed: their mean and its 95 % t interval, in points. What stands after ``--`` goes to every run. Finished runs
+are taken as they are, so the command can be stopped and started again, and several processes may each train a part of
+it (``--forms``) over the same folder.
 """
 
 import argparse

@@ -162,6 +162,7 @@ class CMTR(Shared):
     """
 
     Options = CMTROptions
+    revision = 2
     undecayed = ("task_embedding", "gate_bias")
     has_edges = True
     reads_tasks = True
