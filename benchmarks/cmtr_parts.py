@@ -24,6 +24,7 @@ from graphmtl.explain import explain_run
 from graphmtl.training.run_folder import Run
 
 _TEXTS = "texts"
+_TEXTS_OF_A_TASK = 200  # that are read for the pictures
 
 FORMS = {  # what is left out, by the architecture and its options
     "cmtr": ("cmtr", []),
@@ -53,7 +54,7 @@ def areas(run: Run) -> dict[str, float]:
         return {}
     path = run.folder / "areas.json"
     if not path.is_file():
-        trained = explain_run(run, controls=False).trained
+        trained = explain_run(run, controls=False, per_task=_TEXTS_OF_A_TASK).trained
         found = trained.auroc() | {_TEXTS: trained.text_auroc.get("attention", {})}
         run.write_json(path.name, {name: float(np.mean([*own.values()])) for name, own in found.items() if own})
     return json.loads(path.read_text(encoding="utf-8"))
