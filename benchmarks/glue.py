@@ -25,7 +25,7 @@ from benchmarks import grid
 from graphmtl.cli import run_verb
 from graphmtl.training.run_folder import Run
 
-TRIALS = ("--encoder-lr 5e-4 --lr 2e-3", "--encoder-lr 1e-3 --lr 2e-3")
+TRIALS = ("--encoder-lr 5e-4 --lr 2e-3", "--encoder-lr 1e-3 --lr 4e-3")
 ARCHS = {  # by the name in the tables: what is trained, after the one that it needs, if any
     "single": ("single", None),
     "shared": ("shared", None),
@@ -34,8 +34,9 @@ ARCHS = {  # by the name in the tables: what is trained, after the one that it n
     "adapters": ("adapters", None),
     "adapter-fusion": ("adapter-fusion --adapters {needed}", "adapters"),
     "cmtr": ("cmtr", None),
-    "cmtr-taught": ("cmtr --teachers {needed}", "single"),
+    "cmtr-taught": ("cmtr --teachers {needed}", "shared"),  # what --teachers auto trains
 }
+AS = {"cmtr-taught": "cmtr"}  # whose trial is taken, without a search of its own
 
 
 class Search:
@@ -45,16 +46,19 @@ class Search:
         runs: the folder.
         seed: of the search.
         extra: options of every run.
+        trials: so many of `TRIALS`; with one there is nothing to search.
     """
 
-    def __init__(self, *, runs: Path, seed: int, extra: Sequence[str]):
-        self.runs, self.seed, self.extra = runs, seed, list(extra)
+    def __init__(self, *, runs: Path, seed: int, extra: Sequence[str], trials: int = len(TRIALS)):
+        self.runs, self.seed, self.extra, self.trials = runs, seed, list(extra), TRIALS[:trials]
         self.validation: dict[str, list[float]] = {}  # of each trial, points
 
     def chosen(self, name: str) -> int:
         """The trial of the best validation score; it is found where it is not known yet."""
+        if name in AS:
+            return self.chosen(AS[name])
         if name not in self.validation:
-            found = [self.run(name, trial, self.seed) for trial in range(len(TRIALS))]
+            found = [self.run(name, trial, self.seed) for trial in range(len(self.trials))]
             self.validation[name] = [100 * run.metrics["mean"]["valid"] for run in found]
         return int(np.argmax(self.validation[name]))
 
@@ -66,13 +70,13 @@ class Search:
         arch, *own = shlex.split(text)
         path = grid.folder(self.runs, f"{name}{'-shuffled' if shuffled else ''}-{trial}", seed)
         control = ["--shuffle-labels"] if shuffled else []
-        grid.train(path, arch, seed, [*self.extra, *own, *shlex.split(TRIALS[trial]), *control])
+        grid.train(path, arch, seed, [*self.extra, *own, *shlex.split(self.trials[trial]), *control])
         return Run.open(path)
 
     def rows(self) -> list[str]:
         """The validation scores of all trials; the chosen one is bold."""
-        rows = ["| validation mean | " + " | ".join(f"`{trial}`" for trial in TRIALS) + " |"]
-        rows.append("|---" * (1 + len(TRIALS)) + "|")
+        rows = ["| validation mean | " + " | ".join(f"`{trial}`" for trial in self.trials) + " |"]
+        rows.append("|---" * (1 + len(self.trials)) + "|")
         for name, values in self.validation.items():
             best = int(np.argmax(values))
             cells = [f"**{value:.2f}**" if i == best else f"{value:.2f}" for i, value in enumerate(values)]
@@ -172,6 +176,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archs", default=",".join(name for name in ARCHS if name != "adapters"))
     parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--trials", type=int, default=len(TRIALS), help="so many of the search's; 1: no search")
     parser.add_argument("--control-seeds", default="0,1,2")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the tables are only printed")
@@ -179,7 +184,7 @@ def main(argv: list[str]) -> None:
     seeds, control_seeds = (
         [int(n) for n in text.split(",") if n] for text in (arguments.seeds, arguments.control_seeds)
     )
-    search = Search(runs=arguments.runs, seed=seeds[0], extra=extra)
+    search = Search(runs=arguments.runs, seed=seeds[0], extra=extra, trials=arguments.trials)
     names = arguments.archs.split(",")
     trials = {name: search.chosen(name) for name in names}
     runs: Mapping[str, list[Run]] = {name: [] for name in names}

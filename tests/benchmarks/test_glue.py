@@ -24,7 +24,7 @@ def search(monkeypatch, tmp_path):
     monkeypatch.setattr(glue, "TRIALS", ("--lr 1e-3", "--lr 2e-3", "--lr 3e-3"))
     monkeypatch.setattr(glue.grid, "train", train)
     monkeypatch.setattr(glue.Run, "open", opened)
-    return glue.Search(runs=tmp_path, seed=7, extra=["--epochs", "2"]), commands
+    return glue.Search(runs=tmp_path, seed=7, extra=["--epochs", "2"], trials=3), commands
 
 
 def test_every_architecture_has_all_trials_and_chooses_by_validation(search):
@@ -35,9 +35,21 @@ def test_every_architecture_has_all_trials_and_chooses_by_validation(search):
     assert search.rows()[2:] == ["| single | 40.00 | **50.00** | 40.00 |", "| shared | 30.00 | 40.00 | **50.00** |"]
 
 
+def test_cmtr_with_teachers_has_the_trial_of_cmtr(search):
+    search, commands = search
+    assert search.chosen("cmtr-taught") == 2
+    assert [*commands] == [f"cmtr-{trial}-7" for trial in range(3)]
+
+
+def test_with_one_trial_there_is_no_search(search, tmp_path):
+    _, commands = search
+    assert glue.Search(runs=tmp_path, seed=7, extra=[], trials=1).chosen("shared") == 0
+    assert [*commands] == ["shared-0-7"]
+
+
 @pytest.mark.parametrize(
     ("name", "option", "needed"),
-    [("cmtr-taught", "--teachers", "single-1-9"), ("adapter-fusion", "--adapters", "adapters-2-9")],
+    [("cmtr-taught", "--teachers", "shared-2-9"), ("adapter-fusion", "--adapters", "adapters-2-9")],
 )
 def test_what_another_run_is_needed_for_gets_the_one_of_its_seed_and_its_own_best_trial(search, name, option, needed):
     search, commands = search

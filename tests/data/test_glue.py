@@ -55,6 +55,16 @@ def test_mnli_is_tested_on_both_dev_splits(data_dir):
     assert [file.name for file in mnli.submission] == ["MNLI-m.tsv", "MNLI-mm.tsv"]
 
 
+def test_a_task_file_makes_a_task_of_a_dev_split_alone(data_dir, tmp_path):
+    dev = data_dir / "glue" / "QNLI" / "dev.tsv"
+    keys = f"{{train: {dev}, test: 0.2, text: [question, sentence], quoting: none}}"
+    (tmp_path / "qnli.yaml").write_text(f"tasks: {{qnli: {keys}}}")
+    tasks = load_tasks(f"glue:rte+{tmp_path / 'qnli.yaml'}", data_dir=data_dir)
+    assert [len(split) for split in (tasks["qnli"].train, tasks["qnli"].valid, tasks["qnli"].test)] == [9, 1, 2]
+    assert tasks["qnli"].task.labels == tasks["rte"].task.labels
+    assert all('"' in text for text in tasks["qnli"].train["text_pair"])
+
+
 def test_what_is_not_at_hand_is_named_with_what_is(tmp_path, no_hub):
     folder = write_glue(tmp_path, "CoLA", "RTE", "MNLI")
     (folder / "glue" / "MNLI" / "train.tsv").unlink()
