@@ -1,12 +1,13 @@
-"""What each part of cmtr is worth: accuracy, and AUROC of gates and ablation, on the planted set with a part left out.
+"""What each part of cmtr is worth on the planted set: accuracy, and AUROC of gates and ablation, with a part left out.
 
     python -m benchmarks.cmtr_parts --seeds 100,101,102 --runs runs/cmtr-parts \\
         --results benchmarks/results/cmtr-parts.md
 
-Every form is trained once for each seed, and its AUROC is that of ``graphmtl explain`` without controls. Differences of
-accuracy to cmtr as it is are paired by seed: their mean and its 95 % t interval, in points. What stands after ``--``
-goes to every run. Finished runs are taken as they are, so the command can be stopped and started again, and several
-processes may each train a part of it (``--forms``) over the same folder.
+Every form is trained once for each seed, and its AUROC is that of ``graphmtl explain`` without controls; with ``--
+--planted-switching`` there is also that of the gates of single texts. Differences of accuracy to cmtr as it is are
+paired by seed: their mean and its 95 % t interval, in points. What stands after ``--`` goes to every run. Finished runs
+are taken as they are, so the command can be stopped and started again, and several processes may each train a part of
+it (``--forms``) over the same folder.
 """
 
 import argparse
@@ -21,6 +22,9 @@ from benchmarks.planted_graph import PLANTED, interval
 from graphmtl.cli import run_verb
 from graphmtl.explain import explain_run
 from graphmtl.training.run_folder import Run
+
+_TEXTS = "texts"
+_TEXTS_OF_A_TASK = 200  # that are read for the pictures
 
 FORMS = {  # what is left out, by the architecture and its options
     "cmtr": ("cmtr", []),
@@ -37,7 +41,7 @@ FORMS = {  # what is left out, by the architecture and its options
     "regularised, prior": ("cmtr", ["--gate-reg", "prior"]),
     "regularised, entropy": ("cmtr", ["--gate-reg", "entropy"]),
     "regularised, balance": ("cmtr", ["--gate-reg", "balance"]),
-    "teachers, single": ("cmtr", ["--teachers", "train"]),
+    "taught by shared": ("cmtr", ["--teachers", "auto"]),
     "single": ("single", []),
     "shared": ("shared", []),
     "mmoe": ("mmoe", []),
@@ -45,13 +49,14 @@ FORMS = {  # what is left out, by the architecture and its options
 
 
 def areas(run: Run) -> dict[str, float]:
-    """AUROC of gates and ablation, the mean over targets; nothing where the architecture has no task graph."""
+    """AUROC of gates, of ablation and of single texts' gates, the mean over targets; nothing without a task graph."""
     if not run.model.architecture.has_edges:
         return {}
     path = run.folder / "areas.json"
     if not path.is_file():
-        found = explain_run(run, controls=False).trained.auroc()
-        run.write_json(path.name, {name: float(np.mean([*own.values()])) for name, own in found.items()})
+        trained = explain_run(run, controls=False, per_task=_TEXTS_OF_A_TASK).trained
+        found = trained.auroc() | {_TEXTS: trained.text_auroc.get("attention", {})}
+        run.write_json(path.name, {name: float(np.mean([*own.values()])) for name, own in found.items() if own})
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -63,7 +68,8 @@ def children(run: Run) -> float:
 def row(name: str, runs: list[Run], whole: list[Run]) -> str:
     """A row of the table; ``whole`` are the runs of cmtr as it is, seed by seed."""
     found = [areas(run) for run in runs]
-    cells = [interval([own[picture] for own in found]) if found[0] else "" for picture in ("attention", "ablation")]
+    pictures = ("attention", "ablation", _TEXTS)
+    cells = [interval([own[picture] for own in found]) if picture in found[0] else "" for picture in pictures]
     for score in (lambda run: run.metrics["mean"]["test"], children):
         cells.append(f"{100 * np.mean([score(run) for run in runs]):.1f}")
         differences = [100 * (score(run) - score(other)) for run, other in zip(runs, whole, strict=True)]
@@ -85,8 +91,8 @@ def main(argv: list[str]) -> None:
     command = shlex.join(["python", "-m", "benchmarks.cmtr_parts", *argv, *(["--", *extra] if extra else [])])
     lines = [
         *(f"Command: `{command}`", "", f"Seeds {arguments.seeds}; mean and 95 % t interval over seeds.", ""),
-        "| form | gates' AUROC | ablation's AUROC | mean accuracy | to cmtr | children | to cmtr |",
-        "|---|---|---|---|---|---|---|",
+        "| form | gates' AUROC | ablation's | single texts' | mean accuracy | to cmtr | children | to cmtr |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     trained: dict[str, list[Run]] = {}
     for number in map(int, arguments.forms.split(",")):

@@ -301,7 +301,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="also real training steps, on planted by default",
     )
     parser.add_argument(
-        "--overhead", action="store_true", help="only training steps on a BERT-base-shaped encoder, beside shared's"
+        "--overhead", action="store_true", help="only what cmtr costs on transformers of two sizes, beside shared"
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=list(_DTYPES), default="float32")

@@ -109,6 +109,7 @@ class Architecture(Layer):
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     has_views = False  #: True where ``interact`` gives further views of a text in training, from which heads learn
+    revision: ClassVar[int] = 1  #: goes up where its equations change, so that models saved before are not misread
     auto_pooling: ClassVar[Literal["mean", "max-mean"]] = (
         "max-mean"  #: what ``--pooling auto`` means where LSTMs give the states of a text
     )

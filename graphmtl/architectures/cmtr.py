@@ -94,7 +94,7 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
 
 
 class CMTR(Shared):
-    r"""Adaptation layers for each task, which read each other, and are fused by the target's gates.
+    r"""What the tasks' adaptation layers make of a text, fused by the target's gates.
 
     The equations stand at the top of :mod:`graphmtl.architectures.cmtr` (our reading of Yang et al., IJCNN 2024). It
     comes after an encoder: h is one vector of a text, or one of each token.
@@ -162,6 +162,7 @@ class CMTR(Shared):
     """
 
     Options = CMTROptions
+    revision = 2
     undecayed = ("task_embedding", "gate_bias")
     has_edges = True
     reads_tasks = True
@@ -220,18 +221,17 @@ class CMTR(Shared):
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
         asked = self.adapters.norm(h).flatten(0, -2)  # (N, dim)
-        interacted, alpha = z + self.task_embedding, None  # (N, K, dim)
+        named, alpha = z + self.task_embedding, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
-            interacted, alpha = self.interaction(interacted, cut, return_edge_weights=True)
-            asked = asked + interacted[:, task]
+            named, alpha = self.interaction(named, cut, return_edge_weights=True)
+            asked = asked + named[:, task]
         sources = self.sources[task]
         gates = self._gates(asked, task)  # (N, S)
         if ablation is not None:
             gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
-        values = (interacted if self.interacted else z)[:, sources]  # (N, S, dim)
-        fused = (gates.unsqueeze(-2) @ values).squeeze(-2)  # (N, dim)
-        fused = fused.view_as(h)
+        values = (named if self.interacted else z)[:, sources]  # (N, S, dim)
+        fused = (gates.unsqueeze(-2) @ values).squeeze(-2).view_as(h)
         seen = HeadInput(h + fused if self.options.residual else fused, nodes=nodes)
         if self.training:
             views = _views(gates, values, sources.index(task))

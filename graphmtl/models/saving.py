@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from graphmtl.architectures import architecture_class
 from graphmtl.config import ModelOptions
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
@@ -40,6 +41,7 @@ def save_model(model: Any, folder: Path) -> None:
     """Writes what :func:`load_model` reads; the folder is there."""
     config = {
         "format": _FORMAT,
+        "revision": model.architecture.revision,
         "tasks": [task.to_dict() for task in model.tasks.values()],
         "options": asdict(model.options),
     }
@@ -138,9 +140,24 @@ def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
     try:
         kind = model_options_class(str(chosen(options, "arch")), str(chosen(options, "encoder")))
         known = {field.name for field in fields(kind)}  # earlier versions wrote the options of every architecture
+        _check_revision(str(chosen(options, "arch")), config.get("revision", 1))
         return read, kind(**{key: value for key, value in options.items() if key in known})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _check_revision(arch: str, found: Any) -> None:
+    """Whether the equations of an architecture are those with which a model was trained.
+
+    Raises:
+        InputError: they have changed.
+    """
+    ours = architecture_class(arch).revision
+    if found != ours:
+        raise InputError(
+            f"revision {shown(found)} of {arch}, of which this version of graphmtl has revision {ours}; train it again "
+            "(`graphmtl run --config RUN/config.yaml`), or read it with the version that saved it"
+        )
 
 
 def _check_shapes(model: nn.Module, folder: Path) -> None:

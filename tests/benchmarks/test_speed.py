@@ -224,10 +224,13 @@ def test_overhead_on_a_transformer(small_machine, capsys, monkeypatch):
     from transformers import BertConfig
 
     small = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=50)
-    monkeypatch.setattr(speed, "overhead_lines", partial(overhead.overhead_lines, config=small))
+    load = overhead.Load(small, tasks=3, texts=4, tokens=5)
+    monkeypatch.setattr(speed, "overhead_lines", partial(overhead.overhead_lines, loads=[load]))
     run("--overhead")
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines() if line.startswith(("| shared", "| cmtr"))]
     assert [row[1] for row in rows] == ["shared", "cmtr"]
-    assert rows[0][5] == "1.000"
+    assert rows[0][5] == rows[0][9] == "1.000"
+    assert float(rows[1][11]) > float(rows[0][11])  # KiB
+    assert rows[0][13] == "0"
     assert "## Architectures" not in printed

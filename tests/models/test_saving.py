@@ -176,6 +176,7 @@ def _changed(*path, value):
         (_changed("tasks", 1, "name", value="a"), "two of the tasks have the same name"),
         (_changed("tasks", 1, "kin", value="x"), "unknown key of a task 'kin'; did you mean 'kind'?"),
         (_changed("format", value=99), "format 99; this version of graphmtl reads 1"),
+        (_changed("revision", value=9), "revision 9 of star, of which this version of graphmtl has revision 1"),
     ],
 )
 def test_what_config_json_may_not_hold(change, message, saved):
@@ -188,6 +189,16 @@ def test_what_config_json_may_not_hold(change, message, saved):
         MultiTaskModel.from_pretrained(folder)
     assert str(error.value).startswith(str(folder))
     assert "\n" not in str(error.value)
+
+
+def test_a_model_of_an_architecture_whose_equations_have_changed_is_refused(saved):
+    _, folder = saved("cmtr")
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    assert config.pop("revision") == 2
+    path.write_text(json.dumps(config))  # as it was written before there were revisions
+    with pytest.raises(InputError, match=r"config\.json: revision 1 of cmtr, .* train it again"):
+        MultiTaskModel.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "[" * 10_000, "9" * 5_000, "{", "null"])
