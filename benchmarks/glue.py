@@ -1,6 +1,6 @@
 """Five GLUE tasks over a published encoder: the same small search for every architecture, then several seeds, one test.
 
-    python benchmarks/glue.py --runs runs/glue --results benchmarks/results/glue.md -- \
+    python -m benchmarks.glue --runs runs/glue --results benchmarks/results/glue.md -- \
         --config glue --encoder $GRAPHMTL_DATA/minilm
 
 1. Every architecture is trained with each of `TRIALS` with the first seed; the trial with the best mean validation

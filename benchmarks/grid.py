@@ -360,7 +360,7 @@ def versions_line(runs: Mapping[str, list[Run]], seeds: str) -> str:
 
 def shown_command(script: str, argv: Sequence[str]) -> str:
     """A command for a page of results, without folders of this machine."""
-    command = shlex.join(["python", f"benchmarks/{script}.py", *argv])
+    command = shlex.join(["python", "-m", f"benchmarks.{script}", *argv])
     data = os.environ.get("GRAPHMTL_DATA")
     return command.replace(data, "$GRAPHMTL_DATA") if data else command
 

@@ -207,7 +207,8 @@ def test_parameters_have_the_names_of_saved_models():
     adapters = [f"adapters.{part}.{name}" for part in ("norm", "down", "up") for name in linear]
     read = [f"interaction.read.lin_{part}.{name}" for part in ("query", "key", "value") for name in linear]
     fused = [f"{part}.{name}" for part in ("interaction.output", "interaction.norm", "query", "key") for name in linear]
-    assert [*build(nn.CMTR).state_dict()] == ["task_embedding", "gate_bias", *adapters, *read, *fused]
+    cmtr = build(nn.CMTR, interaction="attention")
+    assert [*cmtr.state_dict()] == ["task_embedding", "gate_bias", *adapters, *read, *fused]
     assert [*build(nn.Shared, contextual=False).state_dict()] == ["lstm." + name for name in plain]
 
 
