@@ -221,16 +221,16 @@ class CMTR(Shared):
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
         asked = self.adapters.norm(h).flatten(0, -2)  # (N, dim)
-        named, alpha = z + self.task_embedding, None  # (N, K, dim)
+        values, alpha = z + self.task_embedding if self.interacted else z, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
-            named, alpha = self.interaction(named, cut, return_edge_weights=True)
-            asked = asked + named[:, task]
+            read, alpha = self.interaction(z + self.task_embedding, cut, return_edge_weights=True)
+            values, asked = read if self.interacted else z, asked + read[:, task]
         sources = self.sources[task]
         gates = self._gates(asked, task)  # (N, S)
         if ablation is not None:
             gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
-        values = (named if self.interacted else z)[:, sources]  # (N, S, dim)
+        values = values[:, sources]  # (N, S, dim)
         fused = (gates.unsqueeze(-2) @ values).squeeze(-2).view_as(h)
         seen = HeadInput(h + fused if self.options.residual else fused, nodes=nodes)
         if self.training:
