@@ -9,8 +9,8 @@ a cross-stitch unit, which gives every task a linear combination of what all of 
 
 The head of task k reads :math:`\tilde h^{(k)}` of the last layer. As in section 3.3 a unit begins as a convex
 combination, 0.9 for the task itself, the rest in equal parts for its sources, and learns faster than the other
-parameters (``--stitch-lr``); the paper's rate is 100 to 1000 times that of the networks, of plain gradient descent:
-AdamW's steps are as long for a small gradient as for a large one, and need no such help.
+parameters: ``--stitch-lr``, 10 times as fast, where the paper has 100 to 1000 for plain gradient descent, whose steps
+are short where a gradient is small; AdamW's are not.
 
 Departures: the paper has two tasks, and a unit for each channel; here is one number for each pair of tasks and layer,
 which both directions and all dimensions have in common, so that it is the weight of an edge; and ``--topology`` says
@@ -49,7 +49,9 @@ class CrossStitchOptions(TopologyOptions, ArchitectureOptions):
     stitch_layers: int = option(
         1, "LSTMs of a task, one above the other, a cross-stitch unit behind each", low=1, high=MOST_PARTS
     )
-    stitch_lr: float = option(1.0, "learning rate of the cross-stitch units, times --lr", low=0, trains=True)
+    stitch_lr: float = option(
+        10.0, "learning rate of the cross-stitch units, as a multiple of --lr", low=0, trains=True
+    )
 
 
 class CrossStitchUnit(Layer):
@@ -114,7 +116,7 @@ class CrossStitch(Architecture):
                 "[[books, dvd], [dvd, music]]", pairs of source and target, or a YAML or GraphML file of edges.
             top_k (0): with a finished run as topology, how many of the strongest edges into a task stay; 0: all.
             stitch_layers (1): LSTMs of a task, one above the other, a unit behind each.
-            stitch_lr (1.0): learning rate of the units, as a multiple of that of the other parameters.
+            stitch_lr (10.0): learning rate of the units, as a multiple of that of the other parameters.
 
     Shapes, of ``cross_stitch(x, task, lengths=None, *, mask=None, return_edge_weights=False)``:
         - x (batch, tokens, input_size), padded on the right, the task's name or position, and lengths (batch,) int64 or
@@ -160,10 +162,10 @@ class CrossStitch(Architecture):
         return range(self.options.stitch_layers)
 
     def task_modules(self) -> list[nn.ModuleList]:
-        return [*self.layers]  # type: ignore[list-item]
+        return [*self.layers]
 
     def task_rows(self) -> list[Tensor]:
-        return [row for unit in self.units for row in (unit.own, unit.others)]
+        return [row for unit in self.units for row in unit.parameters()]
 
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         return [(parameter, lr * self.options.stitch_lr) for parameter in self.units.parameters()]
@@ -207,7 +209,7 @@ class CrossStitch(Architecture):
 
     def _run(self, layer: int, tasks: Sequence[int], x: Tensor, packing: Packing) -> Tensor:
         """The LSTMs of some tasks over x (D, N, I), or each over its own, (D, N, tasks, I): (D, N, tasks, H)."""
-        return run_side_by_side([self.layers[layer][j] for j in tasks], x, packing)  # type: ignore[index]
+        return run_side_by_side([self.layers[layer][j] for j in tasks], x, packing)
 
     def _both_ways(self, states: Tensor, packing: Packing) -> Tensor:
         """What the next layer reads: (D, N, K, H), of each direction, to (D, N, K, D * H), forward beside backward."""
@@ -217,11 +219,11 @@ class CrossStitch(Architecture):
 
     def _row(self, layer: int, task: int, read: Sequence[int], ablation: Ablation | None) -> Tensor:
         """What a task's unit makes of what was run in its layer, (read,)."""
-        cut = ()
-        if ablation is not None:
-            names = [self.tasks[j] for j in read]
-            cut = (ablation.cut(self.tasks[task], names, self.units[layer].own.device), ablation.renormalise)
-        return self.units[layer](task, read, *cut)
+        unit: Any = self.units[layer]
+        if ablation is None:
+            return unit(task, read)
+        cut = ablation.cut(self.tasks[task], [self.tasks[j] for j in read], unit.own.device)  # (read,)
+        return unit(task, read, cut, ablation.renormalise)
 
     def _edges(
         self, task: int, read: Sequence[Sequence[int]], said: Sequence[Tensor], mask: Tensor, lengths: Tensor

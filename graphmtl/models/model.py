@@ -230,7 +230,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
                 outputs[name] = self._output(name, seen, seen.edges or weights, batch, label_smoothing)
                 if self.training and self.architecture.holds_apart:
-                    outputs[name].halves = Halves(*states.chunk(2, -1), encoded.lengths)
+                    shared, private = states.chunk(2, -1)  # (texts, tokens, dim / 2)
+                    outputs[name].halves = Halves(shared, private, encoded.lengths)
         return outputs
 
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:

@@ -145,7 +145,7 @@ def test_only_the_lstms_that_a_task_reads_are_run():
 
 
 def test_its_units_have_a_learning_rate_of_their_own():
-    architecture = build("cross-stitch", stitch_layers=2, stitch_lr=10.0)
+    architecture = build("cross-stitch", stitch_layers=2, stitch_lr=4.0)
     rates = architecture.learning_rates(0.25)
     assert {id(parameter) for parameter, _ in rates} == {id(p) for p in architecture.units.parameters()}
-    assert {rate for _, rate in rates} == {2.5}
+    assert {rate for _, rate in rates} == {1.0}
