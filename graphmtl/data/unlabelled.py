@@ -33,7 +33,7 @@ class UnlabelledTexts:
         own = len(self.texts) - self.unlabelled
         return (
             f"{len(self.texts):,} texts, {self.unlabelled:,} without a label and {own:,} of the training splits; left "
-            f"out: {self.held_out:,} that stand in a validation or test split, {self.repeated:,} that stand there before"
+            f"out: {self.held_out:,} of a validation or test split, {self.repeated:,} that stand there before"
         )
 
 

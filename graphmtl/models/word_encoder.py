@@ -36,7 +36,7 @@ class WordEncoderOptions(VocabularyOptions):
     )
     pretrained: str | None = option(
         None,
-        "folder that `graphmtl pretrain` has written: word embeddings, and the LSTM that all tasks share, start from it",
+        "folder that `graphmtl pretrain` has written, from which word embeddings and the LSTM of all tasks start",
         shown="DIR",
     )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
