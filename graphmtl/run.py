@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
+from graphmtl.baselines.scores import beside, means, not_above, write_scores
 from graphmtl.cli import run_verb
 from graphmtl.config import Options
 from graphmtl.errors import InputError
@@ -42,10 +43,16 @@ def run_and_report(options: Options) -> Run:
     if not report:
         return run
     metrics = run.metrics
-    headings = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
+    baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
+    headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
     headings |= {split: split for split in other_test_splits(metrics["tasks"])}
-    print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
+    rows = beside(metrics["tasks"], baselines)
+    mean = metrics["mean"] | means(rows, baselines)
+    print_table(scores_table(f"{options.arch}, seed {options.seed}", rows, headings, mean))
     say("test_dedup: test examples whose text stands in no training split of the run")
+    for name, those in not_above(metrics["tasks"], baselines).items():
+        if those:
+            say(f"not above {name} on test: {', '.join(those)}")
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
