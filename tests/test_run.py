@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 
 from graphmtl.cli import main
 from graphmtl.errors import InputError
-from graphmtl.evaluate import predict_run
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
+from graphmtl.training.finished import predict_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from tests import tiny
