@@ -4,6 +4,7 @@
 probabilities, losses, counts and seen, each ``TASK/WHAT``; lists, as tags are, as JSON; and the tasks themselves.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, note
-from graphmtl.files import check_regular, written_whole
+from graphmtl.files import read_bounded, written_whole
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.finished import predict, read_run
 from graphmtl.training.run_data import read_frozen_once
@@ -24,6 +25,7 @@ __all__ = ["KEPT", "Answers", "answers_of"]
 
 KEPT = "test_answers.npz"
 _FORMAT = 1
+_MOST = 1 << 30  # bytes
 _ARRAYS = ("labels", "answers", "probabilities", "losses", "counts", "seen")
 Answers = dict[str, tuple[Task, Predictions]]
 """The tasks, by name, and what was answered on their test splits."""
@@ -50,10 +52,12 @@ def answers_of(run: Run) -> Answers:
 
 
 def _write(path: Path, answers: Answers) -> None:
-    arrays = {f"{name}/{key}": array for name, (_, own) in answers.items() for key, array in _arrays(own)}
     about = {"format": _FORMAT, "tasks": [task.to_dict() for task, _ in answers.values()]}
+    arrays: dict[str, Any] = {"about": _packed(about)}
+    for name, (_, own) in answers.items():
+        arrays |= {f"{name}/{key}": array for key, array in _arrays(own)}
     with written_whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, about=_packed(about), **arrays)
+        np.savez_compressed(file, **arrays)
 
 
 def _arrays(predictions: Predictions) -> list[tuple[str, np.ndarray]]:
@@ -80,15 +84,15 @@ def _unpacked(content: np.ndarray) -> Any:
 
 
 def _read(path: Path) -> Answers:
-    check_regular(path)
+    content = io.BytesIO(read_bounded(path, most=_MOST))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             about = _unpacked(file["about"])
             if about["format"] != _FORMAT:
                 raise InputError(f"{path}: format {about['format']}; this version of graphmtl reads format {_FORMAT}")
             tasks = [Task.from_dict(own) for own in about["tasks"]]
             return {task.name: (task, _predictions(file, task.name)) for task in tasks}
-    except (KeyError, TypeError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, EOFError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: damaged ({error}); remove it, and it is written again") from None
