@@ -22,6 +22,7 @@ FLOORS = (  # from the ground up; a file in the package's own folder is named, t
     ("analysis", "onnx"),
     ("options",),
     ("training",),
+    ("baselines",),
     ("reporting",),
     ("comparison",),
     ("verbs",),
