@@ -1,11 +1,12 @@
-"""Architectures x seeds on one task set, with each run where these folders have it: trains what is missing, and compares.
+"""Architectures x seeds on one task set: trains what is missing, then compares, and writes the tables in Markdown.
 
     python benchmarks/grid.py --archs single,shared,complete,star --seeds 0,1,2,3,4 --runs runs/planted \
         --results benchmarks/results/planted.md
 
-It is ``graphmtl compare`` without baselines and without a report. What stands after ``--`` goes to every run (``--
---tasks fdu-mtl --hidden 32``); ``{seed}`` in it is the run's seed. ``--variant NAME "ARCH OPTIONS"`` makes NAME, which
-``--archs`` may have, an architecture with options of its own: ``--variant taught "cmtr --teachers runs/single-{seed}"``.
+It is ``graphmtl compare`` without baselines and without a report, and each run is ``RUNS/NAME-SEED``. What stands
+after ``--`` goes to every run (``-- --tasks fdu-mtl --hidden 32``); ``{seed}`` in it is the run's seed.
+``--variant NAME "ARCH OPTIONS"`` makes NAME, which ``--archs`` may have, an architecture with options of its own:
+``--variant taught "cmtr --teachers runs/single-{seed}"``.
 Finished runs are taken as they are and an unfinished one is resumed, so the command can be stopped and started again;
 several processes may each train a part of it (``--archs``, ``--seeds``) over the same folder.
 """

@@ -13,22 +13,22 @@ from graphmtl.architectures import architecture_class
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
 from graphmtl.comparison.report import write_report
-from graphmtl.comparison.rows import Row, grouped, rows_of_runs
+from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.comparison.same_size import as_large
 from graphmtl.comparison.tables import frame, terminal
 from graphmtl.comparison.variants import Variant, as_flags, variants
 from graphmtl.comparison.verdict import sentences
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.registry import BASELINES
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import open_runs
+from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
 
 __all__ = ["ARCHS", "Comparison", "compare", "compare_runs", "compare_variants", "shown_command"]
 
 ARCHS = ("single", "shared", "star")
 WIDE = "shared-wide"
-BASELINES = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +140,8 @@ def compare_variants(
     if same_size:
         grid = Grid(folder=folder, variants=[*chosen, _wide(grid, tasks)], seeds=seeds, flags=flags)
         failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
-    rows, common = rows_of_runs(grid.runs())
-    return _written(rows, common, folder=folder, against=against, command=command, failed=failed)
+    told = {"against": against, "baselines": baselines, "command": command}
+    return _written(grid.runs(), folder=folder, **told, failed=failed)
 
 
 def compare_runs(
@@ -163,9 +163,8 @@ def compare_runs(
     known = (folder / "comparison.json").is_file() and not (folder / "grid.json").is_file()
     if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no comparison of finished runs; --output names another")
-    rows, seeds = rows_of_runs(runs)
     folder.mkdir(parents=True, exist_ok=True)
-    return _written(rows, seeds, folder=folder, against=against, command=command)
+    return _written(runs, folder=folder, against=against, baselines=baselines, command=command)
 
 
 def _of_seed(flags: Sequence[str], seed: int) -> list[str]:
@@ -199,15 +198,19 @@ def _wide(grid: Grid, tasks: TaskSet) -> Variant:
 
 
 def _written(
-    rows: Sequence[Row],
-    seeds: Sequence[int],
+    runs: Mapping[str, Sequence[Run]],
     *,
     folder: Path,
     against: str | None,
+    baselines: bool,
     command: Sequence[str],
     failed: Sequence[Cell] = (),
 ) -> Comparison:
-    """The rows, compared and told in a folder."""
+    """Finished runs, compared and told in a folder."""
+    rows, seeds = rows_of_runs(runs)
+    if baselines:
+        of_seed = {run.options.seed: run for own in runs.values() for run in own}
+        rows += baseline_rows([of_seed[seed] for seed in seeds], folder / "baselines")
     compared = Compared(rows, seeds=seeds, against=against)
     versions = next(row.metrics[0]["versions"] for row in rows if row.metrics)
     made_by = [f"Command: `{shown_command(command)}`"] if command else []

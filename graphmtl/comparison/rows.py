@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from graphmtl.architectures import architecture_class
+from graphmtl.baselines.reading import read_baselines
 from graphmtl.comparison.grid import without_seed
 from graphmtl.comparison.kept_answers import Answers, answers_of
-from graphmtl.data.task import Task
 from graphmtl.errors import InputError, note
-from graphmtl.training.evaluation import Predictions
+from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run
 
 __all__ = ["Row", "baseline_rows", "grouped", "rows_of_runs"]
@@ -87,21 +88,23 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def baseline_rows(found: Mapping[str, Mapping[int, Mapping[str, Predictions]]], tasks: Mapping[str, Task]) -> list[Row]:
-    """A row for every baseline.
+def baseline_rows(runs: Sequence[Run], folder: Path) -> list[Row]:
+    """A row for every baseline, on the data of a run of each seed.
 
     Args:
-        found: its answers on the test splits, ``{name: {seed: {task: predictions}}}``.
-        tasks: the tasks.
+        runs: one of each seed, in the order of the comparison's seeds.
+        folder: where what they answer is kept.
+
+    Raises:
+        InputError: the data cannot be loaded, or is no longer the runs'.
     """
-    return [
-        Row(
-            name=name,
-            arch=None,
-            answers=[{task: (tasks[task], each) for task, each in own.items()} for own in by_seed.values()],
-        )
-        for name, by_seed in found.items()
-    ]
+    found: dict[str, list[Answers]] = {}
+    for run in runs:
+        tasks = load_tasks_again(run)
+        for name, own in read_baselines(tasks, folder=folder, seed=run.options.seed).items():
+            answers = {task: (tasks[task].task, each) for task, each in own.get("test", {}).items()}
+            found.setdefault(name, []).append(answers)
+    return [Row(name=name, arch=None, answers=answers) for name, answers in found.items() if any(answers)]
 
 
 def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:

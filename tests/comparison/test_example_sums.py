@@ -82,7 +82,9 @@ def test_a_correlation_with_what_is_always_the_same_is_0():
 
 
 def test_a_function_of_the_users_own_whose_name_is_like_a_metrics(tmp_path, monkeypatch):
-    (tmp_path / "my_f1.py").write_text("def cost(labels, answers):\n    return sum(map(str.__eq__, labels, answers)) / 7\n")
+    (tmp_path / "my_f1.py").write_text(
+        "def cost(labels, answers):\n    return sum(map(str.__eq__, labels, answers)) / 7\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     task, predictions = of("my_f1:cost"), share_right(0.5, size=20)
     assert sums_of(task, predictions).whole() == pytest.approx(task.of_kind.scores(predictions)["my_f1:cost"])
