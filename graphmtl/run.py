@@ -15,6 +15,7 @@ from graphmtl.options import parse_options
 from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
+from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say
@@ -91,6 +92,8 @@ def run_and_report(options: Options) -> Run:
     headings = _HEADINGS | {split: split for split in other_test_splits(metrics["tasks"])}
     print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
     say("test_dedup: test examples whose text stands in no training split of the run")
+    for line in cut_short(metrics):
+        say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")

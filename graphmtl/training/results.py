@@ -4,6 +4,7 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
 from graphmtl.config import Options, part
@@ -14,7 +15,7 @@ from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import Run
 from graphmtl.training.training_result import TrainingResult
 
-__all__ = ["SPLITS", "mean_of_first_metrics", "other_tests", "split_scores", "versions", "write_run"]
+__all__ = ["SPLITS", "cut_short", "mean_of_first_metrics", "other_tests", "split_scores", "versions", "write_run"]
 
 SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
@@ -79,8 +80,19 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "train_seconds": result.seconds,
         "tokens_per_second": result.tokens_per_second,
         "best_epoch": result.best_epoch,
+        "budget": {group: asdict(own) for group, own in result.budgets.items()},
+        "cut_short": result.cut_short,
         "versions": versions(),
     }
+
+
+def cut_short(metrics: Mapping) -> list[str]:
+    """What is to be said of trainings whose best epoch is the last one they were given; a line, or none."""
+    groups, all_groups = metrics["cut_short"], metrics["budget"]
+    if not groups:
+        return []
+    whose = f" of {', '.join(groups)}" if len(all_groups) > 1 else ""
+    return [f"the validation score{whose} still rose in the last epoch; more of them (--epochs) may give a better one"]
 
 
 def other_tests(data: Mapping[str, EncodedTask]) -> list[str]:

@@ -216,7 +216,7 @@ def test_a_config_with_an_unknown_key(folder):
 
 
 def test_a_config_with_a_value_of_another_kind(folder):
-    edit(folder, "batch_size: 32", "batch_size: many")
+    edit(folder, "batch_size: 0", "batch_size: many")
     with pytest.raises(InputError, match=r"batch_size|batch-size"):
         Run.open(folder)
 
