@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from graphmtl.arguments import Parser, seeds_of
+from graphmtl.baselines.scores import beside, means, not_above, write_scores
 from graphmtl.cli import run_verb
 from graphmtl.comparison.grid import Cell, check_seeds, train_cells
 from graphmtl.config import Options
@@ -89,9 +90,16 @@ def run_and_report(options: Options) -> Run:
     if not report:
         return run
     metrics = run.metrics
-    headings = _HEADINGS | {split: split for split in other_test_splits(metrics["tasks"])}
-    print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
+    baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
+    headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
+    headings |= {split: split for split in other_test_splits(metrics["tasks"])}
+    rows = beside(metrics["tasks"], baselines)
+    mean = metrics["mean"] | means(rows, baselines)
+    print_table(scores_table(f"{options.arch}, seed {options.seed}", rows, headings, mean))
     say("test_dedup: test examples whose text stands in no training split of the run")
+    for name, those in not_above(metrics["tasks"], baselines).items():
+        if those:
+            say(f"not above {name} on test: {', '.join(those)}")
     for line in cut_short(metrics):
         say(line)
     if options.refit_on_valid:

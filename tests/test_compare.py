@@ -115,6 +115,7 @@ def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_table(tmp_
     command = ["--archs", "shared,star", "--no-baselines", *FLAGS, *epochs, "--output"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     _killed_while_it_trains([*command, str(killed)], killed)
+    assert (killed / "runs" / "shared-0" / "history.jsonl").is_file()
     assert not (killed / "comparison.md").exists()
     assert not (killed / "runs" / "shared-0" / "metrics.json").exists()
     main(["compare", *command, str(killed)])

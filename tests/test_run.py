@@ -268,14 +268,22 @@ def test_the_table_that_is_printed(arch, finished):
     lines = [line.split() for line in printed.splitlines()]
     heading = next(line for line in lines if line[:1] == ["task"] and "metric" in line)
     sizes = ["n_train", "n_valid", "n_test", "n_test_dedup"]
-    assert heading == ["task", *sizes, "metric", "validation", "test", "test_dedup"]
+    assert heading == ["task", *sizes, "metric", "validation", "test", "majority", "tfidf", "test_dedup"]
+    baselines = json.loads((finished(arch).run.folder / "baselines.json").read_text())["baselines"]
+    columns = [
+        {name: own[split] for name, own in scores.items()}
+        for split, scores in [
+            *((split, metrics["tasks"]) for split in ("valid", "test")),
+            *(("test", baselines[name]) for name in ("majority", "tfidf")),
+            ("test_dedup", metrics["tasks"]),
+        ]
+    ]
     for name, task in metrics["tasks"].items():
         row = next(line for line in lines if line[:5] == [name, *(str(task[size]) for size in sizes)])
-        assert row[5:] == [task["metric"], *(f"{task[s][task['metric']]:.4f}" for s in ("valid", "test", "test_dedup"))]
-    second = metrics["tasks"]["pairs"]
-    assert ["accuracy", *(f"{second[s]['accuracy']:.4f}" for s in ("valid", "test", "test_dedup"))] in lines
-    means = [f"{metrics['mean'][split]:.4f}" for split in ("valid", "test", "test_dedup")]
-    assert ["mean", "of", "first", "metrics", *means] in lines
+        assert row[5:] == [task["metric"], *(f"{own[name][task['metric']]:.4f}" for own in columns)]
+    assert ["accuracy", *(f"{own['pairs']['accuracy']:.4f}" for own in columns)] in lines
+    first = [[own[name][task["metric"]] for name, task in metrics["tasks"].items()] for own in columns]
+    assert ["mean", "of", "first", "metrics", *(f"{sum(own) / len(own):.4f}" for own in first)] in lines
 
 
 def test_repeated_texts_are_printed_first(finished):

@@ -37,7 +37,10 @@ from graphmtl.verbosity import say
 
 __all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "train_cells", "without_seed"]
 
-_OF_A_RUN = ("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission")
+_OF_A_RUN = (
+    *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
+    "baselines",
+)
 _OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite")  # which a grid's runs have from it
 
 
@@ -103,7 +106,7 @@ class Grid:
     def cell(self, variant: Variant, seed: int) -> Cell:
         """One of the grid's runs."""
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
-        flags = (*common, *variant.of_seed(seed), "--seed", str(seed))
+        flags = ("--no-baselines", *common, *variant.of_seed(seed), "--seed", str(seed))  # which a comparison has once
         place = self.folder / "runs" / f"{variant.name}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)
 

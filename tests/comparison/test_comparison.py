@@ -64,7 +64,6 @@ def test_what_is_there_is_not_asked_again_and_the_tables_are_the_same(trained, t
 def test_without_baselines(trained, tiny_tasks, tmp_path):
     found = compare(tiny_tasks, archs=["star", "single"], baselines=False, output=tmp_path / "c", **OPTIONS)
     assert [*found.compared.rows] == ["star", "single"]
-    assert not (tmp_path / "c" / "baselines").exists()
 
 
 def test_a_run_that_fails_is_named_and_not_in_the_tables(trained, tiny_tasks, tmp_path):
