@@ -64,12 +64,11 @@ def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str]) -> None:
         of_seed = (*(each.replace("{seed}", str(seed)) for each in flags), "--seed", str(seed))
         cells.append(Cell(name=own.arch, seed=seed, folder=folder, flags=of_seed, anew=own.overwrite))
     failed = train_cells(cells, jobs=jobs)
-    runs = [Run.open(cell.folder) for cell in cells if cell not in failed]
-    if runs:
-        named = ", ".join(str(run.options.seed) for run in runs)
-        title = f"{first.arch}, seeds {named}: mean and standard deviation"
-        print_table(seeds_table(title, [run.metrics for run in runs], _HEADINGS))
-        print(f"runs: {', '.join(str(run.folder) for run in runs)}")
+    done = [cell for cell in cells if cell not in failed]
+    if done:
+        title = f"{first.arch}, seeds {', '.join(str(cell.seed) for cell in done)}: mean and standard deviation"
+        print_table(seeds_table(title, [Run.open(cell.folder).metrics for cell in done], _HEADINGS))
+        print(f"runs: {', '.join(str(cell.folder) for cell in done)}")
     if failed:
         sys.exit(1)
 
