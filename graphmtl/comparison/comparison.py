@@ -140,8 +140,7 @@ def compare_variants(
     if same_size:
         grid = Grid(folder=folder, variants=[*chosen, _wide(grid, tasks)], seeds=seeds, flags=flags)
         failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
-    told = {"against": against, "baselines": baselines, "command": command}
-    return _written(grid.runs(), folder=folder, **told, failed=failed)
+    return _written(grid.runs(), folder=folder, against=against, baselines=baselines, command=command, failed=failed)
 
 
 def compare_runs(
