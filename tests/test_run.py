@@ -155,12 +155,12 @@ def test_the_task_graph_file(arch, finished):
         assert set(edge) == {"source", "target", "weight", "std", "count"}
     ends = Counter((edge["source"], edge["target"]) for edge in data["edges"])
     expected = {
-        **{name: [(j, k) for j in TASKS for k in TASKS] for name in ("cmtr", "adapter-fusion")},
+        **{name: [(j, k) for j in TASKS for k in TASKS] for name in ("cmtr", "adapter-fusion", "cross-stitch")},
         "complete": [(j, k) for j in TASKS for k in TASKS if j != k],
         "star": [("virtual", k) for k in TASKS],
     }
     assert ends == Counter(expected.get(arch, []))
-    if arch in ("complete", "cmtr", "adapter-fusion"):
+    if arch in ("complete", "cmtr", "adapter-fusion", "cross-stitch"):
         for target in TASKS:
             assert sum(e["weight"] for e in data["edges"] if e["target"] == target) == pytest.approx(1, abs=1e-5)
     assert all(0 < edge["weight"] < 1 for edge in data["edges"])
