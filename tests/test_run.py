@@ -371,7 +371,7 @@ def data_dir(tmp_path, monkeypatch):
         (["--select-by", "chld1"], "unknown select_by 'chld1'; did you mean 'child1'?"),
         (["--embeddings", "/nowhere.gz"], "/nowhere.gz: no such file"),
         (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
-        (["--epochs", "0"], "--epochs: found 0, expected 1 or more"),
+        (["--epochs", "-1"], "--epochs: found -1, expected 0 or more"),
         (["--word-dropout", "1.5"], "--word-dropout: found 1.5, expected a number from 0 to 0.99"),
         (["--score", "dott"], "--score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
         (["--planted-parents-per-child", "7"], "planted_parents_per_child is 7"),
