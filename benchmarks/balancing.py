@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.grid import t_interval
 from benchmarks.kept_states import keep_states
 from graphmtl.cli import run_verb
 from graphmtl.data.batching import encode_tasks
@@ -36,6 +35,7 @@ from graphmtl.options import make_options
 from graphmtl.registry import BALANCINGS
 from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train
+from graphmtl.training.learning_curves import interval as t_interval
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.grid import folder, t_interval, train
+from benchmarks.grid import folder, train
 from benchmarks.planted_graph import PLANTED, interval
 from graphmtl.cli import run_verb
 from graphmtl.explain import explain_run
+from graphmtl.training.learning_curves import interval as t_interval
 from graphmtl.training.run_folder import Run
 
 _TEXTS = "texts"

@@ -5,7 +5,7 @@
 
 1. Every architecture is trained with each of `TRIALS` with the first seed; the trial with the best mean validation
    score is its own. ``single`` keeps each task's own best epoch. No test score is looked at.
-2. With its trial it is trained with all ``--seeds`` and tested (tables and intervals as ``benchmarks/grid.py`` has
+2. With its trial it is trained with all ``--seeds`` and tested (tables and intervals as ``graphmtl compare`` has
    them). The first stage of ``adapter-fusion`` and the teachers of ``cmtr-taught`` are the runs of the same seed.
 3. ``cmtr`` is trained again on shuffled labels (``--control-seeds``): gates that say something about the tasks differ
    between sources by more than there, and agree between seeds.
@@ -23,6 +23,9 @@ import numpy as np
 
 from benchmarks import grid
 from graphmtl.cli import run_verb
+from graphmtl.comparison.comparison import shown_command
+from graphmtl.comparison.grid import check_same_data
+from graphmtl.training.learning_curves import interval
 from graphmtl.training.run_folder import Run
 
 TRIALS = ("--encoder-lr 5e-4 --lr 2e-3", "--encoder-lr 1e-3 --lr 4e-3")
@@ -160,7 +163,7 @@ def gate_lines(runs: Sequence[Run], controls: Sequence[Run]) -> list[str]:
     if min(len(gates), len(shuffled)) > 1:
         lines.append(f"| correlation between seeds | {agreement(gates):.2f} | {agreement(shuffled):.2f} |")
         paired = [a - b for a, b in zip(ours, theirs, strict=False)]
-        mean, low, high = grid.t_interval(paired)
+        mean, low, high = interval(paired)
         lines += ["", f"The difference of the first row, the same seeds: {mean:+.2f} [{low:+.2f}, {high:+.2f}]."]
     return lines
 
@@ -191,9 +194,9 @@ def main(argv: list[str]) -> None:
     for seed in seeds:  # seed by seed, so that what is there early is of all architectures
         for name in names:
             runs[name].append(search.run(name, trials[name], seed))
-    grid.check_same_data(runs)
+    check_same_data(runs)
     lines = [
-        f"Command: `{grid.shown_command('glue', whole)}`",
+        f"Command: `{shown_command(['python', '-m', 'benchmarks.glue', *whole])}`",
         "",
         grid.versions_line(runs, arguments.seeds),
         "",
@@ -201,7 +204,7 @@ def main(argv: list[str]) -> None:
         "",
         *search.rows(),
         "",
-        *grid.tables(runs, by_example=True),
+        *grid.tables(runs),
     ]
     if "cmtr" in names and control_seeds:
         controls = [search.run("cmtr", trials["cmtr"], seed, shuffled=True) for seed in control_seeds]

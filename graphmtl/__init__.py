@@ -6,6 +6,7 @@ from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
     from graphmtl import nn
+    from graphmtl.comparison.comparison import compare
     from graphmtl.data.loading import load_tasks
     from graphmtl.data.planted import PlantedOptions
     from graphmtl.data.task import Task, TaskSet
@@ -30,6 +31,7 @@ __all__ = [
     "TaskSet",
     "Topology",
     "build_model",
+    "compare",
     "draw_task_graph",
     "load_tasks",
     "loader",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazily(
         "TaskSet": "graphmtl.data.task",
         "Topology": "graphmtl.graph.topology",
         "build_model": "graphmtl.training.building",
+        "compare": "graphmtl.compare",
         "draw_task_graph": "graphmtl.graph.pictures.figure",
         "load_tasks": "graphmtl.data.loading",
         "loader": "graphmtl.training.loader",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from graphmtl.comparison.variants import is_setting
 from graphmtl.errors import InputError
 from graphmtl.options.help import asked_for_help, short_help
 from graphmtl.verbosity import FLAGS
 
-__all__ = ["ARGUMENTS", "Parser"]
+__all__ = ["ARGUMENTS", "Parser", "seeds_of"]
 
 _DESCRIPTION = """\
 A new task joins the graph of a finished run, and learns from a few labelled examples.
@@ -32,6 +33,14 @@ again, and several processes with different --targets may share --output.
 Options of `graphmtl run` may follow (--tasks, --arch, --embeddings, --output, ...): they are those of the source
 graphs, and but for --target-epochs, --target-batch-size and --target-lr of all arms. The learning rate of `single` is
 --lr.
+"""
+_COMPARE = """\
+Does training together beat training alone, for which task, and by more than chance? Every architecture is trained with
+every seed, which can be stopped and started again; or finished runs are compared. A table says of each task what
+differs, a folder has it all as Markdown, CSV, LaTeX, JSON, pictures and an HTML page.
+
+Options of `graphmtl run` may follow (--tasks, --config, --hidden, --epochs, ...): they are those of every run.
+star.score=dot, or --set star.score=dot, is an option of one architecture. {seed} in a value is the run's seed.
 """
 
 
@@ -271,6 +280,52 @@ def _export(argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def _compare(argv: Sequence[str]) -> Namespace:
+    """``words`` are those that stand alone, runs and options of an architecture; ``rest`` are options of `run`."""
+    parser = Parser(
+        prog="graphmtl compare",
+        usage="graphmtl compare [NAME.OPTION=VALUE ...] [options]\n       graphmtl compare RUN RUN ... [options]",
+        description=_COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--archs", default="single,shared,star", help="what is trained (single,shared,star)")
+    parser.add_argument("--seeds", metavar="N,N", help="with which seeds each (0)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME.OPTION=VALUE", help="as without --set")
+    parser.add_argument(
+        "--variant",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "'ARCH OPTIONS'"),
+        help="also an architecture with options of its own",
+    )
+    parser.add_argument("--against", metavar="NAME", help="what the others are compared with (single, or the first)")
+    parser.add_argument("--no-baselines", dest="baselines", action="store_false", help="without majority and TF-IDF")
+    parser.add_argument(
+        "--same-size",
+        action="store_true",
+        help="also shared-wide: shared with as many parameters as the largest architecture with a graph",
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that train at once (1)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="(runs/compare-TASKS, of RUNs runs/comparison)")
+    first = next((i for i, each in enumerate(argv) if each.startswith("-")), len(argv))
+    arguments, rest = parser.parse_known_args([*argv[first:]])
+    alone = [
+        each for each in rest if is_setting(each, [*arguments.archs.split(","), *(n for n, _ in arguments.variant)])
+    ]
+    words = [*argv[:first], *alone]
+    arguments.seeds = None if arguments.seeds is None else seeds_of(arguments.seeds)
+    return Namespace(**vars(arguments), words=words, rest=[each for each in rest if each not in alone])
+
+
+def seeds_of(text: str) -> list[int]:
+    """Seeds with commas between."""
+    if not all(each.isdecimal() for each in text.split(",")):
+        raise InputError(f"--seeds: found {text!r}, expected whole numbers with commas between")
+    return [int(each) for each in text.split(",")]
+
+
 def _init(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl init",
@@ -305,6 +360,7 @@ ARGUMENTS: dict[str, Callable[[Sequence[str]], Namespace]] = {
     "init": _init,
     "evaluate": _evaluate,
     "predict": _predict,
+    "compare": _compare,
     "transfer": _transfer,
     "plot": _plot,
     "report": _report,

@@ -28,6 +28,7 @@ VERBS = {
     "pretrain": "train what tasks share as a language model of unlabelled texts, for runs to start from",
     "evaluate": "score a finished run on a split, or on other data",
     "predict": "label raw text, or the rows of a file, with a finished run",
+    "compare": "does it pay? architectures or finished runs, task by task, beyond chance",
     "transfer": "a new task joins the graph of a finished run, or each in turn (--leave-one-out)",
     "plot": "draw a finished run's task graph again",
     "report": "write one HTML file with all that there is to see of finished runs",

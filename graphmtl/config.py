@@ -300,6 +300,9 @@ class RunOptions(OptionGroup):
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default", shown="DIR")
     resume: bool = option(False, "go on with an unfinished run in --output")
     overwrite: bool = option(False, "replace the run in --output, and the files of a submission")
+    baselines: bool = option(
+        True, "also score the majority class and TF-IDF with a linear model on every task, which takes seconds"
+    )
     write_submission: str | None = option(
         None,
         "folder for the files that a leaderboard takes: the trained tasks' predictions for GLUE's test texts",

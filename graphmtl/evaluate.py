@@ -10,14 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
-from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
-from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.files import check_output
 from graphmtl.printed_tables import (
@@ -28,55 +25,15 @@ from graphmtl.printed_tables import (
     scores_table,
     types_table,
 )
-from graphmtl.training.accelerator import plain_accelerator
-from graphmtl.training.evaluation import Predictions, predict_split
+from graphmtl.training.evaluation import Predictions
+from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
-from graphmtl.training.run_data import load_fitted_tasks, planted_options
+from graphmtl.training.run_data import planted_options
 from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import is_quiet, say
 
-__all__ = ["evaluate", "evaluate_on", "main", "predict", "predict_run", "read_run"]
-
-
-def read_run(run: Run, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
-    """The data of a finished run, of some of its tasks, or of all, as its model reads it."""
-    return _encoded(run, _fitted_tasks(run), names)
-
-
-def _fitted_tasks(run: Run) -> TaskSet:
-    """The data of a finished run, as it was when the run was trained."""
-    tasks, model = load_fitted_tasks(run), run.model
-    if not tasks.are_learned_like(model.tasks):
-        raise InputError(
-            f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
-            "scored on the tasks and labels that it was trained on"
-        )
-    return tasks
-
-
-def _encoded(run: Run, tasks: TaskSet, names: Sequence[str] | None = None) -> dict[str, EncodedTask]:
-    model = run.model
-    apart: bool = model.architecture.own_encoder_per_task
-    chosen = {name: tasks[name] for name in names or tasks}
-    return encode_tasks(chosen, model.vocabulary, model.options, apart=apart)
-
-
-def predict(
-    run: Run, data: Mapping[str, EncodedTask], split: str, model: nn.Module | None = None
-) -> dict[str, Predictions]:
-    """What the run's model, or another one, predicts on a split of the run's data, by task."""
-    accelerator = plain_accelerator(run.options.device)
-    model = (run.model if model is None else model).to(accelerator.device)
-    return predict_split(
-        model=model, data=data, split=split, batch_size=run.options.texts_at_once, accelerator=accelerator
-    )
-
-
-def predict_run(run: Run, split: str) -> tuple[dict[str, EncodedTask], dict[str, Predictions]]:
-    """The data of a finished run, and what its model predicts on a split, by task."""
-    data = read_run(run)
-    return data, predict(run, data, split)
+__all__ = ["evaluate", "evaluate_on", "main"]
 
 
 def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[str, dict]:
@@ -90,8 +47,8 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
         split: ``train``, ``valid`` or ``test``, with which the other test splits come.
         predictions_to: where the answers are written, as :func:`write_predictions` does; None: nowhere.
     """
-    tasks = _fitted_tasks(run)
-    data = _encoded(run, tasks)
+    tasks = fitted_tasks(run)
+    data = encoded_for(run, tasks)
     whole = predict(run, data, split)
     others = {other: predict(run, data, other) for other in other_tests(data)} if split == "test" else {}
     if predictions_to is not None:
@@ -131,7 +88,7 @@ def evaluate_on(
     trained_on = partial(open_sources, options.tasks, data_dir=options.data_dir, **own)
     where = {"data_dir": data_dir or options.data_dir, **own}
     tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
-    data = _encoded(run, tasks)
+    data = encoded_for(run, tasks)
     predictions = {"test": predict(run, data, "test")}
     if predictions_to is not None:
         write_predictions(predictions_to, tasks, predictions)

@@ -14,7 +14,7 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, unknown_name
-from graphmtl.evaluate import predict, read_run
+from graphmtl.training.finished import predict, read_run
 from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ __all__ = [
     "overlap_table",
     "print_table",
     "scores_table",
+    "seeds_table",
     "types_table",
 ]
 
@@ -65,6 +67,35 @@ def scores_table(
             head = [escape(name), *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
             table.add_row(*head, metric, *(_number(task.get(split, {}).get(metric)) for split in splits))
     return table
+
+
+def seeds_table(title: str, runs: Sequence[Mapping[str, Any]], splits: Mapping[str, str]) -> Table:
+    """Each task's metrics in several runs, their mean and standard deviation, then those of the mean over tasks.
+
+    Args:
+        title: what stands above.
+        runs: what each run's ``metrics.json`` holds.
+        splits: heading of each split's column, by the split's key.
+    """
+    means = {split: [run["mean"][split] for run in runs] for split in splits}
+    table = Table(title=escape(title), title_justify="left", box=None, header_style="bold", show_footer=True)
+    table.add_column("task", footer="mean of first metrics")
+    table.add_column("metric")
+    for split, heading in splits.items():
+        table.add_column(heading, justify="right", footer=_spread(means[split]))
+    for name, task in runs[0]["tasks"].items():
+        for i, metric in enumerate(next(iter(task[split] for split in splits))):
+            values = ([run["tasks"][name][split].get(metric) for run in runs] for split in splits)
+            table.add_row(escape(name) if i == 0 else "", metric, *map(_spread, values))
+    return table
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    """The mean, and of several the standard deviation; "-" where a run has no value."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return "-"
+    return f"{mean(known):.4f}" + (f" ± {stdev(known):.4f}" if len(known) > 1 else "")
 
 
 def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:

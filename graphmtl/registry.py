@@ -13,6 +13,7 @@ from graphmtl.errors import InputError, unknown_name
 __all__ = [
     "ARCHITECTURES",
     "BALANCINGS",
+    "BASELINES",
     "ENCODERS",
     "HEADS",
     "KINDS",
@@ -77,6 +78,12 @@ BALANCINGS = {
     "aligned-mtl": "graphmtl.training.balancing.aggregators:AlignedMTL",
     "upgrad": "graphmtl.training.balancing.aggregators:UPGrad",
     "graddrop": "graphmtl.training.balancing.aggregators:GradDrop",
+}
+BASELINES = {
+    "majority": "graphmtl.baselines.majority:Majority",
+    "tfidf": "graphmtl.baselines.tfidf:Tfidf",
+    "tfidf-all": "graphmtl.baselines.tfidf_all:TfidfAll",
+    "tfidf-augmented": "graphmtl.baselines.tfidf_augmented:TfidfAugmented",
 }
 
 _Part = TypeVar("_Part")

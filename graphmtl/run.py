@@ -1,13 +1,19 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
+from pathlib import Path
 
+from graphmtl.arguments import Parser, seeds_of
+from graphmtl.baselines.scores import beside, means, not_above, write_scores
 from graphmtl.cli import run_verb
+from graphmtl.comparison.grid import Cell, check_seeds, train_cells
 from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.options import parse_options
-from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table
+from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
@@ -17,6 +23,8 @@ from graphmtl.verbosity import say
 
 __all__ = ["main", "run_and_report"]
 
+_HEADINGS = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
+
 
 def main(argv: Sequence[str]) -> None:
     """The verb ``run``; names of files before all options are what ``--tasks`` names with ``+`` between."""
@@ -24,7 +32,45 @@ def main(argv: Sequence[str]) -> None:
     options = argv[len(files) :]
     if files and any(argument.split("=")[0] == "--tasks" for argument in options):
         raise InputError(f"--tasks: {files[0]} names tasks too; join them all with + in --tasks, or name files alone")
-    run_and_report(parse_options([*(["--tasks", "+".join(files)] if files else []), *options]))
+    seeds, jobs, options = _seeds_and_jobs([*(["--tasks", "+".join(files)] if files else []), *options])
+    if seeds is None:
+        run_and_report(parse_options(options))
+    else:
+        _run_seeds(seeds, jobs, options)
+
+
+def _seeds_and_jobs(argv: Sequence[str]) -> tuple[list[int] | None, int, list[str]]:
+    """What ``--seeds`` and ``--jobs`` say, and the other options."""
+    parser = Parser(prog="graphmtl run", add_help=False, allow_abbrev=False)
+    parser.add_argument("--seeds")
+    parser.add_argument("--jobs", type=int)
+    given, rest = parser.parse_known_args([*argv])
+    if given.seeds is None and given.jobs is not None:
+        raise InputError("--jobs: how many of --seeds are trained at once; found no --seeds")
+    seeds, jobs = None if given.seeds is None else seeds_of(given.seeds), 1 if given.jobs is None else given.jobs
+    check_seeds(seeds, jobs)
+    return seeds, jobs, rest
+
+
+def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str]) -> None:
+    """Trains the same with several seeds, each a run of its own, and prints how far they are apart."""
+    first = parse_options([*flags, "--seed", str(seeds[0])])
+    tasks = load_run_tasks(first)
+    cells = []
+    for seed in seeds:
+        own = replace(first, seed=seed)
+        folder = folder_of(tasks, own) if own.output is None else Path(f"{own.output}-{seed}")
+        Run(folder).check(own)
+        of_seed = (*(each.replace("{seed}", str(seed)) for each in flags), "--seed", str(seed))
+        cells.append(Cell(name=own.arch, seed=seed, folder=folder, flags=of_seed, anew=own.overwrite))
+    failed = train_cells(cells, jobs=jobs)
+    done = [cell for cell in cells if cell not in failed]
+    if done:
+        title = f"{first.arch}, seeds {', '.join(str(cell.seed) for cell in done)}: mean and standard deviation"
+        print_table(seeds_table(title, [Run.open(cell.folder).metrics for cell in done], _HEADINGS))
+        print(f"runs: {', '.join(str(cell.folder) for cell in done)}")
+    if failed:
+        sys.exit(1)
 
 
 def run_and_report(options: Options) -> Run:
@@ -43,10 +89,16 @@ def run_and_report(options: Options) -> Run:
     if not report:
         return run
     metrics = run.metrics
-    headings = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
+    baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
+    headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
     headings |= {split: split for split in other_test_splits(metrics["tasks"])}
-    print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
+    rows = beside(metrics["tasks"], baselines)
+    mean = metrics["mean"] | means(rows, baselines)
+    print_table(scores_table(f"{options.arch}, seed {options.seed}", rows, headings, mean))
     say("test_dedup: test examples whose text stands in no training split of the run")
+    for name, those in not_above(metrics["tasks"], baselines).items():
+        if those:
+            say(f"not above {name} on test: {', '.join(those)}")
     for line in cut_short(metrics):
         say(line)
     if options.refit_on_valid:

@@ -93,7 +93,8 @@ def test_a_verb_gets_what_stands_after_it(verb, monkeypatch):
     assert seen == [[*(["--predictions", "value"] if verb == "evaluate" else []), *arguments]]
 
 
-@pytest.mark.parametrize("verb", [verb for verb in ARGUMENTS if verb != "run"])  # whose options are in no one parser
+# the options of run and compare are in no one parser
+@pytest.mark.parametrize("verb", [verb for verb in ARGUMENTS if verb not in ("run", "compare")])
 def test_a_mistake_in_the_arguments_is_told_before_the_verb_is_loaded(verb, error_of, monkeypatch):
     monkeypatch.setitem(sys.modules, f"graphmtl.{verb}", None)  # to import it would be an error
     assert "required" in error_of(verb, "--nothing-of-the-kind")

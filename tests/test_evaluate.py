@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.evaluate import evaluate, predict_run
+from graphmtl.evaluate import evaluate
 from graphmtl.registry import ARCHITECTURES
+from graphmtl.training.finished import predict_run
 from graphmtl.training.run_folder import Run
 from tests import tiny
 

@@ -22,7 +22,9 @@ FLOORS = (  # from the ground up; a file in the package's own folder is named, t
     ("analysis", "onnx"),
     ("options",),
     ("training",),
+    ("baselines",),
     ("reporting",),
+    ("comparison",),
     ("verbs",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

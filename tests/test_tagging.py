@@ -314,7 +314,7 @@ def test_answers_about_tokens_keep_the_texts_own_characters(trained):
 
 def test_evaluate(trained, capsys, monkeypatch):
     run = trained("star")
-    monkeypatch.setattr("graphmtl.evaluate.load_fitted_tasks", lambda run: tagging_tasks(missing=0.3))
+    monkeypatch.setattr("graphmtl.training.finished.load_fitted_tasks", lambda run: tagging_tasks(missing=0.3))
     main(["evaluate", str(run.folder)])
     tasks = json.loads((run.folder / "evaluation.json").read_text())["tasks"]
     for name, own in tasks.items():

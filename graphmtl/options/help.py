@@ -36,6 +36,10 @@ _MATTER = {
 _CONFIG = {
     "--config": ("FILE", "YAML file of options, such as a run's config.yaml, or a preset"),
 }
+_SEEDS = {
+    "--seeds": ("N,N", "one run for each of these seeds, in DIR-N where --output is DIR, and how far they are apart"),
+    "--jobs": ("N", "with --seeds: processes that train at once (default: 1)"),
+}
 _PRUNE = {
     "--prune": (
         "RUN",
@@ -75,7 +79,7 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
         _add_fields(section, [field for field in own if field.name not in seen])
         seen |= {field.name for field in own}
         if name == "run":
-            _add_texts(section, _CONFIG | _PRUNE)
+            _add_texts(section, _CONFIG | _PRUNE | _SEEDS)
     return parser.format_help()
 
 
@@ -110,7 +114,7 @@ def short_help() -> str:
         section = parser.add_argument_group(name)
         _add_fields(section, [known[each] for each in own])
         if name == "how":
-            _add_texts(section, _CONFIG)
+            _add_texts(section, _CONFIG | _SEEDS)
     parser.epilog = (
         f"{_EXAMPLES}\nmore options: --help GROUP, of {', '.join([*groups, *ARCHITECTURES])},\n  "
         f"{', '.join([*ENCODERS, 'transformer', *TASK_SETS, *_BALANCINGS])}; --help all\n"

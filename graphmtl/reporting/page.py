@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-__all__ = ["is_report", "render"]
+__all__ = ["is_report", "render", "render_comparison"]
 
 _SCRIPTS = ("hints.js", "tabs.js", "graph.js", "chart.js", "examples.js")
 _MARK = '<meta name="generator" content="graphmtl report">'
@@ -34,8 +36,7 @@ def render(runs: list[dict], comparison: dict | None) -> str:
         runs: what :func:`~graphmtl.reporting.contents.run_contents` says of each run.
         comparison: what :func:`~graphmtl.reporting.contents.comparison` says of several runs.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read))
-    environment.trim_blocks = environment.lstrip_blocks = True
+    environment = _environment()
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters["score"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["difference"] = lambda value: "" if value is None else f"{value:+.4f}"
@@ -55,6 +56,44 @@ def render(runs: list[dict], comparison: dict | None) -> str:
         script=script,
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
     )
+
+
+def render_comparison(
+    *,
+    sentences: Sequence[str],
+    pictures: Sequence[Mapping[str, str]],
+    tables: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+    made_by: Sequence[str],
+) -> str:
+    """The page of a comparison, which runs no script and loads nothing.
+
+    Args:
+        sentences: what it says, the most important first.
+        pictures: each with what it is ``about``, and itself as an ``svg`` element.
+        tables: each with a ``title``, what it is ``about``, its ``heading`` and ``rows``, as texts.
+        notes: how the tables are to be read.
+        made_by: how they were made.
+    """
+    return (
+        _environment()
+        .get_template("comparison.html")
+        .render(
+            sentences=sentences,
+            pictures=pictures,
+            tables=tables,
+            notes=[*notes],
+            made_by=[*made_by],
+            mark=_MARK,
+            style=_read("page.css"),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read))
+    environment.trim_blocks = environment.lstrip_blocks = True
+    return environment
 
 
 def _charts(run: dict) -> list[dict]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
+from graphmtl.data.task import TaskData
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
@@ -21,7 +22,7 @@ SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
 
 
-def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
+def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, own) for name, own in predictions.items()}
     return {

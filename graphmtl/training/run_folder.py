@@ -14,7 +14,7 @@ import yaml
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
 from graphmtl.errors import InputError, shown
-from graphmtl.files import read_json, read_json_lines
+from graphmtl.files import read_json, read_json_lines, written_whole
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
@@ -27,7 +27,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity"),
+    *("controls", "affinity", "baselines.json", "test_answers.npz"),
 )
 
 
@@ -161,7 +161,7 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "write_submission", "frozen_states")
+        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "write_submission", "frozen_states")
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(
@@ -191,14 +191,15 @@ class Run:
         return found
 
     def write_json(self, name: str, content: dict) -> None:
-        """Writes a file of the run; one that is there is replaced.
+        """Writes a file of the run, as a whole or not at all; one that is there is replaced.
 
         Raises:
             InputError: it cannot be written.
         """
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         try:
-            (self.folder / name).write_text(text + "\n", encoding="utf-8")
+            with written_whole(self.folder / name) as part:
+                part.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.folder / name}: cannot be written ({error.strerror})") from None
 

@@ -1,0 +1,329 @@
+"""What differs between the rows of a comparison, per task and over all, and by how much more than chance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, holm
+from graphmtl.comparison.example_sums import ExampleSums, sums_of
+from graphmtl.comparison.rows import Row
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.kinds.scored import ScoredKind
+from graphmtl.metrics.probabilities import ece
+from graphmtl.registry import is_outside
+from graphmtl.training.evaluation import Predictions
+
+__all__ = ["MAJORITY", "Compared", "Differences", "Summary", "TaskDifference"]
+
+MAJORITY = "majority"  # the row that answers the most frequent label, or the mean
+_BEYOND_CHANCE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDifference:
+    """A task's difference of two rows.
+
+    Attributes:
+        found: in points.
+        corrected: its probability by chance, corrected for the number of tasks (Holm).
+        share: the difference as a share of the distance from the majority's score to 1, percent; None: not known.
+    """
+
+    found: Difference
+    corrected: float
+    share: float | None
+
+    @property
+    def beyond_chance(self) -> bool:
+        return self.corrected < _BEYOND_CHANCE
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse`` or ``within chance``."""
+        if not self.beyond_chance:
+            return "within chance"
+        return "better" if self.found.mean > 0 else "worse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """One row against another.
+
+    Attributes:
+        ours: the one's name.
+        theirs: the other's.
+        tasks: each task that both have.
+        mean: of the mean score, in points; None: a task is missing, or the first metrics differ.
+        mean_dedup: the same on test texts that no training split has.
+        mean_share: of the mean normalised score, in percent; None: the majority's scores are not known.
+    """
+
+    ours: str
+    theirs: str
+    tasks: dict[str, TaskDifference]
+    mean: Difference | None
+    mean_dedup: Difference | None
+    mean_share: Difference | None
+
+    def which(self, verdict: str) -> list[str]:
+        """The tasks of which the verdict is this."""
+        return [name for name, own in self.tasks.items() if own.verdict == verdict]
+
+    @property
+    def worst(self) -> tuple[str, TaskDifference]:
+        """The task with the lowest difference."""
+        return min(self.tasks.items(), key=lambda item: item[1].found.mean)
+
+    @property
+    def overall(self) -> Difference | None:
+        """Of the mean score, or where the first metrics differ of the mean normalised one."""
+        return self.mean if self.mean is not None else self.mean_share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What is said of a row alone.
+
+    Attributes:
+        scores: of each task, with each seed, from 0 to 1.
+        valid: the mean validation score with each seed.
+        test: the mean test score with each seed; None: a task is missing, or the first metrics differ.
+        dedup: the same on test texts that no training split has.
+        share: the mean normalised score with each seed.
+        calibration: the mean calibration error over the tasks that have probabilities, with each seed.
+        parameters: of the model.
+        minutes: of training, the mean over seeds.
+        epochs: the best ones, of every seed, or the first and the last over tasks.
+    """
+
+    scores: dict[str, list[float]]
+    valid: list[float] | None
+    test: list[float] | None
+    dedup: list[float] | None
+    share: list[float] | None
+    calibration: list[float] | None
+    parameters: int | None
+    minutes: float | None
+    epochs: list[str] = field(default_factory=list)
+
+
+class Compared:
+    """Rows that were scored on the same test examples.
+
+    Args:
+        rows: what is compared.
+        seeds: the seeds.
+        against: the name of the row that the others are compared with; None: ``single``, or the first.
+
+    Raises:
+        InputError: there is no such row, or rows have other test examples.
+    """
+
+    def __init__(self, rows: Sequence[Row], *, seeds: Sequence[int], against: str | None = None):
+        self.rows = {row.name: row for row in rows}
+        if len(self.rows) < len(rows):
+            names = [row.name for row in rows]
+            raise InputError(f"two rows are called {max(names, key=names.count)}; --variant gives one another name")
+        if against is not None and against not in self.rows:
+            raise unknown_name("row of --against", against, self.rows)
+        self.seeds = [*seeds]
+        trained = [row.name for row in rows if not row.is_baseline]
+        alone = next((row.name for row in rows if row.arch == "single"), trained[0])
+        self.against = against or alone
+        self.tasks = {name: task for row in rows for own in row.answers for name, (task, _) in own.items()}
+        self._known: dict[tuple[str, str], Differences] = {}
+        self._check_same_examples()
+
+    @property
+    def others(self) -> list[str]:
+        """All rows but the one that they are compared with; what was trained stands first."""
+        names = [name for name in self.rows if name != self.against]
+        return sorted(names, key=lambda name: self.rows[name].is_baseline)
+
+    @property
+    def trained(self) -> list[str]:
+        """The others without baselines."""
+        return [name for name in self.others if not self.rows[name].is_baseline]
+
+    @cached_property
+    def metrics(self) -> dict[str, str]:
+        """The first metric of every task."""
+        return {name: task.metrics[0] for name, task in self.tasks.items()}
+
+    @property
+    def one_metric(self) -> bool:
+        """All tasks are measured by the same, so that a mean over tasks says something."""
+        return len({self.metrics[name] for name in self._in_mean}) == 1
+
+    @property
+    def _in_mean(self) -> list[str]:
+        return [name for name, task in self.tasks.items() if task.in_mean] or [*self.tasks]
+
+    @property
+    def cut_short(self) -> list[str]:
+        """The rows of which a run, of ``single`` that of a task, was best in the last epoch that it was given."""
+        return [name for name, row in self.rows.items() if any(own.get("cut_short") for own in row.metrics)]
+
+    def sizes(self, task: str) -> tuple[int | None, int]:
+        """Training and test examples of a task; the former are not known where nothing was trained on it."""
+        trained = [row.metrics[0]["tasks"][task]["n_train"] for row in self.rows.values() if row.metrics]
+        tested = next(own[task][1] for row in self.rows.values() for own in row.answers if task in own)
+        return (trained[0] if trained else None), len(tested)
+
+    def _predictions(self, row: Row, task: str) -> list[Predictions]:
+        """With each seed; nothing where the row does not answer the task."""
+        return [own[task][1] for own in row.answers] if all(task in own for own in row.answers) else []
+
+    def _check_same_examples(self) -> None:
+        for task in self.tasks:
+            by_row = {row.name: own for row in self.rows.values() if (own := self._predictions(row, task))}
+            (first, theirs), *others = by_row.items()
+            for name, ours in others:
+                if not all(_same(a, b) for a, b in zip(ours, theirs, strict=True)):
+                    raise InputError(f"task {task}: {name} was tested on other examples than {first}")
+
+    def _same_for_seeds(self, task: str) -> bool:
+        first, *others = next(own for row in self.rows.values() if (own := self._predictions(row, task)))
+        return all(_same(each, first) for each in others)
+
+    @cached_property
+    def _sums(self) -> dict[str, dict[str, list[ExampleSums]]]:
+        """Of every task and row that answers it what the score is made of, with each seed."""
+        return {
+            name: {
+                row.name: [sums_of(task, each) for each in own]
+                for row in self.rows.values()
+                if (own := self._predictions(row, name))
+            }
+            for name, task in self.tasks.items()
+        }
+
+    @cached_property
+    def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
+        """Of every task and row the scores, whole and drawn, (1 + draws, seeds)."""
+        return {
+            name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in self._sums.items()
+        }
+
+    @cached_property
+    def _drawn_dedup(self) -> dict[str, dict[str, np.ndarray]]:
+        """The same on unseen texts, of the tasks that have some and that are in the mean."""
+        unseen = {
+            name: {row: [each.unseen() for each in own] for row, own in self._sums[name].items()}
+            for name in self._in_mean
+        }
+        unseen = {name: own for name, own in unseen.items() if all(map(len, next(iter(own.values()))))}
+        seen = any(each.seen.any() for own in self._sums.values() for each in next(iter(own.values())))
+        if not seen:
+            return {name: self._drawn[name] for name in unseen}
+        return {name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()}
+
+    @cached_property
+    def floor(self) -> dict[str, np.ndarray]:
+        """The majority's score of every task of which 1 is perfect, with each seed, (seeds,)."""
+        return {
+            name: own[MAJORITY][0]
+            for name, own in self._drawn.items()
+            if MAJORITY in own and not is_outside(self.metrics[name]) and (own[MAJORITY][0] < 1).all()
+        }
+
+    def _mean(self, drawn: Mapping[str, Mapping[str, np.ndarray]], row: str) -> np.ndarray | None:
+        """The mean score, (1 + draws, seeds)."""
+        counted = [own for name, own in drawn.items() if name in self._in_mean]
+        if not counted or not self.one_metric or not all(row in own for own in counted):
+            return None
+        return np.mean([own[row] for own in counted], axis=0)
+
+    def _mean_share(self, row: str) -> np.ndarray | None:
+        """The mean normalised score, (1 + draws, seeds), of rows that answer all tasks."""
+        names = self._in_mean
+        if not all(name in self.floor and row in self._drawn[name] for name in names):
+            return None
+        return np.mean([(self._drawn[n][row] - self.floor[n]) / (1 - self.floor[n]) for n in names], axis=0)
+
+    def differences(self, ours: str, theirs: str) -> Differences:
+        """One row against another."""
+        if (ours, theirs) not in self._known:
+            self._known[ours, theirs] = self._differences(ours, theirs)
+        return self._known[ours, theirs]
+
+    def _differences(self, ours: str, theirs: str) -> Differences:
+        common = [name for name, own in self._drawn.items() if ours in own and theirs in own]
+        pairs = {name: (self._drawn[name][ours], self._drawn[name][theirs]) for name in common}
+        found = {name: own.times(100) for name, own in differences(pairs).items()}
+        corrected = holm([each.p for each in found.values()])
+        tasks = {
+            name: TaskDifference(found=own, corrected=p, share=self._share(name, ours, theirs))
+            for (name, own), p in zip(found.items(), corrected, strict=True)
+        }
+        means = [
+            _of_means(self._mean(self._drawn, ours), self._mean(self._drawn, theirs)),
+            _of_means(self._mean(self._drawn_dedup, ours), self._mean(self._drawn_dedup, theirs)),
+            _of_means(self._mean_share(ours), self._mean_share(theirs)),
+        ]
+        return Differences(
+            ours=ours, theirs=theirs, tasks=tasks, mean=means[0], mean_dedup=means[1], mean_share=means[2]
+        )
+
+    def _share(self, task: str, ours: str, theirs: str) -> float | None:
+        if task not in self.floor:
+            return None
+        gain = self._drawn[task][ours][0] - self._drawn[task][theirs][0]  # (seeds,)
+        return float(100 * np.mean(gain / (1 - self.floor[task])))
+
+    @cached_property
+    def to_reference(self) -> dict[str, Differences]:
+        """Every other row against the one that all are compared with."""
+        return {name: self.differences(name, self.against) for name in self.others}
+
+    def summary(self, name: str) -> Summary:
+        """What is said of a row alone."""
+        row = self.rows[name]
+        means = [self._mean(self._drawn, name), self._mean(self._drawn_dedup, name), self._mean_share(name)]
+        test, dedup, share = (None if each is None else each[0].tolist() for each in means)
+        valid = [own["mean"]["valid"] for own in row.metrics]
+        return Summary(
+            scores={task: own[name][0].tolist() for task, own in self._drawn.items() if name in own},
+            valid=valid if valid and None not in valid and self.one_metric else None,
+            test=test,
+            dedup=dedup,
+            share=share,
+            calibration=_calibration(row),
+            parameters=row.metrics[0]["parameters"] if row.metrics else None,
+            minutes=float(np.mean([own["train_seconds"] for own in row.metrics])) / 60 if row.metrics else None,
+            epochs=[_epoch(own["best_epoch"]) for own in row.metrics],
+        )
+
+
+def _of_means(ours: np.ndarray | None, theirs: np.ndarray | None) -> Difference | None:
+    """The difference of two means over tasks, where there are both, (1 + draws, seeds)."""
+    if ours is None or theirs is None:
+        return None
+    return differences({"mean": (ours, theirs)})["mean"].times(100)
+
+
+def _epoch(best: int | Mapping[str, int]) -> str:
+    return str(best) if isinstance(best, int) else f"{min(best.values())} to {max(best.values())}"
+
+
+def _same(a: Predictions, b: Predictions) -> bool:
+    """Whether the right answers are the same, which those to other examples are not."""
+    if len(a) != len(b) or a.labels.dtype != object:
+        return np.array_equal(a.labels, b.labels)
+    return all(np.array_equal(x, y) for x, y in zip(a.labels, b.labels, strict=True))
+
+
+def _calibration(row: Row) -> list[float] | None:
+    found = [[_ece(*pair) for pair in own.values()] for own in row.answers]
+    known = [[value for value in own if value is not None] for own in found]
+    return [float(np.mean(own)) for own in known] if all(known) else None
+
+
+def _ece(task: Task, predictions: Predictions) -> float | None:
+    """None where answers have no probabilities."""
+    if predictions.probabilities is None or not isinstance(task.of_kind, ScoredKind) or not len(predictions):
+        return None
+    return ece(task.of_kind.answered(predictions))

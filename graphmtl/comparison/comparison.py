@@ -1,0 +1,226 @@
+"""Does training together pay? Trains what is to be compared, or takes finished runs, and tells what differs."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from graphmtl.architectures import architecture_class
+from graphmtl.comparison.comparing import Compared
+from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
+from graphmtl.comparison.report import write_report
+from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
+from graphmtl.comparison.same_size import as_large
+from graphmtl.comparison.tables import frame, terminal
+from graphmtl.comparison.variants import Variant, as_flags, variants
+from graphmtl.comparison.verdict import sentences
+from graphmtl.data.task import TaskSet
+from graphmtl.errors import InputError, unknown_name
+from graphmtl.registry import BASELINES
+from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_folder import Run, open_runs
+from graphmtl.verbosity import say
+
+__all__ = ["ARCHS", "Comparison", "compare", "compare_runs", "compare_variants", "shown_command"]
+
+ARCHS = ("single", "shared", "star")
+WIDE = "shared-wide"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What came out of a comparison.
+
+    Attributes:
+        folder: where ``comparison.md``, ``.csv``, ``.tex`` and ``.json``, the pictures and ``report.html`` stand.
+        compared: the rows and their differences.
+        failed: the runs that failed, which are not in the tables.
+    """
+
+    folder: Path
+    compared: Compared
+    failed: tuple[Cell, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The first sentence: the best row against the reference."""
+        return next(sentences(self.compared))
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """A line for each row and task, as ``comparison.csv``."""
+        return frame(self.compared)
+
+    def printed(self) -> list[str]:
+        """What a terminal of 80 columns shows."""
+        return terminal(self.compared)
+
+
+def compare(
+    tasks: Path | str = "planted",
+    *,
+    archs: Sequence[str] = ARCHS,
+    seeds: Sequence[int] = (0,),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    own: Mapping[str, str] | None = None,
+    against: str | None = None,
+    baselines: bool = True,
+    same_size: bool = False,
+    jobs: int = 1,
+    output: Path | str | None = None,
+    **values: Any,
+) -> Comparison:
+    """Trains architectures on the same tasks with several seeds, and tells what differs; as ``graphmtl compare``.
+
+    What is finished in the folder is taken as it is, so that a comparison may be ended and started again. ::
+
+        found = graphmtl.compare("fdu-mtl", archs=["single", "star"], seeds=[0, 1], settings={"star": {"score": "dot"}})
+        print(found.verdict)
+        found.table  # a DataFrame: of every row and task the score, its difference, interval and verdict
+
+    Args:
+        tasks: what ``--tasks`` takes; each run loads it in a process of its own.
+        archs: names of architectures, or of ``own``.
+        seeds: the seeds of each.
+        settings: options of one of them, ``{name: {option: value}}``.
+        own: further ones by name, each an architecture and its options as a command line has them.
+        against: what the others are compared with; None: ``single``, or the first.
+        baselines: also majority and TF-IDF.
+        same_size: also ``shared`` with as many parameters as the largest architecture with a graph.
+        jobs: processes at once.
+        output: the folder; None: ``runs/compare-TASKS``.
+        values: options of every run by name, as :func:`~graphmtl.options.make_options` takes them.
+
+    Raises:
+        InputError: whatever is wrong with the options or the data, or no run could be finished.
+    """
+    if not isinstance(tasks, str | Path):
+        raise InputError(
+            f"tasks: found a {type(tasks).__name__}, expected a name or a file, which each run loads itself"
+        )
+    texts = [f"{name}.{key}={value}" for name, each in (settings or {}).items() for key, value in each.items()]
+    given = {"tasks": tasks, **values}
+    flags = [each for key, value in given.items() if value is not None for each in as_flags(key, value)]
+    return compare_variants(
+        variants(archs, texts, [*(own or {}).items()]),
+        seeds=seeds,
+        flags=flags,
+        folder=None if output is None else Path(output),
+        against=against,
+        baselines=baselines,
+        same_size=same_size,
+        jobs=jobs,
+    )
+
+
+def compare_variants(
+    chosen: Sequence[Variant],
+    *,
+    seeds: Sequence[int],
+    flags: Sequence[str],
+    folder: Path | None = None,
+    against: str | None = None,
+    baselines: bool = True,
+    same_size: bool = False,
+    jobs: int = 1,
+    command: Sequence[str] = (),
+) -> Comparison:
+    """:func:`compare`, for variants and flags that are at hand; ``command`` is what the report shows."""
+    check_seeds(seeds, jobs)
+    first = Cell(name="", seed=seeds[0], folder=Path(), flags=(*_of_seed(flags, seeds[0]), "--seed", str(seeds[0])))
+    tasks = load_run_tasks(first.options())
+    folder = folder or Path("runs") / f"compare-{tasks.name}"
+    grid = Grid(folder=folder, variants=chosen, seeds=seeds, flags=flags)
+    _check_against(against, grid, baselines, same_size)
+    failed = grid.train(jobs=jobs)
+    if same_size:
+        grid = Grid(folder=folder, variants=[*chosen, _wide(grid, tasks)], seeds=seeds, flags=flags)
+        failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
+    return _written(grid.runs(), folder=folder, against=against, baselines=baselines, command=command, failed=failed)
+
+
+def compare_runs(
+    folders: Sequence[Path | str],
+    *,
+    folder: Path | None = None,
+    against: str | None = None,
+    baselines: bool = True,
+    command: Sequence[str] = (),
+) -> Comparison:
+    """Tells what differs between finished runs; those whose options differ by the seed alone are one row.
+
+    Raises:
+        InputError: a run is not finished, they were trained on different data, or the folder holds something else.
+    """
+    folder = folder or Path("runs") / "comparison"
+    runs = grouped(open_runs(folders))
+    check_same_data(runs)
+    known = (folder / "comparison.json").is_file() and not (folder / "grid.json").is_file()
+    if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is no comparison of finished runs; --output names another")
+    folder.mkdir(parents=True, exist_ok=True)
+    return _written(runs, folder=folder, against=against, baselines=baselines, command=command)
+
+
+def _of_seed(flags: Sequence[str], seed: int) -> list[str]:
+    return [each.replace("{seed}", str(seed)) for each in flags]
+
+
+def _check_against(against: str | None, grid: Grid, baselines: bool, same_size: bool) -> None:
+    """Before hours of training: whether there will be such a row."""
+    known = [*(each.name for each in grid.variants), *([WIDE] if same_size else []), *(BASELINES if baselines else ())]
+    if against is not None and against not in known:
+        raise unknown_name("row of --against", against, known)
+
+
+def _wide(grid: Grid, tasks: TaskSet) -> Variant:
+    """``shared`` with as many parameters as the largest graph.
+
+    Raises:
+        InputError: no architecture with a graph is there, or none of its runs is finished.
+    """
+    sizes = {}
+    for name, runs in grid.runs().items():
+        if runs and architecture_class(runs[0].options.arch).has_edges:
+            sizes[name] = runs[0].metrics["parameters"]
+    if not sizes:
+        raise InputError("--same-size: no finished run has a graph whose size could be taken")
+    largest = max(sizes, key=lambda name: sizes[name])
+    shared = next((each for each in grid.variants if each.name == "shared"), Variant(name="shared", arch="shared"))
+    hidden = as_large(grid.cell(shared, grid.seeds[0]).options(), tasks, sizes[largest])
+    say(f"{WIDE}: --hidden {hidden}, for the {sizes[largest]:,} parameters of {largest}")
+    return Variant(name=WIDE, arch=shared.arch, flags=(*shared.flags, "--hidden", str(hidden)))
+
+
+def _written(
+    runs: Mapping[str, Sequence[Run]],
+    *,
+    folder: Path,
+    against: str | None,
+    baselines: bool,
+    command: Sequence[str],
+    failed: Sequence[Cell] = (),
+) -> Comparison:
+    """Finished runs, compared and told in a folder."""
+    rows, seeds = rows_of_runs(runs)
+    if baselines:
+        of_seed = {run.options.seed: run for own in runs.values() for run in own}
+        rows += baseline_rows([of_seed[seed] for seed in seeds])
+    compared = Compared(rows, seeds=seeds, against=against)
+    versions = next(row.metrics[0]["versions"] for row in rows if row.metrics)
+    made_by = [f"Command: `{shown_command(command)}`"] if command else []
+    made_by.append("; ".join(f"{name} {version}" for name, version in versions.items()) + ".")
+    if failed:
+        made_by.append(f"Not in the tables, since they failed: {'; '.join(map(str, failed))}.")
+    write_report(compared, folder, made_by=made_by)
+    return Comparison(folder=folder, compared=compared, failed=tuple(failed))
+
+
+def shown_command(command: Sequence[str]) -> str:
+    """A command for a page of results, without the folder that ``GRAPHMTL_DATA`` names."""
+    text, data = shlex.join(command), os.environ.get("GRAPHMTL_DATA")
+    return text.replace(data, "$GRAPHMTL_DATA") if data else text

@@ -1,0 +1,217 @@
+r"""What a task's first metric is made of, example by example, so that the score of any draw of examples is quick.
+
+Of most metrics each example has a few numbers, and the score of some examples follows from the sum of theirs: of
+accuracy whether the answer is right; of precision, recall, :math:`F_1` and Matthews' correlation how often each label
+is answered, how often it is the right one, and how often both; of Pearson's correlation the moments. Spearman's
+correlation, the area under the ROC curve and functions of the user's own are computed anew for every draw.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphmtl.data.task import Task
+from graphmtl.kinds.scored import ScoredKind
+from graphmtl.metrics.answered import Answered
+from graphmtl.metrics.classes import SCORES, right_and_answered
+from graphmtl.metrics.named import METRICS, find_metric
+from graphmtl.metrics.span_scores import types_of
+from graphmtl.training.evaluation import Predictions
+
+__all__ = ["ExampleSums", "sums_of"]
+
+Sums = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
+"""Numbers of each example, (examples, S), and a function of their sums (..., S) to scores (...)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSums:
+    """What a task's first metric is made of on the test examples, answered by one model.
+
+    Attributes:
+        seen: (examples,) bool, whose text any training split has.
+        sums: (examples, S), numbers of each example; of metrics that do not follow from sums the places, (examples, 0).
+        score: sums of examples (..., S) to scores (...).
+        rescore: where sums say nothing: which examples, (n,) int, to their score.
+    """
+
+    seen: np.ndarray
+    sums: np.ndarray
+    score: Callable[[np.ndarray], np.ndarray]
+    rescore: Callable[[np.ndarray], float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def drawn(self, times: np.ndarray) -> np.ndarray:
+        """The scores of draws.
+
+        Args:
+            times: (draws, examples), how often each example is in each draw.
+
+        Returns:
+            (draws,).
+        """
+        if self.rescore is None:
+            return self.score(times.astype(float) @ self.sums)
+        places = np.arange(len(self))
+        return np.array([self.rescore(np.repeat(places, own)) for own in times])
+
+    def whole(self) -> float:
+        """The score of all examples, each once."""
+        return float(self.drawn(np.ones((1, len(self)), dtype=np.int64))[0])
+
+    def unseen(self) -> "ExampleSums":
+        """The same of the examples whose text no training split has (``test_dedup``)."""
+        kept = np.flatnonzero(~self.seen)
+        rescore = None if self.rescore is None else (lambda some, whole=self.rescore: whole(kept[some]))
+        return ExampleSums(seen=self.seen[kept], sums=self.sums[kept], score=self.score, rescore=rescore)
+
+
+def sums_of(task: Task, predictions: Predictions) -> ExampleSums:
+    """What the task's first metric is made of on a split.
+
+    Args:
+        task: the task.
+        predictions: of the split.
+    """
+    kind = task.of_kind
+    found = _sums(task.metrics[0], kind.answered(predictions)) if isinstance(kind, ScoredKind) else None
+    if found is not None:
+        return ExampleSums(seen=predictions.seen, sums=found[0], score=found[1])
+
+    def rescore(some: np.ndarray) -> float:
+        return kind.scores(predictions.chosen(some))[task.metrics[0]]
+
+    nothing = np.zeros((len(predictions), 0))
+    return ExampleSums(seen=predictions.seen, sums=nothing, score=lambda sums: sums, rescore=rescore)
+
+
+def _sums(metric: str, answered: Answered) -> Sums | None:
+    """None where the metric does not follow from sums."""
+    name, _, label = metric.partition(":")
+    score = name.rpartition("_")[-1]
+    if metric == "pearson":
+        return _moments(answered)
+    if metric in ("exact_match", "token_f1"):
+        return _by_example(metric, answered)
+    if metric == "accuracy":
+        return _right(answered)
+    of_label = bool(label) and name in SCORES
+    if metric in ("matthews", "balanced_accuracy") or of_label or (metric in METRICS and score in SCORES):
+        counts = _span_counts(answered) if answered.spans else _counts(answered)
+        return counts, _of_counts(metric, score, label, answered)
+    return None
+
+
+def _right(answered: Answered) -> Sums:
+    if answered.form == "tags":
+        pairs = zip(answered.labels, answered.answers, strict=True)
+        own = [(sum(a == b for a, b in zip(*pair, strict=True)), len(pair[0])) for pair in pairs]
+        return np.array(own, float).reshape(-1, 2), _ratio
+    same = np.asarray(answered.labels) == np.asarray(answered.answers)  # (examples,), of label-sets (examples, classes)
+    same = same.reshape(len(same), -1).all(axis=1)  # (examples,)
+    return np.stack([same, np.ones_like(same)], 1).astype(float), _ratio
+
+
+def _by_example(metric: str, answered: Answered) -> Sums:
+    """Metrics that are the mean of the examples' own."""
+    function = find_metric(metric).function
+    pairs = zip(answered.labels, answered.answers, strict=True)
+    values = [function(Answered(form=answered.form, labels=[label], answers=[answer])) for label, answer in pairs]
+    return np.stack([np.array(values, float), np.ones(len(values))], 1), _ratio
+
+
+def _counts(answered: Answered) -> np.ndarray:
+    """How often each class is both, is answered and is right: (examples, 3 classes)."""
+    C = len(answered.names)
+    right, given = right_and_answered(answered)  # (examples or tokens,), or of label-sets (examples, classes)
+    if right.ndim == 1:
+        right, given = (side[:, None] == np.arange(C) for side in (right, given))  # (examples or tokens, classes)
+    counts = np.concatenate([right & given, given, right], 1).astype(float)  # (examples or tokens, 3 classes)
+    if answered.form != "tags":
+        return counts
+    ends = np.cumsum([len(own) for own in answered.labels])  # (sentences,)
+    below = np.concatenate([np.zeros((1, 3 * C)), np.cumsum(counts, 0)])  # (1 + tokens, 3 classes)
+    return np.diff(below[ends], axis=0, prepend=np.zeros((1, 3 * C)))  # (sentences, 3 classes)
+
+
+def _span_counts(answered: Answered) -> np.ndarray:
+    """The same of the spans of each type: (sentences, 3 types)."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    types = types_of(answered.names)
+    counts = np.zeros((len(answered.labels), 3, len(types)))
+    for own, labels, answers in zip(counts, answered.labels, answered.answers, strict=True):
+        right, given = ({*get_entities(tags)} for tags in (labels, answers))
+        for i, side in enumerate((right & given, given, right)):
+            for kind, _, _ in side:
+                own[i, types.index(kind)] += 1
+    return counts.reshape(len(counts), -1)
+
+
+def _of_counts(metric: str, score: str, label: str, answered: Answered) -> Callable[[np.ndarray], np.ndarray]:
+    """Counts (..., 3 classes) to scores (...)."""
+    names = types_of(answered.names) if answered.spans else list(answered.names)
+    only = label or (answered.positive if metric in SCORES else None)
+    every = answered.form == "label-sets"
+
+    def value(counts: np.ndarray) -> np.ndarray:
+        both, given, right = np.moveaxis(counts.reshape(*counts.shape[:-1], 3, len(names)), -2, 0)  # (..., classes)
+        if metric == "matthews":
+            return _matthews(both, given, right)
+        if metric == "balanced_accuracy":
+            return _mean(_share(both, right), right > 0)
+        if only is not None:
+            place = names.index(only)
+            return _score(score, both[..., place], given[..., place], right[..., place])
+        if metric.startswith(("micro", "span")):
+            return _score(score, both.sum(-1), given.sum(-1), right.sum(-1))
+        by_class = _score(score, both, given, right)  # (..., classes)
+        if metric.startswith("weighted"):
+            return _share((by_class * right).sum(-1), right.sum(-1))
+        return _mean(by_class, np.ones_like(given, dtype=bool) if every else given + right > 0)
+
+    return value
+
+
+def _score(score: str, both: np.ndarray, given: np.ndarray, right: np.ndarray) -> np.ndarray:
+    if score == "f1":
+        return _share(2 * both, given + right)
+    return _share(both, given if score == "precision" else right)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 where there is nothing to divide by."""
+    return part / np.where(whole > 0, whole, 1)
+
+
+def _mean(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Over the classes that are counted, (..., classes) to (...)."""
+    return _share((values * counted).sum(-1), counted.sum(-1))
+
+
+def _matthews(both: np.ndarray, given: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Gorodkin's correlation of K classes, (..., classes) to (...); 0 where all answers or all labels are the same."""
+    n = right.sum(-1)
+    spread = (n * n - (given * given).sum(-1)) * (n * n - (right * right).sum(-1))
+    found = n * both.sum(-1) - (given * right).sum(-1)
+    return found / np.sqrt(np.where(spread > 0, spread, 1)) * (spread > 0)
+
+
+def _moments(answered: Answered) -> Sums:
+    """What a correlation follows from: (examples, 6)."""
+    x, y = np.asarray(answered.answers, float), np.asarray(answered.labels, float)  # (examples,)
+    x, y = x - x.mean(), y - y.mean()  # so that no digits are lost in the difference of two sums
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1), _correlation
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    return _share(sums[..., 0], sums[..., 1])
+
+
+def _correlation(sums: np.ndarray) -> np.ndarray:
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread = np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0)
+    return np.divide(n * xy - x * y, np.sqrt(spread), out=np.zeros_like(spread), where=spread > 1e-9 * n)

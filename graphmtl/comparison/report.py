@@ -1,0 +1,89 @@
+"""The files of a comparison: tables, pictures, and a page that holds them all."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from graphmtl.comparison.comparing import Compared
+from graphmtl.comparison.pictures import draw_forest, draw_gains
+from graphmtl.comparison.tables import (
+    as_json,
+    difference_table,
+    frame,
+    latex,
+    markdown,
+    notes,
+    score_table,
+    summary_table,
+    task_table,
+)
+from graphmtl.comparison.verdict import sentences
+from graphmtl.graph.pictures.figure import STYLE, save_figure
+from graphmtl.reporting.page import render_comparison
+
+__all__ = ["write_report"]
+
+PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
+    "forest": (
+        "Each task's difference with its 95 % interval; full marks are beyond chance, corrected for the number of "
+        "tasks.",
+        draw_forest,
+    ),
+    "gains": ("Every task's gain at once.", draw_gains),
+}
+
+
+def write_report(compared: Compared, folder: Path, *, made_by: list[str]) -> list[Path]:
+    """Writes the report, and gives its files; those of an earlier one are replaced.
+
+    Args:
+        compared: what is told.
+        folder: where it goes.
+        made_by: lines on how it was made, of Markdown: command and versions.
+    """
+    tables = markdown(compared)
+    texts = {
+        "comparison.md": "\n".join([*tables[:2], *(line for each in made_by for line in (each, "")), *tables[2:]]),
+        "comparison.csv": frame(compared).to_csv(index=False).removesuffix("\n"),
+        "comparison.tex": "\n".join(latex(compared)),
+        "comparison.json": json.dumps(as_json(compared) | {"made_by": made_by}, indent=2, ensure_ascii=False),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    drawn = {name: draw(compared) for name, (_, draw) in PICTURES.items()} if compared.others else {}
+    for name, figure in drawn.items():
+        for ending in (".png", ".svg"):
+            save_figure(figure, folder / f"{name}{ending}")
+    (folder / "report.html").write_text(_page(compared, drawn, made_by), encoding="utf-8")
+    pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
+    return [*(folder / name for name in texts), *pictures, folder / "report.html"]
+
+
+def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str]) -> str:
+    tables = [("Scores", "In points, mean and standard deviation over seeds.", summary_table(compared))]
+    if compared.others:
+        to = f"To {compared.against}, in points, paired."
+        tables += [("Differences", to, difference_table(compared)), ("Each task", to, task_table(compared))]
+    return render_comparison(
+        sentences=[*sentences(compared)],
+        pictures=[{"name": name, "about": PICTURES[name][0], "svg": _svg(figure)} for name, figure in drawn.items()],
+        tables=[
+            {"title": title, "about": about, "heading": heading, "rows": rows}
+            for title, about, (heading, rows) in [*tables, ("Test scores", "In points.", score_table(compared))]
+        ],
+        notes=[*notes(compared)],
+        made_by=made_by,
+    )
+
+
+def _svg(figure: Figure) -> str:
+    """The picture as an element of a page."""
+    file = io.StringIO()
+    with matplotlib.style.context(STYLE):
+        figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

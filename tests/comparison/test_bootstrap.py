@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from graphmtl.comparison import bootstrap
+from graphmtl.comparison.bootstrap import differences, drawn_scores, holm
+from graphmtl.comparison.example_sums import sums_of
+from tests.comparison.small import KNOWN, classes
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 1000)
+
+
+def drawn(*seeds, key="known", same=True, **rows):
+    """Of rows of {name: [which are right, for every seed]} the drawn scores."""
+    cells = {name: [sums_of(KNOWN, classes(right)) for right in own] for name, own in rows.items()}
+    return drawn_scores(cells, key, same_examples=same)
+
+
+def one(ours, theirs):
+    return differences({"known": (ours, theirs)})["known"]
+
+
+def test_of_one_seed_the_interval_is_that_of_paired_examples():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.random(900) < 0.8, rng.random(900) < 0.7
+    found = one(*drawn(ours=[ours], theirs=[theirs]).values())
+    gain = ours.astype(float) - theirs
+    assert found.mean == pytest.approx(gain.mean())
+    half = 1.96 * gain.std() / 30
+    assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), abs=0.1 * half)
+    assert found.p < 0.001
+
+
+def test_what_is_the_same_differs_by_nothing(few_draws):
+    right = np.arange(50) % 2 > 0
+    found = one(*drawn(ours=[right, right], theirs=[right, right]).values())
+    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_with_very_many_examples_the_interval_is_students_over_seeds():
+    """As good as no example can be drawn otherwise; one task, so that no other says what hangs on the seeds."""
+    gains = np.array([0.1, 0.2, 0.25])
+    found = one(np.tile(gains, (20_001, 1)), np.zeros((20_001, 3)))
+    half = 4.303 * gains.std(ddof=1) / 3**0.5
+    assert (found.low, found.high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.05 * half)
+
+
+def test_seeds_that_differ_widen_the_interval_and_other_tasks_steady_it(few_draws):
+    def scores(*values):
+        return np.tile(np.array(values), (1001, 1))
+
+    none = scores(0.0, 0.0)
+    alone = one(scores(0.1, 0.2), none)
+    steady = {"known": (scores(0.1, 0.2), none), **{f"t{i}": (scores(0.14, 0.16), none) for i in range(4)}}
+    among = differences(steady)["known"]
+    assert among.mean == alone.mean == pytest.approx(0.15)
+    assert alone.low < among.low < 0.15 < among.high < alone.high
+
+
+def test_draws_are_paired_between_rows_and_between_seeds_of_the_same_examples(few_draws):
+    right = np.random.default_rng(0).random(80) < 0.6
+    found = drawn(a=[right, right], b=[right, right])
+    assert np.array_equal(found["a"], found["b"])
+    assert np.array_equal(found["a"][:, 0], found["a"][:, 1])
+    other = drawn(a=[right, right], same=False)["a"]
+    assert not np.array_equal(other[:, 0], other[:, 1])
+    assert np.array_equal(other, drawn(a=[right, right], same=False)["a"])  # and the same again
+
+
+def coverage(seeds, *, by_seed, same, times=160, n=80):
+    """How often the interval holds the true difference, 0, where tasks, seeds and examples are drawn anew.
+
+    ``by_seed`` is the standard deviation of a seed's own difference, beside 0.03 that is due to the examples.
+    """
+    rng, inside = np.random.default_rng(1), []
+    for _ in range(times):
+        pairs = {}
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=400) / n  # (draws, examples)
+        for task in range(4):
+            gains = rng.normal(0, 0.3, size=(1 if same else seeds, n)) + rng.normal(0, 0.1, size=(seeds, n))
+            gains += rng.normal(0, by_seed, size=(seeds, 1))
+            draws = [weights[rng.permutation(len(weights))] if not same else weights for _ in range(seeds)]
+            scores = np.stack([own @ gains[s] for s, own in enumerate(draws)], 1)  # (draws, seeds)
+            pairs[task] = (np.concatenate([gains.mean(1)[None], scores]), np.zeros((401, seeds)))
+        inside += [own.low <= 0 <= own.high for own in differences(pairs).values()]
+    return np.mean(inside)
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same examples", "others"])
+@pytest.mark.parametrize(("seeds", "by_seed"), [(1, 0.0), (2, 0.03), (3, 0.0), (3, 0.1), (5, 0.03)])
+def test_intervals_hold_the_true_difference_at_about_their_rate(seeds, by_seed, same):
+    assert 0.915 <= coverage(seeds, by_seed=by_seed, same=same) <= 0.99
+
+
+def test_holm():
+    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert holm([0.5, 0.9]) == [1, 1]
+    assert holm([0.04]) == [0.04]
+    assert holm([]) == []
+
+
+def test_of_many_tasks_without_differences_holm_seldom_finds_any():
+    rng = np.random.default_rng(0)
+    found = [min(holm(rng.random(16).tolist())) < 0.05 for _ in range(500)]
+    assert 0.02 < np.mean(found) < 0.08
+
+
+def test_another_unit():
+    assert one(np.ones((11, 1)), np.zeros((11, 1))).times(100).high == 100

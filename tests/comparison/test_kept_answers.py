@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from graphmtl.comparison import kept_answers
+from graphmtl.comparison.kept_answers import KEPT, _read, _write, answers_of
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+from graphmtl.training.finished import predict_run
+from graphmtl.training.run_folder import Run
+from tests import tagging
+from tests.comparison.small import KNOWN, numbers, share_right, tags_of
+from tests.parts import predictions_of
+
+QA = Task(name="qa", kind="question-answering", text=("question", "context"))
+
+
+def of_texts():
+    labels, answers = np.empty(2, dtype=object), np.empty(2, dtype=object)
+    labels[:] = [[{"text": "a film", "start": 3}], []]
+    answers[:] = [[], [{"text": "film", "start": 1}]]
+    return predictions_of(labels, answers)
+
+
+KINDS = {
+    "classes": (KNOWN, share_right(0.5, size=20, seen=3)),
+    "numbers": (Task(name="score", kind="regression"), numbers(20)),
+    "tags": (tagging.NER, tags_of(tagging.NER)),
+    "texts": (QA, of_texts()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_read(kind, tmp_path):
+    task, predictions = KINDS[kind]
+    _write(tmp_path / KEPT, {task.name: (task, predictions)})
+    again, found = _read(tmp_path / KEPT)[task.name]
+    assert again == task
+    for name in ("labels", "answers", "probabilities", "losses", "counts", "seen"):
+        ours, theirs = getattr(found, name), getattr(predictions, name)
+        if theirs is None:
+            assert ours is None
+            continue
+        assert ours.dtype == theirs.dtype
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert again.of_kind.scores(found) == task.of_kind.scores(predictions)
+
+
+def test_a_run_is_asked_once_and_answers_as_when_it_was_tested(copy_of, monkeypatch):
+    run = Run(copy_of("star"))
+    found = answers_of(run)
+    expected = predict_run(Run(run.folder), "test")[1]
+    assert [*found] == [*expected]
+    for name, own in expected.items():
+        assert np.array_equal(found[name][1].answers, own.answers)
+        scores = found[name][0].of_kind.scores(found[name][1])
+        assert scores == pytest.approx(run.metrics["tasks"][name]["test"])
+    monkeypatch.setattr(kept_answers, "read_run", None)  # to call it would be an error
+    again = answers_of(Run(run.folder))
+    assert all(np.array_equal(again[name][1].answers, own.answers) for name, own in expected.items())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", b"\x80\x04N."])
+def test_a_damaged_file_is_named(content, copy_of):
+    folder = copy_of("star")
+    (folder / KEPT).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{KEPT}: damaged .*; remove it"):
+        answers_of(Run(folder))
+
+
+def test_nothing_in_the_file_is_executed(copy_of, tmp_path):
+    folder = copy_of("star")
+    unsafe = np.empty(1, dtype=object)
+    np.savez(folder / KEPT, about=unsafe)
+    with pytest.raises(InputError, match=r"damaged .*pickle"):
+        answers_of(Run(folder))
+
+
+def test_a_folder_that_cannot_be_written_is_said(finished, monkeypatch):
+    run = finished("star").run
+
+    def fails(path, answers):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(kept_answers, "_write", fails)
+    with pytest.warns(match="cannot be written .Read-only file system., so that the run will be asked again"):
+        assert [*answers_of(Run(run.folder))] == [*run.metrics["tasks"]]
+    assert not (run.folder / KEPT).exists()
