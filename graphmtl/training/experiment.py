@@ -243,7 +243,7 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str) -> Ru
     if not (teachers.folder / "metrics.json").is_file():
         changes: dict[str, Any] = {"refit_on_valid": False, "write_submission": None, "teachers": None}
         if architecture_class(arch).own_encoder_per_task:
-            changes |= {"balancing": "equal", "conflict_every": 0}  # they share nothing
+            changes |= {"balancing": "equal", "conflict_every": 0, "pretrained": None}  # they share nothing
         first = changed(options, arch=arch, **changes)
         train_run(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False))
     PartialState().wait_for_everyone()

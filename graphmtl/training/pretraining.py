@@ -1,5 +1,6 @@
 """Language-model pre-training of what tasks share, and a run that starts from it (``--pretrained``)."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ from graphmtl.training.trainer import Trainer
 __all__ = ["load_pretrained", "pretrain"]
 
 _WEIGHTS, _ABOUT, _VOCABULARY = "pretrained.safetensors", "pretraining.json", "vocabulary.txt"
+_DIGEST = "texts.sha256"
 _HELD_OUT, _MOST = 0.05, 500  # of the texts, whose perplexity is measured
 
 
@@ -70,6 +72,10 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     say(f"pre-training on {texts}")
     vocabulary = build_vocabulary(tasks, chosen, vectors, say)
     train, held_out = _splits(texts, vocabulary, chosen)
+    digest = hashlib.sha256(train.digest() + held_out.digest()).hexdigest()
+    begun = folder / _DIGEST
+    if options.resume and begun.is_file() and begun.read_text() != digest:
+        raise InputError(f"{folder}: its texts are not those it began with; --overwrite begins anew")
     set_seed(options.seed)
     encoder = WordEncoder(vocabulary=vocabulary, options=chosen)
     if vectors is not None:
@@ -81,6 +87,7 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     state.wait_for_everyone()
     if state.is_main_process:
         run.create(options, data)
+        begun.write_text(digest)
     state.wait_for_everyone()
     given = {
         name: EncodedTask(task=task, train=train, valid=held_out, test=held_out, corpus="texts")

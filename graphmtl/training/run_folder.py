@@ -28,6 +28,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "baselines.json", "test_answers.npz"),
+    *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
 

@@ -1,13 +1,13 @@
 """From unlabelled texts to the run that starts from them."""
 
 import json
+import random
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from graphmtl.cli import main
-from graphmtl.models.model import MultiTaskModel
 from graphmtl.training import pretraining
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
@@ -21,8 +21,6 @@ SMALL |= {"progress": False, "tasks": "fdu-mtl:books,dvd"}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """FDU-MTL's files of two small domains, with unlabelled texts, of which two are test texts of the other domain."""
-    import random
-
     rng, folder = random.Random(0), tmp_path_factory.mktemp("data")
     (folder / "fdu-mtl").mkdir()
 
@@ -77,7 +75,7 @@ def test_a_run_starts_from_it_and_says_so(data, finished, tmp_path, capsys, arch
     assert different == {*(f"architecture.{name}.{part}" for part in "WUb"), "encoders.0.embedding.weight"}
 
 
-def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(data, finished, tmp_path, monkeypatch):
+def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(data, finished, tmp_path, monkeypatch, error_of):
     def stop(line):
         raise KeyboardInterrupt
 
@@ -87,6 +85,11 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(data, finished, 
         with pytest.raises(SystemExit):
             main(["pretrain", *given])
     assert not (tmp_path / "stopped" / "pretrained.safetensors").exists()
+    unlabelled = data / "fdu-mtl" / "books.task.unlabel"
+    before = unlabelled.read_text()
+    unlabelled.write_text(f"{before}one more text\n")
+    assert "its texts are not those it began with" in error_of("pretrain", *given, "--resume")
+    unlabelled.write_text(before)
     main(["pretrain", *given, "--resume"])
     ours, theirs = (load_file(each / "pretrained.safetensors") for each in (tmp_path / "stopped", finished))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -112,4 +115,3 @@ def test_a_folder_that_is_none(data, finished, tmp_path, error_of):
     given = flags(**SMALL, data_dir=data, arch="star", pretrained=tmp_path)
     assert "no pretrained.safetensors there" in error_of("run", *given, "--output", tmp_path / "run")
     assert "exists: --overwrite replaces it" in error_of("pretrain", *flags(**SMALL, data_dir=data, output=finished))
-    assert MultiTaskModel is not None
