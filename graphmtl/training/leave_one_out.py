@@ -151,8 +151,8 @@ class LeaveOneOut:
             f"too, hidden {part(options, ArchitectureOptions).hidden}{vectors}. "
             f"The target, in every arm: --epochs {target.epochs}, --batch-size {target.batch_size} and at least "
             f"{transfer.steps} steps, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, "
-            f"--freeze {transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
-            f"fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
+            f"--freeze {transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n "
+            f"examples a fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
         )
 
     @property
