@@ -39,6 +39,7 @@ _CONFIG = {
 _SEEDS = {
     "--seeds": ("N,N", "one run for each of these seeds, in DIR-N where --output is DIR, and how far they are apart"),
     "--jobs": ("N", "with --seeds: processes that train at once (default: 1)"),
+    "--no-test": ("", "train and validate alone, without a look at the test split; --resume then tests"),
 }
 _PRUNE = {
     "--prune": (
@@ -135,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_texts(section: Any, texts: dict[str, tuple[str, str]]) -> None:
     for name, (value, text) in texts.items():
-        section.add_argument(name, metavar=value, help=text)
+        how: dict[str, Any] = {"metavar": value} if value else {"action": "store_true"}
+        section.add_argument(name, help=text, **how)
 
 
 def _add_fields(section: Any, own: Iterable[Field]) -> None:

@@ -71,7 +71,8 @@ def render_comparison(
     Args:
         sentences: what it says, the most important first.
         pictures: each with what it is ``about``, and itself as an ``svg`` element.
-        tables: each with a ``title``, what it is ``about``, its ``heading`` and ``rows``, as texts.
+        tables: each with a ``title``, what it is ``about``, its ``heading`` and ``rows``, as texts, and whether it is
+            ``folded``.
         notes: how the tables are to be read.
         made_by: how they were made.
     """
