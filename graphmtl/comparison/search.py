@@ -238,7 +238,7 @@ def draw(
 
     Args:
         space: what is tried.
-        past: the trials that are known; one that failed counts as no better than the worst.
+        past: the trials that are known; one that failed counts as worse than all others.
         given: the first trial's options.
         count: how many are wanted.
         seed: with the number of trials in the past it says what is drawn.
@@ -250,7 +250,7 @@ def draw(
     sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(past)) % 2**32, n_startup_trials=_RANDOM)
     with _quiet(optuna):
         study = optuna.create_study(direction="maximize", sampler=sampler)
-    worst = min((trial.score for trial in past if trial.score is not None), default=0.0)
+    worst = min((trial.score for trial in past if trial.score is not None), default=0.0) - 1  # ranks alone matter
     for trial in past:
         if all(_holds(space[name], value) for name, value in trial.options.items()):
             value = worst if trial.score is None else trial.score
