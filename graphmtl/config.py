@@ -217,8 +217,20 @@ class TrainingOptions(OptionGroup):
     """The optimiser, the order of the batches and when to stop."""
 
     seed: int = option(0, "seed of the data, the initial weights and the order of the batches", low=0, high=2**32 - 1)
-    epochs: int = option(8, "epochs at most", low=1)
-    batch_size: int = option(32, "examples in a batch, all of one task", low=1)
+    epochs: int = option(
+        0, "epochs at most; 0: 8, or as many as --min-updates asks for where the texts are few, but 40 at most", low=0
+    )
+    min_updates: int = option(
+        500,
+        "updates of the weights that --epochs 0 gives at least for each task, whether alone or together with others",
+        low=0,
+    )
+    batch_size: int = option(
+        0,
+        "examples in a batch, all of one task; 0: 32, or where the texts are so few that an epoch has less than 64 "
+        "batches 16 or 8",
+        low=0,
+    )
     accumulate: int = option(1, "batches in an update of the weights", low=1)
     mix: bool = option(
         False, "the batches of an update are of different tasks, as far as there are", needs="accumulate"
@@ -265,6 +277,11 @@ class TrainingOptions(OptionGroup):
     )
     progress: bool = option(True, "progress bar")
 
+    @property
+    def texts_at_once(self) -> int:
+        """How many texts are read at once where nothing is learned from them."""
+        return self.batch_size or 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(OptionGroup):
@@ -273,6 +290,9 @@ class RunOptions(OptionGroup):
     output: str | None = option(None, "folder of the run; runs/ARCH-TASKS-SEED by default", shown="DIR")
     resume: bool = option(False, "go on with an unfinished run in --output")
     overwrite: bool = option(False, "replace the run in --output, and the files of a submission")
+    baselines: bool = option(
+        True, "also score the majority class and TF-IDF with a linear model on every task, which takes seconds"
+    )
     write_submission: str | None = option(
         None,
         "folder for the files that a leaderboard takes: the trained tasks' predictions for GLUE's test texts",

@@ -96,7 +96,7 @@ def explain_run(
             split=split,
             seed=options.seed,
             per_task=per_task,
-            batch_size=options.batch_size,
+            batch_size=options.texts_at_once,
             probe=probe,
             truth=tasks.truth,
         )

@@ -18,6 +18,7 @@ __all__ = [
     "read_bounded",
     "read_json",
     "read_json_lines",
+    "user_cache",
     "written_whole",
 ]
 
@@ -29,6 +30,12 @@ _KINDS: dict[Callable[[int], bool], str] = {
     stat.S_ISCHR: "a device",
     stat.S_ISBLK: "a device",
 }
+
+
+def user_cache(name: str) -> Path:
+    """A folder for what can be made again: in ``GRAPHMTL_CACHE``, or else in ``graphmtl`` of the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphmtl"
+    return Path(os.environ.get("GRAPHMTL_CACHE") or cache) / name
 
 
 def check_regular(path: Path | str) -> None:

@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from graphmtl.arguments import Parser, seeds_of
+from graphmtl.baselines.scores import beside, means, not_above, write_scores
 from graphmtl.cli import run_verb
 from graphmtl.comparison.grid import Cell, check_seeds, train_cells
 from graphmtl.config import Options
@@ -16,6 +17,7 @@ from graphmtl.options import parse_options
 from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
+from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
@@ -93,9 +95,18 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         _report_validation(run, options)
         return run
     metrics = run.metrics
-    headings = _HEADINGS | {split: split for split in other_test_splits(metrics["tasks"])}
-    print_table(scores_table(f"{options.arch}, seed {options.seed}", metrics["tasks"], headings, metrics["mean"]))
+    baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
+    headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
+    headings |= {split: split for split in other_test_splits(metrics["tasks"])}
+    rows = beside(metrics["tasks"], baselines)
+    mean = metrics["mean"] | means(rows, baselines)
+    print_table(scores_table(f"{options.arch}, seed {options.seed}", rows, headings, mean))
     say("test_dedup: test examples whose text stands in no training split of the run")
+    for name, those in not_above(metrics["tasks"], baselines).items():
+        if those:
+            say(f"not above {name} on test: {', '.join(those)}")
+    for line in cut_short(metrics):
+        say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
@@ -106,6 +117,8 @@ def _report_validation(run: Run, options: Options) -> None:
     found = read_json(run.folder / VALIDATION)
     title = f"{options.arch}, seed {options.seed}"
     print_table(scores_table(title, found["tasks"], {"valid": _HEADINGS["valid"]}, found["mean"]))
+    for line in cut_short(found):
+        say(line)
     say("not tested; with the same options and --resume it is (and --refit-on-valid and --write-submission are heeded)")
     print(f"run: {run.folder}")
 

@@ -1,7 +1,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,14 @@ from tests import tiny
 # a time says nothing on a machine that does other work
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory) -> Iterator[None]:
+    """What tests keep for later is gone with them, and none finds what another time has left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAPHMTL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

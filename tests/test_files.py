@@ -11,6 +11,7 @@ from graphmtl.files import (
     read_bounded,
     read_json,
     read_json_lines,
+    user_cache,
     written_whole,
 )
 
@@ -116,3 +117,11 @@ def test_what_is_not_written_whole_leaves_what_was_there(tmp_path):
     assert (path.read_text(), [*tmp_path.iterdir()]) == ("before", [path])
     write(path, "after", fails=False)
     assert (path.read_text(), [*tmp_path.iterdir()]) == ("after", [path])
+
+
+def test_the_users_cache_can_be_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHMTL_CACHE", str(tmp_path / "own"))
+    assert user_cache("states") == tmp_path / "own" / "states"
+    monkeypatch.delenv("GRAPHMTL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache("states") == tmp_path / "graphmtl" / "states"

@@ -14,6 +14,7 @@ from graphmtl.printed_tables import (
     overlap_table,
     print_table,
     scores_table,
+    seeds_table,
     types_table,
 )
 from graphmtl.verbosity import QUIET, verbosity
@@ -42,6 +43,22 @@ def test_scores_have_a_row_for_each_metric_and_a_dash_where_there_is_none():
         [ODD, "7", "accuracy", "-", "0.5000"],
         ["mean", "of", "first", "metrics", "0.5000", "-"],
     ]
+
+
+def test_seeds_have_a_mean_and_a_standard_deviation_and_one_has_no_deviation():
+    runs = [
+        {"mean": {"test": mean}, "tasks": {"mood": {"test": {"f1": f1, "accuracy": 0.5}}, ODD: {"test": {"f1": odd}}}}
+        for mean, f1, odd in ((0.5, 0.4, None), (0.7, 0.6, 0.1))
+    ]
+    assert lines_of(seeds_table("a [run]", runs, {"test": "test"})) == [
+        ["a", "[run]"],
+        ["task", "metric", "test"],
+        ["mood", "f1", "0.5000", "±", "0.1414"],
+        ["accuracy", "0.5000", "±", "0.0000"],
+        [ODD, "f1", "-"],
+        ["mean", "of", "first", "metrics", "0.6000", "±", "0.1414"],
+    ]
+    assert lines_of(seeds_table("", runs[:1], {"test": "test"}))[-1][-1] == "0.5000"
 
 
 def test_further_test_splits_are_those_of_any_task_once():

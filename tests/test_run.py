@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 from graphmtl.cli import main
+from graphmtl.comparison.grid import _Training
 from graphmtl.errors import InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.options import make_options
@@ -268,14 +269,22 @@ def test_the_table_that_is_printed(arch, finished):
     lines = [line.split() for line in printed.splitlines()]
     heading = next(line for line in lines if line[:1] == ["task"] and "metric" in line)
     sizes = ["n_train", "n_valid", "n_test", "n_test_dedup"]
-    assert heading == ["task", *sizes, "metric", "validation", "test", "test_dedup"]
+    assert heading == ["task", *sizes, "metric", "validation", "test", "majority", "tfidf", "test_dedup"]
+    baselines = json.loads((finished(arch).run.folder / "baselines.json").read_text())["baselines"]
+    columns = [
+        {name: own[split] for name, own in scores.items()}
+        for split, scores in [
+            *((split, metrics["tasks"]) for split in ("valid", "test")),
+            *(("test", baselines[name]) for name in ("majority", "tfidf")),
+            ("test_dedup", metrics["tasks"]),
+        ]
+    ]
     for name, task in metrics["tasks"].items():
         row = next(line for line in lines if line[:5] == [name, *(str(task[size]) for size in sizes)])
-        assert row[5:] == [task["metric"], *(f"{task[s][task['metric']]:.4f}" for s in ("valid", "test", "test_dedup"))]
-    second = metrics["tasks"]["pairs"]
-    assert ["accuracy", *(f"{second[s]['accuracy']:.4f}" for s in ("valid", "test", "test_dedup"))] in lines
-    means = [f"{metrics['mean'][split]:.4f}" for split in ("valid", "test", "test_dedup")]
-    assert ["mean", "of", "first", "metrics", *means] in lines
+        assert row[5:] == [task["metric"], *(f"{own[name][task['metric']]:.4f}" for own in columns)]
+    assert ["accuracy", *(f"{own['pairs']['accuracy']:.4f}" for own in columns)] in lines
+    first = [[own[name][task["metric"]] for name, task in metrics["tasks"].items()] for own in columns]
+    assert ["mean", "of", "first", "metrics", *(f"{sum(own) / len(own):.4f}" for own in first)] in lines
 
 
 def test_repeated_texts_are_printed_first(finished):
@@ -423,6 +432,56 @@ def test_mistakes_in_yaml_files_name_the_line(tmp_path, error_of):
     error = error_of("run", *TINY, "--tasks", tmp_path / "tasks.yaml", "--output", tmp_path / "run")
     assert f"{tmp_path}/tasks.yaml, line 8: unknown key 'lables'; did you mean 'labels'?" in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def seeds_trained(finished, monkeypatch):
+    """The runs of ``--seeds`` by their folders; each is the finished run of ``shared``, and seed 7 fails."""
+    cells = {}
+
+    def run(self, cell, log, held):
+        cells[cell.folder.name] = cell
+        if cell.seed != 7:
+            shutil.copytree(finished("shared").run.folder, cell.folder, dirs_exist_ok=True)
+        return cell.seed != 7
+
+    monkeypatch.setattr(_Training, "_run", run)
+    return cells
+
+
+def test_seeds_are_runs_of_their_own_and_a_table_of_mean_and_spread(seeds_trained, tmp_path, capsys):
+    command = ["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds", "0,3"]
+    main(command)
+    assert [*seeds_trained] == ["run-0", "run-3"]
+    assert seeds_trained["run-3"].flags[-2:] == ("--seed", "3")
+    printed = capsys.readouterr().out
+    assert "shared, seeds 0, 3: mean and standard deviation" in printed
+    mean = Run.open(tmp_path / "run-0").metrics["mean"]["test"]
+    assert f"{mean:.4f} ± 0.0000" in printed
+    assert f"runs: {tmp_path}/run-0, {tmp_path}/run-3\n" in printed
+
+
+def test_seeds_are_gone_on_with_or_replaced_as_a_run_is(seeds_trained, tmp_path, error_of):
+    command = ["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds=0,3"]
+    main(command)
+    seeds_trained.clear()
+    assert "run-0 exists: --overwrite replaces it, --resume goes on with it" in error_of(*command)
+    main([*command, "--overwrite", "--jobs", "2"])
+    assert {name: cell.anew for name, cell in seeds_trained.items()} == {"run-0": True, "run-3": True}
+    error = error_of(*command, "--resume", "--arch", "star")
+    assert "run-0/config.yaml: arch is 'shared', not 'star'; a run is resumed with the options it was" in error
+
+
+def test_a_seed_that_fails_is_exit_code_1(seeds_trained, tmp_path, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds", "0,7"])
+    assert leaving.value.code == 1
+    assert "shared, seed 7: the run failed" in capsys.readouterr().err
+
+
+def test_jobs_are_those_of_seeds(error_of):
+    assert "--jobs: how many of --seeds are trained at once; found no --seeds" in error_of("run", "--jobs", "2")
+    assert "--seeds: found '0;1'" in error_of("run", "--seeds", "0;1")
 
 
 def test_an_output_that_is_no_run_is_left_alone(tmp_path, error_of):

@@ -1,24 +1,23 @@
 """How each form of labels is learned by linear models, and what is said of examples by their scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from graphmtl.baselines.answers import of_choices, of_classes, of_label_sets, of_numbers, of_tags
 from graphmtl.baselines.baseline import Group, held_out
 from graphmtl.baselines.examples import Examples, Said
-from graphmtl.baselines.linear import Linear, logistic, ridge
+from graphmtl.baselines.linear import Linear, logistic, ridge, softmax_passes
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.kinds.multi_label import best_threshold
 from graphmtl.training.evaluation import score
 
-__all__ = ["LEARNERS", "STRENGTHS", "Learner", "chosen_on_valid"]
+__all__ = ["LEARNERS", "Learner", "chosen_on_valid"]
 
-STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)
-"""The values of C that the validation split chooses from."""
+_PASSES = 8  # over the tokens; the validation split chooses after which
 
 
 class Learner:
@@ -34,6 +33,12 @@ class Learner:
             seed: of the order in which the optimiser goes through them.
         """
         raise NotImplementedError
+
+    def models(
+        self, features: sparse.csr_matrix, train: Sequence[Examples], *, strengths: Sequence[float], seed: int
+    ) -> Iterator[Linear]:
+        """The models that the validation split chooses from: that of each C, the others as :meth:`fit` takes them."""
+        return (self.fit(features, train, C=C, seed=seed) for C in strengths)
 
     def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         """What is said of examples.
@@ -64,17 +69,15 @@ class _Classes(Learner):
 
 
 class _Tags(Learner):
-    """One of several tags for every token, learned as classes are."""
+    """One of several tags for every token; the models to choose from are those after each pass."""
 
-    def fit(self, features, train, *, C, seed):
+    def models(self, features, train, *, strengths, seed):
         values = np.concatenate([own.values for own in train])  # (tokens,)
-        known = values != NO_LABEL  # (tokens,)
-        labels = values[known][:, None] == np.arange(len(train[0].task.labels))  # (tokens, tags)
-        return logistic(features[known], labels, C=C, seed=seed)
+        known, classes = values != NO_LABEL, len(train[0].task.labels)
+        return softmax_passes(features[known], values[known], classes=classes, passes=_PASSES, seed=seed)
 
     def say(self, scores, examples, about):
-        p = expit(scores)  # (tokens, tags)
-        return of_tags(p / p.sum(1, keepdims=True), examples)
+        return of_tags(softmax(scores.astype(np.float64), axis=1), examples)
 
 
 class _LabelSets(Learner):
@@ -128,7 +131,12 @@ LEARNERS: Mapping[str, Learner] = {
 
 
 def chosen_on_valid(
-    learner: Learner, group: Group, features: Mapping[str, Mapping[str, sparse.csr_matrix]], *, seed: int
+    learner: Learner,
+    group: Group,
+    features: Mapping[str, Mapping[str, sparse.csr_matrix]],
+    *,
+    strengths: Sequence[float],
+    seed: int,
 ) -> dict[str, dict[str, Said]]:
     """Learns the training split with each strength, and says the other splits with the best one.
 
@@ -139,12 +147,13 @@ def chosen_on_valid(
         learner: of the form of the tasks' labels.
         group: the examples of the tasks, by split.
         features: of these examples, (examples, features).
+        strengths: the values of C.
         seed: as :meth:`Learner.fit` takes it.
     """
     train = sparse.vstack([own["train"] for own in features.values()], format="csr")
+    examples = [own["train"] for own in group.values()]
     best: tuple[tuple[float, float], dict[str, dict[str, Said]]] | None = None
-    for C in STRENGTHS:
-        model = learner.fit(train, [own["train"] for own in group.values()], C=C, seed=seed)
+    for model in learner.models(train, examples, strengths=strengths, seed=seed):
         about = {
             task: learner.about(model(features[task]["valid"]), own["valid"], own["train"])
             for task, own in group.items()

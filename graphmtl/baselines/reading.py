@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tqdm import tqdm
+
 from graphmtl.baselines.baseline import Baseline, baseline_class, held_out
 from graphmtl.baselines.examples import Examples, Said
 from graphmtl.baselines.kept import digest_of, read_said, write_said
@@ -12,13 +14,13 @@ from graphmtl.data.task import TaskSet
 from graphmtl.errors import note
 from graphmtl.registry import BASELINES, name_of
 from graphmtl.training.evaluation import Predictions
-from graphmtl.verbosity import detail
+from graphmtl.verbosity import detail, is_quiet
 
 __all__ = ["read_baselines"]
 
 
 def read_baselines(
-    tasks: TaskSet, *, folder: Path, seed: int, names: Iterable[str] | None = None
+    tasks: TaskSet, *, folder: Path, seed: int, names: Iterable[str] | None = None, progress: bool = False
 ) -> dict[str, dict[str, dict[str, Predictions]]]:
     """What the baselines predict for a task set.
 
@@ -29,6 +31,7 @@ def read_baselines(
         folder: where what was predicted is kept, and found again by who has the same data.
         seed: of whatever a baseline draws.
         names: of the baselines, by default all of the registry; one from outside is ``module:Class``.
+        progress: whether to show a bar where it takes long.
 
     Returns:
         ``{name: {split: {task: predictions}}}``, of the splits ``valid``, ``test`` and other test splits. They are of
@@ -38,15 +41,15 @@ def read_baselines(
         InputError: there is no such baseline.
     """
     classes = {name: baseline_class(name) for name in (BASELINES if names is None else names)}
-    reader = _Reader(tasks, folder, seed)
+    reader = _Reader(tasks, folder, seed, progress=progress)
     return {name: reader.read(name, kind()) for name, kind in classes.items()}
 
 
 class _Reader:
     """Reads baselines of one task set; what several of them ask for is made once."""
 
-    def __init__(self, tasks: TaskSet, folder: Path, seed: int):
-        self._tasks, self._folder, self._seed = tasks, folder, seed
+    def __init__(self, tasks: TaskSet, folder: Path, seed: int, *, progress: bool):
+        self._tasks, self._folder, self._seed, self._progress = tasks, folder, seed, progress
         self._fingerprint = fingerprint(tasks)["tasks"]
         self._words = Words()
         self._examples: dict[str, dict[str, Examples]] = {}  # by task and split
@@ -59,7 +62,9 @@ class _Reader:
                 note(f"baseline {name}: task {task!r} has none: {why}")
         can = {task: own for task, own in self._tasks.tasks.items() if refusals[task] is None}
         found: dict[str, dict[str, Predictions]] = {}
-        for group in baseline.groups(can):
+        groups = baseline.groups(can)
+        hidden = is_quiet() or not self._progress
+        for group in tqdm(groups, desc=f"baseline {name}", unit="model", delay=2, disable=hidden, leave=False):
             alone = baseline.alone if len(group) == 1 else None
             for split, own in self._group(group, baseline if alone is None else alone()).items():
                 predictions = {task: self._examples[task][split].predictions(said) for task, said in own.items()}

@@ -31,6 +31,9 @@ def features_of_word(word: str) -> dict[str, str]:
     return {"word": word, "lower": lower, "shape": shape, "runs": runs, **begins, **ends}
 
 
+_NAMES = [*features_of_word("")]
+
+
 def tag_features(group: Group) -> dict[str, dict[str, sparse.csr_matrix]]:
     """The features of the tokens of some tasks, each 1 or 0.
 
@@ -50,7 +53,7 @@ def tag_features(group: Group) -> dict[str, dict[str, sparse.csr_matrix]]:
         task: {split: _columns(own, group[task][split].lengths, table, values) for split, own in splits.items()}
         for task, splits in ids.items()
     }
-    count = (1 + len(_NEIGHBOURS)) * (values + 1)
+    count = (1 + len(_NEIGHBOURS)) * (values + len(_NAMES))
     train = np.concatenate([own["train"].ravel() for own in columns.values()])
     known = np.flatnonzero(np.bincount(train, minlength=count) >= _LEAST)
     return {
@@ -79,16 +82,16 @@ def _columns(ids: np.ndarray, lengths: np.ndarray, table: np.ndarray, values: in
         ids: (tokens of all texts,), the word of each.
         lengths: (texts,), tokens of each.
         table: the features of each word.
-        values: how many different ones there are; this number says that there is no neighbour.
+        values: how many different ones there are; numbers from there on say that there is no neighbour.
     """
-    names = [*features_of_word("")]
     place = np.arange(len(ids))
     begin, end = (np.repeat(own, lengths) for own in (np.cumsum(lengths) - lengths, np.cumsum(lengths)))
     found = [table[ids]]
     for i, (distance, seen) in enumerate(_NEIGHBOURS.items(), 1):
         there = (place + distance >= begin) & (place + distance < end)  # (tokens,)
-        neighbours = table[ids[np.where(there, place + distance, place)]][:, [names.index(name) for name in seen]]
-        found.append(np.where(there[:, None], neighbours, values) + i * (values + 1))
+        own = np.array([_NAMES.index(name) for name in seen])
+        neighbours = table[ids[np.where(there, place + distance, place)]][:, own]  # (tokens, features seen)
+        found.append(np.where(there[:, None], neighbours, values + own) + i * (values + len(_NAMES)))
     return np.hstack(found)
 
 

@@ -134,6 +134,7 @@ class Compared:
         alone = next((row.name for row in rows if row.arch == "single"), trained[0])
         self.against = against or alone
         self.tasks = {name: task for row in rows for own in row.answers for name, (task, _) in own.items()}
+        self._known: dict[tuple[str, str], Differences] = {}
         self._check_same_examples()
 
     @property
@@ -240,6 +241,11 @@ class Compared:
 
     def differences(self, ours: str, theirs: str) -> Differences:
         """One row against another."""
+        if (ours, theirs) not in self._known:
+            self._known[ours, theirs] = self._differences(ours, theirs)
+        return self._known[ours, theirs]
+
+    def _differences(self, ours: str, theirs: str) -> Differences:
         common = [name for name, own in self._drawn.items() if ours in own and theirs in own]
         pairs = {name: (self._drawn[name][ours], self._drawn[name][theirs]) for name in common}
         found = {name: own.times(100) for name, own in differences(pairs).items()}

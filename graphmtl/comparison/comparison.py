@@ -234,7 +234,7 @@ def _written(
     rows, seeds = rows_of_runs(runs)
     if baselines:
         of_seed = {run.options.seed: run for own in runs.values() for run in own}
-        rows += baseline_rows([of_seed[seed] for seed in seeds], folder / "baselines")
+        rows += baseline_rows([of_seed[seed] for seed in seeds])
     compared = Compared(rows, seeds=seeds, against=against)
     versions = next(row.metrics[0]["versions"] for row in rows if row.metrics)
     made_by = [f"Command: `{shown_command(command)}`"] if command else []

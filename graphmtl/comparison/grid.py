@@ -38,7 +38,10 @@ from graphmtl.verbosity import say
 
 __all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "last_line", "named", "train_cells", "without_seed"]
 
-_OF_A_RUN = ("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission")
+_OF_A_RUN = (
+    *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
+    "baselines",
+)
 _OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite", "--no-test")  # which a grid's runs have from it
 
 
@@ -116,7 +119,7 @@ class Grid:
     def cell(self, variant: Variant, seed: int) -> Cell:
         """One of the grid's runs."""
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
-        flags = (*common, *variant.of_seed(seed), "--seed", str(seed))
+        flags = ("--no-baselines", *common, *variant.of_seed(seed), "--seed", str(seed))  # which a comparison has once
         trial = "" if variant.trial is None else f"-trial-{variant.trial}"
         place = self.folder / "runs" / f"{variant.name}{trial}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from graphmtl.architectures import architecture_class
@@ -10,6 +9,7 @@ from graphmtl.baselines.reading import read_baselines
 from graphmtl.comparison.grid import without_seed
 from graphmtl.comparison.kept_answers import Answers, answers_of
 from graphmtl.errors import InputError, note
+from graphmtl.files import user_cache
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run
 
@@ -88,12 +88,11 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def baseline_rows(runs: Sequence[Run], folder: Path) -> list[Row]:
+def baseline_rows(runs: Sequence[Run]) -> list[Row]:
     """A row for every baseline, on the data of a run of each seed.
 
     Args:
         runs: one of each seed, in the order of the comparison's seeds.
-        folder: where what they answer is kept.
 
     Raises:
         InputError: the data cannot be loaded, or is no longer the runs'.
@@ -101,7 +100,7 @@ def baseline_rows(runs: Sequence[Run], folder: Path) -> list[Row]:
     found: dict[str, list[Answers]] = {}
     for run in runs:
         tasks = load_tasks_again(run)
-        for name, own in read_baselines(tasks, folder=folder, seed=run.options.seed).items():
+        for name, own in read_baselines(tasks, folder=user_cache("baselines"), seed=run.options.seed).items():
             answers = {task: (tasks[task].task, each) for task, each in own.get("test", {}).items()}
             found.setdefault(name, []).append(answers)
     return [Row(name=name, arch=None, answers=answers) for name, answers in found.items() if any(answers)]

@@ -21,7 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
-from os import environ
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,7 +33,7 @@ from tqdm import tqdm
 from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.subwords import SubwordTexts
 from graphmtl.errors import InputError, note, shown
-from graphmtl.files import read_bounded, read_json
+from graphmtl.files import read_bounded, read_json, user_cache
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.transformer import TransformerEncoder
 from graphmtl.verbosity import detail, is_quiet, say
@@ -165,8 +164,7 @@ def _folder(given: str | None) -> Path:
         InputError: the one that was asked for cannot be made.
         _NotKeptError: the other one cannot.
     """
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "graphmtl" / "frozen-states" if given is None else Path(given)
+    folder = user_cache("frozen-states") if given is None else Path(given)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from graphmtl.baselines.scores import beside, means, not_above, read_scores
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.clustering import clustered
@@ -44,11 +45,11 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int) -> dict:
         InputError: A file of the run holds something else than its name says.
     """
     texts, no_examples = _example_texts(run, examples, seed)
-    graphs = _graphs(run)
+    graphs, baselines = _graphs(run), read_scores(run)
     return {
         "name": name,
         "facts": _checked(run.folder / "metrics.json", _facts, run),
-        "results": _checked(run.folder / "metrics.json", _results, run),
+        "results": _checked(run.folder / "metrics.json", lambda run: _results(run, baselines), run),
         "classes": _checked(run.folder / "metrics.json", lambda run: class_tables(run.metrics["tasks"]), run),
         "graphs": [_interactive(title, graph) for title, graph in graphs],
         "maps": [
@@ -120,19 +121,24 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [*facts, ("folder", str(run.folder))]
 
 
-def _results(run: Run) -> dict:
+def _results(run: Run, baselines: dict[str, dict]) -> dict:
+    """The table of scores; ``columns`` are the splits, and behind ``test`` the baselines on it."""
+    tasks = beside(run.metrics["tasks"], baselines)
+    columns = [column for split in _SPLITS for column in (split, *(baselines if split == "test" else ()))]
     rows = [
         {
             "task": task if i == 0 else "",
             "sizes": [own[size] if i == 0 else "" for size in _SIZES],
             "metric": metric,
             "first": i == 0,
-            "scores": [own[split].get(metric) for split in _SPLITS],
+            "scores": [own[column].get(metric) for column in columns],
         }
-        for task, own in run.metrics["tasks"].items()
+        for task, own in tasks.items()
         for i, metric in enumerate(own["test"])
     ]
-    return {"rows": rows, "means": [run.metrics["mean"][split] for split in _SPLITS]}
+    mean = run.metrics["mean"] | means(tasks, baselines)
+    below = {name: ", ".join(those) for name, those in not_above(run.metrics["tasks"], baselines).items() if those}
+    return {"columns": columns, "rows": rows, "means": [mean[column] for column in columns], "not_above": below}
 
 
 def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:

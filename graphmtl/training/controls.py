@@ -75,7 +75,7 @@ def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
         """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""
         model = _trained(replace(options, only=",".join(tasks)), folder / "+".join(tasks)).model
         data = encode_tasks(load_run_tasks(replace(options, only=",".join(tasks))), model.vocabulary, model.options)
-        size = options.batch_size
+        size = options.texts_at_once
         batches = draw_texts(data, split, per_task=per_task, batch_size=size, seed=options.seed, device="cpu")
         return {name: own.losses[0] for name, own in measure(model, batches, [Ablation()]).items()}
 

@@ -25,6 +25,7 @@ from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import changed, make_options
+from graphmtl.training.budget import about
 from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.processes import process_state
@@ -132,6 +133,8 @@ def train_run(
     say_truncated(data, say)
     callbacks = callbacks if state.is_main_process else ()
     trainer = Trainer(model=model, data=data, options=options, folder=run.folder, callbacks=callbacks)
+    for line in about(trainer.budgets):
+        say(line)
     given = _given_teachers(options, tasks, model)
     state.wait_for_everyone()
     if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there

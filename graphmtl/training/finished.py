@@ -50,7 +50,7 @@ def predict(
     accelerator = plain_accelerator(run.options.device)
     model = (run.model if model is None else model).to(accelerator.device)
     return predict_split(
-        model=model, data=data, split=split, batch_size=run.options.batch_size, accelerator=accelerator
+        model=model, data=data, split=split, batch_size=run.options.texts_at_once, accelerator=accelerator
     )
 
 

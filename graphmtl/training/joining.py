@@ -27,6 +27,7 @@ from graphmtl.models.encoder import VocabularyOptions
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.new_tasks import FREEZE, STARTS, add_tasks, frozen_parameters, held, keep_frozen_states, old_blocks
 from graphmtl.options import changed
+from graphmtl.training.budget import budget
 from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
@@ -165,10 +166,9 @@ def _in_order_of_unfreezing(frozen: Mapping[str, Sequence[torch.nn.Parameter]]) 
 
 def with_steps(options: Options, data: Mapping[str, EncodedTask], steps: int) -> Options:
     """The options with as many epochs as so many steps take, or as there were if those are more."""
-    corpora = {task.corpus: len(task.train) for task in data.values()}
-    batches = sum(-(-size // options.batch_size) for size in corpora.values())
-    updates = -(-batches // options.accumulate)  # of an epoch
-    return replace(options, epochs=max(options.epochs, -(-steps // max(updates, 1))))
+    own = budget({task.corpus: len(task.train) for task in data.values()}.values(), options)
+    updates = -(-own.batches // options.accumulate)  # of an epoch
+    return replace(options, epochs=max(own.epochs, -(-steps // max(updates, 1))))
 
 
 @generators_kept()
@@ -223,7 +223,11 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         result = training.train(resume=options.resume)
 
     def predict(model: MultiTaskModel, data: Mapping[str, EncodedTask], record: Record | None = None) -> dict:
-        reading = {"model": model.to(accelerator.device), "batch_size": options.batch_size, "accelerator": accelerator}
+        reading = {
+            "model": model.to(accelerator.device),
+            "batch_size": options.texts_at_once,
+            "accelerator": accelerator,
+        }
         return {
             "valid": predict_split(**reading, data=data, split="valid"),
             "test": predict_split(**reading, data=data, split="test", record=record),

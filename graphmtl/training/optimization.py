@@ -1,8 +1,11 @@
 """What is updated, how fast, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +26,11 @@ _AFTER_WARMUP: dict[str, Callable[[float], float]] = {  # from the share of the 
 
 
 def adamw(
-    model: nn.Module, options: TrainingOptions, *, also: Sequence[Sequence[nn.Parameter]] = ()
+    model: nn.Module,
+    options: TrainingOptions,
+    *,
+    also: Sequence[Sequence[nn.Parameter]] = (),
+    apart: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> torch.optim.AdamW:
     """AdamW with weight decay for matrices alone, and learning rates of their own for embeddings and transformers.
 
@@ -35,38 +42,54 @@ def adamw(
         model: what is trained.
         options: learning rate and weight decay.
         also: groups of parameters that are trained beside it, with ``--lr`` and without decay.
+        apart: by any name the parameters that are to be groups of their own, for a schedule of their own; the
+            optimiser's groups of these parameters have it as ``"apart"``.
     """
     embeddings = {id(parameter) for parameter in model.embedding_parameters()}
     rates = {id(parameter): rate for parameter, rate in model.learning_rates(options.lr)}
     undecayed = embeddings.union(map(id, undecayed_parameters(model)))
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {(options.lr, options.weight_decay): []}  # the first: --lr
-    for parameter in model.parameters():
+    homes = {parameter: name for name, own in apart.items() for parameter in own}
+    groups: dict[tuple[float, float, str | None], list[nn.Parameter]] = {}
+    groups[options.lr, options.weight_decay, None] = []  # the first: --lr
+    for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         vector = parameter.ndim <= 1 or id(parameter) in undecayed
-        group = rates.get(id(parameter), options.lr), 0.0 if vector else options.weight_decay
-        groups.setdefault(group, []).append(parameter)
-    trained = [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items() if own]
-    trained += [{"params": [*own], "lr": options.lr, "weight_decay": 0.0} for own in also]
+        rate, decay = rates.get(id(parameter), options.lr), 0.0 if vector else options.weight_decay
+        groups.setdefault((rate, decay, homes.get(name)), []).append(parameter)
+    trained: list[dict[str, Any]] = [
+        {"params": own, "lr": rate, "weight_decay": decay, "apart": home}
+        for (rate, decay, home), own in groups.items()
+        if own
+    ]
+    trained += [{"params": [*own], "lr": options.lr, "weight_decay": 0.0, "apart": None} for own in also]
     return torch.optim.AdamW(trained, fused=True)
 
 
-def learning_rate_schedule(optimizer: torch.optim.Optimizer, options: TrainingOptions, *, steps: int) -> LRScheduler:
+def learning_rate_schedule(
+    optimizer: torch.optim.Optimizer, options: TrainingOptions, *, steps: int | Sequence[int]
+) -> LRScheduler:
     """Rises from 0 over the first ``warmup`` of all steps, then stays, or falls to 0 as a line or half a cosine.
+
+    Args:
+        optimizer: whose learning rates they are.
+        options: the form of the schedule.
+        steps: all steps, or those of each of the optimiser's groups.
 
     Raises:
         InputError: no schedule has that name.
     """
     if options.schedule not in _AFTER_WARMUP:
         raise unknown_name("schedule", options.schedule, _AFTER_WARMUP)
-    warmup = round(options.warmup * steps)
 
-    def share(step: int) -> float:
+    def share(steps: int, step: int) -> float:
+        warmup = round(options.warmup * steps)
         if step < warmup:
             return step / warmup
         return _AFTER_WARMUP[options.schedule](min((step - warmup) / max(steps - warmup, 1), 1))
 
-    return LambdaLR(optimizer, share)
+    of_groups = [steps] * len(optimizer.param_groups) if isinstance(steps, int) else steps
+    return LambdaLR(optimizer, [partial(share, own) for own in of_groups])
 
 
 class WeightAverage:

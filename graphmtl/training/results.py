@@ -4,10 +4,12 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
+from graphmtl.data.task import TaskData
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
@@ -16,6 +18,7 @@ from graphmtl.training.training_result import TrainingResult
 
 __all__ = [
     "SPLITS",
+    "cut_short",
     "mean_of_first_metrics",
     "other_tests",
     "split_scores",
@@ -28,7 +31,7 @@ SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
 
 
-def split_scores(data: Mapping[str, EncodedTask], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
+def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mapping[str, Predictions]) -> dict[str, dict]:
     """Every task's metrics on a split, nan as None."""
     scores = {name: score(data[name].task, own) for name, own in predictions.items()}
     return {
@@ -87,6 +90,8 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "train_seconds": result.seconds,
         "tokens_per_second": result.tokens_per_second,
         "best_epoch": result.best_epoch,
+        "budget": {group: asdict(own) for group, own in result.budgets.items()},
+        "cut_short": result.cut_short,
         "versions": versions(),
     }
 
@@ -112,9 +117,20 @@ def write_validation(run: Run, options: Options, model: MultiTaskModel, data, re
         "mean": {"valid": mean_of_first_metrics(tasks, "valid")},
         "train_seconds": result.seconds,
         "best_epoch": result.best_epoch,
+        "budget": {group: asdict(own) for group, own in result.budgets.items()},
+        "cut_short": result.cut_short,
         "versions": versions(),
     }
     run.write_json(VALIDATION, content)
+
+
+def cut_short(metrics: Mapping) -> list[str]:
+    """What is to be said of trainings whose best epoch is the last one they were given; a line, or none."""
+    groups, all_groups = metrics["cut_short"], metrics["budget"]
+    if not groups:
+        return []
+    whose = f" of {', '.join(groups)}" if len(all_groups) > 1 else ""
+    return [f"the validation score{whose} still rose in the last epoch; more of them (--epochs) may give a better one"]
 
 
 def other_tests(data: Mapping[str, EncodedTask]) -> list[str]:

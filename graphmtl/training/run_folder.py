@@ -29,7 +29,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "test_answers.npz", VALIDATION),
+    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION),
 )
 
 
@@ -163,7 +163,7 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "write_submission", "frozen_states")
+        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "write_submission", "frozen_states")
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(

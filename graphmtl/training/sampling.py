@@ -21,8 +21,8 @@ class TaskSampler:
 
     Tasks of one corpus, whose labels stand on the same texts, are one task here, with the name of the corpus.
 
-    An epoch has :math:`\sum_k \lceil n_k / B \rceil` steps, where task k has :math:`n_k` training examples and B is the
-    batch size, whatever the sampling:
+    An epoch has :math:`\sum_k \lceil n_k / B_k \rceil` steps, where task k has :math:`n_k` training examples in
+    batches of :math:`B_k`, whatever the sampling:
 
     - ``proportional``: every training example exactly once; the batches of all tasks are shuffled.
     - ``uniform``, ``sqrt``, ``temperature``, ``annealed``: the task of a step is drawn with
@@ -43,7 +43,7 @@ class TaskSampler:
 
     Args:
         lengths: for each task the number of tokens of every training example, (examples,).
-        batch_size: examples in a batch; a task's last batch may have fewer.
+        batch_size: examples in a batch, or those of each task; a task's last batch may have fewer.
         sampling: the name of the sampling.
         temperature: T of ``temperature``, above 0.
         epochs: E of ``annealed``.
@@ -63,7 +63,7 @@ class TaskSampler:
         self,
         *,
         lengths: Mapping[str, np.ndarray],
-        batch_size: int,
+        batch_size: int | Mapping[str, int],
         sampling: Sampling = "proportional",
         temperature: float = 1.0,
         epochs: int = 1,
@@ -73,15 +73,16 @@ class TaskSampler:
     ) -> None:
         if sampling not in (*_ALPHA, "temperature", "annealed"):
             raise unknown_name("sampling", sampling, [*_ALPHA, "temperature", "annealed"])
-        if batch_size < 1:
-            raise InputError(f"batch_size must be 1 or more, found {batch_size}")
+        batch_sizes = batch_size if isinstance(batch_size, Mapping) else dict.fromkeys(lengths, batch_size)
+        if min(batch_sizes.values()) < 1:
+            raise InputError(f"batch_size must be 1 or more, found {min(batch_sizes.values())}")
         if temperature <= 0:
             raise InputError(f"temperature must be above 0, found {temperature}")
         self.lengths = {task: np.asarray(values) for task, values in lengths.items()}
         for task, values in self.lengths.items():
             if len(values) == 0:
                 raise InputError(f"task {task!r} has no training example")
-        self.batch_size = batch_size
+        self.batch_sizes = dict(batch_sizes)
         self.sampling = sampling
         self.temperature = temperature
         self.epochs = epochs
@@ -151,7 +152,7 @@ class TaskSampler:
         return _ALPHA[self.sampling]
 
     def _batches(self) -> dict[str, int]:
-        return {task: -(-len(values) // self.batch_size) for task, values in self.lengths.items()}
+        return {task: -(-len(values) // self.batch_sizes[task]) for task, values in self.lengths.items()}
 
     def _tasks(self, epoch: int) -> list[str]:
         """The task of every step."""
@@ -167,15 +168,16 @@ class TaskSampler:
         """Batches of a task without end; each example once, then each once more in another order, and so on."""
         random = np.random.default_rng([self.seed, epoch, crc32(task.encode())])
         while True:
-            yield from self._pass(self.lengths[task], random)
+            yield from self._pass(task, random)
 
-    def _pass(self, lengths: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+    def _pass(self, task: str, random: np.random.Generator) -> list[np.ndarray]:
         """Every example once, texts of like length together."""
+        lengths, size = self.lengths[task], self.batch_sizes[task]
         order = random.permutation(len(lengths))  # (examples,)
-        pool = _POOL * self.batch_size
+        pool = _POOL * size
         batches = []
         for start in range(0, len(order), pool):
             rows = order[start : start + pool]  # (pool,)
             rows = rows[np.argsort(lengths[rows], kind="stable")]  # (pool,)
-            batches += [rows[first : first + self.batch_size] for first in range(0, len(rows), self.batch_size)]
+            batches += [rows[first : first + size] for first in range(0, len(rows), size)]
         return [batches[index] for index in random.permutation(len(batches))]

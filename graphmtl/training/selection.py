@@ -26,9 +26,19 @@ class Selection:
         self._weights: dict[str, dict[str, Tensor]] = {}
 
     @property
+    def settled(self) -> list[str]:
+        """The groups that wait for nothing."""
+        return [group for group in self.groups if self._settled(group)]
+
+    @property
     def finished(self) -> bool:
         """No group waits for anything."""
-        return all(self._settled(group) for group in self.groups)
+        return len(self.settled) == len(self.groups)
+
+    @property
+    def cut_short(self) -> list[str]:
+        """The groups that more epochs might have made better."""
+        return []
 
     @property
     def best_epoch(self) -> int | dict[str, int]:
@@ -80,20 +90,29 @@ class Selection:
 class BestEpochs(Selection):
     """Keeps each group's epoch of the highest score; of equal scores the first.
 
-    A group whose score has not risen for ``patience`` epochs is settled: its weights stay, whatever the other groups
-    still do, as if it had been trained alone.
+    A group whose score has not risen for ``patience`` epochs, or which has had all its epochs, is settled: its weights
+    stay, whatever the other groups still do, as if it had been trained alone.
 
     Args:
         groups: see :class:`Selection`.
         patience: epochs without progress before a group is settled; 0: never.
+        last: the last epoch of each group.
     """
 
-    def __init__(self, *, groups: Mapping[str, list[str]], patience: int) -> None:
+    def __init__(self, *, groups: Mapping[str, list[str]], patience: int, last: Mapping[str, int]) -> None:
         super().__init__(groups=groups)
         self.patience = patience
+        self.last = dict(last)
+
+    @property
+    def cut_short(self) -> list[str]:
+        """The groups whose best epoch is the last one that they were given."""
+        return [group for group, epoch in self.epochs.items() if epoch >= self.last[group]]
 
     def _settled(self, group: str) -> bool:
-        return group in self.epochs and 0 < self.patience <= self.epoch - self.epochs[group]
+        return self.epoch >= self.last[group] or (
+            group in self.epochs and 0 < self.patience <= self.epoch - self.epochs[group]
+        )
 
     def _wanted(self, group: str, epoch: int, score: tuple[float, ...]) -> bool:
         return group not in self.scores or score > self.scores[group]
@@ -105,18 +124,20 @@ class GivenEpochs(Selection):
     Args:
         groups: see :class:`Selection`.
         epochs: the epoch, or one for each group: the ``best_epoch`` of an earlier selection.
-        last: the last epoch that will be trained.
+        last: the last epoch of each group that will be trained.
 
     Raises:
         ValueError: an epoch that will not come.
     """
 
-    def __init__(self, *, groups: Mapping[str, list[str]], epochs: int | Mapping[str, int], last: int) -> None:
+    def __init__(
+        self, *, groups: Mapping[str, list[str]], epochs: int | Mapping[str, int], last: Mapping[str, int]
+    ) -> None:
         super().__init__(groups=groups)
         self.given = dict.fromkeys(groups, epochs) if isinstance(epochs, int) else {g: epochs[g] for g in groups}
         for group, epoch in self.given.items():
-            if not 1 <= epoch <= last:
-                raise ValueError(f"epochs: expected 1 to {last} for group {group!r}, found {epoch}")
+            if not 1 <= epoch <= last[group]:
+                raise ValueError(f"epochs: expected 1 to {last[group]} for group {group!r}, found {epoch}")
 
     def _settled(self, group: str) -> bool:
         return self.epoch >= self.given[group]

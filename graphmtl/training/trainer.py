@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from accelerate.utils import set_seed
@@ -14,6 +15,7 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.accelerator import make_accelerator
+from graphmtl.training.budget import budgets, of_corpora
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.epoch_losses import EpochLosses
 from graphmtl.training.evaluation import Predictions
@@ -70,9 +72,11 @@ class Trainer:
         self.callbacks = callbacks
         self.accelerator = make_accelerator(options)
         self.validation = Validation(
-            data=data, accelerator=self.accelerator, batch_size=options.batch_size, select_by=options.select_by
+            data=data, accelerator=self.accelerator, batch_size=options.texts_at_once, select_by=options.select_by
         )
-        together = len(model.selection_groups()) == 1
+        self._groups = model.selection_groups()
+        together = len(self._groups) == 1
+        self.budgets = budgets(self.data, self._groups, options)  # by group
         check_balancing(options, self.corpora, together=together, processes=self.accelerator.num_processes)
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model
@@ -109,7 +113,7 @@ class Trainer:
         graphs = GraphLog(**where, epochs=progress.epoch)
         wanted = self.options.progress and self.accelerator.is_main_process
         with ProgressBar(total=self._steps, done=progress.step, wanted=wanted) as bar:
-            while progress.epoch < self.options.epochs and not self.selection.finished:
+            while not self.selection.finished:
                 progress.epoch += 1
                 started = time.perf_counter()
                 losses = self._train_epoch(bar)
@@ -142,9 +146,13 @@ class Trainer:
         frozen = [parameter for last, own in self.frozen_until if self.epoch <= last for parameter in own]
         self.objective.begin_epoch(frozen)
         losses, progress = EpochLosses(accelerator=self.accelerator), self.progress
+        before, settled = progress.step, [self.data[group].corpus for group in self.selection.settled]
         self.model.train()
         started, tokens = time.perf_counter(), progress.tokens
-        for part in self._batches.epoch(self.epoch):
+        for part in self._batches.epoch(self.epoch, without=settled):
+            self._leave_out(before + part.update.place - progress.step)
+            if len(self._groups) > 1 and part.first:  # no task's draws depend on which others are trained still
+                set_seed(crc32(f"{self.options.seed} {progress.step}".encode()), device_specific=True)
             with self.objective.alone(part, self._parallel):
                 own = self.objective.backward(self._parallel, part, progress.step)
             for task, loss in own.items():
@@ -158,8 +166,15 @@ class Trainer:
             if progress.step % _CHECK_EVERY == 0:
                 speed = (progress.tokens - tokens) / (time.perf_counter() - started)
                 bar.show(loss=f"{losses.check():.3f}", speed=f"{speed:.0f} tokens/s")
+        self._leave_out(before + self._batches.updates_per_epoch - progress.step)
         losses.check()
         return losses.means()
+
+    def _leave_out(self, updates: int) -> None:
+        """The clock of the learning rates goes on where tasks that are trained to their end have no more updates."""
+        for _ in range(updates):
+            self._schedule.step()
+            self.progress.step += 1
 
     def _update(self, frozen: Sequence[nn.Parameter]) -> None:
         """The weights take a step; what is frozen gets none."""
@@ -187,21 +202,24 @@ class Trainer:
         options = self.options
         set_seed(options.seed, device_specific=True)
         self.progress = Progress()
-        groups = self.model.selection_groups()
+        groups, last = self._groups, {group: own.epochs for group, own in self.budgets.items()}
         if keep_epochs is None:
-            self.selection: BestEpochs | GivenEpochs = BestEpochs(groups=groups, patience=options.patience)
+            self.selection: BestEpochs | GivenEpochs = BestEpochs(groups=groups, patience=options.patience, last=last)
         else:
-            self.selection = GivenEpochs(groups=groups, epochs=keep_epochs, last=options.epochs)
+            self.selection = GivenEpochs(groups=groups, epochs=keep_epochs, last=last)
         self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
         self._evaluated = self.model if self._average is None else self._average.model
         terms = terms_of(self.model, options, given)
         parts = {"options": options, "accelerator": self.accelerator, "terms": terms}
-        self._batches = UpdateBatches(corpora=self.corpora, **parts)
-        self._steps = options.epochs * self._batches.updates_per_epoch
+        self._batches = UpdateBatches(corpora=self.corpora, budgets=of_corpora(self.data, self.budgets), **parts)
+        steps = {group: epochs * self._batches.updates_per_epoch for group, epochs in last.items()}
+        self._steps = max(steps.values())
         self.objective = Objective(model=self.model, tasks=[*self.data], steps=self._steps, **parts)
-        optimizer = adamw(self.model, options, also=self.objective.parameters)
+        apart = groups if len({*steps.values()}) > 1 else {}
+        optimizer = adamw(self.model, options, also=self.objective.parameters, apart=apart)
         self._trained = [*self.model.parameters(), *(p for term in terms for p in term.parameters())]
-        schedule = learning_rate_schedule(optimizer, options, steps=self._steps)
+        of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
+        schedule = learning_rate_schedule(optimizer, options, steps=of_groups)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
 
     def _finish(self) -> TrainingResult:
@@ -210,6 +228,8 @@ class Trainer:
         self.accelerator.unwrap_model(self._parallel, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
         return TrainingResult(
+            budgets=self.budgets,
+            cut_short=self.selection.cut_short,
             best_epoch=self.selection.best_epoch,
             epochs=self.epoch,
             steps=self.progress.step,

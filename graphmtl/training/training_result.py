@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from graphmtl.training.budget import Budget
+
 __all__ = ["TrainingResult"]
 
 
@@ -10,6 +12,8 @@ class TrainingResult:
     """What a training run came to.
 
     Attributes:
+        budgets: of each selection group.
+        cut_short: the selection groups whose best epoch is the last one they were given, so that more might be better.
         best_epoch: epoch of the weights that the model now has; one per task where each task is selected on its own.
         epochs: epochs trained.
         steps: updates of the weights.
@@ -18,6 +22,8 @@ class TrainingResult:
         history: what ``history.jsonl`` holds.
     """
 
+    budgets: dict[str, Budget]
+    cut_short: list[str]
     best_epoch: int | dict[str, int]
     epochs: int
     steps: int

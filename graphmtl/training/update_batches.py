@@ -1,7 +1,7 @@
 """What each process gets of the batches of every update."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, made_ahead
+from graphmtl.training.budget import Budget
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.term import Term
 
@@ -21,6 +22,7 @@ class Update:
     """What the batches of an update of the weights hold together, those of all processes.
 
     Attributes:
+        place: which update of the epoch it is, from 0.
         batches: how many they are.
         texts: how many texts each corpus has.
         labels: how many labels each task has, of those that have any.
@@ -28,6 +30,7 @@ class Update:
         shares_of_texts: the same of each corpus.
     """
 
+    place: int
     batches: int
     texts: Mapping[str, int]
     labels: Mapping[str, int]
@@ -64,7 +67,8 @@ class UpdateBatches:
 
     Args:
         corpora: the training splits.
-        options: the size of the batches and their order.
+        options: the order of the batches.
+        budgets: of each corpus the size of its batches and how many epochs there may be.
         accelerator: says which process this is, and where batches go.
         terms: those that may need more of a text than is in a batch.
     """
@@ -74,16 +78,17 @@ class UpdateBatches:
         *,
         corpora: Mapping[str, EncodedSplit],
         options: TrainingOptions,
+        budgets: Mapping[str, Budget],
         accelerator: Accelerator,
         terms: Sequence[Term] = (),
     ) -> None:
         self.corpora = dict(corpora)
         self.sampler = TaskSampler(
             lengths={corpus: split.lengths for corpus, split in corpora.items()},
-            batch_size=options.batch_size,
+            batch_size={corpus: budgets[corpus].batch_size for corpus in corpora},
             sampling=options.sampling,
             temperature=options.temperature,
-            epochs=options.epochs,
+            epochs=max(own.epochs for own in budgets.values()),
             seed=options.seed,
             accumulate=options.accumulate,
             mix=options.mix,
@@ -95,13 +100,18 @@ class UpdateBatches:
     def updates_per_epoch(self) -> int:
         return self.sampler.updates_per_epoch
 
-    def epoch(self, epoch: int) -> Iterator[Part]:
-        """Every batch, update after update."""
-        return made_ahead(self._part, self._places(epoch))
+    def epoch(self, epoch: int, *, without: Collection[str] = ()) -> Iterator[Part]:
+        """Every batch, update after update; those of the corpora ``without`` are left out."""
+        return made_ahead(self._part, self._places(epoch, without))
 
-    def _places(self, epoch: int) -> Iterator[tuple[Update, int, str, np.ndarray, dict[str, int]]]:
+    def _places(
+        self, epoch: int, without: Collection[str]
+    ) -> Iterator[tuple[Update, int, str, np.ndarray, dict[str, int]]]:
         """Of every batch its update and its place there, its texts and how many labels they have of each task."""
-        for steps in self.sampler.updates(epoch):
+        for number, drawn in enumerate(self.sampler.updates(epoch)):
+            steps = [step for step in drawn if step[0] not in without]
+            if not steps:
+                continue
             found = [self._counts(*step) for step in steps]
             labels, texts, read = Counter[str](), Counter[str](), Counter(corpus for corpus, _ in steps)
             for (corpus, rows), counts in zip(steps, found, strict=True):
@@ -109,7 +119,7 @@ class UpdateBatches:
                 texts[corpus] += len(rows)
             shares = {corpus: count / len(steps) for corpus, count in read.items()}
             of_tasks = {task: shares[corpus] for corpus in read for task in self.corpora[corpus].tasks if labels[task]}
-            update = Update(len(steps), texts, labels, shares=of_tasks, shares_of_texts=shares)
+            update = Update(number, len(steps), texts, labels, shares=of_tasks, shares_of_texts=shares)
             for place, ((corpus, rows), counts) in enumerate(zip(steps, found, strict=True)):
                 yield update, place, corpus, rows, counts
 

@@ -1,11 +1,17 @@
 """All baselines of a task set: in a model's form, kept, and found again."""
 
+import random
+
 import numpy as np
 import pytest
+import torch
 from accelerate import Accelerator
 
 from graphmtl.baselines import read_baselines
+from graphmtl.baselines.answers import of_classes
+from graphmtl.baselines.baseline import Baseline, held_out
 from graphmtl.data.batching import encode_tasks
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.options import make_options
 from graphmtl.registry import BASELINES, KINDS
 from graphmtl.training.building import build_model
@@ -44,3 +50,47 @@ def test_predictions_are_those_of_a_models_examples(kind, tmp_path):
             assert ours.losses.shape == expected.losses.shape
             assert (ours.probabilities is None) == (expected.probabilities is None)
             assert score(tasks[kind].task, ours).keys() == score(tasks[kind].task, expected).keys()
+
+
+class Longest(Baseline):
+    """The longest text has the label 1."""
+
+    def refusal(self, task):
+        return None if task.kind == "text-classification" else "it measures texts"
+
+    def groups(self, tasks):
+        return [tuple(tasks)]
+
+    def fit(self, group, words, *, seed):
+        return {split: {task: self.say(own) for task, own in each.items()} for split, each in held_out(group).items()}
+
+    def say(self, examples):
+        sizes = np.array([*map(len, examples.rows["text"])])
+        return of_classes(np.eye(2)[(sizes == sizes.max()).astype(int)], examples)
+
+
+def test_a_baseline_from_elsewhere(tmp_path):
+    name = "tests.baselines.test_reading:Longest"
+    tasks = of_kind("text-classification", "regression")
+    with pytest.warns(DataWarning, match=f"^baseline {name}: task 'regression' has none: it measures texts$"):
+        found = read_baselines(tasks, folder=tmp_path, seed=0, names=[name])
+    assert [*found] == [name]
+    assert [(split, [*own]) for split, own in found[name].items()] == [
+        (split, ["text-classification"]) for split in ("valid", "test")
+    ]
+    assert 0 < found[name]["test"]["text-classification"].answers.sum() < 40
+
+
+def test_an_unknown_baseline_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="unknown baseline 'bert'"):
+        read_baselines(of_kind("ordinal"), folder=tmp_path, seed=0, names=["majority", "bert"])
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_global_generators_are_left_alone(tmp_path):
+    tasks = of_kind("text-classification", "token-classification")
+    before = np.random.get_state()[1].copy(), torch.get_rng_state(), random.getstate()
+    read_baselines(tasks, folder=tmp_path, seed=0)
+    assert np.array_equal(np.random.get_state()[1], before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert random.getstate() == before[2]

@@ -11,7 +11,7 @@ def test_architectures_have_options_of_their_own():
 
 
 def test_several_of_one_architecture_have_names_of_their_own():
-    star, wide = variants(["star"], ["wide.lr=0.1"], [("wide", "star --hidden 9")])
+    _, wide = variants(["star"], ["wide.lr=0.1"], [("wide", "star --hidden 9")])
     assert (wide.name, wide.arch, wide.flags) == ("wide", "star", ("--hidden", "9", "--lr=0.1"))
     assert [each.name for each in variants(["wide", "star"], own=[("wide", "star --hidden 9")])] == ["wide", "star"]
 

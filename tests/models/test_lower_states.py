@@ -438,12 +438,13 @@ def test_a_folder_that_cannot_be_made(build, tmp_path, monkeypatch):
     (tmp_path / "states").write_text("a file")
     with pytest.raises(InputError, match=r"--frozen-states .*states: the folder cannot be made \(File exists\)"):
         keep(*build())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "states"))
+    monkeypatch.setenv("GRAPHMTL_CACHE", str(tmp_path / "states"))
     with pytest.warns(DataWarning, match=r"frozen-states cannot be made \(Not a directory\); what is frozen"):
         keep(*build(frozen_states=None))
 
 
 def test_the_default_folder_is_in_the_users_cache(build, tmp_path, monkeypatch):
+    monkeypatch.delenv("GRAPHMTL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     keep(*build(frozen_states=None))
     (store,) = (tmp_path / "cache" / "graphmtl" / "frozen-states").iterdir()

@@ -124,8 +124,8 @@ def test_seeds_that_cannot_be(seed):
 def test_numbers_out_of_range_on_the_command_line_and_in_the_file(tmp_path):
     with pytest.raises(InputError, match=r"--lr: found -1\.0, expected 0 or more"):
         parse_options(["--lr", "-1"])
-    (tmp_path / "base.yaml").write_text("epochs: 0\n")
-    with pytest.raises(InputError, match="--epochs: found 0, expected 1 or more"):
+    (tmp_path / "base.yaml").write_text("epochs: -1\n")
+    with pytest.raises(InputError, match="--epochs: found -1, expected 0 or more"):
         parse_options(["--config", f"{tmp_path}/base.yaml"])
 
 

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from graphmtl.baselines.scores import read_scores
 from graphmtl.cli import main
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
@@ -21,15 +22,29 @@ def contents(run: Run, examples: int = 0) -> dict:
 
 def test_results_are_those_of_the_run(finished):
     run = finished("complete").run
-    found = contents(run)["results"]
+    found, baselines = contents(run)["results"], read_scores(run)
     rows = iter(found["rows"])
     for task, own in run.metrics["tasks"].items():
         for i, metric in enumerate(own["test"]):
             row = next(rows)
             assert (row["task"], row["metric"]) == ("" if i else task, metric)
-            assert row["scores"] == [own[split][metric] for split in ("valid", "test", "test_dedup")]
+            of_baselines = [scores[task]["test"][metric] for scores in baselines.values()]
+            valid, test, dedup = (own[split][metric] for split in ("valid", "test", "test_dedup"))
+            assert row["scores"] == [valid, test, *of_baselines, dedup]
     assert next(rows, None) is None
-    assert found["means"] == list(run.metrics["mean"].values())
+    assert found["columns"] == ["valid", "test", *baselines, "test_dedup"]
+    means = dict(zip(found["columns"], found["means"], strict=True))
+    assert {split: means[split] for split in run.metrics["mean"]} == run.metrics["mean"]
+    assert {*found["not_above"]} <= {*baselines}
+
+
+def test_a_run_without_baselines_has_the_splits_alone(copy_of):
+    folder = copy_of("complete")
+    (folder / "baselines.json").unlink()
+    found = contents(Run(folder))["results"]
+    assert found["columns"] == ["valid", "test", "test_dedup"]
+    assert found["means"] == [*Run(folder).metrics["mean"].values()]
+    assert found["not_above"] == {}
 
 
 @pytest.mark.parametrize("arch", ["complete", "star"])

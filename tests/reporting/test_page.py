@@ -8,7 +8,7 @@ import pytest
 
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.contents import comparison, run_contents
-from graphmtl.reporting.page import render
+from graphmtl.reporting.page import render, render_comparison
 from graphmtl.training.run_folder import Run
 from tests.reporting.explained import explain
 
@@ -92,3 +92,19 @@ def test_runs_are_compared(finished):
 
 def test_the_same_run_gives_the_same_page(finished):
     assert render([contents(finished("star").run)], None) == render([contents(finished("star").run)], None)
+
+
+def test_the_page_of_a_comparison_shows_what_it_is_given_as_text():
+    page = render_comparison(
+        sentences=["star is better than <single>", "another"],
+        pictures=[{"name": "forest", "about": "a & b", "svg": "<svg><path/></svg>"}],
+        tables=[{"title": "Scores", "about": "points", "heading": ["task", "<b>"], "rows": [["ner", "1 < 2"]]}],
+        notes=["note"],
+        made_by=["by hand"],
+    )
+    assert '<h2 class="verdict">star is better than &lt;single&gt;.</h2>' in page
+    assert "<svg><path/></svg>" in page
+    assert "<td>1 &lt; 2</td>" in page
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
+    assert "<script" not in page
+    assert all(text in page for text in ("a &amp; b", "another.", "&lt;b&gt;", "note", "by hand"))

@@ -170,7 +170,7 @@ def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
         except InputError:
             continue
         free.add(field.name)
-    assert free == {"resume", "overwrite", "output", "progress", "device", "write_submission"}
+    assert free == {"resume", "overwrite", "output", "progress", "device", "baselines", "write_submission"}
 
 
 def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):
@@ -216,7 +216,7 @@ def test_a_config_with_an_unknown_key(folder):
 
 
 def test_a_config_with_a_value_of_another_kind(folder):
-    edit(folder, "batch_size: 32", "batch_size: many")
+    edit(folder, "batch_size: 0", "batch_size: many")
     with pytest.raises(InputError, match=r"batch_size|batch-size"):
         Run.open(folder)
 

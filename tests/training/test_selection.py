@@ -35,11 +35,11 @@ def values_of(model: nn.Module) -> dict[str, float]:
 
 
 def one_group(patience: int = 0) -> BestEpochs:
-    return BestEpochs(groups={"mean": ["a", "b"]}, patience=patience)
+    return BestEpochs(groups={"mean": ["a", "b"]}, patience=patience, last={"mean": 99})
 
 
 def two_groups(patience: int = 0) -> BestEpochs:
-    return BestEpochs(groups={"a": ["a"], "b": ["b"]}, patience=patience)
+    return BestEpochs(groups={"a": ["a"], "b": ["b"]}, patience=patience, last={"a": 99, "b": 99})
 
 
 def test_the_epoch_of_the_highest_score_is_kept():
@@ -93,7 +93,9 @@ def test_kept_weights_do_not_follow_the_model():
     assert values_of(model) == {"a": 1, "b": 1}
 
 
-@pytest.mark.parametrize("make", [two_groups, lambda: GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs=1, last=4)])
+@pytest.mark.parametrize(
+    "make", [two_groups, lambda: GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs=1, last={"a": 4, "b": 4})]
+)
 def test_state_goes_on_elsewhere(make):
     first, second = make(), make()
     look(first, [{"a": 0.5, "b": 0.5}])
@@ -107,18 +109,27 @@ def test_state_goes_on_elsewhere(make):
 
 
 def test_given_epochs_are_kept_without_scores():
-    selection = GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs={"a": 3, "b": 1}, last=9)
+    selection = GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs={"a": 3, "b": 1}, last={"a": 9, "b": 9})
     model = look(selection, [{}] * 9)
     assert selection.epoch == 3  # nothing is trained after the last one
     assert values_of(model) == {"a": 3, "b": 1}
 
 
 def test_one_given_epoch_holds_for_every_group():
-    selection = GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs=2, last=9)
+    selection = GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs=2, last={"a": 9, "b": 9})
     assert values_of(look(selection, [{}] * 9)) == {"a": 2, "b": 2}
 
 
 @pytest.mark.parametrize("epoch", [0, 4])
 def test_a_given_epoch_that_never_comes(epoch):
     with pytest.raises(ValueError, match=f"epochs: expected 1 to 3 for group 'b', found {epoch}"):
-        GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs={"a": 1, "b": epoch}, last=3)
+        GivenEpochs(groups={"a": ["a"], "b": ["b"]}, epochs={"a": 1, "b": epoch}, last={"a": 3, "b": 3})
+
+
+def test_a_group_is_settled_after_its_last_epoch_and_says_when_it_still_rose():
+    selection = BestEpochs(groups={"a": ["a"], "b": ["b"]}, patience=0, last={"a": 2, "b": 4})
+    scores = [{"a": 0.1, "b": 0.2}, {"a": 0.3, "b": 0.9}, {"a": 0.8, "b": 0.3}]
+    model = look(selection, scores + [{"a": 0.9, "b": 0.4}] * 3)
+    assert selection.epoch == 4
+    assert values_of(model) == {"a": 2, "b": 2}
+    assert selection.cut_short == ["a"]  # b fell after its second epoch

@@ -87,7 +87,10 @@ BALANCED = [
 ]
 
 
-@pytest.mark.parametrize("options", [{"own": True}, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS, *BALANCED])
+APART = {"own": True, "epochs": 0, "min_updates": 25, "patience": 1}  # tasks that end at times of their own
+
+
+@pytest.mark.parametrize("options", [{"own": True}, APART, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS, *BALANCED])
 def test_resuming_is_exact(data, tmp_path, options):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
@@ -388,3 +391,20 @@ def test_the_graphs_of_a_resumed_run_are_those_of_the_whole(data, tmp_path, arch
     assert [line["step"] for line in whole] == [line["step"] for line in read_history(tmp_path / "whole")]
     for edge in whole[-1]["edges"]:
         assert edge["count"] == len(data[edge["target"]].valid)
+
+
+def test_of_tasks_apart_each_has_its_own_end_and_is_trained_as_if_alone(tmp_path):
+    """The small task has more epochs; once the large one has had all of its, no batch of it is read."""
+    data, options = toy_data(a=600, b=40), {"epochs": 0, "batch_size": 0, "min_updates": 60, "patience": 0}
+    trainer = toy_trainer(data, own=True, folder=tmp_path, **options)
+    result = trainer.train()
+    last = {name: own.epochs for name, own in trainer.budgets.items()}
+    assert last == {"a": 8, "b": 12}
+    assert result.epochs == 12
+    trained = [set(line["losses"]) for line in result.history]
+    assert trained == [{"a", "b"}] * 8 + [{"b"}] * 4
+    updates = sum(own.batches for own in trainer.budgets.values())
+    assert [line["step"] for line in result.history] == [updates * epoch for epoch in range(1, 13)]
+    rates = [line["lr"] for line in result.history]  # of the optimiser's first group, which is a's
+    assert rates[7] == 0
+    assert all(rates[:7])

@@ -4,6 +4,7 @@ import torch
 from accelerate import Accelerator
 
 from graphmtl.config import TrainingOptions
+from graphmtl.training.budget import budget, of_corpora
 from graphmtl.training.term import Term
 from graphmtl.training.update_batches import UpdateBatches
 from tests.training.toy import tagging_trainer, toy_data
@@ -20,9 +21,10 @@ class Process:
 
 def make(data, accelerator=None, terms=(), **options) -> UpdateBatches:
     corpora = {task.corpus: task.train for task in data.values()}
-    values = {"batch_size": 8} | options
-    accelerator = accelerator or Accelerator(cpu=True)
-    return UpdateBatches(corpora=corpora, options=TrainingOptions(**values), accelerator=accelerator, terms=terms)
+    options, accelerator = TrainingOptions(**{"batch_size": 8} | options), accelerator or Accelerator(cpu=True)
+    budgets = of_corpora(data, {"mean": budget(map(len, corpora.values()), options)})
+    parts = {"budgets": budgets, "accelerator": accelerator, "terms": terms}
+    return UpdateBatches(corpora=corpora, options=options, **parts)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 3])

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from graphmtl.comparison import bootstrap
+from graphmtl.comparison.comparing import Compared
+from graphmtl.data.task import Task
+from graphmtl.errors import InputError
+from graphmtl.metrics.probabilities import ece
+from tests.comparison.small import classes, named, numbers, row, rows_of, share_right
+
+RIGHT = {
+    "single": {"a": 0.6, "b": 0.6, "c": 0.8},
+    "star": {"a": 0.9, "b": 0.6, "c": 0.5},
+    "majority": {"a": 0.5, "b": 0.5, "c": 0.5},
+}
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 2000)
+
+
+def compared(shares=RIGHT, *, against=None, **more):
+    rows = rows_of(shares, **more)
+    return Compared(rows, seeds=range(len(rows[0].answers)), against=against)
+
+
+def test_tasks_are_better_worse_or_within_chance():
+    found = compared().differences("star", "single")
+    assert {name: own.verdict for name, own in found.tasks.items()} == {
+        "a": "better",
+        "b": "within chance",
+        "c": "worse",
+    }
+    assert found.which("worse") == ["c"]
+    assert found.worst[0] == "c"
+
+
+def test_differences_are_those_of_the_scores_and_turn_round():
+    both = compared()
+    scores = {name: both.summary(name).scores for name in RIGHT}
+    there, back = both.differences("star", "single"), both.differences("single", "star")
+    for task in "abc":
+        gain = 100 * (np.mean(scores["star"][task]) - np.mean(scores["single"][task]))
+        assert there.tasks[task].found.mean == pytest.approx(gain, abs=1e-4)
+        assert back.tasks[task].found.mean == pytest.approx(-gain, abs=1e-4)
+        assert there.tasks[task].found.low <= gain <= there.tasks[task].found.high
+    means = [np.mean(both.summary(name).test) for name in ("star", "single")]
+    assert there.mean.mean == pytest.approx(100 * (means[0] - means[1]), abs=1e-4)
+
+
+def test_normalised_is_the_share_of_the_way_from_the_majority_to_1():
+    both = compared(seeds=1)
+    score, floor = both.summary("star").scores["a"][0], both.summary("majority").scores["a"][0]
+    alone = both.summary("single").scores["a"][0]
+    assert both.differences("star", "single").tasks["a"].share == pytest.approx(
+        100 * (score - alone) / (1 - floor), abs=1e-3
+    )
+    assert both.summary("majority").share == pytest.approx([0])
+
+
+def test_different_metrics_are_not_averaged_but_normalised_scores_are():
+    score = Task(name="score", kind="regression", metrics=("pearson",))
+    rows = [
+        row("single", [{named("a"): share_right(0.7), score: numbers(noise=1.0)}], arch="single"),
+        row("star", [{named("a"): share_right(0.9, draw=1), score: numbers(noise=0.2)}]),
+        row("majority", [{named("a"): share_right(0.5, draw=2), score: numbers(noise=1e9)}], arch=None),
+    ]
+    both = Compared(rows, seeds=[0])
+    assert not both.one_metric
+    found, own = both.differences("star", "single"), both.summary("star")
+    assert found.mean is None
+    assert own.test is own.valid is None
+    assert found.overall is found.mean_share
+    assert found.mean_share.mean > 0
+    without = Compared(rows[:2], seeds=[0])
+    assert without.differences("star", "single").mean_share is None
+    assert without.floor == {}
+
+
+def test_a_task_that_is_not_in_the_mean_is_not_in_it():
+    rows = [
+        row(name, [{named("a"): share_right(share), named("b", in_mean=False): share_right(0.1)}], arch=name)
+        for name, share in (("single", 0.5), ("star", 0.7))
+    ]
+    both = Compared(rows, seeds=[0])
+    assert both.summary("star").test == pytest.approx(both.summary("star").scores["a"])
+    assert [*both.differences("star", "single").tasks] == ["a", "b"]
+
+
+def test_a_baseline_without_some_task_has_the_others_and_no_mean():
+    rows = rows_of({"single": {"a": 0.6, "b": 0.6}, "tfidf": {"a": 0.9}}, seeds=1)
+    both = Compared(rows, seeds=[0])
+    found = both.differences("tfidf", "single")
+    assert [*found.tasks] == ["a"]
+    assert found.mean is found.mean_dedup is None
+    assert both.summary("tfidf").test is None
+
+
+def test_seen_texts_are_left_out_of_test_dedup():
+    right = np.arange(40) >= 10
+    rows = [
+        row("single", [{named("a"): classes(right, seen=10)}], arch="single"),
+        row("star", [{named("a"): classes(right, seen=20)}]),
+    ]
+    both = Compared([rows[0]], seeds=[0])
+    assert (both.summary("single").test, both.summary("single").dedup) == ([0.75], [1.0])
+
+
+def test_what_a_row_is_compared_with():
+    shares = {"shared": {"a": 0.5}, "single": {"a": 0.5}, "tfidf": {"a": 0.5}}
+    assert compared(shares).against == "single"
+    assert compared(shares).others == ["shared", "tfidf"]
+    assert compared(shares, against="tfidf").others == ["shared", "single"]
+    assert compared({"shared": {"a": 0.5}, "star": {"a": 0.6}}).against == "shared"
+    with pytest.raises(InputError, match="unknown row of --against 'sngle'; did you mean 'single'"):
+        compared(shares, against="sngle")
+
+
+def test_rows_of_other_examples_are_not_compared():
+    rows = [row(name, [{named("a"): classes([True] * n)}], arch=name) for name, n in (("single", 8), ("star", 7))]
+    with pytest.raises(InputError, match="task a: star was tested on other examples than single"):
+        Compared(rows, seeds=[0])
+    with pytest.raises(InputError, match="two rows are called star"):
+        Compared([rows[1], rows[1]], seeds=[0])
+
+
+def test_calibration_is_the_mean_over_tasks():
+    both = compared(seeds=2)
+    answers = both.rows["star"].answers
+    expected = [np.mean([ece(task.of_kind.answered(own)) for task, own in each.values()]) for each in answers]
+    assert both.summary("star").calibration == pytest.approx(expected)
+
+
+def test_time_size_and_epochs_are_the_runs():
+    answers = [{named("a"): share_right(0.5)}]
+    own = Compared([row("star", answers, parameters=7, seconds=120, best={"a": 2, "b": 5})], seeds=[0]).summary("star")
+    assert (own.parameters, own.minutes, own.epochs) == (7, 2, ["2 to 5"])
+    assert Compared([row("star", answers, best=4)], seeds=[0]).summary("star").epochs == ["4"]

@@ -1,0 +1,56 @@
+import json
+import re
+
+import pandas
+import pytest
+
+from graphmtl.comparison import bootstrap
+from graphmtl.comparison.comparing import Compared
+from graphmtl.comparison.report import write_report
+from tests.comparison.small import rows_of
+
+RIGHT = {"single": {"a": 0.6, "b": 0.8}, "star": {"a": 0.95, "b": 0.5}}
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 500)
+    compared = Compared(rows_of(RIGHT), seeds=[0, 1])
+    return compared, tmp_path, write_report(compared, tmp_path, made_by=["Command: `graphmtl compare <b>`"])
+
+
+def test_all_files_are_there_and_nothing_else(written):
+    _, folder, files = written
+    assert {path.name for path in folder.iterdir()} == {path.name for path in files}
+    assert {path.name for path in files} == {
+        *("comparison.md", "comparison.csv", "comparison.tex", "comparison.json", "report.html"),
+        *("forest.png", "forest.svg", "gains.png", "gains.svg"),
+    }
+
+
+def test_files_say_the_same(written):
+    compared, folder, _ = written
+    verdict = json.loads((folder / "comparison.json").read_text())["verdict"][0]
+    lines = (folder / "comparison.md").read_text().splitlines()
+    assert lines[0] == f"{verdict}."
+    assert lines[2] == "Command: `graphmtl compare <b>`"
+    table = pandas.read_csv(folder / "comparison.csv")
+    star = table[(table.row == "star") & (table.task == "a")].difference.item()
+    assert star == pytest.approx(compared.to_reference["star"].tasks["a"].found.mean)
+
+
+def test_the_page_loads_nothing_and_escapes_what_it_shows(written):
+    _, folder, _ = written
+    page = (folder / "report.html").read_text()
+    assert "graphmtl compare &lt;b&gt;" in page
+    assert "<script" not in page
+    assert not re.search(r"""(src|href)=["'](?!#)""", page)
+    assert page.count("<svg") == 2
+    assert "star is better than training alone for 1 of 2 tasks" in page
+
+
+def test_one_row_alone_has_tables_and_no_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)
+    files = write_report(Compared(rows_of({"star": {"a": 0.5}}), seeds=[0, 1]), tmp_path, made_by=[])
+    assert not [path for path in files if path.suffix == ".png"]
+    assert "<svg" not in (tmp_path / "report.html").read_text()
