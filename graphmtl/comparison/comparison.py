@@ -17,9 +17,11 @@ from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.comparison.same_size import as_large
 from graphmtl.comparison.search import Searched, check_search
 from graphmtl.comparison.search import search as search_for
+from graphmtl.comparison.space import known_options, read_space
 from graphmtl.comparison.tables import frame, terminal
 from graphmtl.comparison.variants import Variant, as_flags, variants
 from graphmtl.comparison.verdict import sentences
+from graphmtl.config import Options
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.registry import BASELINES
@@ -148,12 +150,14 @@ def compare_variants(
     """:func:`compare`, for variants and flags that are at hand; ``command`` is what the report shows."""
     check_seeds(seeds, jobs)
     check_search(trials, budget, space=space is not None)
-    first = Cell(name="", seed=seeds[0], folder=Path(), flags=(*_of_seed(flags, seeds[0]), "--seed", str(seeds[0])))
-    tasks = load_run_tasks(first.options())
+    tasks = load_run_tasks(_first_options(flags, seeds[0]))
+    tried = None
+    if space is not None:
+        tried = read_space(space, known_options([_first_options(flags, seeds[0], variant) for variant in chosen]))
     folder = folder or Path("runs") / f"compare-{tasks.name}"
     grid = Grid(folder=folder, variants=chosen, seeds=seeds, flags=flags)
     _check_against(against, grid, baselines, same_size)
-    searched = search_for(grid, trials=trials, space=space, budget=budget, jobs=jobs) if trials else []
+    searched = search_for(grid, trials=trials, space=tried, budget=budget, jobs=jobs) if trials else []
     grid.choose([each.chosen for each in searched])
     failed = grid.train(jobs=jobs)
     if same_size:
@@ -190,8 +194,11 @@ def compare_runs(
     return _written(runs, folder=folder, against=against, baselines=baselines, command=command)
 
 
-def _of_seed(flags: Sequence[str], seed: int) -> list[str]:
-    return [each.replace("{seed}", str(seed)) for each in flags]
+def _first_options(flags: Sequence[str], seed: int, variant: Variant | None = None) -> Options:
+    """The options of the first run, of a variant or of all."""
+    common = [each.replace("{seed}", str(seed)) for each in flags]
+    own = [] if variant is None else variant.of_seed(seed)
+    return Cell(name="", seed=seed, folder=Path(), flags=(*common, *own, "--seed", str(seed))).options()
 
 
 def _check_against(against: str | None, grid: Grid, baselines: bool, same_size: bool) -> None:

@@ -31,7 +31,7 @@ from typing import Any
 import pandas
 
 from graphmtl.comparison.grid import Cell, Grid, last_line, named, train_cells
-from graphmtl.comparison.space import Range, Space, as_plain, default_space, known_options, read_space, space_of
+from graphmtl.comparison.space import Range, Space, as_plain, default_space, space_of
 from graphmtl.comparison.variants import Variant, as_flags
 from graphmtl.errors import InputError, note, shown
 from graphmtl.files import read_json, written_whole
@@ -157,16 +157,17 @@ class Search:
     Args:
         grid: the comparison's; its first seed is the search's.
         variant: the variant.
-        space: what is tried for all variants.
+        space: what is tried for all variants; None: the default one.
 
     Raises:
         InputError: what is kept is of another space or seed, or damaged.
     """
 
-    def __init__(self, *, grid: Grid, variant: Variant, space: Space):
+    def __init__(self, *, grid: Grid, variant: Variant, space: Space | None):
         self.grid, self.variant, self.seed = grid, variant, grid.seeds[0]
         self.options = grid.cell(variant, self.seed).options()
-        self.space = space_of(variant.name, space, self.options, named(variant.flags))
+        whole = default_space(self.options) if space is None else space
+        self.space = space_of(variant.name, whole, self.options, named(variant.flags))
         self.folder = grid.folder / "search"
         self.trials = self._read()
 
@@ -323,7 +324,7 @@ def search(
     grid: Grid,
     *,
     trials: int,
-    space: Path | str | Mapping[str, Any] | None = None,
+    space: Space | None = None,
     budget: float | None = None,
     jobs: int = 1,
 ) -> list[Searched]:
@@ -332,19 +333,14 @@ def search(
     Args:
         grid: its variants with their options as given.
         trials: of each variant; fewer only where its space holds no more.
-        space: what is tried, as :func:`~graphmtl.comparison.space.read_space` takes it; None: that of `DEFAULTS`.
+        space: what is tried; None: what :data:`~graphmtl.comparison.space.DEFAULTS` has for its encoder.
         budget: seconds that all trials together may be trained before no further ones are begun, for no variant.
         jobs: processes at once.
 
     Raises:
-        InputError: the space is none, or what is kept is of another search.
+        InputError: what is kept is of another search.
     """
-    options = [grid.cell(variant, grid.seeds[0]).options() for variant in grid.variants]
-    given = None if space is None else read_space(space, known_options(options))
-    searches = [
-        Search(grid=grid, variant=variant, space=default_space(own) if given is None else given)
-        for variant, own in zip(grid.variants, options, strict=True)
-    ]
+    searches = [Search(grid=grid, variant=variant, space=space) for variant in grid.variants]
     for start in range(0, trials, _AT_ONCE):
         spent = sum(trial.seconds for each in searches for trial in each.trials[:start])
         if budget is not None and spent >= budget:

@@ -85,7 +85,7 @@ def test_every_variant_has_the_same_number_of_trials_and_its_best(trained, tmp_p
 
 def test_the_first_trial_is_the_run_as_given(trained, tmp_path):
     grid = grid_in(tmp_path, "star")
-    (found,) = search(grid, trials=2, space={"lr": [0.0001, 0.0002]})
+    (found,) = search(grid, trials=2, space={"lr": (0.0001, 0.0002)})
     assert found.best.number == 0
     assert found.chosen == found.variant
     grid.choose([found.chosen])
@@ -129,26 +129,26 @@ def test_what_is_tried_depends_neither_on_the_processes_nor_on_how_often_the_sea
 
 
 def test_a_trial_that_fails_is_kept_and_not_tried_again(trained, tmp_path, capsys):
-    (found,) = search(grid_in(tmp_path, "star"), trials=4, space={"lr": [0.06, 0.07, 0.02]})
+    (found,) = search(grid_in(tmp_path, "star"), trials=4, space={"lr": (0.06, 0.07, 0.02)})
     failed = [trial for trial in found.trials if trial.score is None]
     assert sorted(trial.options["lr"] for trial in failed) == [0.06, 0.07]
     assert {trial.state for trial in failed} == {"failed: the loss is nan"}
     assert found.best.options == {"lr": 0.02}
     assert f"star, trial {failed[0].number}: the run failed (the loss is nan)" in capsys.readouterr().err
     trained.names.clear()
-    assert search(grid_in(tmp_path, "star"), trials=4, space={"lr": [0.06, 0.07, 0.02]}) == [found]
+    assert search(grid_in(tmp_path, "star"), trials=4, space={"lr": (0.06, 0.07, 0.02)}) == [found]
     assert trained.names == []
 
 
 def test_where_all_fail_the_options_stay_as_given(trained, tmp_path, capsys):
-    (found,) = search(grid_in(tmp_path, "star", flags=[*FLAGS, "--lr", "0.09"]), trials=2, space={"lr": [0.08]})
+    (found,) = search(grid_in(tmp_path, "star", flags=[*FLAGS, "--lr", "0.09"]), trials=2, space={"lr": (0.08,)})
     assert found.chosen == found.variant
     assert "star: all 2 trials have failed; its options stay as given" in capsys.readouterr().out
 
 
 def test_a_space_that_holds_no_more_ends_the_search(trained, tmp_path):
     with pytest.warns(match="the search for star ends after 3 trials: its space holds no more"):
-        (found,) = search(grid_in(tmp_path, "star"), trials=9, space={"hidden": [4, 8, 16]})
+        (found,) = search(grid_in(tmp_path, "star"), trials=9, space={"hidden": (4, 8, 16)})
     assert sorted(trial.options["hidden"] for trial in found.trials) == [4, 8, 16]
 
 
@@ -158,7 +158,7 @@ def test_the_task_that_epochs_are_selected_by_is_what_is_searched_for(trained, t
 
 
 def test_a_score_that_does_not_exist_counts_as_none(trained, tmp_path):
-    (found,) = search(grid_in(tmp_path, "ple"), trials=2, space={"lr": [0.02]})
+    (found,) = search(grid_in(tmp_path, "ple"), trials=2, space={"lr": (0.02,)})
     assert found.best.score == pytest.approx(found.best.tasks["a"] / 2)
 
 
@@ -166,7 +166,7 @@ def test_a_budget_ends_it_for_all_at_once_and_for_good(trained, tmp_path):
     for _ in range(2):
         with pytest.warns(match="--budget 70: the search ends after 4 trials each, which took 80 seconds"):
             found = search(
-                grid_in(tmp_path, "star", "complete"), trials=20, space={"lr": [1e-3, 2e-3, 3e-3, 4e-3]}, budget=70
+                grid_in(tmp_path, "star", "complete"), trials=20, space={"lr": (1e-3, 2e-3, 3e-3, 4e-3)}, budget=70
             )
         assert [len(each.trials) for each in found] == [4, 4]
         assert len(trained.names) == 8
@@ -184,7 +184,10 @@ def test_what_a_trial_leaves(trained, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"space": {**SPACE, "lr": [0.1]}}, r"star\.json: space is .*; a search goes on with what it was started with"),
+        (
+            {"space": {**SPACE, "lr": (0.1,)}},
+            r"star\.json: space is .*; a search goes on with what it was started with",
+        ),
         ({"seed": 3}, r"star\.json: seed is 0, not 3"),
     ],
 )
@@ -329,7 +332,7 @@ def test_the_labels_of_the_test_split_change_nothing_in_what_is_chosen(here, tmp
         if folder.name == "b":
             test.write_text("premise\thypothesis\tlabel\n" + "".join(f"{text}\tyes\n" for text in texts))
         flags = [*FLAGS, "--tasks", str(tasks)]
-        (found,) = search(grid_in(folder / "out", "shared", flags=flags), trials=2, space={"lr": [0.1]})
+        (found,) = search(grid_in(folder / "out", "shared", flags=flags), trials=2, space={"lr": (0.1,)})
         chosen.append((found.best.number, [(trial.options, trial.score, trial.tasks) for trial in found.trials]))
         assert "test" not in (folder / "out" / "search" / "shared" / "0" / "validation.json").read_text()
     assert chosen[0] == chosen[1]
