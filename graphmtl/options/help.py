@@ -39,8 +39,8 @@ _CONFIG = {
 _SEEDS = {
     "--seeds": ("N,N", "one run for each of these seeds, in DIR-N where --output is DIR, and how far they are apart"),
     "--jobs": ("N", "with --seeds: processes that train at once (default: 1)"),
-    "--no-test": ("", "train and validate alone, without a look at the test split; --resume then tests"),
 }
+_TEST = {"--no-test": ("", "train and validate alone, without a look at the test split; --resume then tests")}
 _PRUNE = {
     "--prune": (
         "RUN",
@@ -80,7 +80,7 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
         _add_fields(section, [field for field in own if field.name not in seen])
         seen |= {field.name for field in own}
         if name == "run":
-            _add_texts(section, _CONFIG | _PRUNE | _SEEDS)
+            _add_texts(section, _CONFIG | _PRUNE | _SEEDS | _TEST)
     return parser.format_help()
 
 
