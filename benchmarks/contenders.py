@@ -28,7 +28,7 @@ __all__ = ["MODES", "Contender", "Setting", "Shape", "make_architecture", "make_
 Mode = Literal["train", "inference"]
 MODES: tuple[Mode, ...] = ("train", "inference")
 
-_WITHOUT_SCORE = ("single", "shared", "cmtr", "mmoe", "ple", "adapters", "adapter-fusion")
+_WITH_SCORE = ("complete", "star")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class Contender:
 
 def scores_of(name: str) -> tuple[str | None, ...]:
     """The score functions that an architecture is timed with."""
-    return (None,) if name in _WITHOUT_SCORE else ("additive", "dot")
+    return ("additive", "dot") if name in _WITH_SCORE else (None,)
 
 
 def has_loop(name: str) -> bool:
@@ -143,8 +143,9 @@ def has_loop(name: str) -> bool:
 
 
 def _recurrences(name: str, shape: Shape) -> int:
-    """LSTMs that read a text of one task: itself and its sources, itself and the virtual node, or one."""
-    return {"complete": shape.sources + 1, "star": 2}.get(name, 1)
+    """LSTMs that read a text of one task: itself and its sources, itself and what all share, or one."""
+    of_two = dict.fromkeys(("star", "shared-private", "adversarial"), 2)
+    return (of_two | dict.fromkeys(("complete", "cross-stitch"), shape.sources + 1)).get(name, 1)
 
 
 def product_operations(contender: Contender, mode: Mode) -> float | None:

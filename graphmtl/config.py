@@ -182,7 +182,8 @@ class ModelOptions(OptionGroup):
 
     arch: str = option(
         "star",
-        "architecture: single, shared, complete, star, cmtr, mmoe, ple, adapters, adapter-fusion, or module:Class",
+        "architecture: single, shared, complete, star, cmtr, mmoe, ple, shared-private, adversarial, cross-stitch, "
+        "adapters, adapter-fusion, or module:Class",
         shown="ARCH",
     )
     encoder: str = option(
@@ -197,6 +198,13 @@ class ModelOptions(OptionGroup):
         True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
     )
     common_head: bool = option(True, "heads of tasks with the same labels are a common head plus each task's own")
+    head_layers: int = option(
+        0,
+        "hidden layers between what a head reads and its answer, common to the tasks that have a common head",
+        low=0,
+        high=MOST_PARTS,
+    )
+    head_width: int = option(128, "dimensions of those layers", low=1, high=WIDEST, needs="head_layers")
     pooling: Literal["auto", "max", "mean", "max-mean", "last", "attention", "cls"] = option(
         "auto",
         "how the token states of a text become one vector; cls: the encoder's own; auto: cls where a transformer's "
@@ -209,7 +217,9 @@ class ModelOptions(OptionGroup):
         names=("auto", *HEADS),
     )
     locked_dropout: float = option(0.3, "locked dropout on the LSTM states (one mask per text)", low=0, high=0.99)
-    output_dropout: float = option(0.3, "dropout on the pooled vector before the head", low=0, high=0.99)
+    output_dropout: float = option(
+        0.3, "dropout on the pooled vector before the head, and before each layer of --head-layers", low=0, high=0.99
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,12 +16,15 @@ Each says of its equations, options and shapes in its docstring, ``help(Star)``.
 
 from graphmtl.architectures.adapterfusion import AdapterFusion
 from graphmtl.architectures.adapters import TaskAdapters
+from graphmtl.architectures.adversarial import Adversarial
 from graphmtl.architectures.architecture import Architecture
 from graphmtl.architectures.cmtr import CMTR
 from graphmtl.architectures.complete import Complete
+from graphmtl.architectures.cross_stitch import CrossStitch
 from graphmtl.architectures.mmoe import MMoE
 from graphmtl.architectures.ple import PLE
 from graphmtl.architectures.shared import Shared
+from graphmtl.architectures.shared_private import SharedPrivate
 from graphmtl.architectures.single import Single
 from graphmtl.architectures.star import Star
 from graphmtl.layers.interaction import EdgeWeights
@@ -33,12 +36,15 @@ __all__ = [
     "LSTM",
     "PLE",
     "AdapterFusion",
+    "Adversarial",
     "Architecture",
     "Complete",
+    "CrossStitch",
     "EdgeWeights",
     "MMoE",
     "MessageLSTM",
     "Shared",
+    "SharedPrivate",
     "Single",
     "Star",
     "TaskAdapters",

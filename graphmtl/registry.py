@@ -35,6 +35,9 @@ ARCHITECTURES = {
     "cmtr": "graphmtl.architectures.cmtr:CMTR",
     "mmoe": "graphmtl.architectures.mmoe:MMoE",
     "ple": "graphmtl.architectures.ple:PLE",
+    "shared-private": "graphmtl.architectures.shared_private:SharedPrivate",
+    "adversarial": "graphmtl.architectures.adversarial:Adversarial",
+    "cross-stitch": "graphmtl.architectures.cross_stitch:CrossStitch",
     "adapters": "graphmtl.architectures.adapters:TaskAdapters",
     "adapter-fusion": "graphmtl.architectures.adapterfusion:AdapterFusion",
 }
@@ -54,6 +57,8 @@ TASK_SETS = {"planted": "graphmtl.data.planted:PlantedOptions"}  # the options o
 OBJECTIVES = {  # what is added to the loss of the labels, in this order
     "penalty": "graphmtl.training.penalty:Penalty",
     "views": "graphmtl.training.views:Views",
+    "adversary": "graphmtl.training.adversary:Adversary",
+    "orthogonality": "graphmtl.training.orthogonality:Orthogonality",
     "distillation": "graphmtl.training.distillation:Distillation",
     "mean-teacher": "graphmtl.training.mean_teacher:MeanTeacher",
 }

@@ -193,7 +193,8 @@ def test_the_docstring_lists_every_option_with_its_default(kind):
 @every_kind
 def test_what_is_printed_says_sizes_and_tasks(kind):
     architecture = build(kind, contextual=False)
-    assert f"tasks=[a, b, c], input_size=6, output_size={architecture.head_size(6)}" in str(architecture)
+    size = architecture.head_size(architecture.output_size)
+    assert f"tasks=[a, b, c], input_size=6, output_size={size}" in str(architecture)
     assert str(architecture).startswith(f"{kind.__name__}(")
 
 

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from graphmtl.registry import ARCHITECTURES, BALANCINGS, ENCODERS, HEADS, KINDS, OBJECTIVES
+from graphmtl.registry import ARCHITECTURES, BALANCINGS, BASELINES, ENCODERS, HEADS, KINDS, OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
 VERBS = ["init", "run", "evaluate", "predict", "compare", "transfer", "plot", "report", "explain", "export"]
@@ -138,7 +138,7 @@ def test_console_script_knows_the_verb(verb, monkeypatch, capsys):
 def test_every_module_is_imported(path):
     name = module_name(path)
     users = [user for user in sources("graphmtl") if user != path and name in imports(user)]
-    tables = (ARCHITECTURES, BALANCINGS, ENCODERS, HEADS, KINDS, OBJECTIVES)
+    tables = (ARCHITECTURES, BALANCINGS, BASELINES, ENCODERS, HEADS, KINDS, OBJECTIVES)
     by_name = {each.partition(":")[0] for table in tables for each in table.values()}
     assert users or name in STARTED | by_name or path.name == "__init__.py"
 

@@ -86,7 +86,7 @@ def test_a_saved_model_answers_in_the_labels_units(finished_regression, arch, ca
     low, blank, high = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert 1 <= low["value"] < 2.7 < 3.2 < high["value"] <= 5
     assert {**blank, "edges": []} == {"line": 2, "task": "stars", "value": None, "edges": []}
-    edges = {"complete": 1, "star": 1, "cmtr": 2, "adapter-fusion": 2}.get(arch, 0)
+    edges = {"complete": 1, "star": 1, "cmtr": 2, "adapter-fusion": 2, "cross-stitch": 2}.get(arch, 0)
     assert len(low["edges"]) == edges
     again = MultiTaskModel.from_pretrained(run.folder / "model").predict(["awful awful dull film"], "stars")
     assert again == [{"task": "stars", "value": pytest.approx(low["value"], abs=1e-5)}]

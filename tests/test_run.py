@@ -156,12 +156,12 @@ def test_the_task_graph_file(arch, finished):
         assert set(edge) == {"source", "target", "weight", "std", "count"}
     ends = Counter((edge["source"], edge["target"]) for edge in data["edges"])
     expected = {
-        **{name: [(j, k) for j in TASKS for k in TASKS] for name in ("cmtr", "adapter-fusion")},
+        **{name: [(j, k) for j in TASKS for k in TASKS] for name in ("cmtr", "adapter-fusion", "cross-stitch")},
         "complete": [(j, k) for j in TASKS for k in TASKS if j != k],
         "star": [("virtual", k) for k in TASKS],
     }
     assert ends == Counter(expected.get(arch, []))
-    if arch in ("complete", "cmtr", "adapter-fusion"):
+    if arch in ("complete", "cmtr", "adapter-fusion", "cross-stitch"):
         for target in TASKS:
             assert sum(e["weight"] for e in data["edges"] if e["target"] == target) == pytest.approx(1, abs=1e-5)
     assert all(0 < edge["weight"] < 1 for edge in data["edges"])
@@ -372,7 +372,7 @@ def data_dir(tmp_path, monkeypatch):
         (["--select-by", "chld1"], "unknown select_by 'chld1'; did you mean 'child1'?"),
         (["--embeddings", "/nowhere.gz"], "/nowhere.gz: no such file"),
         (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
-        (["--epochs", "0"], "--epochs: found 0, expected 1 or more"),
+        (["--epochs", "-1"], "--epochs: found -1, expected 0 or more"),
         (["--word-dropout", "1.5"], "--word-dropout: found 1.5, expected a number from 0 to 0.99"),
         (["--score", "dott"], "--score: Expected a Literal['additive', 'dot', 'static']. Got value: dott"),
         (["--planted-parents-per-child", "7"], "planted_parents_per_child is 7"),

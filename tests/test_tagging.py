@@ -70,7 +70,7 @@ def test_a_run_learns_both_kinds_of_tasks(arch, trained):
 @every_architecture
 def test_the_task_graph_has_both_kinds_of_tasks(arch, trained):
     graph = trained(arch).task_graph
-    expected = {"complete": 12, "star": 4, "cmtr": 16, "adapter-fusion": 16}.get(arch, 0)
+    expected = {"complete": 12, "star": 4, "cmtr": 16, "adapter-fusion": 16, "cross-stitch": 16}.get(arch, 0)
     assert len(graph.edges) == expected
     if expected:
         assert {edge.target for edge in graph.edges} == {"pos", "ner", "mood", "plain"}

@@ -83,8 +83,8 @@ class Architecture(Layer):
 
     - how texts are read: :meth:`read` before pooling, :meth:`interact` after it, with ``head_size``;
     - what tasks read from: ``has_edges``, ``virtual_node``, :meth:`node_states`, and the attributes below;
-    - what its parameters are: :meth:`task_modules`, :meth:`task_rows`, :meth:`frozen_parts`, and of every
-      :class:`~graphmtl.layers.layer.Layer`, which it is itself, ``undecayed`` and ``own_start``.
+    - what its parameters are: :meth:`task_modules`, :meth:`task_rows`, :meth:`frozen_parts`, :meth:`learning_rates`,
+      and of every :class:`~graphmtl.layers.layer.Layer`, which it is itself, ``undecayed`` and ``own_start``.
 
     Args:
         tasks: task names; from then on a task is spoken of by its position in this order.
@@ -108,6 +108,7 @@ class Architecture(Layer):
     reads_nodes = False  #: True where a task's LSTM reads nodes at every token: packed ``node_states`` (D, N, ...)
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
+    holds_apart = False  #: True where a task's states are a shared half and its own, which training is to hold apart
     has_views = False  #: True where ``interact`` gives further views of a text in training, from which heads learn
     revision: ClassVar[int] = 1  #: goes up where its equations change, so that models saved before are not misread
     auto_pooling: ClassVar[Literal["mean", "max-mean"]] = (
@@ -311,6 +312,10 @@ class Architecture(Layer):
 
     def frozen_parts(self) -> list[nn.Module]:
         """What a first stage has trained (``first_stage``), and stays as it is."""
+        return []
+
+    def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
+        """Parameters with a learning rate of their own, where that of all others is ``lr``."""
         return []
 
     def edge_weights(

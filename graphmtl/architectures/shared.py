@@ -14,7 +14,8 @@ __all__ = ["Shared"]
 class Shared(Architecture):
     """One LSTM reads every task's texts; only the heads belong to a task.
 
-    A contextual encoder needs no LSTM: on a transformer this is the form of MT-DNN (Liu et al., ACL 2019).
+    A contextual encoder needs no LSTM: on a transformer this is the form of MT-DNN (Liu et al., ACL 2019), which is
+    therefore no architecture of its own here.
 
     Args:
         tasks: their names.

@@ -1,6 +1,6 @@
 """How each form of labels is learned by linear models, and what is said of examples by their scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,12 @@ class Learner:
 class _Classes(Learner):
     """One of several labels: a column, or of more than two labels one each, whose probabilities are scaled to 1."""
 
-    def fit(self, features, train, *, C, seed):
+    def fit(self, features: sparse.csr_matrix, train: Sequence[Examples], *, C: float, seed: int) -> Linear:
         classes, values = len(train[0].task.labels), np.concatenate([own.values for own in train])  # (examples,)
         columns = np.arange(classes) if classes > 2 else np.array([1])
         return logistic(features, values[:, None] == columns, C=C, seed=seed)
 
-    def say(self, scores, examples, about):
+    def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         p = expit(np.hstack([-scores, scores]) if scores.shape[1] == 1 else scores)  # (examples, classes)
         return of_classes(p / p.sum(1, keepdims=True), examples)
 
@@ -71,52 +71,54 @@ class _Classes(Learner):
 class _Tags(Learner):
     """One of several tags for every token; the models to choose from are those after each pass."""
 
-    def models(self, features, train, *, strengths, seed):
+    def models(
+        self, features: sparse.csr_matrix, train: Sequence[Examples], *, strengths: Sequence[float], seed: int
+    ) -> Iterator[Linear]:
         values = np.concatenate([own.values for own in train])  # (tokens,)
         known, classes = values != NO_LABEL, len(train[0].task.labels)
         return softmax_passes(features[known], values[known], classes=classes, passes=_PASSES, seed=seed)
 
-    def say(self, scores, examples, about):
+    def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         return of_tags(softmax(scores.astype(np.float64), axis=1), examples)
 
 
 class _LabelSets(Learner):
     """Any of several labels: a column each, answered from the threshold on that is best on validation."""
 
-    def fit(self, features, train, *, C, seed):
+    def fit(self, features: sparse.csr_matrix, train: Sequence[Examples], *, C: float, seed: int) -> Linear:
         return logistic(features, np.concatenate([own.values == 1 for own in train]), C=C, seed=seed)
 
-    def about(self, scores, valid, train):
+    def about(self, scores: np.ndarray, valid: Examples, train: Examples) -> float:
         return best_threshold(expit(scores).astype(np.float32), valid.values)
 
-    def say(self, scores, examples, about):
+    def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         return of_label_sets(expit(scores), examples, threshold=about)
 
 
 class _Choices(Learner):
     """One of an example's choices: whether a choice is right is a column; the largest logit is answered."""
 
-    def fit(self, features, train, *, C, seed):
+    def fit(self, features: sparse.csr_matrix, train: Sequence[Examples], *, C: float, seed: int) -> Linear:
         right = [
             np.concatenate([np.arange(len(c)) == x for c, x in zip(own.rows["choices"], own.values, strict=True)])
             for own in train
         ]
         return logistic(features, np.concatenate(right)[:, None], C=C, seed=seed)
 
-    def say(self, scores, examples, about):
+    def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         return of_choices(scores[:, 0], examples)
 
 
 class _Numbers(Learner):
     """A number."""
 
-    def fit(self, features, train, *, C, seed):
+    def fit(self, features: sparse.csr_matrix, train: Sequence[Examples], *, C: float, seed: int) -> Linear:
         return ridge(features, np.concatenate([own.values.astype(np.float64) for own in train]), C=C)
 
-    def about(self, scores, valid, train):
+    def about(self, scores: np.ndarray, valid: Examples, train: Examples) -> float:
         return train.moments()[1]
 
-    def say(self, scores, examples, about):
+    def say(self, scores: np.ndarray, examples: Examples, about: Any) -> Said:
         return of_numbers(scores[:, 0], examples, std=about)
 
 
@@ -152,20 +154,25 @@ def chosen_on_valid(
     """
     train = sparse.vstack([own["train"] for own in features.values()], format="csr")
     examples = [own["train"] for own in group.values()]
-    best: tuple[tuple[float, float], dict[str, dict[str, Said]]] | None = None
-    for model in learner.models(train, examples, strengths=strengths, seed=seed):
-        about = {
-            task: learner.about(model(features[task]["valid"]), own["valid"], own["train"])
-            for task, own in group.items()
-        }
-        said = {
-            split: {task: learner.say(model(features[task][split]), each, about[task]) for task, each in own.items()}
-            for split, own in held_out(group).items()
-        }
-        found = _goodness(said["valid"], group)
-        if best is None or found > best[0]:
-            best = found, said
-    return best[1]
+    models = learner.models(train, examples, strengths=strengths, seed=seed)
+    said = (_said_by(model, learner, group, features) for model in models)
+    return max(said, key=lambda own: _goodness(own["valid"], group))  # the first one of equals
+
+
+def _said_by(
+    model: Callable[[sparse.csr_matrix], np.ndarray],
+    learner: Learner,
+    group: Group,
+    features: Mapping[str, Mapping[str, sparse.csr_matrix]],
+) -> dict[str, dict[str, Said]]:
+    """What a model says of the splits that are held out."""
+    about = {
+        task: learner.about(model(features[task]["valid"]), own["valid"], own["train"]) for task, own in group.items()
+    }
+    return {
+        split: {task: learner.say(model(features[task][split]), each, about[task]) for task, each in own.items()}
+        for split, own in held_out(group).items()
+    }
 
 
 def _goodness(said: Mapping[str, Said], group: Group) -> tuple[float, float]:

@@ -162,6 +162,11 @@ class Compared:
     def _in_mean(self) -> list[str]:
         return [name for name, task in self.tasks.items() if task.in_mean] or [*self.tasks]
 
+    @property
+    def cut_short(self) -> list[str]:
+        """The rows of which a run, of ``single`` that of a task, was best in the last epoch that it was given."""
+        return [name for name, row in self.rows.items() if any(own.get("cut_short") for own in row.metrics)]
+
     def sizes(self, task: str) -> tuple[int | None, int]:
         """Training and test examples of a task; the former are not known where nothing was trained on it."""
         trained = [row.metrics[0]["tasks"][task]["n_train"] for row in self.rows.values() if row.metrics]

@@ -124,6 +124,11 @@ def notes(compared: Compared) -> Iterator[str]:
             f"The tasks are measured by different metrics ({metrics}), so their scores are not averaged; "
             + ("normalised scores are." if compared.floor else "without baselines there are no normalised ones either.")
         )
+    if compared.cut_short:
+        yield (
+            f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may give "
+            "better scores."
+        )
     if compared.floor:
         yield (
             "Normalised: a score as a share of the distance from that of the most frequent label (of numbers: their "

@@ -125,7 +125,7 @@ def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tenso
 
     Args:
         lstms: K :class:`LSTM` of the same sizes.
-        x: (D, N, I), as ``packing.pack`` makes it.
+        x: (D, N, I), as ``packing.pack`` makes it; or (D, N, K, I), where each reads something of its own.
         packing: where the texts stand in x.
 
     Returns:
@@ -134,7 +134,11 @@ def run_side_by_side(lstms: Sequence[Any], x: Tensor, packing: Packing) -> Tenso
     W = torch.stack([lstm.W for lstm in lstms], 1)  # (D, K, I, 4H)
     b = torch.stack([lstm.b for lstm in lstms], 1)  # (D, K, 4H)
     U = torch.stack([lstm.U for lstm in lstms], 1)  # (D, K, H, 4H)
-    return plain_lstms(x, W, b, U, packing)
+    if x.ndim == 3:
+        return plain_lstms(x, W, b, U, packing)
+    each = (a.flatten(0, 1) for a in (x.transpose(1, 2), W, b, U))  # as if they were directions, D * K of them
+    x, W, b, U = (a if i == 0 else a.unsqueeze(1) for i, a in enumerate(each))
+    return plain_lstms(x, W, b, U, packing).squeeze(2).unflatten(0, (-1, len(lstms))).transpose(1, 2)
 
 
 class MessageLSTM(_Gates):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.hub import in_cache_alone
 from graphmtl.models.model_options import model_options_class
-from graphmtl.models.predictions import ModelOutput, ModelOutputs
+from graphmtl.models.predictions import Halves, ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import resolve
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
@@ -75,6 +76,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         )
         self.dropout = LockedDropout(options.locked_dropout)
         self.heads = nn.ModuleList(self._head(task) for task in self.tasks.values())
+        self.head_layers = nn.ModuleList()  # those of each task, none where they are common
+        if options.head_layers:
+            self.head_layers.extend(self._layers_below(task) for task in self.tasks.values())
         self.poolings = nn.ModuleList()
         if options.pooling == "attention":
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
@@ -82,17 +86,31 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self._start_alike()
         self.frozen_states: FrozenStates | None = None  # while a task is trained that joined a frozen graph
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
+        self.common_layers = nn.ModuleList()  # of the heads, likewise
         self._common_head: dict[int, int] = {}  # its place there, by the task's position
         if options.common_head and not architecture.own_encoder_per_task:
             self._add_common_heads()
 
     def _head(self, task: Task) -> Head:
-        options, size = self.options, self.architecture.output_size
-        size = self.architecture.head_size(size if task.of_kind.reads_tokens else pooled_size(size, options.pooling))
+        options = self.options
+        size = options.head_width if options.head_layers else self._read_size(task)
         head = task.of_kind.head(input_size=size, dropout=options.output_dropout, tag_head=options.tag_head)
         if task.class_weights is not None:
             head.weigh(torch.tensor(task.class_weights), task.name)
         return head
+
+    def _read_size(self, task: Task) -> int:
+        """Dimensions of what the architecture gives for a task's head."""
+        size = self.architecture.output_size
+        return self.architecture.head_size(
+            size if task.of_kind.reads_tokens else pooled_size(size, self.options.pooling)
+        )
+
+    def _layers_below(self, task: Task) -> nn.Sequential:
+        """Those of ``--head-layers`` for a task's head: (..., what the architecture gives) to (..., head_width)."""
+        options, sizes = self.options, [self._read_size(task), *[self.options.head_width] * self.options.head_layers]
+        layers = [(nn.Dropout(options.output_dropout), nn.Linear(*pair), nn.GELU()) for pair in pairwise(sizes)]
+        return nn.Sequential(*(module for layer in layers for module in layer))
 
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
@@ -101,7 +119,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         starts at values of its own in each task (:class:`~graphmtl.layers.layer.Layer`) is left out.
         """
         alike: list[Any] = [self.encoders, *self.architecture.task_modules()]
-        alike += [[self.heads[k] for k in tasks] for tasks in self._same_labels()]
+        of_heads = [self.heads, self.head_layers] if len(self.head_layers) else [self.heads]
+        alike += [[modules[k] for k in tasks] for modules in of_heads for tasks in self._same_labels()]
         for first, *others in filter(len, alike):
             own = names_of_own_starts(first)
             weights = {name: value for name, value in first.state_dict().items() if name not in own}
@@ -109,7 +128,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 module.load_state_dict(weights, strict=False)
 
     def _add_common_heads(self) -> None:
-        """Moves the weights of heads with the same labels into one that is added to all of them, which begin at 0."""
+        """Moves the weights of heads with the same labels into one that is added to all of them, which begin at 0.
+
+        The layers of ``--head-layers`` become common to them, for the common part is to read the same of every task.
+        """
         for tasks in self._same_labels():
             common = self.heads[tasks[0]].common_layer()
             if len(tasks) > 1 and common is not None:
@@ -117,6 +139,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 self.common_heads.append(deepcopy(common))
                 for k in tasks:
                     self.heads[k].reset_to_zero()
+                if len(self.head_layers):
+                    self.common_layers.append(self.head_layers[tasks[0]])
+                    for k in tasks:
+                        self.head_layers[k] = nn.Sequential()
 
     def _same_labels(self) -> list[list[int]]:
         """The positions of the tasks, those with the same kind of head and the same labels together."""
@@ -168,11 +194,18 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         They are those of :class:`ModelOutput`, but where examples have several texts a score of each text.
         """
         position = self._position[task]
-        return self.heads[position](h, self.common_head(position))
+        return self.heads[position](self.layers_below(position)(h), self.common_head(position))
 
     def common_head(self, k: int) -> Any:
         """The linear layer that task k has in common with the other tasks that have its labels, or None."""
         return self.common_heads[self._common_head[k]] if k in self._common_head else None
+
+    def layers_below(self, k: int) -> nn.Sequential:
+        """What ``--head-layers`` puts below the head of task k, or nothing."""
+        if not len(self.head_layers):
+            return nn.Sequential()
+        own = k not in self._common_head
+        return self.head_layers[k] if own else self.common_layers[self._common_head[k]]  # type: ignore[return-value]
 
     def _pool(self, states: Tensor, lengths: Tensor, position: int) -> Tensor:
         if self.options.pooling == "attention":
@@ -196,6 +229,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
                 outputs[name] = self._output(name, seen, seen.edges or weights, batch, label_smoothing)
+                if self.training and self.architecture.holds_apart:
+                    shared, private = states.chunk(2, -1)  # (texts, tokens, dim / 2)
+                    outputs[name].halves = Halves(shared, private, encoded.lengths)
         return outputs
 
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
@@ -291,7 +327,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def task_modules(self) -> list[nn.ModuleList]:
         """Every list that has a module for each task, but for the encoders."""
-        lists = [self.heads, self.poolings, *self.architecture.task_modules()]
+        lists = [self.heads, self.head_layers, self.poolings, *self.architecture.task_modules()]
         return [modules for modules in lists if len(modules)]
 
     def selection_groups(self) -> dict[str, list[str]]:
@@ -325,7 +361,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         """Parameters with a learning rate of their own, where that of all others is ``lr``."""
-        return [pair for encoder in self.encoders for pair in encoder.learning_rates(lr)]
+        parts = (*self.encoders, self.architecture)
+        return [pair for part in parts for pair in part.learning_rates(lr)]
 
     def frozen_until(self) -> list[tuple[int, list[nn.Parameter]]]:
         """Pairs of an epoch and parameters that are not trained up to its end."""

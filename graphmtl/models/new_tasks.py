@@ -11,13 +11,14 @@ part           what it is                                                    all
 =============  ============================================================  ===========  ======  =======  ====
 ``encoder``    word embeddings (all rows), characters                        frozen       frozen  frozen
 ``shared``     what all tasks use: ``shared``'s LSTM, ``star``'s virtual     frozen       frozen
-               node, common heads
+               node, common heads and layers below them
 ``task``       what belongs to the old tasks: LSTMs, heads                   frozen
 ``new``        the new tasks' own LSTMs and heads
 =============  ============================================================  ===========  ======  =======  ====
 
 Only the new tasks' texts are read in training. An old task's own part is then trained where a new task reads from it:
-in ``complete``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` is the same as ``all-but-new``.
+in ``complete`` and ``cross-stitch``. In ``shared`` and ``star`` it gets no gradient, and ``shared`` is the same as
+``all-but-new``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,7 +106,8 @@ def _check_declared(model: MultiTaskModel, grown: MultiTaskModel) -> None:
     """
     before = dict(model.named_parameters())
     declared = {id(p) for modules in grown.task_modules() for module in modules for p in module.parameters()}
-    declared |= {id(each) for each in (*grown.architecture.task_rows(), *grown.common_heads.parameters())}
+    common = (*grown.common_heads.parameters(), *grown.common_layers.parameters())
+    declared |= {id(each) for each in (*grown.architecture.task_rows(), *common)}
     for name, parameter in grown.named_parameters():
         same = name in before and before[name].shape == parameter.shape
         if not (same or id(parameter) in declared or name.startswith("encoders.")):
@@ -126,14 +128,15 @@ def _topology(model: MultiTaskModel, new: Sequence[str]) -> str | None:
 
 
 def _copy(model: MultiTaskModel, grown: MultiTaskModel) -> None:
-    """Every old weight to its place; a common head, whose place may be another, where its tasks look for it."""
+    """Every old weight to its place; of heads what may be common, and then elsewhere, where its tasks look for it."""
     state = grown.state_dict()
     for name, weight in model.state_dict().items():
-        if not name.startswith("common_heads."):
+        if not name.startswith(("common_heads.", "common_layers.", "head_layers.")):
             _leading(state[name], weight.shape).copy_(weight)
     for encoder in grown.encoders:
         encoder.start_new_words(len(model.vocabulary))
     for k in range(len(model.tasks)):
+        grown.layers_below(k).load_state_dict(model.layers_below(k).state_dict())
         old, common = model.common_head(k), grown.common_head(k)
         if old is not None:
             common.load_state_dict(old.state_dict())
@@ -185,8 +188,8 @@ def parts(model: MultiTaskModel, old: MultiTaskModel) -> dict[str, str]:
     found |= {id(row): "task" for row in model.architecture.task_rows()}
     for k, module in ((k, module) for modules in model.task_modules() for k, module in enumerate(modules)):
         found |= dict.fromkeys(map(id, module.parameters()), "task" if k < first else "new")
-    used_by_old = {id(model.common_head(k)) for k in range(first)}
-    for common in model.common_heads:
+    used_by_old = {id(each) for k in range(first) for each in (model.common_head(k), model.layers_below(k))}
+    for common in (*model.common_heads, *model.common_layers):
         found |= dict.fromkeys(map(id, common.parameters()), "shared" if id(common) in used_by_old else "new")
     return {name: found.get(id(parameter), "shared") for name, parameter in model.named_parameters()}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,21 @@ from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError
 from graphmtl.layers.interaction import EdgeWeights
 
-__all__ = ["ModelOutput", "ModelOutputs", "blank_prediction", "in_words", "text_edges", "token_edges"]
+__all__ = ["Halves", "ModelOutput", "ModelOutputs", "blank_prediction", "in_words", "text_edges", "token_edges"]
+
+
+class Halves(NamedTuple):
+    """The token states of some texts where training holds two halves of them apart.
+
+    Attributes:
+        shared: what all tasks make of the texts, (texts, tokens, dim), 0 at padding.
+        own: what the task itself makes of them, in the same shape.
+        lengths: (texts,), always on the CPU.
+    """
+
+    shared: Tensor
+    own: Tensor
+    lengths: Tensor
 
 
 @dataclass
@@ -27,6 +41,7 @@ class ModelOutput:
         edges: if they were asked for and the architecture has any; of every text, also where examples have several.
         penalty, nodes: see :class:`~graphmtl.architectures.architecture.HeadInput`.
         hidden: what the head read, (batch, dim), of tags (batch, tokens, dim), of choices (texts, dim).
+        halves: the token states of every text, in training, where the architecture ``holds_apart`` halves of them.
         answers: the answer to every text, of the form of the labels (batch, ...); None in training.
         probabilities: those of the classes (batch, classes), where an answer has such; None in training.
         losses: the loss of every text's labels (batch,); None without labels, as the following.
@@ -47,6 +62,7 @@ class ModelOutput:
     penalty: Tensor | None = None
     nodes: Tensor | None = None
     hidden: Tensor | None = None
+    halves: Halves | None = None
     weights: Tensor | None = None
     task_weight: float = 1.0
     views: dict[str, Tensor] = field(default_factory=dict)

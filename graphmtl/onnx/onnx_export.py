@@ -27,7 +27,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphmtl.data.batching import Batch
 from graphmtl.errors import InputError, unknown_name
@@ -99,8 +99,8 @@ def _floats(names: Iterable[str]) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
 
 
-def _lstm(op: _Graph, lstm: LSTM, texts: _Texts) -> str:
-    """The states (T, D, B, H) of a plain LSTM; ONNX has the gates in the order i, o, f, g."""
+def _lstm(op: _Graph, lstm: LSTM, x: str) -> str:
+    """The states (T, D, B, H) of a plain LSTM over x (T, B, I); ONNX has the gates in the order i, o, f, g."""
 
     def reordered(weight: Tensor) -> np.ndarray:
         i, f, g, o = np.split(_array(weight), 4, -1)
@@ -110,7 +110,7 @@ def _lstm(op: _Graph, lstm: LSTM, texts: _Texts) -> str:
     b = np.concatenate([reordered(lstm.b), np.zeros_like(_array(lstm.b))], -1)  # (D, 8H): of W and of U
     lengths = op.Cast("lengths", to=TensorProto.INT32)  # what the operator takes
     direction = "bidirectional" if lstm.directions == 2 else "forward"
-    return op.LSTM(texts.x, W, U, b, lengths, hidden_size=lstm.hidden, direction=direction)
+    return op.LSTM(x, W, U, b, lengths, hidden_size=lstm.hidden, direction=direction)
 
 
 def _message_lstm(
@@ -182,16 +182,38 @@ def _side_by_side(op: _Graph, states: Iterable[str]) -> str:
 
 
 def _single(op: _Graph, single: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
-    return [_one_way(op, _lstm(op, single.lstms[k], own)) for k, own in zip(tasks, texts, strict=True)]
+    return [_one_way(op, _lstm(op, single.lstms[k], own.x)) for k, own in zip(tasks, texts, strict=True)]
+
+
+def _shared_private(op: _Graph, both: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
+    shared = _one_way(op, _lstm(op, both.lstm, texts[0].x))
+    return [op.Concat(shared, _one_way(op, _lstm(op, both.lstms[k], texts[0].x)), axis=-1) for k in tasks]
+
+
+def _cross_stitch(op: _Graph, stitched: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
+    read = dict.fromkeys(range(len(stitched.tasks)), texts[0].x)  # what each task's next LSTM reads, (T, B, dim)
+    *lower, last = zip(stitched.layers, stitched.units, strict=True)
+
+    def mixed(layer: Any, unit: Any, targets: Iterable[int]) -> dict[int, str]:
+        """(T, D, B, H) of each target."""
+        targets = list(targets)
+        own = {j: _lstm(op, layer[j], read[j]) for j in sorted({j for k in targets for j in stitched.sources[k]})}
+        parts = {k: zip(stitched.sources[k], unit(k, stitched.sources[k]), strict=True) for k in targets}
+        return {k: op.Sum(*(op.Mul(own[j], _array(alpha)) for j, alpha in parts[k])) for k in targets}
+
+    for layer, unit in lower:
+        states = mixed(layer, unit, range(len(stitched.tasks)))
+        read = {j: op.Reshape(op.Transpose(own, perm=[0, 2, 1, 3]), [0, 0, -1]) for j, own in states.items()}
+    return [_one_way(op, own) for own in mixed(*last, tasks).values()]
 
 
 def _shared(op: _Graph, shared: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
-    return [_one_way(op, _lstm(op, shared.lstm, texts[0]))] * len(tasks)
+    return [_one_way(op, _lstm(op, shared.lstm, texts[0].x))] * len(tasks)
 
 
 def _complete(op: _Graph, complete: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
     sources = complete.sources
-    plain = {j: _lstm(op, complete.lstms[j], texts[0]) for j in sorted({j for k in tasks for j in sources[k] or [k]})}
+    plain = {j: _lstm(op, complete.lstms[j], texts[0].x) for j in sorted({j for k in tasks for j in sources[k] or [k]})}
 
     def states(k: int) -> str:
         if not sources[k]:  # nothing to read, so the message is 0 and the LSTM a plain one
@@ -207,7 +229,7 @@ def _complete(op: _Graph, complete: Any, tasks: Sequence[int], texts: Sequence[_
 
 
 def _star(op: _Graph, star: Any, tasks: Sequence[int], texts: Sequence[_Texts]) -> list[str]:
-    hub = _lstm(op, star.hub, texts[0])  # (T, D, B, H)
+    hub = _lstm(op, star.hub, texts[0].x)  # (T, D, B, H)
     ways = [op.Gather(op.Transpose(hub, perm=[1, 2, 0, 3]), np.int64(d)) for d in range(star.directions)]  # (B, T, H)
     bias = op.Where(texts[0].mask, np.float32(0), _UNREAD)  # (B, T)
 
@@ -220,7 +242,15 @@ def _star(op: _Graph, star: Any, tasks: Sequence[int], texts: Sequence[_Texts]) 
     return [states(k) for k in tasks]
 
 
-_STATES = {"single": _single, "shared": _shared, "complete": _complete, "star": _star}
+_STATES = {
+    "single": _single,
+    "shared": _shared,
+    "shared-private": _shared_private,
+    "adversarial": _shared_private,
+    "cross-stitch": _cross_stitch,
+    "complete": _complete,
+    "star": _star,
+}
 
 
 def _pool(op: _Graph, states: str, mask: str, pooling: str) -> str:
@@ -232,6 +262,11 @@ def _pool(op: _Graph, states: str, mask: str, pooling: str) -> str:
         total = op.ReduceSum(op.Where(mask, states, np.float32(0)), [1], keepdims=0)  # (B, dim)
         parts.append(op.Div(total, op.Cast(op.Unsqueeze("lengths", [1]), to=TensorProto.FLOAT)))
     return op.Concat(*parts, axis=-1)
+
+
+def _gelu(op: _Graph, x: str) -> str:
+    """x Phi(x), which this opset has no operator for."""
+    return op.Mul(op.Mul(x, np.float32(0.5)), op.Add(op.Erf(op.Mul(x, np.float32(0.5**0.5))), np.float32(1)))
 
 
 def _scores(op: _Graph, units: Units, logits: str) -> str:
@@ -293,6 +328,8 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
         head: Any = model.heads[k]
         linear = head.linear
         pooled = _pool(op, states, texts[0].mask, model.options.pooling)  # (B, dim)
+        for layer in (module for module in model.layers_below(k) if isinstance(module, nn.Linear)):
+            pooled = _gelu(op, op.Add(op.MatMul(pooled, _array(layer.weight.T)), _array(layer.bias)))  # (B, head_width)
         parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
         weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
         answers = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)

@@ -57,6 +57,8 @@ def train(
 ) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
+    The baselines beside it are the command's alone; see :func:`graphmtl.baselines.read_baselines`.
+
     A callback that tells a search over options (here Optuna's) how it goes, and lets it end what will not win::
 
         def report(line):

@@ -41,7 +41,13 @@ from graphmtl.training.training_result import TrainingResult
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
 JOINING_LR = 1 / 3  # of the learning rate that the graph was trained with
-_UNUSED: dict[str, Any] = {"refit_on_valid": False, "teachers": None, "teacher_outputs": None, "write_submission": None}
+_UNUSED: dict[str, Any] = {
+    "refit_on_valid": False,
+    "teachers": None,
+    "teacher_outputs": None,
+    "write_submission": None,
+    "adversarial_weight": 0.0,  # no text of another task is read, from which one could be told
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,8 +111,9 @@ class LeaveOneOut:
         if len(self.tasks) < 2:
             raise InputError(f"--leave-one-out: found {len(self.tasks)} task in --tasks, expected 2 or more")
         self.folder, self.options, self.transfer = folder, options, transfer
+        alone = changed(options, adversarial_weight=0.0)  # as in a transfer
         self.fine_tuning = replace(
-            options, patience=0, select_by="mean", output=None, resume=False, overwrite=False, **target_options
+            alone, patience=0, select_by="mean", output=None, resume=False, overwrite=False, **target_options
         )
         ours = asdict(replace(options, output=None, resume=False, overwrite=False, progress=False))
         how = {key: value for key, value in asdict(transfer).items() if key not in ("examples", "draw")}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -34,9 +34,10 @@ def terms_of(model: nn.Module, options: TrainingOptions, given: Sequence[Term] =
     Raises:
         InputError: ``--terms`` names what is no term.
     """
-    names = [*OBJECTIVES, *(options.terms.split(",") if options.terms else ())]
-    kinds = [find_class("term", name, OBJECTIVES, Term) for name in names]
     values = vars(options)
+    ours = [find_class("term", name, OBJECTIVES, Term) for name in OBJECTIVES]
+    kinds = [kind for kind in ours if all(field.name in values for field in fields(kind.Options))]  # that the run has
+    kinds += [find_class("term", name, {}, Term) for name in (options.terms.split(",") if options.terms else ())]
     made = {kind: kind.of_run(model, picked(kind.Options, values)) for kind in kinds}
     for term in given:
         made[type(term)] = term

@@ -49,6 +49,11 @@ def everything(architecture, k):
     return h, seen.h, weights
 
 
+def tasks_by_tasks(architecture):
+    """The rows of tasks that have a column for each task too."""
+    return [getattr(architecture, "gate_bias", None), *(unit.others for unit in getattr(architecture, "units", ()))]
+
+
 @every_architecture
 def test_the_order_of_the_tasks_changes_nothing(arch):
     """By what the contract says of the parameters: modules and rows that belong to a task go with it."""
@@ -63,7 +68,7 @@ def test_the_order_of_the_tasks_changes_nothing(arch):
         for ours, theirs in zip(permuted.task_modules(), architecture.task_modules(), strict=True):
             [module.load_state_dict(theirs[k].state_dict()) for module, k in zip(ours, order, strict=True)]
         for ours, theirs in zip(permuted.task_rows(), architecture.task_rows(), strict=True):
-            of_both = theirs is getattr(architecture, "gate_bias", None)  # tasks by tasks
+            of_both = any(theirs is own for own in tasks_by_tasks(architecture))
             ours.copy_(theirs[order][:, order] if of_both else theirs[order])
     for place, k in enumerate(order):
         expected, found = everything(architecture, k), everything(permuted, place)
@@ -73,14 +78,19 @@ def test_the_order_of_the_tasks_changes_nothing(arch):
 
 
 LSTM_NAMES = {"lstm.W", "lstm.U", "lstm.b"}
+OWN_LSTM_NAMES = {"lstms.*.W", "lstms.*.U", "lstms.*.b"}
 MESSAGE_NAMES = {f"lstms.*.{name}" for name in ("W", "U", "b", "W_m", "V_m", "W_r", "W_n", "W_q", "u")}
 ADAPTERS = {f"adapters.{own}.{kind}" for own in ("norm", "down", "up") for kind in ("weight", "bias")}
 LINEAR = {"query.weight", "query.bias", "key.weight", "key.bias"}
 STREAMS = ("own", "shared", "gates", "shared_gate")
 EXTRACTION = {f"layers.*.{own}.{kind}" for own in STREAMS for kind in ("weight", "bias")}
 NAMES = {
-    "single": {f"lstms.*.{name}" for name in ("W", "U", "b")},
+    "single": OWN_LSTM_NAMES,
     "shared": LSTM_NAMES,
+    "shared-private": LSTM_NAMES | OWN_LSTM_NAMES,
+    "adversarial": LSTM_NAMES | OWN_LSTM_NAMES,
+    "cross-stitch": {f"layers.*.{k}.{name}" for k in range(4) for name in ("W", "U", "b")}
+    | {"units.*.own", "units.*.others"},
     "complete": MESSAGE_NAMES | {"lstms.*.node_bias"},
     "star": MESSAGE_NAMES | {"hub.W", "hub.U", "hub.b"},
     "cmtr": LSTM_NAMES | ADAPTERS | LINEAR | {"task_embedding", "gate_bias"},
@@ -103,6 +113,9 @@ def test_a_saved_models_names_stay(arch):
 UNDECAYED = {  # beside those of one dimension
     "single": {"lstms.*.b"},
     "shared": {"lstm.b"},
+    "shared-private": {"lstm.b", "lstms.*.b"},
+    "adversarial": {"lstm.b", "lstms.*.b"},
+    "cross-stitch": {f"layers.*.{k}.b" for k in range(4)} | {"units.*.others"},
     "complete": {"lstms.*.b", "lstms.*.u"},
     "star": {"hub.b", "lstms.*.b", "lstms.*.u"},
     "cmtr": {"lstm.b", "adapters.down.bias", "adapters.up.bias", "task_embedding", "gate_bias"},

@@ -125,7 +125,8 @@ def test_in_degree():
 
 def test_limits():
     limits = {name: Contender(name=name, shape=TINY).limit.passes for name in ARCHITECTURES}
-    assert limits == dict.fromkeys(ARCHITECTURES, 1) | {"complete": 3, "star": 2}
+    of_two = dict.fromkeys(("star", "shared-private", "adversarial"), 2)
+    assert limits == dict.fromkeys(ARCHITECTURES, 1) | of_two | {"complete": 3, "cross-stitch": 3}
 
 
 def test_operations_of_an_lstm():

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from graphmtl.comparison import bootstrap
@@ -31,7 +33,7 @@ def test_no_name_is_cut_off_and_none_lies_over_another(draw, tasks):
         assert LONG in [label.get_text() for label in axes.get_yticklabels()]
         assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
         upright = sorted(boxes, key=lambda box: box.y0)
-        assert all(a.y1 <= b.y0 + 1 for a, b in zip(upright, upright[1:], strict=False))
+        assert all(a.y1 <= b.y0 + 1 for a, b in itertools.pairwise(upright))
 
 
 def test_a_forest_has_a_panel_for_each_row_but_the_majority():

@@ -4,7 +4,7 @@ import pytest
 
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.comparing import Compared
-from graphmtl.comparison.tables import as_json, frame, latex, markdown, terminal
+from graphmtl.comparison.tables import as_json, frame, latex, markdown, notes, terminal
 from graphmtl.data.task import Task
 from tests.comparison.small import named, numbers, row, rows_of, share_right
 
@@ -97,3 +97,10 @@ def test_that_metrics_differ_is_said():
     assert "normalised, %" in text
     without = " ".join(terminal(Compared(rows[:2], seeds=[0])))
     assert "without baselines there are no normalised ones either" in without
+
+
+def test_rows_that_were_stopped_while_they_still_rose_are_named():
+    rows = rows_of({"single": {"a": 0.6}, "star": {"a": 0.7}, "majority": {"a": 0.5}})
+    assert not any("last epoch" in note for note in notes(Compared(rows, seeds=[0, 1])))
+    rows[1].metrics[1]["cut_short"] = ["mean"]
+    assert sum("last epoch than in any before: star." in note for note in notes(Compared(rows, seeds=[0, 1]))) == 1

@@ -116,7 +116,7 @@ def test_a_model_that_is_saved_and_loaded_answers_the_same(finished, tmp_path):
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch):
-    given = {**OPTIONS, "epochs": 3, "tasks": finished / "tasks.yaml"}
+    given = {**OPTIONS, "epochs": 3, "head_layers": 1, "tasks": finished / "tasks.yaml"}
     main(["run", *flags(**given, output=tmp_path / "whole")])
 
     def stop(record):

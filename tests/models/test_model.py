@@ -10,7 +10,8 @@ from graphmtl.models.model import MultiTaskModel
 from tests.models.small import TASKS, VOCABULARY, batch, build, every_architecture
 from tests.parts import model_options
 
-WITH_SELF = dict.fromkeys(("cmtr", "adapter-fusion"), ("a", "b", "pairs"))  # after pooling, once for a text
+ONCE = ("cmtr", "adapter-fusion")  # nodes are read after pooling, once for a text
+WITH_SELF = dict.fromkeys((*ONCE, "cross-stitch"), ("a", "b", "pairs"))
 
 
 @every_architecture
@@ -33,7 +34,7 @@ def test_edges_only_when_asked_for_and_they_change_no_logits(arch):
     assert (output.edges is None) == (sources is None)
     if sources is not None:
         assert (output.edges.target, output.edges.sources) == ("b", sources)
-        assert output.edges.weights.shape == (3, 1 if arch in WITH_SELF else 4, len(sources))
+        assert output.edges.weights.shape == (3, 1 if arch in ONCE else 4, len(sources))
 
 
 @every_architecture
@@ -167,6 +168,58 @@ def test_a_step_of_one_task_moves_another_by_the_common_head_alone():
 def test_without_a_common_head_and_in_single_there_is_none(arch):
     assert not untouched(arch, common_head=False).common_heads
     assert bool(untouched(arch).common_heads) == (arch != "single")
+
+
+def layers_by_hand(model, k, h):
+    """What --head-layers make of h for task k, without dropout: gelu(W h + b), layer by layer."""
+    linears = [module for module in model.layers_below(k) if isinstance(module, torch.nn.Linear)]
+    for linear in linears:
+        z = linear.weight @ h + linear.bias
+        h = z * 0.5 * (1 + torch.erf(z / 2**0.5))
+    return len(linears), h
+
+
+@every_architecture
+@pytest.mark.parametrize("common_head", [True, False])
+def test_hidden_layers_stand_between_what_a_head_reads_and_its_answer(arch, common_head):
+    model = untouched(arch, head_layers=2, head_width=3, common_head=common_head).double().eval()
+    for k, task in enumerate("abcd"):
+        output = model(batch(task))[task]
+        for text in range(3):
+            count, h = layers_by_hand(model, k, output.hidden[text])
+            parts = [model.heads[k].linear, *([] if model.common_head(k) is None else [model.common_head(k)])]
+            expected = sum(part.weight @ h + part.bias for part in parts)
+            assert (count, len(h)) == (2, 3)
+            torch.testing.assert_close(output.logits[text], expected, rtol=0, atol=1e-12)
+
+
+@every_architecture
+def test_hidden_layers_are_common_where_the_head_is(arch):
+    model = untouched(arch, head_layers=1)
+    a, b, c, d = (model.layers_below(k) for k in range(4))
+    assert (a is c) == (arch != "single")
+    assert len({id(each) for each in (a, b, d)}) == 3
+    apart = untouched(arch, head_layers=1, common_head=False)
+    assert alike(apart.head_layers[0], apart.head_layers[2])
+    assert not alike(apart.head_layers[0], apart.head_layers[1])
+    texts = torch.randn(2, a[1].in_features)
+    model.train()
+    assert not torch.equal(model.classify(texts, "b"), model.classify(texts, "b"))  # dropout
+
+
+@every_architecture
+def test_without_hidden_layers_there_is_no_trace_of_them(arch):
+    names = untouched(arch).state_dict().keys()
+    assert not any(name.startswith(("head_layers", "common_layers")) for name in names)
+    assert names == untouched(arch, head_layers=0, head_width=7).state_dict().keys()
+
+
+@every_architecture
+def test_a_model_with_hidden_layers_comes_back_as_it_was_saved(arch, tmp_path):
+    model = build(arch, head_layers=1, head_width=3)
+    model.save_pretrained(tmp_path)
+    again = MultiTaskModel.from_pretrained(tmp_path)
+    assert torch.equal(again(batch("b"))["b"].logits, model(batch("b"))["b"].logits)
 
 
 def test_the_head_of_the_star_may_see_the_hub():

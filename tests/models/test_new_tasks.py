@@ -37,8 +37,10 @@ def make(*tasks, seed=0, **options) -> MultiTaskModel:
 @pytest.mark.parametrize("arch", GROWING)
 @pytest.mark.parametrize("pooling", ["max", "attention"])
 @pytest.mark.parametrize("common_head", [True, False])
-def test_old_tasks_answer_as_before(arch, pooling, common_head):
-    old = make(PLAIN, POS, replace(SCALE, name="other"), MOOD, arch=arch, pooling=pooling, common_head=common_head)
+@pytest.mark.parametrize("head_layers", [0, 1])
+def test_old_tasks_answer_as_before(arch, pooling, common_head, head_layers):
+    options = {"pooling": pooling, "common_head": common_head, "head_layers": head_layers, "head_width": 5}
+    old = make(PLAIN, POS, replace(SCALE, name="other"), MOOD, arch=arch, **options)
     grown = add_tasks(old, [LONGER, SCALE, NER], words=["unheard", "sees"])
     assert len(grown.vocabulary) == len(old.vocabulary) + 2
     assert list(grown.tasks) == [*old.tasks, "longer", "scale", "ner"]
@@ -87,6 +89,32 @@ def test_what_cannot_be():
         add_tasks(make(PLAIN, arch="single"), [LONGER])
     with pytest.raises(InputError, match="task 'plain' is in the graph already"):
         add_tasks(make(PLAIN, SCALE), [replace(SCALE, name="plain")])
+
+
+def test_a_new_task_of_cross_stitch_starts_as_those_with_its_labels_and_none_reads_it():
+    old = make(PLAIN, SCALE, arch="cross-stitch", topology="[[scale, plain]]")
+    grown = add_tasks(old, [LONGER])
+    (before,), (after,) = old.architecture.units, grown.architecture.units
+    assert torch.equal(after(0, [0, 1, 2]), torch.cat([before(0, [0, 1]), torch.zeros(1)]))
+    assert torch.equal(after(1, [1]), before(1, [1]))
+    own, of_scale = before.own[0], before.others[0, 1]
+    assert torch.equal(after(2, [1, 2]), torch.stack([of_scale, own]))
+    answers = {task: grown.predict(TEXTS, task) for task in ("plain", "longer")}
+    assert [a["label"] for a in answers["plain"]] == [a["label"] for a in answers["longer"]]
+
+
+def test_hidden_layers_of_a_common_head_are_shared_and_others_belong_to_their_task():
+    old = make(PLAIN, replace(PLAIN, name="second"), SCALE, arch="shared", head_layers=1, head_width=5)
+    grown = add_tasks(old, [LONGER, NER])
+    found = parts(grown, old)
+    assert {name: own for name, own in found.items() if "layers" in name} == {
+        **{f"common_layers.0.1.{kind}": "shared" for kind in ("weight", "bias")},
+        **{f"head_layers.2.1.{kind}": "task" for kind in ("weight", "bias")},
+        **{f"head_layers.4.1.{kind}": "new" for kind in ("weight", "bias")},
+    }
+    assert grown.layers_below(3) is grown.layers_below(0)
+    alone = add_tasks(make(PLAIN, SCALE, arch="shared", head_layers=1), [LONGER])  # becomes common, as it was
+    assert alone.layers_below(2) is alone.layers_below(0)
 
 
 HEADS = {f"heads.{k}" for k in range(3)}

@@ -93,6 +93,22 @@ def test_options_that_change_the_graph(arch, options):
     assert_computes_the_same(session_of(model), model)
 
 
+@pytest.mark.parametrize(
+    "options", [{"stitch_layers": 3}, {"topology": "[[a, score]]", "stitch_layers": 2}, {"topology": "[[pairs, a]]"}]
+)
+def test_stitched_layers(options):
+    model = build("cross-stitch", **options)
+    assert_computes_the_same(session_of(model), model)
+
+
+@every_architecture
+@pytest.mark.parametrize("common_head", [True, False])
+def test_hidden_layers_of_the_heads(arch, common_head):
+    tasks = [*TASKS, Task(name="second", labels=("no", "yes"))]
+    model = build(arch, tasks, head_layers=2, head_width=6, common_head=common_head)
+    assert_computes_the_same(session_of(model, [*NAMES, "second"]), model, [*NAMES, "second"])
+
+
 @every_architecture
 @pytest.mark.parametrize("names", [["b.c-d"], ["pairs", "a"]])
 def test_some_tasks_only(arch, names):

@@ -364,6 +364,8 @@ def test_two_processes_give_the_result_of_one(tmp_path):
         torch.testing.assert_close(two["mixed"], one["mixed"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["learned"], one["learned"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["taught"], one["taught"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["apart"], one["apart"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(two["stitched"], one["stitched"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)

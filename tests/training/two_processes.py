@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.training.adversary import Adversary
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.mean_teacher import MeanTeacher
+from graphmtl.training.orthogonality import Orthogonality
 from tests.training.toy import tagging_trainer, toy_data, toy_trainer
 
 
@@ -24,8 +26,8 @@ def interrupt(record: dict) -> None:
 
 def train(folder: Path) -> dict:
     """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
-    weights of a star graph, of one with mixed updates whose weights are learned, of one with tags, and of a cmtr that
-    its average teaches."""
+    weights of a star graph, of one with mixed updates whose weights are learned, of one with tags, of a cmtr that its
+    average teaches, of an adversarial one, and of one that is stitched."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -48,6 +50,11 @@ def train(folder: Path) -> dict:
     mixed.train()
     taught = make("taught", arch="cmtr")
     taught.train(terms=[MeanTeacher(model=taught.model, options=DistillationOptions(teachers="ema", teacher_ramp=0.0))])
+    apart = make("apart", arch="adversarial")
+    torch.manual_seed(0)  # of the discriminator
+    apart.train(terms=[Adversary(tasks=[*data], size=10, weight=0.5).double(), Orthogonality(weight=0.5)])
+    stitched = make("stitched", arch="cross-stitch")
+    stitched.train()
     tagging = tagging_trainer(folder / "tagging", accumulate=2)
     tagging.model.double()
     tagged = tagging.train()
@@ -60,6 +67,8 @@ def train(folder: Path) -> dict:
         "mixed": dict(mixed.model.state_dict()),
         "learned": dict(mixed.objective.balancing.state_dict()),
         "taught": dict(taught.model.state_dict()),
+        "apart": dict(apart.model.state_dict()),
+        "stitched": dict(stitched.model.state_dict()),
         "tagging": dict(tagging.model.state_dict()),
         "tagging_losses": [line["losses"] for line in tagged.history],
         "history": [
