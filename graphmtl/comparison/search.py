@@ -4,9 +4,10 @@ Every trial is a run with the first seed that is not tested (``graphmtl run --no
 given, so that on validation a search can only help; the others are drawn from the same space for all variants by
 Optuna's TPE sampler (Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 2011; Watanabe,
 arXiv:2304.11127), the first eight at random. They are drawn four at a time, each four from what those before have come
-to, so that what is tried depends neither on how many processes train nor on which of them is done first. An option
-that makes a variant what it is (``star.score=dot``) is not searched for it, and what ``--same-size`` adds has the options
-chosen for ``shared``.
+to, so that what is tried depends neither on how many processes train nor on which of them is done first.
+
+An option that makes a variant what it is (``star.score=dot``) is not searched for it, and what ``--same-size`` adds has
+the options that were chosen for ``shared``.
 
 ``single`` has one setting for all its tasks, as every other architecture has. Its tasks share nothing, so each could
 take a trial of its own; but of few validation examples the best of many trials is mostly the luckiest, and the mean

@@ -5,6 +5,7 @@ import pytest
 from graphmtl.comparison.space import DEFAULTS, Range, as_plain, default_space, known_options, read_space, space_of
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
+from graphmtl.registry import ARCHITECTURES
 
 STAR, SHARED = make_options(arch="star"), make_options(arch="shared")
 KNOWN = known_options([STAR])
@@ -100,7 +101,7 @@ def test_what_makes_a_variant_what_it_is_stays():
         assert space_of("wide", {"hidden": (8, 16)}, STAR, ["hidden"]) == {}
 
 
-@pytest.mark.parametrize("arch", ["single", "shared", "star", "complete", "mmoe", "ple"])
+@pytest.mark.parametrize("arch", [*ARCHITECTURES])
 def test_all_architectures_have_the_whole_default_space(arch):
     options = make_options(arch=arch)
     assert space_of(arch, default_space(options), options, []) == DEFAULTS["words"]
