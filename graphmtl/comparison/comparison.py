@@ -166,7 +166,7 @@ def compare_variants(
         grid.choose(taken)
         failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
     runs = grid.runs()
-    check_same_data({**runs, "search": [Run(each.folder / str(each.best.number)) for each in searched]})
+    check_same_data({**runs, "search": [each.run for each in searched if each.run is not None]})
     told: dict[str, Any] = {"against": against, "baselines": baselines, "command": command}
     return _written(runs, folder=folder, **told, failed=failed, searched=searched)
 

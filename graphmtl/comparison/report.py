@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 from matplotlib.figure import Figure
@@ -81,13 +82,18 @@ def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], sear
     return render_comparison(
         sentences=[*sentences(compared)],
         pictures=[{"name": name, "about": PICTURES[name][0], "svg": _svg(figure)} for name, figure in drawn.items()],
-        tables=[
-            {"title": title, "about": about, "heading": heading, "rows": rows, "folded": number >= len(tables)}
-            for number, (title, about, (heading, rows)) in enumerate([*tables, *folded])
-        ],
+        tables=_told(tables),
         notes=[*notes(compared)],
         made_by=made_by,
+        folded=_told(folded),
     )
+
+
+def _told(tables: Sequence[tuple[str, str, tuple[list[str], list[list[str]]]]]) -> list[dict[str, Any]]:
+    """Tables as the page takes them."""
+    return [
+        {"title": title, "about": about, "heading": heading, "rows": rows} for title, about, (heading, rows) in tables
+    ]
 
 
 def _svg(figure: Figure) -> str:

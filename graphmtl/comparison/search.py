@@ -38,6 +38,7 @@ from graphmtl.comparison.space import Range, Space, as_plain, default_space, spa
 from graphmtl.comparison.variants import Variant, as_flags
 from graphmtl.errors import InputError, note, shown
 from graphmtl.files import read_json, written_whole
+from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say
 
 __all__ = ["Search", "Searched", "Trial", "check_search", "draw", "search"]
@@ -102,6 +103,11 @@ class Searched:
     def chosen(self) -> Variant:
         """The variant with the best trial's options."""
         return _tried(self.variant, self.best.number, self.best.options)
+
+    @property
+    def run(self) -> Run | None:
+        """What is left of the best trial's; None where all have failed."""
+        return None if self.best.score is None else Run(self.folder / str(self.best.number))
 
     def frame(self) -> pandas.DataFrame:
         """A line for each trial; scores in points."""

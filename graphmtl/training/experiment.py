@@ -112,8 +112,8 @@ def train_run(
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
-    Without ``test`` it ends once it is trained and validated: no test example is read, and the run, which has a
-    ``validation.json`` in place of ``metrics.json``, is not finished.
+    Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
+    a ``validation.json`` in place of ``metrics.json``, is not finished.
     """
     run = Run(folder_of(tasks, options))
     if options.overwrite:

@@ -143,6 +143,7 @@ def test_a_trial_that_fails_is_kept_and_not_tried_again(trained, tmp_path, capsy
 def test_where_all_fail_the_options_stay_as_given(trained, tmp_path, capsys):
     (found,) = search(grid_in(tmp_path, "star", flags=[*FLAGS, "--lr", "0.09"]), trials=2, space={"lr": (0.08,)})
     assert found.chosen == found.variant
+    assert found.run is None
     assert "star: all 2 trials have failed; its options stay as given" in capsys.readouterr().out
 
 
