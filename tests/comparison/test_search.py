@@ -1,4 +1,5 @@
 import json
+import logging
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -250,13 +251,22 @@ def test_what_is_drawn_is_in_the_space_new_and_the_same_each_time():
     assert all(each not in found for each in later)
 
 
-def test_optunas_own_lines_are_not_printed(capfd):
+def test_optunas_own_lines_are_not_printed():
     import optuna
 
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lines.append
     before = optuna.logging.get_verbosity()
-    draw(SPACE, [], given={}, count=2, seed=0)
-    assert capfd.readouterr() == ("", "")
-    assert optuna.logging.get_verbosity() == before
+    logging.getLogger("optuna").addHandler(handler)
+    try:
+        draw(SPACE, [], given={}, count=2, seed=0)
+        assert lines == []
+        assert optuna.logging.get_verbosity() == before
+        optuna.create_study()
+        assert len(lines) == 1
+    finally:
+        logging.getLogger("optuna").removeHandler(handler)
 
 
 @pytest.mark.parametrize(
