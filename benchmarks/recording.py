@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
             tasks = load_run_tasks(options)
             model = build_model(tasks, options, say=lambda *_: None)
             data = encode_tasks(tasks, model.vocabulary, model.options)
-            known = {"model": model, "data": data, "split": "test", "batch_size": options.batch_size}
+            known = {"model": model, "data": data, "split": "test", "batch_size": options.texts_at_once}
             evaluate = partial(predict_split, **known, accelerator=Accelerator(cpu=True))
             seconds(evaluate, record=True)
             turns = []

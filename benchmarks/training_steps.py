@@ -110,7 +110,7 @@ def training_speed(tasks: TaskSet, options: Options, *, steps: int) -> TrainingS
     data = encode_tasks(tasks, model.vocabulary, model.options)
     everything = sum(int(task.train.lengths.sum()) for task in data.values())
     examples = sum(len(task.train) for task in data.values())
-    part = _part(data, min(1.0, steps * options.batch_size / examples))
+    part = _part(data, min(1.0, steps * options.texts_at_once / examples))
     tokens = sum(int(task.train.lengths.sum()) for task in part.values())
 
     clock = _Clock(model)

@@ -25,6 +25,7 @@ __all__ = ["VERBS", "Parser", "main", "run_verb"]
 VERBS = {
     "init": "write a task file for files of examples, their columns guessed",
     "run": "train on a set of tasks, test, and draw the learned task graph",
+    "pretrain": "train what tasks share as a language model of unlabelled texts, for runs to start from",
     "evaluate": "score a finished run on a split, or on other data",
     "predict": "label raw text, or the rows of a file, with a finished run",
     "compare": "does it pay? architectures or finished runs, task by task, beyond chance",

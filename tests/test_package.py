@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from graphmtl.registry import ARCHITECTURES, BALANCINGS, BASELINES, ENCODERS, HEADS, KINDS, OBJECTIVES
 
 ROOT = Path(__file__).parents[1]
-VERBS = ["init", "run", "evaluate", "predict", "compare", "transfer", "plot", "report", "explain", "export"]
+VERBS = ["init", "run", "pretrain", "evaluate", "predict", "compare", "transfer", "plot", "report", "explain", "export"]
 STARTED = {"graphmtl", "graphmtl.__main__", "graphmtl.cli", *(f"graphmtl.{verb}" for verb in VERBS)}
 
 

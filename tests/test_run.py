@@ -34,6 +34,7 @@ FILES = {
     "task_graph.png",
     "history.jsonl",
     "checkpoints",
+    "baselines.json",
 }
 
 
@@ -84,6 +85,8 @@ def test_metrics_have_the_keys_and_kinds_that_tools_read(arch, finished):
         "train_seconds": float,
         "tokens_per_second": float,
         "best_epoch": dict if arch == "single" else int,
+        "budget": dict,
+        "cut_short": list,
         "versions": dict,
     }
     assert {key: type(value) for key, value in metrics.items()} == kinds

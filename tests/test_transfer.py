@@ -44,8 +44,8 @@ def test_a_number_of_examples_that_is_none(examples, finished, tmp_path, error_o
         (["--draws", "0"], "--draws: found 0, expected 1 or more"),
         (["--target-lr", "-1"], "--target-lr: found -1.0, expected 0 or more"),
         (["--target-lr", "nan"], "--target-lr: found nan, expected 0 or more"),
-        (["--target-batch-size", "0"], "--batch-size: found 0, expected 1 or more"),
-        (["--target-epochs", "0"], "--epochs: found 0, expected 1 or more"),
+        (["--target-batch-size", "-1"], "--batch-size: found -1, expected 0 or more"),
+        (["--target-epochs", "-1"], "--epochs: found -1, expected 0 or more"),
         (["--epocs", "3"], "unknown option '--epocs'; did you mean '--epochs'?"),
     ],
 )

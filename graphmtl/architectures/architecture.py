@@ -314,6 +314,10 @@ class Architecture(Layer):
         """What a first stage has trained (``first_stage``), and stays as it is."""
         return []
 
+    def shared_lstm(self) -> LSTM | None:
+        """The plain LSTM that reads the texts of all tasks, which may be pre-trained; None where there is none."""
+        return None
+
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         """Parameters with a learning rate of their own, where that of all others is ``lr``."""
         return []

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from graphmtl.architectures.architecture import Architecture, Read
 from graphmtl.layers.interaction import Ablation
+from graphmtl.layers.message_lstm import LSTM
 
 __all__ = ["Shared"]
 
@@ -47,6 +48,9 @@ class Shared(Architecture):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.lstm = self.lstm_over_encoder()
+
+    def shared_lstm(self) -> LSTM | None:
+        return self.lstm if isinstance(self.lstm, LSTM) else None
 
     def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
         """The LSTM's states (B, T, D * H), from which the nodes are made in architectures that act after pooling."""

@@ -65,6 +65,9 @@ class SharedPrivate(Architecture):
     def task_modules(self) -> list[nn.ModuleList]:
         return [self.lstms]
 
+    def shared_lstm(self) -> LSTM:
+        return self.lstm
+
     def read(
         self,
         x: Tensor,

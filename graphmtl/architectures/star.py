@@ -96,6 +96,9 @@ class Star(Architecture):
     def task_modules(self) -> list[nn.ModuleList]:
         return [self.lstms]
 
+    def shared_lstm(self) -> LSTM:
+        return self.hub
+
     def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
         """The virtual node's states at all positions, which every task reads: (D, N, H)."""
         packing = Packing(lengths, x.size(1), x.device)

@@ -31,7 +31,7 @@ def write_scores(run: Run, tasks: TaskSet, *, seed: int, progress: bool) -> dict
     for name, splits in found.items():
         unseen = {task: own.unseen() for task, own in splits.get("test", {}).items()}
         every = {split: split_scores(tasks, own) for split, own in {**splits, "test_dedup": unseen}.items()}
-        scores[name] = {task: {split: own[task] for split, own in every.items()} for task in unseen}
+        scores[name] = {task: {split: own[task] for split, own in every.items() if task in own} for task in unseen}
     run.write_json("baselines.json", {"baselines": scores, "seconds": time.perf_counter() - began})
     return scores
 

@@ -126,8 +126,8 @@ def notes(compared: Compared) -> Iterator[str]:
         )
     if compared.cut_short:
         yield (
-            f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may give "
-            "better scores."
+            f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may "
+            "give better scores."
         )
     if compared.floor:
         yield (

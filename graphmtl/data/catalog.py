@@ -13,6 +13,7 @@ from graphmtl.data.delimited import Reading
 from graphmtl.data.glue import glue_sources
 from graphmtl.data.guessing import guess_tasks, is_data
 from graphmtl.data.kind import default_kind
+from graphmtl.data.lines import read_lines
 from graphmtl.data.planted import PlantedOptions, generate
 from graphmtl.data.readers import read_label_tab_text, read_tsv
 from graphmtl.data.source import Corpus, Source, SourceSet
@@ -101,6 +102,7 @@ def fdu_mtl(settings: Settings) -> SourceSet:
 
     ``fdu-mtl/DOMAIN.task.{train,test}``: label TAB tokenised text. 200 training examples of each domain are the
     validation split, as in the paper. The lines of MR and dvd that are not UTF-8 are latin-1.
+    ``DOMAIN.task.unlabel``, a text a line, is what ``graphmtl pretrain`` reads besides.
     """
     folder = settings.folder("fdu-mtl")
     return SourceSet(
@@ -117,6 +119,7 @@ def _fdu_mtl_source(folder: Path, name: str) -> Source:
         task=Task(name=name, labels=("0", "1")),
         names={"0": "negative", "1": "positive"},
         corpus=Corpus(name=name, train=train, valid=200, test=test, stratify="label"),
+        unlabelled=partial(read_lines, folder / f"{name}.task.unlabel", fallback="latin-1"),
     )
 
 

@@ -62,6 +62,7 @@ class Source:
         names: names for labels, {label in the data: name}.
         submission: the files that a leaderboard takes.
         where: the place in a task file that describes it.
+        unlabelled: reads texts like the task's that have no label, where there are some.
     """
 
     task: Task
@@ -73,6 +74,7 @@ class Source:
     names: Mapping[str, str] = field(default_factory=dict)
     submission: tuple[SubmissionFile, ...] = ()
     where: str = ""
+    unlabelled: Callable[[], Sequence[str]] = tuple
 
 
 @contextmanager

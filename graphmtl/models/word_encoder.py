@@ -34,6 +34,11 @@ class WordEncoderOptions(VocabularyOptions):
         high=WIDEST,
         unless=("embeddings", "whose vectors have a size of their own"),
     )
+    pretrained: str | None = option(
+        None,
+        "folder that `graphmtl pretrain` has written, from which word embeddings and the LSTM of all tasks start",
+        shown="DIR",
+    )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
     embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0, trains=True)
     freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0, trains=True)

@@ -24,10 +24,12 @@ from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed, make_options
 from graphmtl.training.budget import about
 from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
+from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import other_tests, write_run, write_validation
 from graphmtl.training.run_data import (
@@ -129,7 +131,7 @@ def train_run(
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     say = verbosity.say if state.is_main_process else _silent
-    model = build_model(tasks, options, say=say)
+    model = _fresh(tasks, options, say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
@@ -174,9 +176,18 @@ def train_run(
     return run
 
 
+def _fresh(tasks: TaskSet, options: Options, say: Callable[..., Any]) -> MultiTaskModel:
+    """The model of a run before its training, which may start from a pre-trained part."""
+    model = build_model(tasks, options, say=say)
+    if isinstance(options, WordEncoderOptions) and options.pretrained is not None:
+        load_pretrained(model, options.pretrained, say)
+    return model
+
+
 def _read_from(options: Options) -> list[str]:
     """The folders of other runs that a run reads while it goes on; the edges of a topology are written down at once."""
     given = [options.adapters] if isinstance(options, AdapterFusionOptions) else []
+    given += [options.pretrained or ""] if isinstance(options, WordEncoderOptions) else []
     if isinstance(options, DistillationOptions):
         given += (options.teachers or "").split(",")
     return [folder for folder in given if folder and Path(folder).is_dir()]
@@ -266,7 +277,7 @@ def _refit(
     Its ``history.jsonl`` and ``checkpoints/`` stand in ``refit`` of the run's folder. The time is that of both.
     """
     say("again from the start, on the training and validation splits")
-    model = build_model(tasks, options, say=say)
+    model = _fresh(tasks, options, say)
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
     state, before = model.state_dict(), first.state_dict()
     for name in chain.from_iterable(map(model.chosen, model.tasks)):

@@ -146,13 +146,13 @@ class LeaveOneOut:
         words = options.embeddings if isinstance(options, WordEncoderOptions) else None
         vectors = f", vectors {Path(words).name}" if words else ""
         return (
-            f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, {options.epochs} "
-            f"epochs, batch size {options.batch_size}, learning rate {options.lr}, which is that of single too, hidden "
-            f"{part(options, ArchitectureOptions).hidden}{vectors}. "
-            f"The target, in every arm: {target.epochs} epochs and at least {transfer.steps} steps, batch size "
-            f"{target.batch_size}, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, --freeze "
-            f"{transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n examples a "
-            f"fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
+            f"{options.arch} and shared on the other tasks of {options.tasks}: seed {options.seed}, --epochs "
+            f"{options.epochs}, --batch-size {options.batch_size}, learning rate {options.lr}, which is that of single "
+            f"too, hidden {part(options, ArchitectureOptions).hidden}{vectors}. "
+            f"The target, in every arm: --epochs {target.epochs}, --batch-size {target.batch_size} and at least "
+            f"{transfer.steps} steps, {target.schedule} schedule; where it joins: learning rate {target.lr:.4g}, "
+            f"--freeze {transfer.freeze}, --unfreeze-after {transfer.unfreeze_after}, --start {transfer.start}. Of n "
+            f"examples a fifth selects the epoch; up to {NO_SELECTION} all are trained on, and the last epoch is kept."
         )
 
     @property

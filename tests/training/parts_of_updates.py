@@ -10,7 +10,7 @@ def part_of(data: Mapping[str, EncodedTask], task: str, rows: Sequence[int], *, 
     """A batch of a task in an update that has so many labels of it."""
     batch = data[task].train.batch(rows, fillers=fillers)
     update = Update(
-        batches=2, texts={task: labels}, labels={task: labels}, shares={task: 0.5}, shares_of_texts={task: 0.5}
+        place=0, batches=2, texts={task: labels}, labels={task: labels}, shares={task: 0.5}, shares_of_texts={task: 0.5}
     )
     own = {task: len(rows) - fillers}
     return Part(corpus=task, labels=own, batch=batch, targets=[], update=update, first=True, last=False, tokens=9)
