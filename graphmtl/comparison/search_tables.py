@@ -10,7 +10,8 @@ __all__ = ["SEARCH", "search_markdown", "search_table", "trials_table"]
 
 SEARCH = (
     "The options of each row are those of the best of its trials, of which the first has them as given. Validation "
-    "scores with the first seed, in points; no test score was looked at."
+    "scores with the first seed, in points; no test score was looked at. The best of many trials is also the luckiest: "
+    "its validation score is too high, the more so the fewer validation examples there are."
 )
 
 

@@ -65,8 +65,10 @@ DEFAULTS: dict[str, Space] = {
 
 
 def default_space(options: Options) -> Space:
-    """That of `DEFAULTS` for the encoder."""
-    return DEFAULTS["words" if reads_words(options.encoder) else "transformer"]
+    """That of `DEFAULTS` for the encoder; word embeddings that begin at random have the rate of all else."""
+    whole = DEFAULTS["words" if reads_words(options.encoder) else "transformer"]
+    without = () if getattr(options, "embeddings", None) is not None else ("embedding_lr",)
+    return {name: own for name, own in whole.items() if name not in without}
 
 
 def known_options(runs: Sequence[Options]) -> dict[str, Field]:

@@ -103,8 +103,12 @@ def test_what_makes_a_variant_what_it_is_stays():
 
 @pytest.mark.parametrize("arch", [*ARCHITECTURES])
 def test_all_architectures_have_the_whole_default_space(arch):
-    options = make_options(arch=arch)
+    options = make_options(arch=arch, embeddings="vectors.txt")
     assert space_of(arch, default_space(options), options, []) == DEFAULTS["words"]
+
+
+def test_word_embeddings_that_begin_at_random_have_no_rate_of_their_own():
+    assert DEFAULTS["words"].keys() - default_space(STAR).keys() == {"embedding_lr"}
 
 
 def test_the_default_space_holds_the_defaults():
@@ -116,5 +120,5 @@ def test_the_default_space_holds_the_defaults():
 
 def test_a_transformer_has_a_space_of_its_own():
     options = make_options(arch="shared", encoder="somebody/bert")
-    assert default_space(options) is DEFAULTS["transformer"]
+    assert default_space(options) == DEFAULTS["transformer"]
     assert space_of("shared", default_space(options), options, []) == DEFAULTS["transformer"]
