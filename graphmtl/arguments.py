@@ -307,6 +307,26 @@ def _compare(argv: Sequence[str]) -> Namespace:
         action="store_true",
         help="also shared-wide: shared with as many parameters as the largest architecture with a graph",
     )
+    parser.add_argument(
+        "--search",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first N trials of each architecture with other options, the same number and the same space for all, on "
+        "the validation split with the first seed; the best ones' options are those of all seeds",
+    )
+    parser.add_argument(
+        "--space",
+        metavar="FILE",
+        help="what --search tries, YAML: OPTION: [A, B] or OPTION: {low: A, high: B, log: true} (learning rates, size, "
+        "dropout, label smoothing, pooling)",
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="no further trials, for none of them, once those of all together were trained so long",
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that train at once (1)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="(runs/compare-TASKS, of RUNs runs/comparison)")
     first = next((i for i, each in enumerate(argv) if each.startswith("-")), len(argv))

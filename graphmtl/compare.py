@@ -36,7 +36,7 @@ def _compared(arguments: Namespace, command: Sequence[str]) -> Comparison:
     runs = [word for word in arguments.words if word not in settings]
     if runs:
         given = [*arguments.rest, *arguments.set, *settings, *arguments.variant]
-        if given or arguments.same_size or arguments.seeds is not None:
+        if given or arguments.same_size or arguments.search or arguments.seeds is not None:
             raise InputError(
                 f"{runs[0]}: finished runs are compared as they are, without options of training; an option of an "
                 "architecture is NAME.OPTION=VALUE, with a NAME of --archs"
@@ -47,6 +47,9 @@ def _compared(arguments: Namespace, command: Sequence[str]) -> Comparison:
         seeds=arguments.seeds or [0],
         flags=arguments.rest,
         same_size=arguments.same_size,
+        trials=arguments.search,
+        space=arguments.space,
+        budget=arguments.budget,
         jobs=arguments.jobs,
         **common,
         command=command,

@@ -12,13 +12,14 @@ from graphmtl.cli import run_verb
 from graphmtl.comparison.grid import Cell, check_seeds, train_cells
 from graphmtl.config import Options
 from graphmtl.errors import InputError
+from graphmtl.files import read_json
 from graphmtl.options import parse_options
 from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
 
 __all__ = ["main", "run_and_report"]
@@ -32,27 +33,28 @@ def main(argv: Sequence[str]) -> None:
     options = argv[len(files) :]
     if files and any(argument.split("=")[0] == "--tasks" for argument in options):
         raise InputError(f"--tasks: {files[0]} names tasks too; join them all with + in --tasks, or name files alone")
-    seeds, jobs, options = _seeds_and_jobs([*(["--tasks", "+".join(files)] if files else []), *options])
+    seeds, jobs, test, options = _of_the_verb([*(["--tasks", "+".join(files)] if files else []), *options])
     if seeds is None:
-        run_and_report(parse_options(options))
+        run_and_report(parse_options(options), test=test)
     else:
-        _run_seeds(seeds, jobs, options)
+        _run_seeds(seeds, jobs, options, test=test)
 
 
-def _seeds_and_jobs(argv: Sequence[str]) -> tuple[list[int] | None, int, list[str]]:
-    """What ``--seeds`` and ``--jobs`` say, and the other options."""
+def _of_the_verb(argv: Sequence[str]) -> tuple[list[int] | None, int, bool, list[str]]:
+    """What ``--seeds``, ``--jobs`` and ``--no-test`` say, and the other options."""
     parser = Parser(prog="graphmtl run", add_help=False, allow_abbrev=False)
     parser.add_argument("--seeds")
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--no-test", dest="test", action="store_false")
     given, rest = parser.parse_known_args([*argv])
     if given.seeds is None and given.jobs is not None:
         raise InputError("--jobs: how many of --seeds are trained at once; found no --seeds")
     seeds, jobs = None if given.seeds is None else seeds_of(given.seeds), 1 if given.jobs is None else given.jobs
     check_seeds(seeds, jobs)
-    return seeds, jobs, rest
+    return seeds, jobs, given.test, rest
 
 
-def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str]) -> None:
+def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str], *, test: bool) -> None:
     """Trains the same with several seeds, each a run of its own, and prints how far they are apart."""
     first = parse_options([*flags, "--seed", str(seeds[0])])
     tasks = load_run_tasks(first)
@@ -62,19 +64,20 @@ def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str]) -> None:
         folder = folder_of(tasks, own) if own.output is None else Path(f"{own.output}-{seed}")
         Run(folder).check(own)
         of_seed = (*(each.replace("{seed}", str(seed)) for each in flags), "--seed", str(seed))
-        cells.append(Cell(name=own.arch, seed=seed, folder=folder, flags=of_seed, anew=own.overwrite))
+        cells.append(Cell(name=own.arch, seed=seed, folder=folder, flags=of_seed, anew=own.overwrite, tested=test))
     failed = train_cells(cells, jobs=jobs)
     done = [cell for cell in cells if cell not in failed]
     if done:
         title = f"{first.arch}, seeds {', '.join(str(cell.seed) for cell in done)}: mean and standard deviation"
-        print_table(seeds_table(title, [Run.open(cell.folder).metrics for cell in done], _HEADINGS))
+        headings = _HEADINGS if test else {"valid": _HEADINGS["valid"]}
+        print_table(seeds_table(title, [read_json(cell.result) for cell in done], headings))
         print(f"runs: {', '.join(str(cell.folder) for cell in done)}")
     if failed:
         sys.exit(1)
 
 
-def run_and_report(options: Options) -> Run:
-    """Trains and tests, and prints the tables of repeated texts and of scores."""
+def run_and_report(options: Options, *, test: bool = True) -> Run:
+    """Trains and tests, or not, and prints the tables of repeated texts and of scores."""
     tasks = load_run_tasks(options)
     report = process_state(options.device).is_main_process
     folder = folder_of(tasks, options)
@@ -85,8 +88,11 @@ def run_and_report(options: Options) -> Run:
         print_table(overlap)
     for line in left_out(tasks) if report else ():
         say(line)
-    run = train_run(tasks, options)
+    run = train_run(tasks, options, test=test)
     if not report:
+        return run
+    if not test:
+        _report_validation(run, options)
         return run
     metrics = run.metrics
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
@@ -105,6 +111,16 @@ def run_and_report(options: Options) -> Run:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
     print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
     return run
+
+
+def _report_validation(run: Run, options: Options) -> None:
+    found = read_json(run.folder / VALIDATION)
+    title = f"{options.arch}, seed {options.seed}"
+    print_table(scores_table(title, found["tasks"], {"valid": _HEADINGS["valid"]}, found["mean"]))
+    for line in cut_short(found):
+        say(line)
+    say("not tested; with the same options and --resume it is (and --refit-on-valid and --write-submission are heeded)")
+    print(f"run: {run.folder}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.finished import predict_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
+from graphmtl.training.validation import Validation
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
 
@@ -480,6 +481,46 @@ def test_a_seed_that_fails_is_exit_code_1(seeds_trained, tmp_path, capsys):
         main(["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds", "0,7"])
     assert leaving.value.code == 1
     assert "shared, seed 7: the run failed" in capsys.readouterr().err
+
+
+def test_seeds_without_a_test_are_compared_by_validation(finished, monkeypatch, tmp_path, capsys):
+    def run(self, cell, log, held):
+        cell.folder.mkdir()
+        (cell.folder / "validation.json").write_text(json.dumps(finished("shared").run.metrics))
+        return True
+
+    monkeypatch.setattr(_Training, "_run", run)
+    main(["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds", "0,3", "--no-test"])
+    printed = capsys.readouterr().out
+    means = finished("shared").run.metrics["mean"]
+    assert f"{means['valid']:.4f} ± 0.0000" in printed
+    assert f"{means['test']:.4f}" not in printed
+
+
+def test_a_run_without_a_test_prints_validation_and_is_tested_when_it_is_resumed(
+    finished, tiny_tasks, tmp_path, capsys, error_of, monkeypatch
+):
+    splits = []
+    whole = Validation.predict_split
+
+    def predict_split(self, model, split, **more):
+        splits.append(split)
+        return whole(self, model, split, **more)
+
+    monkeypatch.setattr(Validation, "predict_split", predict_split)
+    given = ["run", *TINY, "--arch", "shared", "--tasks", tiny_tasks, "--output", f"{tmp_path}/run"]
+    main([*given, "--no-test"])
+    assert {*splits} == {"valid"}
+    means, printed = finished("shared").run.metrics["mean"], capsys.readouterr().out
+    assert f"{means['valid']:.4f}" in printed
+    assert f"{means['test']:.4f}" not in printed
+    assert "not tested; with the same options and --resume it is" in printed
+    found = read_json(tmp_path / "run", "validation.json")
+    assert found["tasks"]["pairs"]["valid"] == finished("shared").run.metrics["tasks"]["pairs"]["valid"]
+    assert "run has not finished (no metrics.json); go on with `run --resume`" in error_of("evaluate", tmp_path / "run")
+    main([*given, "--resume"])
+    assert without_clock(Run.open(tmp_path / "run").metrics) == without_clock(finished("shared").run.metrics)
+    assert {*splits} == {"valid", "test"}
 
 
 def test_jobs_are_those_of_seeds(error_of):

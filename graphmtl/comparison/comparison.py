@@ -15,9 +15,13 @@ from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
 from graphmtl.comparison.report import write_report
 from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.comparison.same_size import as_large
+from graphmtl.comparison.search import Searched, check_search
+from graphmtl.comparison.search import search as search_for
+from graphmtl.comparison.space import known_options, read_space
 from graphmtl.comparison.tables import frame, terminal
 from graphmtl.comparison.variants import Variant, as_flags, variants
 from graphmtl.comparison.verdict import sentences
+from graphmtl.config import Options
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.registry import BASELINES
@@ -70,6 +74,9 @@ def compare(
     against: str | None = None,
     baselines: bool = True,
     same_size: bool = False,
+    search: int = 0,
+    space: Path | str | Mapping[str, Any] | None = None,
+    budget: float | None = None,
     jobs: int = 1,
     output: Path | str | None = None,
     **values: Any,
@@ -91,6 +98,11 @@ def compare(
         against: what the others are compared with; None: ``single``, or the first.
         baselines: also majority and TF-IDF.
         same_size: also ``shared`` with as many parameters as the largest architecture with a graph.
+        search: trials of each of them, on the validation split with the first seed; the best one's options are then
+            those of all seeds. 0: the options stay as given.
+        space: what is tried, a YAML file or ``{option: [choices] or {"low": x, "high": y, "log": True}}``; None:
+            :data:`graphmtl.comparison.space.DEFAULTS`.
+        budget: seconds of training after which no further trials are begun, for none of them.
         jobs: processes at once.
         output: the folder; None: ``runs/compare-TASKS``.
         values: options of every run by name, as :func:`~graphmtl.options.make_options` takes them.
@@ -113,6 +125,9 @@ def compare(
         against=against,
         baselines=baselines,
         same_size=same_size,
+        trials=search,
+        space=space,
+        budget=budget,
         jobs=jobs,
     )
 
@@ -126,21 +141,34 @@ def compare_variants(
     against: str | None = None,
     baselines: bool = True,
     same_size: bool = False,
+    trials: int = 0,
+    space: Path | str | Mapping[str, Any] | None = None,
+    budget: float | None = None,
     jobs: int = 1,
     command: Sequence[str] = (),
 ) -> Comparison:
     """:func:`compare`, for variants and flags that are at hand; ``command`` is what the report shows."""
     check_seeds(seeds, jobs)
-    first = Cell(name="", seed=seeds[0], folder=Path(), flags=(*_of_seed(flags, seeds[0]), "--seed", str(seeds[0])))
-    tasks = load_run_tasks(first.options())
+    check_search(trials, budget, space=space is not None)
+    tasks = load_run_tasks(_first_options(flags, seeds[0]))
+    tried = None
+    if space is not None:
+        tried = read_space(space, known_options([_first_options(flags, seeds[0], variant) for variant in chosen]))
     folder = folder or Path("runs") / f"compare-{tasks.name}"
     grid = Grid(folder=folder, variants=chosen, seeds=seeds, flags=flags)
     _check_against(against, grid, baselines, same_size)
+    searched = search_for(grid, trials=trials, space=tried, budget=budget, jobs=jobs) if trials else []
+    grid.choose([each.chosen for each in searched])
     failed = grid.train(jobs=jobs)
     if same_size:
+        taken = grid.variants
         grid = Grid(folder=folder, variants=[*chosen, _wide(grid, tasks)], seeds=seeds, flags=flags)
+        grid.choose(taken)
         failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
-    return _written(grid.runs(), folder=folder, against=against, baselines=baselines, command=command, failed=failed)
+    runs = grid.runs()
+    check_same_data({**runs, "search": [each.run for each in searched if each.run is not None]})
+    told: dict[str, Any] = {"against": against, "baselines": baselines, "command": command}
+    return _written(runs, folder=folder, **told, failed=failed, searched=searched)
 
 
 def compare_runs(
@@ -166,8 +194,11 @@ def compare_runs(
     return _written(runs, folder=folder, against=against, baselines=baselines, command=command)
 
 
-def _of_seed(flags: Sequence[str], seed: int) -> list[str]:
-    return [each.replace("{seed}", str(seed)) for each in flags]
+def _first_options(flags: Sequence[str], seed: int, variant: Variant | None = None) -> Options:
+    """The options of the first run, of a variant or of all."""
+    common = [each.replace("{seed}", str(seed)) for each in flags]
+    own = [] if variant is None else variant.of_seed(seed)
+    return Cell(name="", seed=seed, folder=Path(), flags=(*common, *own, "--seed", str(seed))).options()
 
 
 def _check_against(against: str | None, grid: Grid, baselines: bool, same_size: bool) -> None:
@@ -204,6 +235,7 @@ def _written(
     baselines: bool,
     command: Sequence[str],
     failed: Sequence[Cell] = (),
+    searched: Sequence[Searched] = (),
 ) -> Comparison:
     """Finished runs, compared and told in a folder."""
     rows, seeds = rows_of_runs(runs)
@@ -216,7 +248,7 @@ def _written(
     made_by.append("; ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     if failed:
         made_by.append(f"Not in the tables, since they failed: {'; '.join(map(str, failed))}.")
-    write_report(compared, folder, made_by=made_by)
+    write_report(compared, folder, made_by=made_by, searched=searched)
     return Comparison(folder=folder, compared=compared, failed=tuple(failed))
 
 

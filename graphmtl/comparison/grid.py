@@ -3,7 +3,8 @@
 The folder of a grid:
 
 - ``grid.json``: what is trained; a command that goes on must ask for the same, but for further variants and seeds.
-- ``runs/VARIANT-SEED/``: the runs, ordinary ones; ``runs/VARIANT-SEED.log``: what they said.
+- ``runs/VARIANT-SEED/``: the runs, ordinary ones; ``runs/VARIANT-SEED.log``: what they said. With the options of a
+  search's trial (:mod:`graphmtl.comparison.search`) it is ``runs/VARIANT-trial-NUMBER-SEED/``.
 
 A grid may be stopped and started again at any time, also while a run is being written, and several commands may share
 its folder: a run is trained by one process at a time, and the others wait for it.
@@ -32,16 +33,16 @@ from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.errors import DataWarning, InputError, note, shown
 from graphmtl.files import read_json, written_whole
 from graphmtl.options import parse_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
 
-__all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "train_cells", "without_seed"]
+__all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "last_line", "named", "train_cells", "without_seed"]
 
 _OF_A_RUN = (
     *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
     "baselines",
 )
-_OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite")  # which a grid's runs have from it
+_OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite", "--no-test")  # which a grid's runs have from it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Cell:
         folder: where it is written.
         flags: its options as a command line has them, but for the folder.
         anew: a run that is there is replaced, where it is gone on with otherwise.
+        tested: it is, and so finished, once it is trained.
     """
 
     name: str
@@ -61,10 +63,21 @@ class Cell:
     folder: Path
     flags: tuple[str, ...]
     anew: bool = False
+    tested: bool = True
 
     @property
     def is_finished(self) -> bool:
-        return (self.folder / "metrics.json").is_file()
+        return self.result.is_file()
+
+    @property
+    def result(self) -> Path:
+        """What it leaves last, its scores."""
+        return self.folder / ("metrics.json" if self.tested else VALIDATION)
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder.with_name(f"{self.folder.name}.log")
 
     def options(self) -> Options:
         """What it is trained with.
@@ -107,8 +120,14 @@ class Grid:
         """One of the grid's runs."""
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
         flags = ("--no-baselines", *common, *variant.of_seed(seed), "--seed", str(seed))  # which a comparison has once
-        place = self.folder / "runs" / f"{variant.name}-{seed}"
+        trial = "" if variant.trial is None else f"-trial-{variant.trial}"
+        place = self.folder / "runs" / f"{variant.name}{trial}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)
+
+    def choose(self, variants: Sequence[Variant]) -> None:
+        """Takes variants in place of those of the same names, whose options a search has chosen."""
+        by_name = {each.name: each for each in variants}
+        self.variants = [by_name.get(each.name, each) for each in self.variants]
 
     def cells(self) -> list[Cell]:
         """All runs, seed by seed, so that what is there early is of all variants."""
@@ -133,11 +152,11 @@ class Grid:
 
     def _say_idle(self, options: Mapping[str, Options]) -> None:
         """Names options that no run looks at, and of a variant's own those that it does not look at."""
-        for name in _named(self.flags):
+        for name in named(self.flags):
             if not any(hasattr(own, name) for own in options.values()):
                 note(f"{flag(name)} has no effect with any of {', '.join(options)}")
         for variant in self.variants:
-            for name in _named(variant.flags):
+            for name in named(variant.flags):
                 if not hasattr(options[variant.name], name):
                     note(f"{flag(name)} has no effect with {variant.name}, which is --arch {variant.arch}")
 
@@ -162,7 +181,7 @@ class Grid:
                 )
 
 
-def _named(flags: Sequence[str]) -> list[str]:
+def named(flags: Sequence[str]) -> list[str]:
     """The options that flags name."""
     names = [each.split("=")[0][2:].removeprefix("no-").replace("-", "_") for each in flags if each.startswith("--")]
     return [name for name in names if name not in ("config", "prune", "keep_top")]
@@ -217,25 +236,26 @@ class _Training:
     def train(self, cell: Cell) -> bool:
         """Trains a run unless another process has done so meanwhile; whether it is finished."""
         cell.folder.parent.mkdir(parents=True, exist_ok=True)
-        log = cell.folder.with_name(f"{cell.folder.name}.log")
         began = time.perf_counter()
         with _alone(cell) as held:
             if cell.is_finished and not cell.anew:
                 return True
             if cell.folder.is_dir() and not (cell.folder / "data.json").is_file():  # it was ended before it began
                 shutil.rmtree(cell.folder)
-            with log.open("ab") as file:
+            with cell.log.open("ab") as file:
                 finished = self._run(cell, file, held)
         seconds = time.perf_counter() - began
         if finished:
             say(f"{cell}: {_score(cell)} in {seconds:,.0f} s", flush=True)
         elif not self._stopped:
-            print(f"graphmtl: {cell}: the run failed ({_last_line(log)}); see {log}", file=sys.stderr, flush=True)
+            why = f"the run failed ({last_line(cell.log)}); see {cell.log}"
+            print(f"graphmtl: {cell}: {why}", file=sys.stderr, flush=True)
         return finished
 
     def _run(self, cell: Cell, log: IO[bytes], held: IO | None) -> bool:
         how = "--overwrite" if cell.anew else "--resume"
         flags = [*cell.flags, "--output", str(cell.folder), how, "--no-progress"]
+        flags += [] if cell.tested else ["--no-test"]
         with self._lock:
             if self._stopped:
                 return False
@@ -284,11 +304,12 @@ def _alone(cell: Cell) -> Iterator[IO | None]:
 
 
 def _score(cell: Cell) -> str:
-    mean = Run.open(cell.folder).metrics["mean"]["valid"]
+    mean = read_json(cell.result)["mean"]["valid"]
     return "finished" if mean is None else f"mean validation score {mean:.4f}"
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """The last thing that a run has said, as a rule why it failed."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1].removeprefix("graphmtl: error: ") if lines else "it said nothing"
 

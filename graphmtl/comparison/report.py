@@ -2,14 +2,17 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 from matplotlib.figure import Figure
 
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.pictures import draw_forest, draw_gains
+from graphmtl.comparison.search import Searched
+from graphmtl.comparison.search_tables import SEARCH, search_markdown, search_table, trials_table
 from graphmtl.comparison.tables import (
     as_json,
     difference_table,
@@ -37,20 +40,24 @@ PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
 }
 
 
-def write_report(compared: Compared, folder: Path, *, made_by: list[str]) -> list[Path]:
+def write_report(
+    compared: Compared, folder: Path, *, made_by: list[str], searched: Sequence[Searched] = ()
+) -> list[Path]:
     """Writes the report, and gives its files; those of an earlier one are replaced.
 
     Args:
         compared: what is told.
         folder: where it goes.
         made_by: lines on how it was made, of Markdown: command and versions.
+        searched: how the options were chosen, where they were.
     """
-    tables = markdown(compared)
+    tables = [*markdown(compared), *search_markdown(searched)]
+    more = {"search": {each.variant.name: each.as_json() for each in searched}, "made_by": made_by}
     texts = {
         "comparison.md": "\n".join([*tables[:2], *(line for each in made_by for line in (each, "")), *tables[2:]]),
         "comparison.csv": frame(compared).to_csv(index=False).removesuffix("\n"),
         "comparison.tex": "\n".join(latex(compared)),
-        "comparison.json": json.dumps(as_json(compared) | {"made_by": made_by}, indent=2, ensure_ascii=False),
+        "comparison.json": json.dumps(as_json(compared) | more, indent=2, ensure_ascii=False),
     }
     for name, text in texts.items():
         (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -58,26 +65,35 @@ def write_report(compared: Compared, folder: Path, *, made_by: list[str]) -> lis
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
-    (folder / "report.html").write_text(_page(compared, drawn, made_by), encoding="utf-8")
+    (folder / "report.html").write_text(_page(compared, drawn, made_by, searched), encoding="utf-8")
     pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
     return [*(folder / name for name in texts), *pictures, folder / "report.html"]
 
 
-def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str]) -> str:
+def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], searched: Sequence[Searched]) -> str:
     tables = [("Scores", "In points, mean and standard deviation over seeds.", summary_table(compared))]
     if compared.others:
         to = f"To {compared.against}, in points, paired."
         tables += [("Differences", to, difference_table(compared)), ("Each task", to, task_table(compared))]
+    tables.append(("Test scores", "In points.", score_table(compared)))
+    if searched:
+        tables.append(("Search", SEARCH, search_table(searched)))
+    folded = [(f"Trials of {each.variant.name}", "In points.", trials_table(each)) for each in searched]
     return render_comparison(
         sentences=[*sentences(compared)],
         pictures=[{"name": name, "about": PICTURES[name][0], "svg": _svg(figure)} for name, figure in drawn.items()],
-        tables=[
-            {"title": title, "about": about, "heading": heading, "rows": rows}
-            for title, about, (heading, rows) in [*tables, ("Test scores", "In points.", score_table(compared))]
-        ],
+        tables=_told(tables),
         notes=[*notes(compared)],
         made_by=made_by,
+        folded=_told(folded),
     )
+
+
+def _told(tables: Sequence[tuple[str, str, tuple[list[str], list[list[str]]]]]) -> list[dict[str, Any]]:
+    """Tables as the page takes them."""
+    return [
+        {"title": title, "about": about, "heading": heading, "rows": rows} for title, about, (heading, rows) in tables
+    ]
 
 
 def _svg(figure: Figure) -> str:

@@ -11,7 +11,7 @@ from graphmtl.comparison.bootstrap import DRAWS, Difference
 from graphmtl.comparison.comparing import Compared, Summary
 from graphmtl.comparison.verdict import sentences
 
-__all__ = ["MARKS", "as_json", "frame", "latex", "markdown", "notes", "terminal"]
+__all__ = ["MARKS", "as_json", "as_lines", "frame", "latex", "markdown", "notes", "terminal"]
 
 MARKS = {"better": "▲", "worse": "▼", "within chance": ""}
 _LATEX_MARKS = {"better": r"$^{\blacktriangle}$", "worse": r"$^{\blacktriangledown}$", "within chance": ""}
@@ -38,7 +38,8 @@ def _interval(found: Difference | None, *, digits: int = 2) -> str:
     return f"{found.mean:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
 
 
-def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def as_lines(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table of Markdown, as lines."""
     lines = [heading, ["---"] * len(heading), *rows]
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
 
@@ -47,16 +48,16 @@ def markdown(compared: Compared) -> list[str]:
     """All tables, as lines."""
     lines = [f"{line}." for line in sentences(compared)]
     found = [line for each in lines for line in (each, "")]
-    found += ["Scores in points, mean and standard deviation over seeds:", "", *_markdown(*summary_table(compared)), ""]
+    found += ["Scores in points, mean and standard deviation over seeds:", "", *as_lines(*summary_table(compared)), ""]
     if compared.others:
         found += [
             f"Differences to {compared.against} in points, paired:",
             "",
-            *_markdown(*difference_table(compared)),
+            *as_lines(*difference_table(compared)),
             "",
         ]
-        found += ["Of each task:", "", *_markdown(*task_table(compared)), ""]
-    found += ["Test score of each task:", "", *_markdown(*score_table(compared)), ""]
+        found += ["Of each task:", "", *as_lines(*task_table(compared)), ""]
+    found += ["Test score of each task:", "", *as_lines(*score_table(compared)), ""]
     return [*found, *(line for note in notes(compared) for line in (note, ""))][:-1]
 
 

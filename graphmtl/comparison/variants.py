@@ -22,11 +22,13 @@ class Variant:
         name: what it is called in tables, and its runs' folders.
         arch: the architecture, or ``module:Class``.
         flags: its options as a command line has them; ``{seed}`` is the run's seed.
+        trial: the number of a search's trial whose options are among them; None: all are its own.
     """
 
     name: str
     arch: str
     flags: tuple[str, ...] = ()
+    trial: int | None = None
 
     def of_seed(self, seed: int) -> list[str]:
         """The flags of a run."""

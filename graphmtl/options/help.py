@@ -40,6 +40,7 @@ _SEEDS = {
     "--seeds": ("N,N", "one run for each of these seeds, in DIR-N where --output is DIR, and how far they are apart"),
     "--jobs": ("N", "with --seeds: processes that train at once (default: 1)"),
 }
+_TEST = {"--no-test": ("", "train and validate alone, without a look at the test split; --resume then tests")}
 _PRUNE = {
     "--prune": (
         "RUN",
@@ -79,7 +80,7 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
         _add_fields(section, [field for field in own if field.name not in seen])
         seen |= {field.name for field in own}
         if name == "run":
-            _add_texts(section, _CONFIG | _PRUNE | _SEEDS)
+            _add_texts(section, _CONFIG | _PRUNE | _SEEDS | _TEST)
     return parser.format_help()
 
 
@@ -135,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_texts(section: Any, texts: dict[str, tuple[str, str]]) -> None:
     for name, (value, text) in texts.items():
-        section.add_argument(name, metavar=value, help=text)
+        how: dict[str, Any] = {"metavar": value} if value else {"action": "store_true"}
+        section.add_argument(name, help=text, **how)
 
 
 def _add_fields(section: Any, own: Iterable[Field]) -> None:

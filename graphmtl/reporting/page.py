@@ -65,6 +65,7 @@ def render_comparison(
     tables: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
     made_by: Sequence[str],
+    folded: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page of a comparison, which runs no script and loads nothing.
 
@@ -74,6 +75,7 @@ def render_comparison(
         tables: each with a ``title``, what it is ``about``, its ``heading`` and ``rows``, as texts.
         notes: how the tables are to be read.
         made_by: how they were made.
+        folded: further tables, which a reader opens.
     """
     return (
         _environment()
@@ -81,7 +83,7 @@ def render_comparison(
         .render(
             sentences=sentences,
             pictures=pictures,
-            tables=tables,
+            tables=[{**table, "folded": False} for table in tables] + [{**table, "folded": True} for table in folded],
             notes=[*notes],
             made_by=[*made_by],
             mark=_MARK,

@@ -31,7 +31,7 @@ from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
-from graphmtl.training.results import other_tests, write_run
+from graphmtl.training.results import other_tests, write_run, write_validation
 from graphmtl.training.run_data import (
     all_splits,
     left_out,
@@ -41,7 +41,7 @@ from graphmtl.training.run_data import (
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
@@ -109,8 +109,14 @@ def folder_of(tasks: TaskSet, options: Options) -> Path:
 
 
 @generators_kept()
-def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[[dict], None]] = ()) -> Run:
-    """:func:`train`, for options that are at hand."""
+def train_run(
+    tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[[dict], None]] = (), test: bool = True
+) -> Run:
+    """:func:`train`, for options that are at hand.
+
+    Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
+    a ``validation.json`` in place of ``metrics.json``, is not finished.
+    """
     run = Run(folder_of(tasks, options))
     if options.overwrite:
         run.check_kept(_read_from(options))
@@ -144,12 +150,17 @@ def train_run(tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[
         said = Path(options.teacher_outputs or said)
         arch = _arch_of_teachers(options)
         if arch is not None:
-            teachers = find_teachers([_train_teachers(run, tasks, options, arch)], model.tasks)
+            teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
         result = trainer.train(resume=options.resume, terms=terms)
     predictions = {"valid": trainer.predict_split("valid")}
+    if not test:
+        if state.is_main_process:
+            write_validation(run, options, model, data, result, predictions)
+        state.wait_for_everyone()
+        return run
     if options.refit_on_valid:
         tasks = train_with_valid(tasks)
         model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
@@ -237,17 +248,17 @@ def _arch_of_teachers(options: DistillationOptions) -> str | None:
     return arch
 
 
-def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str) -> Run:
+def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str, *, test: bool) -> Run:
     """Teachers of an architecture, in ``teachers/ARCH`` of the run; what is there already is gone on with."""
     teachers = Run(run.folder / "teachers" / arch.rpartition(":")[2])
-    if not (teachers.folder / "metrics.json").is_file():
+    if not (teachers.folder / ("metrics.json" if test else VALIDATION)).is_file():
         changes: dict[str, Any] = {"refit_on_valid": False, "write_submission": None, "teachers": None}
         if architecture_class(arch).own_encoder_per_task:
             changes |= {"balancing": "equal", "conflict_every": 0, "pretrained": None}  # they share nothing
         first = changed(options, arch=arch, **changes)
-        train_run(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False))
+        train_run(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False), test=test)
     PartialState().wait_for_everyone()
-    return Run.open(teachers.folder)
+    return Run.open(teachers.folder) if test else teachers
 
 
 def _refit(

@@ -13,10 +13,19 @@ from graphmtl.data.task import TaskData
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.training_result import TrainingResult
 
-__all__ = ["SPLITS", "cut_short", "mean_of_first_metrics", "other_tests", "split_scores", "versions", "write_run"]
+__all__ = [
+    "SPLITS",
+    "cut_short",
+    "mean_of_first_metrics",
+    "other_tests",
+    "split_scores",
+    "versions",
+    "write_run",
+    "write_validation",
+]
 
 SPLITS = ("valid", "test", "test_dedup")
 _VERSIONS = ("graphmtl", "torch", "torch_geometric", "accelerate", "datasets", "transformers")
@@ -85,6 +94,34 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
         "cut_short": result.cut_short,
         "versions": versions(),
     }
+
+
+def write_validation(run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions):
+    """What a run leaves that is not tested: its model, and ``validation.json``, a part of what ``metrics.json`` has."""
+    model.save_pretrained(run.folder / "model")
+    scores = split_scores(data, predictions["valid"])
+    tasks = {
+        name: {
+            "kind": own.task.kind,
+            "metric": own.task.metrics[0],
+            **({} if own.task.in_mean else {"in_mean": False}),
+            "valid": scores[name],
+            **{f"n_{split}": own.labelled(split) for split in ("train", "valid")},
+        }
+        for name, own in data.items()
+    }
+    content = {
+        "arch": options.arch,
+        "seed": options.seed,
+        "tasks": tasks,
+        "mean": {"valid": mean_of_first_metrics(tasks, "valid")},
+        "train_seconds": result.seconds,
+        "best_epoch": result.best_epoch,
+        "budget": {group: asdict(own) for group, own in result.budgets.items()},
+        "cut_short": result.cut_short,
+        "versions": versions(),
+    }
+    run.write_json(VALIDATION, content)
 
 
 def cut_short(metrics: Mapping) -> list[str]:

@@ -21,13 +21,15 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.conflict import GradientConflict
 
-__all__ = ["Run", "open_runs"]
+__all__ = ["VALIDATION", "Run", "open_runs"]
+
+VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz"),
+    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 

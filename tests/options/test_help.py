@@ -39,6 +39,7 @@ def test_help_shows_what_matters_first(capsys):
         ("star", "--hub-to-head", "--epochs"),
         ("data", "--only", "--lr"),
         ("training", "--balancing METHOD", "--cagrad-c"),
+        ("run", "--no-test  ", "--no-test NO_TEST"),
         ("cagrad", "--cagrad-c", "--balancing"),
     ],
 )

@@ -101,7 +101,11 @@ def test_the_page_of_a_comparison_shows_what_it_is_given_as_text():
         tables=[{"title": "Scores", "about": "points", "heading": ["task", "<b>"], "rows": [["ner", "1 < 2"]]}],
         notes=["note"],
         made_by=["by hand"],
+        folded=[{"title": "Trials", "about": "of a search", "heading": ["trial"], "rows": [["0"]]}],
     )
+    assert "<h3>Scores</h3>" in page
+    assert page.count("<details>") == page.count("</details>") == 1
+    assert page.index("<summary>Trials</summary>") < page.index("of a search") < page.index("</details>")
     assert '<h2 class="verdict">star is better than &lt;single&gt;.</h2>' in page
     assert "<svg><path/></svg>" in page
     assert "<td>1 &lt; 2</td>" in page

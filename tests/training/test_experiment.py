@@ -15,6 +15,7 @@ from graphmtl.evaluate import evaluate
 from graphmtl.options import make_options
 from graphmtl.training import experiment
 from graphmtl.training.building import build_model
+from graphmtl.training.experiment import train_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.trainer import Trainer
 from tests import tiny
@@ -49,6 +50,15 @@ def test_train_takes_the_name_of_a_task_set(tmp_path):
 def test_a_graph_of_one_task_has_no_edges(tmp_path):
     run = train("planted:child1", arch="complete", output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
     assert run.task_graph.edges == ()
+
+
+def test_without_a_test_its_teachers_have_none_either(tasks, tmp_path):
+    options = make_options(arch="cmtr", teachers="train", output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
+    train_run(tasks, options, test=False)
+    for folder in (tmp_path / "run", tmp_path / "run" / "teachers" / "single"):
+        assert (folder / "validation.json").is_file()
+        assert not (folder / "metrics.json").exists()
+        assert not (folder / "task_graph.json").exists()
 
 
 def test_train_raises_what_is_wrong(tmp_path):
