@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
@@ -114,6 +114,7 @@ class Grid:
         options = {each.name: self.cell(each, self.seeds[0]).options() for each in self.variants}
         self._say_idle(options)
         self._options = {name: without_seed(own) for name, own in options.items()}
+        self._defaults = {name: {each.name: each.default for each in fields(own)} for name, own in options.items()}
         self._begin()
 
     def cell(self, variant: Variant, seed: int) -> Cell:
@@ -166,7 +167,8 @@ class Grid:
             raise InputError(f"{self.folder} exists and is no comparison (no {path.name}); --output names another")
         before = read_json(path).get("variants", {}) if path.is_file() else {}
         for name, ours in self._options.items():
-            self._check_same(path, name, before.get(name, ours), ours)
+            of_later_versions = {key: self._defaults[name][key] for key in ours}
+            self._check_same(path, name, of_later_versions | before[name] if name in before else ours, ours)
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         with written_whole(path) as part:
             part.write_text(json.dumps({"variants": {**before, **self._options}}, indent=2) + "\n", encoding="utf-8")

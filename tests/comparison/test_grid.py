@@ -94,6 +94,18 @@ def test_a_folder_with_other_options_is_refused_and_what_differs_is_named(change
     assert (tmp_path / "grid.json").read_text() == before
 
 
+def test_a_comparison_of_a_version_without_an_option_goes_on_where_it_has_its_default(tmp_path):
+    small(tmp_path, "star")
+    path = tmp_path / "grid.json"
+    kept = json.loads(path.read_text())
+    del kept["variants"]["star"]["head_layers"]
+    path.write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=r"grid\.json: head_layers of star is 0, not 1"):
+        small(tmp_path, "star", settings=["star.head_layers=1"])
+    small(tmp_path, "star")
+    assert json.loads(path.read_text())["variants"]["star"]["head_layers"] == 0
+
+
 def test_a_folder_that_is_no_comparison_is_left_alone(tmp_path):
     (tmp_path / "thesis.md").write_text("")
     with pytest.raises(InputError, match="exists and is no comparison"):
