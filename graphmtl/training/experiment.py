@@ -284,13 +284,14 @@ def _refit(
         state[name].copy_(before[name])
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
-    trainer = Trainer(model=model, data=data, options=options, folder=folder)
+    trainer = Trainer(model=model, data=data, options=options, folder=folder, given=chosen.budgets)
     read_frozen_once(model, all_splits(data), progress=options.progress)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
         result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
-    return model, data, trainer, replace(result, seconds=chosen.seconds + result.seconds)
+    seconds = chosen.seconds + result.seconds
+    return model, data, trainer, replace(result, seconds=seconds, cut_short=chosen.cut_short)
 
 
 def _distillation(

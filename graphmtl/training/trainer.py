@@ -15,7 +15,7 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.accelerator import make_accelerator
-from graphmtl.training.budget import budgets, of_corpora
+from graphmtl.training.budget import Budget, budgets, of_corpora
 from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphmtl.training.epoch_losses import EpochLosses
 from graphmtl.training.evaluation import Predictions
@@ -49,6 +49,8 @@ class Trainer:
             writes nothing.
         frozen_until: pairs of an epoch and parameters that are not trained up to its end.
         callbacks: each is called with each line of ``history.jsonl``, after the epoch's checkpoint is written.
+        given: the budgets of an earlier training of the same tasks (``TrainingResult.budgets``), which hold though the
+            number of texts is another one.
 
     Raises:
         InputError: an option has no meaning for these tasks or this machine.
@@ -63,6 +65,7 @@ class Trainer:
         folder: Path | str | None = None,
         frozen_until: Sequence[tuple[int, Sequence[nn.Parameter]]] = (),
         callbacks: Sequence[Callable[[dict], None]] = (),
+        given: Mapping[str, Budget] | None = None,
     ) -> None:
         self.data = dict(data)
         self.corpora = {task.corpus: task.train for task in self.data.values()}
@@ -76,7 +79,7 @@ class Trainer:
         )
         self._groups = model.selection_groups()
         together = len(self._groups) == 1
-        self.budgets = budgets(self.data, self._groups, options)  # by group
+        self.budgets = budgets(self.data, self._groups, options) if given is None else dict(given)  # by group
         check_balancing(options, self.corpora, together=together, processes=self.accelerator.num_processes)
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model

@@ -17,6 +17,7 @@ from graphmtl.training import experiment
 from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train_run
 from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.selection import BestEpochs
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.tiny import flags, without_clock
@@ -181,6 +182,18 @@ def test_a_refit_is_the_run_on_all_of_them_up_to_the_chosen_epoch(refitted):
     trainer.train(keep_epochs=run.metrics["best_epoch"])
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, run.model.state_dict()[name]), name
+
+
+def test_a_refit_has_the_epochs_and_batches_that_were_chosen_though_its_texts_are_more(tmp_path, monkeypatch):
+    """By the number of its own texts it would end before the chosen epoch, which is here the last one."""
+    monkeypatch.setattr(BestEpochs, "_wanted", lambda *_: True)
+    auto = {"epochs": 0, "batch_size": 0, "min_updates": 60, "patience": 0}
+    finished = tiny.run(arch="single", tasks="planted:child1", output=tmp_path / "run", refit_on_valid=True, **auto)
+    metrics = finished.run.metrics
+    assert metrics["budget"] == {"child1": {"batch_size": 8, "batches": 4, "epochs": 15}}
+    assert metrics["best_epoch"] == 15
+    assert metrics["cut_short"] == ["child1"]
+    assert [line["epoch"] for line in history(tmp_path / "run" / "refit")] == [*range(1, 16)]
 
 
 def test_evaluating_a_refit_gives_its_scores(refitted):
