@@ -64,7 +64,6 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
-    parser.add_argument("--bootstrap", action="store_true", help="what commands of earlier results have; always so now")
     parser.add_argument("--variant", nargs=2, action="append", default=[], metavar=("NAME", "ARCH OPTIONS"))
     arguments = parser.parse_args(argv)
     seeds, names = seeds_of(arguments.seeds), arguments.archs.split(",")

@@ -23,7 +23,7 @@ def trained(finished, monkeypatch):
 
 def test_a_variant_is_an_architecture_with_options_of_its_own(trained, tmp_path, capsys):
     variant = ["--variant", "wide", "star --hidden 9 --teachers runs/a-{seed}"]
-    command = ["--archs", "star,wide", "--seeds", "0", "--runs", str(tmp_path), *variant, "--bootstrap"]
+    command = ["--archs", "star,wide", "--seeds", "0", "--runs", str(tmp_path), *variant]
     results = tmp_path / "results" / "table.md"
     grid.main([*command, "--results", str(results), "--", "--epochs", "2"])
     assert trained["wide-0"][4:] == ["--epochs", "2", "--hidden", "9", "--teachers", "runs/a-0"]
