@@ -110,8 +110,6 @@ class UpdateBatches:
         """Of every batch its update and its place there, its texts and how many labels they have of each task."""
         for number, drawn in enumerate(self.sampler.updates(epoch)):
             steps = [step for step in drawn if step[0] not in without]
-            if not steps:
-                continue
             found = [self._counts(*step) for step in steps]
             labels, texts, read = Counter[str](), Counter[str](), Counter(corpus for corpus, _ in steps)
             for (corpus, rows), counts in zip(steps, found, strict=True):

@@ -1,6 +1,7 @@
 """Tasks that join the graph of a finished run, and the folder that comes of it."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
-from graphmtl.training.joining import _same, with_steps
+from graphmtl.training.joining import _same, options_for, with_steps
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
@@ -237,3 +238,10 @@ def test_steps_are_updates_of_the_weights(accumulate, updates):
     options = make_options(batch_size=8, epochs=2, accumulate=accumulate)
     epochs = [with_steps(options, toy_data(a=50, b=21), steps).epochs for steps in (0, 3 * updates, 3 * updates + 1)]
     assert epochs == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("given", "expected"), [((0, 0), (8, 32)), ((3, 16), (3, 16))])
+def test_what_the_texts_of_the_graph_chose_says_nothing_of_new_tasks(given, expected):
+    source = SimpleNamespace(options=make_options(epochs=given[0], batch_size=given[1]))
+    options = options_for(source)
+    assert (options.epochs, options.batch_size) == expected
