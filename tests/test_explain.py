@@ -16,7 +16,7 @@ from tests.tiny import TASKS
 
 PICTURES = {
     "complete": ["attention", "contribution", "ablation", "ablation_accuracy", "ablation_zeroed", "alone"],
-    "star": ["attention", "contribution", "ablation", "ablation_accuracy", "affinity", "logits"],
+    "star": ["attention", "contribution", "ablation", "ablation_accuracy", "affinity", "logits", "transferability"],
 }
 
 

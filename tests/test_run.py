@@ -60,7 +60,7 @@ def accuracy(answers, labels, keep=None):
 def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
     more = {"graph_history.jsonl"} if finished(arch).run.task_graph.edges else set()
-    more |= {"task_affinity.json"} if arch == "star" else set()
+    more |= {"task_affinity.json", "task_transferability.json"} if arch == "star" else set()
     assert {path.name for path in folder.iterdir()} == FILES | more
 
 

@@ -23,13 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graphmtl.analysis.answers import answers_of_tasks
 from graphmtl.config import OptionGroup, option
 from graphmtl.data.batching import Batch, EncodedSplit, batches_by_length
 from graphmtl.errors import InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.packing import Packing
-from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["AffinityOptions", "logit_correlation", "probe_batches", "task_affinity"]
@@ -114,13 +114,9 @@ def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split:
     answers: dict[str, list[Tensor]] = {name: [] for name in model.tasks}
     owners: list[tuple[str, ...]] = []
     for batch in batches:
-        encoded = model.encode(batch)  # states (batch, tokens, dim)
-        read = model.architecture.read(encoded.states, encoded.lengths, range(len(answers)))
         owners += [batch.tasks] * len(batch.lengths)
-        for name, (states, _) in zip(answers, read, strict=True):
-            answer = model.classify(model.represent(states, encoded, name), name)  # (batch, classes), of tags by token
-            answer = mean_over_tokens(answer, encoded.lengths) if model.tasks[name].of_kind.reads_tokens else answer
-            answers[name].append(answer.view(len(answer), -1))  # of a regression (batch, 1)
+        for name, answer in answers_of_tasks(model, batch, [*model.tasks]).items():
+            answers[name].append(answer)
     logits = {name: torch.cat(parts) for name, parts in answers.items()}  # (texts, classes)
     recorders = {source: EdgeRecorder() for source in model.tasks}
     for target, source in permutations(model.tasks, 2):

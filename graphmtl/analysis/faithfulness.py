@@ -13,6 +13,9 @@ Three pictures of the edges j -> k of one model, over the same texts of every ta
 Ablation measures the **reliance of this trained model** on an edge. It does not say whether k would be better or worse
 off had it been trained without j; that is its benefit (:mod:`graphmtl.training.controls`).
 
+Of a star, whose edges all come from the virtual node, there are three pictures of two tasks too: ``transferability``
+(:mod:`graphmtl.analysis.transferability`), ``affinity`` and ``logits`` (:mod:`graphmtl.analysis.affinity`).
+
 A picture is compared with another within each target's row (:mod:`graphmtl.graph.comparison`).
 """
 
@@ -28,6 +31,7 @@ import torch
 from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
 from graphmtl.analysis.switching import TextWeights
+from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.comparison import Comparison, auroc
@@ -151,6 +155,9 @@ def explain_model(
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = (batch.to(device) for batch in probe_batches(probes, per_task=probe, seed=seed))
             pictures[name] = picture(model, batches, split=split, seed=seed)
+        drawn = draw_texts(data, split, **texts | {"per_task": min(per_task, MOST_TEXTS)}, device=device)
+        told = transferability(model, drawn, split=split, seed=seed)
+        pictures |= {"transferability": told} if told.edges else {}
     return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth, text_auroc=followed)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
+from graphmtl.analysis.faithfulness import draw_texts
+from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.task import TaskData
@@ -55,6 +57,11 @@ def write_run(
         probe = probe_batches(valid, per_task=part(options, AffinityOptions).affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
+        texts = {"per_task": MOST_TEXTS, "batch_size": options.texts_at_once, "seed": options.seed}
+        drawn = draw_texts(data, "test", **texts, device=device)
+        told = transferability(model, drawn, split="test", seed=options.seed)
+        if told.edges:
+            told.save(run.folder / "task_transferability.json")
     save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")
     metrics = _metrics(options, model, data, result, predictions)
     conflict = run.gradient_conflict

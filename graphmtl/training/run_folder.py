@@ -27,7 +27,8 @@ VALIDATION = "validation.json"  # of a run that was trained and not tested, in p
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
-    *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
+    *("task_graph.json", "task_affinity.json", "task_transferability.json", "task_graph.png", "report.html"),
+    *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
@@ -38,9 +39,9 @@ class Run:
     """A run's folder.
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
-    ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges
-    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, and what
-    `graphmtl transfer` wrote ``transfer.json``.
+    ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json`` and
+    ``task_transferability.json``, all that have edges ``graph_history.jsonl``, those whose tasks' gradients were
+    measured ``gradient_conflict.json``, and what `graphmtl transfer` wrote ``transfer.json``.
 
     Args:
         folder: where it is.
@@ -223,6 +224,12 @@ class Run:
     def task_affinity(self) -> TaskGraph | None:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
+        return TaskGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def task_transferability(self) -> TaskGraph | None:
+        """``task_transferability.json``, of a star graph."""
+        path = self.folder / "task_transferability.json"
         return TaskGraph.load(path) if path.is_file() else None
 
     @cached_property

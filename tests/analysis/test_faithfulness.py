@@ -8,10 +8,11 @@ import torch
 
 from graphmtl.analysis.affinity import probe_batches, task_affinity
 from graphmtl.analysis.faithfulness import draw_texts, explain_model, true_edges
+from graphmtl.analysis.transferability import transferability
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.graph.recorder import EdgeRecorder
-from tests.analysis.small import ABOUT, NAMES, TRUTH, build, loss, one_by_one
+from tests.analysis.small import ABOUT, NAMES, TRUTH, build, loss, one_by_one, task_data
 from tests.parts import label_arrays
 
 
@@ -107,6 +108,20 @@ def test_star_has_spokes_and_affinity(data):
     assert set(found.auroc()) == {"affinity", "logits"}
     assert set(found.agreement()) >= {("attention", "contribution"), ("attention", "ablation"), ("affinity", "logits")}
     assert ("attention", "affinity") not in found.agreement()
+
+
+def test_a_star_with_texts_enough_shows_whose_answers_say_a_tasks_labels():
+    data = {name: task_data(name, 2, 40) for name in NAMES}
+    model = build(data, "star")
+    expected = transferability(model, [own.test.batch(range(40)) for own in data.values()], split="test", seed=0)
+    found = explain_model(model, data, **ABOUT, truth=TRUTH)
+    assert {(edge.source, edge.target): edge.count for edge in expected.edges} == {
+        (a, b): 40 for a in NAMES for b in NAMES if a != b
+    }
+    assert {edge.count for edge in found.pictures["transferability"].edges} == {40}
+    assert "transferability" in found.auroc()
+    few = explain_model(model, data, **ABOUT, per_task=19)
+    assert "transferability" not in few.pictures  # nothing is fitted
 
 
 def test_agreement_and_likeness_compare_rows(explained):

@@ -1,0 +1,123 @@
+r"""Transferability between the tasks of one model: whose answers say what the right label of a task's text is?
+
+The heads of all tasks answer the texts of task k. With :math:`a_j` what task j answers (its logits; of tags their mean
+over a text) and y the labels of k as numbers (1 for the right class and 0 for the others; of tags each one's share of a
+text; or the scores), both centred, the other tasks' answers are weighed together by ridge regression,
+
+.. math::
+    \hat y = \sum_{j \ne k} B_j a_j, \quad
+    T_{j \to k} = \frac{\sum_i \langle B_j a_j^{(i)}, y^{(i)} \rangle}{\sum_i |y^{(i)}|^2}
+
+over texts i that were left out when B was fitted, each once. So T is the share of the variance of k's labels that j's
+answers account for, beside those of all others (Pratt, Dividing the indivisible, 1987); without a penalty and without
+folds the shares sum to R². Answers that say nothing of k have T = 0 on the average, so a model that knows nothing has a
+map of zeros. T is not symmetric: a task with few examples may be told by one with many, and not the other way round.
+
+That answers of a source say how well it transfers is the idea of LEEP (Nguyen et al., ICML 2020) and LogME (You et al.,
+ICML 2021), which look at one source at a time. Here they are weighed together, since tasks that share a part of a model
+all know something of what one of them has learned. It is asked of the answers, not of what tasks read from each other,
+so it needs no graph; it is what the spokes of a star cannot say, which lead to the virtual node alone.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from graphmtl.analysis.answers import answers_of_tasks
+from graphmtl.data.batching import Batch
+from graphmtl.data.kind import NO_LABEL
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.layers.pooling import token_mask
+from graphmtl.models.model import MultiTaskModel
+
+__all__ = ["MOST_TEXTS", "transferability"]
+
+MOST_TEXTS = 200
+"""Texts of a task that are enough: all tasks read them, and of more the order of the sources hardly changes."""
+
+_FOLDS = 10
+_FEWEST = 20  # texts with a label of a task, below which nothing is fitted
+_PENALTIES = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0]  # answers have variance 1
+_FORMS = ("classes", "numbers", "label-sets", "tags")  # of kinds whose answers have the same width for every text
+
+
+@torch.no_grad()
+def transferability(model: MultiTaskModel, batches: Iterable[Batch], *, split: str, seed: int) -> TaskGraph:
+    """T of every ordered pair of tasks, as a directed task graph; ``std`` and ``count`` are those over texts.
+
+    A task with fewer than 20 labelled texts, or whose labels are all the same, has no edges; nor has one whose answers
+    are places in a text, or one of several texts.
+
+    Args:
+        model: its heads answer.
+        batches: texts with labels.
+        split: the split that the texts come from, for the record.
+        seed: the run's seed, for the record; it draws the folds.
+    """
+    model.eval()
+    names = [name for name, task in model.tasks.items() if task.of_kind.form in _FORMS]
+    answers: dict[str, list[dict[str, Tensor]]] = {}
+    labels: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        found = answers_of_tasks(model, batch, names)  # each (batch, classes)
+        for target in (name for name in batch.tasks if name in names):
+            wanted, known = _targets(model, batch, target)  # (batch, targets), (batch,)
+            labels.setdefault(target, []).append(wanted[known])
+            answers.setdefault(target, []).append({name: own[known] for name, own in found.items() if name != target})
+    edges = []
+    for target, own in answers.items():
+        y = torch.cat(labels[target]).double().cpu().numpy()  # (texts, targets)
+        said = {name: torch.cat([part[name] for part in own]).double().cpu().numpy() for name in own[0]}
+        edges += [
+            Edge(source=source, target=target, weight=shares.mean(), std=shares.std(), count=len(shares))
+            for source, shares in _shares(said, y, seed).items()
+        ]
+    return TaskGraph(arch=model.options.arch, tasks=tuple(model.tasks), split=split, seed=seed, edges=tuple(edges))
+
+
+def _targets(model: MultiTaskModel, batch: Batch, task: str) -> tuple[Tensor, Tensor]:
+    """A task's labels as numbers, (batch, targets), and which texts have one, (batch,)."""
+    assert batch.labels is not None
+    labels, own = batch.labels[task], model.tasks[task]
+    position = [*model.tasks].index(task)
+    known = model.heads[position].counts(labels) > 0  # (batch,)
+    if own.of_kind.form == "numbers":
+        return labels.unsqueeze(-1), known
+    if own.of_kind.form == "label-sets":
+        return labels.double(), known
+    one_hot = F.one_hot(labels.clamp_min(0), len(own.labels)).double()  # (batch, classes), of tags (batch, tokens, ...)
+    if not own.of_kind.labels_tokens:
+        return one_hot, known
+    there = (labels != NO_LABEL) & token_mask(batch.lengths, labels)  # (batch, tokens)
+    counts = there.sum(1, keepdim=True).clamp_min(1)  # (batch, 1)
+    return (one_hot * there.unsqueeze(-1)).sum(1) / counts, known
+
+
+def _shares(said: Mapping[str, np.ndarray], y: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """What each source contributes to T, text by text: (texts,); none where nothing can be fitted."""
+    from sklearn.linear_model import RidgeCV  # takes a second, which runs without it need not spend
+
+    y = y - y.mean(0)  # (texts, targets)
+    variance = np.square(y).sum(1).mean()
+    if not said or len(y) < _FEWEST or variance < 1e-12:
+        return {}
+    blocks = [_standard(own) for own in said.values()]  # each (texts, classes)
+    x, ends = np.concatenate(blocks, 1), np.cumsum([block.shape[1] for block in blocks])[:-1]
+    fold = np.random.default_rng(seed).permutation(len(y)) % _FOLDS  # (texts,)
+    parts = np.zeros((len(blocks), len(y)))
+    for out in range(_FOLDS):
+        fitted = RidgeCV(alphas=_PENALTIES).fit(x[fold != out], y[fold != out])
+        weights = np.split(fitted.coef_.reshape(y.shape[1], -1), ends, axis=1)  # each (targets, classes)
+        for part, block, own in zip(parts, blocks, weights, strict=True):
+            part[fold == out] = ((block[fold == out] @ own.T) * y[fold == out]).sum(1)
+    return {name: part / variance for name, part in zip(said, parts, strict=True)}
+
+
+def _standard(answers: np.ndarray) -> np.ndarray:
+    """Answers (texts, classes), each class's centred, all of them divided by their root mean square."""
+    centred = answers - answers.mean(0)
+    return centred / max(np.sqrt(np.square(centred).mean()), 1e-12)

@@ -1,0 +1,142 @@
+"""Whose answers say a task's labels: answers that are known, to texts of one word."""
+
+import numpy as np
+import pytest
+import torch
+
+from graphmtl.analysis import transferability as module
+from graphmtl.analysis.transferability import transferability
+from graphmtl.data.batching import EncodedSplit
+from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.models.model import MultiTaskModel
+from tests.parts import label_arrays, model_options
+
+SIZE = 120
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, SIZE)
+NOISE = torch.from_numpy(RNG.normal(size=(3, SIZE, 2)))
+
+
+def model_of(**kinds):
+    torch.manual_seed(0)
+    labels = {"text-classification": ("no", "yes"), "token-classification": ("A", "B", "C"), "multi-label": ("r", "s")}
+    tasks = [Task(name=name, kind=kind, labels=labels.get(kind, ())) for name, kind in kinds.items()]
+    options = model_options(arch="shared", hidden=3, embedding_size=4, chars="none")
+    return MultiTaskModel(tasks=tasks, vocabulary=Vocabulary.build(["a b c d"]), options=options)
+
+
+CLASSES = dict.fromkeys(("k", "right", "noise", "echo"), "text-classification")
+
+
+def texts(task="k", labels=LABELS):
+    """Batches of texts whose only word is their number, so that an answer can be looked up."""
+    split = EncodedSplit(tasks=[task], texts=[[n] for n in range(len(labels))], labels={task: label_arrays(labels)})
+    return [split.batch(np.arange(start, min(start + 50, len(labels)))) for start in range(0, len(labels), 50)]
+
+
+@pytest.fixture
+def say(monkeypatch):
+    """Makes every head answer what is given: by task, a row for each text."""
+
+    def given(**answers):
+        def look_up(model, batch, names):
+            return {name: answers[name][batch.tokens[:, 0]] for name in names}
+
+        monkeypatch.setattr(module, "answers_of_tasks", look_up)
+
+    return given
+
+
+def weights(model, batches, seed=0):
+    graph = transferability(model, batches, split="test", seed=seed)
+    return {(edge.source, edge.target): edge.weight for edge in graph.edges}
+
+
+RIGHT = torch.nn.functional.one_hot(torch.from_numpy(LABELS), 2).double()
+
+
+def test_right_answers_say_all_and_noise_says_nothing(say):
+    say(k=NOISE[0], right=RIGHT, noise=NOISE[1], echo=NOISE[2])
+    found = weights(model_of(**CLASSES), texts())
+    assert {*found} == {("right", "k"), ("noise", "k"), ("echo", "k")}
+    assert found["right", "k"] == pytest.approx(1, abs=0.05)
+    assert abs(found["noise", "k"]) < 0.02 > abs(found["echo", "k"])
+
+
+def test_where_all_is_noise_the_shares_are_zero_on_the_average(say):
+    found = []
+    for seed in range(10):
+        noise = torch.randn(4, SIZE, 2, generator=torch.Generator().manual_seed(seed))
+        say(**dict(zip(CLASSES, noise, strict=True)))
+        found += weights(model_of(**CLASSES), texts()).values()
+    assert abs(np.mean(found)) < 0.01
+
+
+def test_what_another_task_says_better_counts_for_that_one(say):
+    """Beside a task that knows the labels, one that repeats half of it has hardly a share, where alone it has one."""
+    echo = RIGHT + NOISE[2]
+    say(k=NOISE[0], right=RIGHT, noise=NOISE[1], echo=echo)
+    beside = weights(model_of(**CLASSES), texts())["echo", "k"]
+    say(k=NOISE[0], right=NOISE[1], noise=NOISE[1], echo=echo)
+    alone = weights(model_of(**CLASSES), texts())["echo", "k"]
+    assert beside < 0.1 < alone
+
+
+def test_what_the_task_itself_answers_and_how_large_answers_are_play_no_part(say):
+    say(k=NOISE[0], right=RIGHT, noise=NOISE[1], echo=NOISE[2])
+    expected = weights(model_of(**CLASSES), texts())
+    say(k=RIGHT, right=10 * RIGHT + 3, noise=NOISE[1] - 7, echo=NOISE[2] / 50)
+    assert weights(model_of(**CLASSES), texts()) == pytest.approx(expected)
+
+
+def test_it_has_a_direction(say):
+    """k's labels are told by the answers of the other, whose labels nothing tells."""
+    say(k=NOISE[0], right=RIGHT)
+    model = model_of(k="text-classification", right="text-classification")
+    found = weights(model, [*texts(), *texts("right", RNG.integers(0, 2, SIZE))])
+    assert found["right", "k"] > 0.9
+    assert abs(found["k", "right"]) < 0.05
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_answers_turned_around_say_as_much(say, seed):
+    say(k=NOISE[0], right=RIGHT, noise=NOISE[1], echo=NOISE[2])
+    expected = weights(model_of(**CLASSES), texts(), seed)
+    say(k=NOISE[0], right=RIGHT.flip(1), noise=NOISE[1], echo=NOISE[2])
+    assert weights(model_of(**CLASSES), texts(), seed) == pytest.approx(expected)
+
+
+def test_scores_sets_of_labels_and_tags_are_told_too(say):
+    scores = RNG.normal(size=SIZE).astype(np.float32)
+    sets = RNG.integers(0, 2, (SIZE, 2))
+    kinds = {"s": "regression", "m": "multi-label", "t": "token-classification"}
+    model = model_of(k="text-classification", **kinds)
+    tags = EncodedSplit(
+        tasks=["t"], texts=[[n, n] for n in range(SIZE)], labels={"t": label_arrays([[n, 2] for n in LABELS])}
+    )
+    own = {"s": scores, "m": sets}
+    batches = [batch for name, labels in own.items() for batch in texts(name, labels)]
+    batches += [tags.batch(range(SIZE))]
+    said = torch.from_numpy(np.concatenate([scores[:, None], sets, RIGHT], 1))
+    say(k=said, s=NOISE[0][:, :1], m=NOISE[1], t=NOISE[2])
+    found = weights(model, batches)
+    assert {target for _, target in found} == {"s", "m", "t"}
+    assert all(found["k", target] > 0.9 for target in "smt")
+
+
+def test_a_task_with_few_texts_or_with_one_label_alone_has_no_edges(say):
+    say(**dict.fromkeys(CLASSES, NOISE[0]))
+    assert not weights(model_of(**CLASSES), texts(labels=LABELS[:19]))
+    assert not weights(model_of(**CLASSES), texts(labels=np.ones(SIZE, dtype=int)))
+    assert weights(model_of(**CLASSES), texts(labels=LABELS[:20]))
+
+
+def test_texts_without_a_label_are_left_out(say):
+    answers = {"k": NOISE[0], "right": RIGHT, "noise": NOISE[1], "echo": NOISE[2]}
+    say(**answers)
+    graph = transferability(
+        model_of(**CLASSES), texts(labels=np.where(np.arange(SIZE) < 60, LABELS, -100)), split="test", seed=0
+    )
+    assert {edge.count for edge in graph.edges} == {60}
+    assert (graph.arch, graph.split, graph.virtual) == ("shared", "test", False)
