@@ -27,11 +27,11 @@ PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6
 _MODELS = ("trained", "untrained", "shuffled")
 
 
-def explanation(run: Run, *, texts: int, probe: int) -> dict:
+def explanation(run: Run, *, texts: int, probe: int, controls: bool = True) -> dict:
     """``explanation.json``, which is written if it is missing."""
     path = run.folder / "explanation.json"
     if not path.is_file():
-        run.write_json(path.name, explain_run(run, per_task=texts, probe=probe).to_json())
+        run.write_json(path.name, explain_run(run, per_task=texts, probe=probe, controls=controls).to_json())
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -41,8 +41,9 @@ def rows(arch: str, explanations: list[dict], area: str = "auroc") -> list[str]:
     for picture in explanations[0].get(area, {}):
         cells = []
         for model in _MODELS:
-            areas = [each[area] if model == "trained" else each["controls"][model][area] for each in explanations]
-            cells.append(interval([float(np.mean([*own[picture].values()])) for own in areas]))
+            found_in = [each if model == "trained" else each["controls"].get(model) for each in explanations]
+            areas = [own[area][picture] for own in found_in if own is not None]
+            cells.append(interval([float(np.mean([*own.values()])) for own in areas]) if areas else "")
         targets = sum(len(each[area][picture]) for each in explanations)
         found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")
     return found
@@ -76,6 +77,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     parser.add_argument("--examples", type=int, default=500, help="test texts of each task that are read, at most")
     parser.add_argument("--affinity-probe", type=int, default=500, help="those on which a star's affinity is measured")
+    parser.add_argument("--no-controls", action="store_true", help="explain the trained models alone")
     arguments = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "benchmarks.planted_graph", *argv, *(["--", *extra] if extra else [])])
     areas = ["| arch | picture | targets | trained | untrained | shuffled labels |", "|---|---|---|---|---|---|"]
@@ -88,7 +90,8 @@ def main(argv: list[str]) -> None:
             path = folder(arguments.runs, arch, seed)
             train(path, arch, seed, [*PLANTED, *extra])
             runs.append(Run.open(path))
-            explanations.append(explanation(runs[-1], texts=arguments.examples, probe=arguments.affinity_probe))
+            sizes = {"texts": arguments.examples, "probe": arguments.affinity_probe}
+            explanations.append(explanation(runs[-1], **sizes, controls=not arguments.no_controls))
         areas += rows(arch, explanations)
         texts += rows(arch, explanations, "text_auroc")
         agreements += agreement_rows(arch, explanations)

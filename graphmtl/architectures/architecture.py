@@ -1,6 +1,6 @@
 """What every architecture is to the rest of the toolkit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -28,8 +28,10 @@ class MessageOptions(ArchitectureOptions):
 
     attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
     score: Score = option("additive", "how a query is matched with a node")
-    message_start: MessageStart = option(
-        "random", "first weights of W_r; identity: what a node says is added to the cell as it stands"
+    message_start: Literal["auto", "random", "identity"] = option(
+        "auto",
+        "first weights of W_r; identity: what a node says is added to the cell as it stands; auto: identity for "
+        "complete, random for star",
     )
 
 
@@ -81,7 +83,8 @@ class Architecture(Layer):
     All that the rest of the toolkit asks of an architecture stands in this class, each with a default. One that is
     derived from it must have ``read``, and says what else is not as it is here:
 
-    - how texts are read: :meth:`read` before pooling, :meth:`interact` after it, with ``head_size``;
+    - how texts are read: :meth:`read` before pooling, :meth:`interact` after it, with ``head_size``; and in training
+      :meth:`read_with_views`;
     - what tasks read from: ``has_edges``, ``virtual_node``, :meth:`node_states`, and the attributes below;
     - what its parameters are: :meth:`task_modules`, :meth:`task_rows`, :meth:`frozen_parts`, :meth:`learning_rates`,
       and of every :class:`~graphmtl.layers.layer.Layer`, which it is itself, ``undecayed`` and ``own_start``.
@@ -109,11 +112,12 @@ class Architecture(Layer):
     reads_contextual = True  #: True where LSTMs read a contextual encoder's states too, False where these are enough
     has_nodes = False  #: True where ``interact`` gives a representation for every task, which teachers may form
     holds_apart = False  #: True where a task's states are a shared half and its own, which training is to hold apart
-    has_views = False  #: True where ``interact`` gives further views of a text in training, from which heads learn
+    has_views = False  #: True where training has further views of a text, of ``interact`` or ``read_with_views``
     revision: ClassVar[int] = 1  #: goes up where its equations change, so that models saved before are not misread
     auto_pooling: ClassVar[Literal["mean", "max-mean"]] = (
         "max-mean"  #: what ``--pooling auto`` means where LSTMs give the states of a text
     )
+    auto_message_start: ClassVar[MessageStart] = "random"  #: what ``--message-start auto`` means
     acts_after_pooling = False  #: True where the vectors of texts and of tokens go through the same layers
     virtual_node: str | None = None  #: the name of the node that is no task, if there is one; all tasks read it
     first_stage: str | None = None  #: the architecture that trains :meth:`frozen_parts` in a run of its own, before
@@ -157,7 +161,8 @@ class Architecture(Layer):
             "directions": self.directions,
         }
         if isinstance(options, MessageOptions):
-            asked = {"attention": options.attention, "score": options.score, "message_start": options.message_start}
+            start = self.auto_message_start if options.message_start == "auto" else options.message_start
+            asked = {"attention": options.attention, "score": options.score, "message_start": start}
             self.message_sizes = {**self.lstm_sizes, **asked}
 
     def _options(self, values: dict[str, Any]) -> OptionGroup:
@@ -195,6 +200,21 @@ class Architecture(Layer):
             :class:`~graphmtl.layers.interaction.EdgeWeights` if they are asked for and there are any, else None.
         """
         raise InputError(f"{type(self).__name__} has no `read`, which every architecture must have")
+
+    def read_with_views(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        tasks: Sequence[int],
+        edges: bool = False,
+        nodes: Tensor | None = None,
+        views: Collection[str] = (),
+    ) -> list[tuple[Read, dict[str, Tensor]]]:
+        """:meth:`read` in training, and by name those of some ``views`` that each task has before pooling.
+
+        A view is in the shape of the states; the head must answer from it too.
+        """
+        return [(own, {}) for own in self.read(x, lengths, tasks, edges, nodes)]
 
     def forward(
         self,

@@ -52,7 +52,8 @@ class Star(Architecture):
             bidirectional (True): read every text in both directions.
             attention (64): dimensions of the attention's keys and queries.
             score (additive): how a query is matched with a node; or dot, or static, which ignores the text.
-            message_start (random): first weights of W_r; identity: what a node says is added to the cell as it stands.
+            message_start (auto): first weights of W_r; identity: what a node says is added to the cell as it stands;
+                random; auto means random here.
             hub_to_head (False): behind a task's own state stands the virtual node's; not in the paper.
 
     Shapes, of ``star(x, task, lengths=None, *, mask=None, return_edge_weights=False)``:

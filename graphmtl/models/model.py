@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
 from graphmtl.architectures import architecture_class
-from graphmtl.architectures.architecture import HeadInput
+from graphmtl.architectures.architecture import HeadInput, Read
 from graphmtl.config import ModelOptions, part
 from graphmtl.data.batching import Batch
 from graphmtl.data.raw_texts import Text
@@ -84,6 +84,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
         if options.same_start:
             self._start_alike()
+        self.views: frozenset[str] = frozenset()  # from which heads must answer too in this training, by name
         self.frozen_states: FrozenStates | None = None  # while a task is trained that joined a frozen graph
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
         self.common_layers = nn.ModuleList()  # of the heads, likewise
@@ -224,15 +225,24 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
             positions = [self._position[name] for name in tasks]
             nodes = None if self.frozen_states is None else self.frozen_states.nodes(batch)
-            read = self.architecture.read(encoded.states, encoded.lengths, positions, edges, nodes)
-            for name, position, (states, weights) in zip(tasks, positions, read, strict=True):
+            read = self._read(encoded, positions, edges, nodes)
+            for name, position, ((states, weights), views) in zip(tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
+                seen.views |= {view: self.represent(own, encoded, name) for view, own in views.items()}
                 outputs[name] = self._output(name, seen, seen.edges or weights, batch, label_smoothing)
                 if self.training and self.architecture.holds_apart:
                     shared, private = states.chunk(2, -1)  # (texts, tokens, dim / 2)
                     outputs[name].halves = Halves(shared, private, encoded.lengths)
         return outputs
+
+    def _read(
+        self, encoded: Encoded, tasks: Sequence[int], edges: bool, nodes: Tensor | None
+    ) -> list[tuple[Read, dict[str, Tensor]]]:
+        given = (encoded.states, encoded.lengths, tasks, edges, nodes)
+        if self.training and self.views:
+            return self.architecture.read_with_views(*given, self.views)
+        return [(own, {}) for own in self.architecture.read(*given)]
 
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
         """What every task says without some of its edges, once for each ablation; the nodes are computed once."""

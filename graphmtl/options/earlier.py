@@ -16,6 +16,9 @@ class _EarlierOptions(OptionGroup):
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
 
 
+_COMPLETE = ("topology", "message_start", "node_bias", "detach_sources")  # all of these in a run's own config.yaml
+_COMPLETE_THEN = {"bias_rate": 1.0, "own_weight": 0.0, "others_weight": 0.0}  # what a run without these options did
+
 _TODAY: dict[str, tuple[str, dict[Any, Any]]] = {"tensorboard": ("track", {False: None, True: "tensorboard"})}
 
 
@@ -27,10 +30,14 @@ def earlier_options() -> dict[str, Field]:
 def today(values: Mapping[str, Any]) -> dict[str, Any]:
     """Options by name, in which those of earlier versions are called as they are called now.
 
+    A run's ``config.yaml`` that is older than options of ``complete`` which are not neutral has them as it was trained.
+
     Raises:
         InputError: a value that is not accepted, or both names of an option.
     """
     current = dict(values)
+    if values.get("arch") == "complete" and "bias_rate" not in values and all(name in values for name in _COMPLETE):
+        current = _COMPLETE_THEN | current
     for name, field in earlier_options().items():
         if name not in values:
             continue

@@ -1,4 +1,4 @@
-r"""Further views of a text from which a task's head must answer, such as ``cmtr``'s own and others' representations.
+r"""Further views of a text from which a task's head must answer: of ``cmtr`` and ``complete`` the own and the others'.
 
 .. math::
     V = \sum_v w_v \frac{w_k}{n} \sum_i \ell_i(\mathrm{head}_k(v))
@@ -52,7 +52,8 @@ class Views(Term):
     @classmethod
     def of_run(cls, model: nn.Module, options: OptionGroup) -> "Views | None":
         weights = {"own": options.own_weight, "others": options.others_weight}  # type: ignore[attr-defined]
-        return cls(weights=weights) if any(weights.values()) else None
+        model.views = frozenset(view for view, weight in weights.items() if weight)  # type: ignore[assignment]
+        return cls(weights=weights) if model.views else None
 
     def forward(self, outputs: Mapping[str, Any], batch: Batch, targets: Mapping[str, Tensor]) -> Tensor | None:
         losses = [

@@ -36,6 +36,20 @@ def test_a_run_of_an_earlier_version(written, value, track, tmp_path):
         assert "tensorboard" not in asdict(options)
 
 
+def test_a_run_of_complete_keeps_the_training_that_it_had(tmp_path):
+    path = tmp_path / "config.yaml"
+    now = asdict(make_options(arch="complete"))
+    new = {"bias_rate": 1.0, "own_weight": 0.0, "others_weight": 0.0}
+    then = {name: value for name, value in now.items() if name not in new} | {"detach_sources": False}
+    path.write_text(yaml.safe_dump({"format": 2, **then}))
+    for options in (read_options(path), read_options(path, written_by_a_run=True)):
+        assert asdict(options) == now | {"detach_sources": False, **new}
+    path.write_text(yaml.safe_dump({"format": 2, **now}))
+    assert asdict(read_options(path, written_by_a_run=True)) == now
+    path.write_text("arch: complete\ndetach_sources: false\n")  # of one's own
+    assert asdict(read_options(path)) == now | {"detach_sources": False}
+
+
 def test_python_of_an_earlier_version():
     assert make_options(tensorboard=True) == make_options(track="tensorboard")
 

@@ -37,9 +37,39 @@ def test_a_run_has_them_where_its_architecture_has_views_unless_both_weights_are
     assert Views.suits(architecture_class("cmtr"))
     assert not Views.suits(architecture_class("star"))
     assert make_options(arch="cmtr", others_weight=0.25).others_weight == 0.25
-    made = Views.of_run(torch.nn.Module(), ViewsOptions(others_weight=0.25))
+    model = torch.nn.Module()
+    made = Views.of_run(model, ViewsOptions(others_weight=0.25))
     assert made.weights == {"own": 1.0, "others": 0.25}
-    assert Views.of_run(torch.nn.Module(), ViewsOptions(own_weight=0.0, others_weight=0.0)) is None
+    assert model.views == {"own", "others"}
+    Views.of_run(model, ViewsOptions(own_weight=0.0))
+    assert model.views == {"others"}
+    assert Views.of_run(model, ViewsOptions(own_weight=0.0, others_weight=0.0)) is None
+    assert not model.views
+
+
+def test_views_before_pooling_are_made_in_training_where_a_run_has_them():
+    texts = {name: [f"{name} text {n} of all" for n in range(40)] for name in "ab"}
+    tasks = load_tasks({name: {"text": own, "label": ["no", "yes"] * 20} for name, own in texts.items()})
+    options = make_options(arch="complete", hidden=4, output_dropout=0.0, locked_dropout=0.0, same_start=False)
+    model = build_model(tasks, options, print)
+    batch = next(iter(loader(tasks, model, batch_size=8, shuffle=False)))
+    (name,) = batch.tasks
+    assert not model.train()(batch)[name].views  # of a loop of one's own that has not asked for them
+    model.views = frozenset({"own", "others"})
+    assert not model.eval()(batch)[name].views
+    output = model(batch)[name]
+    model.architecture.train()  # views, and no dropout
+    model.training = True
+    trained = model(batch)[name]
+    torch.testing.assert_close(trained.losses, output.losses)
+    encoded, k = model.encode(batch), model.architecture.position(name)
+    ((_, views),) = model.architecture.read_with_views(encoded.states, encoded.lengths, [k], views=model.views)
+    assert {*trained.views} == {*views} == {"own", "others"}
+    for view, states in views.items():
+        said = model.classify(model.represent(states, encoded, name), name)
+        expected = model.heads[k].losses(said, batch.labels[name], batch.lengths)
+        torch.testing.assert_close(trained.views[view], expected)
+    assert not torch.allclose(trained.views["own"], trained.views["others"])
 
 
 def test_a_heads_losses_of_the_views_are_those_of_what_they_hold():
