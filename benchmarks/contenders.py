@@ -182,6 +182,7 @@ def make_architecture(name: str, score: str | None, shape: Shape) -> Architectur
     """An architecture of the registry in one direction, with a graph of ``shape.in_degree`` edges into every task."""
     tasks = [f"task{k}" for k in range(shape.tasks)]
     asked = {"hidden": shape.hidden, "attention": shape.attention, "score": score, "bidirectional": False}
+    asked["detach_sources"] = False  # the paper's step, in which gradients go into every LSTM
     if shape.in_degree is not None:
         asked["topology"] = json.dumps(_ring(tasks, shape.sources))
     kind = architecture_class(name)

@@ -187,7 +187,7 @@ class Complete(Architecture):
     def learning_rates(self, lr: float) -> list[tuple[nn.Parameter, float]]:
         biases = [lstm.node_bias for lstm in self.lstms if lstm.node_bias is not None]
         rate = self.options.bias_rate
-        return [] if rate == 1 else [(bias, rate * lr) for bias in biases]  # type: ignore[list-item]
+        return [] if rate == 1 else [(bias, rate * lr) for bias in biases]  # type: ignore[misc]
 
     def node_states(self, x: Tensor, lengths: Tensor, tasks: Sequence[int]) -> Tensor:
         """The states of these tasks' sources at each token, (D, N, sources, H)."""

@@ -19,6 +19,8 @@ _MEANINGS = {
     "alone": "what the source is worth when it is the only one",
     "affinity": "whether two tasks use the virtual node alike",
     "logits": "correlation of the two heads' logits: the affinity's control, which needs no graph",
+    "transferability": "the share of the variance of the target's labels that the source's answers account for, beside "
+    "those of all others",
     "benefit": "what training with the source gains the target over training alone",
 }
 

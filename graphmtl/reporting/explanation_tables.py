@@ -11,7 +11,7 @@ from graphmtl.graph.comparison import Comparison
 
 __all__ = ["explanation_tables", "stability_table"]
 
-_STRONGEST = ("attention", "contribution", "ablation", "affinity", "benefit")  # pictures whose first edges are shown
+_STRONGEST = ("attention", "contribution", "ablation", "transferability", "affinity", "benefit")  # with first edges
 
 _FIRST = ("attention", "affinity")  # what the other pictures are compared with on the screen; the file has all pairs
 

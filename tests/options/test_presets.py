@@ -20,8 +20,13 @@ COMMANDS = {  # the file of results, the command's own words, and more that it g
     "tagging": ("tagging.md", "--archs single,shared,star", []),
     "snips": ("tagging.md", "--arch star --tasks snips", []),
     "glue": ("glue.md", "--arch cmtr --tasks glue", []),
-    "planted-graph-complete": ("planted-graph.md", "--archs complete", [*GRAPH, "--arch", "complete"]),
-    "planted-graph-star": ("planted-graph.md", "--archs star", [*GRAPH, "--arch", "star"]),
+    "complete-joint": ("planted-graph.md", "run --arch complete --no-detach-sources", []),
+    "planted-graph-complete": (
+        "planted-graph.md",
+        "--archs complete --seeds 0,1,2,3,4",
+        [*GRAPH, "--arch", "complete"],
+    ),
+    "planted-graph-star": ("planted-graph.md", "--archs star --seeds 0,1,2,3,4", [*GRAPH, "--arch", "star"]),
     "planted-graph-cmtr": ("planted-graph.md", "--archs cmtr", [*GRAPH, "--arch", "cmtr"]),
 }
 OF_ONE_MACHINE = ("embeddings", "encoder", "teachers", "output")  # folders and files
