@@ -11,7 +11,8 @@ signed measure (affinity, ablation) the excess is the weight.
 The limit is the larger of two numbers: the largest excess of the control, either way, and the bound below which n
 further draws from a normal distribution with the mean m and the standard deviation s of the control's n edges all stay
 with 95 % (Bonferroni: :math:`m + t_{n-1, 1 - 0.05 / n} \, s \sqrt{1 + 1 / n}`). The largest alone is not enough: an
-edge of another control is above it in a third of all cases.
+edge of another control is above it in a third of all cases. Of a symmetric measure, which is a cosine or a correlation,
+each pair counts once, and m and s are those of Fisher's z.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ __all__ = ["Evidence", "evidence", "finding"]
 
 _LEVEL = 0.05  # of all edges together
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
+_SURE = 1 - 1e-9  # the largest cosine that has a Fisher's z
 _NAMED = 3  # edges in a title
 
 
@@ -106,16 +108,17 @@ def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
 def _limit(excess: np.ndarray) -> float:
     from scipy.stats import t  # takes a second, which verbs without it need not spend
 
-    if _is_symmetric(excess):
-        excess = excess[np.triu_indices(len(excess), 1)]  # each pair counts once
-    found = excess[~np.isnan(excess)]  # (edges,)
+    symmetric = _is_symmetric(excess)
+    found = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
+    found = found[~np.isnan(found)]  # (edges,)
     if len(found) == 0:
         raise ValueError("control: expected a graph with edges, found none")
     largest, count = float(np.abs(found).max()), len(found)
     if count == 1:
         return largest
-    spread = found.std(ddof=1) * np.sqrt(1 + 1 / count)
-    return max(largest, float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * spread))
+    found = np.arctanh(found.clip(-_SURE, _SURE)) if symmetric else found
+    bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
+    return max(largest, float(np.tanh(bound)) if symmetric else bound)
 
 
 def _is_symmetric(matrix: np.ndarray) -> bool:
