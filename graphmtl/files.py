@@ -114,14 +114,18 @@ def read_json(path: Path | str, kind: type = dict, *, most: int = _MOST) -> Any:
     return found
 
 
-def read_json_lines(path: Path | str) -> list[dict]:
+def read_json_lines(path: Path | str, *, most: int | None = None) -> list[dict]:
     """The objects in a file of JSON lines.
+
+    Args:
+        path: the file.
+        most: how many lines are read; None: all.
 
     Raises:
         InputError: as `read_json`, with the line.
     """
     text = _text(path, _MOST)
-    lines = text.removesuffix("\n").split("\n") if text else []  # a name may hold U+2028, so no splitlines
+    lines = text.removesuffix("\n").split("\n")[:most] if text else []  # a name may hold U+2028, so no splitlines
     found = [parse_json(line, path, number) for number, line in enumerate(lines, 1)]
     for number, each in enumerate(found, 1):
         if not isinstance(each, dict):
