@@ -4,6 +4,7 @@ A verb's libraries take seconds to load, and are loaded once its arguments are k
 """
 
 import ctypes
+import errno
 import importlib
 import os
 import platform
@@ -39,6 +40,7 @@ VERBS = {
 }
 
 
+_OF_THE_MACHINE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")}
 _LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
 
 
@@ -62,6 +64,11 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
         sys.stderr.close()
+    except OSError as error:  # of the machine, wherever it was met
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        print(f"graphmtl: error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt as error:
         message, signum = (str(error), error.signum) if isinstance(error, Interrupted) else ("interrupted", SIGINT)
         print(f"graphmtl: {message}", file=sys.stderr)

@@ -16,7 +16,7 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
 from graphmtl.errors import InputError
-from graphmtl.files import check_output
+from graphmtl.files import check_output, write_whole
 from graphmtl.printed_tables import (
     classes_table,
     confusion_tables,
@@ -181,10 +181,7 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
         print(_in_a_line(means))
     if output is not None:
         text = json.dumps({"data": arguments.tasks, "tasks": tasks, "mean": means}, indent=2, ensure_ascii=False)
-        try:
-            output.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+        write_whole(output, text + "\n")
     for path in (output, arguments.predictions):
         if path is not None:
             print(f"wrote {path}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
-from graphmtl.files import check_regular
+from graphmtl.files import check_regular, write_whole
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.page import is_report, render
 from graphmtl.training.run_folder import Run, open_runs
@@ -58,10 +58,7 @@ def main(argv: Sequence[str]) -> None:
         for run, name in zip(runs, names, strict=True)
     ]
     page = render(contents, comparison(runs, names) if len(runs) > 1 else None)
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error.strerror}") from error
+    write_whole(output, page)
     print(f"wrote {output}")
 
 

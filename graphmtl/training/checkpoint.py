@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 
 from graphmtl.errors import InputError, note
-from graphmtl.files import read_json
+from graphmtl.files import read_json, write_whole, writing
 from graphmtl.training.state_file import load_state, save_state
 
 __all__ = ["Checkpoints"]
@@ -61,21 +61,27 @@ class Checkpoints:
         first = self.accelerator.is_main_process
         if first:
             _remove(unfinished)
-            unfinished.mkdir(parents=True)
+            with writing(target):
+                unfinished.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
-        save_state(unfinished / self._random, _random_state(self.accelerator.device))
+        with writing(target):
+            self._write(unfinished, state)
+            self.accelerator.wait_for_everyone()
+            if first:
+                sums = {path.name: _checksum(path) for path in sorted(unfinished.iterdir())}
+                write_whole(unfinished / _SUMS, json.dumps(sums, indent=2) + "\n")
+                _remove(target)
+                unfinished.rename(target)
         if first:
+            self._keep_the_last()
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, unfinished: Path, state: dict) -> None:
+        save_state(unfinished / self._random, _random_state(self.accelerator.device))
+        if self.accelerator.is_main_process:
             for name, part in self._parts():
                 save_state(unfinished / f"{name}.safetensors", part.state_dict())
             save_state(unfinished / _STATE, state)
-        self.accelerator.wait_for_everyone()
-        if first:
-            sums = {path.name: _checksum(path) for path in sorted(unfinished.iterdir())}
-            (unfinished / _SUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
-            _remove(target)
-            unfinished.rename(target)
-            self._keep_the_last()
-        self.accelerator.wait_for_everyone()
 
     def load(self) -> dict | None:
         """Puts back what :meth:`save` wrote last and returns its state; None where there is no checkpoint.
@@ -98,8 +104,8 @@ class Checkpoints:
 
     def _put_back(self, path: Path) -> dict:
         if not (path / self._random).is_file():
-            count = len([*path.glob("random-*.safetensors")])
-            raise InputError(f"{path}: written by {count} processes, of which there are {self.accelerator.num_processes}")
+            theirs, ours = len([*path.glob("random-*.safetensors")]), self.accelerator.num_processes
+            raise InputError(f"{path}: written by {theirs} processes, found {ours}; resume with as many")
         for name, part in self._parts():
             part.load_state_dict(load_state(path / f"{name}.safetensors"))
         state = load_state(path / _STATE)
