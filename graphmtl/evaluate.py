@@ -132,6 +132,7 @@ def main(argv: Sequence[str]) -> None:
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
     arguments.split = arguments.split or "test"
+    run.check_writable()
     tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}

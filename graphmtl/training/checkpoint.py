@@ -62,7 +62,8 @@ class Checkpoints:
         if first:
             _remove(unfinished)
             with writing(target):
-                unfinished.mkdir(parents=True)
+                self.folder.mkdir(exist_ok=True)  # the run's folder is there, or was removed
+                unfinished.mkdir()
         self.accelerator.wait_for_everyone()
         with writing(target):
             self._write(unfinished, state)

@@ -39,7 +39,6 @@ class TrainingLog:
         self._accelerator = accelerator
         self._path = None if folder is None or not accelerator.is_main_process else folder / "history.jsonl"
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             start_trackers(accelerator, options, self._path.parent, resumed=bool(history))
             write_whole(self._path, "".join(json.dumps(record) + "\n" for record in history))
 

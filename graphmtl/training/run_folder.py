@@ -1,6 +1,7 @@
 """A run's folder: what is written where, and reading it back."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -232,6 +233,17 @@ class Run:
                     f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
                     f"resumed with the options it was started with (--config {self.folder}/config.yaml)"
                 )
+
+    def check_writable(self) -> None:
+        """Whether files can be written into the folder, which a long work is to end with.
+
+        Raises:
+            InputError: they cannot.
+        """
+        if not os.access(self.folder, os.W_OK):
+            raise InputError(
+                f"{self.folder}: no file can be written into the folder (no permission, or a read-only disk)"
+            )
 
     @cached_property
     def options(self) -> Options:

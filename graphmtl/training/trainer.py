@@ -49,8 +49,8 @@ class Trainer:
         model: ``MultiTaskModel``, or anything with its interface.
         data: the encoded splits of every task of the model.
         options: see :class:`~graphmtl.config.TrainingOptions`.
-        folder: the run's folder for ``history.jsonl``, ``checkpoints/`` and TensorBoard's ``tensorboard/``; None
-            writes nothing.
+        folder: the run's folder, which is there, for ``history.jsonl``, ``checkpoints/`` and TensorBoard's
+            ``tensorboard/``; None writes nothing.
         frozen_until: pairs of an epoch and parameters that are not trained up to its end.
         callbacks: each is called with each line of ``history.jsonl``, after the epoch's checkpoint is written.
         given: the budgets of an earlier training of the same tasks (``TrainingResult.budgets``), which hold though the
