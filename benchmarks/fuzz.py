@@ -189,12 +189,15 @@ class Fuzz:
         """Changes a file so many times and reads it."""
         path, read, found = self.folder / name, self.targets[name], Found()
         whole = path.read_bytes()
-        read(path)  # as it is it must be right
+        self._read(read, path, whole, found)  # as it is it must be right
+        if not found.read:
+            raise RuntimeError(f"{name} is refused before it is changed")
         for _ in range(inputs):
             content = changed(whole, self.random)
             path.write_bytes(content)
             self._read(read, path, content, found)
         path.write_bytes(whole)
+        found.read -= 1
         return found
 
     def _read(self, read: Callable[[Path], object], path: Path, content: bytes, found: Found) -> None:
