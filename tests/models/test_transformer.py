@@ -433,7 +433,7 @@ class Evil:
         return SystemExit, ("run",)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps({"a": Evil()})])
+@pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps({"a": Evil()}, 2)], ids=["empty", "garbage", "evil"])
 def test_pickled_weights_execute_nothing(copied, content):
     (copied / "model.safetensors").unlink()
     (copied / "pytorch_model.bin").write_bytes(content)
