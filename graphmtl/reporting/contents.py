@@ -9,7 +9,8 @@ from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.edge import VIRTUAL
-from graphmtl.graph.pictures.panels import decimals_for, short_name
+from graphmtl.graph.pictures.cells import decimals_for
+from graphmtl.graph.pictures.panels import short_name
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts

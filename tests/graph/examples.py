@@ -81,6 +81,14 @@ def rescaled(graph: TaskGraph, scale: float, shift: float) -> TaskGraph:
     return replace(graph, edges=tuple(replace(e, weight=scale * e.weight + shift) for e in graph.edges))
 
 
+def by_chance(graph: TaskGraph) -> TaskGraph:
+    """A control of a graph: weights that hardly differ, of an affinity small ones."""
+    if graph.virtual or graph.arch != "star":
+        mean = {k: np.mean([e.weight for e in graph.edges if e.target == k or graph.virtual]) for k in graph.tasks}
+        return replace(graph, edges=tuple(replace(e, weight=float(mean[e.target])) for e in graph.edges))
+    return rescaled(graph, 0.1, 0)
+
+
 def growing(graph: TaskGraph, evaluations: int) -> list[tuple[int, TaskGraph]]:
     """Evaluations at which the differences between the edges grow to those of ``graph``, which is the last."""
     mean = float(np.mean([edge.weight for edge in graph.edges]))
