@@ -1,12 +1,15 @@
 """The picture of a run's task graph, of what its folder holds."""
 
+from typing import Any
+
 from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.graph.pictures.held import Held, held
 from graphmtl.training.run_folder import Run
 
-__all__ = ["PICTURE", "draw_run", "has_edges", "run_picture"]
+__all__ = ["PICTURE", "draw_run", "has_edges", "held_graphs", "run_picture"]
 
 PICTURE = "task_graph.png"
 
@@ -19,15 +22,22 @@ def run_picture(run: Run) -> Figure:
     """
     if not has_edges(run):
         raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
-    control, of_a_control = run.control, run.options.shuffle_labels
-    return draw_task_graph(
-        run.task_graph,
-        affinity=run.task_affinity,
-        control=control and control.task_graph,
-        affinity_control=control and control.task_affinity,
-        truth=None if of_a_control else run.truth,
-        is_control=of_a_control,
-    )
+    return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
+
+
+def held_graphs(run: Run) -> list[Held]:
+    """What :func:`run_picture` shows."""
+    return held(run.task_graph, **_held_against(run))
+
+
+def _held_against(run: Run) -> dict[str, Any]:
+    control = run.control
+    return {
+        "affinity": run.task_affinity,
+        "control": control and control.task_graph,
+        "affinity_control": control and control.task_affinity,
+        "truth": None if run.options.shuffle_labels else run.truth,
+    }
 
 
 def draw_run(run: Run) -> None:

@@ -1,6 +1,7 @@
 """Task graphs to draw and to convert."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
         for epoch, graph in history
     ]
     (folder / "graph_history.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def write_control(folder: Path) -> None:
+    """A control of the run in a folder, by hand: its graphs hardly show anything, so that much is above it."""
+    control = folder / "controls" / "shuffled"
+    shutil.copytree(folder, control, ignore=shutil.ignore_patterns("controls", "checkpoints", "model"))
+    for name in ("task_graph.json", "task_affinity.json"):
+        if (folder / name).is_file():
+            by_chance(TaskGraph.load(folder / name)).save(control / name)
 
 
 def drawn(panel: Panel) -> Figure:

@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
-from graphmtl.graph.clustering import clustered
-from graphmtl.graph.evidence import Evidence, evidence, finding
-from graphmtl.graph.pictures.cells import Cells, cells
+from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.pictures.node_link import NodeLinkPanel
 from graphmtl.graph.pictures.panels import FONTS, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, wrapped
 from graphmtl.graph.task_graph import TaskGraph
@@ -58,35 +56,27 @@ def draw_task_graph(
     Raises:
         ValueError: the graph has no edges, or a control is of other tasks.
     """
-    if not graph.edges:
+    found = held(graph, affinity=affinity, control=control, affinity_control=affinity_control, truth=truth)
+    if not found:
         raise ValueError(f"graph: expected one with edges, found {graph!r}")
-    panels: list[Panel] = []
-    found = ""
-    for own, other in ((affinity, affinity_control), (graph, control)):
-        if own is None or not own.edges:
-            continue
-        own = own if own.virtual else clustered(own)
-        held = evidence(own, other, ratio=None if own is graph or not graph.virtual else False)
-        drawn, said = cells(own, held, truth), finding(own, held, truth=truth)
-        if own.virtual:
-            spokes = {edge.target: edge.weight for edge in own.edges}
-            panels.append(SpokesPanel(drawn, spokes, f"spokes, how much each task reads from the hub: {said}"))
-        else:
-            panels += _maps(drawn, held, directed=not graph.virtual)
-        found = found or said
-    found = "trained on shuffled labels: what is seen here is chance" if is_control else found
+    heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
-    return draw_panels(panels, heading=found, about=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
+    panels = [panel for each in found for panel in _panels(each)]
+    return draw_panels(panels, heading=heading, about=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
 
 
-def _maps(drawn: Cells, held: Evidence, *, directed: bool) -> list[Panel]:
-    """The map, and the nodes and arrows where an edge is above the control."""
+def _panels(found: Held) -> list[Panel]:
+    """The map, and the nodes and arrows where an edge is above the control; of spokes the bars."""
+    drawn, directed = found.cells, found.directed
+    if found.graph.virtual:
+        spokes = {edge.target: edge.weight for edge in found.graph.edges}
+        return [SpokesPanel(drawn, spokes, f"spokes, how much each task reads from the hub: {found.finding}")]
     title = "each row reads from the columns" if directed else "task affinity: do two tasks use the hub alike?"
     title += f"; {drawn.unit}" if directed and drawn.unit else ""
     title += "; a dot: not above the control" if drawn.dots.any() else ""
     title += "; a frame: a true edge" if drawn.frames.any() else ""
     panels: list[Panel] = [HeatMapPanel(drawn, title=title, directed=directed)]
-    return [*panels, NodeLinkPanel(drawn, directed=directed)] if held.above.any() else panels
+    return [*panels, NodeLinkPanel(drawn, directed=directed)] if found.evidence.above.any() else panels
 
 
 def draw_panels(panels: Sequence[Panel], *, heading: str, about: str = "", widest: float = math.inf) -> Figure:
