@@ -1,5 +1,7 @@
 """The picture of a run's task graph, of what its folder holds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -22,12 +24,25 @@ def run_picture(run: Run) -> Figure:
     """
     if not has_edges(run):
         raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
-    return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
+    with _of_the_same_tasks(run):
+        return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
 
 
 def held_graphs(run: Run) -> list[Held]:
     """What :func:`run_picture` shows."""
-    return held(run.task_graph, **_held_against(run))
+    with _of_the_same_tasks(run):
+        return held(run.task_graph, **_held_against(run))
+
+
+@contextmanager
+def _of_the_same_tasks(run: Run) -> Iterator[None]:
+    """A control that someone has put there may be that of another run."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{run.folder / 'controls' / 'shuffled'}: not the run's control ({error})") from None
 
 
 def _held_against(run: Run) -> dict[str, Any]:

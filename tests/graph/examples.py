@@ -109,7 +109,9 @@ def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
 def write_control(folder: Path) -> None:
     """A control of the run in a folder, by hand: its graphs hardly show anything, so that much is above it."""
     control = folder / "controls" / "shuffled"
-    shutil.copytree(folder, control, ignore=shutil.ignore_patterns("controls", "checkpoints", "model"))
+    shutil.copytree(
+        folder, control, ignore=shutil.ignore_patterns("controls", "checkpoints", "model"), dirs_exist_ok=True
+    )
     for name in ("task_graph.json", "task_affinity.json"):
         if (folder / name).is_file():
             by_chance(TaskGraph.load(folder / name)).save(control / name)
