@@ -25,8 +25,8 @@ _Found = TypeVar("_Found")
 _SPLITS = ("valid", "test", "test_dedup")
 _SIZES = ("n_train", "n_valid", "n_test", "n_test_dedup")
 _NOTES = {
-    True: "Rows are targets (they read), columns are sources; a number is what is read over the equal share. Tasks that "
-    "read from each other stand side by side.",
+    True: "Rows are targets (they read), columns are sources; a number is what is read over the equal share. Tasks "
+    "that read from each other stand side by side.",
     False: "Tasks that use the virtual node alike stand side by side.",
 }
 

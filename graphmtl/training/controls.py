@@ -74,10 +74,8 @@ def control_of(run: Run, asked: str) -> str:
         return ""
     share = _share(run)
     if asked == "auto" and share > _DEAR and run.control is None:
-        return (
-            f"control: none, since training on shuffled labels would take about {share:.0%} of the run's time, so the "
-            "picture does not tell what chance shows (--control always --resume)"
-        )
+        cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"
+        return f"control: none, since it would be trained {cost}; --resume --control always does"
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # what is to be said of the data has been said of the run
