@@ -145,7 +145,7 @@ def train_run(
     say_truncated(data, say)
     callbacks = callbacks if state.is_main_process else ()
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
-    parts = {"model": model, "data": data, "options": options, "folder": run.folder}
+    parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
     trainer = Trainer(**parts, callbacks=callbacks, given=budgets)
     for line in about(trainer.budgets):
         say(line)

@@ -166,8 +166,10 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "control")
-        free += ("write_submission", "frozen_states")
+        free = (
+            *("resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"),
+            "frozen_states",
+        )
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(

@@ -21,7 +21,7 @@ _DPI = 150
 _MARGIN = 0.15  # inches around a panel
 _HEADING = 0.45
 _LINE = 0.25  # of a heading's next line
-_NARROWEST = 4.0
+_NARROWEST, _WIDEST = 4.0, 18.0  # of a picture
 _PALE = "#666666"
 _METADATA = {".png": {"Software": "graphmtl"}, ".svg": {"Date": None}}  # of each format: nothing that changes
 STYLE: list[str | dict[str, Any]] = [
@@ -62,7 +62,8 @@ def draw_task_graph(
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
     panels = [panel for each in found for panel in _panels(each)]
-    return draw_panels(panels, heading=heading, about=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
+    about = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
+    return draw_panels(panels, heading=heading, about=about, widest=_WIDEST)
 
 
 def _panels(found: Held) -> list[Panel]:
