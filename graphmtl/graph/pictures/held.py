@@ -54,6 +54,6 @@ def held(
             continue
         own = own if own.virtual else clustered(own)
         compared = evidence(own, other, ratio=ratio)
-        parts = {"cells": cells(own, compared, truth), "finding": finding(own, compared, truth=truth)}
-        found.append(Held(graph=own, evidence=compared, directed=ratio is None, **parts))
+        drawn, said = cells(own, compared, truth), finding(own, compared, truth=truth)
+        found.append(Held(graph=own, evidence=compared, cells=drawn, finding=said, directed=ratio is None))
     return found
