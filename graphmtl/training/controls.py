@@ -54,10 +54,12 @@ def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
 def shuffled(run: Run, folder: Path) -> Run:
     """The run again, in another folder, with the labels of each task's training split permuted.
 
-    It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance.
+    It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance. That of a run in
+    which tasks joined another's graph is trained from the start, to its own best epoch.
     """
     options = replace(run.options, shuffle_labels=True, refit_on_valid=False, track=None)
-    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=run)
+    joined = (run.folder / "transfer.json").is_file()
+    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=None if joined else run)
 
 
 def control_of(run: Run, asked: str) -> str:

@@ -31,7 +31,9 @@ def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
 
 def test_controls_write_no_submission(finished, tmp_path):
     options = replace(finished("star").run.options, write_submission=str(tmp_path / "submission"), epochs=1)
-    control = shuffled(SimpleNamespace(options=options, metrics=finished("star").run.metrics), tmp_path / "control")
+    own = finished("star").run
+    run = SimpleNamespace(options=options, metrics=own.metrics, folder=own.folder)
+    control = shuffled(run, tmp_path / "control")
     assert control.options.write_submission is None
     assert not (tmp_path / "submission").exists()
 
@@ -47,6 +49,22 @@ def test_the_control_is_trained_up_to_the_kept_epoch_and_looks_at_nothing_before
     assert control.metrics["budget"] == run.metrics["budget"]
     assert control.options.shuffle_labels
     assert control.task_graph.nodes == run.task_graph.nodes
+
+
+def test_the_control_of_a_transfer_has_its_own_best_epoch(copy_of, tmp_path):
+    """The epoch that a transfer kept is one of its new tasks alone."""
+    run = keeping(copy_of("complete"), 1)
+    run.write_json("transfer.json", {})
+    shuffled(run, tmp_path / "control")
+    history = read_json_lines(tmp_path / "control" / "history.jsonl")
+    assert len(history) == 2
+    assert all(line["metrics"] for line in history)
+
+
+def test_a_run_of_an_earlier_version_does_not_tell_its_budget(copy_of, tmp_path):
+    run = keeping(copy_of("complete"), 1)
+    del run.metrics["budget"]
+    assert shuffled(run, tmp_path / "control").metrics["best_epoch"] == 1
 
 
 def keeping(folder, epoch: int) -> Run:
@@ -119,7 +137,8 @@ def test_controls_of_a_run_of_a_device_that_is_not_here(finished, tmp_path, monk
     reading_device.cache_clear()
     monkeypatch.setattr(controls, "_trained", asked)
     own = finished("star").run
-    run, devices = SimpleNamespace(options=replace(own.options, device="cuda:9"), model=own.model), []
+    options = replace(own.options, device="cuda:9")
+    run, devices = SimpleNamespace(options=options, model=own.model, folder=own.folder), []
     with pytest.warns(DataWarning, match="--device cuda:9"), pytest.raises(AskedError):
         shuffled(run, tmp_path)
     with pytest.raises(AskedError):
