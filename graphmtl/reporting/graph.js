@@ -5,9 +5,12 @@ function drawGraph(figure, graph) {
   const svg = figure.querySelector("svg"), slider = figure.querySelector("input");
   const tasks = graph.nodes;
   const radial = tasks.length > RADIAL;  // then the names stand like spokes
-  const radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  const narrow = !radial && window.innerWidth < 600;  // a telephone: as small as the names allow
+  const radius = radial ? 300 : narrow ? 110 : Math.min(240, 130 + 10 * tasks.length);
   const longest = Math.max(...tasks.map((task) => textWidth(task.short, fontSize(radial))));
-  const right = Math.max(WIDTH / 2, radius + longest + 30), bottom = radial ? right : HEIGHT / 2;  // names are never cut off
+  const right = Math.max(narrow ? 0 : WIDTH / 2, radius + longest + 30);  // names are never cut off
+  const bottom = radial ? right : narrow ? radius + 40 : HEIGHT / 2;
+  svg.classList.toggle("narrow", narrow);
   svg.classList.toggle("radial", radial);
   svg.setAttribute("viewBox", `${-right} ${-bottom} ${2 * right} ${2 * bottom}`);
   const marker = svgElement("marker", {id: `head-${drawGraph.count = (drawGraph.count ?? 0) + 1}`, viewBox: "0 0 10 10",
