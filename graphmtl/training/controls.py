@@ -70,10 +70,12 @@ def control_of(run: Run, asked: str) -> str:
         asked: ``--control``: always, never, or auto, which is where it costs less than half of the run.
 
     Returns:
-        What is to be said of it, empty for a run that has no control.
+        What is to be said of it; empty for a run that has no control, where none was asked for.
     """
-    if asked == "never" or run.options.shuffle_labels or not has_edges(run):
+    if asked == "never" or run.options.shuffle_labels:
         return ""
+    if not has_edges(run):
+        return f"control: none, since --arch {run.options.arch} learned no edges" if asked == "always" else ""
     share = _share(run)
     if asked == "auto" and share > _DEAR and run.control is None:
         cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"

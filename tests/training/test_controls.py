@@ -91,7 +91,8 @@ def test_a_control_is_trained_where_it_costs_at_most_half_of_the_run_or_is_asked
 
 @pytest.mark.parametrize("arch", ["single", "shared"])
 def test_runs_without_edges_have_no_control(arch, finished):
-    assert control_of(finished(arch).run, "always") == ""
+    assert control_of(finished(arch).run, "auto") == ""
+    assert control_of(finished(arch).run, "always") == f"control: none, since --arch {arch} learned no edges"
     assert not (finished(arch).run.folder / "controls").exists()
 
 
