@@ -38,6 +38,7 @@ def draw_task_graph(
     affinity_control: TaskGraph | None = None,
     truth: PlantedTruth | None = None,
     is_control: bool = False,
+    about: str | None = None,
 ) -> Figure:
     """The map of a graph, and beside it the edges that are above the control as nodes and arrows, where there are any.
 
@@ -52,6 +53,7 @@ def draw_task_graph(
         affinity_control: of a star.
         truth: the true task graph, whose edges get a frame, where it is known.
         is_control: the graph is that of a run on shuffled labels itself.
+        about: what stands below the heading; by default architecture, tasks, split and seed.
 
     Raises:
         ValueError: the graph has no edges, or a control is of other tasks.
@@ -62,8 +64,8 @@ def draw_task_graph(
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
     panels = [panel for each in found for panel in _panels(each)]
-    about = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
-    return draw_panels(panels, heading=heading, about=about, widest=_WIDEST)
+    whose = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
+    return draw_panels(panels, heading=heading, about=about or whose, widest=_WIDEST)
 
 
 def _panels(found: Held) -> list[Panel]:
