@@ -35,6 +35,8 @@ def _draw(name: str, runs: Sequence[Run]) -> Figure:
         affinity=_mean([run.task_affinity for run in runs]),
         control=_mean([run.task_graph for run in compared]),
         affinity_control=_mean([run.task_affinity for run in compared]),
+        transferability=_mean([run.task_transferability for run in runs]),
+        transferability_control=_mean([run.task_transferability for run in compared]),
         truth=runs[0].truth,
         about=f"{name}: {len(graph.tasks)} tasks, {graph.split} split, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
     )

@@ -33,7 +33,7 @@ function drawGraph(figure, graph) {
     const hit = svgElement("path", {class: "hit"}, group);
     const line = svgElement("path", {class: "line"}, group);
     if (graph.directed) line.setAttribute("marker-end", `url(#${marker.id})`);
-    const ends = graph.directed ? `${target.name} reads from ${source.name}` : `${source.name} and ${target.name}`;
+    const ends = graph.directed ? `${target.name} ${graph.verb} ${source.name}` : `${source.name} and ${target.name}`;
     group.dataset.hint = `${ends}: ${number(edge.weight)} ${graph.unit}`.trimEnd() + `\n${edge.count} instances`;
     line.setAttribute("opacity", 0.35 + 0.6 * edge.place);
     line.setAttribute("stroke-width", 1 + (radial ? 2 : 3.7) * edge.place);
@@ -71,7 +71,7 @@ function drawGraph(figure, graph) {
       return `${edge.source === node ? edge.target.name : edge.source.name}  ${number(edge.weight)}`;
     });
     if (node.own !== null) read.push(`itself  ${number(node.own)}`);
-    node.group.dataset.hint = [node.name + (read.length && graph.directed ? " reads from" : ""), ...read].join("\n");
+    node.group.dataset.hint = [node.name + (read.length && graph.directed ? ` ${graph.verb}` : ""), ...read].join("\n");
     const light = (on) => edges.forEach((edge) => {
       const own = edge.target === node || (!graph.directed && edge.source === node);
       edge.line.classList.toggle("far", on && !own);

@@ -230,6 +230,12 @@ class Run:
         path = self.folder / "task_affinity.json"
         return TaskGraph.load(path) if path.is_file() else None
 
+    @cached_property
+    def task_transferability(self) -> TaskGraph | None:
+        """``task_transferability.json``, of a star graph."""
+        path = self.folder / "task_transferability.json"
+        return TaskGraph.load(path) if path.is_file() else None
+
     @property
     def control(self) -> "Run | None":
         """The same run on shuffled labels, in ``controls/shuffled``; None where it is not there or not finished."""

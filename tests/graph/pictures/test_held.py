@@ -7,7 +7,7 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.evidence import evidence, finding
 from graphmtl.graph.pictures.held import held
-from tests.graph.examples import affinity, by_chance, complete, star, without_edges
+from tests.graph.examples import affinity, by_chance, complete, rescaled, star, without_edges
 
 
 def test_a_graph_is_held_in_the_clustered_order():
@@ -28,6 +28,20 @@ def test_of_a_star_the_affinity_comes_first():
     assert not pair.evidence.ratio
     assert spokes.graph.virtual
     assert spokes.evidence.limit is None
+
+
+def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
+    told = replace(rescaled(complete(5), 0.1, 0), arch="star")
+    found = held(star(5), affinity=affinity(5), transferability=told, transferability_control=rescaled(told, 0.1, 0))
+    assert [each.verb for each in found] == ["is told by", "", "reads from"]
+    assert [each.directed for each in found] == [True, False, True]
+    first = found[0]
+    assert not first.evidence.ratio
+    assert first.cells.ends[2] == "0.25"  # in every picture, however much the strongest tells
+    above = first.evidence.above
+    limit = first.evidence.limit
+    expected = (first.graph.matrix()[above] - limit) / (0.25 - limit)
+    assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
 
 
 def test_the_affinity_of_two_tasks_is_no_share():
