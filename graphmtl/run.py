@@ -96,8 +96,8 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
             _report_validation(run, options)
         return run
     metrics = run.metrics
-    control = control_of(run, options.control)
     if not report:
+        control_of(run, options.control)
         return run
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
     headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
@@ -113,6 +113,7 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
+    control = control_of(run, options.control)  # after the scores, which nobody should wait for
     if control:
         say(control)
     picture = run.folder / PICTURE
