@@ -15,11 +15,13 @@ from graphmtl.errors import InputError
 from graphmtl.files import read_json
 from graphmtl.options import parse_options
 from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
+from graphmtl.training.controls import control_of
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_picture import PICTURE
 from graphmtl.verbosity import say
 
 __all__ = ["main", "run_and_report"]
@@ -89,12 +91,14 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
     for line in left_out(tasks) if report else ():
         say(line)
     run = train_run(tasks, options, test=test)
-    if not report:
-        return run
     if not test:
-        _report_validation(run, options)
+        if report:
+            _report_validation(run, options)
         return run
     metrics = run.metrics
+    if not report:
+        control_of(run, options.control)
+        return run
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
     headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
     headings |= {split: split for split in other_test_splits(metrics["tasks"])}
@@ -109,7 +113,11 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
-    print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
+    control = control_of(run, options.control)  # after the scores, which nobody should wait for
+    if control:
+        say(control)
+    picture = run.folder / PICTURE
+    print(f"run: {run.folder}" + (f"   task graph: {picture}" if picture.is_file() else ""))
     return run
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
 
 
 def write_report(
-    compared: Compared, folder: Path, *, made_by: list[str], searched: Sequence[Searched] = ()
+    compared: Compared,
+    folder: Path,
+    *,
+    made_by: list[str],
+    searched: Sequence[Searched] = (),
+    maps: Mapping[str, Figure] | None = None,
 ) -> list[Path]:
     """Writes the report, and gives its files; those of an earlier one are replaced.
 
@@ -51,6 +56,7 @@ def write_report(
         folder: where it goes.
         made_by: lines on how it was made, of Markdown: command and versions.
         searched: how the options were chosen, where they were.
+        maps: the task graphs of the rows that have one.
     """
     tables = [*markdown(compared), *search_markdown(searched)]
     more = {"search": {each.variant.name: each.as_json() for each in searched}, "made_by": made_by}
@@ -63,6 +69,7 @@ def write_report(
     for name, text in texts.items():
         write_whole(folder / name, text + "\n")
     drawn = {name: draw(compared) for name, (_, draw) in PICTURES.items()} if compared.others else {}
+    drawn |= {f"map-{name}": figure for name, figure in (maps or {}).items()}
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
@@ -82,12 +89,16 @@ def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], sear
     folded = [(f"Trials of {each.variant.name}", "In points.", trials_table(each)) for each in searched]
     return render_comparison(
         sentences=[*sentences(compared)],
-        pictures=[{"name": name, "about": PICTURES[name][0], "svg": _svg(figure)} for name, figure in drawn.items()],
+        pictures=[{"name": name, "about": _about(name), "svg": _svg(figure)} for name, figure in drawn.items()],
         tables=_told(tables),
         notes=[*notes(compared)],
         made_by=made_by,
         folded=_told(folded),
     )
+
+
+def _about(name: str) -> str:
+    return PICTURES[name][0] if name in PICTURES else f"Who reads from whom: {name.removeprefix('map-')}."
 
 
 def _told(tables: Sequence[tuple[str, str, tuple[list[str], list[list[str]]]]]) -> list[dict[str, Any]]:

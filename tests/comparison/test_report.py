@@ -7,7 +7,9 @@ import pytest
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.report import write_report
+from graphmtl.graph.pictures.figure import draw_task_graph
 from tests.comparison.small import rows_of
+from tests.graph.examples import star
 
 RIGHT = {"single": {"a": 0.6, "b": 0.8}, "star": {"a": 0.95, "b": 0.5}}
 
@@ -47,6 +49,16 @@ def test_the_page_loads_nothing_and_escapes_what_it_shows(written):
     assert not re.search(r"""(src|href)=["'](?!#)""", page)
     assert page.count("<svg") == 2
     assert "star is better than training alone for 1 of 2 tasks" in page
+
+
+def test_the_maps_of_rows_stand_beside_their_gains(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)
+    maps = {"star": draw_task_graph(star(3))}
+    files = write_report(Compared(rows_of(RIGHT), seeds=[0, 1]), tmp_path, made_by=[], maps=maps)
+    assert {"map-star.png", "map-star.svg"} <= {path.name for path in files}
+    page = (tmp_path / "report.html").read_text()
+    assert "Who reads from whom: star." in page
+    assert page.count("<svg") == 3
 
 
 def test_one_row_alone_has_tables_and_no_pictures(tmp_path, monkeypatch):
