@@ -20,10 +20,12 @@ __all__ = [
     "confusion_tables",
     "forgetting_table",
     "incoming_table",
+    "is_share",
     "other_test_splits",
     "overlap_table",
     "print_table",
     "same_as_test",
+    "score_text",
     "scores_table",
     "seeds_table",
     "types_table",
@@ -95,14 +97,15 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _score(value: float | None, metric: str) -> str:
+def score_text(value: float | None, metric: str) -> str:
     """In percent; of metrics in the labels' own unit, and of the user's, as it is."""
     if value is None:
         return "-"
-    return f"{100 * value:.1f}" if _is_share(metric) else f"{value:.4g}"
+    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.4g}"
 
 
-def _is_share(metric: str) -> bool:
+def is_share(metric: str) -> bool:
+    """Whether scores by a metric may be shown in percent."""
     return not is_outside(metric) and (metric not in METRICS or METRICS[metric].is_share)
 
 
@@ -141,11 +144,11 @@ def scores_table(
     for size in sizes:
         table.add_column(size, justify="right")
     for split, heading in splits.items():
-        table.add_column(heading, justify="right", footer=_score(means.get(split), metric))
+        table.add_column(heading, justify="right", footer=score_text(means.get(split), metric))
     for name, task in tasks.items():
         for i, own in enumerate(next(iter(task[split] for split in splits))):
             shown = [str(task.get(size, "")) if i == 0 else "" for size in sizes]
-            values = (_score(task.get(split, {}).get(own), own) for split in splits)
+            values = (score_text(task.get(split, {}).get(own), own) for split in splits)
             table.add_row(*_head(name, own, i, keys), *shown, *values)
     return table
 
@@ -157,14 +160,14 @@ def _metrics_table(title: str, tasks: Mapping[str, dict], split: str) -> tuple[T
     """
     metrics = list(dict.fromkeys(metric for task in tasks.values() for metric in task[split]))
     if len(metrics) == 1:
-        table = _plain(f"{title}: {metrics[0]}{', %' * _is_share(metrics[0])}", show_footer=True)
+        table = _plain(f"{title}: {metrics[0]}{', %' * is_share(metrics[0])}", show_footer=True)
         table.add_column("task", footer="mean")
         return table, metrics[0]
     first = [task.get("metric") or next(iter(task[split])) for task in tasks.values()]
-    table = _plain(f"{title}: %" if any(map(_is_share, metrics)) else title, show_footer=True)
+    table = _plain(f"{title}: %" if any(map(is_share, metrics)) else title, show_footer=True)
     table.add_column("task", footer="mean of first metrics")
     table.add_column("metric")
-    return table, next((metric for metric in first if not _is_share(metric)), first[0])
+    return table, next((metric for metric in first if not is_share(metric)), first[0])
 
 
 def _head(task: str, metric: str, place: int, keys: int) -> list[str]:
@@ -198,7 +201,7 @@ def _spread(values: Sequence[float | None], metric: str) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "-"
-    return _score(mean(known), metric) + (f" ± {_score(stdev(known), metric)}" if len(known) > 1 else "")
+    return score_text(mean(known), metric) + (f" ± {score_text(stdev(known), metric)}" if len(known) > 1 else "")
 
 
 def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:
@@ -228,7 +231,7 @@ def _table_by_class(tasks: Mapping[str, dict], key: str, *, title: str, heading:
     for column in columns:
         table.add_column(column, justify="right")
     for name, kind, own in rows:
-        values = (str(own[key]) if isinstance(own[key], int) else _score(own[key], key) for key in columns)
+        values = (str(own[key]) if isinstance(own[key], int) else score_text(own[key], key) for key in columns)
         table.add_row(escape(name), escape(kind), *values)
     return table
 
@@ -287,7 +290,7 @@ def forgetting_table(old: Mapping[str, dict]) -> Table:
         table.add_column(heading, justify="right")
     for name, own in old.items():
         metric = own["metric"]
-        values = [_score(own[when]["test"][metric], metric) for when in ("before", "after")]
+        values = [score_text(own[when]["test"][metric], metric) for when in ("before", "after")]
         table.add_row(escape(name), metric, *values, "yes" if own["identical"] else "no")
     return table
 

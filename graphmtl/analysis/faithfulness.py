@@ -150,8 +150,8 @@ def explain_model(
     pictures = {name: recorder.graph(**about, virtual=virtual) for name, recorder in recorders.items()}
     attention = pictures["attention"]
     plan = AblationPlan(attention, seed)
-    batches = (encoded.batch(rows).to(device) for encoded, rows in watched(drawn, "ablation"))
-    measured = measure(model, batches, plan.ablations)
+    read = (encoded.batch(rows).to(device) for encoded, rows in watched(drawn, "ablation"))
+    measured = measure(model, read, plan.ablations)
     for name, edges in plan.edges(measured).items():
         pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
     if virtual and len(model.tasks) > 1:

@@ -1,15 +1,14 @@
 """The files of a comparison: tables, pictures, and a page that holds them all."""
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 from matplotlib.figure import Figure
 
-from graphmtl.comparison.comparing import Compared
+from graphmtl.comparison.bootstrap import Difference
+from graphmtl.comparison.comparing import MAJORITY, Compared, Differences
 from graphmtl.comparison.pictures import draw_forest, draw_gains
 from graphmtl.comparison.search import Searched
 from graphmtl.comparison.search_tables import SEARCH, search_markdown, search_table, trials_table
@@ -25,15 +24,16 @@ from graphmtl.comparison.tables import (
     task_table,
 )
 from graphmtl.comparison.verdict import sentences
-from graphmtl.graph.pictures.figure import STYLE, save_figure
+from graphmtl.graph.pictures.figure import save_figure
+from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render_comparison
 
-__all__ = ["write_report"]
+__all__ = ["gain_panels", "gains_of", "write_report"]
 
 PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
     "forest": (
-        "Each task's difference with its 95 % interval; full marks are beyond chance, corrected for the number of "
-        "tasks.",
+        "Each task's difference in points with its 95 % interval; full marks are beyond chance, corrected for the "
+        "number of tasks.",
         draw_forest,
     ),
     "gains": ("Every task's gain at once.", draw_gains),
@@ -65,12 +65,12 @@ def write_report(
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
-    (folder / "report.html").write_text(_page(compared, drawn, made_by, searched), encoding="utf-8")
+    (folder / "report.html").write_text(_page(compared, made_by, searched), encoding="utf-8")
     pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
     return [*(folder / name for name in texts), *pictures, folder / "report.html"]
 
 
-def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], searched: Sequence[Searched]) -> str:
+def _page(compared: Compared, made_by: list[str], searched: Sequence[Searched]) -> str:
     tables = [("Scores", "In points, mean and standard deviation over seeds.", summary_table(compared))]
     if compared.others:
         to = f"To {compared.against}, in points, paired."
@@ -81,7 +81,7 @@ def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], sear
     folded = [(f"Trials of {each.variant.name}", "In points.", trials_table(each)) for each in searched]
     return render_comparison(
         sentences=[*sentences(compared)],
-        pictures=[{"name": name, "about": PICTURES[name][0], "svg": _svg(figure)} for name, figure in drawn.items()],
+        panels=gain_panels(compared),
         tables=_told(tables),
         notes=[*notes(compared)],
         made_by=made_by,
@@ -89,17 +89,25 @@ def _page(compared: Compared, drawn: dict[str, Figure], made_by: list[str], sear
     )
 
 
+def gain_panels(compared: Compared) -> list[dict[str, Any]]:
+    """A picture for every row but the majority: each task's difference to the reference, and that of their mean."""
+    found = [gains_of(own) for name, own in compared.to_reference.items() if name != MAJORITY]
+    return [panel for panel in found if panel is not None]
+
+
+def gains_of(found: Differences) -> dict[str, Any] | None:
+    """The picture of one row against another, as :func:`~graphmtl.reporting.gains.gain_panel` has it."""
+    gains = [_gain(name, own.found, own.verdict) for name, own in found.tasks.items()]
+    mean = None if found.mean is None else _gain("mean", found.mean, "")
+    return gain_panel(f"{found.ours} against {found.theirs}", PICTURES["forest"][0], gains, mean)
+
+
+def _gain(name: str, own: Difference, verdict: str) -> Gain:
+    return Gain(name=name, mean=own.mean, low=own.low, high=own.high, verdict=verdict)
+
+
 def _told(tables: Sequence[tuple[str, str, tuple[list[str], list[list[str]]]]]) -> list[dict[str, Any]]:
     """Tables as the page takes them."""
     return [
         {"title": title, "about": about, "heading": heading, "rows": rows} for title, about, (heading, rows) in tables
     ]
-
-
-def _svg(figure: Figure) -> str:
-    """The picture as an element of a page."""
-    file = io.StringIO()
-    with matplotlib.style.context(STYLE):
-        figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]

@@ -21,15 +21,16 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.conflict import GradientConflict
 
-__all__ = ["VALIDATION", "Run", "open_runs"]
+__all__ = ["REMARKS", "VALIDATION", "Run", "open_runs"]
 
+REMARKS = "remarks.json"  # what a reader of the scores should know of the data
 VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
 
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION),
+    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
@@ -205,6 +206,12 @@ class Run:
                 part.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.folder / name}: cannot be written ({error.strerror})") from None
+
+    @cached_property
+    def remarks(self) -> dict | None:
+        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none."""
+        path = self.folder / REMARKS
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def model(self) -> MultiTaskModel:
