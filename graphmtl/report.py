@@ -89,11 +89,9 @@ def main(argv: Sequence[str]) -> None:
         )
         for run, name in zip(runs, names, strict=True)
     ]
-    told = None
-    if len(runs) > 1:
-        told = comparison(runs, names) | {"apart": apart, "sentences": [], "panels": [], "notes": []}
+    told = None if len(runs) == 1 else comparison(runs, names) | {"apart": apart}
     if told is not None and compared is not None:
-        told |= {"panels": gain_panels(compared), "notes": [*notes(compared)], "sentences": [*sentences(compared)]}
+        told |= {"sentences": [*sentences(compared)], "panels": gain_panels(compared), "notes": [next(notes(compared))]}
     page = render(contents, told)
     try:
         output.write_text(page, encoding="utf-8")

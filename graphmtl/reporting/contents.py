@@ -25,7 +25,7 @@ __all__ = ["RunGains", "comparison", "run_contents"]
 _Found = TypeVar("_Found")
 
 _SPLITS = ("test", "test_dedup", "valid")
-_SIZES = {"n_train": "n train", "n_valid": "n valid", "n_test": "n test", "n_test_dedup": "n test_dedup"}
+_SIZES = {"n_train": "n train", "n_test": "n test", "n_test_dedup": "n test_dedup", "n_valid": "n valid"}
 _MOST_CURVES = 6  # that can be told apart by colour
 _NOTES = {
     True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
@@ -99,7 +99,16 @@ def comparison(runs: Sequence[Run], names: Sequence[str]) -> dict:
     scores = [run.metrics["tasks"] for run in runs]
     tasks = list(dict.fromkeys(name for own in scores for name in own))
     splits = _shown_splits(all(map(same_as_test, scores)))
-    return {"names": names, "splits": {split: _compared(runs, scores, tasks, split) for split in splits}}
+    metrics = {own["metric"] for each in scores for own in each.values()}
+    return {
+        "names": names,
+        "metric": next(iter(metrics)) if len(metrics) == 1 else None,
+        "splits": {split: _compared(runs, scores, tasks, split) for split in splits},
+        "apart": "",
+        "sentences": [],
+        "panels": [],
+        "notes": [],
+    }
 
 
 def _shown_splits(alike: bool) -> tuple[str, ...]:
@@ -174,7 +183,9 @@ def _results(run: Run, baselines: dict[str, dict]) -> dict:
     below = {name: ", ".join(those) for name, those in not_above(run.metrics["tasks"], baselines).items() if those}
     firsts = [own["metric"] for own in run.metrics["tasks"].values()]
     metric = next((metric for metric in firsts if not is_share(metric)), firsts[0])  # of the mean
+    metrics = {row["metric"] for row in rows}
     return {
+        "metric": next(iter(metrics)) if len(metrics) == 1 else None,
         "columns": columns,
         "sizes": [*sizes.values()],
         "rows": rows,

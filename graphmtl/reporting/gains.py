@@ -30,9 +30,9 @@ def gain_panel(title: str, about: str, gains: Sequence[Gain], mean: Gain | None 
     """A picture of gains, the largest above, and their mean below all.
 
     Returns:
-        ``title`` and ``about``; ``zero``, where 0 lies, and ``rows``, each with its ``name``, ``text`` and ``verdict``
-        and with ``at``, ``start`` and ``width``, all in percent of one axis that has 0 and every interval. None where
-        there are no gains.
+        ``title`` and ``about``; ``zero``, where 0 lies, and ``rows``, each with its ``name``, ``verdict``, ``mean`` and
+        ``interval`` in words, and with ``at``, ``start`` and ``width``, all in percent of one axis that has 0 and every
+        interval. None where there are no gains.
     """
     if not gains:
         return None
@@ -49,12 +49,7 @@ def gain_panel(title: str, about: str, gains: Sequence[Gain], mean: Gain | None 
     for gain in shown:
         start, end = (gain.mean if x is None else x for x in (gain.low, gain.high))
         width = round(place(end) - place(start), 2)
-        own = {"name": gain.name, "text": _text(gain), "verdict": gain.verdict, "is_mean": gain is mean}
-        rows.append({**own, "at": place(gain.mean), "start": place(start), "width": width})
+        interval = "" if gain.low is None or gain.high is None else f"[{gain.low:+.1f}, {gain.high:+.1f}]"
+        own = {"name": gain.name, "mean": f"{gain.mean:+.1f}", "interval": interval, "verdict": gain.verdict}
+        rows.append({**own, "is_mean": gain is mean, "at": place(gain.mean), "start": place(start), "width": width})
     return {"title": title, "about": about, "zero": place(0.0), "rows": rows}
-
-
-def _text(gain: Gain) -> str:
-    if gain.low is None or gain.high is None:
-        return f"{gain.mean:+.1f}"
-    return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"

@@ -36,7 +36,7 @@ def render(runs: list[dict], comparison: dict | None) -> str:
 
     Args:
         runs: what :func:`~graphmtl.reporting.contents.run_contents` says of each run.
-        comparison: what :func:`~graphmtl.reporting.contents.comparison` says of several runs, with the ``sentences``,
+        comparison: what :func:`~graphmtl.reporting.contents.comparison` says of several runs; with the ``sentences``,
             ``panels`` and ``notes`` of those that can be compared, and else with what is in the way, ``apart``.
     """
     environment = _environment()

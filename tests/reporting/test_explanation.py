@@ -31,7 +31,9 @@ def test_controls_stand_beside_the_model(explanation):
     columns = [explanation, explanation["controls"]["untrained"], explanation["controls"]["shuffled"]]
     for i, row in enumerate(found["rows"]):
         assert [row["a"], row["b"]] == [name.replace("_", ", ") for name in explanation["agreement"][i]["pictures"]]
-        assert row["cells"] == [column["agreement"][i] for column in columns]
+        assert row["cells"] == [
+            column["agreement"][i] | {"p": column["agreement"][i]["p_corrected"]} for column in columns
+        ]
     assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
     assert len(found["maps"]) == len(explanation["pictures"])
     for removal, column in zip(found["removal"], columns, strict=True):
@@ -44,6 +46,18 @@ def test_controls_stand_beside_the_model(explanation):
         name = [*explanation["pictures"]][i]
         assert picture == name.replace("_", ", ")
         assert values == [column["likeness"][name]["within"] for column in columns[1:]]
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_a_file_without_verdicts_has_those_that_follow_from_its_pictures(arch, written):
+    explanation = copy.deepcopy(written[arch])
+    verdicts = explanation.pop("verdicts")
+    assert explanation_contents(written[arch])["verdicts"] == verdicts
+    found = explanation_contents(explanation)["verdicts"]
+    assert [own["picture"] for own in found] == [own["picture"] for own in verdicts]
+    assert all(own["says"] for own in found)
+    nothing = [own for own in verdicts if own["says"].startswith("nothing is above")]
+    assert [own["holds"] for own in found if own["says"].startswith("nothing is above")] == [False] * len(nothing)
 
 
 def test_a_picture_that_the_controls_lack_is_not_compared(explanation):
