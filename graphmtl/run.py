@@ -22,11 +22,13 @@ from graphmtl.printed_tables import (
     scores_table,
     seeds_table,
 )
+from graphmtl.training.controls import control_of
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_picture import PICTURE
 from graphmtl.verbosity import say
 
 __all__ = ["main", "run_and_report"]
@@ -102,12 +104,14 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
     for line in left_out(tasks) if report else ():
         say(line)
     run = train_run(tasks, options, test=test)
-    if not report:
-        return run
     if not test:
-        _report_validation(run, options)
+        if report:
+            _report_validation(run, options)
         return run
     metrics = run.metrics
+    control = control_of(run, options.control)
+    if not report:
+        return run
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
     further = [*baselines, *other_test_splits(metrics["tasks"])]
     headings = _headings([metrics]) | {name: name for name in further} | {"valid": _HEADINGS["valid"]}
@@ -125,7 +129,10 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
-    print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
+    if control:
+        say(control)
+    picture = run.folder / PICTURE
+    print(f"run: {run.folder}" + (f"   task graph: {picture}" if picture.is_file() else ""))
     return run
 
 

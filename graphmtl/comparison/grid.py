@@ -40,7 +40,7 @@ __all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "last_line", "named
 
 _OF_A_RUN = (
     *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
-    "baselines",
+    *("baselines", "control"),
 )
 _OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite", "--no-test")  # which a grid's runs have from it
 
@@ -120,7 +120,8 @@ class Grid:
     def cell(self, variant: Variant, seed: int) -> Cell:
         """One of the grid's runs."""
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
-        flags = ("--no-baselines", *common, *variant.of_seed(seed), "--seed", str(seed))  # which a comparison has once
+        alone = ("--no-baselines", "--control", "never")  # which a comparison has once, and does not look at
+        flags = (*alone, *common, *variant.of_seed(seed), "--seed", str(seed))
         trial = "" if variant.trial is None else f"-trial-{variant.trial}"
         place = self.folder / "runs" / f"{variant.name}{trial}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)

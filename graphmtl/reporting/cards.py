@@ -1,8 +1,9 @@
 """The first that a report says of a run: what it gains, whether its picture can be trusted, what is odd in the data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graphmtl.graph.pictures.held import Held
 from graphmtl.printed_tables import is_share
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.training.results import cut_short
@@ -64,21 +65,23 @@ def _gains(run: Run, scores: Mapping[str, dict]) -> list[Gain]:
     return found
 
 
-def trust_card(run: Run, explanation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Can the picture be trusted? None where there is none.
 
     Args:
-        run: a finished run.
+        graphs: what the report draws of the run, held against its control.
         explanation: what :func:`~graphmtl.reporting.explanation.explanation_contents` says.
     """
-    if all(edge.source == edge.target for edge in run.task_graph.edges):
+    if not graphs:
         return None
     if explanation is None:
-        lines = ["Not measured: graphmtl explain RUN holds it against models that learned nothing, and cuts edges"]
-        return {"title": "Trust of the picture", "level": "open", "lines": lines}
+        drawn = graphs[-1]  # of a star the affinity
+        known = None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
+        lines = [drawn.finding, "Not measured: what breaks when edges are cut (graphmtl explain RUN)"]
+        return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}
-    drawn = [verdicts[name] for name in _DRAWN if name in verdicts][:1] or explanation["verdicts"][:1]
-    shown = [*drawn, *(own for name, own in verdicts.items() if name == "ablation" and own not in drawn)]
+    shown = [verdicts[name] for name in _DRAWN if name in verdicts][:1] or explanation["verdicts"][:1]
+    shown += [own for name, own in verdicts.items() if name == "ablation" and own not in shown]
     lines = [f"{own['picture']}: {own['says']}" for own in shown]
     return {"title": "Trust of the picture", "level": _LEVELS[shown[0]["holds"]], "lines": lines}
 

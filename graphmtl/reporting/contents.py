@@ -1,5 +1,6 @@
 """What a report says of a run: plain lists, numbers and names, read from the files in its folder."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,17 @@ from typing import Any, TypeVar
 from graphmtl.baselines.scores import beside, means, not_above, read_scores
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
-from graphmtl.graph.clustering import clustered
-from graphmtl.graph.edge import VIRTUAL
-from graphmtl.graph.pictures.panels import decimals_for, short_name
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.pictures.cells import Cells, decimals_for
+from graphmtl.graph.pictures.held import Held
+from graphmtl.graph.pictures.panels import short_name
 from graphmtl.printed_tables import is_share, same_as_test, score_text
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.reporting.explanation import explanation_contents
-from graphmtl.reporting.heat_map import heat_map
+from graphmtl.reporting.heat_map import edge_map, heat_map
 from graphmtl.training.run_folder import Run
+from graphmtl.training.run_picture import held_graphs
 
 __all__ = ["RunGains", "comparison", "run_contents"]
 
@@ -28,7 +29,8 @@ _SPLITS = ("test", "test_dedup", "valid")
 _SIZES = {"n_train": "n train", "n_test": "n test", "n_test_dedup": "n test_dedup", "n_valid": "n valid"}
 _MOST_CURVES = 6  # that can be told apart by colour
 _NOTES = {
-    True: "Rows are targets (they read), columns are sources. Tasks that read from each other stand side by side.",
+    True: "Rows are targets (they read), columns are sources; a number is what is read over the equal share. Tasks "
+    "that read from each other stand side by side.",
     False: "Tasks that use the virtual node alike stand side by side.",
 }
 
@@ -44,8 +46,8 @@ class RunGains:
 def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGains | None = None) -> dict:
     """Everything that the report says of a run.
 
-    A part that the run's folder does not give is None (``graphs`` and ``classes`` an empty list), and
-    ``no_examples`` says why there are no examples.
+    A part that the run's folder does not give is None (of what may be several an empty list), and ``no_examples`` says
+    why there are no examples.
 
     Args:
         run: a finished run.
@@ -58,9 +60,9 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
         InputError: A file of the run holds something else than its name says.
     """
     texts, no_examples = _example_texts(run, examples, seed)
-    graphs, baselines = _graphs(run), read_scores(run)
+    graphs, baselines = held_graphs(run), read_scores(run)
     explanation = _checked(run.folder / "explanation.json", _explanation, run)
-    cards = _checked(run.folder / "metrics.json", lambda run: _cards(run, baselines, explanation, gains), run)
+    cards = _checked(run.folder / "metrics.json", lambda run: _cards(run, graphs, baselines, explanation, gains), run)
     return {
         "name": name,
         "cards": cards,
@@ -68,12 +70,10 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
         "facts": _checked(run.folder / "metrics.json", _facts, run),
         "results": _checked(run.folder / "metrics.json", lambda run: _results(run, baselines), run),
         "classes": _checked(run.folder / "metrics.json", lambda run: class_tables(run.metrics["tasks"]), run),
-        "graphs": [_interactive(title, graph) for title, graph in graphs],
-        "maps": [
-            {**heat_map(title, graph.tasks, graph.matrix()), "note": _NOTES[_is_directed(graph)]}
-            for title, graph in graphs
-            if not graph.virtual
-        ],
+        "findings": [found.finding for found in graphs],
+        "maps": [_map(found) for found in graphs if not found.graph.virtual],
+        "graphs": [_interactive(found) for found in graphs if not found.graph.virtual and found.evidence.above.any()],
+        "spokes": [_spokes(found) for found in graphs if found.graph.virtual],
         "conflict": _conflict(run),
         "curves": _checked(run.folder / "history.jsonl", _curves, run),
         "task_curves": _checked(run.folder / "history.jsonl", _task_curves, run),
@@ -84,9 +84,9 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
 
 
 def _cards(
-    run: Run, baselines: dict[str, dict], explanation: dict | None, gains: RunGains | None
+    run: Run, graphs: Sequence[Held], baselines: dict[str, dict], explanation: dict | None, gains: RunGains | None
 ) -> list[dict[str, Any]]:
-    found = [gain_card(run, baselines, gains and gains.sentence), trust_card(run, explanation), data_card(run)]
+    found = [gain_card(run, baselines, gains and gains.sentence), trust_card(graphs, explanation), data_card(run)]
     return [card for card in found if card is not None]
 
 
@@ -195,17 +195,42 @@ def _results(run: Run, baselines: dict[str, dict]) -> dict:
     }
 
 
-def _graphs(run: Run) -> list[tuple[str, TaskGraph]]:
-    """The run's graphs that have edges, with their titles, tasks that read from each other side by side."""
-    graph, affinity = run.task_graph, run.task_affinity
-    if not graph.edges:
-        return []
-    if not graph.virtual:
-        return [("Who reads from whom", clustered(graph))]
-    found = [("How much each task reads from the virtual node", graph)]
-    if affinity:
-        found.append(("Task affinity: do two tasks use the virtual node alike?", clustered(affinity)))
-    return found
+def _title(found: Held) -> tuple[str, Cells]:
+    what = "Who reads from whom" if found.directed else "Task affinity: do two tasks use the virtual node alike?"
+    return what, found.cells
+
+
+def _map(found: Held) -> dict:
+    return edge_map(*_title(found)) | {"note": _note(found), "finding": found.finding}
+
+
+def _note(found: Held) -> str:
+    """How a map is to be read."""
+    lines = [_NOTES[found.directed]]
+    if any(edge.source == edge.target for edge in found.graph.edges):
+        lines.append("On the diagonal: the share that a task reads from itself.")
+    if found.cells.dots.any():
+        lines.append("A dot: not above what the same model shows that was trained on shuffled labels.")
+    if found.cells.frames.any():
+        lines.append("A frame: a true edge of this generated task set.")
+    return " ".join(lines)
+
+
+def _spokes(found: Held) -> dict:
+    """How much each task reads from the virtual node, most first; ``share`` goes from half of the mean to double."""
+    weights = {edge.target: edge.weight for edge in found.graph.edges}
+    mean = sum(weights.values()) / len(weights)
+    rows = [
+        {
+            "name": task,
+            "text": f"{weights[task]:.3f}",
+            "share": round(max(-1.0, min(1.0, math.log2(max(weights[task] / mean, 2**-10)))), 3),
+            "dot": bool(dot),
+        }
+        for task, dot in zip(found.cells.targets, found.cells.dots[:, 0], strict=True)
+        if task in weights
+    ]
+    return {"finding": found.finding, "rows": sorted(rows, key=lambda row: -row["share"])}
 
 
 def _conflict(run: Run) -> dict | None:
@@ -221,34 +246,27 @@ def _conflict(run: Run) -> dict | None:
     return {**found, "between": "and", "note": note}
 
 
-def _is_directed(graph: TaskGraph) -> bool:
-    """A star's affinity is not: both directions are listed, with the same weight."""
-    return graph.virtual or graph.arch != "star"
+def _interactive(found: Held) -> dict:
+    """What is above the control, as graph.js draws it; of an affinity, which is symmetric, each edge once.
 
-
-def _interactive(title: str, graph: TaskGraph) -> dict:
-    """A graph as graph.js draws it; of an affinity, which is symmetric, each edge once.
-
+    The ``weight`` of an edge is its number in the map, and ``place`` how far it is beyond the control, from 0 to 1.
     What a task reads from itself is no line: it is ``own`` of its node, None where there is no such edge.
     """
-    directed = _is_directed(graph)
-    place = {name: i for i, name in enumerate(graph.nodes)}
+    graph, cells = found.graph, found.cells
     own = {edge.target: edge.weight for edge in graph.edges if edge.source == edge.target}
-    edges = [edge for edge in graph.edges if directed or place[edge.source] < place[edge.target]]
-    decimals = decimals_for([edge.weight for edge in edges])
+    edges = []
+    for edge in graph.edges:
+        k, j = graph.tasks.index(edge.target), graph.tasks.index(edge.source)
+        if found.evidence.above[k, j] and (found.directed or j < k):
+            shown = {"weight": float(cells.texts[k][j]), "place": round(float(cells.places[k, j]), 3)}
+            edges.append({"source": j, "target": k, **shown, "std": edge.std, "count": edge.count})
     return {
-        "title": title,
-        "directed": directed,
-        "nodes": [
-            {"name": name, "short": short_name(name, 24), "hub": name == VIRTUAL, "own": own.get(name)}
-            for name in graph.nodes
-        ],
-        "edges": [
-            {"source": place[e.source], "target": place[e.target], "weight": e.weight, "std": e.std, "count": e.count}
-            for e in edges
-            if e.source != e.target
-        ],
-        "decimals": decimals,
+        "title": _title(found)[0],
+        "directed": found.directed,
+        "unit": cells.unit if found.evidence.ratio else "",
+        "nodes": [{"name": name, "short": short_name(name, 24), "own": own.get(name)} for name in graph.tasks],
+        "edges": edges,
+        "decimals": 2 if found.evidence.ratio else decimals_for([edge.weight for edge in graph.edges]),
     }
 
 

@@ -7,13 +7,16 @@ import numpy as np
 from graphmtl.analysis.faithfulness import Explanation
 from graphmtl.analysis.holm import holm
 from graphmtl.analysis.verdicts import verdicts
+from graphmtl.graph.evidence import evidence, finding
+from graphmtl.graph.pictures.cells import cells
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.reporting.heat_map import heat_map
+from graphmtl.reporting.heat_map import edge_map
 
 __all__ = ["explanation_contents"]
 
 _CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
 _FORMAT = 1
+_AMOUNTS = ("contribution",)  # pictures whose weights are held against the mean into their target
 _ORDERS = ("strongest", "random", "weakest")
 _MEANINGS = {
     "attention": "how much the target looks at the source; of a star its spoke, of cmtr its gate",
@@ -56,10 +59,17 @@ def explanation_contents(found: dict) -> dict:
         "removal": _removal(models),
         "spokes": _spokes(graphs),
         "meanings": [(_title(name), _MEANINGS[name]) for name in graphs],
-        "maps": [
-            heat_map(_title(name), graph.tasks, graph.matrix()) for name, graph in graphs.items() if not graph.virtual
-        ],
+        "maps": [_map(name, graph, found["controls"]) for name, graph in graphs.items() if not graph.virtual],
     }
+
+
+def _map(name: str, graph: TaskGraph, controls: dict[str, dict]) -> dict:
+    """The map of a picture, held against that of the control that was trained on shuffled labels."""
+    picture = controls.get("shuffled", {}).get("pictures", {}).get(name)
+    control = None if picture is None else TaskGraph.from_json(picture)
+    compared = evidence(graph, control, ratio=True if name in _AMOUNTS else None)
+    title = f"{_title(name)}: {finding(graph, compared)}"
+    return edge_map(title, cells(graph, compared))
 
 
 def _title(picture: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from graphmtl.analysis.faithfulness import Explanation
 from graphmtl.analysis.holm import p_of
 from graphmtl.graph.comparison import Comparison
-from graphmtl.graph.pictures.panels import decimals_for
+from graphmtl.graph.pictures.cells import decimals_for
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["explanation_tables", "stability_table"]

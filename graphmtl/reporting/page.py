@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from graphmtl.graph.pictures.colours import css
 from graphmtl.printed_tables import is_share, score_text
 
 __all__ = ["is_report", "render", "render_comparison"]
@@ -20,6 +21,12 @@ _HEAD = 1000  # bytes in which the mark stands, before anything of the user's
 
 def _read(name: str) -> str:
     return (files("graphmtl.reporting") / name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    """The page's style, whose palette is that of the pictures that are files."""
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {css('dark')} }} }}"
+    return f":root {{ {css('light')} }}\n{dark}\n{_read('page.css')}"
 
 
 def is_report(path: Path) -> bool:
@@ -48,14 +55,19 @@ def render(runs: list[dict], comparison: dict | None) -> str:
     data = {
         "graphs": [graph for run in runs for graph in run["graphs"]],
         "charts": [chart for run in runs for chart in _charts(run)],
-        "examples": [text["weights"] for run in runs for texts in (run["examples"] or {}).values() for text in texts],
+        "examples": [
+            {name: text[name] for name in ("weights", "itself", "alike")}
+            for run in runs
+            for texts in (run["examples"] or {}).values()
+            for text in texts
+        ],
     }
     return environment.get_template("page.html").render(
         runs=runs,
         comparison=comparison,
         data=data,
         mark=_MARK,
-        style=_read("page.css"),
+        style=_style(),
         script=script,
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
     )
@@ -90,7 +102,7 @@ def render_comparison(
             notes=[*notes],
             made_by=[*made_by],
             mark=_MARK,
-            style=_read("page.css"),
+            style=_style(),
         )
     )
 

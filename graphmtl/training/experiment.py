@@ -26,7 +26,7 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed, make_options
-from graphmtl.training.budget import about
+from graphmtl.training.budget import Budget, about
 from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.pretraining import load_pretrained
@@ -111,12 +111,20 @@ def folder_of(tasks: TaskSet, options: Options) -> Path:
 
 @generators_kept()
 def train_run(
-    tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[[dict], None]] = (), test: bool = True
+    tasks: TaskSet,
+    options: Options,
+    *,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+    test: bool = True,
+    up_to: Run | None = None,
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
     Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
     a ``validation.json`` in place of ``metrics.json``, is not finished.
+
+    Of a control ``up_to`` is the finished run that it controls. It says nothing, has as many batches and epochs, and is
+    trained up to the epoch that was kept there, without a look at the validation split before that.
     """
     run = Run(folder_of(tasks, options))
     if options.overwrite:
@@ -131,13 +139,15 @@ def train_run(
     submission = None
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
-    say = verbosity.say if state.is_main_process else _silent
+    say = verbosity.say if state.is_main_process and up_to is None else _silent
     model = _fresh(tasks, options, say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
     callbacks = callbacks if state.is_main_process else ()
-    trainer = Trainer(model=model, data=data, options=options, folder=run.folder, callbacks=callbacks)
+    kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
+    parts = {"model": model, "data": data, "options": options, "folder": run.folder}
+    trainer = Trainer(**parts, callbacks=callbacks, given=budgets)
     for line in about(trainer.budgets):
         say(line)
     given = _given_teachers(options, tasks, model)
@@ -155,7 +165,7 @@ def train_run(
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
     with trackers_finished(trainer.accelerator):
-        result = trainer.train(resume=options.resume, terms=terms)
+        result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
     predictions = {"valid": trainer.predict_split("valid")}
     if not test:
         if state.is_main_process:
@@ -171,11 +181,17 @@ def train_run(
     say_unknown(data, say)
     if state.is_main_process:
         run.write_json(REMARKS, remarks(tasks, data))
-        write_run(run, options, model, data, result, predictions, recorder)
+        write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
         if submission is not None:
             verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
     state.wait_for_everyone()
     return run
+
+
+def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget]]:
+    """The epoch that a finished run kept, or one for each of its selection groups, and the budgets of these."""
+    budgets = {group: Budget(**own) for group, own in run.metrics["budget"].items()}
+    return run.metrics["best_epoch"], budgets
 
 
 def _fresh(tasks: TaskSet, options: Options, say: Callable[..., Any]) -> MultiTaskModel:

@@ -13,6 +13,7 @@ import yaml
 
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json, read_json_lines, written_whole
 from graphmtl.graph.edge import Edge
@@ -30,7 +31,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION, REMARKS),
+    *("controls", "affinity", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
@@ -40,8 +41,9 @@ class Run:
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges
-    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, and what
-    `graphmtl transfer` wrote ``transfer.json``.
+    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, those of a generated
+    task set ``truth.json``, and what `graphmtl transfer` wrote ``transfer.json``. In ``controls/shuffled`` stands a run
+    of the same form on shuffled labels.
 
     Args:
         folder: where it is.
@@ -165,7 +167,8 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "write_submission", "frozen_states")
+        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "control")
+        free += ("write_submission", "frozen_states")
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(
@@ -231,6 +234,27 @@ class Run:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
         return TaskGraph.load(path) if path.is_file() else None
+
+    @property
+    def control(self) -> "Run | None":
+        """The same run on shuffled labels, in ``controls/shuffled``; None where it is not there or not finished."""
+        folder = self.folder / "controls" / "shuffled"
+        return Run.open(folder) if (folder / "metrics.json").is_file() else None
+
+    @cached_property
+    def truth(self) -> PlantedTruth | None:
+        """``truth.json``, of a task set whose true task graph is known.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        path = self.folder / "truth.json"
+        if not path.is_file():
+            return None
+        try:
+            return PlantedTruth.from_dict(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from None
 
     @cached_property
     def graph_history(self) -> list[tuple[int, TaskGraph]]:

@@ -8,6 +8,8 @@ import pytest
 from graphmtl.baselines.scores import read_scores
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
 from graphmtl.training.run_folder import REMARKS, Run
+from graphmtl.training.run_picture import held_graphs
+from tests.graph.examples import write_control
 
 NOTHING = {"test_in_own": 0, "test_in_others": 0, "repeated": 0, "dropped": 0, "test_seen": 0, "valid_seen": 0}
 
@@ -49,17 +51,27 @@ def test_what_other_runs_say_comes_first_and_without_any_it_is_said_how(run):
 @pytest.mark.parametrize("holds", [True, False, None])
 def test_the_trust_is_that_of_the_picture_that_is_drawn_beside_ablation(holds, run):
     verdicts = [{"picture": name, "says": f"of {name}", "holds": holds} for name in ("attention", "alone", "ablation")]
-    card = trust_card(run, {"verdicts": verdicts})
+    graphs = held_graphs(run)
+    card = trust_card(graphs, {"verdicts": verdicts})
     assert card["lines"] == ["attention: of attention", "ablation: of ablation"]
     assert card["level"] == {True: "good", False: "bad", None: "open"}[holds]
-    star = trust_card(run, {"verdicts": [*verdicts, {"picture": "affinity", "says": "alike", "holds": True}]})
+    star = trust_card(graphs, {"verdicts": [*verdicts, {"picture": "affinity", "says": "alike", "holds": True}]})
     assert star["lines"][0] == "affinity: alike"
 
 
-def test_a_picture_that_was_not_measured_and_none_at_all(run, finished):
-    assert trust_card(run, None)["level"] == "open"
-    assert "graphmtl explain RUN" in trust_card(run, None)["lines"][0]
-    assert trust_card(finished("shared").run, None) is None
+def test_a_picture_that_was_not_explained_is_held_against_the_control_that_there_is(run):
+    card = trust_card(held_graphs(run), None)
+    assert (card["level"], card["lines"][0]) == ("open", "not compared with a control")
+    assert "graphmtl explain RUN" in card["lines"][1]
+    write_control(run.folder)
+    card = trust_card(held_graphs(Run.open(run.folder)), None)
+    assert (card["level"], card["lines"][0]) == ("good", held_graphs(run)[0].finding)
+    run.task_graph.save(run.folder / "controls" / "shuffled" / "task_graph.json")
+    assert trust_card(held_graphs(Run.open(run.folder)), None)["level"] == "bad"
+
+
+def test_without_a_picture_there_is_no_trust(finished):
+    assert trust_card(held_graphs(finished("shared").run), None) is None
 
 
 def test_seen_and_dropped_texts_cut_ones_and_a_short_training_are_named(run):

@@ -34,7 +34,8 @@ def test_controls_stand_beside_the_model(explanation):
         assert row["cells"] == [
             column["agreement"][i] | {"p": column["agreement"][i]["p_corrected"]} for column in columns
         ]
-    assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
+    assert "ablation, zeroed" in [map["title"].split(":")[0] for map in found["maps"]]
+    assert not any("not compared" in map["title"] for map in found["maps"])
     assert len(found["maps"]) == len(explanation["pictures"])
     for removal, column in zip(found["removal"], columns, strict=True):
         assert [series["points"] for series in removal["series"]] == [
@@ -71,6 +72,7 @@ def test_without_controls_the_model_stands_alone(explanation):
     found = explanation_contents({**explanation, "controls": {}})
     assert found["columns"] == ["this model"]
     assert found["likeness"] is None
+    assert all(map["title"].endswith(": not compared with a control") for map in found["maps"])
 
 
 def test_curves_of_removal_have_one_scale(explanation):
@@ -110,7 +112,7 @@ def test_stability_of_several_runs_is_told(explanation):
 def test_pictures_of_a_star_that_are_no_matrix_are_left_out(written):
     explanation = written["star"]
     found = explanation_contents(explanation)
-    assert [map["title"] for map in found["maps"]] == ["affinity", "logits"]
+    assert [map["title"].split(":")[0] for map in found["maps"]] == ["affinity", "logits"]
     assert found["removal"] == []
     spokes = found["spokes"]
     assert spokes["columns"] == ["attention", "contribution", "ablation", "ablation, accuracy"]

@@ -6,11 +6,13 @@ import re
 
 import pytest
 
+from graphmtl.graph.pictures.colours import PALETTES, css
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render, render_comparison
 from graphmtl.training.run_folder import Run
+from tests.graph.examples import write_control
 from tests.reporting.explained import explain
 
 
@@ -27,12 +29,14 @@ def test_data_of_the_script_is_what_the_run_holds(finished):
     data = data_of(render([found], None))
     assert data["graphs"] == found["graphs"]
     assert data["charts"] == found["curves"]
-    assert data["examples"] == [text["weights"] for texts in found["examples"].values() for text in texts]
+    told = [text for texts in found["examples"].values() for text in texts]
+    assert data["examples"] == [{name: text[name] for name in ("weights", "itself", "alike")} for text in told]
 
 
 def test_drawings_are_as_many_as_their_data(copy_of, finished):
     run = Run.open(copy_of("complete"))
     explain(run)
+    write_control(run.folder)
     page = render([contents(run), contents(finished("star").run)], None)
     data = data_of(page)
     for name, marker in {
@@ -54,10 +58,10 @@ def test_only_the_pages_own_script_may_run(finished):
 @pytest.mark.parametrize("name", ["</script><b>", "a & b", "{{ 7 * 7 }}"])
 def test_names_are_texts(name, finished):
     found = contents(finished("complete").run, name=name)
-    found["graphs"][0]["title"] = name
+    found["curves"][0]["title"] = name
     page = render([found], None)
     assert f"<h2>{html.escape(name, quote=False)}</h2>" in page
-    assert data_of(page)["graphs"][0]["title"] == name
+    assert data_of(page)["charts"][0]["title"] == name
     assert page.count("</script>") == 2
 
 
@@ -133,3 +137,8 @@ def test_the_page_of_a_comparison_shows_what_it_is_given_as_text():
     assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert "<script" not in page
     assert all(text in page for text in ("a &amp; b", "Another.", "&lt;b&gt;", "note", "by hand"))
+
+
+@pytest.mark.parametrize("ground", PALETTES)
+def test_the_page_has_the_palette_of_the_pictures(ground, finished):
+    assert css(ground) in render([contents(finished("complete").run)], None)
