@@ -331,6 +331,7 @@ def shades(example, which: str) -> list[str]:
 @pytest.mark.parametrize("arch", ["complete", "star"])
 def test_words_are_coloured_by_what_is_pointed_at(arch, compared, opened, tmp_path):
     found = opened(with_texts(compared[arch], tmp_path, 3))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     read = ".sources button" if arch == "complete" else ".token"  # tasks in complete, words in star
     before = shades(example, read)
@@ -344,6 +345,7 @@ def test_words_are_coloured_by_what_is_pointed_at(arch, compared, opened, tmp_pa
 
 def test_pointing_at_a_source_shows_which_words_read_it(compared, opened, tmp_path):
     found = opened(with_texts(compared["complete"], tmp_path, 3))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     seen = set()
     for button in example.locator(".sources button").all():
@@ -355,6 +357,7 @@ def test_pointing_at_a_source_shows_which_words_read_it(compared, opened, tmp_pa
 
 def test_where_every_word_read_the_same_there_is_one_strip(compared, opened, tmp_path):
     found = opened(with_texts(compared["complete"], tmp_path, 1))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     assert set(shades(example, ".token")) == {"false"}
     assert set(shades(example, ".sources button")) == {"0false"}
@@ -430,11 +433,30 @@ def test_cards_gains_and_the_names_of_the_map_lie_in_the_window(width, count, sc
     found.page.emulate_media(color_scheme=scheme)
     found.page.set_viewport_size({"width": width, "height": 900})
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
-    for selector, least in {".card": 3, ".gains th": 4, ".gains td": 8, ".first .heat tbody th": count}.items():
+    names = {".first .heat tbody th": count, ".first .heat thead th": count if width > 400 or count > 3 else 0}
+    for selector, least in ({".card": 3, ".gains th": 4, ".gains td": 8} | names).items():
         shown = inside(found.page, selector)
         assert len(shown) >= least
         assert all(shown), selector
     assert found.problems == []
+
+
+@pytest.mark.parametrize("count", [3, 16])
+def test_the_names_of_the_graph_lie_in_a_narrow_window_and_can_be_read(count, copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    if count > 3:
+        with_tasks(run, count)
+    write_control(run.folder)
+    found = opened(page_of(run, tmp_path))
+    found.page.set_viewport_size({"width": 400, "height": 900})
+    found.page.reload()
+    shown = inside(found.page, ".graph .node text")
+    assert len(shown) == count
+    assert all(shown)
+    heights = found.page.locator(".graph .node text").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(heights) > 8
 
 
 def test_marks_of_gains_lie_where_their_numbers_say(report, opened):

@@ -1,5 +1,5 @@
 // What is above the control: tasks on a circle that can be dragged, edges whose width and opacity say how far above.
-const WIDTH = 900, HEIGHT = 620, RADIAL = 16;
+const NARROW = innerWidth < 640, WIDTH = NARROW ? 0 : 900, HEIGHT = 620, RADIAL = 16;
 
 function drawGraph(figure, graph) {
   const svg = figure.querySelector("svg"), slider = figure.querySelector("input");
@@ -127,7 +127,7 @@ function drawGraph(figure, graph) {
 }
 
 function fontSize(radial) {
-  return radial ? 13 : 14;
+  return NARROW ? 24 : radial ? 13 : 14;  // where the whole picture is drawn small
 }
 
 function textWidth(text, size) {
