@@ -86,7 +86,8 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
 def _cards(
     run: Run, graphs: Sequence[Held], baselines: dict[str, dict], explanation: dict | None, gains: RunGains | None
 ) -> list[dict[str, Any]]:
-    found = [gain_card(run, baselines, gains and gains.sentence), trust_card(graphs, explanation), data_card(run)]
+    compared = None if gains is None else gains.sentence
+    found = [gain_card(run, baselines, compared), trust_card(graphs, explanation), data_card(run)]
     return [card for card in found if card is not None]
 
 
