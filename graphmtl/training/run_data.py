@@ -104,7 +104,7 @@ def say_unknown(data: Mapping[str, EncodedTask], say) -> None:
         return
     listed = ", ".join(f"{name} {100 * valid:.1f} / {100 * test:.1f}" for name, (valid, test) in found.items())
     listed = f"unknown tokens of validation / test in %: {listed}"
-    say(textwrap.fill(listed, width=120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    say(textwrap.fill(listed, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     for line in _many_unknown(data):
         say(f"warning: {line}")
 
