@@ -233,8 +233,8 @@ def _report(argv: Sequence[str]) -> Namespace:
 def _explain(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl explain",
-        description="Measure whether a finished run's task graph can be trusted: a verdict on each picture, with -v all "
-        "tables; writes RUN/explanation.json. Where there is none, a control is trained: the run again on shuffled "
+        description="Measure whether a finished run's task graph can be trusted: a verdict on each picture (-v: all "
+        "tables); writes RUN/explanation.json. Where there is none, a control is trained: the run again on shuffled "
         "labels.",
     )
     parser.add_argument(

@@ -42,7 +42,8 @@ class Report:
     Attributes:
         split: whose texts were read.
         trained: its model's pictures.
-        controls: those of the ``untrained`` model and of the one trained on ``shuffled`` labels.
+        controls: those of the ``untrained`` model, which relies on nothing, so that no edge of it is cut, and of the
+            one trained on ``shuffled`` labels.
         stability: how alike each picture is over several runs, where several were explained.
     """
 
@@ -105,7 +106,7 @@ def explain_run(
     options, folder = run.options, folder or run.folder
     tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
 
-    def explained(model: MultiTaskModel, what: str) -> Explanation:
+    def explained(model: MultiTaskModel, what: str, *, cut: bool = True) -> Explanation:
         return explain_model(
             model.to(device),
             encode_tasks(tasks, model.vocabulary, model.options),
@@ -115,13 +116,14 @@ def explain_run(
             batch_size=options.texts_at_once,
             probe=probe,
             truth=tasks.truth,
+            cut=cut,
             watched=partial(_watched, what=what),
         )
 
     trained = explained(run.model, "this model")
     held_against = {}
     if controls:
-        held_against["untrained"] = explained(untrained(run, tasks), "untrained model")
+        held_against["untrained"] = explained(untrained(run, tasks), "untrained model", cut=False)
         control = folder / "controls" / "shuffled"
         if not (control / "metrics.json").is_file():
             say(f"training the control on shuffled labels, which is kept in {control}")

@@ -45,12 +45,12 @@ def test_the_file_holds_every_picture_and_both_controls(arch, explained):
     assert content["tasks"] == list(TASKS)
     assert list(content["pictures"]) == PICTURES[arch]
     assert set(content["controls"]) == {"untrained", "shuffled"}
-    for each in (content, *content["controls"].values()):
-        assert list(each["pictures"]) == PICTURES[arch]
+    looks = [name for name in PICTURES[arch] if name in ("attention", "contribution", "affinity", "logits")]
+    for name, each in {"trained": content, **content["controls"]}.items():
+        assert list(each["pictures"]) == (looks if name == "untrained" else PICTURES[arch])
         for graph in each["pictures"].values():
             assert TaskGraph.from_json(graph).tasks == TASKS
-    for control in content["controls"].values():
-        assert set(control["likeness"]) == set(PICTURES[arch])
+        assert set(each.get("likeness", each["pictures"])) == set(each["pictures"])
     pairs = [tuple(each["pictures"]) for each in content["agreement"]]
     assert ("attention", "ablation") in pairs
     fields = {"pictures", *Comparison.__dataclass_fields__, "p_corrected"}

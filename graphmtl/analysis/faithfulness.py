@@ -48,7 +48,7 @@ class Explanation:
         pictures: a task graph for each picture; of ablations ``std`` is that of the change over texts.
         removal: of 1, 2, 4, ... ``edges`` cut into each target at once, the change of the negative log-likelihood,
             the mean over targets: of the ``strongest`` by attention, the ``weakest``, and ``random`` ones (the mean of
-            three draws). None where a target has but one edge.
+            three draws). None where a target has but one edge, or none was cut.
         truth: the true graph, where it is known.
         text_auroc: of the pictures that each text has and of each task whose texts one parent each decides, how far
             they follow the text (:mod:`graphmtl.analysis.switching`).
@@ -123,6 +123,7 @@ def explain_model(
     batch_size: int = 32,
     probe: int = 100,
     truth: PlantedTruth | None = None,
+    cut: bool = True,
     watched: Callable[[list, str], Iterable] = lambda batches, part: batches,
 ) -> Explanation:
     """All pictures of a model, and what they have in common.
@@ -137,6 +138,7 @@ def explain_model(
         batch_size: texts read at once.
         probe: texts of each task, at most, on which a star's affinity is measured.
         truth: the true task graph, where it is known.
+        cut: whether edges are cut, which takes most of the time; without it there are no ablations and no removal.
         watched: gives batches back one by one, so that it may tell how many of them are done; its second argument is
             what is done with them.
     """
@@ -148,18 +150,20 @@ def explain_model(
     drawn = [*_draw_rows(data, split, **texts)]
     recorders, followed = _read(model, watched(drawn, "attention"), deciders)
     pictures = {name: recorder.graph(**about, virtual=virtual) for name, recorder in recorders.items()}
-    attention = pictures["attention"]
-    plan = AblationPlan(attention, seed)
-    read = (encoded.batch(rows).to(device) for encoded, rows in watched(drawn, "ablation"))
-    measured = measure(model, read, plan.ablations)
-    for name, edges in plan.edges(measured).items():
-        pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
+    removal = None
+    if cut:
+        plan = AblationPlan(pictures["attention"], seed)
+        read = (encoded.batch(rows).to(device) for encoded, rows in watched(drawn, "ablation"))
+        measured = measure(model, read, plan.ablations)
+        removal = plan.removal(measured)
+        for name, edges in plan.edges(measured).items():
+            pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
     if virtual and len(model.tasks) > 1:
         probes = {name: getattr(task, split) for name, task in data.items()}
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = watched([*probe_batches(probes, per_task=probe, seed=seed)], name)
             pictures[name] = picture(model, (batch.to(device) for batch in batches), split=split, seed=seed)
-    return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth, text_auroc=followed)
+    return Explanation(pictures=pictures, removal=removal, truth=truth, text_auroc=followed)
 
 
 @torch.no_grad()

@@ -100,9 +100,9 @@ def _likeness(found: dict) -> dict | None:
     """How far a control shows the same picture as the model."""
     controls = {name: own["likeness"] for name, own in found["controls"].items()}
     rows = [
-        (_title(picture), [own[picture]["within"] for own in controls.values()])
+        (_title(picture), [own[picture]["within"] if picture in own else None for own in controls.values()])
         for picture in found["pictures"]
-        if all(picture in own for own in controls.values())
+        if any(picture in own for own in controls.values())
     ]
     return {"columns": [_CONTROLS[name] for name in controls], "rows": rows} if controls else None
 

@@ -32,7 +32,7 @@ def explanation_tables(trained: Explanation, controls: Mapping[str, Explanation]
         tables[f"The same picture of a control, which learned nothing: {_WITHIN}"] = _likeness_table(trained, controls)
     if trained.removal is not None:
         title = "Edges cut into every task at once, by attention: rise of the negative log-likelihood"
-        tables[title] = _removal_table(models)
+        tables[title] = _removal_table({name: own.removal for name, own in models.items() if own.removal is not None})
     if any(trained.auroc().values()):
         areas = {name: own.auroc() for name, own in models.items()}
         tables["True sources against the others: AUROC, the mean over targets"] = _auroc_table(areas)
@@ -98,13 +98,12 @@ def _likeness_table(trained: Explanation, controls: Mapping[str, Explanation]) -
     return table
 
 
-def _removal_table(models: Mapping[str, Explanation]) -> Table:
-    columns = [f"{name}, {order}" for name in models for order in _ORDERS]
+def _removal_table(removals: Mapping[str, Mapping[str, list]]) -> Table:
+    columns = [f"{name}, {order}" for name in removals for order in _ORDERS]
     table = _table("edges", *columns)
-    removals = [own.removal for own in models.values()]
-    decimals = decimals_for([x for own in removals for order in _ORDERS for x in own[order]])
-    for i, size in enumerate(removals[0]["edges"]):
-        values = (removal[order][i] for removal in removals for order in _ORDERS)
+    decimals = decimals_for([x for own in removals.values() for order in _ORDERS for x in own[order]])
+    for i, size in enumerate(removals["trained"]["edges"]):
+        values = (removal[order][i] for removal in removals.values() for order in _ORDERS)
         table.add_row(str(size), *(f"{value:+z.{decimals}f}" for value in values))
     return table
 

@@ -152,3 +152,11 @@ def test_all_batches_pass_through_what_watches_them(data):
     assert found == explain_model(model, data, **ABOUT, batch_size=2)
     assert list(seen) == ["attention", "ablation"]
     assert all(done == of > len(NAMES) for done, of in seen.values())
+
+
+def test_without_cutting_there_is_what_the_model_looks_at(explained, data):
+    model, found = explained
+    without = explain_model(model, data, **ABOUT, cut=False)
+    assert without.removal is None
+    kept = {name: graph for name, graph in found.pictures.items() if name in ("attention", "contribution")}
+    assert without.pictures == kept
