@@ -202,7 +202,7 @@ def _plot(argv: Sequence[str]) -> Namespace:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
+        "--history", action="store_true", help="draw the graph over training: a line for each edge, or animated (.gif)"
     )
     what.add_argument(
         "--text",

@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
         return
     if arguments.history:
         kept = run.metrics["best_epoch"]
-        control = run.control and run.control.task_graph
+        control = None if run.control is None else run.control.task_graph
         figure = draw_history(run.graph_history, kept=kept if isinstance(kept, int) else None, control=control)
     elif arguments.text is None:
         figure = run_picture(run)

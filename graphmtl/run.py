@@ -109,8 +109,8 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
             _report_validation(run, options)
         return run
     metrics = run.metrics
-    control = control_of(run, options.control)
     if not report:
+        control_of(run, options.control)
         return run
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
     further = [*baselines, *other_test_splits(metrics["tasks"])]
@@ -129,6 +129,7 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
+    control = control_of(run, options.control)  # after the scores, which nobody should wait for
     if control:
         say(control)
     picture = run.folder / PICTURE

@@ -407,6 +407,17 @@ def test_no_name_is_cut_off(count, width, copy_of, opened, tmp_path):
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_telephone_shows_all_names_at_once(report, browser):
+    context = browser.new_context(offline=True, viewport={"width": 400, "height": 800})
+    found = Opened(context.new_page(), report)
+    found.show("run-1")
+    boxes = [node.bounding_box() for node in found.page.locator("#run-1 .node text").all()]
+    assert len(boxes) == 3
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 400 for box in boxes)
+    assert all(box["height"] > 9 for box in boxes)  # and they can be read
+    context.close()
+
+
 @pytest.mark.parametrize("width", [1300, 400])
 def test_long_names_and_words_do_not_widen_the_page(width, evil, opened):
     found = opened(evil)

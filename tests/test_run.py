@@ -31,7 +31,7 @@ FILES = {
     "metrics.json",
     "model",
     "task_graph.json",
-    "task_graph.png",
+    "truth.json",
     "history.jsonl",
     "checkpoints",
     "baselines.json",
@@ -59,7 +59,7 @@ def accuracy(answers, labels, keep=None):
 @every_architecture
 def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
-    more = {"graph_history.jsonl"} if finished(arch).run.task_graph.edges else set()
+    more = {"graph_history.jsonl", "task_graph.png"} if finished(arch).run.task_graph.edges else set()
     more |= {"task_affinity.json"} if arch == "star" else set()
     assert {path.name for path in folder.iterdir()} == FILES | more
 
@@ -192,8 +192,13 @@ def test_the_task_affinity_file_of_the_star(finished):
 
 
 @every_architecture
-def test_the_picture_is_a_png(arch, finished):
-    picture = (finished(arch).run.folder / "task_graph.png").read_bytes()
+def test_the_picture_is_a_png_and_there_is_none_without_edges(arch, finished):
+    run, path = finished(arch).run, finished(arch).run.folder / "task_graph.png"
+    drawn = any(edge.source != edge.target for edge in run.task_graph.edges)
+    assert (f"task graph: {path}" in finished(arch).printed.replace("\n", "")) == path.is_file() == drawn
+    if not drawn:
+        return
+    picture = path.read_bytes()
     assert picture.startswith(b"\x89PNG\r\n")
     assert picture.endswith(b"IEND\xaeB`\x82")
 
@@ -304,8 +309,18 @@ def test_the_config_of_a_run_repeats_it(arch, finished, tmp_path):
     first = finished(arch).run
     main(["run", "--config", f"{first.folder}/config.yaml", "--output", f"{tmp_path}/again"])
     assert without_clock(read_json(tmp_path / "again", "metrics.json")) == without_clock(first.metrics)
-    for name in ("model/model.safetensors", "model/vocabulary.txt", "task_graph.json", "task_graph.png"):
+    picture = ["task_graph.png"] if first.task_graph.edges else []
+    for name in ("model/model.safetensors", "model/vocabulary.txt", "task_graph.json", *picture):
         assert (tmp_path / "again" / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_the_control_beside_a_run(tiny_tasks, tmp_path):
+    made = tiny.run(arch="complete", tasks=tiny_tasks, output=tmp_path / "run", control="always")
+    assert "control: the same on shuffled labels, in " in made.printed
+    control = made.run.control
+    assert control.options.shuffle_labels
+    assert control.metrics["best_epoch"] == made.run.metrics["best_epoch"]
+    assert control.control is None
 
 
 def test_another_seed_is_another_run(finished, tiny_tasks, tmp_path):

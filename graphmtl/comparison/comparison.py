@@ -12,6 +12,7 @@ import pandas
 from graphmtl.architectures import architecture_class
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
+from graphmtl.comparison.maps import draw_maps
 from graphmtl.comparison.report import write_report
 from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.comparison.same_size import as_large
@@ -244,7 +245,7 @@ def _written(
     made_by.append("; ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     if failed:
         made_by.append(f"Not in the tables, since they failed: {'; '.join(map(str, failed))}.")
-    write_report(compared, folder, made_by=made_by, searched=searched)
+    write_report(compared, folder, made_by=made_by, searched=searched, maps=draw_maps(runs))
     return Comparison(folder=folder, compared=compared, failed=tuple(failed))
 
 

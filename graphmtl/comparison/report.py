@@ -1,10 +1,12 @@
 """The files of a comparison: tables, pictures, and a page that holds them all."""
 
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.style
 from matplotlib.figure import Figure
 
 from graphmtl.comparison.bootstrap import Difference
@@ -24,7 +26,7 @@ from graphmtl.comparison.tables import (
     task_table,
 )
 from graphmtl.comparison.verdict import sentences
-from graphmtl.graph.pictures.figure import save_figure
+from graphmtl.graph.pictures.figure import STYLE, save_figure
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render_comparison
 
@@ -41,7 +43,12 @@ PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
 
 
 def write_report(
-    compared: Compared, folder: Path, *, made_by: list[str], searched: Sequence[Searched] = ()
+    compared: Compared,
+    folder: Path,
+    *,
+    made_by: list[str],
+    searched: Sequence[Searched] = (),
+    maps: Mapping[str, Figure] | None = None,
 ) -> list[Path]:
     """Writes the report, and gives its files; those of an earlier one are replaced.
 
@@ -50,6 +57,7 @@ def write_report(
         folder: where it goes.
         made_by: lines on how it was made, of Markdown: command and versions.
         searched: how the options were chosen, where they were.
+        maps: the task graphs of the rows that have one.
     """
     tables = [*markdown(compared), *search_markdown(searched)]
     more = {"search": {each.variant.name: each.as_json() for each in searched}, "made_by": made_by}
@@ -62,15 +70,17 @@ def write_report(
     for name, text in texts.items():
         (folder / name).write_text(text + "\n", encoding="utf-8")
     drawn = {name: draw(compared) for name, (_, draw) in PICTURES.items()} if compared.others else {}
+    maps = maps or {}
+    drawn |= {f"map-{name}": figure for name, figure in maps.items()}
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
-    (folder / "report.html").write_text(_page(compared, made_by, searched), encoding="utf-8")
+    (folder / "report.html").write_text(_page(compared, maps, made_by, searched), encoding="utf-8")
     pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
     return [*(folder / name for name in texts), *pictures, folder / "report.html"]
 
 
-def _page(compared: Compared, made_by: list[str], searched: Sequence[Searched]) -> str:
+def _page(compared: Compared, maps: Mapping[str, Figure], made_by: list[str], searched: Sequence[Searched]) -> str:
     tables = [("Scores", "In points, mean and standard deviation over seeds.", summary_table(compared))]
     if compared.others:
         to = f"To {compared.against}, in points, paired."
@@ -82,6 +92,7 @@ def _page(compared: Compared, made_by: list[str], searched: Sequence[Searched]) 
     return render_comparison(
         sentences=[*sentences(compared)],
         panels=gain_panels(compared),
+        pictures=[{"about": f"Who reads from whom: {name}.", "svg": _svg(figure)} for name, figure in maps.items()],
         tables=_told(tables),
         notes=[*notes(compared)],
         made_by=made_by,
@@ -111,3 +122,12 @@ def _told(tables: Sequence[tuple[str, str, tuple[list[str], list[list[str]]]]]) 
     return [
         {"title": title, "about": about, "heading": heading, "rows": rows} for title, about, (heading, rows) in tables
     ]
+
+
+def _svg(figure: Figure) -> str:
+    """The picture as an element of a page."""
+    file = io.StringIO()
+    with matplotlib.style.context(STYLE):
+        figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]

@@ -75,7 +75,7 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
     if not graphs:
         return None
     if explanation is None:
-        drawn = graphs[-1]  # of a star the affinity
+        drawn = graphs[0]
         known = None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
         lines = [drawn.finding, "Not measured: what breaks when edges are cut (graphmtl explain RUN)"]
         return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}

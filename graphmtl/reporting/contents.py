@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from graphmtl.baselines.scores import beside, means, not_above, read_scores
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
-from graphmtl.graph.pictures.cells import Cells, decimals_for
+from graphmtl.graph.pictures.cells import decimals_for
 from graphmtl.graph.pictures.held import Held
 from graphmtl.graph.pictures.panels import short_name
 from graphmtl.printed_tables import is_share, same_as_test, score_text
@@ -28,11 +28,9 @@ _Found = TypeVar("_Found")
 _SPLITS = ("test", "test_dedup", "valid")
 _SIZES = {"n_train": "n train", "n_test": "n test", "n_test_dedup": "n test_dedup", "n_valid": "n valid"}
 _MOST_CURVES = 6  # that can be told apart by colour
-_NOTES = {
-    True: "Rows are targets (they read), columns are sources; a number is what is read over the equal share. Tasks "
-    "that read from each other stand side by side.",
-    False: "Tasks that use the virtual node alike stand side by side.",
-}
+_RATIOS = "Rows are targets (they read), columns are sources; a number is what is read over the equal share."
+_TOLD = "Rows are the tasks whose labels are told, columns those whose answers tell them; 1 is all there is to tell."
+_BESIDE = "Tasks that have much to do with each other stand side by side."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,9 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
         "classes": _checked(run.folder / "metrics.json", lambda run: class_tables(run.metrics["tasks"]), run),
         "findings": [found.finding for found in graphs],
         "maps": [_map(found) for found in graphs if not found.graph.virtual],
-        "graphs": [_interactive(found) for found in graphs if not found.graph.virtual and found.evidence.above.any()],
+        "graphs": [
+            _interactive(found) for found in graphs[:1] if found.evidence.above.any() and not found.graph.virtual
+        ],
         "spokes": [_spokes(found) for found in graphs if found.graph.virtual],
         "conflict": _conflict(run),
         "curves": _checked(run.folder / "history.jsonl", _curves, run),
@@ -196,18 +196,17 @@ def _results(run: Run, baselines: dict[str, dict]) -> dict:
     }
 
 
-def _title(found: Held) -> tuple[str, Cells]:
-    what = "Who reads from whom" if found.directed else "Task affinity: do two tasks use the virtual node alike?"
-    return what, found.cells
+def _title(found: Held) -> str:
+    return found.title[0].upper() + found.title[1:]
 
 
 def _map(found: Held) -> dict:
-    return edge_map(*_title(found)) | {"note": _note(found), "finding": found.finding}
+    return edge_map(_title(found), found.cells) | {"note": _note(found), "finding": found.finding}
 
 
 def _note(found: Held) -> str:
     """How a map is to be read."""
-    lines = [_NOTES[found.directed]]
+    lines = [*([_RATIOS] if found.evidence.ratio else [_TOLD] if found.directed else []), _BESIDE]
     if any(edge.source == edge.target for edge in found.graph.edges):
         lines.append("On the diagonal: the share that a task reads from itself.")
     if found.cells.dots.any():
@@ -262,8 +261,9 @@ def _interactive(found: Held) -> dict:
             shown = {"weight": float(cells.texts[k][j]), "place": round(float(cells.places[k, j]), 3)}
             edges.append({"source": j, "target": k, **shown, "std": edge.std, "count": edge.count})
     return {
-        "title": _title(found)[0],
+        "title": _title(found),
         "directed": found.directed,
+        "verb": found.verb,
         "unit": cells.unit if found.evidence.ratio else "",
         "nodes": [{"name": name, "short": short_name(name, 24), "own": own.get(name)} for name in graph.tasks],
         "edges": edges,

@@ -1,13 +1,16 @@
 // What is above the control: tasks on a circle that can be dragged, edges whose width and opacity say how far above.
-const NARROW = innerWidth < 640, WIDTH = NARROW ? 0 : 900, HEIGHT = 620, RADIAL = 16;
+const WIDTH = 900, HEIGHT = 620, RADIAL = 16;
 
 function drawGraph(figure, graph) {
   const svg = figure.querySelector("svg"), slider = figure.querySelector("input");
   const tasks = graph.nodes;
   const radial = tasks.length > RADIAL;  // then the names stand like spokes
-  const radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  const narrow = !radial && window.innerWidth < 600;  // a telephone: as small as the names allow
+  const radius = radial ? 300 : narrow ? 110 : Math.min(240, 130 + 10 * tasks.length);
   const longest = Math.max(...tasks.map((task) => textWidth(task.short, fontSize(radial))));
-  const right = Math.max(WIDTH / 2, radius + longest + 30), bottom = radial ? right : HEIGHT / 2;  // names are never cut off
+  const right = Math.max(narrow ? 0 : WIDTH / 2, radius + longest + 30);  // names are never cut off
+  const bottom = radial ? right : narrow ? radius + 40 : HEIGHT / 2;
+  svg.classList.toggle("narrow", narrow);
   svg.classList.toggle("radial", radial);
   svg.setAttribute("viewBox", `${-right} ${-bottom} ${2 * right} ${2 * bottom}`);
   const marker = svgElement("marker", {id: `head-${drawGraph.count = (drawGraph.count ?? 0) + 1}`, viewBox: "0 0 10 10",
@@ -30,7 +33,7 @@ function drawGraph(figure, graph) {
     const hit = svgElement("path", {class: "hit"}, group);
     const line = svgElement("path", {class: "line"}, group);
     if (graph.directed) line.setAttribute("marker-end", `url(#${marker.id})`);
-    const ends = graph.directed ? `${target.name} reads from ${source.name}` : `${source.name} and ${target.name}`;
+    const ends = graph.directed ? `${target.name} ${graph.verb} ${source.name}` : `${source.name} and ${target.name}`;
     group.dataset.hint = `${ends}: ${number(edge.weight)} ${graph.unit}`.trimEnd() + `\n${edge.count} instances`;
     line.setAttribute("opacity", 0.35 + 0.6 * edge.place);
     line.setAttribute("stroke-width", 1 + (radial ? 2 : 3.7) * edge.place);
@@ -68,7 +71,7 @@ function drawGraph(figure, graph) {
       return `${edge.source === node ? edge.target.name : edge.source.name}  ${number(edge.weight)}`;
     });
     if (node.own !== null) read.push(`itself  ${number(node.own)}`);
-    node.group.dataset.hint = [node.name + (read.length && graph.directed ? " reads from" : ""), ...read].join("\n");
+    node.group.dataset.hint = [node.name + (read.length && graph.directed ? ` ${graph.verb}` : ""), ...read].join("\n");
     const light = (on) => edges.forEach((edge) => {
       const own = edge.target === node || (!graph.directed && edge.source === node);
       edge.line.classList.toggle("far", on && !own);
@@ -127,7 +130,7 @@ function drawGraph(figure, graph) {
 }
 
 function fontSize(radial) {
-  return NARROW ? 24 : radial ? 13 : 14;  // where the whole picture is drawn small
+  return radial ? 13 : 14;
 }
 
 function textWidth(text, size) {

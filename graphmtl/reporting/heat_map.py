@@ -62,7 +62,7 @@ def _cell(text: str, share: float, said: str, *, dot: bool = False, frame: bool 
 
 
 def _map(
-    title: str, names: Sequence[str], between: str, rows: list[list[dict | None]], ends: tuple[str | None, str, str]
+    title: str, names: Sequence[str], between: str, rows: Sequence[Sequence[dict | None]], ends: Sequence[str | None]
 ) -> dict:
     """A map; a large one has no numbers."""
     numbers = len(names) <= ANNOTATED_TASKS

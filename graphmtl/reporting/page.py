@@ -77,6 +77,7 @@ def render_comparison(
     *,
     sentences: Sequence[str],
     panels: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Mapping[str, str]],
     tables: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
     made_by: Sequence[str],
@@ -87,6 +88,7 @@ def render_comparison(
     Args:
         sentences: what it says, the most important first.
         panels: pictures of gains, as :func:`~graphmtl.reporting.gains.gain_panel` has them.
+        pictures: further ones, each with what it is ``about``, and itself as an ``svg`` element.
         tables: each with a ``title``, what it is ``about``, its ``heading`` and ``rows``, as texts.
         notes: how the tables are to be read.
         made_by: how they were made.
@@ -97,7 +99,8 @@ def render_comparison(
         .get_template("comparison.html")
         .render(
             sentences=sentences,
-            panels=panels,
+            panels=[*panels],
+            pictures=[*pictures],
             tables=[{**table, "folded": False} for table in tables] + [{**table, "folded": True} for table in folded],
             notes=[*notes],
             made_by=[*made_by],

@@ -54,10 +54,12 @@ def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
 def shuffled(run: Run, folder: Path) -> Run:
     """The run again, in another folder, with the labels of each task's training split permuted.
 
-    It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance.
+    It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance. That of a run in
+    which tasks joined another's graph is trained from the start, to its own best epoch.
     """
     options = replace(run.options, shuffle_labels=True, refit_on_valid=False, track=None)
-    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=run)
+    joined = (run.folder / "transfer.json").is_file()
+    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=None if joined else run)
 
 
 def control_of(run: Run, asked: str) -> str:
@@ -68,16 +70,16 @@ def control_of(run: Run, asked: str) -> str:
         asked: ``--control``: always, never, or auto, which is where it costs less than half of the run.
 
     Returns:
-        What is to be said of it, empty for a run that has no control.
+        What is to be said of it; empty for a run that has no control, where none was asked for.
     """
-    if asked == "never" or run.options.shuffle_labels or not has_edges(run):
+    if asked == "never" or run.options.shuffle_labels:
         return ""
+    if not has_edges(run):
+        return f"control: none, since --arch {run.options.arch} learned no edges" if asked == "always" else ""
     share = _share(run)
     if asked == "auto" and share > _DEAR and run.control is None:
-        return (
-            f"control: none, since training on shuffled labels would take about {share:.0%} of the run's time, so the "
-            "picture does not tell what chance shows (--control always --resume)"
-        )
+        cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"
+        return f"control: none, since it would be trained {cost}; --resume --control always does"
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # what is to be said of the data has been said of the run

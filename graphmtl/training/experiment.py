@@ -60,7 +60,8 @@ def train(
 ) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
-    The baselines beside it are the command's alone; see :func:`graphmtl.baselines.read_baselines`.
+    The baselines and the control beside it are the command's alone; see :func:`graphmtl.baselines.read_baselines` and
+    :func:`graphmtl.training.controls.control_of`.
 
     A callback that tells a search over options (here Optuna's) how it goes, and lets it end what will not win::
 
@@ -146,7 +147,7 @@ def train_run(
     say_truncated(data, say)
     callbacks = callbacks if state.is_main_process else ()
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
-    parts = {"model": model, "data": data, "options": options, "folder": run.folder}
+    parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
     trainer = Trainer(**parts, callbacks=callbacks, given=budgets)
     for line in about(trainer.budgets):
         say(line)
@@ -188,9 +189,13 @@ def train_run(
     return run
 
 
-def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget]]:
-    """The epoch that a finished run kept, or one for each of its selection groups, and the budgets of these."""
-    budgets = {group: Budget(**own) for group, own in run.metrics["budget"].items()}
+def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget] | None]:
+    """The epoch that a finished run kept, or one for each of its selection groups, and the budgets of these.
+
+    A run of an earlier version does not tell its budgets, which follow from its options.
+    """
+    told = run.metrics.get("budget")
+    budgets = None if told is None else {group: Budget(**own) for group, own in told.items()}
     return run.metrics["best_epoch"], budgets
 
 

@@ -167,8 +167,10 @@ class Run:
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "control")
-        free += ("write_submission", "frozen_states")
+        free = (
+            *("resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"),
+            "frozen_states",
+        )
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(
@@ -233,6 +235,12 @@ class Run:
     def task_affinity(self) -> TaskGraph | None:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
+        return TaskGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def task_transferability(self) -> TaskGraph | None:
+        """``task_transferability.json``, of a star graph."""
+        path = self.folder / "task_transferability.json"
         return TaskGraph.load(path) if path.is_file() else None
 
     @property

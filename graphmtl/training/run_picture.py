@@ -51,6 +51,8 @@ def _held_against(run: Run) -> dict[str, Any]:
         "affinity": run.task_affinity,
         "control": control and control.task_graph,
         "affinity_control": control and control.task_affinity,
+        "transferability": run.task_transferability,
+        "transferability_control": control and control.task_transferability,
         "truth": None if run.options.shuffle_labels else run.truth,
     }
 

@@ -7,7 +7,9 @@ import pytest
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.report import gain_panels, write_report
+from graphmtl.graph.pictures.figure import draw_task_graph
 from tests.comparison.small import rows_of
+from tests.graph.examples import star
 
 RIGHT = {"single": {"a": 0.6, "b": 0.8}, "star": {"a": 0.95, "b": 0.5}}
 
@@ -59,6 +61,16 @@ def test_panels_have_the_intervals_and_verdicts_of_every_task_and_the_mean(writt
         assert rows[name]["verdict"] == own.verdict
         assert rows[name]["interval"] == f"[{own.found.low:+.1f}, {own.found.high:+.1f}]"
     assert rows["mean"]["mean"] == f"{found.mean.mean:+.1f}"
+
+
+def test_the_maps_of_rows_stand_beside_their_gains(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)
+    maps = {"star": draw_task_graph(star(3))}
+    files = write_report(Compared(rows_of(RIGHT), seeds=[0, 1]), tmp_path, made_by=[], maps=maps)
+    assert {"map-star.png", "map-star.svg"} <= {path.name for path in files}
+    page = (tmp_path / "report.html").read_text()
+    assert "Who reads from whom: star." in page
+    assert page.count("<svg") == 1
 
 
 def test_one_row_alone_has_tables_and_no_pictures(tmp_path, monkeypatch):

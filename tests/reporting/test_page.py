@@ -119,6 +119,7 @@ def test_the_same_run_gives_the_same_page(finished):
 def test_the_page_of_a_comparison_shows_what_it_is_given_as_text():
     page = render_comparison(
         sentences=["star is better than <single>", "another"],
+        pictures=[{"about": "a map & more", "svg": "<svg><path/></svg>"}],
         panels=[gain_panel("star", "a & b", [Gain(name="<i>", mean=1, low=-1, high=2, verdict="within chance")])],
         tables=[{"title": "Scores", "about": "points", "heading": ["task", "<b>"], "rows": [["ner", "1 < 2"]]}],
         notes=["note"],
@@ -129,6 +130,7 @@ def test_the_page_of_a_comparison_shows_what_it_is_given_as_text():
     assert page.count("<details>") == page.count("</details>") == 1
     assert page.index("<summary>Trials</summary>") < page.index("of a search") < page.index("</details>")
     assert '<h2 class="verdict">Star is better than &lt;single&gt;.</h2>' in page
+    assert "<svg><path/></svg>" in page
     assert '<tr class="within-chance"><th scope="row">&lt;i&gt;</th>' in page
     assert "+1.0 <span>[-1.0, +2.0]</span>" in page
     assert "<td>1 &lt; 2</td>" in page

@@ -170,7 +170,7 @@ def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
         except InputError:
             continue
         free.add(field.name)
-    assert free == {"resume", "overwrite", "output", "progress", "device", "baselines", "write_submission"}
+    assert free == {"resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"}
 
 
 def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):

@@ -38,15 +38,18 @@ class Cells:
     unit: str
 
 
-def cells(graph: TaskGraph, evidence: Evidence, truth: PlantedTruth | None = None) -> Cells:
+def cells(
+    graph: TaskGraph, evidence: Evidence, truth: PlantedTruth | None = None, *, end: float | None = None
+) -> Cells:
     """The map of a graph.
 
     Of ratios the palette goes from half of the equal share to double. Of affinities it goes from -1 to 1, or, where
-    there is a control, from what it reaches to 1. Of other signed measures it goes as far as the strongest.
+    there is a control, from what it reaches to 1. Of other signed measures it goes as far as ``end``, by default as the
+    strongest.
     """
     known = ~np.isnan(evidence.excess)  # (targets, sources)
     dots = known & ~evidence.above & (evidence.limit is not None)
-    places, ends = _places(evidence, known)
+    places, ends = _places(evidence, known, end)
     return Cells(
         targets=graph.tasks,
         sources=evidence.sources,
@@ -59,13 +62,13 @@ def cells(graph: TaskGraph, evidence: Evidence, truth: PlantedTruth | None = Non
     )
 
 
-def _places(evidence: Evidence, known: np.ndarray) -> tuple[np.ndarray, tuple[str | None, str, str]]:
+def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[np.ndarray, tuple[str | None, str, str]]:
     excess, limit = evidence.excess, evidence.limit
     if evidence.ratio:
         return excess.clip(-1, 1), (None if limit is not None else "half", "equal", "double")
     strongest = 1.0
     if known.any() and not is_symmetric(excess):
-        strongest = max(float(np.abs(excess[known]).max()), ALIKE)
+        strongest = end or max(float(np.abs(excess[known]).max()), ALIKE)
     high = f"{strongest:.{decimals_for([strongest, 0])}f}"
     if limit is None:
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)

@@ -21,7 +21,7 @@ _DPI = 150
 _MARGIN = 0.15  # inches around a panel
 _HEADING = 0.45
 _LINE = 0.25  # of a heading's next line
-_NARROWEST = 4.0
+_NARROWEST, _WIDEST = 4.0, 18.0  # of a picture
 _PALE = "#666666"
 _METADATA = {".png": {"Software": "graphmtl"}, ".svg": {"Date": None}}  # of each format: nothing that changes
 STYLE: list[str | dict[str, Any]] = [
@@ -36,47 +36,62 @@ def draw_task_graph(
     affinity: TaskGraph | None = None,
     control: TaskGraph | None = None,
     affinity_control: TaskGraph | None = None,
+    transferability: TaskGraph | None = None,
+    transferability_control: TaskGraph | None = None,
     truth: PlantedTruth | None = None,
     is_control: bool = False,
+    about: str | None = None,
 ) -> Figure:
     """The map of a graph, and beside it the edges that are above the control as nodes and arrows, where there are any.
 
-    The heading is what is found. A star has no edges between tasks: its map is that of ``affinity`` (its
-    ``task_affinity.json``), and beside it stand the spokes as bars. Tasks that read from each other (in a star: whose
-    affinity is high) stand side by side. The same graph always gives the same picture.
+    The heading is what is found. A star has no edges between tasks: its maps are those of ``transferability`` and of
+    ``affinity`` (its ``task_affinity.json``), and beside them stand the spokes as bars. Tasks that read from each other
+    (in a star: whose affinity is high) stand side by side. The same graph always gives the same picture.
 
     Args:
         graph: has edges.
         affinity: of a star.
         control: the same graph of the run on shuffled labels; None: it is not compared.
         affinity_control: of a star.
+        transferability: of a star, its ``task_transferability.json``.
+        transferability_control: of a star.
         truth: the true task graph, whose edges get a frame, where it is known.
         is_control: the graph is that of a run on shuffled labels itself.
+        about: what stands below the heading; by default architecture, tasks, split and seed.
 
     Raises:
         ValueError: the graph has no edges, or a control is of other tasks.
     """
-    found = held(graph, affinity=affinity, control=control, affinity_control=affinity_control, truth=truth)
+    found = held(
+        graph,
+        affinity=affinity,
+        control=control,
+        affinity_control=affinity_control,
+        transferability=transferability,
+        transferability_control=transferability_control,
+        truth=truth,
+    )
     if not found:
         raise ValueError(f"graph: expected one with edges, found {graph!r}")
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
-    panels = [panel for each in found for panel in _panels(each)]
-    return draw_panels(panels, heading=heading, about=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
+    panels = [panel for each in found for panel in _panels(each, arrows=each is found[0])]
+    whose = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
+    return draw_panels(panels, heading=heading, about=about or whose, widest=_WIDEST)
 
 
-def _panels(found: Held) -> list[Panel]:
+def _panels(found: Held, *, arrows: bool) -> list[Panel]:
     """The map, and the nodes and arrows where an edge is above the control; of spokes the bars."""
     drawn, directed = found.cells, found.directed
     if found.graph.virtual:
         spokes = {edge.target: edge.weight for edge in found.graph.edges}
-        return [SpokesPanel(drawn, spokes, f"spokes, how much each task reads from the hub: {found.finding}")]
-    title = "each row reads from the columns" if directed else "task affinity: do two tasks use the hub alike?"
-    title += f"; {drawn.unit}" if directed and drawn.unit else ""
+        return [SpokesPanel(drawn, spokes, f"{found.title}: {found.finding}")]
+    title = found.title
+    title += f"; {drawn.unit}" if found.evidence.ratio else ""
     title += "; a dot: not above the control" if drawn.dots.any() else ""
     title += "; a frame: a true edge" if drawn.frames.any() else ""
-    panels: list[Panel] = [HeatMapPanel(drawn, title=title, directed=directed)]
-    return [*panels, NodeLinkPanel(drawn, directed=directed)] if found.evidence.above.any() else panels
+    panels: list[Panel] = [HeatMapPanel(drawn, title=title, verb=found.verb)]
+    return [*panels, NodeLinkPanel(drawn, directed=directed)] if arrows and found.evidence.above.any() else panels
 
 
 def draw_panels(panels: Sequence[Panel], *, heading: str, about: str = "", widest: float = math.inf) -> Figure:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -190,7 +191,7 @@ def draw_history(history: History, *, kept: int | None = None, control: TaskGrap
     held = evidence(graph, control)
     epochs = [epoch for epoch, _ in history]
     excess = np.stack([_excess(own, graph) for _, own in history])  # (evaluations, targets, sources)
-    about = {"epochs": epochs, "kept": kept, "limit": held.limit}
+    about: dict[str, Any] = {"epochs": epochs, "kept": kept, "limit": held.limit}
     if graph.virtual:
         panels = [LinesPanel(title="spokes", excess=excess[:, :, 0], sources=graph.tasks, **about)]
         rows = "each task's spoke over the mean spoke"

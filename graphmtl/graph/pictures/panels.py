@@ -101,12 +101,12 @@ class HeatMapPanel:
 
     What is not above the control is paper-white with a dot, true edges have a frame where they are known, and what a
     task reads from itself stands apart, without a colour. Up to 20 tasks each other cell shows its number.
-    ``directed=False`` leaves out which side reads.
+    ``verb`` says what a target does with its sources; empty leaves out which side does.
     """
 
     cells: Cells
     title: str
-    directed: bool = True
+    verb: str = "reads from"
 
     @property
     def _cell(self) -> float:
@@ -171,9 +171,9 @@ class HeatMapPanel:
         for label in axes.get_xticklabels():
             slanted = {"rotation": 45, "va": "top"} if self._annotated else {"rotation": 90, "va": "center"}
             label.set(ha="right", rotation_mode="anchor", **slanted)
-        if self.directed:
-            axes.set_ylabel("target: the task that reads", size=9, color=TEXT_COLOUR)
-            axes.set_xlabel("source: the task that is read", size=9, color=TEXT_COLOUR)
+        if self.verb:
+            axes.set_ylabel(f"target: the task that {self.verb} another", size=9, color=TEXT_COLOUR)
+            axes.set_xlabel("source: the other task", size=9, color=TEXT_COLOUR)
         axes.yaxis.set_label_coords(-(self._left - 0.1) / self._side, 0.5)
         axes.xaxis.set_label_coords(0.5, -(self._below - 0.2) / self._side)
 

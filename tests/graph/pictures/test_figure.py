@@ -94,6 +94,7 @@ def pictures(count: int) -> Iterator[Figure]:
         yield compared(complete(count), truth=PlantedTruth(edges=(names(count)[:2],)))
         yield compared(star(count))
         yield draw_task_graph(star(count), affinity=affinity(count))
+        yield compared(star(count), transferability=rescaled(complete(count), 0.2, 0))
 
 
 @pytest.mark.parametrize("count", COUNTS)

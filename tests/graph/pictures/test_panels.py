@@ -99,10 +99,10 @@ def test_the_palette_begins_at_white_where_there_is_a_control():
 
 
 def test_affinity_has_no_readers():
-    figure = drawn(panel(affinity(3), directed=False))
+    figure = drawn(panel(affinity(3), verb=""))
     assert figure.axes[0].get_xlabel() == figure.axes[0].get_ylabel() == ""
     assert "source" in drawn(panel(complete(3))).axes[0].get_xlabel()
-    assert "target" in drawn(panel(complete(3))).axes[0].get_ylabel()
+    assert drawn(panel(complete(3))).axes[0].get_ylabel() == "target: the task that reads from another"
 
 
 # Spokes
