@@ -233,8 +233,9 @@ def _report(argv: Sequence[str]) -> Namespace:
 def _explain(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl explain",
-        description="Measure whether a finished run's task graph can be trusted; writes RUN/explanation.json. The "
-        "first time, a control is trained: the run again on shuffled labels.",
+        description="Measure whether a finished run's task graph can be trusted: a verdict on each picture (-v: all "
+        "tables); writes RUN/explanation.json. Where there is none, a control is trained: the run again on shuffled "
+        "labels.",
     )
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"

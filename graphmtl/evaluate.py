@@ -22,6 +22,7 @@ from graphmtl.printed_tables import (
     confusion_tables,
     other_test_splits,
     print_table,
+    same_as_test,
     scores_table,
     types_table,
 )
@@ -136,7 +137,8 @@ def main(argv: Sequence[str]) -> None:
     tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
-    columns = [*splits, *other_test_splits(tasks)]
+    shown = [part for part in splits if part != "test_dedup" or not same_as_test(tasks)]
+    columns = [*shown, *other_test_splits(tasks)]
     run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
     print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in columns}, means))
     _print_classes(tasks)

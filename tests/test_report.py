@@ -56,7 +56,12 @@ class Opened:
         page.goto(path.as_uri())
 
     def show(self, tab: str) -> None:
+        """Changes to a tab, and opens all that is folded."""
         self.page.click(f"[data-tab={tab}]")
+        self.unfold()
+
+    def unfold(self) -> None:
+        self.page.evaluate("document.querySelectorAll('.part').forEach((each) => (each.open = true))")
 
     @property
     def hint(self) -> str:
@@ -204,6 +209,7 @@ def test_markup_in_names_and_texts_does_not_run(evil, opened):
     page = found.page
     assert page.evaluate("document.scripts.length") == 2
     assert page.evaluate("document.images.length") == 0
+    found.unfold()
     for selector in (".node", ".heat [data-hint]", ".token", ".chart circle", ".names span"):
         page.locator(selector).first.scroll_into_view_if_needed()
         page.locator(selector).first.hover(force=True)
@@ -325,6 +331,7 @@ def shades(example, which: str) -> list[str]:
 @pytest.mark.parametrize("arch", ["complete", "star"])
 def test_words_are_coloured_by_what_is_pointed_at(arch, compared, opened, tmp_path):
     found = opened(with_texts(compared[arch], tmp_path, 3))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     read = ".sources button" if arch == "complete" else ".token"  # tasks in complete, words in star
     before = shades(example, read)
@@ -338,6 +345,7 @@ def test_words_are_coloured_by_what_is_pointed_at(arch, compared, opened, tmp_pa
 
 def test_pointing_at_a_source_shows_which_words_read_it(compared, opened, tmp_path):
     found = opened(with_texts(compared["complete"], tmp_path, 3))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     seen = set()
     for button in example.locator(".sources button").all():
@@ -349,6 +357,7 @@ def test_pointing_at_a_source_shows_which_words_read_it(compared, opened, tmp_pa
 
 def test_where_every_word_read_the_same_there_is_one_strip(compared, opened, tmp_path):
     found = opened(with_texts(compared["complete"], tmp_path, 1))
+    found.unfold()
     example = found.page.locator(".example:visible").first
     assert set(shades(example, ".token")) == {"false"}
     assert set(shades(example, ".sources button")) == {"0false"}
@@ -414,6 +423,80 @@ def test_long_names_and_words_do_not_widen_the_page(width, evil, opened):
     found = opened(evil)
     found.page.set_viewport_size({"width": width, "height": 900})
     assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def inside(page: Page, selector: str) -> list[bool]:
+    """Of each such element whether it lies in the window from left to right."""
+    return page.locator(selector).evaluate_all(
+        """(found) => found.map((each) => each.getBoundingClientRect()).map(
+            (box) => box.left >= 0 && box.width > 0 && box.right <= innerWidth
+        )"""
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "count"), [(1400, 3), (1400, 60), (400, 3), (400, 16)])
+def test_cards_gains_and_the_names_of_the_map_lie_in_the_window(width, count, scheme, copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    if count > 3:
+        with_tasks(run, count)
+    found = opened(page_of(run, tmp_path))
+    found.page.emulate_media(color_scheme=scheme)
+    found.page.set_viewport_size({"width": width, "height": 900})
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+    names = {".first .heat tbody th": count, ".first .heat thead th": count if width > 400 or count > 3 else 0}
+    for selector, least in ({".card": 3, ".gains th": 4, ".gains td": 8} | names).items():
+        shown = inside(found.page, selector)
+        assert len(shown) >= least
+        assert all(shown), selector
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("count", [3, 16])
+def test_the_names_of_the_graph_lie_in_a_narrow_window_and_can_be_read(count, copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    if count > 3:
+        with_tasks(run, count)
+    write_control(run.folder)
+    found = opened(page_of(run, tmp_path))
+    found.page.set_viewport_size({"width": 400, "height": 900})
+    found.page.reload()
+    shown = inside(found.page, ".graph .node text")
+    assert len(shown) == count
+    assert all(shown)
+    heights = found.page.locator(".graph .node text").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(heights) > 8
+
+
+def test_marks_of_gains_lie_where_their_numbers_say(report, opened):
+    found = opened(report)
+    rows = found.page.locator("#comparison .gains tr").evaluate_all(
+        """(rows) => rows.map((row) => {
+            const box = (each) => row.querySelector(each).getBoundingClientRect();
+            const [frame, line, mark] = [".track", "i", "b"].map(box);
+            const text = row.lastElementChild.textContent;
+            const places = [line.left, (mark.left + mark.right) / 2, line.right].map((x) => x - frame.left);
+            return [...places, ...text.match(/[-+][0-9.]+/g).map(Number), frame.width];
+        })"""
+    )
+    assert len(rows) == 3  # whose metrics differ, so that there is no mean
+    for start, at, end, mean, low, high, width in rows:
+        assert 0 <= start <= at <= end <= width
+        if high - low > 2:
+            assert (at - start) / (end - start) == pytest.approx((mean - low) / (high - low), abs=0.05)
+
+
+def test_the_kept_epoch_is_marked_in_every_curve(copy_of, opened, tmp_path):
+    run = Run.open(copy_of("complete"))
+    metrics = run.metrics | {"best_epoch": 1}
+    run.write_json("metrics.json", metrics)
+    found = opened(page_of(Run.open(run.folder), tmp_path))
+    found.unfold()
+    assert found.page.locator(".chart .kept").count() == found.page.locator(".chart").count() == 3
+    found.page.locator(".chart .kept").first.hover(force=True)
+    assert found.hint == "kept: epoch 1"
 
 
 def test_dragging_takes_hold_where_the_pointer_is(report, opened):
@@ -567,6 +650,21 @@ def test_one_run_has_no_tabs(finished, folder, capsys):
     assert 'data-tab="' not in text.split("<script>")[0]
     assert "This architecture does not let tasks read from each other." in text
     assert "No examples: left out by --examples 0" in text
+
+
+def test_runs_that_can_be_compared_have_intervals(report):
+    text = Elements(report.read_text()).text
+    assert re.search(r"Star is better than complete for (\d|none) of 3 tasks", text)
+    assert re.search(r"[-+]\d+\.\d \[[-+]\d+\.\d, [-+]\d+\.\d\]", text)
+    assert "No intervals" not in text
+
+
+def test_runs_of_one_kind_have_no_intervals_and_it_is_said_why(finished, copy_of, tmp_path):
+    copy = copy_of("star")
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 0", "seed: 1"))
+    main([str(finished("star").run.folder), str(copy), "--output", str(tmp_path / "r.html"), "--examples", "0"])
+    assert "No intervals: the runs differ in their seeds alone." in (tmp_path / "r.html").read_text()
 
 
 def test_runs_of_the_same_name_are_told_apart(copy_of, finished, tmp_path):

@@ -39,10 +39,11 @@ from graphmtl.training.run_data import (
     load_fitted_tasks,
     load_run_tasks,
     read_frozen_once,
+    remarks,
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_folder import REMARKS, VALIDATION, Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
@@ -182,6 +183,7 @@ def train_run(
         predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
         say_unknown(data, say)
         if state.is_main_process:
+            run.write_json(REMARKS, remarks(tasks, data))
             write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
             if submission is not None:
                 verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")

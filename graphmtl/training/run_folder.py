@@ -24,8 +24,9 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.conflict import GradientConflict
 
-__all__ = ["VALIDATION", "Run", "open_runs"]
+__all__ = ["REMARKS", "VALIDATION", "Run", "open_runs"]
 
+REMARKS = "remarks.json"  # what a reader of the scores should know of the data
 VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
 
 _REPLACED = "replaced"  # a finished run that --overwrite replaces, until its successor has finished
@@ -34,7 +35,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", "truth.json", VALIDATION),
+    *("controls", "affinity", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
@@ -278,6 +279,12 @@ class Run:
             InputError: it cannot be written.
         """
         write_whole(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @cached_property
+    def remarks(self) -> dict | None:
+        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none."""
+        path = self.folder / REMARKS
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def model(self) -> MultiTaskModel:

@@ -33,11 +33,16 @@ def test_results_are_those_of_the_run(finished):
             assert (row["task"], row["metric"]) == ("" if i else task, metric)
             of_baselines = [scores[task]["test"][metric] for scores in baselines.values()]
             valid, test, dedup = (own[split][metric] for split in ("valid", "test", "test_dedup"))
-            assert row["scores"] == [valid, test, *of_baselines, dedup]
+            assert row["scores"] == [f"{100 * score:.1f}" for score in (test, dedup, *of_baselines, valid)]
+            assert row["sizes"] == [
+                own[size] if i == 0 else "" for size in ("n_train", "n_test", "n_test_dedup", "n_valid")
+            ]
     assert next(rows, None) is None
-    assert found["columns"] == ["valid", "test", *baselines, "test_dedup"]
+    assert found["columns"] == ["test", "test_dedup", *baselines, "valid"]
     means = dict(zip(found["columns"], found["means"], strict=True))
-    assert {split: means[split] for split in run.metrics["mean"]} == run.metrics["mean"]
+    assert {split: means[split] for split in run.metrics["mean"]} == {
+        split: f"{100 * mean:.1f}" for split, mean in run.metrics["mean"].items()
+    }
     assert {*found["not_above"]} <= {*baselines}
 
 
@@ -45,9 +50,40 @@ def test_a_run_without_baselines_has_the_splits_alone(copy_of):
     folder = copy_of("complete")
     (folder / "baselines.json").unlink()
     found = contents(Run(folder))["results"]
-    assert found["columns"] == ["valid", "test", "test_dedup"]
-    assert found["means"] == [*Run(folder).metrics["mean"].values()]
+    assert found["columns"] == ["test", "test_dedup", "valid"]
+    assert len(found["means"]) == 3
     assert found["not_above"] == {}
+
+
+def test_what_is_the_same_on_unseen_texts_has_no_column_of_its_own(finished, tmp_path):
+    def change(metrics):
+        for own in metrics["tasks"].values():
+            own |= {"test_dedup": own["test"], "n_test_dedup": own["n_test"]}
+
+    run = finished("complete").run
+    same = changed(run, tmp_path / "same", change)
+    assert list(comparison([same, same], ["a", "b"])["splits"]) == ["test", "valid"]
+    assert list(comparison([same, run], ["a", "b"])["splits"]) == ["test", "test_dedup", "valid"]
+
+
+def test_of_many_tasks_each_has_a_small_curve_with_its_kept_epoch(copy_of):
+    run = Run.open(copy_of("single"))
+    assert contents(run)["task_curves"] == []
+    lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    names = [f"task{i}" for i in range(7)]
+    own = run.metrics["tasks"]["child1"]
+    metrics = copy.deepcopy(run.metrics) | {"tasks": dict.fromkeys(names, own), "best_epoch": {}}
+    metrics["best_epoch"] = {name: 1 + i % 2 for i, name in enumerate(names)}
+    run.write_json("metrics.json", metrics)
+    for line in lines:
+        line["metrics"] = dict.fromkeys(names, line["metrics"]["child1"])
+    (run.folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = contents(Run.open(run.folder))
+    assert [chart["title"] for chart in found["task_curves"]] == names
+    assert [chart["kept"] for chart in found["task_curves"]] == [1, 2, 1, 2, 1, 2, 1]
+    (points,) = {str(chart["series"][0]["points"]) for chart in found["task_curves"]}
+    assert points == str([[line["epoch"], line["metrics"]["task0"]["accuracy"]] for line in lines])
+    assert {chart["kept"] for chart in found["curves"]} == {None}
 
 
 @pytest.mark.parametrize("arch", ["complete", "star", "cmtr"])
