@@ -4,6 +4,7 @@ A verb's libraries take seconds to load, and are loaded once its arguments are k
 """
 
 import ctypes
+import errno
 import importlib
 import os
 import platform
@@ -14,10 +15,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from signal import SIGINT, SIGTERM
+from typing import Any
 
 from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
+from graphmtl.interruption import Interrupted, exit_code, leave, terminated
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
@@ -37,8 +40,8 @@ VERBS = {
 }
 
 
+_OF_THE_MACHINE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")}
 _LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
-_INTERRUPTED = 130  # exit code of what Ctrl-C ended
 
 
 def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
@@ -49,7 +52,9 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
     _keep_freed_memory()
     try:
         level, argv = _level(sys.argv[1:] if argv is None else argv)
-        with verbosity(level), _notes_on_stderr():
+        if signal.getsignal(SIGINT) is leave:  # while `python -m graphmtl.VERB` loaded
+            signal.signal(SIGINT, signal.default_int_handler)
+        with verbosity(level), _notes_on_stderr(), _sigterm_like_ctrl_c():
             began = time.perf_counter()
             verb(argv)
             detail(f"{time.perf_counter() - began:.1f} seconds{_most_memory()}")
@@ -59,9 +64,15 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
         sys.stderr.close()
-    except KeyboardInterrupt:
-        print("graphmtl: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+    except OSError as error:  # of the machine, wherever it was met
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        print(f"graphmtl: error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as error:
+        message, signum = (str(error), error.signum) if isinstance(error, Interrupted) else ("interrupted", SIGINT)
+        print(f"graphmtl: {message}", file=sys.stderr)
+        sys.exit(exit_code(signum))
 
 
 def _level(argv: Sequence[str]) -> tuple[int, list[str]]:
@@ -151,18 +162,28 @@ def _dispatch(argv: Sequence[str]) -> None:
 def _loading() -> Iterator[None]:
     """While libraries load, which may catch Ctrl-C or make another error of it, it ends the process at once: there is
     nothing to save."""
-    began, before = time.perf_counter(), signal.getsignal(signal.SIGINT)
-    takes = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    began, before = time.perf_counter(), dict[int, Any]()
+    if threading.current_thread() is threading.main_thread():
+        ours = (signal.default_int_handler, terminated)
+        before = {each: own for each in (SIGINT, SIGTERM) if (own := signal.getsignal(each)) in ours}
+    for each in before:
+        signal.signal(each, leave)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends a verb with a line, as Ctrl-C does; one that somebody else handles is left to them."""
+    takes = signal.getsignal(SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
     if takes:
-        signal.signal(signal.SIGINT, _leave)
+        signal.signal(SIGTERM, terminated)
     try:
         yield
     finally:
         if takes:
-            signal.signal(signal.SIGINT, before)
-    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
-
-
-def _leave(*_: object) -> NoReturn:
-    os.write(2, b"graphmtl: interrupted\n")
-    os._exit(_INTERRUPTED)
+            signal.signal(SIGTERM, signal.SIG_DFL)

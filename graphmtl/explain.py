@@ -2,30 +2,38 @@
 
 import json
 import os
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from graphmtl.analysis.faithfulness import Explanation, explain_model
+from graphmtl.analysis.holm import p_of
+from graphmtl.analysis.verdicts import Verdict, verdicts
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
+from graphmtl.files import write_whole
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.printed_tables import print_table
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.progress_bar import ProgressBar
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
-from graphmtl.verbosity import say
+from graphmtl.verbosity import is_verbose, say
 
 __all__ = ["Report", "explain_run", "main", "stability"]
 
 _FORMAT = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,22 +43,32 @@ class Report:
     Attributes:
         split: whose texts were read.
         trained: its model's pictures.
-        controls: those of the ``untrained`` model and of the one trained on ``shuffled`` labels.
+        controls: those of the ``untrained`` model, which relies on nothing, so that no edge of it is cut, and of the
+            one trained on ``shuffled`` labels.
+        stability: how alike each picture is over several runs, where several were explained.
     """
 
     split: str
     trained: Explanation
     controls: dict[str, Explanation]
+    stability: dict[str, float | None] | None = None
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What may be said of each picture."""
+        return verdicts(self.trained, self.controls, self.stability)
 
     def to_json(self) -> dict:
         """The content of ``explanation.json``."""
         attention = self.trained.pictures["attention"]
-        controls = {
-            name: {**own.to_json(), "likeness": {key: asdict(c) for key, c in self.trained.likeness(own).items()}}
-            for name, own in self.controls.items()
-        }
+        likeness = {(n, key): c for n, own in self.controls.items() for key, c in self.trained.likeness(own).items()}
+        p = p_of(likeness)
+        controls = {name: {**own.to_json(), "likeness": {}} for name, own in self.controls.items()}
+        for (name, key), own in likeness.items():
+            controls[name]["likeness"][key] = {**asdict(own), "p_corrected": p[name, key]}
         return {
             "format": _FORMAT,
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "arch": attention.arch,
             "tasks": list(attention.tasks),
             "split": self.split,
@@ -89,7 +107,7 @@ def explain_run(
     options, folder = run.options, folder or run.folder
     tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
 
-    def explained(model: MultiTaskModel) -> Explanation:
+    def explained(model: MultiTaskModel, what: str, *, cut: bool = True) -> Explanation:
         return explain_model(
             model.to(device),
             encode_tasks(tasks, model.vocabulary, model.options),
@@ -99,17 +117,30 @@ def explain_run(
             batch_size=options.texts_at_once,
             probe=probe,
             truth=tasks.truth,
+            cut=cut,
+            watched=partial(_watched, what=what),
         )
 
-    trained = explained(run.model)
+    trained = explained(run.model, "this model")
     held_against = {}
     if controls:
-        held_against["untrained"] = explained(untrained(run, tasks))
-        held_against["shuffled"] = explained(shuffled(run, folder / "controls" / "shuffled").model)
+        held_against["untrained"] = explained(untrained(run, tasks), "untrained model", cut=False)
+        control = folder / "controls" / "shuffled"
+        if not (control / "metrics.json").is_file():
+            say(f"training the control on shuffled labels, which is kept in {control}")
+        held_against["shuffled"] = explained(shuffled(run, control).model, "shuffled labels")
     if affinity:
         gains = benefit(run, folder / "affinity", split=split, per_task=per_task)
         trained = replace(trained, pictures={**trained.pictures, "benefit": gains})
     return Report(split=split, trained=trained, controls=held_against)
+
+
+def _watched(batches: Sequence[T], part: str, *, what: str) -> Iterator[T]:
+    """The same, with a bar that tells how many are done."""
+    with ProgressBar(total=len(batches), what=f"{what}, {part}") as bar:
+        for batch in batches:
+            yield batch
+            bar.step()
 
 
 def _check_edges(run: Run) -> None:
@@ -151,20 +182,34 @@ def main(argv: Sequence[str]) -> None:
     reports = []
     for run, target in zip(runs, targets, strict=True):
         reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
-        _write(target, reports[-1].to_json())
-        heading = f"{run.folder}, {arguments.split}"
-        for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
-            say(f"\n{title}")
-            print_table(table)
-    if len(runs) > 1:
-        alike = stability([report.trained for report in reports])
+        _write(target, reports[-1].to_json())  # what comes after it may be interrupted
+    alike = stability([report.trained for report in reports]) if len(runs) > 1 else None
+    for i, (run, target) in enumerate(zip(runs, targets, strict=True)):
+        reports[i] = replace(reports[i], stability=alike)
+        if alike is not None:
+            _write(
+                target, reports[i].to_json() | {"stability": {"runs": [*map(str, arguments.runs)], "pictures": alike}}
+            )
+        _print(f"{run.folder}, {arguments.split}", reports[i])
+    if alike is not None:
         say(f"\n{len(runs)} runs{_other_options(runs)}: Spearman within rows, the mean over pairs of runs")
         print_table(stability_table(alike))
-        for target, report in zip(targets, reports, strict=True):
-            found = {"runs": [str(run.folder) for run in runs], "pictures": alike}
-            _write(target, {**report.to_json(), "stability": found})
     for target in targets:
         print(f"wrote {target}")
+
+
+def _print(heading: str, report: Report) -> None:
+    """The verdicts, then the tables: all of them where all is asked for."""
+    say(f"\n{heading}")
+    for verdict in report.verdicts:
+        line = f"{verdict.picture.replace('_', ', ')}: {verdict.says}"
+        say(textwrap.fill(line, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    tables = explanation_tables(report.trained, report.controls)
+    for title, table in (tables if is_verbose() else dict([*tables.items()][:1])).items():
+        say(f"\n{title}")
+        print_table(table)
+    if not is_verbose():
+        say("\n-v: also how far pictures agree, with each other and with the controls")
 
 
 def _other_options(runs: Sequence[Run]) -> str:
@@ -188,10 +233,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _write(path: Path, content: dict) -> None:
-    try:
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":
