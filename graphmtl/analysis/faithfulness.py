@@ -167,8 +167,9 @@ def explain_model(
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = watched([*probe_batches(probes, per_task=probe, seed=seed)], name)
             pictures[name] = picture(model, (batch.to(device) for batch in batches), split=split, seed=seed)
-        drawn = draw_texts(data, split, **texts | {"per_task": min(per_task, MOST_TEXTS)}, device=device)
-        told = transferability(model, watched([*drawn], "transferability"), split=split, seed=seed)
+        of_task = min(per_task, MOST_TEXTS)
+        labelled = [*draw_texts(data, split, **texts | {"per_task": of_task}, device=device)]
+        told = transferability(model, watched(labelled, "transferability"), split=split, seed=seed)
         pictures |= {"transferability": told} if told.edges else {}
     return Explanation(pictures=pictures, removal=removal, truth=truth, text_auroc=followed)
 

@@ -47,8 +47,8 @@ class Run:
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json`` and
     ``task_transferability.json``, all that have edges ``graph_history.jsonl``, those whose tasks' gradients were
-    measured ``gradient_conflict.json``, those of a generated task set ``truth.json``, and what `graphmtl transfer` wrote
-    ``transfer.json``. In ``controls/shuffled`` stands a run of the same form on shuffled labels.
+    measured ``gradient_conflict.json``, those of a generated task set ``truth.json``, and what `graphmtl transfer`
+    wrote ``transfer.json``. In ``controls/shuffled`` stands a run of the same form on shuffled labels.
 
     Args:
         folder: where it is.

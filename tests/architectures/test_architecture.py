@@ -190,7 +190,8 @@ def test_equals_the_reference(arch, topology, score, bidirectional, task):
 @scores
 @both_loops
 def test_gradients_equal_the_references(arch, topology, score):
-    architecture = build(arch, topology=topology, score=score)
+    through = {"detach_sources": False} if arch == "complete" else {}  # as the paper has it
+    architecture = build(arch, topology=topology, score=score, **through)
     x, lengths = texts()
     x.requires_grad_()
     weight = torch.randn(len(LENGTHS), max(LENGTHS), 12, dtype=torch.float64)
