@@ -4,8 +4,9 @@
     python -m benchmarks.quality --take runs/X planted      # first keeps a comparison's numbers and its report's tables
 
 ``--take FOLDER NAME`` copies what ``graphmtl compare`` has written to ``benchmarks/results/NAME.json`` and ``NAME.md``,
-adds the commit that it was made with, and draws ``NAME-gains.png``, in which few rows can be told apart. A table of README stands between ``<!-- quality: NAME -->`` and
-``<!-- quality: end -->``. ``--check`` writes nothing, and ends with 1 where README says something else.
+adds the commit that it was made with, and draws ``NAME-gains.png``, in which few rows can be told apart. A table of
+README stands between ``<!-- quality: NAME -->`` and ``<!-- quality: end -->``. ``--check`` writes nothing, and ends
+with 1 where README says something else.
 """
 
 import argparse
