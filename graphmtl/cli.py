@@ -156,7 +156,7 @@ def _help(name: str, *rest: str) -> None:
     if name in TOPICS:
         print_page(name)
     elif name not in VERBS:
-        raise unknown_name("verb or topic", name, [*VERBS, *TOPICS])
+        raise unknown_name("verb or topic", name, dict.fromkeys([*VERBS, *TOPICS]))
     if name in VERBS:
         _dispatch([name, "--help", *rest])
 

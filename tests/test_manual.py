@@ -34,8 +34,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _MODULE = re.compile(r"# (\w+)\.py\b")
 _STANDING_FOR = {"VERB": "run", "TOPIC": "trust", "GROUP": "star"}
 _OF_OTHERS = {  # flags of other programs that the pages name
-    *("--vocab", "--layers", "--length", "--steps", "--logdir", "--nproc_per_node", "--workers"),
-    *("--nnodes", "--standalone"),
+    *("--vocab", "--logdir", "--config_file", "--workers"),
 }
 _OTHER_PROGRAMS = {"source", "curl", "echo", "pip", "make", "python"}
 
