@@ -34,7 +34,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _MODULE = re.compile(r"# (\w+)\.py\b")
 _STANDING_FOR = {"VERB": "run", "TOPIC": "trust", "GROUP": "star"}
 _OF_OTHERS = {  # flags of other programs that the pages name
-    *("--vocab", "--logdir", "--config_file", "--workers"),
+    *("--vocab", "--logdir", "--config_file", "--nproc_per_node", "--workers"),
 }
 _OTHER_PROGRAMS = {"source", "curl", "echo", "pip", "make", "python"}
 
