@@ -2,6 +2,7 @@
 
 import json
 import os
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -12,13 +13,16 @@ import numpy as np
 from graphmtl.analysis.faithfulness import Explanation, explain_model
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.comparison.benefit import NEEDS_NO_GRAPH, Benefit, measure_benefit
+from graphmtl.comparison.grid import check_seeds
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.printed_tables import print_table
+from graphmtl.reporting.benefit_tables import benefit_tables
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.training.accelerator import plain_accelerator
-from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.controls import shuffled, untrained
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
@@ -26,6 +30,7 @@ from graphmtl.verbosity import say
 __all__ = ["Report", "explain_run", "main", "stability"]
 
 _FORMAT = 1
+_SEEDS = [0, 1, 2]  # of the trainings of --benefit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +41,13 @@ class Report:
         split: whose texts were read.
         trained: its model's pictures.
         controls: those of the ``untrained`` model and of the one trained on ``shuffled`` labels.
+        benefit: whether the pictures predict which task helps which, where that was asked for.
     """
 
     split: str
     trained: Explanation
     controls: dict[str, Explanation]
+    benefit: Benefit | None = None
 
     def to_json(self) -> dict:
         """The content of ``explanation.json``."""
@@ -58,6 +65,7 @@ class Report:
             "texts": {edge.target: edge.count for edge in attention.edges},
             **self.trained.to_json(),
             "controls": controls,
+            **({} if self.benefit is None else {"benefit": self.benefit.to_json()}),
         }
 
 
@@ -69,18 +77,21 @@ def explain_run(
     per_task: int = 500,
     probe: int = 100,
     controls: bool = True,
-    affinity: bool = False,
+    benefit: Sequence[int] = (),
+    jobs: int = 1,
 ) -> Report:
     """The pictures of a finished run's model, and of its controls, which are trained where they are missing.
 
     Args:
         run: a finished run whose architecture has edges.
-        folder: where ``controls/`` and ``affinity/`` are; the run's by default.
+        folder: where ``controls/`` and ``benefit/`` are; the run's by default.
         split: whose texts are read.
         per_task: texts of each task, at most.
         probe: texts of each task, at most, on which a star's affinity is measured, each of them read by all tasks.
         controls: whether there are controls.
-        affinity: whether every two tasks are trained together, and each alone, for the picture ``benefit``.
+        benefit: the seeds with which every two tasks are trained together, each alone, and all but each, for the
+            picture ``benefit`` and what predicts it; none: it is not measured.
+        jobs: how many of these trainings are done at once.
 
     Raises:
         InputError: the run has no edges, or its data are no longer there or no longer the same.
@@ -106,10 +117,12 @@ def explain_run(
     if controls:
         held_against["untrained"] = explained(untrained(run, tasks))
         held_against["shuffled"] = explained(shuffled(run, folder / "controls" / "shuffled").model)
-    if affinity:
-        gains = benefit(run, folder / "affinity", split=split, per_task=per_task)
-        trained = replace(trained, pictures={**trained.pictures, "benefit": gains})
-    return Report(split=split, trained=trained, controls=held_against)
+    gains = None
+    if benefit:
+        about = {"seeds": benefit, "jobs": jobs, "per_task": per_task, "probe": probe}
+        gains = measure_benefit(run, folder / "benefit", **about)
+        trained = replace(trained, pictures={**trained.pictures, "benefit": gains.graph()})
+    return Report(split=split, trained=trained, controls=held_against, benefit=gains)
 
 
 def _check_edges(run: Run) -> None:
@@ -134,6 +147,7 @@ def main(argv: Sequence[str]) -> None:
     for flag, found in {"--examples": arguments.examples, "--affinity-probe": arguments.affinity_probe}.items():
         if found < 1:
             raise InputError(f"{flag}: found {found}, expected 1 or more")
+    seeds = _seeds_of_benefit(arguments)
     if arguments.output and len(arguments.runs) > 1:
         raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
     runs = open_runs(arguments.runs)
@@ -150,10 +164,13 @@ def main(argv: Sequence[str]) -> None:
     options["controls"] = not arguments.no_controls
     reports = []
     for run, target in zip(runs, targets, strict=True):
-        reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
+        reports.append(explain_run(run, folder=arguments.output, benefit=seeds, jobs=arguments.jobs, **options))
         _write(target, reports[-1].to_json())
         heading = f"{run.folder}, {arguments.split}"
-        for title, table in explanation_tables(heading, reports[-1].trained, reports[-1].controls).items():
+        tables = explanation_tables(heading, reports[-1].trained, reports[-1].controls)
+        if reports[-1].benefit is not None:
+            tables |= benefit_tables(reports[-1].benefit.to_json(), NEEDS_NO_GRAPH)
+        for title, table in tables.items():
             say(f"\n{title}")
             print_table(table)
     if len(runs) > 1:
@@ -165,6 +182,20 @@ def main(argv: Sequence[str]) -> None:
             _write(target, {**report.to_json(), "stability": found})
     for target in targets:
         print(f"wrote {target}")
+
+
+def _seeds_of_benefit(arguments: Namespace) -> list[int]:
+    """Those of the trainings that ``--benefit`` asks for; none without it."""
+    if not arguments.benefit:
+        for flag, given in {"--seeds": arguments.seeds is not None, "--jobs": arguments.jobs != 1}.items():
+            if given:
+                raise InputError(f"{flag}: expected with --benefit, whose trainings it is about")
+        return []
+    check_seeds(arguments.seeds, arguments.jobs)
+    seeds: list[int] = _SEEDS if arguments.seeds is None else arguments.seeds
+    if len(seeds) < 2:
+        raise InputError(f"--seeds: found {seeds[0]}, expected two or more, 3 to 5: gains are held against their noise")
+    return seeds
 
 
 def _other_options(runs: Sequence[Run]) -> str:
