@@ -23,7 +23,7 @@ independent: what a source does to all targets alike, as a large task may, makes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,8 @@ from graphmtl.graph.comparison import ALIKE, auroc
 
 __all__ = ["Ceiling", "Choice", "Prediction", "chosen_by_other_seeds", "noise_ceiling", "predict", "top_sources"]
 
-_DRAWS = 2000
-_HALVES = 200
+_DRAWS, _AT_ONCE = 2000, 200
+_HALVES = 100
 _SMALL = 0.05  # a p value that cannot be smaller says nothing
 
 
@@ -164,12 +164,16 @@ def _agreement_by_chance(means: np.ndarray, rng: np.random.Generator) -> float |
     if _smallest(known[1:]) > _SMALL:
         return None
 
-    def alike(own: np.ndarray) -> float:
-        return float((own.sum(0) ** 2).sum())  # the sum over pairs of seeds of their correlations, but for a constant
+    def alike(own: np.ndarray) -> np.ndarray:
+        return (own.sum(-3) ** 2).sum((-2, -1))  # the sum over pairs of seeds of their correlations, but for a constant
 
-    observed = alike(ranks)
-    draws = np.array([alike(_permuted(ranks, known, rng)) for _ in range(_DRAWS)])
-    return float((1 + (draws >= observed - 1e-12).sum()) / (1 + _DRAWS))
+    return _chance(alike(ranks), [alike(own) for own in _permuted(ranks, known, rng)])
+
+
+def _chance(observed: float | np.ndarray, draws: Sequence[np.ndarray]) -> float:
+    """How often what was drawn is as much as what was observed, or more."""
+    as_much = np.concatenate(draws) >= observed - 1e-12
+    return float((1 + as_much.sum()) / (1 + len(as_much)))
 
 
 def predict(pictures: np.ndarray, gains: np.ndarray, *, seed: int = 0) -> Prediction:
@@ -191,9 +195,8 @@ def predict(pictures: np.ndarray, gains: np.ndarray, *, seed: int = 0) -> Predic
         within = float((weights * theirs).sum())
         known &= usable.any(0)[:, None]
         if _smallest(known) <= _SMALL:
-            rng = np.random.default_rng(seed)
-            draws = np.array([(weights * _permuted(theirs, known, rng)).sum() for _ in range(_DRAWS)])
-            p_value = float((1 + (draws >= within - 1e-12).sum()) / (1 + _DRAWS))
+            mixed = _permuted(theirs, known, np.random.default_rng(seed))
+            p_value = _chance(within, [(weights * own).sum((1, 2)) for own in mixed])
     return Prediction(
         within=within,
         p_value=p_value,
@@ -274,13 +277,16 @@ def _mean_product(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float((ours * theirs).sum(-1)[usable].mean()) if usable.any() else 0.0
 
 
-def _permuted(ranks: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The ranks of each row in another order of its known places."""
-    drawn = np.argsort(np.where(known, rng.random(ranks.shape), 2), axis=-1)  # the known places, mixed, and the others
-    places = np.argsort(~known, axis=-1, kind="stable")
-    mixed = np.zeros_like(ranks)
-    np.put_along_axis(mixed, places, np.take_along_axis(ranks, drawn, -1), -1)
-    return mixed
+def _permuted(ranks: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The ranks with the known places of each row in another order, again and again: (draws, ...) at a time."""
+    places = np.argsort(~known, axis=-1, kind="stable")[None]
+    for _ in range(_DRAWS // _AT_ONCE):
+        keys = np.where(known, rng.random((_AT_ONCE, *known.shape)), 2)
+        drawn = np.argsort(keys, axis=-1)  # the known places, mixed, and then the others
+        mixed = np.zeros(drawn.shape)
+        found = np.take_along_axis(ranks[None], drawn, -1)
+        np.put_along_axis(mixed, np.broadcast_to(places, drawn.shape), found, -1)
+        yield mixed
 
 
 def _smallest(known: np.ndarray) -> float:

@@ -32,11 +32,11 @@ def means(gains):
 def test_the_true_gain_reaches_the_ceiling_and_no_more(noise, seeds):
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(12):
+    for _ in range(8):
         true, gains = simulated(rng, noise=noise, seeds=seeds)
         found.append((noise_ceiling(gains).correlation, predict(true[None], means(gains)).within))
     ceiling, within = np.mean(found, axis=0)
-    assert ceiling == pytest.approx(within, abs=0.09)
+    assert ceiling == pytest.approx(within, abs=0.1)
 
 
 def test_the_ceiling_of_gains_without_noise_is_1_and_of_noise_alone_near_0():
@@ -58,9 +58,9 @@ def test_the_ceiling_needs_two_seeds():
 def test_p_values_of_pictures_that_know_nothing_are_uniform():
     rng = np.random.default_rng(0)
     shape = (TASKS, TASKS)
-    found = [predict(rng.normal(size=(1, *shape)), off_diagonal(rng.normal(size=shape))) for _ in range(200)]
+    found = [predict(rng.normal(size=(1, *shape)), off_diagonal(rng.normal(size=shape))) for _ in range(100)]
     p = np.array([own.p_value for own in found])
-    assert abs(np.mean([own.within for own in found])) < 0.03
+    assert abs(np.mean([own.within for own in found])) < 0.04
     for level in (0.05, 0.2, 0.5):
         assert np.mean(p <= level) == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / len(p)))
 
@@ -69,10 +69,10 @@ def test_p_values_of_several_seeds_alike_pictures_are_uniform_too():
     """A picture that is much the same with each seed is one piece of evidence, not three."""
     rng = np.random.default_rng(0)
     p = []
-    for _ in range(150):
+    for _ in range(80):
         picture = rng.normal(size=(1, TASKS, TASKS)) + 0.1 * rng.normal(size=(3, TASKS, TASKS))
         p.append(predict(picture, off_diagonal(rng.normal(size=(TASKS, TASKS)))).p_value)
-    assert np.mean(np.array(p) <= 0.05) < 0.11
+    assert np.mean(np.array(p) <= 0.05) < 0.13
 
 
 def test_a_picture_that_is_the_gain():
@@ -133,7 +133,7 @@ def test_so_few_tasks_have_no_small_p_value():
 
 def test_other_seeds_choose_as_well_as_the_gains_are_reliable():
     rng = np.random.default_rng(0)
-    true, gains = simulated(rng, noise=0)
+    _, gains = simulated(rng, noise=0)
     sure = chosen_by_other_seeds(np.stack([own.mean(-1) for own in gains], 1))
     assert sure.share > 0.9
     lucky = [
