@@ -119,8 +119,8 @@ def explain_run(
         held_against["shuffled"] = explained(shuffled(run, folder / "controls" / "shuffled").model)
     gains = None
     if benefit:
-        about = {"seeds": benefit, "jobs": jobs, "per_task": per_task, "probe": probe}
-        gains = measure_benefit(run, folder / "benefit", **about)
+        texts = {"per_task": per_task, "probe": probe}
+        gains = measure_benefit(run, folder / "benefit", seeds=benefit, jobs=jobs, **texts)
         trained = replace(trained, pictures={**trained.pictures, "benefit": gains.graph()})
     return Report(split=split, trained=trained, controls=held_against, benefit=gains)
 

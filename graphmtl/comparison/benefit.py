@@ -249,10 +249,11 @@ def conclusion(
 
 def _predicting(found: Mapping[str, Prediction]) -> tuple[str, float] | None:
     """The picture that correlates most with the gains, of those that do so by more than chance."""
-    tested = {name: own for name, own in found.items() if own.p_value is not None and own.within is not None}
-    corrected = holm([own.p_value for own in tested.values()])
-    good = {name: own.within for (name, own), p in zip(tested.items(), corrected, strict=True) if p < _BEYOND_CHANCE}
-    return max(good.items(), key=lambda item: item[1], default=None)
+    known = [(name, own.within, own.p_value) for name, own in found.items()]
+    tested = [(name, r, p) for name, r, p in known if r is not None and p is not None]
+    corrected = holm([p for *_, p in tested])
+    good = [(name, r) for (name, r, _), p in zip(tested, corrected, strict=True) if p < _BEYOND_CHANCE]
+    return max(good, key=lambda each: each[1], default=None)
 
 
 def _called(name: str) -> str:

@@ -304,7 +304,7 @@ class _Training:
         epochs = self.epochs(cell.tasks)
         options = replace(self.options, seed=cell.seed, batch_size=self._whole[0], epochs=epochs)
         if cell.edges is not None:
-            options = replace(options, topology=str(Topology(tasks=cell.tasks, edges=cell.edges)))
+            options = changed(options, topology=str(Topology(tasks=cell.tasks, edges=cell.edges)))
         model = build_model(tasks, options, say=_silent)
         if isinstance(options, WordEncoderOptions) and options.pretrained is not None:
             load_pretrained(model, options.pretrained, _silent)

@@ -70,7 +70,7 @@ class LookAhead:
             step = lr * self._shortened(own)
             with torch.no_grad():
                 for parameter, gradient in zip(parameters, own, strict=True):
-                    parameter -= step * gradient
+                    parameter.sub_(step * gradient)
                 self._sums[:, source] += 1 - self._losses(batches) / before
                 for parameter, value in zip(parameters, kept, strict=True):
                     parameter.copy_(value)
