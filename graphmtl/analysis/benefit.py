@@ -47,6 +47,7 @@ class Ceiling:
         split_half: how alike the gains of two halves rank the sources, the mean over rows and ways to halve.
         reliability: that of the gains of all seeds; 0 where the halves are no more alike than by chance.
         correlation: the most that a picture can be expected to reach within the rows.
+        by_target: ``split_half`` of each row: for which targets it is settled who helps.
         p_value: how often gains permuted within the rows of each seed agree as far between seeds; None where so few
             tasks cannot give a small one.
     """
@@ -54,6 +55,7 @@ class Ceiling:
     split_half: float
     reliability: float
     correlation: float
+    by_target: tuple[float, ...]
     p_value: float | None
 
 
@@ -122,8 +124,9 @@ def noise_ceiling(gains: Sequence[np.ndarray], *, seed: int = 0) -> Ceiling:
         order = rng.permutation(seeds)
         rows = [_halved(own, order[:half], order[half : 2 * half], rng) for own in gains]  # (2, sources) each
         ranks = _ranks(np.stack(rows, 1))  # (2, targets, sources)
-        found.append(_mean_product(ranks[0], ranks[1]))
-    split_half = float(np.mean(found))
+        found.append((ranks[0] * ranks[1]).sum(-1))  # (targets,)
+    by_target = np.mean(found, axis=0)
+    split_half = float(by_target.mean())
     times, sources = seeds / half, len(gains) - 1
     r = _of_values(max(split_half, 0.0), sources)
     reliability = times * r / (1 + (times - 1) * r)
@@ -132,6 +135,7 @@ def noise_ceiling(gains: Sequence[np.ndarray], *, seed: int = 0) -> Ceiling:
         split_half=split_half,
         reliability=reliability,
         correlation=_of_ranks(math.sqrt(reliability), sources),
+        by_target=tuple(by_target.tolist()),
         p_value=_agreement_by_chance(means, rng),
     )
 
@@ -269,12 +273,6 @@ def _ranks(weights: np.ndarray) -> np.ndarray:
     centred = np.where(known, ranks - ranks.sum(-1, keepdims=True) / np.maximum(known.sum(-1, keepdims=True), 1), 0)
     lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
     return centred / np.where(lengths > 0, lengths, 1)
-
-
-def _mean_product(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The mean correlation of rows of ranks, of those that vary."""
-    usable = ours.any(-1) & theirs.any(-1)
-    return float((ours * theirs).sum(-1)[usable].mean()) if usable.any() else 0.0
 
 
 def _permuted(ranks: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -227,8 +227,6 @@ def conclusion(
     """
     if ceiling.p_value is None:
         return f"so few tasks cannot tell whether a picture predicts {what}, or chance does"
-    if ceiling.p_value >= _BEYOND_CHANCE:
-        return f"the gains agree no more between seeds than by chance, so nothing predicts {what} here"
     good, other = _predicting(pictures), _predicting(others)
     most = f"{ceiling.correlation:.2f}"
     if good:
@@ -238,6 +236,9 @@ def conclusion(
         if other and other[1] >= found:
             return f"{said}; {_called(other[0])}, which needs no graph, does so too ({other[1]:.2f})"
         return said
+    if ceiling.p_value >= _BEYOND_CHANCE:
+        said = f"the gains agree no more between seeds than by chance, so no picture could show {what} here"
+        return f"{said}; {_called(other[0])} does in part ({other[1]:.2f})" if other else said
     known = {name: own.within for name, own in pictures.items() if own.within is not None}
     best = max(known, key=lambda name: known[name], default=None)
     said = f"no picture predicts {what} here"

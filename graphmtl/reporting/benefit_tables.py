@@ -13,6 +13,7 @@ _TITLES = {
     "together": "Gain of training a task with one other, against alone",
     "left_out": "Gain from a task in the training of all, against all but that",
 }
+_NAMED = 3  # targets
 _GRAPHS = {"gains": "by the gains themselves", "random": "drawn at random", "all": "all edges", "alone": "none, alone"}
 
 
@@ -32,7 +33,8 @@ def benefit_tables(found: Mapping[str, Any], without_graph: Mapping[str, str]) -
         chance = "" if p is None else f", p {_p(p)}"
         heading = (
             f"{title} ({seeds} seeds, test texts)\n{own['conclusion']}\nnoise ceiling {ceiling['correlation']:.2f}: "
-            f"halves of seeds and texts agree by {ceiling['split_half']:.2f}{chance}"
+            f"halves of seeds and texts agree by {ceiling['split_half']:.2f}{chance}\n"
+            f"who helps is most settled for {_most_settled(found['tasks'], ceiling['by_target'])}"
         )
         tables[heading] = _predictions(own, without_graph)
     if found["groups"]:
@@ -46,6 +48,12 @@ def _table(*columns: str) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
     return table
+
+
+def _most_settled(tasks: Sequence[str], by_target: Sequence[float]) -> str:
+    """The targets for which halves agree most."""
+    order = sorted(range(len(tasks)), key=lambda k: -by_target[k])[:_NAMED]
+    return ", ".join(f"{tasks[k]} {by_target[k]:.2f}" for k in order)
 
 
 def _predictions(found: Mapping[str, Any], without_graph: Mapping[str, str]) -> Table:

@@ -60,7 +60,10 @@ __all__ = ["BenefitRuns", "Cell", "Outcome"]
 
 _LONGEST = 100  # characters of the name of a file
 _LOOKS = 24  # ahead, in a whole training
-_OF_A_RUN = ("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission")
+_OF_A_RUN = (
+    *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
+    *("baselines", "frozen_states"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,15 @@ def test_the_ceiling_of_gains_without_noise_is_1_and_of_noise_alone_near_0():
     assert np.mean([own.p_value < 0.05 for own in nothing]) <= 0.2
 
 
+def test_for_which_targets_it_is_settled_who_helps():
+    rng = np.random.default_rng(0)
+    _, gains = simulated(rng, noise=0.1)
+    gains[3] = rng.normal(size=gains[3].shape)
+    by_target = noise_ceiling(gains).by_target
+    assert min((r, k) for k, r in enumerate(by_target))[1] == 3
+    assert min(np.delete(by_target, 3)) > 0.7
+
+
 def test_the_ceiling_needs_two_seeds():
     with pytest.raises(ValueError, match="found 1 seed, expected 2 or more"):
         noise_ceiling([np.zeros((1, 3, 4))] * 3)

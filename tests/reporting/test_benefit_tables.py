@@ -10,13 +10,20 @@ KNOWN = {"within": 0.412, "p_value": 0.0004999, "sign": 0.71, "choice": CHOICE, 
 UNKNOWN = {"within": None, "p_value": None, "sign": None, "choice": None, "rows": 0}
 GAINS = {
     "conclusion": "attention predicts which partner helps in part (0.41 of 0.70)",
-    "ceiling": {"split_half": 0.25, "reliability": 0.5, "correlation": 0.7, "p_value": 0.012},
+    "ceiling": {
+        "split_half": 0.25,
+        "reliability": 0.5,
+        "correlation": 0.7,
+        "by_target": [0.1, 0.4, 0.2, 0.3],
+        "p_value": 0.012,
+    },
     "guide": CHOICE,
     "pictures": {"attention": KNOWN, "ablation_zeroed": UNKNOWN},
     "without_graph": {"tfidf": {**KNOWN, "within": -0.2, "p_value": 0.7341}},
     "truth": None,
 }
 FOUND = {
+    "tasks": ["a", "b", "c", "d"],
     "seeds": [0, 1, 2],
     "together": GAINS,
     "left_out": {**GAINS, "truth": KNOWN},
@@ -46,6 +53,7 @@ def test_the_ceiling_and_the_conclusion_stand_first(printed):
     assert title.splitlines()[1:] == [
         GAINS["conclusion"],
         "noise ceiling 0.70: halves of seeds and texts agree by 0.25, p .012",
+        "who helps is most settled for b 0.40, d 0.30, c 0.20",
     ]
 
 
