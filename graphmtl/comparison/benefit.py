@@ -228,11 +228,10 @@ def conclusion(
     if ceiling.p_value is None:
         return f"so few tasks cannot tell whether a picture predicts {what}, or chance does"
     good, other = _predicting(pictures), _predicting(others)
-    most = f"{ceiling.correlation:.2f}"
     if good:
         name, found = good
         how = "about as well as the noise allows" if found >= _NEAR * ceiling.correlation else "in part"
-        said = f"{_called(name)} predicts {what} {how} ({found:.2f} of {most})"
+        said = f"{_called(name)} predicts {what} {how} ({_of(found, ceiling)})"
         if other and other[1] >= found:
             return f"{said}; {_called(other[0])}, which needs no graph, does so too ({other[1]:.2f})"
         return said
@@ -242,10 +241,16 @@ def conclusion(
     known = {name: own.within for name, own in pictures.items() if own.within is not None}
     best = max(known, key=lambda name: known[name], default=None)
     said = f"no picture predicts {what} here"
-    said += "" if best is None else f" (the best, {_called(best)}, {known[best]:.2f} of {most})"
+    said += "" if best is None else f" (the best, {_called(best)}, {_of(known[best], ceiling)})"
     if other:
         return f"{said}: use {_called(other[0])} ({other[1]:.2f})"
     return f"{said}, nor does what needs no graph"
+
+
+def _of(within: float, ceiling: Ceiling) -> str:
+    """A correlation beside the most that can be expected."""
+    most = ceiling.correlation
+    return f"{within:.2f} of {most:.2f}" if within <= most else f"{within:.2f}, the ceiling estimated as {most:.2f}"
 
 
 def _predicting(found: Mapping[str, Prediction]) -> tuple[str, float] | None:

@@ -33,6 +33,10 @@ def test_a_picture_that_predicts():
     assert beside.endswith("(0.25 of 0.50); TF-IDF cosine, which needs no graph, does so too (0.45)")
 
 
+def test_a_correlation_above_the_estimated_ceiling_is_not_called_a_part_of_it():
+    assert said({"attention": found(0.63, 0.001)}).endswith("allows (0.63, the ceiling estimated as 0.50)")
+
+
 def test_pictures_that_do_not():
     nothing = {"attention": found(0.2, 0.04), "ablation": found(0.1, 0.3)}  # 0.04 is no 0.05 of two pictures
     start = "no picture predicts which partner helps here (the best, attention, 0.20 of 0.50)"
