@@ -14,15 +14,15 @@ there; otherwise fewer tasks have shorter epochs and get more or fewer of them.
 
 import json
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -356,6 +356,7 @@ _worker: Callable[[Cell], None]
 
 def _begin_worker(known: tuple[Options, Path, int, int], jobs: int) -> None:
     global _worker
+    Thread(target=_end_with_parent, daemon=True).start()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     with warnings.catch_warnings():
@@ -363,9 +364,16 @@ def _begin_worker(known: tuple[Options, Path, int, int], jobs: int) -> None:
         _worker = _Training(*known).do
 
 
+def _end_with_parent() -> None:
+    """Where the command was killed, its processes would wait for it forever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _do_in_worker(cell: Cell) -> None:
     _worker(cell)
-    sys.stdout.flush()
 
 
 def _silent(*_args: Any) -> None:

@@ -43,6 +43,13 @@ def test_pictures_are_of_all_tasks_and_the_validation_split(runs, monkeypatch):
     assert np.isnan(pictures["logits"][0, 1:]).all()  # pairs have other labels than the planted tasks
 
 
+def test_pictures_of_a_star_are_those_between_tasks(finished, tmp_path):
+    own = BenefitRuns(finished("star").run, tmp_path, per_task=20, probe=5)
+    pictures = own.train([WHOLE])[WHOLE].pictures
+    assert {"affinity", "logits", "gradients", "look_ahead"} == pictures.keys()
+    assert not own.has_topology
+
+
 def test_looking_ahead_changes_nothing(runs, tmp_path, finished, monkeypatch):
     with_looks = runs.train([WHOLE])[WHOLE]
     plain = replace(WHOLE, name="plain", pictures=False)
