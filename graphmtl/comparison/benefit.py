@@ -14,7 +14,7 @@ themselves. An architecture with a topology is trained with those edges alone; w
 its sources.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import combinations, permutations
@@ -281,18 +281,12 @@ class _Trained:
     def __init__(self, runs: BenefitRuns, seeds: Sequence[int], jobs: int) -> None:
         self.runs, self.seeds, self.jobs = runs, [*seeds], jobs
         self.names = tuple(runs.tasks)
-        pairs = [*combinations(self.names, 2)]
-        self.found = self._train(
-            [
-                each
-                for seed in seeds
-                for each in (
-                    self._whole(seed),
-                    *(self._of(own, seed) for own in [*((name,) for name in self.names), *pairs]),
-                    *(self._without(name, seed) for name in self.names),
-                )
-            ]
-        )
+        groups = [*((name,) for name in self.names), *combinations(self.names, 2)]
+        cells: list[Cell] = []
+        for seed in seeds:
+            cells += [self._whole(seed), *(self._of(own, seed) for own in groups)]
+            cells += [self._without(name, seed) for name in self.names]
+        self.found = self._train(cells)
         self.whole = [self.found[self._whole(seed)] for seed in seeds]
 
     def _train(self, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
@@ -312,27 +306,28 @@ class _Trained:
 
     def gains(self) -> dict[str, list[np.ndarray]]:
         """Of each target the gains (seeds, sources, texts), nan of itself."""
-        pairs, left = [], []
-        for target in self.names:
-            alone = self._losses([self._of([target], seed) for seed in self.seeds], target)  # (seeds, texts)
-            whole = self._losses([self._whole(seed) for seed in self.seeds], target)
-            nothing = np.full_like(alone, np.nan)
-            others = [source != target for source in self.names]
-            together = [[self._of([source, target], seed) for seed in self.seeds] for source in self.names]
-            without = [[self._without(source, seed) for seed in self.seeds] for source in self.names]
-            pairs.append(
-                [alone - self._losses(own, target) if o else nothing for own, o in zip(together, others, strict=True)]
-            )
-            left.append(
-                [self._losses(own, target) - whole if o else nothing for own, o in zip(without, others, strict=True)]
-            )
-        return {
-            "together": [np.stack(own, 1) for own in pairs],
-            "left_out": [np.stack(own, 1) for own in left],
-        }
 
-    def _losses(self, cells: Sequence[Cell], target: str) -> np.ndarray:
-        return np.stack([self.found[cell].losses[target] for cell in cells])
+        def together(target: str, source: str, seed: int) -> tuple[Cell, Cell]:
+            return self._of([target], seed), self._of([source, target], seed)
+
+        def left_out(_target: str, source: str, seed: int) -> tuple[Cell, Cell]:
+            return self._without(source, seed), self._whole(seed)
+
+        return {"together": self._falls(together), "left_out": self._falls(left_out)}
+
+    def _falls(self, cells: Callable[[str, str, int], tuple[Cell, Cell]]) -> list[np.ndarray]:
+        """How much lower each target's losses are in the second of two trainings: (seeds, sources, texts) each."""
+
+        def fall(target: str, source: str, seed: int) -> np.ndarray:
+            if source == target:
+                return np.full_like(self.whole[0].losses[target], np.nan)
+            before, after = (self.found[cell].losses[target] for cell in cells(target, source, seed))
+            return before - after
+
+        return [
+            np.array([[fall(target, source, seed) for source in self.names] for seed in self.seeds])
+            for target in self.names
+        ]
 
     def groups(
         self, pictures: Mapping[str, np.ndarray], similar: np.ndarray, gains: np.ndarray
@@ -371,5 +366,5 @@ class _Trained:
         found = [{name: self.found[cell] for name, cell in own.items()} for own in way]
         return {
             "loss": [float(np.mean([own.losses[name].mean() for name, own in each.items()])) for each in found],
-            "score": [float(np.mean([own.scores[name] for name, own in each.items()])) for each in found],
+            "score": [float(np.nanmean([own.scores[name] for name, own in each.items()])) for each in found],
         }
