@@ -36,6 +36,7 @@ from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.config import Options
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import check_data, fingerprint
+from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import DataWarning, InputError, note, shown
 from graphmtl.files import read_json, written_whole
@@ -255,6 +256,7 @@ class _Training:
     def __init__(self, options: Options, folder: Path, per_task: int, probe: int, tasks: TaskSet | None = None) -> None:
         self.options, self.folder, self.per_task, self.probe = options, folder, per_task, probe
         self.tasks = load_run_tasks(options) if tasks is None else tasks
+        self._pieces: Mapping[str, EncodedTask] | None = None  # of a transformer
 
     def path(self, cell: Cell) -> Path:
         """Where a training's outcome stands."""
@@ -311,7 +313,7 @@ class _Training:
         model = build_model(tasks, options, say=_silent)
         if isinstance(options, WordEncoderOptions) and options.pretrained is not None:
             load_pretrained(model, options.pretrained, _silent)
-        data = encode_tasks(tasks, model.vocabulary, model.options)
+        data = self._encoded(tasks, model)
         ahead = LookAhead(model, data, clip=options.clip, seed=cell.seed)
         looks = -(-_LOOKS // epochs) if cell.pictures else 0
 
@@ -337,6 +339,14 @@ class _Training:
             updates={name: round(epochs * batches[own.corpus]) for name, own in data.items()},
             pictures=pictures,
         )
+
+    def _encoded(self, tasks: TaskSet, model: Any) -> Mapping[str, EncodedTask]:
+        """The tasks for a model; a transformer's pieces are the same whoever else is there, and made once."""
+        if not isinstance(model.vocabulary, SubwordVocabulary) or len(self._sizes) < len(self.tasks):
+            return encode_tasks(tasks, model.vocabulary, model.options)
+        if self._pieces is None:
+            self._pieces = encode_tasks(self.tasks, model.vocabulary, model.options)
+        return {name: self._pieces[name] for name in tasks}
 
     def _pictures(self, model: Any, data: Mapping[str, EncodedTask]) -> dict[str, np.ndarray]:
         """Those of the model between tasks, on the validation split, and the correlation of the tasks' logits."""
