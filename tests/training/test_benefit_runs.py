@@ -106,6 +106,23 @@ def test_edges_that_are_left_out_are_not_read(runs):
     assert np.isnan(attention).sum() == 8
 
 
+def test_pieces_of_a_transformer_are_made_once_and_are_those_of_each_training(
+    transformer, tiny_tasks, tmp_path, monkeypatch
+):
+    about = {"arch": "shared", "tasks": tiny_tasks, "encoder": transformer(), "freeze_layers": 1, "epochs": 1}
+    run = tiny.run(**about, output=tmp_path / "run").run
+    cells = [PAIR, Cell(name="child1", tasks=("child1",), seed=1)]
+    encoded, encode = [], benefit_runs.encode_tasks
+    monkeypatch.setattr(benefit_runs, "encode_tasks", lambda *own: encoded.append([*own[0]]) or encode(*own))
+    found = BenefitRuns(run, tmp_path / "once").train(cells)
+    assert encoded == [[*tiny.TASKS]]
+    monkeypatch.setattr(benefit_runs, "SubwordVocabulary", type(None))
+    each = BenefitRuns(run, tmp_path / "each").train(cells)
+    assert encoded[1:] == [["parent1", "child1"], ["child1"]]
+    for cell in cells:
+        assert found[cell].losses["child1"].tolist() == each[cell].losses["child1"].tolist()
+
+
 def test_other_options_or_another_file_are_one_line(runs, finished, tmp_path):
     run = finished("complete").run
     with pytest.raises(InputError, match=r"about\.json: per_task is 20, not 30; trainings go on with the options they"):
