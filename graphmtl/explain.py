@@ -23,7 +23,7 @@ from graphmtl.reporting.benefit_tables import benefit_tables
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import shuffled, untrained
-from graphmtl.training.run_data import load_tasks_again
+from graphmtl.training.run_data import load_tasks_again, read_frozen_once
 from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
 
@@ -101,9 +101,11 @@ def explain_run(
     tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
 
     def explained(model: MultiTaskModel) -> Explanation:
+        data = encode_tasks(tasks, model.vocabulary, model.options)
+        read_frozen_once(model.to(device), (own.splits[split] for own in data.values()), tell=False)
         return explain_model(
-            model.to(device),
-            encode_tasks(tasks, model.vocabulary, model.options),
+            model,
+            data,
             split=split,
             seed=options.seed,
             per_task=per_task,
