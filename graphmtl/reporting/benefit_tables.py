@@ -1,5 +1,6 @@
 """The tables that ``explain --benefit`` prints, each by its title."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ from scipy.stats import t as student
 __all__ = ["benefit_tables"]
 
 _TITLES = {
-    "together": "Gain of training a task with one other, against alone",
-    "left_out": "Gain from a task in the training of all, against all but that",
+    "together": "Gain of training with one other task, against alone",
+    "left_out": "Gain from one task among all, against all others",
 }
 _NAMED = 3  # targets
 _GRAPHS = {"gains": "by the gains themselves", "random": "drawn at random", "all": "all edges", "alone": "none, alone"}
@@ -31,14 +32,15 @@ def benefit_tables(found: Mapping[str, Any], without_graph: Mapping[str, str]) -
         ceiling = own["ceiling"]
         p = ceiling["p_value"]
         chance = "" if p is None else f", p {_p(p)}"
+        said = textwrap.fill(own["conclusion"], width=80, break_long_words=False, break_on_hyphens=False)
         heading = (
-            f"{title} ({seeds} seeds, test texts)\n{own['conclusion']}\nnoise ceiling {ceiling['correlation']:.2f}: "
+            f"{title} ({seeds} seeds, test texts)\n{said}\nnoise ceiling {ceiling['correlation']:.2f}: "
             f"halves of seeds and texts agree by {ceiling['split_half']:.2f}{chance}\n"
             f"who helps is most settled for {_most_settled(found['tasks'], ceiling['by_target'])}"
         )
         tables[heading] = _predictions(own, without_graph)
     if found["groups"]:
-        heading = f"The graph cut to the {found['top']} strongest sources of each task ({seeds} seeds, mean over tasks)"
+        heading = f"The graph cut to {found['top']} sources of each task ({seeds} seeds, mean over tasks)"
         tables[heading] = _groups(found["groups"], without_graph)
     return tables
 

@@ -99,7 +99,7 @@ class Outcome:
     Attributes:
         losses: of each task's test texts, minus the log-likelihood of the right labels, (texts,).
         scores: of each task its first metric on the test split, from 0 to 1; nan where it has none.
-        updates: the batches of each task's corpus that were trained on.
+        updates: the batches of each task's corpus that were trained on; on average, where they are drawn.
         pictures: (targets, sources) each, nan where there is no edge.
     """
 

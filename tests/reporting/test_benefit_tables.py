@@ -74,6 +74,16 @@ def test_graphs_against_all_edges(printed):
 
 
 def test_without_groups_there_is_no_table_of_them(printed):
-    assert "strongest sources" in printed(FOUND)
-    assert "strongest sources" not in printed({**FOUND, "groups": {}})
-    assert max(map(len, printed(FOUND).splitlines())) <= 80
+    assert "The graph cut to 2 sources" in printed(FOUND)
+    assert "The graph cut" not in printed({**FOUND, "groups": {}})
+
+
+def test_all_lines_fit_80_columns():
+    long = (
+        "attention predicts which partner helps in part (0.41 of 0.70); TF-IDF cosine, which needs no graph, too"
+    )
+    found = {**FOUND, "together": {**GAINS, "conclusion": long}}
+    tables = benefit_tables(found, {"tfidf": "TF-IDF cosine"})
+    assert max(len(line) for title in tables for line in title.splitlines()) <= 80
+    for table in tables.values():
+        assert Console(width=200).measure(table).maximum <= 80
