@@ -79,9 +79,7 @@ def test_without_groups_there_is_no_table_of_them(printed):
 
 
 def test_all_lines_fit_80_columns():
-    long = (
-        "attention predicts which partner helps in part (0.41 of 0.70); TF-IDF cosine, which needs no graph, too"
-    )
+    long = "attention predicts which partner helps in part (0.41 of 0.70); TF-IDF cosine, which needs no graph, too"
     found = {**FOUND, "together": {**GAINS, "conclusion": long}}
     tables = benefit_tables(found, {"tfidf": "TF-IDF cosine"})
     assert max(len(line) for title in tables for line in title.splitlines()) <= 80
