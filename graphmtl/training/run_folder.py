@@ -35,7 +35,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
+    *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
