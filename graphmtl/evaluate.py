@@ -16,7 +16,7 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
 from graphmtl.errors import InputError
-from graphmtl.files import check_output
+from graphmtl.files import check_output, write_whole
 from graphmtl.printed_tables import (
     classes_table,
     confusion_tables,
@@ -133,6 +133,7 @@ def main(argv: Sequence[str]) -> None:
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
     arguments.split = arguments.split or "test"
+    run.check_writable()
     tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
@@ -183,10 +184,7 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
         print(_in_a_line(means))
     if output is not None:
         text = json.dumps({"data": arguments.tasks, "tasks": tasks, "mean": means}, indent=2, ensure_ascii=False)
-        try:
-            output.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+        write_whole(output, text + "\n")
     for path in (output, arguments.predictions):
         if path is not None:
             print(f"wrote {path}")

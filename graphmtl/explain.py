@@ -19,6 +19,7 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
+from graphmtl.files import write_whole
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.printed_tables import print_table
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
@@ -232,10 +233,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _write(path: Path, content: dict) -> None:
-    try:
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from graphmtl.comparison.rows import grouped
 from graphmtl.comparison.tables import notes
 from graphmtl.comparison.verdict import sentence, sentences
 from graphmtl.errors import InputError
-from graphmtl.files import check_regular
+from graphmtl.files import check_regular, write_whole
 from graphmtl.reporting.contents import RunGains, comparison, run_contents
 from graphmtl.reporting.page import is_report, render
 from graphmtl.training.run_folder import Run, open_runs
@@ -93,10 +93,7 @@ def main(argv: Sequence[str]) -> None:
     if told is not None and compared is not None:
         told |= {"sentences": [*sentences(compared)], "panels": gain_panels(compared), "notes": [next(notes(compared))]}
     page = render(contents, told)
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error.strerror}") from error
+    write_whole(output, page)
     print(f"wrote {output}")
 
 

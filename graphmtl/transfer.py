@@ -9,6 +9,7 @@ from accelerate import PartialState
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
+from graphmtl.files import write_whole
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.options import make_options, parse_options
 from graphmtl.printed_tables import forgetting_table, incoming_table, print_table, same_as_test, scores_table
@@ -86,7 +87,7 @@ def _write_curves(experiment: LeaveOneOut) -> None:
     for split, heading in (("test", "Test"), ("test_dedup", "Test texts that stand in no training split")):
         text += f"\n## {heading}\n\n{curves_table(cells, split)}"
     path = experiment.folder / "learning_curves.md"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     save_figure(draw_curves(cells), path.with_suffix(".png"))
     say(curves_table(cells))
     print(f"table: {path}   picture: {path.with_suffix('.png')}")

@@ -26,6 +26,7 @@ from graphmtl.comparison.tables import (
     task_table,
 )
 from graphmtl.comparison.verdict import sentences
+from graphmtl.files import write_whole
 from graphmtl.graph.pictures.figure import STYLE, save_figure
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render_comparison
@@ -68,14 +69,14 @@ def write_report(
         "comparison.json": json.dumps(as_json(compared) | more, indent=2, ensure_ascii=False),
     }
     for name, text in texts.items():
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+        write_whole(folder / name, text + "\n")
     drawn = {name: draw(compared) for name, (_, draw) in PICTURES.items()} if compared.others else {}
     maps = maps or {}
     drawn |= {f"map-{name}": figure for name, figure in maps.items()}
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
-    (folder / "report.html").write_text(_page(compared, maps, made_by, searched), encoding="utf-8")
+    write_whole(folder / "report.html", _page(compared, maps, made_by, searched))
     pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
     return [*(folder / name for name in texts), *pictures, folder / "report.html"]
 

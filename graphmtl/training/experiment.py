@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -153,40 +154,41 @@ def train_run(
         say(line)
     given = _given_teachers(options, tasks, model)
     state.wait_for_everyone()
-    if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
-        run.create(options, given_data)
-    state.wait_for_everyone()
-    read_frozen_once(model, all_splits(data), progress=options.progress)
-    teachers, said = given, run.folder / "teachers" / "outputs"
-    if isinstance(options, DistillationOptions):
-        said = Path(options.teacher_outputs or said)
-        arch = _arch_of_teachers(options)
-        if arch is not None:
-            teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
-    distillation = _distillation(options, tasks, model, data, teachers, folder=said)
-    terms = [] if distillation is None else [distillation]
-    with trackers_finished(trainer.accelerator):
-        result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
-    predictions = {"valid": trainer.predict_split("valid")}
-    if not test:
+    with run.held() if state.is_main_process else nullcontext():
+        if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
+            run.create(options, given_data)
+        state.wait_for_everyone()
+        read_frozen_once(model, all_splits(data), progress=options.progress)
+        teachers, said = given, run.folder / "teachers" / "outputs"
+        if isinstance(options, DistillationOptions):
+            said = Path(options.teacher_outputs or said)
+            arch = _arch_of_teachers(options)
+            if arch is not None:
+                teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
+        distillation = _distillation(options, tasks, model, data, teachers, folder=said)
+        terms = [] if distillation is None else [distillation]
+        with trackers_finished(trainer.accelerator):
+            result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
+        predictions = {"valid": trainer.predict_split("valid")}
+        if not test:
+            if state.is_main_process:
+                write_validation(run, options, model, data, result, predictions)
+            state.wait_for_everyone()
+            return run
+        if options.refit_on_valid:
+            tasks = train_with_valid(tasks)
+            model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
+        recorder = EdgeRecorder()
+        predictions["test"] = trainer.predict_split("test", recorder=recorder)
+        predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
+        say_unknown(data, say)
         if state.is_main_process:
-            write_validation(run, options, model, data, result, predictions)
+            run.write_json(REMARKS, remarks(tasks, data))
+            write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
+            if submission is not None:
+                verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
         state.wait_for_everyone()
         return run
-    if options.refit_on_valid:
-        tasks = train_with_valid(tasks)
-        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
-    recorder = EdgeRecorder()
-    predictions["test"] = trainer.predict_split("test", recorder=recorder)
-    predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
-    say_unknown(data, say)
-    if state.is_main_process:
-        run.write_json(REMARKS, remarks(tasks, data))
-        write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
-        if submission is not None:
-            verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
-    state.wait_for_everyone()
-    return run
 
 
 def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget] | None]:

@@ -10,6 +10,7 @@ from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affi
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.task import TaskData
+from graphmtl.files import written_whole
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import VALIDATION, Run
@@ -44,7 +45,7 @@ def write_run(
     run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder, truth=None
 ) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last; ``truth`` is the true task graph or None."""
-    model.save_pretrained(run.folder / "model")
+    _save(model, run)
     about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
     graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
     graph.save(run.folder / "task_graph.json")
@@ -61,7 +62,12 @@ def write_run(
     if conflict is not None:
         metrics["gradient_cosine"] = conflict.mean()
     draw_run(run)
-    run.write_json("metrics.json", metrics)
+    run.finish(metrics)
+
+
+def _save(model: MultiTaskModel, run: Run) -> None:
+    with written_whole(run.folder / "model") as part:
+        model.save_pretrained(part)
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
@@ -99,7 +105,7 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
 
 def write_validation(run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions):
     """What a run leaves that is not tested: its model, and ``validation.json``, a part of what ``metrics.json`` has."""
-    model.save_pretrained(run.folder / "model")
+    _save(model, run)
     scores = split_scores(data, predictions["valid"])
     tasks = {
         name: {

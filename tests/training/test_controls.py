@@ -12,8 +12,8 @@ from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import DataWarning
 from graphmtl.files import read_json_lines
 from graphmtl.layers.interaction import Ablation
-from graphmtl.training import controls, trainer
-from graphmtl.training.checkpoint import save_checkpoint
+from graphmtl.training import controls
+from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.controls import benefit, control_of, shuffled, untrained
 from graphmtl.training.device import reading_device
 from graphmtl.training.run_data import load_run_tasks
@@ -113,12 +113,14 @@ def test_a_control_that_was_killed_goes_on(copy_of, tmp_path, monkeypatch):
     run = keeping(copy_of("complete"), 2)
     whole = shuffled(run, tmp_path / "whole").task_graph
 
-    def killed(*, epoch, **parts):
-        save_checkpoint(epoch=epoch, **parts)
+    save = Checkpoints.save
+
+    def killed(*parts, **more):
+        save(*parts, **more)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "save_checkpoint", killed)
+        patch.setattr(Checkpoints, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             control_of(run, "always")
     assert run.control is None

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
+from graphmtl.files import written_whole
 from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.pictures.node_link import NodeLinkPanel
 from graphmtl.graph.pictures.panels import FONTS, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, wrapped
@@ -140,8 +141,5 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     metadata = _METADATA.get(path.suffix.lower())
     if metadata is None:
         raise InputError(f"{path}: unknown picture format {path.suffix!r}; accepted: {', '.join(_METADATA)}")
-    try:
-        with matplotlib.style.context(STYLE):
-            figure.savefig(path, dpi=_DPI, facecolor="white", metadata=metadata)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    with written_whole(path) as part, matplotlib.style.context(STYLE):
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=_DPI, facecolor="white", metadata=metadata)
