@@ -21,6 +21,7 @@ from typing import Any
 from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
 from graphmtl.interruption import Interrupted, exit_code, leave, terminated
+from graphmtl.manual.pages import TOPICS, print_page, question
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
@@ -129,11 +130,11 @@ def _keep_freed_memory() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script ``graphmtl``."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["help"]:
-        argv = [*argv[1:2], "--help", *argv[2:]]
-    if not argv or argv[0] in ("-h", "--help"):
+    if not argv or argv == ["help"] or argv[0] in ("-h", "--help"):
         print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
-        print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
+        print("\n".join(f"  {name:<14} {what}" for name, what in VERBS.items()))
+        print("\ntopics of the manual, graphmtl help TOPIC:")
+        print("\n".join(f"  {name:<14} {question(name)}" for name in TOPICS))
         print(f"\nWith every verb: {FLAGS}.")
         print("graphmtl help VERB explains a verb; graphmtl --version tells the version.")
         return
@@ -149,6 +150,9 @@ def _dispatch(argv: Sequence[str]) -> None:
     if not argv:  # but -q or -v
         raise InputError(f"no verb; known: {', '.join(VERBS)}")
     verb, *rest = argv
+    if verb == "help" and rest:
+        _help(*rest)
+        return
     if verb not in VERBS:
         raise unknown_name("verb", verb, [*VERBS, "help"])
     if verb in ARGUMENTS:
@@ -156,6 +160,16 @@ def _dispatch(argv: Sequence[str]) -> None:
     with _loading():
         module = importlib.import_module(f"graphmtl.{verb}")
     module.main(rest)
+
+
+def _help(name: str, *rest: str) -> None:
+    """A page of the manual, or the arguments of a verb; of a name that is both, one after the other."""
+    if name in TOPICS:
+        print_page(name)
+    elif name not in VERBS:
+        raise unknown_name("verb or topic", name, dict.fromkeys([*VERBS, *TOPICS]))
+    if name in VERBS:
+        _dispatch([name, "--help", *rest])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import textwrap
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -17,16 +18,19 @@ from graphmtl.analysis.holm import p_of
 from graphmtl.analysis.verdicts import Verdict, verdicts
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.comparison.benefit import NEEDS_NO_GRAPH, Benefit, measure_benefit
+from graphmtl.comparison.grid import check_seeds
 from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import InputError
 from graphmtl.files import write_whole
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.printed_tables import print_table
+from graphmtl.reporting.benefit_tables import benefit_tables
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.training.accelerator import plain_accelerator
-from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.controls import shuffled, untrained
 from graphmtl.training.progress_bar import ProgressBar
-from graphmtl.training.run_data import load_tasks_again
+from graphmtl.training.run_data import load_tasks_again, read_frozen_once
 from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import is_verbose, say
 
@@ -34,6 +38,7 @@ __all__ = ["Report", "explain_run", "main", "stability"]
 
 _FORMAT = 1
 T = TypeVar("T")
+_SEEDS = [0, 1, 2]  # of the trainings of --benefit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +51,14 @@ class Report:
         controls: those of the ``untrained`` model, which relies on nothing, so that no edge of it is cut, and of the
             one trained on ``shuffled`` labels.
         stability: how alike each picture is over several runs, where several were explained.
+        benefit: whether the pictures predict which task helps which, where that was asked for.
     """
 
     split: str
     trained: Explanation
     controls: dict[str, Explanation]
     stability: dict[str, float | None] | None = None
+    benefit: Benefit | None = None
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -76,6 +83,7 @@ class Report:
             "texts": {edge.target: edge.count for edge in attention.edges},
             **self.trained.to_json(),
             "controls": controls,
+            **({} if self.benefit is None else {"benefit": self.benefit.to_json()}),
         }
 
 
@@ -87,18 +95,21 @@ def explain_run(
     per_task: int = 500,
     probe: int = 100,
     controls: bool = True,
-    affinity: bool = False,
+    benefit: Sequence[int] = (),
+    jobs: int = 1,
 ) -> Report:
     """The pictures of a finished run's model, and of its controls, which are trained where they are missing.
 
     Args:
         run: a finished run whose architecture has edges.
-        folder: where ``controls/`` and ``affinity/`` are; the run's by default.
+        folder: where ``controls/`` and ``benefit/`` are; the run's by default.
         split: whose texts are read.
         per_task: texts of each task, at most.
         probe: texts of each task, at most, on which a star's affinity is measured, each of them read by all tasks.
         controls: whether there are controls.
-        affinity: whether every two tasks are trained together, and each alone, for the picture ``benefit``.
+        benefit: the seeds with which every two tasks are trained together, each alone, and all but each, for the
+            picture ``benefit`` and what predicts it; none: it is not measured.
+        jobs: how many of these trainings are done at once.
 
     Raises:
         InputError: the run has no edges, or its data are no longer there or no longer the same.
@@ -108,9 +119,11 @@ def explain_run(
     tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
 
     def explained(model: MultiTaskModel, what: str, *, cut: bool = True) -> Explanation:
+        data = encode_tasks(tasks, model.vocabulary, model.options)
+        read_frozen_once(model.to(device), (own.splits[split] for own in data.values()), tell=False)
         return explain_model(
-            model.to(device),
-            encode_tasks(tasks, model.vocabulary, model.options),
+            model,
+            data,
             split=split,
             seed=options.seed,
             per_task=per_task,
@@ -129,10 +142,12 @@ def explain_run(
         if not (control / "metrics.json").is_file():
             say(f"training the control on shuffled labels, which is kept in {control}")
         held_against["shuffled"] = explained(shuffled(run, control).model, "shuffled labels")
-    if affinity:
-        gains = benefit(run, folder / "affinity", split=split, per_task=per_task)
-        trained = replace(trained, pictures={**trained.pictures, "benefit": gains})
-    return Report(split=split, trained=trained, controls=held_against)
+    gains = None
+    if benefit:
+        texts = {"per_task": per_task, "probe": probe}
+        gains = measure_benefit(run, folder / "benefit", seeds=benefit, jobs=jobs, **texts)
+        trained = replace(trained, pictures={**trained.pictures, "benefit": gains.graph()})
+    return Report(split=split, trained=trained, controls=held_against, benefit=gains)
 
 
 def _watched(batches: Sequence[T], part: str, *, what: str) -> Iterator[T]:
@@ -165,6 +180,7 @@ def main(argv: Sequence[str]) -> None:
     for flag, found in {"--examples": arguments.examples, "--affinity-probe": arguments.affinity_probe}.items():
         if found < 1:
             raise InputError(f"{flag}: found {found}, expected 1 or more")
+    seeds = _seeds_of_benefit(arguments)
     if arguments.output and len(arguments.runs) > 1:
         raise InputError(f"--output: one run is expected, found {len(arguments.runs)}")
     runs = open_runs(arguments.runs)
@@ -181,7 +197,7 @@ def main(argv: Sequence[str]) -> None:
     options["controls"] = not arguments.no_controls
     reports = []
     for run, target in zip(runs, targets, strict=True):
-        reports.append(explain_run(run, folder=arguments.output, affinity=arguments.affinity, **options))
+        reports.append(explain_run(run, folder=arguments.output, benefit=seeds, jobs=arguments.jobs, **options))
         _write(target, reports[-1].to_json())  # what comes after it may be interrupted
     alike = stability([report.trained for report in reports]) if len(runs) > 1 else None
     for i, (run, target) in enumerate(zip(runs, targets, strict=True)):
@@ -205,11 +221,28 @@ def _print(heading: str, report: Report) -> None:
         line = f"{verdict.picture.replace('_', ', ')}: {verdict.says}"
         say(textwrap.fill(line, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     tables = explanation_tables(report.trained, report.controls)
-    for title, table in (tables if is_verbose() else dict([*tables.items()][:1])).items():
+    tables = tables if is_verbose() else dict([*tables.items()][:1])
+    if report.benefit is not None:
+        tables |= benefit_tables(report.benefit.to_json(), NEEDS_NO_GRAPH)
+    for title, table in tables.items():
         say(f"\n{title}")
         print_table(table)
     if not is_verbose():
         say("\n-v: also how far pictures agree, with each other and with the controls")
+
+
+def _seeds_of_benefit(arguments: Namespace) -> list[int]:
+    """Those of the trainings that ``--benefit`` asks for; none without it."""
+    if not arguments.benefit:
+        for flag, given in {"--seeds": arguments.seeds is not None, "--jobs": arguments.jobs != 1}.items():
+            if given:
+                raise InputError(f"{flag}: expected with --benefit, whose trainings it is about")
+        return []
+    check_seeds(arguments.seeds, arguments.jobs)
+    seeds: list[int] = _SEEDS if arguments.seeds is None else arguments.seeds
+    if len(seeds) < 2:
+        raise InputError(f"--seeds: found {seeds[0]}, expected two or more, 3 to 5: gains are held against their noise")
+    return seeds
 
 
 def _other_options(runs: Sequence[Run]) -> str:

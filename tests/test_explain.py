@@ -7,6 +7,7 @@ import pytest
 
 from graphmtl import Run, TaskGraph
 from graphmtl.analysis.faithfulness import Explanation
+from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import main
 from graphmtl.explain import stability
 from graphmtl.graph.comparison import Comparison
@@ -119,23 +120,30 @@ def test_again_takes_the_control_that_is_there(explained, capsys):
     assert json.loads((folder / "explanation.json").read_text()) == content
 
 
-def test_benefit_is_of_every_pair_and_resumable(explained, tmp_path, capsys):
+def test_benefit_is_measured_and_goes_on(explained, tmp_path, capsys):
     folder, _, _ = explained("complete")
-    arguments = ["explain", str(folder), "--no-controls", "--affinity", "--output", str(tmp_path)]
+    arguments = ["explain", str(folder), "--no-controls", "--benefit", "--seeds", "1,2", "--output", str(tmp_path)]
     main(arguments)
+    printed = capsys.readouterr().out
     first = json.loads((tmp_path / "explanation.json").read_text())
     graph = TaskGraph.from_json(first["pictures"]["benefit"])
     assert {(edge.source, edge.target) for edge in graph.edges} == {(a, b) for a in TASKS for b in TASKS if a != b}
-    runs = {path.name for path in (tmp_path / "affinity").iterdir()}
-    assert runs == {*TASKS, "pairs+parent1", "pairs+child1", "parent1+child1"}
-    assert Run.open(tmp_path / "affinity" / "pairs+child1").options.only == "pairs,child1"
+    cells = {path.name for path in (tmp_path / "benefit" / "cells").iterdir()}
+    names = [*TASKS, "pairs+parent1", "pairs+child1", "parent1+child1", "all"]
+    assert {f"{name}-{seed}.json" for name in names for seed in (1, 2)} < cells
+    assert first["benefit"]["seeds"] == [1, 2]
+    assert "so few tasks cannot tell whether a picture predicts which partner helps" in printed
     assert first["controls"] == {}
     (tmp_path / "explanation.json").unlink()
-    (tmp_path / "affinity" / "parent1" / "metrics.json").unlink()  # as if it had been interrupted
+    (tmp_path / "benefit" / "cells" / "parent1-1.json").unlink()  # as if it had been interrupted
     main(arguments)
     again = json.loads((tmp_path / "explanation.json").read_text())
     assert again["pictures"]["benefit"]["edges"] == first["pictures"]["benefit"]["edges"]
-    assert not (folder / "affinity").exists()
+    assert not (folder / "benefit").exists()
+
+
+def test_benefit_has_its_former_name_too():
+    assert ARGUMENTS["explain"](["RUN", "--affinity"]) == ARGUMENTS["explain"](["RUN", "--benefit"])
 
 
 def test_several_runs_are_compared(explained, copy_of, capsys):
@@ -163,6 +171,12 @@ def test_stability_is_the_mean_over_pairs():
         (["--examples", "0"], "--examples: found 0, expected 1 or more"),
         (["--affinity-probe", "0"], "--affinity-probe: found 0, expected 1 or more"),
         (["--split", "dev"], "invalid choice: 'dev'"),
+        (["--seeds", "0,1"], "--seeds: expected with --benefit, whose trainings it is about"),
+        (["--jobs", "2"], "--jobs: expected with --benefit, whose trainings it is about"),
+        (["--benefit", "--seeds", "3"], "--seeds: found 3, expected two or more, 3 to 5: gains are held against"),
+        (["--benefit", "--seeds", "1,1"], "--seeds: found 1, 1, expected different whole numbers"),
+        (["--benefit", "--seeds", "one"], "--seeds: found 'one', expected whole numbers with commas between"),
+        (["--benefit", "--jobs", "0"], "--jobs: found 0, expected 1 or more"),
     ],
 )
 def test_mistakes(arguments, message, finished, error_of):

@@ -23,7 +23,7 @@ FLOORS = (  # from the ground up; a file in the package's own folder is named, t
     ("options",),
     ("training",),
     ("baselines",),
-    ("reporting",),
+    ("reporting", "manual"),
     ("comparison",),
     ("verbs",),
 )

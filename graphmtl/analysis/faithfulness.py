@@ -11,7 +11,7 @@ Three pictures of the edges j -> k of one model, over the same texts of every ta
   accuracy that is lost. ``alone`` cuts all other edges instead: what j -> k is worth over no edge at all.
 
 Ablation measures the **reliance of this trained model** on an edge. It does not say whether k would be better or worse
-off had it been trained without j; that is its benefit (:mod:`graphmtl.training.controls`).
+off had it been trained without j; that is its benefit (:mod:`graphmtl.analysis.benefit`).
 
 Of a star, whose edges all come from the virtual node, there are three pictures of two tasks too: ``transferability``
 (:mod:`graphmtl.analysis.transferability`), ``affinity`` and ``logits`` (:mod:`graphmtl.analysis.affinity`).

@@ -1,10 +1,8 @@
-"""What a trained model's picture is held against: models that cannot know, and models trained without a source.
+"""What a trained model's picture is held against: models that cannot know.
 
 - :func:`untrained`: fresh weights. What its picture shows is the architecture's doing.
 - :func:`shuffled`: the same run on training labels that say nothing, trained up to the epoch that the run kept. What
   its picture shows is that of training itself.
-- :func:`benefit`: k trained with j alone against k trained alone. It is not what a picture of one model shows: a model
-  may rely on a source that it would have been as good without.
 
 Their runs are ordinary ones, with the options of the run that they control; finished ones are taken as they are and an
 unfinished one is resumed.
@@ -14,25 +12,16 @@ import math
 import time
 import warnings
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 from accelerate import PartialState
 
-from graphmtl.analysis.ablation import measure
-from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.config import Options
-from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import DataWarning
 from graphmtl.files import read_json_lines
-from graphmtl.graph.edge import Edge
-from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import changed
 from graphmtl.training.building import build_model
 from graphmtl.training.device import reading_device
 from graphmtl.training.distillation import DistillationOptions
@@ -41,7 +30,7 @@ from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 from graphmtl.training.run_picture import draw_run, has_edges
 
-__all__ = ["benefit", "control_of", "shuffled", "untrained"]
+__all__ = ["control_of", "shuffled", "untrained"]
 
 _DEAR = 0.5  # of the run's time
 
@@ -112,36 +101,3 @@ def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run
         return run
     options = replace(options, output=str(folder), resume=True, overwrite=False, write_submission=None)
     return train_run(tasks, options, up_to=up_to)
-
-
-def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
-    """For every two tasks, what training with j alone gains k over training alone; a run for each pair and each task.
-
-    The weight of j -> k is the paired change of the negative log-likelihood of k's right labels per text, positive
-    where j helps.
-
-    Args:
-        run: a finished run, whose options they all have; its topology is left out.
-        folder: of all these runs.
-        split: whose texts are read.
-        per_task: texts of each task, at most.
-    """
-    names, device = tuple(run.model.tasks), reading_device(run.options.device)
-    options = changed(run.options, topology=None, top_k=0, select_by="mean", device=device)
-
-    def losses(*tasks: str) -> dict[str, np.ndarray]:
-        """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""
-        model = _trained(replace(options, only=",".join(tasks)), folder / "+".join(tasks)).model
-        data = encode_tasks(load_run_tasks(replace(options, only=",".join(tasks))), model.vocabulary, model.options)
-        size = options.texts_at_once
-        batches = draw_texts(data, split, per_task=per_task, batch_size=size, seed=options.seed, device="cpu")
-        return {name: own.losses[0] for name, own in measure(model, batches, [Ablation()]).items()}
-
-    alone = {name: losses(name)[name] for name in names}
-    edges = []
-    for pair in combinations(names, 2):
-        together = losses(*pair)
-        for source, target in (pair, pair[::-1]):
-            gain = alone[target] - together[target]  # (texts,)
-            edges.append(Edge(source=source, target=target, weight=gain.mean(), std=gain.std(), count=len(gain)))
-    return TaskGraph(arch=options.arch, tasks=names, split=split, seed=options.seed, edges=tuple(edges))

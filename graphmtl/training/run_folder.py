@@ -36,7 +36,7 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("task_graph.json", "task_affinity.json", "task_transferability.json", "task_graph.png", "report.html"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
+    *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
