@@ -202,7 +202,7 @@ def _plot(argv: Sequence[str]) -> Namespace:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
+        "--history", action="store_true", help="draw the graph over training: a line for each edge, or animated (.gif)"
     )
     what.add_argument(
         "--text",
@@ -233,8 +233,9 @@ def _report(argv: Sequence[str]) -> Namespace:
 def _explain(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl explain",
-        description="Measure whether a finished run's task graph can be trusted; writes RUN/explanation.json. The "
-        "first time, a control is trained: the run again on shuffled labels.",
+        description="Measure whether a finished run's task graph can be trusted: a verdict on each picture (-v: all "
+        "tables); writes RUN/explanation.json. Where there is none, a control is trained: the run again on shuffled "
+        "labels.",
     )
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"

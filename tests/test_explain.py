@@ -46,15 +46,15 @@ def test_the_file_holds_every_picture_and_both_controls(arch, explained):
     assert content["tasks"] == list(TASKS)
     assert list(content["pictures"]) == PICTURES[arch]
     assert set(content["controls"]) == {"untrained", "shuffled"}
-    for each in (content, *content["controls"].values()):
-        assert list(each["pictures"]) == PICTURES[arch]
+    looks = [name for name in PICTURES[arch] if name in ("attention", "contribution", "affinity", "logits")]
+    for name, each in {"trained": content, **content["controls"]}.items():
+        assert list(each["pictures"]) == (looks if name == "untrained" else PICTURES[arch])
         for graph in each["pictures"].values():
             assert TaskGraph.from_json(graph).tasks == TASKS
-    for control in content["controls"].values():
-        assert set(control["likeness"]) == set(PICTURES[arch])
+        assert set(each.get("likeness", each["pictures"])) == set(each["pictures"])
     pairs = [tuple(each["pictures"]) for each in content["agreement"]]
     assert ("attention", "ablation") in pairs
-    fields = {"pictures", *Comparison.__dataclass_fields__}
+    fields = {"pictures", *Comparison.__dataclass_fields__, "p_corrected"}
     assert all(set(each) == fields for each in content["agreement"])
 
 
@@ -91,11 +91,25 @@ def test_untrained_pictures_are_not_the_trained_ones(explained):
 
 @graphs
 def test_what_is_printed(arch, explained):
-    folder, _, printed = explained(arch)
-    assert "reliance of this trained model" in printed
-    for text in ("attention ~ ablation", "untrained", "shuffled", *TASKS, f"wrote {folder}/explanation.json"):
-        assert text in printed.replace("\n", "") or text in printed
-    assert ("Edges cut into every task" in printed) == (arch == "complete")
+    folder, content, printed = explained(arch)
+    lines = " ".join(printed.split())
+    assert [each["picture"] for each in content["verdicts"]] == PICTURES[arch]
+    places = [lines.index(f"{each['picture'].replace('_', ', ')}: {each['says']}") for each in content["verdicts"]]
+    table = lines.index("The strongest source of each task")
+    assert places == sorted(places)
+    assert places[-1] < table < lines.index("-v: also how far pictures agree")
+    assert all(task in lines[table:] for task in TASKS)
+    assert printed.splitlines()[-1] == f"wrote {folder}/explanation.json"
+    assert "attention ~ ablation" not in printed
+
+
+def test_all_tables_are_printed_where_all_is_asked_for(explained, capsys):
+    folder, _, _ = explained("complete")
+    main(["explain", str(folder), "--overwrite", "-v"])
+    printed = capsys.readouterr().out
+    for text in ("attention ~ ablation", "untrained", "shuffled", "Edges cut into every task", *TASKS):
+        assert text in printed
+    assert "-v" not in printed
 
 
 def test_again_takes_the_control_that_is_there(explained, capsys):
@@ -139,6 +153,7 @@ def test_several_runs_are_compared(explained, copy_of, capsys):
         content = json.loads((folder / "explanation.json").read_text())
         assert content["stability"]["runs"] == [str(first), str(second)]
         assert set(content["stability"]["pictures"]) == set(PICTURES["complete"])
+        assert [each["picture"] for each in content["verdicts"]] == PICTURES["complete"]
     assert "2 runs, which differ in more than the seed (epochs): Spearman" in capsys.readouterr().out
 
 

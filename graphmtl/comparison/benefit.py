@@ -32,8 +32,8 @@ from graphmtl.analysis.benefit import (
     top_sources,
 )
 from graphmtl.analysis.faithfulness import true_edges
+from graphmtl.analysis.holm import holm
 from graphmtl.baselines.text_similarity import text_similarity
-from graphmtl.comparison.bootstrap import holm
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.graph.edge import Edge
