@@ -33,6 +33,7 @@ FILES = {
     "model",
     "task_graph.json",
     "truth.json",
+    "remarks.json",
     "history.jsonl",
     "checkpoints",
     "baselines.json",
