@@ -47,9 +47,9 @@ from torch.nn import functional as F
 from graphmtl.architectures.architecture import HeadInput, TopologyOptions
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
+from graphmtl.layers.devices import moved
 from graphmtl.layers.gate_regularisation import GateReg, gate_penalty
 from graphmtl.layers.interaction import Ablation
-from graphmtl.layers.packing import moved
 from graphmtl.layers.pooling import mean_over_tokens, pooled_size
 from graphmtl.layers.recordings import Recordings
 from graphmtl.layers.stacked import Adapters

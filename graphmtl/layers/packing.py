@@ -8,17 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphmtl.layers.devices import moved
 from graphmtl.layers.interaction import ScoreFunction
 from graphmtl.layers.shapes import check_lengths, check_shape
 
-__all__ = ["Graph", "Packing", "Trace", "Weights", "moved"]
-
-
-def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """A tensor of the CPU where the batch is; on a GPU without waiting for what it still computes."""
-    if torch.device(device).type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+__all__ = ["Graph", "Packing", "Trace", "Weights"]
 
 
 class Packing:

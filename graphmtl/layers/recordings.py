@@ -1,5 +1,7 @@
 """Parts of a model whose many small launches are recorded once and replayed, where a GPU would wait for Python."""
 
+import logging
+import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -19,15 +21,16 @@ class Recordings:
     """What functions of a tensor and of a module's parameters compute on a GPU in training, as CUDA graphs.
 
     A recording is of one function, one shape and dtype, and one set of parameters where they stand in memory; the first
-    calls of a kind, and all above a number of kinds, are computed without one. Backward computes forward again, so that
-    a function may be called any number of times before its gradients are asked for. The function draws no random
-    numbers and changes nothing but what it returns.
+    calls of a kind, and all above a number of kinds, are computed without one, as is everything where a recording fails
+    or its numbers are not those of the function, and with GRAPHMTL_NATIVE=0. Backward computes forward again, so that a
+    function may be called any number of times before its gradients are asked for. The function draws no random numbers
+    and changes nothing but what it returns.
 
     It is no part of a module's state: a copy of the module begins without recordings.
     """
 
     def __init__(self) -> None:
-        self._recordings: dict[Hashable, _Recording] = {}
+        self._recordings: dict[Hashable, _Recording | None] = {}
         self._calls: dict[Hashable, int] = {}
 
     def __deepcopy__(self, _memo: Any) -> "Recordings":
@@ -58,16 +61,30 @@ class Recordings:
         if key not in self._recordings:
             if len(self._recordings) >= _MOST:
                 return function(x)
-            self._recordings[key] = _Recording(function, x, trained)
-        return _Replay.apply(self._recordings[key], x, *trained)
+            self._recordings[key] = _recorded(function, x, trained)
+        recording = self._recordings[key]
+        return function(x) if recording is None else _Replay.apply(recording, x, *trained)
 
     def _can_record(self, x: Tensor) -> bool:
-        return x.is_cuda
+        return x.is_cuda and os.environ.get("GRAPHMTL_NATIVE") != "0"
 
 
 def _autocast_dtype(x: Tensor) -> torch.dtype | None:
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def _recorded(function: Function, x: Tensor, parameters: Sequence[nn.Parameter]) -> "_Recording | None":
+    """A recording, or None where there is none to be had, which is said."""
+    try:
+        recording = _Recording(function, x, parameters)
+        if recording.is_right():
+            return recording
+        failed = "its numbers are others"
+    except RuntimeError as error:
+        failed = str(error).partition("\n")[0]
+    logging.getLogger(__name__).warning("no CUDA graph, so training is slower: %s", failed)
+    return None
 
 
 class _Recording:
@@ -103,6 +120,16 @@ class _Recording:
     def _precision(self) -> torch.autocast:
         enabled = self._autocast is not None
         return torch.autocast(self.x.device.type, self._autocast, enabled=enabled, cache_enabled=False)
+
+    def is_right(self) -> bool:
+        """Whether the graphs give what the function gives."""
+        for into in self.into_outputs:
+            into.fill_(1)
+        expected = [*self._answer(), self._gradients()]
+        self.forward.replay()
+        self.backward.replay()
+        found = [*self.outputs, self.backward.result]
+        return all(torch.allclose(*both, rtol=1e-3, atol=1e-5) for both in zip(found, expected, strict=True))
 
     def gradients(self, x: Tensor, into_outputs: Sequence[Tensor | None]) -> list[Tensor]:
         """Those of all leaves, given those of the outputs."""

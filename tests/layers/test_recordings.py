@@ -154,6 +154,29 @@ def test_recordings_are_bounded(recording, monkeypatch):
     assert len(recording) == 4
 
 
+def test_a_recording_that_gives_other_numbers_is_not_used(monkeypatch, caplog):
+    monkeypatch.setattr(CalledAgain, "replay", lambda own: [each.zero_() for each in own.result[:1]], raising=True)
+    if DEVICE == "cuda":
+        monkeypatch.setattr(recordings._Graph, "replay", lambda own: [each.zero_() for each in own.result[:1]])
+    net = Net().to(DEVICE)
+    for seed in range(3):
+        x = inputs(seed)
+        check(net, x, gradients(net, net(x), x))
+    assert "its numbers are others" in caplog.text
+
+
+def test_where_a_recording_fails_the_function_does_the_work(monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(recordings, "_record", fails)
+    net = Net().to(DEVICE)
+    for seed in range(3):
+        x = inputs(seed)
+        check(net, x, gradients(net, net(x), x))
+    assert caplog.text.count("not permitted") == 1
+
+
 def test_without_gradients_nothing_is_recorded(recording):
     net = Net().to(DEVICE)
     with torch.no_grad():

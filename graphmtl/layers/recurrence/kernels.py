@@ -7,9 +7,9 @@ the programs of a group wait for one another (:func:`_meet`), and for no other g
 or, where programs cannot wait, through one stage of one token: STAGES says which stages, ``begin`` and ``end`` which
 tokens.
 
-Names: HP, AP: H and A up to the next power of two; TILE: texts that a program computes at a time; PART: rows of a matrix
-that are multiplied at a time; HOW: as sums, or as a product of the tensor cores with that precision; ``now``: which
-texts have the token. What another program has written is read past the first cache (``.cg``), which does not hear of it.
+Names: HP, AP: H and A up to the next power of two; TILE: texts that a program computes at a time; PART: rows of a
+matrix that are multiplied at a time; HOW: by sums, or by ``tl.dot`` with that precision; ``now``: which texts have the
+token. What another program has written is read past the first cache (``.cg``), which would not hear of it.
 """
 
 import triton
@@ -18,7 +18,8 @@ import triton.language as tl
 __all__ = ["keys_of_texts", "keys_of_tokens", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
 ADDITIVE, DOT, STATIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-_ALL = tl.constexpr(7)
+ALL = tl.constexpr(7)
+APART = tl.constexpr(32)  # a group's counter from the next, so that each has a line of the cache
 
 
 # ----------------------------------------------------------------------------------------------- programs, products
@@ -54,22 +55,32 @@ def _root(A, query):
 @triton.jit
 def _product(x, matrix, HOW: tl.constexpr):
     if HOW == "sums":
-        return tl.sum(x[:, :, None] * matrix[None, :, :], 1)
+        product = tl.sum(x[:, :, None] * matrix[None, :, :], 1)
     else:
-        return tl.dot(x, matrix, input_precision=HOW)
+        product = tl.dot(x, matrix, input_precision=HOW)
+    return product
 
 
 @triton.jit
-def _times(x, now, matrix, stride, column, inside, ROWS: tl.constexpr, PART: tl.constexpr, HOW: tl.constexpr):
-    """Vectors of ROWS numbers at the addresses x (TILE,) times a matrix: its columns ``column``, (TILE, columns)."""
+def _times(
+    x, now, matrix, stride, column, inside, ROWS: tl.constexpr, PART: tl.constexpr, HOW: tl.constexpr,
+    apart=0, PARTS: tl.constexpr = 1,
+):  # fmt: skip
+    """Vectors of ROWS numbers at the addresses x (TILE,), or sums of PARTS vectors that are ``apart``, times a matrix:
+    its columns ``column``, (TILE, columns)."""
     SIZE: tl.constexpr = 32 if ROWS <= 32 else 64 if ROWS <= 64 else 128 if ROWS <= 128 else 256 if ROWS <= 256 else 512
     AT_ONCE: tl.constexpr = SIZE if SIZE < PART else PART
-    part = tl.arange(0, AT_ONCE)
+    part, piece = tl.arange(0, AT_ONCE), tl.arange(0, PARTS)
     total = tl.zeros((x.shape[0], column.shape[0]), matrix.dtype.element_ty)
     for r in range(0, ROWS, AT_ONCE):
         there = r + part < ROWS
         mask = now[:, None] & there[None, :]
-        value = tl.load(x[:, None] + (r + part)[None, :], mask=mask, other=0.0, cache_modifier=".cg")  # (TILE, PART)
+        at = x[:, None] + (r + part)[None, :]
+        if PARTS == 1:
+            value = tl.load(at, mask=mask, other=0.0, cache_modifier=".cg")  # (TILE, AT_ONCE)
+        else:
+            at = at[:, None, :] + piece[None, :, None] * apart
+            value = tl.sum(tl.load(at, mask=mask[:, None, :], other=0.0, cache_modifier=".cg"), 1)
         mask = there[:, None] & inside[None, :]
         weight = tl.load(matrix + (r + part)[:, None] * stride + column[None, :], mask=mask, other=0.0)
         total += _product(value, weight, HOW)
@@ -154,12 +165,13 @@ def _cell_backward(z, grad_z, c, into_c, own, before, unit, H: tl.constexpr):
 
 @triton.jit(do_not_specialize=["B", "N", "K", "TEXTS", "begin", "end"])
 def plain_forward(
-    gates, U, states, cells, begins, counters, B, N, K, TEXTS, begin, end,
+    gates, U, states, cells, begins, B, N, K, counters, TEXTS, begin, end,
     H: tl.constexpr, GROUP: tl.constexpr, UNITS: tl.constexpr, TILE: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
+    """K plain LSTMs: the gates before activation become the activated ones; states and cells are left."""
     slot, group, k, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1), tl.program_id(2)
-    counter = counters + (d * K + k) * (tl.num_programs(0) // GROUP) + group
+    counter = counters + ((group * K + k) * tl.num_programs(2) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
@@ -176,19 +188,20 @@ def plain_forward(
             z = gates + row * 4 * H
             c, o = _cell(z, h_at - K * H, c_at - K * H, c_at, now, before, U, unit, H, 0, PART, HOW)
             tl.store(h_at[:, None] + unit[None, :], o * _tanh(c), mask=own)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
 
 
 @triton.jit(do_not_specialize=["B", "N", "K", "TEXTS", "begin", "end"])
 def plain_backward(
-    gates, U_T, cells, grad_states, grad_gates, grad_cells, begins, counters, B, N, K, TEXTS, begin, end,
+    gates, U_T, cells, grad_states, grad_gates, grad_cells, begins, B, N, K, counters, TEXTS, begin, end,
     H: tl.constexpr, GROUP: tl.constexpr, UNITS: tl.constexpr, TILE: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
+    """The gradients of the gates before activation; grad_cells holds a text's from one token to the next."""
     slot, group, k, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1), tl.program_id(2)
-    counter = counters + (d * K + k) * (tl.num_programs(0) // GROUP) + group
+    counter = counters + ((group * K + k) * tl.num_programs(2) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
@@ -214,7 +227,7 @@ def plain_backward(
             tl.store(grad_z[:, None] + 3 * H + unit[None, :], grad_h * y * (o - o * o), mask=own)
             grad_c = _cell_backward(z, grad_z, c_at - K * H, into_c, own, before, unit, H)
             tl.store(kept, grad_c, mask=own)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
 
@@ -305,10 +318,15 @@ def _speak(
         mask = now[:, None] & there[None, :]
         cell = tl.load(c[:, None] + (r + part)[None, :], mask=mask, other=0.0, cache_modifier=".cg")
         pieces = tl.load(
-            said + at[:, :, None] * H + (r + part)[None, None, :], mask=mask[:, None, :], other=0.0, cache_modifier=".cg"
+            said + at[:, :, None] * H + (r + part)[None, None, :],
+            mask=mask[:, None, :],
+            other=0.0,
+            cache_modifier=".cg",
         )  # (TILE, PARTS, AT_ONCE)
         rows = (r + part)[:, None]
-        of_both = tl.load(W_mr + rows * 2 * H + column[None, :], mask=there[:, None] & (column < 2 * H)[None, :], other=0.0)
+        of_both = tl.load(
+            W_mr + rows * 2 * H + column[None, :], mask=there[:, None] & (column < 2 * H)[None, :], other=0.0
+        )
         of_cell = tl.load(V_m + rows * H + unit[None, :], mask=there[:, None] & inside[None, :], other=0.0)
         message = tl.sum(pieces * share[:, :, None], 1)
         of_message += _product(message, of_both, HOW)
@@ -322,14 +340,15 @@ def _speak(
 @triton.jit(do_not_specialize=["B", "N", "S", "TEXTS", "begin", "end"])
 def message_forward(
     z, U, V_m, W_mr, keys, nodes, u, bias, states, cells, messages, scores, sums, reads, tops, totals, said, begins,
-    counters, B, N, S, TEXTS, begin, end,
+    B, N, S, counters, TEXTS, begin, end,
     H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
     UNITS: tl.constexpr, TILE: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, PER_TEXT: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
+    """A message LSTM: all of a trace but weights and shares, the scores, and the logarithms of their sums."""
     slot, group, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1)
-    counter = counters + d * (tl.num_programs(0) // GROUP) + group
+    counter = counters + (group * tl.num_programs(1) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
@@ -348,7 +367,7 @@ def message_forward(
                 row = d * N + start + t  # (TILE,)
                 h, c = states + (row - 1) * H, cells + row * H
                 _cell(z + row * WIDTH, h, c - H, c, now, before, U, unit, H, A, PART, HOW)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
         if STAGES & 2:  # the scores and the message
@@ -365,7 +384,7 @@ def message_forward(
                         tops + at, totals + at, said + at * H, count, job % PARTS,
                         H, A, HP, AP, ROWS, PARTS, SCORE, BIAS,
                     )  # fmt: skip
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
         if STAGES & 4:  # what the message says to the units, and their states
@@ -387,7 +406,7 @@ def message_forward(
                 tl.store(at, m, mask=own)
                 tl.store(at + H, v, mask=own)
                 tl.store((states + row * H)[:, None] + unit[None, :], o * _tanh(c + m * v), mask=own)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
 
@@ -436,14 +455,16 @@ def _read_backward(
 @triton.jit(do_not_specialize=["B", "N", "S", "TEXTS", "begin", "end"])
 def message_backward(
     z, U_T, W_T, cells, messages, weights, reads, grad_states, keys, nodes, u,
-    grad_z, grad_reads, grad_scores, into_messages, into_queries, grad_cells, begins, counters, B, N, S, TEXTS, begin, end,
+    grad_z, grad_reads, grad_scores, into_messages, into_queries, grad_cells, begins,
+    B, N, S, counters, TEXTS, begin, end,
     H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
     UNITS: tl.constexpr, TILE: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, PER_TEXT: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
+    """The gradients of z but for the query's, of reads and scores, and those of messages and, by part, queries."""
     slot, group, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1)
-    counter = counters + d * (tl.num_programs(0) // GROUP) + group
+    counter = counters + (group * tl.num_programs(1) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
@@ -472,9 +493,8 @@ def message_backward(
                 grad_c = tl.load(kept, mask=later[:, None] & inside[None, :], other=0.0)
                 grad_h += _times(grad_z + (row + 1) * WIDTH, later, U_T, H, unit, inside, 4 * H, PART, HOW)
                 if SCORE != STATIC:
-                    for p in tl.static_range(PARTS):
-                        at = into_queries + (p * layer + row + 1) * A
-                        grad_h += _times(at, later, U_T + 4 * H * H, H, unit, inside, A, PART, HOW)
+                    at, of_query = into_queries + (row + 1) * A, U_T + 4 * H * H
+                    grad_h += _times(at, later, of_query, H, unit, inside, A, PART, HOW, layer * A, PARTS)
                 y = _tanh(c + m * v)
                 grad_y = grad_h * o * (1 - y * y)
                 at = (grad_reads + row * 2 * H)[:, None] + unit[None, :]
@@ -482,7 +502,7 @@ def message_backward(
                 tl.store(at + H, grad_y * m, mask=own)
                 tl.store((grad_z + row * WIDTH)[:, None] + 3 * H + unit[None, :], grad_h * y * (o - o * o), mask=own)
                 tl.store(kept, grad_c + grad_y, mask=own)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
         if STAGES & 2:  # what goes into the message, the cell and the gates
@@ -502,7 +522,7 @@ def message_backward(
                 grad_c = _cell_backward(z + row * WIDTH, grad_z + row * WIDTH, c, into_c, own, before, unit, H)
                 tl.store(kept, grad_c, mask=own)
                 tl.store((into_messages + row * H)[:, None] + unit[None, :], into_message, mask=own)
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
         if STAGES & 4:  # what goes into the scores and the query
@@ -520,12 +540,12 @@ def message_backward(
                         into_queries + (part * layer + row) * A, count, part,
                         H, A, HP, AP, ROWS, PARTS, SCORE,
                     )  # fmt: skip
-        if STAGES == _ALL:
+        if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
 
 
-# ---------------------------------------------------------------------------------- after the loop: keys and u, additive
+# ------------------------------------------------------------------------ after the loop: keys and u, additive score
 
 
 @triton.jit
@@ -550,7 +570,7 @@ def keys_of_texts(
     key = tl.load(keys + at, mask=mask, other=0.0)
     total, into_u = tl.zeros_like(key), tl.zeros((AP,), key.dtype)
     if tile * ROWS < length:
-        for t in range(0, length):
+        for t in range(length):
             row = d * N + start + t
             query = tl.load(z + row * (4 * H + A) + 4 * H + attribute, mask=within, other=0.0)
             score = tl.load(grad_scores + row * S + node, mask=there, other=0.0)
