@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -31,6 +32,7 @@ from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
+from graphmtl.training.profiling import profiled
 from graphmtl.training.results import other_tests, write_run, write_validation
 from graphmtl.training.run_data import (
     all_splits,
@@ -110,11 +112,16 @@ def folder_of(tasks: TaskSet, options: Options) -> Path:
 
 @generators_kept()
 def train_run(
-    tasks: TaskSet, options: Options, *, callbacks: Sequence[Callable[[dict], None]] = (), test: bool = True
+    tasks: TaskSet,
+    options: Options,
+    *,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+    test: bool = True,
+    profile: bool = False,
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
-    Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
+    With ``profile`` the main process says where the time of some updates goes. Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
     a ``validation.json`` in place of ``metrics.json``, is not finished.
     """
     run = Run(folder_of(tasks, options))
@@ -153,7 +160,8 @@ def train_run(
             teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
     distillation = _distillation(options, tasks, model, data, teachers, folder=said)
     terms = [] if distillation is None else [distillation]
-    with trackers_finished(trainer.accelerator):
+    looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
+    with trackers_finished(trainer.accelerator), looked_at:
         result = trainer.train(resume=options.resume, terms=terms)
     predictions = {"valid": trainer.predict_split("valid")}
     if not test:
