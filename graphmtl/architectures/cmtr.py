@@ -237,9 +237,16 @@ class CMTR(Shared):
             seen.edges = self.edge_weights(gates, _chosen(z, 1, reached), reached, h, lengths, task)
         return seen
 
-    def _fuse(self, h: Tensor, task: int, ablation: Ablation | None = None):
-        """Nodes (batch, K, dim), of tags (batch, tokens, K, dim); z (N, K, dim), of which a task trains its own, gates
-        (N, S), what the head sees and a list of its views, in the shape of h, and the interaction's weights or None."""
+    def _fuse(
+        self, h: Tensor, task: int, ablation: Ablation | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor], Tensor | None]:
+        """What the head sees, and what that is made of.
+
+        Returns:
+            Nodes (batch, K, dim), of tags (batch, tokens, K, dim); z (N, K, dim), of which a task trains its own alone;
+            gates (N, S); what the head sees and, in training, its views, in the shape of h; and of an interaction the
+            weights (N, K, K).
+        """
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
         if not self.options.train_sources:

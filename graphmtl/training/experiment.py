@@ -121,8 +121,9 @@ def train_run(
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
-    With ``profile`` the main process says where the time of some updates goes. Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
-    a ``validation.json`` in place of ``metrics.json``, is not finished.
+    With ``profile`` the main process says where the time of some updates goes. Without ``test`` it ends once it is
+    trained and validated: the model answers no test example, and the run, which has a ``validation.json`` in place of
+    ``metrics.json``, is not finished.
     """
     run = Run(folder_of(tasks, options))
     if options.overwrite:

@@ -61,7 +61,7 @@ class _Watch:
             torch.cuda.synchronize()
 
     def parts(self) -> tuple[str, list[tuple[str, float, int]]]:
-        """What was looked at, kernels of a GPU or operations of the CPU, and each one's name, microseconds and calls."""
+        """Whether kernels of a GPU or operations of the CPU, and of each its name, microseconds and calls."""
         found = self.profile.key_averages()
         kernels = [each for each in found if each.device_type == torch.autograd.DeviceType.CUDA]
         if kernels:
