@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import _global_optimizer_post_hooks
 
 from graphmtl.cli import main
 from graphmtl.training import profiling
@@ -51,9 +52,9 @@ def test_too_few_updates_are_said(tmp_path, capsys):
 
 
 def test_optimisers_are_left_alone_afterwards(tmp_path):
-    before = [*torch.optim.optimizer._global_optimizer_post_hooks]
+    before = [*_global_optimizer_post_hooks]
     train(tmp_path, 5)
-    assert [*torch.optim.optimizer._global_optimizer_post_hooks] == before
+    assert [*_global_optimizer_post_hooks] == before
 
 
 def test_a_mistake_in_training_is_not_hidden(tmp_path):

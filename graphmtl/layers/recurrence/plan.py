@@ -14,7 +14,7 @@ _TILE = 8192  # numbers in a tile of nodes
 _MATRIX = 4096  # numbers in a part of a matrix
 _TEXTS = 8  # of a group, where there are multiprocessors for so few
 _PROGRAMS = 16  # of a group, at most
-_FEW = 16  # units of a program whose products are taken as sums
+_FEW, _MANY = 16, 128  # units of a program: up to the first, and above the second, products are taken as sums
 
 
 class Plan(NamedTuple):
@@ -39,14 +39,16 @@ class Plan(NamedTuple):
     def choices(self, dtype: torch.dtype, columns: int) -> dict:
         """What a kernel is compiled for, whose matrices have so many columns for each unit.
 
-        A product is taken as such, or as the sums that it is made of, which are faster where there are few units.
+        A product is taken as such, or as the sums that it is made of, which are faster where there are few units, and
+        need no shared memory where there are too many for it.
         """
-        how = "ieee" if self.units > _FEW and dtype == torch.float32 else "sums"
+        how = "ieee" if _FEW < self.units <= _MANY and dtype == torch.float32 else "sums"
+        least = 16 if how == "ieee" else 1
         return {
             "GROUP": self.programs,
             "UNITS": self.units,
             "TILE": self.tile,
-            "PART": min(512, max(16, _MATRIX // (columns * self.units))),
+            "PART": min(512, max(least, _MATRIX // (columns * self.units))),
             "HOW": how,
             "num_warps": self.warps,
         }
@@ -74,7 +76,7 @@ def make_plan(texts: int, recurrences: int, units: int, programs: int, multiproc
     of_a_group = triton.cdiv(texts, groups)
     groups = triton.cdiv(texts, of_a_group)
     programs = max(1, min(most // groups, programs))
-    tile = min(16, triton.next_power_of_2(of_a_group))
+    tile = min(_TEXTS, triton.next_power_of_2(of_a_group))
     return Plan(groups, programs, of_a_group, triton.next_power_of_2(triton.cdiv(units, programs)), tile)
 
 
