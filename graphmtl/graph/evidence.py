@@ -1,0 +1,187 @@
+r"""What a task graph says beyond chance: each edge held against the same graph of a model that cannot know.
+
+The control is the same run on shuffled labels. What its edges show is what training alone makes of such a model, and an
+edge counts that lies above what they reach.
+
+Of shares (the weights into a target sum to 1: attention, gates) the excess of :math:`j \to k` is
+:math:`\log_2 (w_{k,j} / \bar w_k)` with the equal share :math:`\bar w_k`, the mean over the sources that k may read,
+itself left out: 1 is twice the equal share, -1 half of it. Of a star's spokes :math:`\bar w` is the mean spoke. Of a
+signed measure (affinity, ablation) the excess is the weight.
+
+The limit is the larger of two numbers: the largest excess of the control, either way, and the bound below which n
+further draws from a normal distribution with the mean m and the standard deviation s of the control's n edges all stay
+with 95 % (Bonferroni: :math:`m + t_{n-1, 1 - 0.05 / n} \, s \sqrt{1 + 1 / n}`). The largest alone is not enough: an
+edge of another control is above it in a third of all cases. Of a symmetric measure, which is a cosine or a correlation,
+each pair counts once, and m and s are those of Fisher's z.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.graph.comparison import ALIKE
+from graphmtl.graph.edge import VIRTUAL
+from graphmtl.graph.task_graph import TaskGraph
+
+__all__ = ["Evidence", "evidence", "finding"]
+
+_LEVEL = 0.05  # of all edges together
+_LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
+_SURE = 1 - 1e-9  # the largest cosine that has a Fisher's z
+_NAMED = 3  # edges in a title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What each edge says, and whether it is above the control.
+
+    Attributes:
+        excess: (targets, sources) float64; nan where no edge is, and for what a task reads from itself.
+        limit: what the control reaches by chance; None: not compared with a control.
+        above: (targets, sources) bool, whether the excess is above the limit; all False without a control.
+        ratio: whether the excess is the logarithm to the base 2 of a ratio to the equal share.
+        sources: the names of the columns: the tasks, or the virtual node alone.
+    """
+
+    excess: np.ndarray
+    limit: float | None
+    above: np.ndarray
+    ratio: bool
+    sources: tuple[str, ...]
+
+
+def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool | None = None) -> Evidence:
+    """Holds a graph against that of a control.
+
+    Args:
+        graph: what a trained model shows.
+        control: what the same model shows that was trained on shuffled labels; None: there is none.
+        ratio: whether weights are amounts, which are compared with the mean into their target. By default the spokes of
+            a star are, and weights that sum to 1 for every target.
+
+    Raises:
+        ValueError: the control has other nodes, or no edges where the graph has some.
+    """
+    ratio = _are_shares(graph) if ratio is None else ratio
+    excess = _excess(graph, ratio)
+    limit = None
+    if control is not None:
+        if control.nodes != graph.nodes:
+            raise ValueError(f"control: expected a graph with the nodes {graph.nodes}, found {control.nodes}")
+        limit = _limit(_excess(control, ratio)) if not np.isnan(excess).all() else 0.0
+    above = np.zeros(excess.shape, dtype=bool) if limit is None else np.nan_to_num(excess, nan=-np.inf) > limit + ALIKE
+    sources = (VIRTUAL,) if graph.virtual else graph.tasks
+    return Evidence(excess=excess, limit=limit, above=above, ratio=ratio, sources=sources)
+
+
+def _weights(graph: TaskGraph) -> np.ndarray:
+    """(targets, sources) without the diagonal, of a star (targets, 1)."""
+    if graph.virtual:
+        spokes = {edge.target: edge.weight for edge in graph.edges}
+        return np.array([[spokes.get(task, np.nan)] for task in graph.tasks]).reshape(len(graph.tasks), 1)
+    weights = graph.matrix()
+    np.fill_diagonal(weights, np.nan)
+    return weights
+
+
+def _are_shares(graph: TaskGraph) -> bool:
+    if graph.virtual:
+        return True
+    rows = [[edge.weight for edge in graph.edges if edge.target == task] for task in graph.tasks]
+    return all(min(row) >= 0 and abs(sum(row) - 1) < 1e-3 for row in rows if row)
+
+
+def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
+    weights = _weights(graph)  # (targets, sources)
+    if not ratio:
+        return weights
+    known = ~np.isnan(weights)
+    axis = 0 if graph.virtual else 1
+    sums = np.where(known, weights, 0).sum(axis, keepdims=True)
+    equal = sums / np.maximum(known.sum(axis, keepdims=True), 1)  # (targets, 1), of spokes (1, 1)
+    shares = np.divide(weights, equal, out=np.ones_like(weights), where=equal > 0)
+    return np.where(known, np.log2(np.maximum(shares, _LEAST)), np.nan)
+
+
+def _limit(excess: np.ndarray) -> float:
+    from scipy.stats import t  # takes a second, which verbs without it need not spend
+
+    symmetric = _is_symmetric(excess)
+    found = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
+    found = found[~np.isnan(found)]  # (edges,)
+    if len(found) == 0:
+        raise ValueError("control: expected a graph with edges, found none")
+    largest, count = float(np.abs(found).max()), len(found)
+    if count == 1:
+        return largest
+    found = np.arctanh(found.clip(-_SURE, _SURE)) if symmetric else found
+    bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
+    return max(largest, float(np.tanh(bound)) if symmetric else bound)
+
+
+def _is_symmetric(matrix: np.ndarray) -> bool:
+    """Whether both directions of every pair are listed with the same weight, as those of an affinity are."""
+    square = matrix.shape[0] == matrix.shape[1] > 1
+    return square and np.allclose(matrix, matrix.T, rtol=0, atol=ALIKE, equal_nan=True)
+
+
+def finding(graph: TaskGraph, evidence: Evidence, *, truth: PlantedTruth | None = None) -> str:
+    """What the picture of a graph shows, in a sentence without a full stop.
+
+    Args:
+        graph: the graph.
+        evidence: that of the graph.
+        truth: the true task graph, where it is known.
+    """
+    if np.isnan(evidence.excess).all():
+        return "no task reads from another"
+    if evidence.limit is None:
+        return "not compared with a control"
+    ends = _strongest_first(graph, evidence)
+    if not any(evidence.above[place] for _, place in ends):
+        return "nothing is above the control trained on shuffled labels: do not interpret"
+    names = [name for name, place in ends if evidence.above[place]]
+    kind = "spokes" if graph.virtual else "pairs" if _is_symmetric(evidence.excess) else "edges"
+    if truth is not None and not graph.virtual:
+        return _of_truth(graph, evidence, truth, [place for _, place in ends], kind)
+    return f"{len(names)} of {len(ends)} {kind} are above the control: {_listed(names)}"
+
+
+def _strongest_first(graph: TaskGraph, evidence: Evidence) -> list[tuple[str, tuple[int, int]]]:
+    """The name and the place of every edge, of pairs that have the same weight both ways of one of them."""
+    symmetric = _is_symmetric(evidence.excess)
+    places = [(k, j) for k, j in np.argwhere(~np.isnan(evidence.excess)).tolist() if not symmetric or j < k]
+    places.sort(key=lambda place: -evidence.excess[place])
+
+    def name(target: int, source: int) -> str:
+        if graph.virtual:
+            return graph.tasks[target]
+        return f"{graph.tasks[source]} {'-' if symmetric else '->'} {graph.tasks[target]}"
+
+    return [(name(*place), place) for place in places]
+
+
+def _of_truth(
+    graph: TaskGraph, evidence: Evidence, truth: PlantedTruth, places: Sequence[tuple[int, int]], kind: str
+) -> str:
+    """How many true edges are above the control, and how many others; siblings are neither."""
+    tasks = graph.tasks
+    edges, siblings = set(truth.edges), {*truth.siblings, *(pair[::-1] for pair in truth.siblings)}
+    if kind == "pairs":
+        edges |= {pair[::-1] for pair in edges}
+    counts = {key: [0, 0] for key in ("true", "other", "sibling")}
+    for target, source in places:
+        ends = (tasks[source], tasks[target])
+        own = counts["true" if ends in edges else "sibling" if ends in siblings else "other"]
+        own[0] += int(evidence.above[target, source])
+        own[1] += 1
+    (true, of), (others, of_others), (between, _) = counts.values()
+    also = [f"{others} of {of_others} others" if others else "no other"]
+    also += [f"{between} between siblings"] if between else []
+    return f"{true} of {of} true {kind} are above the control, and {', '.join(also)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
