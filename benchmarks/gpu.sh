@@ -9,7 +9,7 @@
 #    its own, all at once
 # 3. benchmarks/speed.py --quick in float32, tf32 and bf16
 # 4. cmtr beside shared on two transformers, with random weights
-# 5. training steps on planted and, where their data are (GRAPHMTL_DATA), on fdu-mtl
+# 5. training steps on planted and, where their data are (GRAPHMTL_DATA), on fdu-mtl and glue
 # 6. where the updates' time goes: graphmtl run --profile
 #
 # A part that fails or takes too long does not stop the others. RESULTS (benchmarks/results/gpu.md) is written anew; the
@@ -90,10 +90,13 @@ part overhead 60 "${SPEED[@]}" --overhead --results "$KEPT/overhead.md"
 RUN=("$PYTHON" -m graphmtl.run --overwrite --no-test --epochs 1 --output "$KEPT/run")
 part profile-star 60 "${RUN[@]}" --arch star --profile
 part profile-complete 60 "${RUN[@]}" --arch complete --profile
-part training 60 "${SPEED[@]}" --quick --repeats 1 --training planted --results "$KEPT/training.md"
-if [ -d "${GRAPHMTL_DATA:-/nowhere}/fdu-mtl" ]; then
-    part training-fdu-mtl 90 "${SPEED[@]}" --quick --repeats 1 --training fdu-mtl --results "$KEPT/training-fdu-mtl.md"
-fi
+SETS=(planted)
+for name in fdu-mtl glue; do
+    [ -d "${GRAPHMTL_DATA:-/nowhere}/$name" ] && SETS+=("$name")
+done
+for name in "${SETS[@]}"; do
+    part "training-$name" 90 "${SPEED[@]}" --quick --repeats 1 --training "$name" --results "$KEPT/training-$name.md"
+done
 
 {
     echo "Command: \`bash benchmarks/gpu.sh\`"
@@ -102,8 +105,8 @@ fi
     for name in speed-float32 speed-tf32 speed-bf16 overhead; do
         [ -f "$KEPT/$name.md" ] && echo && cat "$KEPT/$name.md"
     done
-    for name in training training-fdu-mtl; do
-        [ -f "$KEPT/$name.md" ] && echo && sed -n '/^## Training steps/,$p' "$KEPT/$name.md"
+    for name in "${SETS[@]}"; do
+        [ -f "$KEPT/training-$name.md" ] && echo && sed -n '/^## Training steps/,$p' "$KEPT/training-$name.md"
     done
     for name in profile-star profile-complete; do
         [ -f "$KEPT/$name.txt" ] && printf '\n## %s\n\n```\n' "$name" && sed -n '/ updates: /,/^└/p' "$KEPT/$name.txt" && echo '```'
