@@ -131,6 +131,7 @@ def _cell(
     z_i, z_f, z_g, z_o = z_i + h_i, z_f + h_f, z_g + h_g, z_o + h_o
     i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), _tanh(z_g), _sigmoid(z_o)
     c_now = f * c_before + i * g
+    tl.debug_barrier()  # all threads have read z, of which several may hold the same number
     tl.store(c_next[:, None] + unit[None, :], c_now, mask=own)
     if A > 0:
         i, f = tl.where(cell[None, :], i, z_i), tl.where(cell[None, :], f, z_f)
@@ -224,6 +225,7 @@ def plain_backward(
             grad_h = tl.load(grad_states + row[:, None] * H + unit[None, :], mask=own, other=0.0)
             grad_h += _times(grad_z + K * 4 * H, later, U_T, H, unit, inside, 4 * H, PART, HOW)
             into_c = grad_c + grad_h * o * (1 - y * y)
+            tl.debug_barrier()  # all threads have read what was kept
             tl.store(grad_z[:, None] + 3 * H + unit[None, :], grad_h * y * (o - o * o), mask=own)
             grad_c = _cell_backward(z, grad_z, c_at - K * H, into_c, own, before, unit, H)
             tl.store(kept, grad_c, mask=own)
@@ -497,6 +499,7 @@ def message_backward(
                     grad_h += _times(at, later, of_query, H, unit, inside, A, PART, HOW, layer * A, PARTS)
                 y = _tanh(c + m * v)
                 grad_y = grad_h * o * (1 - y * y)
+                tl.debug_barrier()  # all threads have read what was kept
                 at = (grad_reads + row * 2 * H)[:, None] + unit[None, :]
                 tl.store(at, grad_y * v * (m - m * m), mask=own)
                 tl.store(at + H, grad_y * m, mask=own)
@@ -518,6 +521,7 @@ def message_backward(
                 into = _times(read, now, W_T, 2 * H, both, both < 2 * H, 2 * H, PART, HOW)
                 into_message, of_c = tl.split(tl.reshape(into, (TILE, UNITS, 2)))
                 into_c += of_c
+                tl.debug_barrier()  # all threads have read what was kept
                 c = cells + (row - 1) * H
                 grad_c = _cell_backward(z + row * WIDTH, grad_z + row * WIDTH, c, into_c, own, before, unit, H)
                 tl.store(kept, grad_c, mask=own)
