@@ -37,7 +37,7 @@ def folder(runs: Path, arch: str, seed: int) -> Path:
 def train(path: Path, arch: str, seed: int, extra: Sequence[str]) -> None:
     """One run in a process of its own, unless it is finished."""
     own = (each.replace("{seed}", str(seed)) for each in extra)
-    flags = ("--arch", arch, "--seed", str(seed), *own)
+    flags = ("--control", "never", "--arch", arch, "--seed", str(seed), *own)
     if train_cells([Cell(name=path.name, seed=seed, folder=path, flags=flags)]):
         raise InputError(f"{path}: the run failed; its message stands above")
 

@@ -4,8 +4,9 @@
     python -m benchmarks.quality --take runs/X planted      # first keeps a comparison's numbers and its report's tables
 
 ``--take FOLDER NAME`` copies what ``graphmtl compare`` has written to ``benchmarks/results/NAME.json`` and ``NAME.md``,
-and adds the commit that it was made with. A table of README stands between ``<!-- quality: NAME -->`` and
-``<!-- quality: end -->``. ``--check`` writes nothing, and ends with 1 where README says something else.
+adds the commit that it was made with, and draws ``NAME-gains.png``, in which few rows can be told apart. A table of
+README stands between ``<!-- quality: NAME -->`` and ``<!-- quality: end -->``. ``--check`` writes nothing, and ends
+with 1 where README says something else.
 """
 
 import argparse
@@ -15,12 +16,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from graphmtl.cli import run_verb
+from graphmtl.comparison.bootstrap import Difference
+from graphmtl.comparison.comparing import Differences, TaskDifference
+from graphmtl.comparison.pictures import draw_gains
 from graphmtl.errors import InputError
+from graphmtl.graph.pictures.figure import save_figure
 
 _HERE = Path(__file__).parent
 _README = _HERE.parent / "README.md"
+_DRAWN = ("star", "cmtr", "complete", "shared", "tfidf-augmented")
 _BLOCK = re.compile(r"(<!-- quality: (?!end)(\S+) -->\n).*?(<!-- quality: end -->)", re.DOTALL)
 
 
@@ -37,6 +45,29 @@ def take(folder: Path, name: str, results: Path = _HERE / "results") -> None:
     (results / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     tables = (folder / "comparison.md").read_text(encoding="utf-8").rstrip("\n")
     (results / f"{name}.md").write_text(f"{tables}\n\nCommit {kept['commit']}.\n", encoding="utf-8")
+    draw(name, results)
+
+
+def draw(name: str, results: Path = _HERE / "results") -> None:
+    """Draws every task's gain with the rows of ``_DRAWN``, as ``NAME-gains.png``."""
+    found = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    shown: Any = SimpleNamespace(
+        to_reference={row: _differences(found["differences"][row]) for row in _DRAWN if row in found["differences"]},
+        seeds=found["seeds"],
+        against=found["against"],
+    )
+    save_figure(draw_gains(shown), results / f"{name}-gains.png")
+
+
+def _differences(found: dict) -> Differences:
+    """A row's differences in the form that they were measured in."""
+    tasks = {
+        task: TaskDifference(found=Difference(**own["found"]), corrected=own["corrected"], share=own["share"])
+        for task, own in found["tasks"].items()
+    }
+    return Differences(
+        ours=found["ours"], theirs=found["theirs"], tasks=tasks, mean=None, mean_dedup=None, mean_share=None
+    )
 
 
 def _commit() -> str:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from graphmtl.interruption import end_at_once_while_loading
 from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "train",
 ]
 
+end_at_once_while_loading()
 __getattr__, __dir__ = lazily(
     __name__,
     {

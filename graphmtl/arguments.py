@@ -202,7 +202,7 @@ def _plot(argv: Sequence[str]) -> Namespace:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--history", action="store_true", help="draw the graph over training: a strip, or animated (.gif)"
+        "--history", action="store_true", help="draw the graph over training: a line for each edge, or animated (.gif)"
     )
     what.add_argument(
         "--text",
@@ -233,8 +233,9 @@ def _report(argv: Sequence[str]) -> Namespace:
 def _explain(argv: Sequence[str]) -> Namespace:
     parser = Parser(
         prog="graphmtl explain",
-        description="Measure whether a finished run's task graph can be trusted; writes RUN/explanation.json. The "
-        "first time, a control is trained: the run again on shuffled labels.",
+        description="Measure whether a finished run's task graph can be trusted: a verdict on each picture (-v: all "
+        "tables); writes RUN/explanation.json. Where there is none, a control is trained: the run again on shuffled "
+        "labels.",
     )
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folder of a finished run; of several: how alike they are"
@@ -248,10 +249,20 @@ def _explain(argv: Sequence[str]) -> Namespace:
         help="texts of each task, at most, on which a star's affinity is measured, each read by all tasks (100)",
     )
     parser.add_argument("--no-controls", action="store_true", help="without untrained model and shuffled labels")
-    parser.add_argument("--affinity", action="store_true", help="also train every two tasks, and each alone: slow")
+    parser.add_argument(
+        "--benefit",
+        "--affinity",
+        action="store_true",
+        help="also whether the pictures predict which task helps which: trains every two tasks together, each alone, "
+        "and all but each, with every seed; slow, and can be interrupted",
+    )
+    parser.add_argument("--seeds", metavar="N,N", help="of the trainings of --benefit (0,1,2)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings of --benefit at once (1)")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder to write in instead of RUN, of one run")
     parser.add_argument("--overwrite", action="store_true", help="replace explanation.json")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.seeds = None if arguments.seeds is None else seeds_of(arguments.seeds)
+    return arguments
 
 
 def _export(argv: Sequence[str]) -> Namespace:

@@ -4,6 +4,7 @@ A verb's libraries take seconds to load, and are loaded once its arguments are k
 """
 
 import ctypes
+import errno
 import importlib
 import os
 import platform
@@ -14,10 +15,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from signal import SIGINT, SIGTERM
+from typing import Any
 
 from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
+from graphmtl.interruption import Interrupted, exit_code, leave, terminated
+from graphmtl.manual.pages import TOPICS, print_page, question
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
 __all__ = ["VERBS", "Parser", "main", "run_verb"]
@@ -37,8 +41,8 @@ VERBS = {
 }
 
 
+_OF_THE_MACHINE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")}
 _LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
-_INTERRUPTED = 130  # exit code of what Ctrl-C ended
 
 
 def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
@@ -49,7 +53,9 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
     _keep_freed_memory()
     try:
         level, argv = _level(sys.argv[1:] if argv is None else argv)
-        with verbosity(level), _notes_on_stderr():
+        if signal.getsignal(SIGINT) is leave:  # while `python -m graphmtl.VERB` loaded
+            signal.signal(SIGINT, signal.default_int_handler)
+        with verbosity(level), _notes_on_stderr(), _sigterm_like_ctrl_c():
             began = time.perf_counter()
             verb(argv)
             detail(f"{time.perf_counter() - began:.1f} seconds{_most_memory()}")
@@ -59,9 +65,15 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `graphmtl predict ... | head`
         sys.stderr.close()
-    except KeyboardInterrupt:
-        print("graphmtl: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+    except OSError as error:  # of the machine, wherever it was met
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        print(f"graphmtl: error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as error:
+        message, signum = (str(error), error.signum) if isinstance(error, Interrupted) else ("interrupted", SIGINT)
+        print(f"graphmtl: {message}", file=sys.stderr)
+        sys.exit(exit_code(signum))
 
 
 def _level(argv: Sequence[str]) -> tuple[int, list[str]]:
@@ -118,11 +130,11 @@ def _keep_freed_memory() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script ``graphmtl``."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["help"]:
-        argv = [*argv[1:2], "--help", *argv[2:]]
-    if not argv or argv[0] in ("-h", "--help"):
+    if not argv or argv == ["help"] or argv[0] in ("-h", "--help"):
         print("usage: graphmtl VERB ...\n\nGraph multi-task learning for text.\n\nverbs:")
-        print("\n".join(f"  {name:<10} {what}" for name, what in VERBS.items()))
+        print("\n".join(f"  {name:<14} {what}" for name, what in VERBS.items()))
+        print("\ntopics of the manual, graphmtl help TOPIC:")
+        print("\n".join(f"  {name:<14} {question(name)}" for name in TOPICS))
         print(f"\nWith every verb: {FLAGS}.")
         print("graphmtl help VERB explains a verb; graphmtl --version tells the version.")
         return
@@ -138,6 +150,9 @@ def _dispatch(argv: Sequence[str]) -> None:
     if not argv:  # but -q or -v
         raise InputError(f"no verb; known: {', '.join(VERBS)}")
     verb, *rest = argv
+    if verb == "help" and rest:
+        _help(*rest)
+        return
     if verb not in VERBS:
         raise unknown_name("verb", verb, [*VERBS, "help"])
     if verb in ARGUMENTS:
@@ -147,22 +162,42 @@ def _dispatch(argv: Sequence[str]) -> None:
     module.main(rest)
 
 
+def _help(name: str, *rest: str) -> None:
+    """A page of the manual, or the arguments of a verb; of a name that is both, one after the other."""
+    if name in TOPICS:
+        print_page(name)
+    elif name not in VERBS:
+        raise unknown_name("verb or topic", name, dict.fromkeys([*VERBS, *TOPICS]))
+    if name in VERBS:
+        _dispatch([name, "--help", *rest])
+
+
 @contextmanager
 def _loading() -> Iterator[None]:
     """While libraries load, which may catch Ctrl-C or make another error of it, it ends the process at once: there is
     nothing to save."""
-    began, before = time.perf_counter(), signal.getsignal(signal.SIGINT)
-    takes = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    began, before = time.perf_counter(), dict[int, Any]()
+    if threading.current_thread() is threading.main_thread():
+        ours = (signal.default_int_handler, terminated)
+        before = {each: own for each in (SIGINT, SIGTERM) if (own := signal.getsignal(each)) in ours}
+    for each in before:
+        signal.signal(each, leave)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends a verb with a line, as Ctrl-C does; one that somebody else handles is left to them."""
+    takes = signal.getsignal(SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
     if takes:
-        signal.signal(signal.SIGINT, _leave)
+        signal.signal(SIGTERM, terminated)
     try:
         yield
     finally:
         if takes:
-            signal.signal(signal.SIGINT, before)
-    detail(f"{time.perf_counter() - began:.1f} seconds to load graphmtl's libraries")
-
-
-def _leave(*_: object) -> NoReturn:
-    os.write(2, b"graphmtl: interrupted\n")
-    os._exit(_INTERRUPTED)
+            signal.signal(SIGTERM, signal.SIG_DFL)

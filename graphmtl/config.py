@@ -303,6 +303,11 @@ class RunOptions(OptionGroup):
     baselines: bool = option(
         True, "also score the majority class and TF-IDF with a linear model on every task, which takes seconds"
     )
+    control: Literal["auto", "always", "never"] = option(
+        "auto",
+        "train the same on shuffled labels too, so that the picture of the task graph tells what chance shows; auto: "
+        "where it costs less than half of the run",
+    )
     write_submission: str | None = option(
         None,
         "folder for the files that a leaderboard takes: the trained tasks' predictions for GLUE's test texts",

@@ -16,12 +16,13 @@ from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
 from graphmtl.errors import InputError
-from graphmtl.files import check_output
+from graphmtl.files import check_output, write_whole
 from graphmtl.printed_tables import (
     classes_table,
     confusion_tables,
     other_test_splits,
     print_table,
+    same_as_test,
     scores_table,
     types_table,
 )
@@ -132,10 +133,12 @@ def main(argv: Sequence[str]) -> None:
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name.replace('_', '-')}: goes with --tasks FILE, which is not given")
     arguments.split = arguments.split or "test"
+    run.check_writable()
     tasks = evaluate(run, arguments.split, arguments.predictions)
     splits = [part for part in (arguments.split, "test_dedup") if all(part in task for task in tasks.values())]
     means = {part: mean_of_first_metrics(tasks, part) for part in splits}
-    columns = [*splits, *other_test_splits(tasks)]
+    shown = [part for part in splits if part != "test_dedup" or not same_as_test(tasks)]
+    columns = [*shown, *other_test_splits(tasks)]
     run.write_json("evaluation.json", {"split": arguments.split, "tasks": tasks, "mean": means})
     print_table(scores_table(f"{run.folder}, {arguments.split}", tasks, {part: part for part in columns}, means))
     _print_classes(tasks)
@@ -181,10 +184,7 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
         print(_in_a_line(means))
     if output is not None:
         text = json.dumps({"data": arguments.tasks, "tasks": tasks, "mean": means}, indent=2, ensure_ascii=False)
-        try:
-            output.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+        write_whole(output, text + "\n")
     for path in (output, arguments.predictions):
         if path is not None:
             print(f"wrote {path}")

@@ -14,6 +14,7 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, unknown_name
+from graphmtl.files import writing, written_whole
 from graphmtl.training.finished import predict, read_run
 from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run_folder import Run
@@ -121,11 +122,10 @@ def _export_onnx(arguments: Namespace) -> None:
         file = to_int8(file)
         heads: Any = dict(zip(model.tasks, model.heads, strict=True))
         say(_check_scores(*_mean_scores(run, names, [model, OnnxModel(file, heads)])))
-    try:
-        output.write_bytes(file)
+    with written_whole(output) as part:
+        part.write_bytes(file)
+    with writing(vocabulary):
         cast(Vocabulary, model.vocabulary).save(vocabulary, tokenizer)  # a transformer was refused
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
     print(f"wrote {output} ({len(file) / 2**20:.1f} MiB), {vocabulary} and {tokenizer}")
 
 

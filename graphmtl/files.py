@@ -1,27 +1,37 @@
-"""Files that others wrote: whether there is a file at all, its content within bounds, and JSON; and whether a file may
-be written."""
+"""Files that others wrote: whether there is a file at all, its content within bounds, and JSON. And files of our own,
+which are written as a whole or not at all, by one process at a time.
+"""
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from safetensors import SafetensorError
 
 from graphmtl.errors import InputError, shown
 
 __all__ = [
+    "PART",
+    "alone",
     "check_output",
     "check_regular",
     "parse_json",
     "read_bounded",
     "read_json",
     "read_json_lines",
+    "remove",
     "user_cache",
+    "write_whole",
+    "writing",
     "written_whole",
 ]
 
+PART = ".part"  # ends the name of what is not written to its end
 _MOST = 64 << 20  # bytes of JSON, which takes about ten times as much memory once it is read
 _KINDS: dict[Callable[[int], bool], str] = {
     stat.S_ISDIR: "a folder",
@@ -114,14 +124,18 @@ def read_json(path: Path | str, kind: type = dict, *, most: int = _MOST) -> Any:
     return found
 
 
-def read_json_lines(path: Path | str) -> list[dict]:
+def read_json_lines(path: Path | str, *, most: int | None = None) -> list[dict]:
     """The objects in a file of JSON lines.
+
+    Args:
+        path: the file.
+        most: how many lines are read; None: all.
 
     Raises:
         InputError: as `read_json`, with the line.
     """
     text = _text(path, _MOST)
-    lines = text.removesuffix("\n").split("\n") if text else []  # a name may hold U+2028, so no splitlines
+    lines = text.removesuffix("\n").split("\n")[:most] if text else []  # a name may hold U+2028, so no splitlines
     found = [parse_json(line, path, number) for number, line in enumerate(lines, 1)]
     for number, each in enumerate(found, 1):
         if not isinstance(each, dict):
@@ -140,13 +154,85 @@ def _text(path: Path | str, most: int) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write what is to stand in ``path``: it gets that name once all is there, and is removed otherwise."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Where to write the file or folder that is to stand in ``path``.
+
+    It gets that name once all is there, in the place of an earlier one, and is removed otherwise.
+
+    Raises:
+        InputError: it cannot be written: the disk is full, the folder gone or not ours, ...
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
-        yield part
-        os.replace(part, path)
+        with writing(path):
+            yield part
+            if part.is_dir() and path.is_dir():
+                path.rename(path.with_name(f".{path.name}.{os.getpid()}.old{PART}"))
+            os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        for each in (part, path.with_name(f".{path.name}.{os.getpid()}.old{PART}")):
+            remove(each)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What keeps a file from being written is one line.
+
+    Raises:
+        InputError: the disk is full, the folder gone or not ours, ...
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise InputError(f"{path}: cannot be written ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file as a whole or not at all; one that is there is replaced.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there and can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def alone(path: Path, *, otherwise: Callable[[], None]) -> Iterator[IO | None]:
+    """While this process, or one that it starts and gives the file, is the only one that holds a lock.
+
+    The lock is the system's, so that nothing of it is left where the processes that hold it are gone; the file, which
+    holds the number of the last process, stays.
+
+    Args:
+        path: the file.
+        otherwise: is called where another process holds it. If it returns, the other's end is waited for.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield None
+        return
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            otherwise()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield file
 
 
 def parse_json(text: str, name: object, line: int = 1) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.guessing import Guess, guess_tasks
-from graphmtl.errors import InputError
-from graphmtl.files import check_output, written_whole
+from graphmtl.files import check_output, write_whole
 from graphmtl.verbosity import say
 
 __all__ = ["main", "task_file_text"]
@@ -95,11 +94,7 @@ def main(argv: Sequence[str]) -> None:
         say(str(guess))
         say(*(f"  look: {remark}" for remark in guess.remarks)) if guess.remarks else None
     text = task_file_text(guesses, output.parent)
-    try:
-        with written_whole(output) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+    write_whole(output, text)
     print(f"wrote {output}; it is trained on by: graphmtl run --tasks {output}")
 
 

@@ -8,10 +8,11 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.raw_texts import Text, text_of_line
 from graphmtl.errors import InputError
-from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
 from graphmtl.graph.pictures.token_map import draw_token_maps
 from graphmtl.training.run_folder import Run
+from graphmtl.training.run_picture import run_picture
 
 __all__ = ["main"]
 
@@ -51,9 +52,11 @@ def main(argv: Sequence[str]) -> None:
         print(f"wrote {output}")
         return
     if arguments.history:
-        figure = draw_history(run.graph_history)
+        kept = run.metrics["best_epoch"]
+        control = None if run.control is None else run.control.task_graph
+        figure = draw_history(run.graph_history, kept=kept if isinstance(kept, int) else None, control=control)
     elif arguments.text is None:
-        figure = draw_task_graph(run.task_graph, affinity=run.task_affinity)
+        figure = run_picture(run)
     else:
         figure = _draw_text(run, arguments.text, arguments.task, arguments.pretokenized)
     save_figure(figure, output)

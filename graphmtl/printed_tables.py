@@ -1,25 +1,31 @@
-"""The tables that the verbs print."""
+"""The tables that the verbs print: in 80 columns, scores in percent, and no name is ever cut."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from graphmtl.metrics.by_class import most_confused
-from graphmtl.verbosity import is_quiet
+from graphmtl.metrics.named import METRICS
+from graphmtl.registry import is_outside
+from graphmtl.verbosity import is_quiet, is_verbose
 
 __all__ = [
     "classes_table",
     "confusion_tables",
     "forgetting_table",
     "incoming_table",
+    "is_share",
     "other_test_splits",
     "overlap_table",
     "print_table",
+    "same_as_test",
+    "score_text",
     "scores_table",
     "seeds_table",
     "types_table",
@@ -27,24 +33,101 @@ __all__ = [
 
 _MOST_LABELS = 10  # of a confusion matrix in a terminal
 _MOST_NAMED = 3  # columns that have room for the labels' names; of more they are numbered
+_WIDE = 80  # columns of what is no terminal
+_ENDLESS = 10_000
 
 
 def print_table(table: Table) -> None:
-    """Prints a table, unwrapped where the output is not a terminal; nothing with ``--quiet``."""
+    """Prints a table; nothing with ``--quiet``.
+
+    Columns that do not stand beside each other in the terminal (in a file: in 80 columns) follow below, each time
+    behind those that say what a row is of: the first ones that are not numbers.
+    """
     if is_quiet():
         return
-    width = None if os.isatty(1) else 200
-    Console(width=width).print(table)
+    console = Console(width=None if os.isatty(1) else _WIDE)
+    if table.title:
+        console.print(table.title, style="italic", highlight=False)
+    for block in _blocks(table, console):
+        console.print(block)
+
+
+def _blocks(table: Table, console: Console) -> Iterator[Table]:
+    keys = [i for i, column in enumerate(table.columns) if all(c.justify == "left" for c in table.columns[: i + 1])]
+    others = [*range(len(keys), len(table.columns))]
+    while True:
+        taken = others[:1]
+        while (
+            len(taken) < len(others)
+            and _width(_part(table, [*keys, *others[: len(taken) + 1]]), console) <= console.width
+        ):
+            taken.append(others[len(taken)])
+        yield _part(table, [*keys, *taken])
+        others = others[len(taken) :]
+        if not others:
+            return
+
+
+def _part(table: Table, columns: Sequence[int]) -> Table:
+    """Some columns of a table; a long name goes on in the next line, and whatever is a number stays whole."""
+    part = _plain(show_footer=table.show_footer)
+    chosen = [table.columns[i] for i in columns]
+    for column in chosen:
+        is_name = column.justify == "left"
+        overflow: Any = "fold" if is_name else "ellipsis"
+        part.add_column(column.header, column.footer, justify=column.justify, no_wrap=not is_name, overflow=overflow)
+    for row in zip(*(column.cells for column in chosen), strict=True):
+        part.add_row(*row)
+    return part
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update_width(_ENDLESS), table).maximum
+
+
+def _plain(title: str | None = None, *, show_footer: bool = False) -> Table:
+    """A table without lines."""
+    title = None if title is None else escape(title)
+    return Table(
+        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_footer=show_footer
+    )
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.3f}"
+
+
+def score_text(value: float | None, metric: str) -> str:
+    """In percent; of metrics in the labels' own unit, and of the user's, as it is."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.4g}"
+
+
+def is_share(metric: str) -> bool:
+    """Whether scores by a metric may be shown in percent."""
+    return not is_outside(metric) and (metric not in METRICS or METRICS[metric].is_share)
+
+
+def same_as_test(tasks: Mapping[str, dict]) -> bool:
+    """Whether no test example has been seen in training, so that ``test_dedup`` says nothing that ``test`` does not.
+
+    Args:
+        tasks: scores and sizes in the form of ``metrics.json``'s "tasks".
+    """
+    return all(
+        task.get("test") == task.get("test_dedup") and task.get("n_test") == task.get("n_test_dedup")
+        for task in tasks.values()
+    )
 
 
 def scores_table(
     title: str, tasks: Mapping[str, dict], splits: Mapping[str, str], means: Mapping[str, float | None]
 ) -> Table:
     """Scores in the form of ``metrics.json``'s "tasks": a row per task and metric, then the mean of the first metrics.
+
+    In percent where they are shares. Of tasks with one metric, the same for all, the title names it. The sizes of the
+    splits are there with ``--verbose``.
 
     Args:
         title: what stands above.
@@ -55,18 +138,41 @@ def scores_table(
     sizes = [
         key for key in ("n_train", "n_valid", "n_test", "n_test_dedup") if any(key in task for task in tasks.values())
     ]
-    table = Table(title=escape(title), title_justify="left", box=None, header_style="bold", show_footer=True)
-    table.add_column("task", footer="mean of first metrics")
+    sizes = sizes if is_verbose() else []
+    table, metric = _metrics_table(title, tasks, next(iter(splits)))
+    keys = len(table.columns)
     for size in sizes:
         table.add_column(size, justify="right")
-    table.add_column("metric")
     for split, heading in splits.items():
-        table.add_column(heading, justify="right", footer=_number(means.get(split)))
+        table.add_column(heading, justify="right", footer=score_text(means.get(split), metric))
     for name, task in tasks.items():
-        for i, metric in enumerate(next(iter(task[split] for split in splits))):
-            head = [escape(name), *(str(task.get(size, "")) for size in sizes)] if i == 0 else [""] * (1 + len(sizes))
-            table.add_row(*head, metric, *(_number(task.get(split, {}).get(metric)) for split in splits))
+        for i, own in enumerate(next(iter(task[split] for split in splits))):
+            shown = [str(task.get(size, "")) if i == 0 else "" for size in sizes]
+            values = (score_text(task.get(split, {}).get(own), own) for split in splits)
+            table.add_row(*_head(name, own, i, keys), *shown, *values)
     return table
+
+
+def _metrics_table(title: str, tasks: Mapping[str, dict], split: str) -> tuple[Table, str]:
+    """The columns of tasks and, where there are several, of metrics, and the metric of the mean.
+
+    A mean over several metrics is a share where they all are.
+    """
+    metrics = list(dict.fromkeys(metric for task in tasks.values() for metric in task[split]))
+    if len(metrics) == 1:
+        table = _plain(f"{title}: {metrics[0]}{', %' * is_share(metrics[0])}", show_footer=True)
+        table.add_column("task", footer="mean")
+        return table, metrics[0]
+    first = [task.get("metric") or next(iter(task[split])) for task in tasks.values()]
+    table = _plain(f"{title}: %" if any(map(is_share, metrics)) else title, show_footer=True)
+    table.add_column("task", footer="mean of first metrics")
+    table.add_column("metric")
+    return table, next((metric for metric in first if not is_share(metric)), first[0])
+
+
+def _head(task: str, metric: str, place: int, keys: int) -> list[str]:
+    """The cells that say what a row is of; a task's name stands at its first metric."""
+    return [escape(task) if place == 0 else "", escape(metric)][:keys]
 
 
 def seeds_table(title: str, runs: Sequence[Mapping[str, Any]], splits: Mapping[str, str]) -> Table:
@@ -77,25 +183,25 @@ def seeds_table(title: str, runs: Sequence[Mapping[str, Any]], splits: Mapping[s
         runs: what each run's ``metrics.json`` holds.
         splits: heading of each split's column, by the split's key.
     """
-    means = {split: [run["mean"][split] for run in runs] for split in splits}
-    table = Table(title=escape(title), title_justify="left", box=None, header_style="bold", show_footer=True)
-    table.add_column("task", footer="mean of first metrics")
-    table.add_column("metric")
+    tasks = runs[0]["tasks"]
+    table, metric = _metrics_table(title, tasks, next(iter(splits)))
+    keys = len(table.columns)
     for split, heading in splits.items():
-        table.add_column(heading, justify="right", footer=_spread(means[split]))
-    for name, task in runs[0]["tasks"].items():
-        for i, metric in enumerate(next(iter(task[split] for split in splits))):
-            values = ([run["tasks"][name][split].get(metric) for run in runs] for split in splits)
-            table.add_row(escape(name) if i == 0 else "", metric, *map(_spread, values))
+        footer = _spread([run["mean"][split] for run in runs], metric)
+        table.add_column(heading, justify="right", footer=footer)
+    for name, task in tasks.items():
+        for i, own in enumerate(next(iter(task[split] for split in splits))):
+            values = ([run["tasks"][name][split].get(own) for run in runs] for split in splits)
+            table.add_row(*_head(name, own, i, keys), *(_spread(each, own) for each in values))
     return table
 
 
-def _spread(values: Sequence[float | None]) -> str:
+def _spread(values: Sequence[float | None], metric: str) -> str:
     """The mean, and of several the standard deviation; "-" where a run has no value."""
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "-"
-    return f"{mean(known):.4f}" + (f" ± {stdev(known):.4f}" if len(known) > 1 else "")
+    return score_text(mean(known), metric) + (f" ± {score_text(stdev(known), metric)}" if len(known) > 1 else "")
 
 
 def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:
@@ -106,12 +212,12 @@ def other_test_splits(tasks: Mapping[str, dict]) -> list[str]:
 
 def types_table(tasks: Mapping[str, dict]) -> Table | None:
     """The scores of every type of span, of the tasks that have "types"; None where there are none."""
-    return _table_by_class(tasks, "types", title="Types of spans", heading="type")
+    return _table_by_class(tasks, "types", title="Types of spans, %", heading="type")
 
 
 def classes_table(tasks: Mapping[str, dict]) -> Table | None:
     """The scores of every class, of the tasks that have "classes"; None where there are none."""
-    return _table_by_class(tasks, "classes", title="Classes", heading="label")
+    return _table_by_class(tasks, "classes", title="Classes, %", heading="label")
 
 
 def _table_by_class(tasks: Mapping[str, dict], key: str, *, title: str, heading: str) -> Table | None:
@@ -119,13 +225,13 @@ def _table_by_class(tasks: Mapping[str, dict], key: str, *, title: str, heading:
     if not rows:
         return None
     columns = list(rows[0][2])
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table = _plain(title)
     table.add_column("task")
     table.add_column(heading)
     for column in columns:
         table.add_column(column, justify="right")
     for name, kind, own in rows:
-        values = (str(own[key]) if isinstance(own[key], int) else _number(own[key]) for key in columns)
+        values = (str(own[key]) if isinstance(own[key], int) else score_text(own[key], key) for key in columns)
         table.add_row(escape(name), escape(kind), *values)
     return table
 
@@ -142,7 +248,7 @@ def _confusion_table(task: str, matrix: Mapping[str, Any]) -> Table:
     shown = most_confused(matrix, _MOST_LABELS)
     left, of = len(shown["labels"]), shown["of"]
     cut = f"; the {left} of {of} labels with the most errors" if left < of else ""
-    table = Table(title=escape(f"Answers of {task}{cut}"), title_justify="left", box=None, header_style="bold")
+    table = _plain(f"Answers of {task}{cut}")
     numbered = left > _MOST_NAMED
     table.add_column("right label")
     for i, label in enumerate(shown["labels"], start=1):
@@ -157,18 +263,16 @@ def _confusion_table(task: str, matrix: Mapping[str, Any]) -> Table:
 def overlap_table(overlap: Mapping[str, object]) -> Table | None:
     """What the clean evaluation counted, task by task; None where there is nothing to tell."""
     columns = {
-        "test_in_own": "test texts in own training",
-        "test_in_others": "in another task's",
-        "repeated": "repeated training texts",
-        "dropped": "training texts dropped",
-        "empty": "empty texts",
+        "test_in_own": "test texts in\nown training",
+        "test_in_others": "in another\ntask's",
+        "repeated": "repeated\ntraining texts",
+        "dropped": "training texts\ndropped",
+        "empty": "empty\ntexts",
     }
     rows = {name: [getattr(counts, key) for key in columns] for name, counts in overlap.items()}
     if not any(any(row) for row in rows.values()):
         return None
-    table = Table(
-        title="Texts that occur more than once", title_justify="left", box=None, header_style="bold", show_footer=True
-    )
+    table = _plain("Texts that occur more than once", show_footer=True)
     table.add_column("task", footer="sum")
     for i, heading in enumerate(columns.values()):
         table.add_column(heading, justify="right", footer=str(sum(row[i] for row in rows.values())))
@@ -179,14 +283,14 @@ def overlap_table(overlap: Mapping[str, object]) -> Table | None:
 
 def forgetting_table(old: Mapping[str, dict]) -> Table:
     """The old tasks' test scores before and after a new one joined, in the form of ``transfer.json``'s "old"."""
-    table = Table(title="Old tasks, test", title_justify="left", box=None, header_style="bold")
+    table = _plain("Old tasks, test, %")
     table.add_column("task")
     table.add_column("metric")
     for heading in ("before", "after", "identical"):
         table.add_column(heading, justify="right")
     for name, own in old.items():
         metric = own["metric"]
-        values = [_number(own[when]["test"][metric]) for when in ("before", "after")]
+        values = [score_text(own[when]["test"][metric], metric) for when in ("before", "after")]
         table.add_row(escape(name), metric, *values, "yes" if own["identical"] else "no")
     return table
 
@@ -195,7 +299,7 @@ def incoming_table(incoming: Mapping[str, Sequence[dict]]) -> Table | None:
     """What every new task reads from, the strongest first; None where there are no edges."""
     if not any(incoming.values()):
         return None
-    table = Table(title="What the new tasks read", title_justify="left", box=None, header_style="bold")
+    table = _plain("What the new tasks read")
     for heading in ("task", "reads from"):
         table.add_column(heading)
     for heading in ("weight", "std", "texts"):

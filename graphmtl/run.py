@@ -1,7 +1,7 @@
 """``python -m graphmtl.run``: train on a set of tasks, test, and draw the learned task graph."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -14,17 +14,26 @@ from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.files import read_json
 from graphmtl.options import parse_options
-from graphmtl.printed_tables import other_test_splits, overlap_table, print_table, scores_table, seeds_table
+from graphmtl.printed_tables import (
+    other_test_splits,
+    overlap_table,
+    print_table,
+    same_as_test,
+    scores_table,
+    seeds_table,
+)
+from graphmtl.training.controls import control_of
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_picture import PICTURE
 from graphmtl.verbosity import say
 
 __all__ = ["main", "run_and_report"]
 
-_HEADINGS = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
+_HEADINGS = {"test": "test", "test_dedup": "test_dedup", "valid": "validation"}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -72,11 +81,17 @@ def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str], *, test: b
     done = [cell for cell in cells if cell not in failed]
     if done:
         title = f"{first.arch}, seeds {', '.join(str(cell.seed) for cell in done)}: mean and standard deviation"
-        headings = _HEADINGS if test else {"valid": _HEADINGS["valid"]}
-        print_table(seeds_table(title, [read_json(cell.result) for cell in done], headings))
+        results = [read_json(cell.result) for cell in done]
+        print_table(seeds_table(title, results, (_headings(results) if test else {}) | {"valid": _HEADINGS["valid"]}))
         print(f"runs: {', '.join(str(cell.folder) for cell in done)}")
     if failed:
         sys.exit(1)
+
+
+def _headings(results: Sequence[Mapping]) -> dict[str, str]:
+    """The columns of test scores; the one of unseen texts where it says something of its own."""
+    alike = all(same_as_test(metrics["tasks"]) for metrics in results)
+    return {split: _HEADINGS[split] for split in (("test",) if alike else ("test", "test_dedup"))}
 
 
 def run_and_report(options: Options, *, test: bool = True, profile: bool = False) -> Run:
@@ -92,19 +107,24 @@ def run_and_report(options: Options, *, test: bool = True, profile: bool = False
     for line in left_out(tasks) if report else ():
         say(line)
     run = train_run(tasks, options, test=test, profile=profile)
-    if not report:
-        return run
     if not test:
-        _report_validation(run, options)
+        if report:
+            _report_validation(run, options)
         return run
     metrics = run.metrics
+    if not report:
+        control_of(run, options.control)
+        return run
     baselines = write_scores(run, tasks, seed=options.seed, progress=options.progress) if options.baselines else {}
-    headings = {"valid": "validation", "test": "test", **{name: name for name in baselines}, "test_dedup": "test_dedup"}
-    headings |= {split: split for split in other_test_splits(metrics["tasks"])}
+    further = [*baselines, *other_test_splits(metrics["tasks"])]
+    headings = _headings([metrics]) | {name: name for name in further} | {"valid": _HEADINGS["valid"]}
     rows = beside(metrics["tasks"], baselines)
     mean = metrics["mean"] | means(rows, baselines)
     print_table(scores_table(f"{options.arch}, seed {options.seed}", rows, headings, mean))
-    say("test_dedup: test examples whose text stands in no training split of the run")
+    if "test_dedup" in headings:
+        say("test_dedup: test examples whose text stands in no training split of the run")
+    else:
+        say("no text of the test splits stands in a training split of the run (test_dedup is test)")
     for name, those in not_above(metrics["tasks"], baselines).items():
         if those:
             say(f"not above {name} on test: {', '.join(those)}")
@@ -112,7 +132,11 @@ def run_and_report(options: Options, *, test: bool = True, profile: bool = False
         say(line)
     if options.refit_on_valid:
         say("test: of the model trained again on training and validation split; validation: of the one before it")
-    print(f"run: {run.folder}   task graph: {run.folder / 'task_graph.png'}")
+    control = control_of(run, options.control)  # after the scores, which nobody should wait for
+    if control:
+        say(control)
+    picture = run.folder / PICTURE
+    print(f"run: {run.folder}" + (f"   task graph: {picture}" if picture.is_file() else ""))
     return run
 
 

@@ -9,9 +9,10 @@ from accelerate import PartialState
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
+from graphmtl.files import write_whole
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.options import make_options, parse_options
-from graphmtl.printed_tables import forgetting_table, incoming_table, print_table, scores_table
+from graphmtl.printed_tables import forgetting_table, incoming_table, print_table, same_as_test, scores_table
 from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, transfer_run
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
@@ -86,7 +87,7 @@ def _write_curves(experiment: LeaveOneOut) -> None:
     for split, heading in (("test", "Test"), ("test_dedup", "Test texts that stand in no training split")):
         text += f"\n## {heading}\n\n{curves_table(cells, split)}"
     path = experiment.folder / "learning_curves.md"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     save_figure(draw_curves(cells), path.with_suffix(".png"))
     say(curves_table(cells))
     print(f"table: {path}   picture: {path.with_suffix('.png')}")
@@ -100,8 +101,8 @@ def main(argv: Sequence[str]) -> None:
 
 def _report(run: Run) -> None:
     about, metrics = run.transfer, run.metrics
-    headings = {"valid": "validation", "test": "test", "test_dedup": "test_dedup"}
     new = {name: metrics["tasks"][name] for name in about["new"]}
+    headings = {"test": "test"} | ({} if same_as_test(new) else {"test_dedup": "test_dedup"}) | {"valid": "validation"}
     means = {split: mean_of_first_metrics(new, split) for split in headings}
     print_table(scores_table(f"new in the graph of {about['source']}", new, headings, means))
     print_table(forgetting_table(about["old"]))

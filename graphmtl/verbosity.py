@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["FLAGS", "NORMAL", "QUIET", "VERBOSE", "detail", "is_quiet", "say", "verbosity"]
+__all__ = ["FLAGS", "NORMAL", "QUIET", "VERBOSE", "detail", "is_quiet", "is_verbose", "say", "verbosity"]
 
 FLAGS = """\
 -q, --quiet: errors and the result alone, no notes; -v, --verbose: also the files that are read, times and memory"""
@@ -27,6 +27,11 @@ def verbosity(level: int) -> Iterator[None]:
 def is_quiet() -> bool:
     """Whether errors and a verb's result alone are to be said."""
     return _level == QUIET
+
+
+def is_verbose() -> bool:
+    """Whether all that there is to say is to be said."""
+    return _level == VERBOSE
 
 
 def say(*lines: object, file: TextIO | None = None, flush: bool = False) -> None:

@@ -14,6 +14,7 @@ import pytest
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import VERBS, Parser, main, run_verb
 from graphmtl.errors import InputError, note
+from graphmtl.manual.pages import TOPICS, page, question
 from graphmtl.verbosity import detail, say
 
 ROOT = Path(__file__).parents[1]
@@ -65,12 +66,12 @@ def test_the_arguments_are_those_of_the_process_unless_given(monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
-def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
+def test_without_a_verb_the_verbs_and_the_topics_are_listed(arguments, capsys):
     main(arguments)
     printed, error = capsys.readouterr()
     assert error == ""
-    for verb, what in VERBS.items():
-        assert f"  {verb:<10} {what}\n" in printed
+    for name, what in {**VERBS, **{topic: question(topic) for topic in TOPICS}}.items():
+        assert f"  {name:<14} {what}\n" in printed
 
 
 def test_main_takes_the_arguments_of_the_process(monkeypatch, capsys):
@@ -110,8 +111,23 @@ def test_help_is_a_verb(arguments, capsys):
     assert asked == capsys.readouterr().out != ""
 
 
-def test_help_on_a_verb_that_does_not_exist(error_of):
-    assert "unknown verb 'plto'; did you mean 'plot'?" in error_of("help", "plto")
+@pytest.mark.parametrize("given", ["plto", "trainign"])
+def test_help_on_what_does_not_exist_names_the_nearest_verb_or_topic(given, error_of):
+    nearest = {"plto": "plot", "trainign": "training"}[given]
+    assert f"unknown verb or topic '{given}'; did you mean '{nearest}'?" in error_of("help", given)
+
+
+def test_help_on_a_topic_is_its_page(capsys):
+    main(["help", "training"])
+    assert capsys.readouterr() == (page("training"), "")
+
+
+def test_help_on_a_name_that_is_both_is_the_page_and_the_arguments(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["help", "transfer"])
+    assert leaving.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(page("transfer") + "usage: graphmtl transfer")
 
 
 _HEAVY = (

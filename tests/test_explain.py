@@ -7,6 +7,7 @@ import pytest
 
 from graphmtl import Run, TaskGraph
 from graphmtl.analysis.faithfulness import Explanation
+from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import main
 from graphmtl.explain import stability
 from graphmtl.graph.comparison import Comparison
@@ -45,15 +46,15 @@ def test_the_file_holds_every_picture_and_both_controls(arch, explained):
     assert content["tasks"] == list(TASKS)
     assert list(content["pictures"]) == PICTURES[arch]
     assert set(content["controls"]) == {"untrained", "shuffled"}
-    for each in (content, *content["controls"].values()):
-        assert list(each["pictures"]) == PICTURES[arch]
+    looks = [name for name in PICTURES[arch] if name in ("attention", "contribution", "affinity", "logits")]
+    for name, each in {"trained": content, **content["controls"]}.items():
+        assert list(each["pictures"]) == (looks if name == "untrained" else PICTURES[arch])
         for graph in each["pictures"].values():
             assert TaskGraph.from_json(graph).tasks == TASKS
-    for control in content["controls"].values():
-        assert set(control["likeness"]) == set(PICTURES[arch])
+        assert set(each.get("likeness", each["pictures"])) == set(each["pictures"])
     pairs = [tuple(each["pictures"]) for each in content["agreement"]]
     assert ("attention", "ablation") in pairs
-    fields = {"pictures", *Comparison.__dataclass_fields__}
+    fields = {"pictures", *Comparison.__dataclass_fields__, "p_corrected"}
     assert all(set(each) == fields for each in content["agreement"])
 
 
@@ -90,11 +91,25 @@ def test_untrained_pictures_are_not_the_trained_ones(explained):
 
 @graphs
 def test_what_is_printed(arch, explained):
-    folder, _, printed = explained(arch)
-    assert "reliance of this trained model" in printed
-    for text in ("attention ~ ablation", "untrained", "shuffled", *TASKS, f"wrote {folder}/explanation.json"):
-        assert text in printed.replace("\n", "") or text in printed
-    assert ("Edges cut into every task" in printed) == (arch == "complete")
+    folder, content, printed = explained(arch)
+    lines = " ".join(printed.split())
+    assert [each["picture"] for each in content["verdicts"]] == PICTURES[arch]
+    places = [lines.index(f"{each['picture'].replace('_', ', ')}: {each['says']}") for each in content["verdicts"]]
+    table = lines.index("The strongest source of each task")
+    assert places == sorted(places)
+    assert places[-1] < table < lines.index("-v: also how far pictures agree")
+    assert all(task in lines[table:] for task in TASKS)
+    assert printed.splitlines()[-1] == f"wrote {folder}/explanation.json"
+    assert "attention ~ ablation" not in printed
+
+
+def test_all_tables_are_printed_where_all_is_asked_for(explained, capsys):
+    folder, _, _ = explained("complete")
+    main(["explain", str(folder), "--overwrite", "-v"])
+    printed = capsys.readouterr().out
+    for text in ("attention ~ ablation", "untrained", "shuffled", "Edges cut into every task", *TASKS):
+        assert text in printed
+    assert "-v" not in printed
 
 
 def test_again_takes_the_control_that_is_there(explained, capsys):
@@ -105,23 +120,30 @@ def test_again_takes_the_control_that_is_there(explained, capsys):
     assert json.loads((folder / "explanation.json").read_text()) == content
 
 
-def test_benefit_is_of_every_pair_and_resumable(explained, tmp_path, capsys):
+def test_benefit_is_measured_and_goes_on(explained, tmp_path, capsys):
     folder, _, _ = explained("complete")
-    arguments = ["explain", str(folder), "--no-controls", "--affinity", "--output", str(tmp_path)]
+    arguments = ["explain", str(folder), "--no-controls", "--benefit", "--seeds", "1,2", "--output", str(tmp_path)]
     main(arguments)
+    printed = capsys.readouterr().out
     first = json.loads((tmp_path / "explanation.json").read_text())
     graph = TaskGraph.from_json(first["pictures"]["benefit"])
     assert {(edge.source, edge.target) for edge in graph.edges} == {(a, b) for a in TASKS for b in TASKS if a != b}
-    runs = {path.name for path in (tmp_path / "affinity").iterdir()}
-    assert runs == {*TASKS, "pairs+parent1", "pairs+child1", "parent1+child1"}
-    assert Run.open(tmp_path / "affinity" / "pairs+child1").options.only == "pairs,child1"
+    cells = {path.name for path in (tmp_path / "benefit" / "cells").iterdir()}
+    names = [*TASKS, "pairs+parent1", "pairs+child1", "parent1+child1", "all"]
+    assert {f"{name}-{seed}.json" for name in names for seed in (1, 2)} < cells
+    assert first["benefit"]["seeds"] == [1, 2]
+    assert "so few tasks cannot tell whether a picture predicts which partner helps" in printed
     assert first["controls"] == {}
     (tmp_path / "explanation.json").unlink()
-    (tmp_path / "affinity" / "parent1" / "metrics.json").unlink()  # as if it had been interrupted
+    (tmp_path / "benefit" / "cells" / "parent1-1.json").unlink()  # as if it had been interrupted
     main(arguments)
     again = json.loads((tmp_path / "explanation.json").read_text())
     assert again["pictures"]["benefit"]["edges"] == first["pictures"]["benefit"]["edges"]
-    assert not (folder / "affinity").exists()
+    assert not (folder / "benefit").exists()
+
+
+def test_benefit_has_its_former_name_too():
+    assert ARGUMENTS["explain"](["RUN", "--affinity"]) == ARGUMENTS["explain"](["RUN", "--benefit"])
 
 
 def test_several_runs_are_compared(explained, copy_of, capsys):
@@ -131,6 +153,7 @@ def test_several_runs_are_compared(explained, copy_of, capsys):
         content = json.loads((folder / "explanation.json").read_text())
         assert content["stability"]["runs"] == [str(first), str(second)]
         assert set(content["stability"]["pictures"]) == set(PICTURES["complete"])
+        assert [each["picture"] for each in content["verdicts"]] == PICTURES["complete"]
     assert "2 runs, which differ in more than the seed (epochs): Spearman" in capsys.readouterr().out
 
 
@@ -148,6 +171,12 @@ def test_stability_is_the_mean_over_pairs():
         (["--examples", "0"], "--examples: found 0, expected 1 or more"),
         (["--affinity-probe", "0"], "--affinity-probe: found 0, expected 1 or more"),
         (["--split", "dev"], "invalid choice: 'dev'"),
+        (["--seeds", "0,1"], "--seeds: expected with --benefit, whose trainings it is about"),
+        (["--jobs", "2"], "--jobs: expected with --benefit, whose trainings it is about"),
+        (["--benefit", "--seeds", "3"], "--seeds: found 3, expected two or more, 3 to 5: gains are held against"),
+        (["--benefit", "--seeds", "1,1"], "--seeds: found 1, 1, expected different whole numbers"),
+        (["--benefit", "--seeds", "one"], "--seeds: found 'one', expected whole numbers with commas between"),
+        (["--benefit", "--jobs", "0"], "--jobs: found 0, expected 1 or more"),
     ],
 )
 def test_mistakes(arguments, message, finished, error_of):

@@ -28,7 +28,7 @@ FILES = ["model.onnx", "model.tokenizer.json", "model.vocabulary.txt"]
 
 
 def answers(output, task, texts):
-    """Probabilities from the two files alone, as the README says."""
+    """Probabilities from the two files alone, as the manual says."""
     session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
     tokenizer = tokenizers.Tokenizer.from_file(str(output.with_suffix(".tokenizer.json")))
     for text in texts:

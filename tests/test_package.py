@@ -156,10 +156,15 @@ def test_the_wheel_holds_every_file_that_is_no_module(tmp_path):
     code = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("graphmtl/")}
+    names = zipfile.ZipFile(wheel).namelist()
+    held = {name for name in names if name.startswith("graphmtl/")}
     files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "graphmtl").rglob("*") if path.is_file()}
     assert "graphmtl/py.typed" in held
     assert held == files
+    (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+    about, _, description = zipfile.ZipFile(wheel).read(metadata).decode().partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in about
+    assert description.strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
 
 
 def test_requirements_are_what_the_package_imports():

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from graphmtl.graph.pictures.history import draw_history
 from graphmtl.options import make_options
 from graphmtl.plot import main
 from graphmtl.training.run_folder import Run
-from tests.graph.examples import affinity, complete, growing, star, write_history
+from tests.graph.examples import affinity, complete, growing, star, write_control, write_history
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def run(tmp_path) -> Path:
     """What plot needs of a finished run of star."""
     run = Run(tmp_path / "run")
     run.create(make_options(arch="star"))
-    run.write_json("metrics.json", {})
+    run.write_json("metrics.json", {"arch": "star", "tasks": {}, "mean": {}, "best_epoch": 3})
     star(3).save(run.folder / "task_graph.json")
     affinity(3).save(run.folder / "task_affinity.json")
     return run.folder
@@ -86,12 +87,27 @@ def test_malformed_graph(run, name):
         main([str(run)])
 
 
+def test_a_picture_and_its_history_are_held_against_the_control(run, tmp_path):
+    write_history(run, growing(star(3), 4))
+    for flags in ([], ["--history"]):
+        main([str(run), *flags, "--output", str(tmp_path / "before.png"), "--overwrite"])
+        write_control(run)
+        main([str(run), *flags, "--output", str(tmp_path / "after.png"), "--overwrite"])
+        assert (tmp_path / "before.png").read_bytes() != (tmp_path / "after.png").read_bytes()
+        shutil.rmtree(run / "controls")
+
+
+def test_a_run_without_edges_has_nothing_to_draw(finished):
+    with pytest.raises(InputError, match="--arch single learned no edges, so there is nothing to draw"):
+        main([str(finished("single").run.folder)])
+
+
 @pytest.mark.parametrize("ending", ["png", "svg"])
-def test_history_is_a_strip(run, ending, tmp_path):
+def test_history_is_drawn(run, ending, tmp_path):
     history = [(epoch, replace(graph, split="valid")) for epoch, graph in growing(star(3), 4)]
     write_history(run, history)
     main([str(run), "--history", "--output", str(tmp_path / f"strip.{ending}")])
-    save_figure(draw_history(history), tmp_path / f"expected.{ending}")
+    save_figure(draw_history(history, kept=3), tmp_path / f"expected.{ending}")
     assert (tmp_path / f"strip.{ending}").read_bytes() == (tmp_path / f"expected.{ending}").read_bytes()
 
 

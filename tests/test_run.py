@@ -26,12 +26,13 @@ from tests.tiny import TASKS, flags, without_clock
 KNOWN = ", ".join([*ARCHITECTURES, "module:Class"])
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 FILES = {
+    ".lock",
     "config.yaml",
     "data.json",
     "metrics.json",
     "model",
     "task_graph.json",
-    "task_graph.png",
+    "truth.json",
     "history.jsonl",
     "checkpoints",
     "baselines.json",
@@ -59,7 +60,7 @@ def accuracy(answers, labels, keep=None):
 @every_architecture
 def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
-    more = {"graph_history.jsonl"} if finished(arch).run.task_graph.edges else set()
+    more = {"graph_history.jsonl", "task_graph.png"} if finished(arch).run.task_graph.edges else set()
     more |= {"task_affinity.json"} if arch == "star" else set()
     assert {path.name for path in folder.iterdir()} == FILES | more
 
@@ -192,8 +193,13 @@ def test_the_task_affinity_file_of_the_star(finished):
 
 
 @every_architecture
-def test_the_picture_is_a_png(arch, finished):
-    picture = (finished(arch).run.folder / "task_graph.png").read_bytes()
+def test_the_picture_is_a_png_and_there_is_none_without_edges(arch, finished):
+    run, path = finished(arch).run, finished(arch).run.folder / "task_graph.png"
+    drawn = any(edge.source != edge.target for edge in run.task_graph.edges)
+    assert (f"task graph: {path}" in finished(arch).printed.replace("\n", "")) == path.is_file() == drawn
+    if not drawn:
+        return
+    picture = path.read_bytes()
     assert picture.startswith(b"\x89PNG\r\n")
     assert picture.endswith(b"IEND\xaeB`\x82")
 
@@ -267,28 +273,29 @@ def test_the_model_folder_holds_tensors_json_text_and_a_card(arch, finished):
     json.loads((folder / "config.json").read_text())
 
 
+def percent(score: float) -> str:
+    return f"{100 * score:.1f}"
+
+
 @every_architecture
 def test_the_table_that_is_printed(arch, finished):
     metrics, printed = finished(arch).run.metrics, finished(arch).printed
     lines = [line.split() for line in printed.splitlines()]
-    heading = next(line for line in lines if line[:1] == ["task"] and "metric" in line)
-    sizes = ["n_train", "n_valid", "n_test", "n_test_dedup"]
-    assert heading == ["task", *sizes, "metric", "validation", "test", "majority", "tfidf", "test_dedup"]
+    assert ["task", "metric", "test", "test_dedup", "majority", "tfidf", "validation"] in lines
     baselines = json.loads((finished(arch).run.folder / "baselines.json").read_text())["baselines"]
     columns = [
         {name: own[split] for name, own in scores.items()}
         for split, scores in [
-            *((split, metrics["tasks"]) for split in ("valid", "test")),
+            *((split, metrics["tasks"]) for split in ("test", "test_dedup")),
             *(("test", baselines[name]) for name in ("majority", "tfidf")),
-            ("test_dedup", metrics["tasks"]),
+            ("valid", metrics["tasks"]),
         ]
     ]
     for name, task in metrics["tasks"].items():
-        row = next(line for line in lines if line[:5] == [name, *(str(task[size]) for size in sizes)])
-        assert row[5:] == [task["metric"], *(f"{own[name][task['metric']]:.4f}" for own in columns)]
-    assert ["accuracy", *(f"{own['pairs']['accuracy']:.4f}" for own in columns)] in lines
+        assert [name, task["metric"], *(percent(own[name][task["metric"]]) for own in columns)] in lines
+    assert ["accuracy", *(percent(own["pairs"]["accuracy"]) for own in columns)] in lines
     first = [[own[name][task["metric"]] for name, task in metrics["tasks"].items()] for own in columns]
-    assert ["mean", "of", "first", "metrics", *(f"{sum(own) / len(own):.4f}" for own in first)] in lines
+    assert ["mean", "of", "first", "metrics", *(percent(sum(own) / len(own)) for own in first)] in lines
 
 
 def test_repeated_texts_are_printed_first(finished):
@@ -303,8 +310,18 @@ def test_the_config_of_a_run_repeats_it(arch, finished, tmp_path):
     first = finished(arch).run
     main(["run", "--config", f"{first.folder}/config.yaml", "--output", f"{tmp_path}/again"])
     assert without_clock(read_json(tmp_path / "again", "metrics.json")) == without_clock(first.metrics)
-    for name in ("model/model.safetensors", "model/vocabulary.txt", "task_graph.json", "task_graph.png"):
+    picture = ["task_graph.png"] if first.task_graph.edges else []
+    for name in ("model/model.safetensors", "model/vocabulary.txt", "task_graph.json", *picture):
         assert (tmp_path / "again" / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_the_control_beside_a_run(tiny_tasks, tmp_path):
+    made = tiny.run(arch="complete", tasks=tiny_tasks, output=tmp_path / "run", control="always")
+    assert "control: the same on shuffled labels, in " in made.printed
+    control = made.run.control
+    assert control.options.shuffle_labels
+    assert control.metrics["best_epoch"] == made.run.metrics["best_epoch"]
+    assert control.control is None
 
 
 def test_another_seed_is_another_run(finished, tiny_tasks, tmp_path):
@@ -461,7 +478,7 @@ def test_seeds_are_runs_of_their_own_and_a_table_of_mean_and_spread(seeds_traine
     printed = capsys.readouterr().out
     assert "shared, seeds 0, 3: mean and standard deviation" in printed
     mean = Run.open(tmp_path / "run-0").metrics["mean"]["test"]
-    assert f"{mean:.4f} ± 0.0000" in printed
+    assert f"{percent(mean)} ± 0.0" in printed
     assert f"runs: {tmp_path}/run-0, {tmp_path}/run-3\n" in printed
 
 
@@ -493,8 +510,8 @@ def test_seeds_without_a_test_are_compared_by_validation(finished, monkeypatch, 
     main(["run", *TINY, "--arch", "shared", "--output", f"{tmp_path}/run", "--seeds", "0,3", "--no-test"])
     printed = capsys.readouterr().out
     means = finished("shared").run.metrics["mean"]
-    assert f"{means['valid']:.4f} ± 0.0000" in printed
-    assert f"{means['test']:.4f}" not in printed
+    assert f"{percent(means['valid'])} ± 0.0" in printed
+    assert "test_dedup" not in printed
 
 
 def test_a_run_without_a_test_prints_validation_and_is_tested_when_it_is_resumed(
@@ -512,8 +529,8 @@ def test_a_run_without_a_test_prints_validation_and_is_tested_when_it_is_resumed
     main([*given, "--no-test"])
     assert {*splits} == {"valid"}
     means, printed = finished("shared").run.metrics["mean"], capsys.readouterr().out
-    assert f"{means['valid']:.4f}" in printed
-    assert f"{means['test']:.4f}" not in printed
+    assert percent(means["valid"]) in printed
+    assert "test_dedup" not in printed
     assert "not tested; with the same options and --resume it is" in printed
     found = read_json(tmp_path / "run", "validation.json")
     assert found["tasks"]["pairs"]["valid"] == finished("shared").run.metrics["tasks"]["pairs"]["valid"]

@@ -31,6 +31,7 @@ OPTIONS = {
     "affinity_probe": 5,
     "device": "cpu",
     "progress": False,
+    "control": "never",
 }
 TASKS = ("pairs", "parent1", "child1")
 

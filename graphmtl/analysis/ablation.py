@@ -1,6 +1,6 @@
 """What a trained model cannot do without: edges are cut while it reads; what that costs is measured text by text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +38,26 @@ def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence
     model.eval()
     found: dict[str, list[Tensor]] = {}
     for batch in batches:
-        outputs = [  # for each ablation {task: (2, texts)}
-            {name: _fit(output) for name, output in own.items()} for own in model.ablate(batch, ablations)
+        of_others = () if model.architecture.reads_nodes else model.tasks  # whether cuts into others reach these tasks
+        places = _alike(ablations, {*batch.tasks, *of_others})  # what comes to the same is read once
+        outputs = [  # for each that differs {task: (2, texts)}
+            {name: _fit(output) for name, output in own.items()} for own in model.ablate(batch, [*places])
         ]
+        of_each = [i for _, i in sorted((place, i) for i, own in enumerate(places.values()) for place in own)]
         for name in batch.tasks:
-            found.setdefault(name, []).append(torch.stack([own[name] for own in outputs], 1))  # (2, ablations, texts)
+            parts = torch.stack([own[name] for own in outputs], 1)  # (2, those that differ, texts)
+            found.setdefault(name, []).append(parts[:, of_each])  # (2, ablations, texts)
     return {name: Measured(*torch.cat(parts, 2).double().cpu().numpy()) for name, parts in found.items()}
+
+
+def _alike(ablations: Sequence[Ablation], targets: Collection[str]) -> dict[Ablation, list[int]]:
+    """The ablations that differ for some targets, each with the places of those that cut the same edges into them."""
+    places: dict[Ablation, list[int]] = {}
+    for i, ablation in enumerate(ablations):
+        edges = frozenset(edge for edge in ablation.edges if edge[1] in targets)
+        own = Ablation(edges=edges, renormalise=ablation.renormalise or not edges)
+        places.setdefault(own, []).append(i)
+    return places
 
 
 def _fit(output: ModelOutput) -> Tensor:

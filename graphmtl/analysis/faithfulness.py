@@ -11,13 +11,13 @@ Three pictures of the edges j -> k of one model, over the same texts of every ta
   accuracy that is lost. ``alone`` cuts all other edges instead: what j -> k is worth over no edge at all.
 
 Ablation measures the **reliance of this trained model** on an edge. It does not say whether k would be better or worse
-off had it been trained without j; that is its benefit (:mod:`graphmtl.training.controls`).
+off had it been trained without j; that is its benefit (:mod:`graphmtl.analysis.benefit`).
 
 A picture is compared with another within each target's row (:mod:`graphmtl.graph.comparison`).
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 
 from graphmtl.analysis.ablation import AblationPlan, measure
 from graphmtl.analysis.affinity import logit_correlation, probe_batches, task_affinity
+from graphmtl.analysis.holm import p_of
 from graphmtl.analysis.switching import TextWeights
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.data.planted_truth import PlantedTruth
@@ -47,7 +48,7 @@ class Explanation:
         pictures: a task graph for each picture; of ablations ``std`` is that of the change over texts.
         removal: of 1, 2, 4, ... ``edges`` cut into each target at once, the change of the negative log-likelihood,
             the mean over targets: of the ``strongest`` by attention, the ``weakest``, and ``random`` ones (the mean of
-            three draws). None where a target has but one edge.
+            three draws). None where a target has but one edge, or none was cut.
         truth: the true graph, where it is known.
         text_auroc: of the pictures that each text has and of each task whose texts one parent each decides, how far
             they follow the text (:mod:`graphmtl.analysis.switching`).
@@ -77,9 +78,11 @@ class Explanation:
 
     def to_json(self) -> dict:
         """As it stands in ``explanation.json``; pictures as node-link data, as ``task_graph.json`` has them."""
+        agreement = self.agreement()
+        p = p_of(agreement)
         return {
             "pictures": {name: graph.to_json() for name, graph in self.pictures.items()},
-            "agreement": [{"pictures": pair, **asdict(found)} for pair, found in self.agreement().items()],
+            "agreement": [{"pictures": k, **asdict(own), "p_corrected": p[k]} for k, own in agreement.items()],
             "removal": self.removal,
             "auroc": self.auroc(),
             "text_auroc": self.text_auroc,
@@ -120,6 +123,8 @@ def explain_model(
     batch_size: int = 32,
     probe: int = 100,
     truth: PlantedTruth | None = None,
+    cut: bool = True,
+    watched: Callable[[list, str], Iterable] = lambda batches, part: batches,
 ) -> Explanation:
     """All pictures of a model, and what they have in common.
 
@@ -133,25 +138,32 @@ def explain_model(
         batch_size: texts read at once.
         probe: texts of each task, at most, on which a star's affinity is measured.
         truth: the true task graph, where it is known.
+        cut: whether edges are cut, which takes most of the time; without it there are no ablations and no removal.
+        watched: gives batches back one by one, so that it may tell how many of them are done; its second argument is
+            what is done with them.
     """
     device = next(model.parameters()).device
     texts: dict[str, Any] = {"per_task": per_task, "batch_size": batch_size, "seed": seed}
     virtual = model.architecture.virtual_node is not None
     about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": split, "seed": seed}
     deciders = truth.deciders if truth is not None and not virtual else {}
-    recorders, followed = _read(model, _draw_rows(data, split, **texts), deciders)
+    drawn = [*_draw_rows(data, split, **texts)]
+    recorders, followed = _read(model, watched(drawn, "attention"), deciders)
     pictures = {name: recorder.graph(**about, virtual=virtual) for name, recorder in recorders.items()}
-    attention = pictures["attention"]
-    plan = AblationPlan(attention, seed)
-    measured = measure(model, draw_texts(data, split, **texts, device=device), plan.ablations)
-    for name, edges in plan.edges(measured).items():
-        pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
+    removal = None
+    if cut:
+        plan = AblationPlan(pictures["attention"], seed)
+        read = (encoded.batch(rows).to(device) for encoded, rows in watched(drawn, "ablation"))
+        measured = measure(model, read, plan.ablations)
+        removal = plan.removal(measured)
+        for name, edges in plan.edges(measured).items():
+            pictures[name] = TaskGraph(**about, virtual=virtual, edges=tuple(edges))
     if virtual and len(model.tasks) > 1:
         probes = {name: getattr(task, split) for name, task in data.items()}
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
-            batches = (batch.to(device) for batch in probe_batches(probes, per_task=probe, seed=seed))
-            pictures[name] = picture(model, batches, split=split, seed=seed)
-    return Explanation(pictures=pictures, removal=plan.removal(measured), truth=truth, text_auroc=followed)
+            batches = watched([*probe_batches(probes, per_task=probe, seed=seed)], name)
+            pictures[name] = picture(model, (batch.to(device) for batch in batches), split=split, seed=seed)
+    return Explanation(pictures=pictures, removal=removal, truth=truth, text_auroc=followed)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ import numpy as np
 
 from graphmtl.baselines.examples import Examples, Said
 from graphmtl.errors import InputError, note
-from graphmtl.files import read_bounded, written_whole
+from graphmtl.files import read_bounded, writing, written_whole
 
 __all__ = ["digest_of", "read_said", "write_said"]
 
@@ -85,8 +85,9 @@ def write_said(path: Path, digest: str, said: _Said) -> None:
             found = {name: values for name, values in vars(each).items() if values is not None}
             arrays |= {f"{split}/{task}/{name}": values for name, values in found.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        note(f"{path}: cannot be written ({error.strerror}); the baseline is made again next time")
+    except InputError as error:
+        note(f"{error}; the baseline is made again next time")

@@ -27,7 +27,7 @@ import numpy as np
 
 from graphmtl.comparison.example_sums import ExampleSums
 
-__all__ = ["DRAWS", "Difference", "differences", "drawn_scores", "holm"]
+__all__ = ["DRAWS", "Difference", "differences", "drawn_scores"]
 
 DRAWS, _AT_ONCE = 10_000, 250
 _LEVEL = 0.05
@@ -123,17 +123,3 @@ def _difference(found: np.ndarray, by_seeds: float, of_all: Sequence[float]) -> 
     low, high = np.percentile(drawn, [100 * _LEVEL / 2, 100 - 100 * _LEVEL / 2])
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Difference(mean=mean, low=float(low), high=float(high), p=min(1.0, 2 * (1 + int(tail)) / (1 + len(drawn))))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Probabilities corrected for their number (Holm 1979): below 0.05 with a probability of 0.05 for any of them.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p, kind="stable")
-    corrected, largest = np.empty(len(p)), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, (len(p) - rank) * p[place])
-        corrected[place] = min(1.0, largest)
-    return [round(float(each), 12) for each in corrected]

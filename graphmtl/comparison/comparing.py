@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, holm
+from graphmtl.analysis.holm import holm
+from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores
 from graphmtl.comparison.example_sums import ExampleSums, sums_of
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task

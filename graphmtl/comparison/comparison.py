@@ -12,6 +12,7 @@ import pandas
 from graphmtl.architectures import architecture_class
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
+from graphmtl.comparison.maps import draw_maps
 from graphmtl.comparison.report import write_report
 from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.comparison.same_size import as_large
@@ -29,7 +30,7 @@ from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
 
-__all__ = ["ARCHS", "Comparison", "compare", "compare_runs", "compare_variants", "shown_command"]
+__all__ = ["ARCHS", "Comparison", "compare", "compare_runs", "compare_variants", "compared_runs", "shown_command"]
 
 ARCHS = ("single", "shared", "star")
 WIDE = "shared-wide"
@@ -238,18 +239,27 @@ def _written(
     searched: Sequence[Searched] = (),
 ) -> Comparison:
     """Finished runs, compared and told in a folder."""
-    rows, seeds = rows_of_runs(runs)
-    if baselines:
-        of_seed = {run.options.seed: run for own in runs.values() for run in own}
-        rows += baseline_rows([of_seed[seed] for seed in seeds])
-    compared = Compared(rows, seeds=seeds, against=against)
-    versions = next(row.metrics[0]["versions"] for row in rows if row.metrics)
+    compared = compared_runs(runs, against=against, baselines=baselines)
+    versions = next(row.metrics[0]["versions"] for row in compared.rows.values() if row.metrics)
     made_by = [f"Command: `{shown_command(command)}`"] if command else []
     made_by.append("; ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     if failed:
         made_by.append(f"Not in the tables, since they failed: {'; '.join(map(str, failed))}.")
-    write_report(compared, folder, made_by=made_by, searched=searched)
+    write_report(compared, folder, made_by=made_by, searched=searched, maps=draw_maps(runs))
     return Comparison(folder=folder, compared=compared, failed=tuple(failed))
+
+
+def compared_runs(runs: Mapping[str, Sequence[Run]], *, against: str | None = None, baselines: bool = True) -> Compared:
+    """Finished runs by the name of their row, each seed that all of them have, and baselines on the same data.
+
+    Raises:
+        InputError: no seed is common to all, or the runs were tested on other examples, or their data is not at hand.
+    """
+    rows, seeds = rows_of_runs(runs)
+    if baselines:
+        of_seed = {run.options.seed: run for own in runs.values() for run in own}
+        rows += baseline_rows([of_seed[seed] for seed in seeds])
+    return Compared(rows, seeds=seeds, against=against)
 
 
 def shown_command(command: Sequence[str]) -> str:

@@ -18,9 +18,9 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,7 @@ from graphmtl.comparison.variants import Variant
 from graphmtl.config import Options, flag
 from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.errors import DataWarning, InputError, note, shown
-from graphmtl.files import read_json, written_whole
+from graphmtl.files import alone, read_json, write_whole
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
@@ -40,7 +40,7 @@ __all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "last_line", "named
 
 _OF_A_RUN = (
     *("seed", "output", "resume", "overwrite", "progress", "device", "data_dir", "track", "write_submission"),
-    "baselines",
+    *("baselines", "control"),
 )
 _OURS = ("--arch", "--seed", "--output", "--resume", "--overwrite", "--no-test")  # which a grid's runs have from it
 
@@ -120,7 +120,8 @@ class Grid:
     def cell(self, variant: Variant, seed: int) -> Cell:
         """One of the grid's runs."""
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
-        flags = ("--no-baselines", *common, *variant.of_seed(seed), "--seed", str(seed))  # which a comparison has once
+        alone = ("--no-baselines", "--control", "never")  # which a comparison has once, and does not look at
+        flags = (*alone, *common, *variant.of_seed(seed), "--seed", str(seed))
         trial = "" if variant.trial is None else f"-trial-{variant.trial}"
         place = self.folder / "runs" / f"{variant.name}{trial}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)
@@ -170,8 +171,7 @@ class Grid:
             of_later_versions = {key: self._defaults[name][key] for key in ours}
             self._check_same(path, name, of_later_versions | before[name] if name in before else ours, ours)
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as part:
-            part.write_text(json.dumps({"variants": {**before, **self._options}}, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps({"variants": {**before, **self._options}}, indent=2) + "\n")
 
     def _check_same(self, path: Path, name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
         for key in [*ours, *theirs]:
@@ -285,24 +285,10 @@ class _Training:
                 process.terminate()
 
 
-@contextmanager
-def _alone(cell: Cell) -> Iterator[IO | None]:
-    """While this process, or one that it starts, is the only one that trains a run.
-
-    The lock is the system's, so that nothing of it is left where the processes that hold it are gone.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield None
-        return
-    with cell.folder.with_name(f".{cell.folder.name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{cell}: another process trains it; its end is waited for", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+def _alone(cell: Cell) -> AbstractContextManager[IO | None]:
+    """While this process, or one that it starts, is the only one that trains a run."""
+    waits = f"{cell}: another process trains it; its end is waited for"
+    return alone(cell.folder.with_name(f".{cell.folder.name}.lock"), otherwise=lambda: say(waits, flush=True))
 
 
 def _score(cell: Cell) -> str:

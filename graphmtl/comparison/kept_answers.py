@@ -46,8 +46,8 @@ def answers_of(run: Run) -> Answers:
     answers = {name: (data[name].task, own) for name, own in predictions.items()}
     try:
         _write(path, answers)
-    except OSError as error:
-        note(f"{path}: cannot be written ({error.strerror}), so that the run will be asked again")
+    except InputError as error:
+        note(f"{error}, so that the run will be asked again")
     return answers
 
 

@@ -38,7 +38,7 @@ from graphmtl.comparison.grid import Cell, Grid, last_line, named, train_cells
 from graphmtl.comparison.space import Range, Space, as_plain, default_space, space_of
 from graphmtl.comparison.variants import Variant, as_flags
 from graphmtl.errors import InputError, note, shown
-from graphmtl.files import read_json, written_whole
+from graphmtl.files import read_json, write_whole
 from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import say
 
@@ -206,8 +206,7 @@ class Search:
         path = self._path(".json")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.searched(len(self.trials)).frame().to_csv(self._path(".csv"), index=False)
-        with written_whole(path) as part:
-            part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         for cell, name in ((cell, name) for cell in cells for name in _LARGE):
             shutil.rmtree(cell.folder / name, ignore_errors=True)
 

@@ -3,8 +3,11 @@
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
+
+from graphmtl.files import writing
 
 __all__ = ["one_after_the_other", "ranges"]
 
@@ -15,14 +18,20 @@ def one_after_the_other(texts: Iterable[Sequence[Sequence[int]]], lists: int) ->
     >>> (words, lengths), (tags, _) = one_after_the_other([([5, 6], [1]), ([7], [])], 2)
     >>> words.tolist(), lengths.tolist(), tags.tolist()
     ([5, 6, 7], [2, 1], [1])
+
+    Raises:
+        InputError: the folder of temporary files has no room for them.
     """
     lengths = []
     with ExitStack() as stack:
+        stack.enter_context(writing(Path(tempfile.gettempdir())))
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(lists)]
         for text in texts:
             for file, numbers in zip(files, text, strict=True):
-                np.asarray(numbers, dtype=np.int32).tofile(file)
+                file.write(np.asarray(numbers, dtype=np.int32).data)  # numpy's tofile says nothing of a full disk
             lengths.append([len(numbers) for numbers in text])
+        for file in files:
+            file.flush()
         found = np.array(lengths, dtype=np.int64).reshape(-1, lists).T  # (lists, texts)
         return [
             (np.memmap(file, dtype=np.int32, mode="r") if own.any() else np.empty(0, dtype=np.int32), own)

@@ -15,6 +15,7 @@ from graphmtl.verbosity import detail
 
 __all__ = ["check_encodable", "lines_of", "read_bytes", "read_lines", "read_text"]
 
+_RATIO, _LEAST = 100, 1 << 26  # how far a packed file may grow, and how many bytes in any case
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
 
@@ -95,13 +96,19 @@ def read_bytes(path: Path, *, most: int = -1) -> bytes:
         most: how many bytes to read at most; -1: all.
 
     Raises:
-        InputError: the file is missing or no file, unreadable, damaged or empty.
+        InputError: the file is missing or no file, unreadable, damaged or empty, or unpacks to far more than texts do.
     """
     check_regular(path)
     unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    room = max(_LEAST, _RATIO * path.stat().st_size) if unpack is not open else -1
     try:
         with unpack(path, "rb") as file:
-            content = file.read(most).removeprefix(b"\xef\xbb\xbf")
+            content = file.read(room + 1 if room >= 0 and most < 0 else most)
+            if 0 <= room < len(content):
+                raise InputError(
+                    f"{path}: unpacks to more than {room:,} bytes, {_RATIO} times its size; unpack it first"
+                )
+            content = content.removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not content.strip():

@@ -178,8 +178,6 @@ def open_rows(
     try:
         with written_whole(path) as part, _WRITERS[path.suffix.lower()](part, names, added, rows) as write:
             yield write
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     except (csv.Error, pa.ArrowException, UnicodeEncodeError) as error:
         raise InputError(f"{path}: a value does not fit into the file ({error})") from None
 

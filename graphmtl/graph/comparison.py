@@ -4,6 +4,7 @@ Weights into different targets are not comparable (those into a target often sum
 target's row, and the mean over rows is what counts. Its significance is that of permuting the weights within the rows.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ ALIKE = 1e-6
 """Weights closer than that differ by rounding, as those of a model whose tasks still have equal parameters."""
 
 _DRAWS = 2000
+_SMALL = 0.05  # a probability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Comparison:
         within: Spearman's correlation within a row, the mean over rows; None where no row has two different weights.
             A row whose weights all lie within 1e-6 has none.
         p_value: how often weights permuted within the rows give such a mean or a larger one: (1 + times) / (1 + draws).
+            None also where the rows are so few and short that not even the best of all orders would be below 0.05.
         overall: Spearman's correlation over all edges.
         overlap: share of a row's k largest weights that are among the k largest of the other graph, the mean over rows
             of more than k edges and different weights; None where there is none.
@@ -52,8 +55,9 @@ def compare(ours: np.ndarray, theirs: np.ndarray, *, k: int = 3, seed: int = 0) 
     usable = [(a, b) for a, b in ranks if a.any() and b.any()]
     within, p_value = None, None
     if usable:
-        rng = np.random.default_rng(seed)
         within = float(np.mean([a @ b for a, b in usable]))
+    if usable and math.prod(_orders(a) for a, _ in usable) > 1 / _SMALL:
+        rng = np.random.default_rng(seed)
         draws = np.mean([rng.permuted(np.tile(a, (_DRAWS, 1)), axis=1) @ b for a, b in usable], axis=0)  # (draws,)
         p_value = float((1 + (draws >= within - 1e-12).sum()) / (1 + _DRAWS))
     overlaps = [
@@ -115,6 +119,12 @@ def _ranks(weights: np.ndarray) -> np.ndarray:
     ranks = pd.Series(_settled(weights)).rank().to_numpy()  # equal weights share the mean of their ranks
     ranks = ranks - ranks.mean() if len(ranks) else ranks
     return ranks / (np.linalg.norm(ranks) or 1)
+
+
+def _orders(ranks: np.ndarray) -> int:
+    """In how many different orders ranks can stand."""
+    equal = np.unique(ranks, return_counts=True)[1].tolist()
+    return math.factorial(len(ranks)) // math.prod(map(math.factorial, equal))
 
 
 def _overlap(ours: np.ndarray, theirs: np.ndarray, k: int) -> float:

@@ -16,7 +16,7 @@ each pair counts once, and m and s are those of Fisher's z.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["Evidence", "evidence", "finding"]
+__all__ = ["Evidence", "evidence", "finding", "is_symmetric"]
 
 _LEVEL = 0.05  # of all edges together
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
@@ -68,8 +68,9 @@ def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool 
     excess = _excess(graph, ratio)
     limit = None
     if control is not None:
-        if control.nodes != graph.nodes:
+        if {*control.nodes} != {*graph.nodes}:
             raise ValueError(f"control: expected a graph with the nodes {graph.nodes}, found {control.nodes}")
+        control = replace(control, tasks=graph.tasks)
         limit = _limit(_excess(control, ratio)) if not np.isnan(excess).all() else 0.0
     above = np.zeros(excess.shape, dtype=bool) if limit is None else np.nan_to_num(excess, nan=-np.inf) > limit + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
@@ -108,7 +109,7 @@ def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
 def _limit(excess: np.ndarray) -> float:
     from scipy.stats import t  # takes a second, which verbs without it need not spend
 
-    symmetric = _is_symmetric(excess)
+    symmetric = is_symmetric(excess)
     found = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
     found = found[~np.isnan(found)]  # (edges,)
     if len(found) == 0:
@@ -121,7 +122,7 @@ def _limit(excess: np.ndarray) -> float:
     return max(largest, float(np.tanh(bound)) if symmetric else bound)
 
 
-def _is_symmetric(matrix: np.ndarray) -> bool:
+def is_symmetric(matrix: np.ndarray) -> bool:
     """Whether both directions of every pair are listed with the same weight, as those of an affinity are."""
     square = matrix.shape[0] == matrix.shape[1] > 1
     return square and np.allclose(matrix, matrix.T, rtol=0, atol=ALIKE, equal_nan=True)
@@ -143,7 +144,7 @@ def finding(graph: TaskGraph, evidence: Evidence, *, truth: PlantedTruth | None 
     if not any(evidence.above[place] for _, place in ends):
         return "nothing is above the control trained on shuffled labels: do not interpret"
     names = [name for name, place in ends if evidence.above[place]]
-    kind = "spokes" if graph.virtual else "pairs" if _is_symmetric(evidence.excess) else "edges"
+    kind = "spokes" if graph.virtual else "pairs" if is_symmetric(evidence.excess) else "edges"
     if truth is not None and not graph.virtual:
         return _of_truth(graph, evidence, truth, [place for _, place in ends], kind)
     return f"{len(names)} of {len(ends)} {kind} are above the control: {_listed(names)}"
@@ -151,7 +152,7 @@ def finding(graph: TaskGraph, evidence: Evidence, *, truth: PlantedTruth | None 
 
 def _strongest_first(graph: TaskGraph, evidence: Evidence) -> list[tuple[str, tuple[int, int]]]:
     """The name and the place of every edge, of pairs that have the same weight both ways of one of them."""
-    symmetric = _is_symmetric(evidence.excess)
+    symmetric = is_symmetric(evidence.excess)
     places = [(k, j) for k, j in np.argwhere(~np.isnan(evidence.excess)).tolist() if not symmetric or j < k]
     places.sort(key=lambda place: -evidence.excess[place])
 

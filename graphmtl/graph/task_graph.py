@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from graphmtl.errors import InputError
-from graphmtl.files import parse_json, read_json
+from graphmtl.files import parse_json, read_json, write_whole
 from graphmtl.graph.comparison import Comparison, compare
 from graphmtl.graph.conversions import (
     from_json,
@@ -257,10 +257,7 @@ class TaskGraph:
             InputError: It cannot be written.
         """
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        try:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        write_whole(Path(path), text + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "TaskGraph":

@@ -76,6 +76,7 @@ class Metric:
         function: gives it; there is at least one example.
         forms: the forms of labels that it fits.
         higher_is_better: false where 0 is the best, as of errors.
+        is_share: it lies between -1 and 1, so that it may be shown in percent; errors in the labels' unit do not.
         of_spans: of tags: True where they must be tags of spans, False where they must be none, None where either will
             do.
     """
@@ -83,6 +84,7 @@ class Metric:
     function: Callable[[Answered], float]
     forms: Sequence[str]
     higher_is_better: bool = True
+    is_share: bool = True
     of_spans: bool | None = None
 
     def fits(self, form: str, *, spans: bool | None) -> bool:

@@ -148,6 +148,7 @@ def in_words(
         answers: those of the texts as the task's kind puts them in words; None: as the output has them.
     """
     assert output.answers is not None
+    _check_finite(task, output)
     given = output.answers.tolist() if answers is None else answers
     probabilities = [None] * len(given) if output.probabilities is None else output.probabilities.tolist()
     found = [
@@ -162,6 +163,19 @@ def in_words(
         if own is not None:
             answer["offsets"] = [[start, end] for start, end in own]
     return found
+
+
+def _check_finite(task: Task, output: ModelOutput) -> None:
+    """Whether the answers are numbers.
+
+    Raises:
+        InputError: they are not, as where the weights are not.
+    """
+    for values in (output.answers, output.probabilities):
+        if values is not None and values.is_floating_point() and not values.isfinite().all():
+            raise InputError(
+                f"task {task.name!r}: the model answers nan or inf, so its weights are damaged; train it again"
+            )
 
 
 def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:

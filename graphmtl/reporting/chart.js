@@ -1,7 +1,9 @@
-// Lines over a common x axis. Charts that stand side by side share their key: a name lights its line in all of them.
+// Lines over a common x axis, and the epoch that was kept. Charts that stand side by side share their key: a name lights its line in all of them.
 function drawChart(figure, chart, colourOf, light) {
-  const svg = figure.querySelector("svg");
-  const [left, right, top, bottom] = [46, 410, 10, 215];
+  const svg = figure.querySelector("svg"), small = figure.classList.contains("small");
+  const [width, height, ...frame] = small ? [160, 100, 26, 156, 6, 80] : [420, 250, 46, 410, 10, 215];
+  const [left, right, top, bottom] = frame;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const points = chart.series.flatMap((series) => series.points);
   if (!points.length) return;
   const xs = points.map((point) => point[0]), ys = [...points.map((point) => point[1]), ...(chart.range ?? [])];
@@ -9,25 +11,29 @@ function drawChart(figure, chart, colourOf, light) {
     const low = Math.min(...values), high = Math.max(...values);
     return (value) => (isFlat(low, high) ? (from + to) / 2 : from + (to - from) * (value - low) / (high - low));
   };
-  const x = scale(xs, left + 8, right), y = scale(ys, bottom - 6, top);
+  const x = scale(xs, left + (small ? 3 : 8), right), y = scale(ys, bottom - (small ? 3 : 6), top);
   const text = (content, attributes) => (svgElement("text", attributes, svg).textContent = content);
 
   svgElement("path", {class: "axis", fill: "none", d: `M${left} ${top}V${bottom}H${right}`}, svg);
-  for (const value of ticks(Math.min(...ys), Math.max(...ys), 5)) {
+  for (const value of ticks(Math.min(...ys), Math.max(...ys), small ? 3 : 5)) {
     svgElement("path", {class: "axis", d: `M${left} ${y(value)}H${right}`, opacity: 0.6}, svg);
     text(String(value), {x: left - 6, y: y(value) + 4, "text-anchor": "end"});
   }
-  for (const value of ticks(Math.min(...xs), Math.max(...xs), 8).filter(Number.isInteger)) {
+  for (const value of ticks(Math.min(...xs), Math.max(...xs), small ? 3 : 8).filter(Number.isInteger)) {
     text(String(value), {x: x(value), y: bottom + 15, "text-anchor": "middle"});
   }
-  text(chart.x, {x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle"});
+  if (!small) text(chart.x, {x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle"});
+  if (chart.kept >= Math.min(...xs) && chart.kept <= Math.max(...xs)) {
+    const kept = svgElement("path", {class: "kept", d: `M${x(chart.kept)} ${top}V${bottom}`}, svg);
+    kept.dataset.hint = `kept: ${chart.x} ${chart.kept}`;
+  }
 
   for (const series of chart.series) {
     const kind = ["series", series.strong && "strong", series.points.length === 1 && "lone"].filter(Boolean).join(" ");
     const group = svgElement("g", {class: kind, style: `--colour:${colourOf(series.name)}`, "data-name": series.name}, svg);
     svgElement("polyline", {points: series.points.map(([a, b]) => `${x(a)},${y(b)}`).join(" ")}, group);
     for (const [a, b] of series.points) {
-      const point = svgElement("circle", {cx: x(a), cy: y(b), r: 4}, group);
+      const point = svgElement("circle", {cx: x(a), cy: y(b), r: small ? 3 : 4}, group);
       point.dataset.hint = `${series.name}\n${chart.x} ${a}: ${b.toFixed(4)}`;
     }
     group.addEventListener("pointerenter", () => light(series.name, true));
@@ -57,6 +63,7 @@ function drawCharts(group, charts) {
     for (const line of group.querySelectorAll("g.series")) line.classList.toggle("lit", on && line.dataset.name === name);
   };
   group.querySelectorAll("figure.chart").forEach((figure, i) => drawChart(figure, charts[i], colourOf, light));
+  if (!group.querySelector(".names")) return;  // each chart has its own title
   for (const name of names) {
     const entry = document.createElement("span");
     entry.textContent = name;

@@ -12,6 +12,7 @@ from graphmtl.data.raw_texts import as_read, text_of_row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.graph.comparison import ALIKE
+from graphmtl.graph.pictures.token_map import rows_are_alike
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_data import load_tasks_again
 from graphmtl.training.run_folder import Run
@@ -30,15 +31,16 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
     leaned most towards one of two sources, away from the other, and the one that leaned the other way.
 
     Returns:
-        For each task, ``{"tokens", "more", "tags", "gold_tags", "label", "probability", "gold", "columns", "weights",
-        "contrast", "decided_by"}`` of each text. ``tokens`` are its first 150, and there are ``more``. ``weights``
-        (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens themselves, which is
-        ``columns`` None. ``weights`` is empty where tasks do not read from each other. Tags are None unless the task
-        tags tokens, and then ``label`` and ``gold`` are. ``contrast`` is None of a drawn text; of the two that follow
-        it is ``{"sources", "weights", "texts"}``: the source that the text leaned towards and the one that it turned
-        from, the mean over tokens of what it read from each, and among how many texts it was found.
-        ``decided_by`` is the task that decides the text, where that is known
-        (:class:`~graphmtl.data.planted_truth.PlantedTruth`).
+        For each task, ``{"tokens", "more", "tags", "gold_tags", "label", "probability", "gold", "columns", "itself",
+        "alike", "weights", "contrast", "decided_by"}`` of each text. ``tokens`` are its first 150, and there are
+        ``more``. ``weights`` (tokens, columns) is what each token read from each of ``columns``: tasks, or the tokens
+        themselves, which is ``columns`` None; ``itself`` is the place of the task among them, or None, and ``alike``
+        says whether every token read the same (see :func:`~graphmtl.graph.pictures.token_map.rows_are_alike`).
+        ``weights`` is empty where tasks do not read from each other. Tags are None unless the task tags tokens, and
+        then ``label`` and ``gold`` are. ``contrast`` is None of a drawn text; of the two that follow it is
+        ``{"sources", "weights", "texts"}``: the source that the text leaned towards and the one that it turned from,
+        the mean over tokens of what it read from each, and among how many texts it was found. ``decided_by`` is the
+        task that decides the text, where that is known (:class:`~graphmtl.data.planted_truth.PlantedTruth`).
 
     Raises:
         InputError: The run's data or its model cannot be loaded, or the data has changed.
@@ -100,6 +102,9 @@ def _example(task: Task, row: dict, answer: dict, deciders: Sequence[str]) -> di
         weights = weights * len(answer["tokens"])
     shown = slice(_SHOWN)
     columns = shown if words_are_read else slice(None)
+    sources = None if words_are_read else [edge["source"] for edge in edges[0]]
+    itself = sources.index(task.name) if sources and task.name in sources else None
+    others = [i for i in range(len(weights[0])) if i != itself]
     kind, gold = task.of_kind, row["label"]
     label, probability = (None, None) if kind.labels_tokens else kind.short(answer)
     return {
@@ -110,7 +115,9 @@ def _example(task: Task, row: dict, answer: dict, deciders: Sequence[str]) -> di
         "label": label,
         "probability": probability,
         "gold": None if kind.labels_tokens else kind.short_label(gold),
-        "columns": None if words_are_read else [edge["source"] for edge in edges[0]],
+        "columns": sources,
+        "itself": itself,
+        "alike": bool(others) and rows_are_alike(np.array(weights)[:, others]),
         "weights": [[round(weight, 4) for weight in own[columns]] for own in weights[shown]] if any(weights) else [],
         "contrast": None,
         "decided_by": deciders[row[DECIDED_BY]] if deciders else None,

@@ -1,14 +1,22 @@
 """What a report says of an explanation: pictures of the same model, held against each other and against controls."""
 
+from dataclasses import asdict
+
 import numpy as np
 
+from graphmtl.analysis.faithfulness import Explanation
+from graphmtl.analysis.holm import holm
+from graphmtl.analysis.verdicts import verdicts
+from graphmtl.graph.evidence import evidence, finding
+from graphmtl.graph.pictures.cells import cells
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.reporting.heat_map import heat_map
+from graphmtl.reporting.heat_map import edge_map
 
 __all__ = ["explanation_contents"]
 
 _CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
 _FORMAT = 1
+_AMOUNTS = ("contribution",)  # pictures whose weights are held against the mean into their target
 _ORDERS = ("strongest", "random", "weakest")
 _MEANINGS = {
     "attention": "how much the target looks at the source; of a star its spoke, of cmtr its gate",
@@ -38,6 +46,7 @@ def explanation_contents(found: dict) -> dict:
     graphs = {name: TaskGraph.from_json(picture) for name, picture in found["pictures"].items()}
     agreement = [_agreement(own) for own in models.values()]
     return {
+        "verdicts": found["verdicts"] if "verdicts" in found else _verdicts(found),
         "split": found["split"],
         "columns": list(models),
         "rows": [
@@ -50,27 +59,50 @@ def explanation_contents(found: dict) -> dict:
         "removal": _removal(models),
         "spokes": _spokes(graphs),
         "meanings": [(_title(name), _MEANINGS[name]) for name in graphs],
-        "maps": [
-            heat_map(_title(name), graph.tasks, graph.matrix()) for name, graph in graphs.items() if not graph.virtual
-        ],
+        "maps": [_map(name, graph, found["controls"]) for name, graph in graphs.items() if not graph.virtual],
     }
+
+
+def _map(name: str, graph: TaskGraph, controls: dict[str, dict]) -> dict:
+    """The map of a picture, held against that of the control that was trained on shuffled labels."""
+    picture = controls.get("shuffled", {}).get("pictures", {}).get(name)
+    control = None if picture is None else TaskGraph.from_json(picture)
+    compared = evidence(graph, control, ratio=True if name in _AMOUNTS else None)
+    title = f"{_title(name)}: {finding(graph, compared)}"
+    return edge_map(title, cells(graph, compared))
 
 
 def _title(picture: str) -> str:
     return picture.replace("_", ", ")
 
 
+def _verdicts(found: dict) -> list[dict]:
+    """Of a file of an earlier version, from its pictures; the true edges, which it does not have, play no part."""
+
+    def pictures(own: dict) -> Explanation:
+        graphs = {name: TaskGraph.from_json(picture) for name, picture in own["pictures"].items()}
+        return Explanation(pictures=graphs, removal=None)
+
+    controls = {name: pictures(own) for name, own in found["controls"].items()}
+    alike = found["stability"]["pictures"] if "stability" in found else None
+    return [asdict(verdict) for verdict in verdicts(pictures(found), controls, alike)]
+
+
 def _agreement(explanation: dict) -> dict[tuple[str, str], dict]:
-    return {(row["pictures"][0], row["pictures"][1]): row for row in explanation["agreement"]}
+    """Every two pictures, with the probability that they agree by chance, corrected for their number."""
+    rows = {(row["pictures"][0], row["pictures"][1]): row for row in explanation["agreement"]}
+    known = {pair: row["p_value"] for pair, row in rows.items() if row["p_value"] is not None}
+    p = dict(zip(known, holm([*known.values()]), strict=True))
+    return {pair: {**row, "p": p.get(pair)} for pair, row in rows.items()}
 
 
 def _likeness(found: dict) -> dict | None:
     """How far a control shows the same picture as the model."""
     controls = {name: own["likeness"] for name, own in found["controls"].items()}
     rows = [
-        (_title(picture), [own[picture]["within"] for own in controls.values()])
+        (_title(picture), [own[picture]["within"] if picture in own else None for own in controls.values()])
         for picture in found["pictures"]
-        if all(picture in own for own in controls.values())
+        if any(picture in own for own in controls.values())
     ]
     return {"columns": [_CONTROLS[name] for name in controls], "rows": rows} if controls else None
 
@@ -117,6 +149,7 @@ def _removal(models: dict[str, dict]) -> list[dict]:
             "title": f"Harm of removing edges: {name}",
             "x": "edges removed",
             "range": [min(harms), max(harms)],
+            "kept": None,
             "series": [
                 {"name": order, "points": list(zip(own["edges"], own[order], strict=True)), "strong": False}
                 for order in _ORDERS

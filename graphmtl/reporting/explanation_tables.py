@@ -1,34 +1,38 @@
 """The tables that ``explain`` prints, each by its title."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 from graphmtl.analysis.faithfulness import Explanation
+from graphmtl.analysis.holm import p_of
 from graphmtl.graph.comparison import Comparison
+from graphmtl.graph.pictures.cells import decimals_for
+from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["explanation_tables", "stability_table"]
 
 _STRONGEST = ("attention", "contribution", "ablation", "affinity", "benefit")  # pictures whose first edges are shown
 
 _FIRST = ("attention", "affinity")  # what the other pictures are compared with on the screen; the file has all pairs
+_ORDERS = ("strongest", "random", "weakest")
+_WITHIN = "Spearman within rows (p by permutation, corrected for the pictures)"
 
 
-def explanation_tables(heading: str, trained: Explanation, controls: Mapping[str, Explanation]) -> dict[str, Table]:
+def explanation_tables(trained: Explanation, controls: Mapping[str, Explanation]) -> dict[str, Table]:
     """What an explanation comes to: strongest edges, agreement, removal, and the true graph where it is known."""
     models = {"trained": trained, **controls}
     tables = {
-        f"{heading}: the strongest source of each task; reliance of this trained model": _strongest_table(trained),
-        "Two pictures of the same model: Spearman within rows (p by permutation)": _agreement_table(models),
+        "The strongest source of each task": _strongest_table(trained),
+        f"Two pictures of the same model: {_WITHIN}": _agreement_table(models),
     }
     if controls:
-        title = "The same picture of a control, which learned nothing: Spearman within rows (p by permutation)"
-        tables[title] = _likeness_table(trained, controls)
+        tables[f"The same picture of a control, which learned nothing: {_WITHIN}"] = _likeness_table(trained, controls)
     if trained.removal is not None:
         title = "Edges cut into every task at once, by attention: rise of the negative log-likelihood"
-        tables[title] = _removal_table(models)
+        tables[title] = _removal_table({name: own.removal for name, own in models.items() if own.removal is not None})
     if any(trained.auroc().values()):
         areas = {name: own.auroc() for name, own in models.items()}
         tables["True sources against the others: AUROC, the mean over targets"] = _auroc_table(areas)
@@ -48,49 +52,59 @@ def _table(*columns: str) -> Table:
 
 
 def _number(value: float | None, sign: str = "+") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+    return "-" if value is None else f"{value:{sign}.2f}"
 
 
 def _strongest_table(trained: Explanation) -> Table:
     """The strongest edge from another node into each task in each picture."""
     names = [name for name in _STRONGEST if name in trained.pictures]
+    tasks = trained.pictures["attention"].tasks
+    columns = [_strongest(trained.pictures[name], tasks) for name in names]
     table = _table("task", *names)
-    for task in trained.pictures["attention"].tasks:
-        others = ([e for e in trained.pictures[name].incoming(task) if e.source != task] for name in names)
-        table.add_row(escape(task), *(f"{escape(e[0].source)} {e[0].weight:.3f}" if e else "-" for e in others))
+    for row in zip(map(escape, tasks), *columns, strict=True):
+        table.add_row(*row)
     return table
+
+
+def _strongest(graph: TaskGraph, tasks: Sequence[str]) -> list[str]:
+    """The strongest source of each task and its weight; "-" where it has none."""
+    edges = [next((edge for edge in graph.incoming(task) if edge.source != task), None) for task in tasks]
+    decimals = decimals_for([edge.weight for edge in edges if edge is not None])
+    return ["-" if edge is None else f"{escape(edge.source)} {edge.weight:.{decimals}f}" for edge in edges]
 
 
 def _agreement_table(models: Mapping[str, Explanation]) -> Table:
     table = _table("pictures", *models)
     found = {name: own.agreement() for name, own in models.items()}
+    p = {name: p_of(own) for name, own in found.items()}
     for pair in (pair for pair in found["trained"] if pair[0] in _FIRST or pair == ("contribution", "ablation")):
-        table.add_row(" ~ ".join(pair), *(_within(own.get(pair)) for own in found.values()))
+        table.add_row(" ~ ".join(pair), *(_within(own.get(pair), p[name].get(pair)) for name, own in found.items()))
     return table
 
 
-def _within(comparison: Comparison | None) -> str:
+def _within(comparison: Comparison | None, p: float | None) -> str:
     if comparison is None or comparison.within is None:
         return "-"
-    return f"{comparison.within:+.3f} ({comparison.p_value:.4f})"
+    return f"{comparison.within:+.2f}" + ("" if p is None else f" ({p:.3f})")
 
 
 def _likeness_table(trained: Explanation, controls: Mapping[str, Explanation]) -> Table:
     """A picture that an untrained model shows too says nothing of what was learned."""
     table = _table("picture", *controls)
-    found = [trained.likeness(own) for own in controls.values()]
-    for name in found[0]:
-        table.add_row(name, *(_within(own[name]) for own in found))
+    found = {(name, key): own for name, each in controls.items() for key, own in trained.likeness(each).items()}
+    p = p_of(found)
+    for key in dict.fromkeys(key for _, key in found):
+        table.add_row(key, *(_within(found.get((name, key)), p.get((name, key))) for name in controls))
     return table
 
 
-def _removal_table(models: Mapping[str, Explanation]) -> Table:
-    columns = [f"{name}, {order}" for name in models for order in ("strongest", "random", "weakest")]
+def _removal_table(removals: Mapping[str, Mapping[str, list]]) -> Table:
+    columns = [f"{name}, {order}" for name in removals for order in _ORDERS]
     table = _table("edges", *columns)
-    removals = [own.removal for own in models.values()]
-    for i, size in enumerate(removals[0]["edges"]):
-        values = (removal[order][i] for removal in removals for order in ("strongest", "random", "weakest"))
-        table.add_row(str(size), *map(_number, values))
+    decimals = decimals_for([x for own in removals.values() for order in _ORDERS for x in own[order]])
+    for i, size in enumerate(removals["trained"]["edges"]):
+        values = (removal[order][i] for removal in removals.values() for order in _ORDERS)
+        table.add_row(str(size), *(f"{value:+z.{decimals}f}" for value in values))
     return table
 
 

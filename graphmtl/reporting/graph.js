@@ -1,13 +1,16 @@
-// The task graph: nodes on a circle that can be dragged, edges whose width and opacity say how strong they are.
-const WIDTH = 900, HEIGHT = 620, RADIAL = 16, SHOWN_PER_TASK = 3;
+// What is above the control: tasks on a circle that can be dragged, edges whose width and opacity say how far above.
+const WIDTH = 900, HEIGHT = 620, RADIAL = 16;
 
 function drawGraph(figure, graph) {
   const svg = figure.querySelector("svg"), slider = figure.querySelector("input");
-  const tasks = graph.nodes.filter((node) => !node.hub);
+  const tasks = graph.nodes;
   const radial = tasks.length > RADIAL;  // then the names stand like spokes
-  const radius = radial ? 300 : Math.min(240, 130 + 10 * tasks.length);
+  const narrow = !radial && window.innerWidth < 600;  // a telephone: as small as the names allow
+  const radius = radial ? 300 : narrow ? 110 : Math.min(240, 130 + 10 * tasks.length);
   const longest = Math.max(...tasks.map((task) => textWidth(task.short, fontSize(radial))));
-  const right = Math.max(WIDTH / 2, radius + longest + 30), bottom = radial ? right : HEIGHT / 2;  // names are never cut off
+  const right = Math.max(narrow ? 0 : WIDTH / 2, radius + longest + 30);  // names are never cut off
+  const bottom = radial ? right : narrow ? radius + 40 : HEIGHT / 2;
+  svg.classList.toggle("narrow", narrow);
   svg.classList.toggle("radial", radial);
   svg.setAttribute("viewBox", `${-right} ${-bottom} ${2 * right} ${2 * bottom}`);
   const marker = svgElement("marker", {id: `head-${drawGraph.count = (drawGraph.count ?? 0) + 1}`, viewBox: "0 0 10 10",
@@ -20,8 +23,8 @@ function drawGraph(figure, graph) {
 
   const nodes = graph.nodes.map((node) => {
     const angle = 2 * Math.PI * tasks.indexOf(node) / tasks.length - Math.PI / 2;
-    const home = node.hub ? [0, 0] : [radius * Math.cos(angle), radius * Math.sin(angle)];
-    return {...node, angle, home, size: node.hub ? 30 : radial ? 6 : 11, edges: []};
+    const home = [radius * Math.cos(angle), radius * Math.sin(angle)];
+    return {...node, angle, home, size: radial ? 6 : 11, edges: []};
   });
   const lines = svgElement("g", {}, svg);
   const edges = [...graph.edges].sort((a, b) => a.weight - b.weight).map((edge) => {
@@ -30,9 +33,10 @@ function drawGraph(figure, graph) {
     const hit = svgElement("path", {class: "hit"}, group);
     const line = svgElement("path", {class: "line"}, group);
     if (graph.directed) line.setAttribute("marker-end", `url(#${marker.id})`);
-    const ends = graph.directed ? `${target.name} reads from ${source.name}` : `${source.name} and ${target.name}`;
-    const spread = edge.std > 0 ? ` ± ${number(edge.std)}` : "";
-    group.dataset.hint = `${ends}: ${number(edge.weight)}${spread}\n${edge.count} instances`;
+    const ends = graph.directed ? `${target.name} ${graph.verb} ${source.name}` : `${source.name} and ${target.name}`;
+    group.dataset.hint = `${ends}: ${number(edge.weight)} ${graph.unit}`.trimEnd() + `\n${edge.count} instances`;
+    line.setAttribute("opacity", 0.35 + 0.6 * edge.place);
+    line.setAttribute("stroke-width", 1 + (radial ? 2 : 3.7) * edge.place);
     const drawn = {...edge, source, target, group, hit, line};
     source.edges.push(drawn);
     target.edges.push(drawn);
@@ -41,7 +45,7 @@ function drawGraph(figure, graph) {
 
   function placeEdge({source, target, hit, line}) {
     const [x, y] = [target.x - source.x, target.y - source.y];
-    const bend = source.hub || target.hub ? 0 : 0.16;  // to the right, so that an edge and its reverse lie apart
+    const bend = 0.16;  // to the right, so that an edge and its reverse lie apart
     const bow = [(source.x + target.x) / 2 - bend * y, (source.y + target.y) / 2 + bend * x];
     const trim = (node) => {
       const length = Math.hypot(node.x - bow[0], node.y - bow[1]) || 1;
@@ -59,18 +63,17 @@ function drawGraph(figure, graph) {
   }
 
   for (const node of nodes) {
-    node.group = svgElement("g", {class: node.hub ? "node hub" : "node", tabindex: 0}, svg);
+    node.group = svgElement("g", {class: "node", tabindex: 0}, svg);
     svgElement("circle", {r: node.size}, node.group);
     label(node, radial);
     const sources = edges.filter((edge) => edge.target === node || (!graph.directed && edge.source === node)).reverse();
-    sources.slice(0, SHOWN_PER_TASK).forEach((edge) => (edge.first = true));
     const read = sources.slice(0, 5).map((edge) => {
       return `${edge.source === node ? edge.target.name : edge.source.name}  ${number(edge.weight)}`;
     });
     if (node.own !== null) read.push(`itself  ${number(node.own)}`);
-    node.group.dataset.hint = [node.name + (read.length && graph.directed ? " reads from" : ""), ...read].join("\n");
+    node.group.dataset.hint = [node.name + (read.length && graph.directed ? ` ${graph.verb}` : ""), ...read].join("\n");
     const light = (on) => edges.forEach((edge) => {
-      const own = edge.target === node || ((!graph.directed || node.hub) && edge.source === node);
+      const own = edge.target === node || (!graph.directed && edge.source === node);
       edge.line.classList.toggle("far", on && !own);
     });
     for (const event of ["pointerenter", "focus"]) node.group.addEventListener(event, () => light(true));
@@ -106,30 +109,19 @@ function drawGraph(figure, graph) {
     });
   }
 
-  function show(isShown, what) {
-    const shown = edges.filter(isShown), least = Math.min(...shown.map((edge) => edge.weight));
-    for (const edge of edges) edge.group.style.display = isShown(edge) ? "" : "none";
-    for (const {line, weight} of shown) {
-      const share = high - least < 1e-6 ? 0.5 : (weight - least) / (high - least);
-      line.setAttribute("opacity", 0.2 + 0.75 * share);
-      line.setAttribute("stroke-width", 0.7 + (radial ? 2.3 : 4) * share);
-    }
-    const said = `${what}: ${shown.length} of ${edges.length} edges`;
+  function hideBelow() {
+    const least = Number(slider.value) / 1000 * (high - low) + low;
+    const shown = edges.filter((edge) => edge.weight >= least - 1e-12);
+    for (const edge of edges) edge.group.style.display = shown.includes(edge) ? "" : "none";
+    const said = `from ${number(least)}: ${shown.length} of ${edges.length} edges`;
     figure.querySelector("output").textContent = said;
     slider.setAttribute("aria-valuetext", said);
   }
-  function hideBelow() {
-    const least = Number(slider.value) / 1000 * (high - low) + low;
-    show((edge) => edge.weight >= least - 1e-12, `from ${number(least)}`);
-  }
-  const many = !graph.nodes.some((node) => node.hub) && edges.length > Math.max(20, SHOWN_PER_TASK * tasks.length);
   function reset() {
     for (const node of nodes) [node.x, node.y] = node.home;
     for (const node of nodes) place(node, ...node.home);
     Object.assign(slider, {min: 0, max: 1000, value: 0});
-    // Weights into different tasks are not comparable, so of many edges the strongest of each task are shown at first.
-    if (many) show((edge) => edge.first, `the ${SHOWN_PER_TASK} strongest of each task`);
-    else hideBelow();
+    hideBelow();
   }
   slider.addEventListener("input", hideBelow);
   figure.querySelector("button").addEventListener("click", reset);
@@ -151,8 +143,7 @@ function label(node, radial) {
   const gap = node.size + 5, right = Math.cos(node.angle) > -1e-9, degrees = node.angle * 180 / Math.PI;
   const text = svgElement("text", {"font-size": fontSize(radial), "dominant-baseline": "central"}, node.group);
   text.textContent = node.short;
-  if (node.hub) text.setAttribute("text-anchor", "middle");
-  else if (radial) {
+  if (radial) {
     text.setAttribute("text-anchor", right ? "start" : "end");
     text.setAttribute("transform", `rotate(${degrees + (right ? 0 : 180)}) translate(${right ? gap : -gap})`);
   } else {

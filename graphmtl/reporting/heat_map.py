@@ -1,55 +1,72 @@
-"""A matrix between tasks, or between labels and answers, as the report's page shows it."""
+"""A map between tasks, or between labels and answers, as the report's page shows it; its colours are those of files.
+
+A map is a dictionary. ``names`` are those of rows and columns, ``between`` is what stands between a row's and a
+column's name in words, and ``ends`` are what the palette means at -1, 0 and 1 (the first is None where nothing is below
+0). A cell is None where there is no edge, else it has its number as ``text``, what is ``said`` of it, ``share``, its
+place on the palette from -1 to 1 with 0 paper-white, and whether it has a ``dot`` (not above the control), a ``frame``
+(a true edge), or is a task's ``own``, which has no colour.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from graphmtl.graph.comparison import ALIKE
-from graphmtl.graph.pictures.panels import ANNOTATED_TASKS, between_tasks, decimals_for
+from graphmtl.graph.pictures.cells import Cells, decimals_for
+from graphmtl.graph.pictures.panels import ANNOTATED_TASKS
 
-__all__ = ["confusion_map", "heat_map"]
+__all__ = ["confusion_map", "edge_map", "heat_map"]
+
+
+def edge_map(title: str, cells: Cells) -> dict:
+    """The map of a graph of tasks that is held against its control."""
+    unit = f" {cells.unit}" if cells.unit == "times the equal share" else ""
+
+    def cell(k: int, j: int) -> dict | None:
+        text = cells.texts[k][j]
+        if not text:
+            return None
+        own, dot = cells.targets[k] == cells.sources[j], bool(cells.dots[k, j])
+        said = text if own else f"{text}{unit}" + (", not above the control" if dot else "")
+        share = 0.0 if own else round(float(cells.places[k, j]), 3)
+        return _cell("·" if dot else text, share, said, dot=dot, frame=bool(cells.frames[k, j]), own=own)
+
+    rows = [[cell(k, j) for j in range(len(cells.sources))] for k in range(len(cells.targets))]
+    return _map(title, cells.targets, "from", rows, cells.ends)
 
 
 def heat_map(title: str, tasks: Sequence[str], matrix: np.ndarray) -> dict:
-    """A (targets, sources) matrix as a table.
+    """A (targets, sources) matrix of numbers, nan where there is none; 0 is paper-white.
 
-    A cell is None where the matrix is nan, else its number as a text, and ``share``: where it lies between the smallest
-    (0) and the largest (1) weight between two tasks. These are the texts ``low`` and ``high``, which say if what a task
-    reads from itself is beyond, or None where all are alike. Of a ``signed`` matrix, one with weights below 0, the
-    share is -1 to 1, and 0 has no colour. ``between`` is what stands between a row's and a column's name in words.
+    The palette goes as far as the largest number between two tasks, either way. What a task has with itself is its own.
     """
-    between = between_tasks(matrix)
-    known = between[~np.isnan(between)]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
-    differ, signed = bool(high - low >= ALIKE), bool(low <= -ALIKE)
-    if signed:
-        high = max(-low, high)
-        low = -high
+    own = np.eye(len(matrix), dtype=bool)
+    known = matrix[~np.isnan(matrix) & ~own]
+    strongest = max(float(np.abs(known).max(initial=0)), ALIKE)
     decimals = decimals_for(known.tolist())
 
-    def text(weight: float) -> str:
-        return f"{weight:z.{decimals}f}"
+    def cell(k: int, j: int) -> dict | None:
+        if np.isnan(matrix[k, j]):
+            return None
+        text = f"{matrix[k, j]:z.{decimals}f}"
+        share = 0.0 if k == j else round(float(np.clip(matrix[k, j] / strongest, -1, 1)), 3)
+        return _cell(text, share, text, own=k == j)
 
-    def share(weight: float) -> float:
-        if signed:
-            return float(np.clip(weight / high, -1, 1))
-        return float(np.clip((weight - low) / (high - low), 0, 1)) if differ else 0.5
+    rows = [[cell(k, j) for j in range(len(matrix))] for k in range(len(matrix))]
+    high = f"{strongest:.{decimals}f}"
+    return _map(title, tasks, "from", rows, (f"-{high}" if (known < -ALIKE).any() else None, "0", high))
 
-    def cell(weight: float) -> dict | None:
-        return None if np.isnan(weight) else {"text": text(weight), "share": round(share(weight), 3)}
 
-    low_end = text(low) + (" and less" if (matrix < low - ALIKE).any() else "")
-    high_end = text(high) + (" and more" if (matrix > high + ALIKE).any() else "")
-    return {
-        "title": title,
-        "names": list(tasks),
-        "between": "from",
-        "rows": [[cell(weight) for weight in row] for row in matrix],
-        "numbers": len(tasks) <= ANNOTATED_TASKS,
-        "signed": signed,
-        "low": low_end if differ else None,
-        "high": high_end if differ else None,
-    }
+def _cell(text: str, share: float, said: str, *, dot: bool = False, frame: bool = False, own: bool = False) -> dict:
+    return {"text": text, "share": share, "said": said, "dot": dot, "frame": frame, "own": own}
+
+
+def _map(
+    title: str, names: Sequence[str], between: str, rows: Sequence[Sequence[dict | None]], ends: Sequence[str | None]
+) -> dict:
+    """A map; a large one has no numbers."""
+    numbers = len(names) <= ANNOTATED_TASKS
+    return {"title": title, "names": [*names], "between": between, "rows": rows, "numbers": numbers, "ends": [*ends]}
 
 
 def confusion_map(labels: Sequence[str], counts: Sequence[Sequence[int]], support: Sequence[int]) -> dict:
@@ -61,16 +78,7 @@ def confusion_map(labels: Sequence[str], counts: Sequence[Sequence[int]], suppor
         support: how many each row has, those that no cell shows included.
     """
     rows = [
-        [{"text": str(count), "share": round(count / max(of, 1), 3)} for count in row]
+        [_cell(str(count), round(count / max(of, 1), 3), str(count)) for count in row]
         for row, of in zip(counts, support, strict=True)
     ]
-    return {
-        "title": "",
-        "names": list(labels),
-        "between": "answered as",
-        "rows": rows,
-        "numbers": len(labels) <= ANNOTATED_TASKS,
-        "signed": False,
-        "low": "none of a row",
-        "high": "all of it",
-    }
+    return _map("", labels, "answered as", rows, (None, "none of a row", "all of it"))

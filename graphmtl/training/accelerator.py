@@ -1,5 +1,7 @@
 """accelerate's Accelerator for a training and for reading: device, precision, processes."""
 
+import os
+
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 
@@ -16,8 +18,10 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
     """For a training; what ``--track`` names starts with it, but must be there now.
 
     Raises:
-        InputError: the device or a tracker is not there, or the device has no such precision.
+        InputError: the device or a tracker is not there, the device has no such precision, or accelerate's own
+            configuration cuts the model over the processes.
     """
+    _check_whole()
     cpu = chosen_device(options.device).type == "cpu"
     if cpu and options.precision == "fp16":
         raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
@@ -29,6 +33,13 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
     )
+
+
+def _check_whole() -> None:
+    """Each process scores its model and keeps its weights between two updates, and so must have all of them."""
+    for name in ("FSDP", "DEEPSPEED"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
+            raise InputError(f"accelerate's configuration asks for {name}; accepted: MULTI_GPU, MULTI_CPU, NO")
 
 
 def plain_accelerator(device: str) -> Accelerator:

@@ -1,51 +1,180 @@
-"""The folder that resuming needs: written as a whole or not at all, and only the last one is kept."""
+"""The folders that resuming needs: each is written as a whole or not at all, and the last two are kept.
 
+``checkpoints/epoch-3`` stands where three epochs are done, ``epoch-3-update-412`` where a fourth was interrupted after
+412 updates. ``checksums.json`` has the SHA-256 of every file: damage is named, and the checkpoint before is taken. No
+file is a pickle, so that none can execute anything.
+"""
+
+import hashlib
+import json
+import random
+import re
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+from graphmtl.errors import InputError, note
+from graphmtl.files import read_json, write_whole, writing
+from graphmtl.training.state_file import load_state, save_state
 
-_STATE = "trainer.pt"
+__all__ = ["Checkpoints"]
+
+_KEPT = 2
+_NAME = re.compile(r"epoch-(\d+)(?:-update-(\d+))?")
+_SUMS = "checksums.json"
+_STATE = "trainer.safetensors"
 
 
-def save_checkpoint(*, folder: Path, epoch: int, accelerator: Accelerator, state: dict) -> None:
-    """Write ``folder/epoch-N``: model, optimiser, schedule and random states by accelerate, and the trainer's state.
-
-    It is written under another name first, so that an interruption leaves the checkpoint before it; that one is
-    removed at the end. Every process must call this; all but the first write no more than their random states.
+@dataclass(frozen=True)
+class Checkpoints:
+    """``checkpoints/`` of a run.
 
     Args:
-        folder: ``checkpoints/`` of the run.
-        epoch: the number of epochs done.
-        accelerator: has prepared the model, the optimiser and the schedule.
-        state: tensors, numbers, strings, and lists, tuples and dicts of them.
+        folder: where they stand.
+        accelerator: says which process this is, and has the scaler of float16.
+        parts: the model, the optimiser and the schedule as accelerate has prepared them, by name.
     """
-    target = folder / f"epoch-{epoch}"
-    unfinished = folder / f"epoch-{epoch}.unfinished"
-    if accelerator.is_main_process:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(target, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(unfinished), safe_serialization=False)  # safetensors would warn of tied parameters
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        torch.save(state, unfinished / _STATE)
-        unfinished.rename(target)
-        for other in folder.iterdir():
-            if other != target:
-                shutil.rmtree(other)
-    accelerator.wait_for_everyone()
 
+    folder: Path
+    accelerator: Accelerator
+    parts: Mapping[str, Any]
 
-def load_checkpoint(*, folder: Path, accelerator: Accelerator) -> dict | None:
-    """Put back what :func:`save_checkpoint` wrote last, and return the trainer's state; None where there is nothing."""
-    done = {int(path.name.removeprefix("epoch-")): path for path in folder.glob("epoch-*") if path.suffix == ""}
-    if not done:
+    def save(self, state: dict, *, epoch: int, update: int = 0) -> None:
+        """Writes a checkpoint, and removes those before the last two; every process must call it.
+
+        It is written under another name first, so that an interruption leaves those before it. All processes but the
+        first write no more than their random states.
+
+        Args:
+            state: tensors, arrays, numbers, texts, and lists, tuples and dicts of them.
+            epoch: the number of epochs done.
+            update: the updates, of the whole training, after which a further epoch was interrupted; 0: it was not.
+        """
+        target = self.folder / (f"epoch-{epoch}-update-{update}" if update else f"epoch-{epoch}")
+        unfinished = self.folder / f"{target.name}.unfinished"
+        first = self.accelerator.is_main_process
+        if first:
+            _remove(unfinished)
+            with writing(target):
+                self.folder.mkdir(exist_ok=True)  # the run's folder is there, or was removed
+                unfinished.mkdir()
+        self.accelerator.wait_for_everyone()
+        with writing(target):
+            self._write(unfinished, state)
+            self.accelerator.wait_for_everyone()
+            if first:
+                sums = {path.name: _checksum(path) for path in sorted(unfinished.iterdir())}
+                write_whole(unfinished / _SUMS, json.dumps(sums, indent=2) + "\n")
+                _remove(target)
+                unfinished.rename(target)
+        if first:
+            self._keep_the_last()
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, unfinished: Path, state: dict) -> None:
+        save_state(unfinished / self._random, _random_state(self.accelerator.device))
+        if self.accelerator.is_main_process:
+            for name, part in self._parts():
+                save_state(unfinished / f"{name}.safetensors", part.state_dict())
+            save_state(unfinished / _STATE, state)
+
+    def load(self) -> dict | None:
+        """Puts back what :meth:`save` wrote last and returns its state; None where there is no checkpoint.
+
+        One that is damaged is named, and the one before it taken.
+
+        Raises:
+            InputError: all are damaged, or were written by more or fewer processes.
+        """
+        found = [*self._found()]
+        for place, path in enumerate(found):
+            fault = _fault(path)
+            if fault is None:
+                return self._put_back(path)
+            if place == len(found) - 1:
+                raise InputError(f"{fault}; no checkpoint is left to go on from: --overwrite begins anew")
+            if self.accelerator.is_main_process:
+                note(f"{fault}; {found[place + 1].name} is gone on from")
         return None
-    path = done[max(done)]
-    accelerator.load_state(str(path))
-    return torch.load(path / _STATE, map_location="cpu", weights_only=True)
+
+    def _put_back(self, path: Path) -> dict:
+        if not (path / self._random).is_file():
+            theirs, ours = len([*path.glob("random-*.safetensors")]), self.accelerator.num_processes
+            raise InputError(f"{path}: written by {theirs} processes, found {ours}; resume with as many")
+        for name, part in self._parts():
+            part.load_state_dict(load_state(path / f"{name}.safetensors"))
+        state = load_state(path / _STATE)
+        _set_random_state(load_state(path / self._random), self.accelerator.device)
+        return state
+
+    @property
+    def _random(self) -> str:
+        return f"random-{self.accelerator.process_index}.safetensors"
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """All that has a state, under the names of their files."""
+        for name, part in self.parts.items():
+            yield name, self.accelerator.unwrap_model(part) if isinstance(part, torch.nn.Module) else part
+        if self.accelerator.scaler is not None:
+            yield "scaler", self.accelerator.scaler
+
+    def _found(self) -> list[Path]:
+        """Those that are whole, the last first; whatever else stands in the folder is left alone."""
+        names = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("epoch-*") if path.is_dir()}
+        places = {path: (int(name[1]), int(name[2] or 0)) for path, name in names.items() if name}
+        written = [path for path in places if any(path.iterdir())]
+        return sorted(written, key=places.__getitem__, reverse=True)
+
+    def _keep_the_last(self) -> None:
+        for path in (*self._found()[_KEPT:], *self.folder.glob("epoch-*.unfinished")):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder; the first thing to go is its name, so that a part of it is never taken for the whole."""
+    if path.suffix != ".unfinished" and path.is_dir():
+        path = path.rename(path.with_name(f"{path.name}.unfinished"))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint, if anything."""
+    if not (path / _SUMS).is_file():
+        return f"{path}: no {_SUMS}; damaged, or written by an earlier version of graphmtl"
+    try:
+        sums = read_json(path / _SUMS)
+    except InputError as error:
+        return str(error)
+    for name, expected in sums.items():
+        own = path / name
+        if not own.is_file():
+            return f"{path}: {name} is missing"
+        if _checksum(own) != expected:
+            return f"{own}: damaged (its checksum is not that of {_SUMS})"
+    return None
+
+
+def _random_state(device: torch.device) -> dict[str, Any]:
+    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
+    if device.type != "cpu":
+        state["device"] = torch.get_device_module(device).get_rng_state()
+    return state
+
+
+def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if device.type != "cpu" and "device" in state:
+        torch.get_device_module(device).set_rng_state(state["device"])

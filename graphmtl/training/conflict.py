@@ -86,12 +86,12 @@ class GradientConflict:
         return conflict
 
     def state_dict(self) -> dict:
-        """What :meth:`load_state_dict` needs, at the end of an epoch."""
-        return {"sums": self._sums}
+        """What :meth:`load_state_dict` needs."""
+        return {"sums": self._sums, "epoch": self._epoch}
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self._sums = state["sums"]
+        self._sums, self._epoch = state["sums"], state["epoch"]
 
 
 def _mean(sums: Tensor) -> float | None:

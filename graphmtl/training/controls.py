@@ -1,38 +1,38 @@
-"""What a trained model's picture is held against: models that cannot know, and models trained without a source.
+"""What a trained model's picture is held against: models that cannot know.
 
 - :func:`untrained`: fresh weights. What its picture shows is the architecture's doing.
-- :func:`shuffled`: the same run on training labels that say nothing. What its picture shows is that of training itself.
-- :func:`benefit`: k trained with j alone against k trained alone. It is not what a picture of one model shows: a model
-  may rely on a source that it would have been as good without.
+- :func:`shuffled`: the same run on training labels that say nothing, trained up to the epoch that the run kept. What
+  its picture shows is that of training itself.
 
 Their runs are ordinary ones, with the options of the run that they control; finished ones are taken as they are and an
 unfinished one is resumed.
 """
 
+import math
+import time
+import warnings
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
-import numpy as np
+from accelerate import PartialState
 
-from graphmtl.analysis.ablation import measure
-from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.config import Options
-from graphmtl.data.batching import encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
-from graphmtl.graph.edge import Edge
-from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.layers.interaction import Ablation
+from graphmtl.errors import DataWarning
+from graphmtl.files import read_json_lines
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import changed
 from graphmtl.training.building import build_model
 from graphmtl.training.device import reading_device
+from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.experiment import train_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
+from graphmtl.training.run_picture import draw_run, has_edges
 
-__all__ = ["benefit", "shuffled", "untrained"]
+__all__ = ["control_of", "shuffled", "untrained"]
+
+_DEAR = 0.5  # of the run's time
 
 
 def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
@@ -41,49 +41,63 @@ def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
 
 
 def shuffled(run: Run, folder: Path) -> Run:
-    """The run again, in another folder, with the labels of each task's training split permuted."""
-    options = replace(run.options, shuffle_labels=True, refit_on_valid=False)
-    return _trained(replace(options, device=reading_device(options.device)), folder)
+    """The run again, in another folder, with the labels of each task's training split permuted.
+
+    It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance. That of a run in
+    which tasks joined another's graph is trained from the start, to its own best epoch.
+    """
+    options = replace(run.options, shuffle_labels=True, refit_on_valid=False, track=None)
+    joined = (run.folder / "transfer.json").is_file()
+    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=None if joined else run)
 
 
-def _trained(options: Options, folder: Path) -> Run:
+def control_of(run: Run, asked: str) -> str:
+    """Trains the control of a run that has edges, where it is wanted, and draws the run's picture again.
+
+    Args:
+        run: a finished run.
+        asked: ``--control``: always, never, or auto, which is where it costs less than half of the run.
+
+    Returns:
+        What is to be said of it; empty for a run that has no control, where none was asked for.
+    """
+    if asked == "never" or run.options.shuffle_labels:
+        return ""
+    if not has_edges(run):
+        return f"control: none, since --arch {run.options.arch} learned no edges" if asked == "always" else ""
+    share = _share(run)
+    if asked == "auto" and share > _DEAR and run.control is None:
+        cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"
+        return f"control: none, since it would be trained {cost}; --resume --control always does"
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # what is to be said of the data has been said of the run
+        shuffled(run, run.folder / "controls" / "shuffled")
+    seconds = time.perf_counter() - started
+    if PartialState().is_main_process:
+        draw_run(run)
+    PartialState().wait_for_everyone()
+    return f"control: the same on shuffled labels, in {seconds:.0f} s"
+
+
+def _share(run: Run) -> float:
+    """About how much of the run's training its control takes, which ends with the epoch that was kept.
+
+    Teachers are trained for a control of their own, and nothing is known of their time.
+    """
+    if isinstance(run.options, DistillationOptions) and run.options.teachers is not None:
+        return math.inf
+    epochs = [line["epoch"] for line in read_json_lines(run.folder / "history.jsonl")]
+    kept = run.metrics["best_epoch"]
+    return max(kept.values() if isinstance(kept, dict) else [kept]) / max(epochs)
+
+
+def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run:
     """The finished run with these options in a folder."""
     tasks = load_run_tasks(options)
     if (folder / "metrics.json").is_file():
         run = Run.open(folder)
         run.check_data(fingerprint(tasks), otherwise="remove the folder, and the control is trained again")
         return run
-    return train_run(tasks, replace(options, output=str(folder), resume=True, write_submission=None))
-
-
-def benefit(run: Run, folder: Path, *, split: str, per_task: int) -> TaskGraph:
-    """For every two tasks, what training with j alone gains k over training alone; a run for each pair and each task.
-
-    The weight of j -> k is the paired change of the negative log-likelihood of k's right labels per text, positive
-    where j helps.
-
-    Args:
-        run: a finished run, whose options they all have; its topology is left out.
-        folder: of all these runs.
-        split: whose texts are read.
-        per_task: texts of each task, at most.
-    """
-    names, device = tuple(run.model.tasks), reading_device(run.options.device)
-    options = changed(run.options, topology=None, top_k=0, select_by="mean", device=device)
-
-    def losses(*tasks: str) -> dict[str, np.ndarray]:
-        """Of each task's texts, the minus log-likelihood in a run of these tasks alone: (texts,)."""
-        model = _trained(replace(options, only=",".join(tasks)), folder / "+".join(tasks)).model
-        data = encode_tasks(load_run_tasks(replace(options, only=",".join(tasks))), model.vocabulary, model.options)
-        size = options.texts_at_once
-        batches = draw_texts(data, split, per_task=per_task, batch_size=size, seed=options.seed, device="cpu")
-        return {name: own.losses[0] for name, own in measure(model, batches, [Ablation()]).items()}
-
-    alone = {name: losses(name)[name] for name in names}
-    edges = []
-    for pair in combinations(names, 2):
-        together = losses(*pair)
-        for source, target in (pair, pair[::-1]):
-            gain = alone[target] - together[target]  # (texts,)
-            edges.append(Edge(source=source, target=target, weight=gain.mean(), std=gain.std(), count=len(gain)))
-    return TaskGraph(arch=options.arch, tasks=names, split=split, seed=options.seed, edges=tuple(edges))
+    options = replace(options, output=str(folder), resume=True, overwrite=False, write_submission=None)
+    return train_run(tasks, options, up_to=up_to)

@@ -1,6 +1,7 @@
 """The record of the training losses, which never makes the accelerator wait."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
@@ -58,6 +59,14 @@ class EpochLosses:
             self._examples[task] = self._examples.get(task, 0) + examples
         self._pending.clear()
         return sum(values) / len(values)
+
+    def state_dict(self) -> dict:
+        """What :meth:`load_state_dict` needs, of the losses that were fetched."""
+        return {"sums": self._sums, "examples": self._examples}
+
+    def load_state_dict(self, state: Mapping[str, dict]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._sums, self._examples = dict(state["sums"]), dict(state["examples"])
 
     def means(self) -> dict[str, float]:
         """Mean loss per example of every task that was trained, over the steps checked so far."""

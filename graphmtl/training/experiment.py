@@ -27,7 +27,7 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed, make_options
-from graphmtl.training.budget import about
+from graphmtl.training.budget import Budget, about
 from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.pretraining import load_pretrained
@@ -40,10 +40,11 @@ from graphmtl.training.run_data import (
     load_fitted_tasks,
     load_run_tasks,
     read_frozen_once,
+    remarks,
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_folder import REMARKS, VALIDATION, Run
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
@@ -61,7 +62,8 @@ def train(
 ) -> Run:
     """Trains, tests and writes a run's folder; the same as ``graphmtl run``.
 
-    The baselines beside it are the command's alone; see :func:`graphmtl.baselines.read_baselines`.
+    The baselines and the control beside it are the command's alone; see :func:`graphmtl.baselines.read_baselines` and
+    :func:`graphmtl.training.controls.control_of`.
 
     A callback that tells a search over options (here Optuna's) how it goes, and lets it end what will not win::
 
@@ -118,12 +120,16 @@ def train_run(
     callbacks: Sequence[Callable[[dict], None]] = (),
     test: bool = True,
     profile: bool = False,
+    up_to: Run | None = None,
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
     With ``profile`` the main process says where the time of some updates goes. Without ``test`` it ends once it is
     trained and validated: the model answers no test example, and the run, which has a ``validation.json`` in place of
     ``metrics.json``, is not finished.
+
+    Of a control ``up_to`` is the finished run that it controls. It says nothing, has as many batches and epochs, and is
+    trained up to the epoch that was kept there, without a look at the validation split before that.
     """
     run = Run(folder_of(tasks, options))
     if options.overwrite:
@@ -138,51 +144,65 @@ def train_run(
     submission = None
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
-    say = verbosity.say if state.is_main_process else _silent
+    say = verbosity.say if state.is_main_process and up_to is None else _silent
     model = _fresh(tasks, options, say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
     callbacks = callbacks if state.is_main_process else ()
-    trainer = Trainer(model=model, data=data, options=options, folder=run.folder, callbacks=callbacks)
+    kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
+    parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
+    trainer = Trainer(**parts, callbacks=callbacks, given=budgets)
     for line in about(trainer.budgets):
         say(line)
     given = _given_teachers(options, tasks, model)
     state.wait_for_everyone()
-    if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
-        run.create(options, given_data)
-    state.wait_for_everyone()
-    read_frozen_once(model, all_splits(data), progress=options.progress)
-    teachers, said = given, run.folder / "teachers" / "outputs"
-    if isinstance(options, DistillationOptions):
-        said = Path(options.teacher_outputs or said)
-        arch = _arch_of_teachers(options)
-        if arch is not None:
-            teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
-    distillation = _distillation(options, tasks, model, data, teachers, folder=said)
-    terms = [] if distillation is None else [distillation]
-    looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
-    with trackers_finished(trainer.accelerator), looked_at:
-        result = trainer.train(resume=options.resume, terms=terms)
-    predictions = {"valid": trainer.predict_split("valid")}
-    if not test:
+    with run.held() if state.is_main_process else nullcontext():
+        if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
+            run.create(options, given_data)
+        state.wait_for_everyone()
+        read_frozen_once(model, all_splits(data), progress=options.progress)
+        teachers, said = given, run.folder / "teachers" / "outputs"
+        if isinstance(options, DistillationOptions):
+            said = Path(options.teacher_outputs or said)
+            arch = _arch_of_teachers(options)
+            if arch is not None:
+                teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
+        distillation = _distillation(options, tasks, model, data, teachers, folder=said)
+        terms = [] if distillation is None else [distillation]
+        looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
+        with trackers_finished(trainer.accelerator), looked_at:
+            result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
+        predictions = {"valid": trainer.predict_split("valid")}
+        if not test:
+            if state.is_main_process:
+                write_validation(run, options, model, data, result, predictions)
+            state.wait_for_everyone()
+            return run
+        if options.refit_on_valid:
+            tasks = train_with_valid(tasks)
+            model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
+        recorder = EdgeRecorder()
+        predictions["test"] = trainer.predict_split("test", recorder=recorder)
+        predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
+        say_unknown(data, say)
         if state.is_main_process:
-            write_validation(run, options, model, data, result, predictions)
+            run.write_json(REMARKS, remarks(tasks, data))
+            write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
+            if submission is not None:
+                verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
         state.wait_for_everyone()
         return run
-    if options.refit_on_valid:
-        tasks = train_with_valid(tasks)
-        model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
-    recorder = EdgeRecorder()
-    predictions["test"] = trainer.predict_split("test", recorder=recorder)
-    predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
-    say_unknown(data, say)
-    if state.is_main_process:
-        write_run(run, options, model, data, result, predictions, recorder)
-        if submission is not None:
-            verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
-    state.wait_for_everyone()
-    return run
+
+
+def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget] | None]:
+    """The epoch that a finished run kept, or one for each of its selection groups, and the budgets of these.
+
+    A run of an earlier version does not tell its budgets, which follow from its options.
+    """
+    told = run.metrics.get("budget")
+    budgets = None if told is None else {group: Budget(**own) for group, own in told.items()}
+    return run.metrics["best_epoch"], budgets
 
 
 def _fresh(tasks: TaskSet, options: Options, say: Callable[..., Any]) -> MultiTaskModel:

@@ -1,6 +1,7 @@
 """Training of the tasks that join a trained graph, and the run's folder that comes of it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -224,43 +225,44 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     given_data = fingerprint(tasks)
     _check(run, options, asked, given_data)  # by every process, so that none waits for one that has failed
     state.wait_for_everyone()
-    if state.is_main_process:
-        run.create(options, given_data)
-        run.write_json("transfer.json", asked)
-    state.wait_for_everyone()
-    accelerator = training.trainer.accelerator
-    with trackers_finished(accelerator):
-        result = training.train(resume=options.resume)
+    with run.held() if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            run.create(options, given_data)
+            run.write_json("transfer.json", asked)
+        state.wait_for_everyone()
+        accelerator = training.trainer.accelerator
+        with trackers_finished(accelerator):
+            result = training.train(resume=options.resume)
 
-    def predict(model: MultiTaskModel, data: Mapping[str, EncodedTask], record: Record | None = None) -> dict:
-        reading = {
-            "model": model.to(accelerator.device),
-            "batch_size": options.texts_at_once,
-            "accelerator": accelerator,
-        }
-        return {
-            "valid": predict_split(**reading, data=data, split="valid"),
-            "test": predict_split(**reading, data=data, split="test", record=record),
-        }
+        def predict(model: MultiTaskModel, data: Mapping[str, EncodedTask], record: Record | None = None) -> dict:
+            reading = {
+                "model": model.to(accelerator.device),
+                "batch_size": options.texts_at_once,
+                "accelerator": accelerator,
+            }
+            return {
+                "valid": predict_split(**reading, data=data, split="valid"),
+                "test": predict_split(**reading, data=data, split="test", record=record),
+            }
 
-    recorder = EdgeRecorder()
-    data_before = encode_tasks(known, old.vocabulary, old.options)
-    before = predict(old, data_before)
-    data = encode_tasks(known, model.vocabulary, model.options)
-    own = EdgeRecorder()  # what this process reads
-    after = predict(model, data, own.update)
-    of_new = predict(model, training.data, own.update)
-    for each in gather_object([own.to("cpu")]):
-        recorder.merge(each)
-    if state.is_main_process:
-        every = {split: {**after[split], **of_new[split]} for split in after}
-        write_run(run, options, model, {**data, **training.data}, result, every, recorder)
-        graph = run.task_graph
-        incoming = {name: [asdict(edge) for edge in graph.incoming(name)] for name in names}
-        forgetting = _before_and_after(data, before, after)
-        run.write_json("transfer.json", {**asked, "new": names, "incoming": incoming, "old": forgetting})
-    state.wait_for_everyone()
-    return run
+        recorder = EdgeRecorder()
+        data_before = encode_tasks(known, old.vocabulary, old.options)
+        before = predict(old, data_before)
+        data = encode_tasks(known, model.vocabulary, model.options)
+        own = EdgeRecorder()  # what this process reads
+        after = predict(model, data, own.update)
+        of_new = predict(model, training.data, own.update)
+        for each in gather_object([own.to("cpu")]):
+            recorder.merge(each)
+        if state.is_main_process:
+            every = {split: {**after[split], **of_new[split]} for split in after}
+            write_run(run, options, model, {**data, **training.data}, result, every, recorder)
+            graph = run.task_graph
+            incoming = {name: [asdict(edge) for edge in graph.incoming(name)] for name in names}
+            forgetting = _before_and_after(data, before, after)
+            run.write_json("transfer.json", {**asked, "new": names, "incoming": incoming, "old": forgetting})
+        state.wait_for_everyone()
+        return run
 
 
 def check_options(source: Run, options: Options) -> None:

@@ -16,7 +16,6 @@ text stands in the target's validation or test split are dropped before the sour
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +32,7 @@ from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
 from graphmtl.errors import InputError, shown, unknown_name
-from graphmtl.files import read_json
+from graphmtl.files import read_json, write_whole
 from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.model_options import changed_model_options
@@ -270,7 +269,4 @@ def _test(task: Task, predictions: Predictions) -> dict[str, float | None]:
 
 
 def _write(path: Path, content: Mapping) -> None:
-    """Writes JSON, as a whole or not at all."""
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    unfinished.rename(path)
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

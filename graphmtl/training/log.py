@@ -1,7 +1,7 @@
 """What is written about a training run while it goes on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from graphmtl.config import TrainingOptions
 from graphmtl.errors import InputError, shown
-from graphmtl.files import parse_json
+from graphmtl.files import parse_json, write_whole, writing
 from graphmtl.graph.edge import Edge
 from graphmtl.training.trackers import finish_trackers, start_trackers
 
@@ -39,9 +39,8 @@ class TrainingLog:
         self._accelerator = accelerator
         self._path = None if folder is None or not accelerator.is_main_process else folder / "history.jsonl"
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             start_trackers(accelerator, options, self._path.parent, resumed=bool(history))
-            self._path.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
+            write_whole(self._path, "".join(json.dumps(record) + "\n" for record in history))
 
     def add(self, record: dict) -> None:
         """Write a line.
@@ -53,8 +52,7 @@ class TrainingLog:
         """
         self.history.append(record)
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            _append(self._path, record)
         scalars = {f"train/loss/{task}": loss for task, loss in record["losses"].items()}
         for task, values in record["metrics"].items():
             scalars |= {f"valid/{metric}/{task}": value for metric, value in values.items()}
@@ -64,7 +62,7 @@ class TrainingLog:
     def put(self, name: str, content: dict | None) -> None:
         """Write a JSON file beside it, in the place of the last one; None: there is nothing to write."""
         if self._path is not None and content is not None:
-            self._path.with_name(name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+            write_whole(self._path.with_name(name), json.dumps(content) + "\n")
 
     def close(self) -> None:
         """End the trackers."""
@@ -86,21 +84,24 @@ class GraphLog:
         self._path = None if folder is None or not accelerator.is_main_process else folder / "graph_history.jsonl"
         if self._path is not None and self._path.is_file():
             path = self._path
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1)
             # a line that was cut off is of an epoch that left no checkpoint
-            done = takewhile(lambda line: line.endswith("\n") and _epoch(line, path) <= epochs, lines)
-            path.write_text("".join(done), encoding="utf-8")
+            done = takewhile(lambda each: each[1].endswith("\n") and _epoch(each[1], path, each[0]) <= epochs, lines)
+            write_whole(path, "".join(line for _, line in done))
 
     def add(self, *, epoch: int, step: int, edges: Sequence[Edge]) -> None:
         """Write a line: ``epoch``, ``step``, and ``edges`` as in ``task_graph.json``."""
         if self._path is not None and edges:
-            line = json.dumps({"epoch": epoch, "step": step, "edges": [asdict(edge) for edge in edges]})
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            _append(self._path, {"epoch": epoch, "step": step, "edges": [asdict(edge) for edge in edges]})
 
 
-def _epoch(line: str, path: Path) -> int:
-    record = parse_json(line, path)
+def _append(path: Path, record: Mapping) -> None:
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _epoch(line: str, path: Path, number: int) -> int:
+    record = parse_json(line, path, number)
     if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-        raise InputError(f"{path}: no epoch in {shown(line)}")
+        raise InputError(f"{path}, line {number}: no epoch in {shown(line)}")
     return record["epoch"]

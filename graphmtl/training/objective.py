@@ -171,6 +171,11 @@ class Objective:
         own = [[p for p in part.parameters() if p.requires_grad] for part in (*self.terms, self.balancing)]
         return [parameters for parameters in own if parameters]
 
+    @property
+    def prepared(self) -> dict[str, nn.Module]:
+        """The terms that have parameters, as accelerate has prepared them, by a name of their place."""
+        return {f"term-{i}": each for i, each in enumerate(self._parallel) if [*each.parameters()]}
+
     def begin_epoch(self, frozen: Sequence[nn.Parameter]) -> None:
         """An epoch begins, in which some of the model's parameters are not trained."""
         left_out = {id(parameter) for parameter in frozen}

@@ -10,7 +10,6 @@ import numpy as np
 from datasets import Dataset
 
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError
 from graphmtl.files import written_whole
 from graphmtl.training.evaluation import Predictions
 
@@ -52,16 +51,13 @@ def write_predictions(path: Path, tasks: TaskSet, predictions: Mapping[str, Mapp
         InputError: the file cannot be written.
     """
     is_csv = path.suffix.lower() == ".csv"
-    try:
-        with written_whole(path) as part, part.open("w", encoding="utf-8", newline="" if is_csv else "\n") as file:
-            write = _csv_writer(file) if is_csv else _json_writer(file)
-            for split, own in predictions.items():
-                for name, each in own.items():
-                    task, rows = tasks[name].task, _rows(tasks, name, split)
-                    for line in _lines(task, rows, each):
-                        write({"task": name, "split": split, **line})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="" if is_csv else "\n") as file:
+        write = _csv_writer(file) if is_csv else _json_writer(file)
+        for split, own in predictions.items():
+            for name, each in own.items():
+                task, rows = tasks[name].task, _rows(tasks, name, split)
+                for line in _lines(task, rows, each):
+                    write({"task": name, "split": split, **line})
 
 
 def _rows(tasks: TaskSet, name: str, split: str) -> Dataset:

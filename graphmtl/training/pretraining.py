@@ -21,7 +21,7 @@ from graphmtl.data.unlabelled import UnlabelledTexts, unlabelled_texts
 from graphmtl.data.vectors import read_vectors
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
-from graphmtl.files import read_json
+from graphmtl.files import read_json, write_whole, written_whole
 from graphmtl.generators import generators_kept
 from graphmtl.layers.message_lstm import LSTM
 from graphmtl.models.language_model import LanguageModel, asked_words
@@ -87,7 +87,7 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     state.wait_for_everyone()
     if state.is_main_process:
         run.create(options, data)
-        begun.write_text(digest)
+        write_whole(begun, digest)
     state.wait_for_everyone()
     given = {
         name: EncodedTask(task=task, train=train, valid=held_out, test=held_out, corpus="texts")
@@ -109,8 +109,9 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     }
     if state.is_main_process:
         vocabulary.save(folder / _VOCABULARY)
-        save_file(_weights(model.encoder, model.lstm), folder / _WEIGHTS)
-        (folder / _ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        with written_whole(folder / _WEIGHTS) as part:
+            save_file(_weights(model.encoder, model.lstm), part)
+        write_whole(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
     state.wait_for_everyone()
     return about
 

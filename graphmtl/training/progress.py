@@ -17,6 +17,8 @@ class Progress:
         tokens: those of the training texts read, padding not counted.
         seconds: training and evaluation.
         train_seconds: training alone.
+        begun: updates before the epoch that is trained.
+        batches: those of it that are done, where it was interrupted.
         history: what ``history.jsonl`` holds.
     """
 
@@ -25,6 +27,8 @@ class Progress:
     tokens: int = 0
     seconds: float = 0.0
     train_seconds: float = 0.0
+    begun: int = 0
+    batches: int = 0
     history: list[dict] = field(default_factory=list)
 
     @property
@@ -45,10 +49,11 @@ class Progress:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` needs."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """What :meth:`load_state_dict` needs, but for ``history``, which has a file of its own."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "history"}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave; there may be more in it."""
-        for each in fields(self):
-            setattr(self, each.name, state[each.name])
+    def load_state_dict(self, state: Mapping[str, Any], *, history: list[dict]) -> None:
+        """Go on from what :meth:`state_dict` gave, which may hold more, and the lines written so far."""
+        for name in self.state_dict():
+            setattr(self, name, state[name])
+        self.history = history

@@ -17,11 +17,13 @@ class ProgressBar:
         total: all steps.
         done: those that were done before.
         wanted: whether there is one at all.
+        what: what is done, which stands before the bar.
     """
 
-    def __init__(self, *, total: int, done: int = 0, wanted: bool = True) -> None:
+    def __init__(self, *, total: int, done: int = 0, wanted: bool = True, what: str | None = None) -> None:
         self._shown: dict[str, str] = {}
         self._bar = tqdm(
+            desc=what,
             total=total,
             initial=done,
             unit="step",

@@ -10,10 +10,11 @@ from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affi
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.task import TaskData
-from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.files import written_whole
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
 
 __all__ = [
@@ -41,26 +42,32 @@ def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mappin
 
 
 def write_run(
-    run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder
+    run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder, truth=None
 ) -> None:
-    """Everything that a finished run leaves, ``metrics.json`` last."""
-    model.save_pretrained(run.folder / "model")
+    """Everything that a finished run leaves, ``metrics.json`` last; ``truth`` is the true task graph or None."""
+    _save(model, run)
     about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
     graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
     graph.save(run.folder / "task_graph.json")
-    affinity = None
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
         valid = {name: own.valid for name, own in data.items()}
         probe = probe_batches(valid, per_task=part(options, AffinityOptions).affinity_probe, seed=options.seed)
         affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
         affinity.save(run.folder / "task_affinity.json")
-    save_figure(draw_task_graph(graph, affinity=affinity), run.folder / "task_graph.png")
+    if truth is not None:
+        run.write_json("truth.json", truth.to_dict())
     metrics = _metrics(options, model, data, result, predictions)
     conflict = run.gradient_conflict
     if conflict is not None:
         metrics["gradient_cosine"] = conflict.mean()
-    run.write_json("metrics.json", metrics)
+    draw_run(run)
+    run.finish(metrics)
+
+
+def _save(model: MultiTaskModel, run: Run) -> None:
+    with written_whole(run.folder / "model") as part:
+        model.save_pretrained(part)
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:
@@ -98,7 +105,7 @@ def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResu
 
 def write_validation(run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions):
     """What a run leaves that is not tested: its model, and ``validation.json``, a part of what ``metrics.json`` has."""
-    model.save_pretrained(run.folder / "model")
+    _save(model, run)
     scores = split_scores(data, predictions["valid"])
     tasks = {
         name: {

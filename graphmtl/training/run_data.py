@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from accelerate import PartialState
@@ -25,6 +26,7 @@ __all__ = [
     "load_tasks_again",
     "planted_options",
     "read_frozen_once",
+    "remarks",
     "say_truncated",
     "say_unknown",
 ]
@@ -97,20 +99,43 @@ def say_truncated(data: Mapping[str, EncodedTask], say) -> None:
 
 def say_unknown(data: Mapping[str, EncodedTask], say) -> None:
     """The share of unknown tokens in each task's validation and test split, and a warning where it is high."""
-    shares = {name: (task.valid.unknown, task.test.unknown) for name, task in data.items()}
-    found = {name: tuple(share or 0.0 for share in own) for name, own in shares.items() if own != (None, None)}
+    found = _unknown(data)
     if not found:
         return
     listed = ", ".join(f"{name} {100 * valid:.1f} / {100 * test:.1f}" for name, (valid, test) in found.items())
     listed = f"unknown tokens of validation / test in %: {listed}"
-    say(textwrap.fill(listed, width=120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
-    many = [name for name, own in found.items() if max(own) > _MANY_UNKNOWN]
+    say(textwrap.fill(listed, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    for line in _many_unknown(data):
+        say(f"warning: {line}")
+
+
+def _unknown(data: Mapping[str, EncodedTask]) -> dict[str, tuple[float, float]]:
+    """The share of unknown tokens in the validation and the test split of each task that is read by words."""
+    shares = {name: (task.valid.unknown, task.test.unknown) for name, task in data.items()}
+    return {name: (own[0] or 0.0, own[1] or 0.0) for name, own in shares.items() if own != (None, None)}
+
+
+def _many_unknown(data: Mapping[str, EncodedTask]) -> Iterator[str]:
+    many = [name for name, own in _unknown(data).items() if max(own) > _MANY_UNKNOWN]
     if many:
-        say(
-            f"warning: more than {_MANY_UNKNOWN:.0%} of the tokens are unknown in {', '.join(many)}, and nothing was "
+        yield (
+            f"more than {_MANY_UNKNOWN:.0%} of the tokens are unknown in {', '.join(many)}, and nothing was "
             "learned of them; what helps: more training texts, --embeddings FILE, --chars cnn, or, where texts are no "
             "lists of tokens, --tokenizer characters"
         )
+
+
+def remarks(tasks: TaskSet, data: Mapping[str, EncodedTask]) -> dict[str, Any]:
+    """What a reader of the scores should know of the data, the content of ``remarks.json``.
+
+    Returns:
+        ``overlap``, the counts of :class:`~graphmtl.data.overlap.Overlap` of every corpus, and ``lines``: rows without
+        a label, training texts that are left out, texts that are cut, and tasks with many unknown tokens.
+    """
+    lines = [*left_out(tasks)]
+    say_truncated(data, lines.append)
+    overlap = {corpus: asdict(counts) for corpus, counts in tasks.overlap.items()}
+    return {"overlap": overlap, "lines": [*lines, *_many_unknown(data)]}
 
 
 def left_out(tasks: TaskSet) -> Iterator[str]:

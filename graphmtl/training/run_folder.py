@@ -1,9 +1,11 @@
 """A run's folder: what is written where, and reading it back."""
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,23 +15,27 @@ import yaml
 
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError, shown
-from graphmtl.files import read_json, read_json_lines, written_whole
+from graphmtl.files import PART, alone, read_json, read_json_lines, remove, write_whole, writing
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.conflict import GradientConflict
 
-__all__ = ["VALIDATION", "Run", "open_runs"]
+__all__ = ["REMARKS", "VALIDATION", "Run", "open_runs"]
 
+REMARKS = "remarks.json"  # what a reader of the scores should know of the data
 VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
 
+_REPLACED = "replaced"  # a finished run that --overwrite replaces, until its successor has finished
+_LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_graph.png", "history.jsonl", "graph_history.jsonl", "report.html"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "baselines.json", "test_answers.npz", VALIDATION),
+    *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 
@@ -39,8 +45,9 @@ class Run:
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json``, all that have edges
-    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, and what
-    `graphmtl transfer` wrote ``transfer.json``.
+    ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, those of a generated
+    task set ``truth.json``, and what `graphmtl transfer` wrote ``transfer.json``. In ``controls/shuffled`` stands a run
+    of the same form on shuffled labels.
 
     Args:
         folder: where it is.
@@ -68,8 +75,7 @@ class Run:
             raise InputError(
                 f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
             )
-        config = self.folder / "config.yaml"
-        if not config.is_file() or not re.search(r"^format:", config.read_text(errors="replace"), re.MULTILINE):
+        if not self._holds_a_run():
             raise InputError(
                 f"{self.folder} is not a run's folder (no config.yaml with a format), so --overwrite leaves it alone"
             )
@@ -109,7 +115,8 @@ class Run:
 
         With ``resume`` a run of the same options and data is taken as it is.
 
-        With ``overwrite`` the earlier run's files are removed; other files in the folder stay.
+        With ``overwrite`` an earlier, finished run is moved to ``replaced/``, where it stays until this one has
+        finished (:meth:`finish`); an unfinished one is removed. Other files in the folder stay.
 
         What ``resume`` and ``overwrite`` allowed is not written down, so that ``--config`` does not allow it again.
 
@@ -117,32 +124,88 @@ class Run:
             InputError: as :meth:`check`, or the folder cannot be made.
         """
         self.check(options, data)
-        if self._taken():
-            if options.resume:
-                return
-            self._remove()
+        if self._taken() and not options.resume:
+            self._make_room()
+        self._make()
+        if not (self.folder / "config.yaml").is_file():
+            config = {"format": FORMAT, **asdict(replace(options, resume=False, overwrite=False))}
+            write_whole(self.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        if data is not None and not (self.folder / "data.json").is_file():
+            self.write_json("data.json", dict(data))
+
+    def finish(self, metrics: dict) -> None:
+        """Writes ``metrics.json``, with which a run has finished, and removes the one that it replaces."""
+        self.write_json("metrics.json", metrics)
+        remove(self.folder / _REPLACED)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it lasts, no other process may train a run in this folder.
+
+        Raises:
+            InputError: another one does, or the folder cannot be made.
+        """
+
+        def refuse() -> None:
+            number = lock.read_text().strip()
+            raise InputError(f"{self.folder}: another process{f' ({number})' if number else ''} trains this run")
+
+        lock = self.folder / _LOCK
+        self._make()
+        with writing(lock), alone(lock, otherwise=refuse):
+            yield
+
+    def _make(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.folder}: the folder cannot be made ({error.strerror})") from None
-        config = {"format": FORMAT, **asdict(replace(options, resume=False, overwrite=False))}
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        if data is not None:
-            self.write_json("data.json", dict(data))
 
-    def _remove(self) -> None:
-        """Removes what a run leaves, and nothing else that stands in the folder."""
+    def _make_room(self) -> None:
+        """Moves a finished run aside, ``metrics.json`` last, so that a whole one always stands somewhere."""
+        replaced = self.folder / _REPLACED
         try:
-            for path in (self.folder / name for name in _WRITTEN):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+            if (self.folder / "metrics.json").is_file():
+                if (replaced / "metrics.json").is_file():  # of the run before, which was to be removed
+                    shutil.rmtree(replaced)
+                replaced.mkdir(exist_ok=True)
+                for path in self._own():
+                    remove(replaced / path.name)
+                    path.rename(replaced / path.name)
+            for path in self._own():
+                remove(path)
         except OSError as error:
-            raise InputError(f"{error.filename}: cannot be removed ({error.strerror})") from None
+            raise InputError(f"{error.filename}: cannot be moved or removed ({error.strerror})") from None
+
+    def _own(self) -> list[Path]:
+        """What a run and the verbs have left in the folder.
+
+        Last what a run is known by, so that the folder is one's whenever the process is killed: ``config.yaml``, and
+        ``metrics.json``, with which it has finished.
+        """
+        names = {path.name for path in self.folder.iterdir()}
+        last = ("config.yaml", "metrics.json")
+        whole = [name for name in _WRITTEN if name in names and name not in last]
+        parts = [name for name in names if _is_part(name)]
+        return [self.folder / name for name in (*whole, *parts, *(name for name in last if name in names))]
+
+    def _holds_a_run(self) -> bool:
+        """Whether a run was written here, to its end or not: one that is moved aside counts, and one that wrote nothing
+        into its ``config.yaml`` before it was killed, as earlier versions may have."""
+        for config in (self.folder / "config.yaml", self.folder / _REPLACED / "config.yaml"):
+            if config.is_file() and re.search(r"^format:", config.read_text(errors="replace"), re.MULTILINE):
+                return True
+        if not self.folder.is_dir():
+            return False
+        names = {path.name for path in self.folder.iterdir()}
+        return (
+            "config.yaml" in names and not (self.folder / "config.yaml").stat().st_size and names <= {*_WRITTEN, _LOCK}
+        )
 
     def _taken(self) -> bool:
-        return self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        return any(path.name != _LOCK and not _is_part(path.name) for path in self.folder.iterdir())
 
     @classmethod
     def open(cls, folder: Path | str) -> "Run":
@@ -159,18 +222,34 @@ class Run:
             raise InputError(f"{folder}: not a run's folder, since it has no config.yaml")
         run.options  # noqa: B018  reads and checks config.yaml
         if not (run.folder / "metrics.json").is_file():
-            raise InputError(f"{folder}: the run has not finished (no metrics.json); go on with `run --resume`")
+            earlier = run.folder / _REPLACED
+            before = f"; the one before it stands in {earlier}" if earlier.is_dir() else ""
+            raise InputError(f"{folder}: the run has not finished (no metrics.json); go on with `run --resume`{before}")
         return run
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
-        free = ("resume", "overwrite", "output", "progress", "device", "baselines", "write_submission", "frozen_states")
+        free = (
+            *("resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"),
+            "frozen_states",
+        )
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
                 raise InputError(
                     f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
                     f"resumed with the options it was started with (--config {self.folder}/config.yaml)"
                 )
+
+    def check_writable(self) -> None:
+        """Whether files can be written into the folder, which a long work is to end with.
+
+        Raises:
+            InputError: they cannot.
+        """
+        if not os.access(self.folder, os.W_OK):
+            raise InputError(
+                f"{self.folder}: no file can be written into the folder (no permission, or a read-only disk)"
+            )
 
     @cached_property
     def options(self) -> Options:
@@ -199,12 +278,13 @@ class Run:
         Raises:
             InputError: it cannot be written.
         """
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        try:
-            with written_whole(self.folder / name) as part:
-                part.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{self.folder / name}: cannot be written ({error.strerror})") from None
+        write_whole(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @cached_property
+    def remarks(self) -> dict | None:
+        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none."""
+        path = self.folder / REMARKS
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def model(self) -> MultiTaskModel:
@@ -224,6 +304,33 @@ class Run:
         """``task_affinity.json``, of a star graph."""
         path = self.folder / "task_affinity.json"
         return TaskGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def task_transferability(self) -> TaskGraph | None:
+        """``task_transferability.json``, of a star graph."""
+        path = self.folder / "task_transferability.json"
+        return TaskGraph.load(path) if path.is_file() else None
+
+    @property
+    def control(self) -> "Run | None":
+        """The same run on shuffled labels, in ``controls/shuffled``; None where it is not there or not finished."""
+        folder = self.folder / "controls" / "shuffled"
+        return Run.open(folder) if (folder / "metrics.json").is_file() else None
+
+    @cached_property
+    def truth(self) -> PlantedTruth | None:
+        """``truth.json``, of a task set whose true task graph is known.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        path = self.folder / "truth.json"
+        if not path.is_file():
+            return None
+        try:
+            return PlantedTruth.from_dict(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from None
 
     @cached_property
     def graph_history(self) -> list[tuple[int, TaskGraph]]:
@@ -263,6 +370,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+
+def _is_part(name: str) -> bool:
+    """Whether a file is one that a killed process has not written to its end."""
+    return name.startswith(".") and name.endswith(PART)
 
 
 def _check_metrics(found: dict, path: Path) -> None:

@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from graphmtl.config import Sampling
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, shown, unknown_name
 
 __all__ = ["TaskSampler"]
 
@@ -74,8 +74,9 @@ class TaskSampler:
         if sampling not in (*_ALPHA, "temperature", "annealed"):
             raise unknown_name("sampling", sampling, [*_ALPHA, "temperature", "annealed"])
         batch_sizes = batch_size if isinstance(batch_size, Mapping) else dict.fromkeys(lengths, batch_size)
-        if min(batch_sizes.values()) < 1:
-            raise InputError(f"batch_size must be 1 or more, found {min(batch_sizes.values())}")
+        for size in batch_sizes.values():
+            if not isinstance(size, int) or size < 1:
+                raise InputError(f"batch_size must be a whole number of 1 or more, found {shown(size)}")
         if temperature <= 0:
             raise InputError(f"temperature must be above 0, found {temperature}")
         self.lengths = {task: np.asarray(values) for task, values in lengths.items()}

@@ -9,6 +9,7 @@ from graphmtl.data.splits import text_columns
 from graphmtl.data.submission_file import SubmissionFile
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError
+from graphmtl.files import write_whole, writing
 from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["Submission"]
@@ -52,12 +53,13 @@ class Submission:
     def write(self, model: MultiTaskModel) -> list[Path]:
         """Predicts, and writes every file; returns their paths."""
         paths = []
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         for task, file, texts in self._texts:
             answers = model.predict(texts, task)
             lines = [f"{i}\t{_prediction(answer, file.codes)}\n" for i, answer in enumerate(answers)]
             paths.append(self.folder / file.name)
-            paths[-1].write_text("".join(["index\tprediction\n", *lines]), encoding="utf-8")
+            write_whole(paths[-1], "".join(["index\tprediction\n", *lines]))
         return paths
 
 

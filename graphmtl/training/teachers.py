@@ -14,7 +14,7 @@ from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
-from graphmtl.files import read_json
+from graphmtl.files import read_json, write_whole
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
@@ -203,7 +203,7 @@ def _check_key(path: Path, about: Path, key: str, size) -> None:
     """Whether the file that is there may be used; where there is none, what will be in it is written down."""
     if not about.is_file():
         path.write_bytes(b"")
-        about.write_text(json.dumps({"key": key, "size": size()}) + "\n")
+        write_whole(about, json.dumps({"key": key, "size": size()}) + "\n")
     elif _about(about)["key"] != key:
         raise InputError(
             f"{path}: made by a teacher with other weights, of other texts or with another --kd-target; remove it, or "

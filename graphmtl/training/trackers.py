@@ -23,7 +23,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_availa
 
 from graphmtl.config import TrainingOptions
 from graphmtl.errors import InputError, note, unknown_name
-from graphmtl.files import read_json
+from graphmtl.files import read_json, write_whole
 
 __all__ = ["RECORDS", "finish_trackers", "start_trackers", "tracker_names", "trackers_finished"]
 
@@ -89,7 +89,7 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions, folder: P
         if name in _FOUND_AGAIN:
             records[name] = _found_by(tracker)
     if records:
-        path.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(records, indent=2) + "\n")
 
 
 def finish_trackers(accelerator: Accelerator) -> None:

@@ -7,16 +7,20 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import torch
 from accelerate.utils import set_seed
 from torch import nn
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import EncodedTask
+from graphmtl.errors import InputError
+from graphmtl.files import read_json_lines
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.interruption import Interrupted, signals_wait
 from graphmtl.training.accelerator import make_accelerator
 from graphmtl.training.budget import Budget, budgets, of_corpora
-from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
+from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.epoch_losses import EpochLosses
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.log import GraphLog, TrainingLog
@@ -45,8 +49,8 @@ class Trainer:
         model: ``MultiTaskModel``, or anything with its interface.
         data: the encoded splits of every task of the model.
         options: see :class:`~graphmtl.config.TrainingOptions`.
-        folder: the run's folder for ``history.jsonl``, ``checkpoints/`` and TensorBoard's ``tensorboard/``; None
-            writes nothing.
+        folder: the run's folder, which is there, for ``history.jsonl``, ``checkpoints/`` and TensorBoard's
+            ``tensorboard/``; None writes nothing.
         frozen_until: pairs of an epoch and parameters that are not trained up to its end.
         callbacks: each is called with each line of ``history.jsonl``, after the epoch's checkpoint is written.
         given: the budgets of an earlier training of the same tasks (``TrainingResult.budgets``), which hold though the
@@ -102,24 +106,26 @@ class Trainer:
             terms: what is minimised beside what the options say; their parameters are trained too.
 
         Raises:
-            InputError: the loss is not finite (the message names task and step), or a task has no validation example
-                to select by.
+            InputError: the loss is not finite (the message names task and step), a task has no validation example to
+                select by, or what is to be gone on with is damaged.
+            Interrupted: Ctrl-C or SIGTERM has come; the update was finished, and a checkpoint written.
         """
         if keep_epochs is None:
             self.validation.check_examples()
         self._prepare(keep_epochs, terms)
-        if resume and self.folder is not None:
-            self._load_checkpoint(self.folder / "checkpoints")
+        if resume:
+            self._load_checkpoint()
         progress = self.progress
         where = {"folder": self.folder, "accelerator": self.accelerator}
         log = TrainingLog(**where, history=progress.history, options=self.options)
         graphs = GraphLog(**where, epochs=progress.epoch)
         wanted = self.options.progress and self.accelerator.is_main_process
-        with ProgressBar(total=self._steps, done=progress.step, wanted=wanted) as bar:
+        bar = ProgressBar(total=self._steps, done=progress.step, wanted=wanted)
+        with bar, signals_wait() as self._signals:
             while not self.selection.finished:
                 progress.epoch += 1
                 started = time.perf_counter()
-                losses = self._train_epoch(bar)
+                losses = self._train_epoch(bar, started)
                 progress.train_seconds += time.perf_counter() - started
                 recorder = EdgeRecorder()
                 metrics = {} if keep_epochs is not None else self.evaluate("valid", recorder=recorder)
@@ -136,6 +142,9 @@ class Trainer:
                 bar.show(epoch=str(progress.epoch), valid=valid)
                 for callback in self.callbacks:
                     callback(progress.history[-1])
+                signum = 0 if self.selection.finished else self._asked_to_end()
+                if signum:
+                    raise Interrupted(signum, f"ended after epoch {self.epoch}{self._how_to_go_on}")
         log.close()
         return self._finish()
 
@@ -144,16 +153,21 @@ class Trainer:
         """The epoch that is trained, from 1; the last one where the training has ended."""
         return self.progress.epoch
 
-    def _train_epoch(self, bar: ProgressBar) -> dict[str, float]:
-        """One epoch; returns the mean loss of every task."""
+    def _train_epoch(self, bar: ProgressBar, started: float) -> dict[str, float]:
+        """One epoch, or what is left of one that was interrupted; returns the mean loss of every task."""
         frozen = [parameter for last, own in self.frozen_until if self.epoch <= last for parameter in own]
         self.objective.begin_epoch(frozen)
         losses, progress = EpochLosses(accelerator=self.accelerator), self.progress
-        before, settled = progress.step, [self.data[group].corpus for group in self.selection.settled]
+        if progress.batches:
+            losses.load_state_dict(self._losses)
+        else:
+            progress.begun = progress.step
+        settled = [self.data[group].corpus for group in self.selection.settled]
         self.model.train()
-        started, tokens = time.perf_counter(), progress.tokens
-        for part in self._batches.epoch(self.epoch, without=settled):
-            self._leave_out(before + part.update.place - progress.step)
+        tokens, done = progress.tokens, progress.batches
+        progress.batches = 0
+        for number, part in enumerate(self._batches.epoch(self.epoch, without=settled, done=done), done + 1):
+            self._leave_out(progress.begun + part.update.place - progress.step)
             if len(self._groups) > 1 and part.first:  # no task's draws depend on which others are trained still
                 set_seed(crc32(f"{self.options.seed} {progress.step}".encode()), device_specific=True)
             with self.objective.alone(part, self._parallel):
@@ -169,9 +183,40 @@ class Trainer:
             if progress.step % _CHECK_EVERY == 0:
                 speed = (progress.tokens - tokens) / (time.perf_counter() - started)
                 bar.show(loss=f"{losses.check():.3f}", speed=f"{speed:.0f} tokens/s")
-        self._leave_out(before + self._batches.updates_per_epoch - progress.step)
+            signum = self._asked_to_end()
+            if signum:
+                losses.check()
+                self._interrupt(signum, losses, batches=number, seconds=time.perf_counter() - started)
+        self._leave_out(progress.begun + self._batches.updates_per_epoch - progress.step)
         losses.check()
         return losses.means()
+
+    def _asked_to_end(self) -> int:
+        """The signal that has come, 0: none. Several processes, which must all end alike, look now and then."""
+        if self.accelerator.num_processes == 1:
+            return self._signals.wanted
+        if self.progress.step % _CHECK_EVERY:
+            return 0
+        mine = torch.tensor([self._signals.wanted], device=self.accelerator.device)
+        return int(self.accelerator.gather(mine).max())
+
+    def _interrupt(self, signum: int, losses: EpochLosses, *, batches: int, seconds: float) -> None:
+        """Keeps how far an epoch is.
+
+        Raises:
+            Interrupted: always.
+        """
+        progress = self.progress
+        progress.seconds, progress.train_seconds = progress.seconds + seconds, progress.train_seconds + seconds
+        progress.batches, progress.epoch = batches, progress.epoch - 1
+        self._losses = losses.state_dict()
+        self._save_checkpoint(update=progress.step)
+        where = f"epoch {progress.epoch + 1}, after {progress.step:,} of {self._steps:,} updates"
+        raise Interrupted(signum, f"ended in {where}{self._how_to_go_on}")
+
+    @property
+    def _how_to_go_on(self) -> str:
+        return "" if self.folder is None else "; the same command with --resume (resume=True) goes on from there"
 
     def _leave_out(self, updates: int) -> None:
         """The clock of the learning rates goes on where tasks that are trained to their end have no more updates."""
@@ -224,6 +269,7 @@ class Trainer:
         of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
         schedule = learning_rate_schedule(optimizer, options, steps=of_groups)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
+        self._losses = EpochLosses(accelerator=self.accelerator).state_dict()  # of an epoch that was interrupted
 
     def _finish(self) -> TrainingResult:
         self.selection.restore(self.model)
@@ -246,15 +292,34 @@ class Trainer:
         kept = {"selection": self.selection, "objective": self.objective, "average": self._average}
         return {name: part for name, part in kept.items() if part is not None}
 
-    def _save_checkpoint(self) -> None:
-        if self.folder is not None:
-            state = self.progress.state_dict() | {name: part.state_dict() for name, part in self._kept().items()}
-            folder = self.folder / "checkpoints"
-            save_checkpoint(folder=folder, epoch=self.epoch, accelerator=self.accelerator, state=state)
+    def _checkpoints(self, folder: Path) -> Checkpoints:
+        parts = {"model": self._parallel, "optimizer": self._optimizer, "schedule": self._schedule}
+        return Checkpoints(folder / "checkpoints", self.accelerator, parts | self.objective.prepared)
 
-    def _load_checkpoint(self, folder: Path) -> None:
-        state = load_checkpoint(folder=folder, accelerator=self.accelerator)
-        if state is not None:
-            self.progress.load_state_dict(state)
-            for name in self._kept().keys() & state.keys():  # of an earlier version there is less
-                self._kept()[name].load_state_dict(state[name])
+    def _save_checkpoint(self, *, update: int = 0) -> None:
+        if self.folder is not None:
+            state = {"progress": self.progress.state_dict(), "losses": self._losses}
+            state |= {name: part.state_dict() for name, part in self._kept().items()}
+            self._checkpoints(self.folder).save(state, epoch=self.epoch, update=update)
+
+    def _load_checkpoint(self) -> None:
+        state = None if self.folder is None else self._checkpoints(self.folder).load()
+        if self.folder is None or state is None:
+            return
+        self.progress.load_state_dict(state["progress"], history=self._written(state["progress"]["epoch"]))
+        self._losses = state["losses"]
+        for name, part in self._kept().items():
+            part.load_state_dict(state[name])
+
+    def _written(self, epochs: int) -> list[dict]:
+        """The lines of ``history.jsonl`` of the epochs that are done.
+
+        Raises:
+            InputError: one is missing or damaged.
+        """
+        assert self.folder is not None
+        path = self.folder / "history.jsonl"
+        lines = read_json_lines(path, most=epochs) if epochs else []
+        if [line.get("epoch") for line in lines] != [*range(1, epochs + 1)]:
+            raise InputError(f"{path}: a line for each of the {epochs} epochs that are done is expected")
+        return lines

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from accelerate import Accelerator
@@ -101,9 +102,9 @@ class UpdateBatches:
     def updates_per_epoch(self) -> int:
         return self.sampler.updates_per_epoch
 
-    def epoch(self, epoch: int, *, without: Collection[str] = ()) -> Iterator[Part]:
-        """Every batch, update after update; those of the corpora ``without`` are left out."""
-        return made_ahead(self._part, self._places(epoch, without))
+    def epoch(self, epoch: int, *, without: Collection[str] = (), done: int = 0) -> Iterator[Part]:
+        """Every batch, update after update; those of the corpora ``without`` are left out, and the first ``done``."""
+        return made_ahead(self._part, islice(self._places(epoch, without), done, None))
 
     def _places(
         self, epoch: int, without: Collection[str]

@@ -8,6 +8,7 @@ from graphmtl.analysis.faithfulness import draw_texts, explain_model
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.layers.interaction import Ablation
+from graphmtl.models.model import MultiTaskModel
 from tests.analysis.small import ABOUT, NAMES, build, into, loss, one_by_one
 from tests.parts import label_arrays
 
@@ -127,3 +128,20 @@ def test_a_regression_has_squared_errors_and_no_accuracy(data):
         before, after = (output["stars"].losses.item() for output in model.ablate(batch, cuts))
         changes.append(after - before)
     assert (edge.count, edge.weight) == (6, pytest.approx(np.mean(changes), abs=1e-9))
+
+
+@pytest.mark.parametrize("arch", ["complete", "cmtr"])
+def test_cuts_that_come_to_the_same_for_a_task_are_read_once(arch, data, monkeypatch):
+    """In ``complete`` nothing hangs on the edges into other tasks; of ``cmtr`` that is not said."""
+    read, whole = [], MultiTaskModel.ablate
+    monkeypatch.setattr(MultiTaskModel, "ablate", lambda *given: read.append([*given[2]]) or whole(*given))
+    model = build(data, arch)
+    cuts = [Ablation(edges=frozenset({("w", target)})) for target in ("x", "y", "z")]
+    every = Ablation(edges=frozenset().union(*(cut.edges for cut in cuts)))
+    measured = measure(model, [data["x"].test.batch([0, 1])], [Ablation(), *cuts, every])
+    assert len(read[0]) == {"complete": 2, "cmtr": 5}[arch]
+    losses = measured["x"].losses  # (ablations, texts)
+    assert losses.shape == (5, 2)
+    assert losses[[0, 2, 3]] == pytest.approx(np.stack([losses[0]] * 3))
+    assert losses[1] == pytest.approx(losses[4])
+    assert abs(losses[1] - losses[0]).max() > 1e-6

@@ -137,3 +137,26 @@ def test_auroc_is_of_targets_with_true_sources(explained):
     x, z = area(weights["w", "x"], weights["y", "x"]), area(weights["y", "z"], weights["w", "z"])
     assert areas["attention"] == {"x": x, "z": z}
     assert replace(found, truth=None).auroc() == {}
+
+
+def test_all_batches_pass_through_what_watches_them(data):
+    seen = {}
+
+    def watched(batches, part):
+        for i, batch in enumerate(batches, start=1):
+            seen[part] = (i, len(batches))
+            yield batch
+
+    model = build(data)
+    found = explain_model(model, data, **ABOUT, batch_size=2, watched=watched)
+    assert found == explain_model(model, data, **ABOUT, batch_size=2)
+    assert list(seen) == ["attention", "ablation"]
+    assert all(done == of > len(NAMES) for done, of in seen.values())
+
+
+def test_without_cutting_there_is_what_the_model_looks_at(explained, data):
+    model, found = explained
+    without = explain_model(model, data, **ABOUT, cut=False)
+    assert without.removal is None
+    kept = {name: graph for name, graph in found.pictures.items() if name in ("attention", "contribution")}
+    assert without.pictures == kept

@@ -26,8 +26,8 @@ def test_a_variant_is_an_architecture_with_options_of_its_own(trained, tmp_path,
     command = ["--archs", "star,wide", "--seeds", "0", "--runs", str(tmp_path), *variant]
     results = tmp_path / "results" / "table.md"
     grid.main([*command, "--results", str(results), "--", "--epochs", "2"])
-    assert trained["wide-0"][4:] == ["--epochs", "2", "--hidden", "9", "--teachers", "runs/a-0"]
-    assert trained["star-0"] == ["--arch", "star", "--seed", "0", "--epochs", "2"]
+    assert trained["wide-0"][6:] == ["--epochs", "2", "--hidden", "9", "--teachers", "runs/a-0"]
+    assert trained["star-0"] == ["--control", "never", "--arch", "star", "--seed", "0", "--epochs", "2"]
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "| 0, 0, 3 |" in line]
     assert row.startswith("| wide |")
     assert row in results.read_text().splitlines()

@@ -3,12 +3,17 @@ import json
 import pytest
 
 from benchmarks import quality
+from graphmtl.comparison.pictures import draw_gains as real
 from graphmtl.errors import InputError
 
 
-def difference(mean, **verdicts):
-    tasks = {name: {"verdict": verdict} for name, verdict in verdicts.items()}
-    return {"mean": {"mean": mean, "low": mean - 1, "high": mean + 1}, "mean_share": None, "tasks": tasks}
+def difference(ours, mean, **verdicts):
+    found = {"mean": mean, "low": mean - 1, "high": mean + 1}
+    tasks = {
+        name: {"found": {**found, "p": 0.01}, "corrected": 0.02, "share": None, "verdict": verdict}
+        for name, verdict in verdicts.items()
+    }
+    return {"ours": ours, "theirs": "single", "mean": found, "mean_share": None, "tasks": tasks}
 
 
 FOUND = {
@@ -21,8 +26,8 @@ FOUND = {
         "tfidf": {"test": None, "share": [0.75, 0.77], "parameters": None, "minutes": None},
     },
     "differences": {
-        "star": difference(9.0, a="better", b="within chance"),
-        "tfidf": difference(-2.0, a="worse", b="worse") | {"mean": None},
+        "star": difference("star", 9.0, a="better", b="within chance"),
+        "tfidf": difference("tfidf", -2.0, a="worse", b="worse") | {"mean": None},
     },
 }
 TABLE = """\
@@ -70,6 +75,16 @@ def test_what_is_kept_says_where_it_is_from(results, tmp_path):
     assert kept.pop("commit")
     assert kept == FOUND
     assert (results / "kept.md").read_text(encoding="utf-8").startswith("star is better.\n\nCommit ")
+    assert (results / "kept-gains.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_gains_has_the_rows_that_it_is_for(results, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(quality, "draw_gains", lambda shown: drawn.append(shown) or real(shown))
+    quality.draw("sets", results)
+    assert list(drawn[0].to_reference) == ["star"]
+    assert drawn[0].to_reference["star"].tasks["a"].found.mean == 9.0
+    assert drawn[0].to_reference["star"].which("better") == ["a", "b"]
 
 
 def test_readme_says_what_the_results_say():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from graphmtl.comparison import bootstrap
-from graphmtl.comparison.bootstrap import differences, drawn_scores, holm
+from graphmtl.comparison.bootstrap import differences, drawn_scores
 from graphmtl.comparison.example_sums import sums_of
 from tests.comparison.small import KNOWN, classes
 
@@ -92,19 +92,6 @@ def coverage(seeds, *, by_seed, same, times=160, n=80):
 @pytest.mark.parametrize(("seeds", "by_seed"), [(1, 0.0), (2, 0.03), (3, 0.0), (3, 0.1), (5, 0.03)])
 def test_intervals_hold_the_true_difference_at_about_their_rate(seeds, by_seed, same):
     assert 0.915 <= coverage(seeds, by_seed=by_seed, same=same) <= 0.99
-
-
-def test_holm():
-    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
-    assert holm([0.5, 0.9]) == [1, 1]
-    assert holm([0.04]) == [0.04]
-    assert holm([]) == []
-
-
-def test_of_many_tasks_without_differences_holm_seldom_finds_any():
-    rng = np.random.default_rng(0)
-    found = [min(holm(rng.random(16).tolist())) < 0.05 for _ in range(500)]
-    assert 0.02 < np.mean(found) < 0.08
 
 
 def test_another_unit():

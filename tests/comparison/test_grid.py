@@ -70,6 +70,11 @@ def test_a_run_has_the_options_of_all_and_its_own(tmp_path):
     assert star.folder == tmp_path / "runs" / "star-1"
 
 
+def test_a_comparison_trains_no_control_unless_it_is_asked_to(tmp_path):
+    assert small(tmp_path / "a", "star", flags=[]).cells()[0].options().control == "never"
+    assert small(tmp_path / "b", "star", flags=["--control", "always"]).cells()[0].options().control == "always"
+
+
 def test_a_run_that_fails_is_named_and_the_others_go_on(trained, tmp_path, capsys):
     failed = small(tmp_path, "shared", "mmoe", "star").train()
     assert list(map(str, failed)) == ["mmoe, seed 0", "mmoe, seed 1"]

@@ -1,6 +1,9 @@
+import gzip
+import lzma
+
 import pytest
 
-from graphmtl.data.lines import read_lines
+from graphmtl.data.lines import read_bytes, read_lines
 from graphmtl.errors import InputError
 
 
@@ -30,3 +33,15 @@ def test_missing_and_unreadable_files(tmp_path):
         read_lines(tmp_path / "a.txt")
     with pytest.raises(InputError, match="a folder, where a file is expected"):
         read_lines(tmp_path)
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_what_unpacks_without_end_is_refused_and_honest_files_are_not(tmp_path, monkeypatch, ending, pack):
+    monkeypatch.setattr("graphmtl.data.lines._LEAST", 1 << 20)
+    bomb, honest = tmp_path / f"bomb.csv{ending}", tmp_path / f"honest.csv{ending}"
+    bomb.write_bytes(pack(b"a,1\n" * 500_000))
+    honest.write_bytes(pack(b"a,1\n" * 200_000))  # as much better packed than texts are, but small
+    with pytest.raises(InputError, match=rf"bomb\.csv{ending}: unpacks to more than 1,048,576 bytes, 100 times"):
+        read_bytes(bomb)
+    assert len(read_bytes(honest)) == 800_000
+    assert len(read_bytes(bomb, most=10)) == 10

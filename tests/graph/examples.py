@@ -1,6 +1,7 @@
 """Task graphs to draw and to convert."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def rescaled(graph: TaskGraph, scale: float, shift: float) -> TaskGraph:
     return replace(graph, edges=tuple(replace(e, weight=scale * e.weight + shift) for e in graph.edges))
 
 
+def by_chance(graph: TaskGraph) -> TaskGraph:
+    """A control of a graph: weights that hardly differ, of an affinity small ones."""
+    if graph.virtual or graph.arch != "star":
+        mean = {k: np.mean([e.weight for e in graph.edges if e.target == k or graph.virtual]) for k in graph.tasks}
+        return replace(graph, edges=tuple(replace(e, weight=float(mean[e.target])) for e in graph.edges))
+    return rescaled(graph, 0.1, 0)
+
+
 def growing(graph: TaskGraph, evaluations: int) -> list[tuple[int, TaskGraph]]:
     """Evaluations at which the differences between the edges grow to those of ``graph``, which is the last."""
     mean = float(np.mean([edge.weight for edge in graph.edges]))
@@ -95,6 +104,17 @@ def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
         for epoch, graph in history
     ]
     (folder / "graph_history.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def write_control(folder: Path) -> None:
+    """A control of the run in a folder, by hand: its graphs hardly show anything, so that much is above it."""
+    control = folder / "controls" / "shuffled"
+    shutil.copytree(
+        folder, control, ignore=shutil.ignore_patterns("controls", "checkpoints", "model"), dirs_exist_ok=True
+    )
+    for name in ("task_graph.json", "task_affinity.json"):
+        if (folder / name).is_file():
+            by_chance(TaskGraph.load(folder / name)).save(control / name)
 
 
 def drawn(panel: Panel) -> Figure:

@@ -186,3 +186,12 @@ def test_a_task_counts_in_the_loss_as_it_weighs():
     outputs = MultiTaskModel(tasks=tasks, vocabulary=Vocabulary.build(["x", "y"]), options=options)(batch())
     losses = outputs.losses
     torch.testing.assert_close(outputs.loss, 3 * losses["class"] + losses["score"] + losses["ner"] / 2)
+
+
+@pytest.mark.parametrize("task", ["class", "score"])
+def test_weights_that_are_no_numbers_are_named(model, task):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(InputError, match=f"task '{task}': the model answers nan or inf"):
+        model.predict(["x y"], task=task)

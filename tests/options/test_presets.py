@@ -1,4 +1,4 @@
-"""Presets are the options of the commands that README's tables were made with."""
+"""Presets are the options of the commands that the tables of benchmarks/results were made with."""
 
 import re
 import shlex

@@ -6,13 +6,16 @@ import pytest
 
 from graphmtl.baselines.scores import read_scores
 from graphmtl.cli import main
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
+from graphmtl.graph.evidence import evidence
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.training.run_folder import Run
+from graphmtl.training.run_picture import held_graphs
 from tests import tiny
-from tests.graph.examples import complete
+from tests.graph.examples import complete, write_control
 from tests.reporting.explained import explain
 
 
@@ -30,11 +33,16 @@ def test_results_are_those_of_the_run(finished):
             assert (row["task"], row["metric"]) == ("" if i else task, metric)
             of_baselines = [scores[task]["test"][metric] for scores in baselines.values()]
             valid, test, dedup = (own[split][metric] for split in ("valid", "test", "test_dedup"))
-            assert row["scores"] == [valid, test, *of_baselines, dedup]
+            assert row["scores"] == [f"{100 * score:.1f}" for score in (test, dedup, *of_baselines, valid)]
+            assert row["sizes"] == [
+                own[size] if i == 0 else "" for size in ("n_train", "n_test", "n_test_dedup", "n_valid")
+            ]
     assert next(rows, None) is None
-    assert found["columns"] == ["valid", "test", *baselines, "test_dedup"]
+    assert found["columns"] == ["test", "test_dedup", *baselines, "valid"]
     means = dict(zip(found["columns"], found["means"], strict=True))
-    assert {split: means[split] for split in run.metrics["mean"]} == run.metrics["mean"]
+    assert {split: means[split] for split in run.metrics["mean"]} == {
+        split: f"{100 * mean:.1f}" for split, mean in run.metrics["mean"].items()
+    }
     assert {*found["not_above"]} <= {*baselines}
 
 
@@ -42,23 +50,83 @@ def test_a_run_without_baselines_has_the_splits_alone(copy_of):
     folder = copy_of("complete")
     (folder / "baselines.json").unlink()
     found = contents(Run(folder))["results"]
-    assert found["columns"] == ["valid", "test", "test_dedup"]
-    assert found["means"] == [*Run(folder).metrics["mean"].values()]
+    assert found["columns"] == ["test", "test_dedup", "valid"]
+    assert len(found["means"]) == 3
     assert found["not_above"] == {}
 
 
-@pytest.mark.parametrize("arch", ["complete", "star"])
-def test_graphs_have_every_edge(arch, finished):
-    run = finished(arch).run
-    graphs = contents(run)["graphs"]
-    for graph, drawn in zip([run.task_graph, run.task_affinity], graphs, strict=False):
-        names = [node["name"] for node in drawn["nodes"]]
-        found = {(names[edge["source"]], names[edge["target"]]): edge["weight"] for edge in drawn["edges"]}
-        expected = {(edge.source, edge.target): edge.weight for edge in graph.edges}
-        if not drawn["directed"]:  # each edge once
-            found |= {(target, source): weight for (source, target), weight in found.items()}
-        assert found == pytest.approx(expected)
-    assert [graph["directed"] for graph in graphs] == {"complete": [True], "star": [True, False]}[arch]
+def test_what_is_the_same_on_unseen_texts_has_no_column_of_its_own(finished, tmp_path):
+    def change(metrics):
+        for own in metrics["tasks"].values():
+            own |= {"test_dedup": own["test"], "n_test_dedup": own["n_test"]}
+
+    run = finished("complete").run
+    same = changed(run, tmp_path / "same", change)
+    assert list(comparison([same, same], ["a", "b"])["splits"]) == ["test", "valid"]
+    assert list(comparison([same, run], ["a", "b"])["splits"]) == ["test", "test_dedup", "valid"]
+
+
+def test_of_many_tasks_each_has_a_small_curve_with_its_kept_epoch(copy_of):
+    run = Run.open(copy_of("single"))
+    assert contents(run)["task_curves"] == []
+    lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    names = [f"task{i}" for i in range(7)]
+    own = run.metrics["tasks"]["child1"]
+    metrics = copy.deepcopy(run.metrics) | {"tasks": dict.fromkeys(names, own), "best_epoch": {}}
+    metrics["best_epoch"] = {name: 1 + i % 2 for i, name in enumerate(names)}
+    run.write_json("metrics.json", metrics)
+    for line in lines:
+        line["metrics"] = dict.fromkeys(names, line["metrics"]["child1"])
+    (run.folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = contents(Run.open(run.folder))
+    assert [chart["title"] for chart in found["task_curves"]] == names
+    assert [chart["kept"] for chart in found["task_curves"]] == [1, 2, 1, 2, 1, 2, 1]
+    (points,) = {str(chart["series"][0]["points"]) for chart in found["task_curves"]}
+    assert points == str([[line["epoch"], line["metrics"]["task0"]["accuracy"]] for line in lines])
+    assert {chart["kept"] for chart in found["curves"]} == {None}
+
+
+@pytest.mark.parametrize("arch", ["complete", "star", "cmtr"])
+def test_the_node_link_graph_has_what_is_above_the_control(arch, copy_of):
+    run = Run.open(copy_of(arch))
+    write_control(run.folder)
+    (found,) = [each for each in held_graphs(run) if not each.graph.virtual]
+    (drawn,) = contents(run)["graphs"]
+    names = [node["name"] for node in drawn["nodes"]]
+    edges = {(names[edge["source"]], names[edge["target"]]): edge for edge in drawn["edges"]}
+    tasks, above = found.graph.tasks, found.evidence.above
+    expected = {(tasks[j], tasks[k]) for k, j in np.argwhere(above) if found.directed or j < k}
+    assert edges.keys() == expected
+    assert expected
+    for (source, target), edge in edges.items():
+        place = (tasks.index(target), tasks.index(source))
+        assert edge["weight"] == float(found.cells.texts[place[0]][place[1]])
+        assert edge["place"] == pytest.approx(found.cells.places[place], abs=1e-3)
+    assert drawn["directed"] == (arch != "star")
+
+
+def test_there_is_no_node_link_graph_without_anything_above_a_control(copy_of):
+    run = Run.open(copy_of("complete"))
+    assert contents(run)["graphs"] == []
+    assert contents(run)["findings"] == ["not compared with a control"]
+    write_control(run.folder)
+    run.task_graph.save(run.folder / "controls" / "shuffled" / "task_graph.json")
+    assert contents(run)["graphs"] == []
+    assert contents(run)["findings"][0].startswith("nothing is above the control")
+    assert len(contents(run)["maps"]) == 1
+
+
+def test_spokes_go_from_half_of_their_mean_to_double(finished):
+    run = finished("star").run
+    (found,) = contents(run)["spokes"]
+    weights = {edge.target: edge.weight for edge in run.task_graph.edges}
+    mean = np.mean([*weights.values()])
+    assert {row["name"]: row["share"] for row in found["rows"]} == pytest.approx(
+        {name: np.log2(weight / mean).clip(-1, 1) for name, weight in weights.items()}, abs=1e-3
+    )
+    assert [row["share"] for row in found["rows"]] == sorted((row["share"] for row in found["rows"]), reverse=True)
+    assert not any(row["dot"] for row in found["rows"])
+    assert contents(finished("complete").run)["spokes"] == []
 
 
 def test_maps_are_in_clustered_order(copy_of):
@@ -67,9 +135,23 @@ def test_maps_are_in_clustered_order(copy_of):
     (found,) = contents(run)["maps"]
     order = clustered(complete(9))
     assert found["names"] == list(order.tasks)
-    for cells, weights in zip(found["rows"], order.matrix(), strict=True):
-        for cell, weight in zip(cells, weights, strict=True):
-            assert cell is None if np.isnan(weight) else float(cell["text"]) == pytest.approx(weight, abs=0.0051)
+    for cells, ratios in zip(found["rows"], 2 ** evidence(order).excess, strict=True):
+        for cell, ratio in zip(cells, ratios, strict=True):
+            assert cell is None if np.isnan(ratio) else float(cell["text"]) == pytest.approx(ratio, abs=0.0051)
+
+
+def test_a_note_says_what_dots_frames_and_the_diagonal_are(copy_of):
+    run = Run.open(copy_of("cmtr"))
+    (run.folder / "truth.json").unlink()
+    (map_of,) = contents(Run.open(run.folder))["maps"]
+    assert "On the diagonal" in map_of["note"]
+    assert "A dot" not in map_of["note"]
+    assert "A frame" not in map_of["note"]
+    run.write_json("truth.json", PlantedTruth(edges=(("parent1", "child1"),)).to_dict())
+    write_control(run.folder)
+    (map_of,) = contents(Run.open(run.folder))["maps"]
+    assert "A dot" in map_of["note"]
+    assert "A frame" in map_of["note"]
 
 
 def test_the_conflict_of_gradients_is_that_of_the_file(copy_of):
@@ -85,6 +167,7 @@ def test_the_conflict_of_gradients_is_that_of_the_file(copy_of):
 
 def test_what_a_task_reads_from_itself_is_told_at_its_node(copy_of):
     run = Run.open(copy_of("cmtr"))
+    write_control(run.folder)
     (graph,) = contents(run)["graphs"]
     own = {edge.target: edge.weight for edge in run.task_graph.edges if edge.source == edge.target}
     assert {node["name"]: node["own"] for node in graph["nodes"]} == own
@@ -141,7 +224,7 @@ def test_what_is_not_there_is_left_out(copy_of):
     run = Run.open(copy_of("shared"))
     (run.folder / "history.jsonl").unlink()
     found = contents(run)
-    assert (found["graphs"], found["maps"]) == ([], [])
+    assert (found["findings"], found["graphs"], found["maps"], found["spokes"]) == ([], [], [], [])
     assert (found["curves"], found["explanation"], found["examples"]) == (None, None, None)
 
 

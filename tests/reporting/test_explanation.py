@@ -30,11 +30,15 @@ def test_controls_stand_beside_the_model(explanation):
     assert found["columns"] == ["this model", "untrained model", "trained on shuffled labels"]
     columns = [explanation, explanation["controls"]["untrained"], explanation["controls"]["shuffled"]]
     for i, row in enumerate(found["rows"]):
-        assert [row["a"], row["b"]] == [name.replace("_", ", ") for name in explanation["agreement"][i]["pictures"]]
-        assert row["cells"] == [column["agreement"][i] for column in columns]
-    assert "ablation, zeroed" in [map["title"] for map in found["maps"]]
+        names = explanation["agreement"][i]["pictures"]
+        assert [row["a"], row["b"]] == [name.replace("_", ", ") for name in names]
+        for cell, column in zip(row["cells"], columns, strict=True):
+            own = {tuple(each["pictures"]): each for each in column["agreement"]}.get((names[0], names[1]))
+            assert cell == (own and own | {"p": own["p_corrected"]})
+    assert "ablation, zeroed" in [map["title"].split(":")[0] for map in found["maps"]]
+    assert not any("not compared" in map["title"] for map in found["maps"])
     assert len(found["maps"]) == len(explanation["pictures"])
-    for removal, column in zip(found["removal"], columns, strict=True):
+    for removal, column in zip(found["removal"], [columns[0], columns[2]], strict=True):
         assert [series["points"] for series in removal["series"]] == [
             list(zip(column["removal"]["edges"], column["removal"][order], strict=True))
             for order in ("strongest", "random", "weakest")
@@ -43,7 +47,19 @@ def test_controls_stand_beside_the_model(explanation):
     for i, (picture, values) in enumerate(found["likeness"]["rows"]):
         name = [*explanation["pictures"]][i]
         assert picture == name.replace("_", ", ")
-        assert values == [column["likeness"][name]["within"] for column in columns[1:]]
+        assert values == [column["likeness"].get(name, {"within": None})["within"] for column in columns[1:]]
+
+
+@pytest.mark.parametrize("arch", ["complete", "star"])
+def test_a_file_without_verdicts_has_those_that_follow_from_its_pictures(arch, written):
+    explanation = copy.deepcopy(written[arch])
+    verdicts = explanation.pop("verdicts")
+    assert explanation_contents(written[arch])["verdicts"] == verdicts
+    found = explanation_contents(explanation)["verdicts"]
+    assert [own["picture"] for own in found] == [own["picture"] for own in verdicts]
+    assert all(own["says"] for own in found)
+    nothing = [own for own in verdicts if own["says"].startswith("nothing is above")]
+    assert [own["holds"] for own in found if own["says"].startswith("nothing is above")] == [False] * len(nothing)
 
 
 def test_a_picture_that_the_controls_lack_is_not_compared(explanation):
@@ -57,6 +73,7 @@ def test_without_controls_the_model_stands_alone(explanation):
     found = explanation_contents({**explanation, "controls": {}})
     assert found["columns"] == ["this model"]
     assert found["likeness"] is None
+    assert all(map["title"].endswith(": not compared with a control") for map in found["maps"])
 
 
 def test_curves_of_removal_have_one_scale(explanation):
@@ -96,7 +113,7 @@ def test_stability_of_several_runs_is_told(explanation):
 def test_pictures_of_a_star_that_are_no_matrix_are_left_out(written):
     explanation = written["star"]
     found = explanation_contents(explanation)
-    assert [map["title"] for map in found["maps"]] == ["affinity", "logits"]
+    assert [map["title"].split(":")[0] for map in found["maps"]] == ["affinity", "logits"]
     assert found["removal"] == []
     spokes = found["spokes"]
     assert spokes["columns"] == ["attention", "contribution", "ablation", "ablation, accuracy"]

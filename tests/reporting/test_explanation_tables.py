@@ -32,46 +32,46 @@ def row(text: str, first: str) -> list[str]:
 
 def test_each_table_says_what_the_explanation_does(trained):
     other = replace(trained, pictures={name: complete(4, seed=1) for name in trained.pictures})
-    titles, tables = zip(*explanation_tables("RUN, test", trained, {"untrained": other}).items(), strict=True)
+    titles, tables = zip(*explanation_tables(trained, {"untrained": other}).items(), strict=True)
     strongest, agreement, likeness, removal, auroc = map(text_of, tables)
-    assert titles[0].startswith("RUN, test: ")
+    assert titles[0] == "The strongest source of each task"
     for task in complete(4).tasks:
         first = complete(4).incoming(task)[0]
-        assert row(strongest, task)[1:3] == [first.source, f"{first.weight:.3f}"]
-    assert row(agreement, "attention ~ ablation")[3] == "+1.000"
+        assert row(strongest, task)[1:3] == [first.source, f"{first.weight:.2f}"]
+    assert row(agreement, "attention ~ ablation")[3] == "+1.00"
     within = complete(4).compare(complete(4, seed=1)).within
-    assert row(likeness, "attention")[1] == f"{within:+.3f}"
-    assert row(removal, "2") == ["2", *["+0.200", "+0.150", "+0.100"] * 2]
-    assert row(auroc, "attention")[:3] == ["attention", "1", "1.000"]
+    assert row(likeness, "attention")[1] == f"{within:+.2f}"
+    assert row(removal, "2") == ["2", *["+0.20", "+0.15", "+0.10"] * 2]
+    assert row(auroc, "attention")[:3] == ["attention", "1", "1.00"]
 
 
 def test_texts_that_follow_their_parent_have_a_table(trained):
     found = replace(trained, text_auroc={"attention": {"a": 0.9, "b": 0.7}, "contribution": {"a": 0.5}})
-    titles, tables = zip(*explanation_tables("RUN", found, {"untrained": trained}).items(), strict=True)
+    titles, tables = zip(*explanation_tables(found, {"untrained": trained}).items(), strict=True)
     assert "AUROC over texts" in titles[-1]
-    assert row(text_of(tables[-1]), "attention") == ["attention", "2", "0.800", "-"]
-    assert row(text_of(tables[-1]), "contribution") == ["contribution", "1", "0.500", "-"]
+    assert row(text_of(tables[-1]), "attention") == ["attention", "2", "0.80", "-"]
+    assert row(text_of(tables[-1]), "contribution") == ["contribution", "1", "0.50", "-"]
 
 
 def test_what_there_is_not_has_no_table(trained):
-    alone = explanation_tables("RUN", replace(trained, removal=None, truth=None), {})
+    alone = explanation_tables(replace(trained, removal=None, truth=None), {})
     assert len(alone) == 2
 
 
 def test_a_star_shows_spokes_and_affinity():
     found = Explanation(pictures={"attention": star(4), "affinity": affinity(4)}, removal=None)
-    first, agreement = map(text_of, explanation_tables("RUN", found, {}).values())
+    first, agreement = map(text_of, explanation_tables(found, {}).values())
     assert "virtual" in first
     assert "~" not in agreement  # a spoke and an affinity are of different edges
 
 
 def test_names_are_no_markup(trained):
     odd = replace(complete(2), tasks=("[red]a[/]", "b"), edges=())
-    (first, *_) = explanation_tables("RUN", Explanation(pictures={"attention": odd}, removal=None), {}).values()
+    (first, *_) = explanation_tables(Explanation(pictures={"attention": odd}, removal=None), {}).values()
     assert "[red]a[/]" in text_of(first)
 
 
 def test_stability():
     text = text_of(stability_table({"attention": 0.5, "alone": None}))
-    assert row(text, "attention") == ["attention", "+0.500"]
+    assert row(text, "attention") == ["attention", "+0.50"]
     assert row(text, "alone") == ["alone", "-"]

@@ -51,3 +51,12 @@ def test_a_run_of_a_device_that_is_not_here_is_read_all_the_same():
     reading_device.cache_clear()
     with pytest.warns(DataWarning, match="--device cuda:9, with which the run was trained"):
         assert plain_accelerator("cuda:9").device == plain_accelerator("auto").device
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_a_model_that_is_cut_over_processes_is_refused(name, monkeypatch):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(InputError, match=rf"asks for {name}; accepted: MULTI_GPU, MULTI_CPU, NO"):
+        make_accelerator(TrainingOptions(device="cpu"))
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "false")
+    assert make_accelerator(TrainingOptions(device="cpu")).num_processes == 1

@@ -1,9 +1,16 @@
+import os
+import random
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from graphmtl.training.checkpoint import load_checkpoint, save_checkpoint
+from graphmtl.errors import DataWarning, InputError
+from graphmtl.training import checkpoint
+from graphmtl.training.checkpoint import Checkpoints
 
 
 class Prepared:
@@ -17,16 +24,24 @@ class Prepared:
         self.model, self.optimizer, self.schedule = self.accelerator.prepare(model, optimizer, schedule)
 
     def step(self) -> None:
-        self.accelerator.backward(self.model(torch.rand(3, 2)).square().sum())
+        self.accelerator.backward(self.model(torch.rand(3, 2) + random.random() + np.random.rand()).square().sum())
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
 
-    def save(self, folder, epoch: int) -> None:
-        save_checkpoint(folder=folder, epoch=epoch, accelerator=self.accelerator, state={"epoch": epoch, "x": (1.5,)})
+    def checkpoints(self, folder) -> Checkpoints:
+        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+        return Checkpoints(folder, self.accelerator, parts)
+
+    def save(self, folder, epoch: int, update: int = 0) -> None:
+        self.checkpoints(folder).save({"epoch": epoch, "x": (1.5,)}, epoch=epoch, update=update)
 
     def load(self, folder) -> dict | None:
-        return load_checkpoint(folder=folder, accelerator=self.accelerator)
+        return self.checkpoints(folder).load()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_goes_on_exactly(tmp_path):
@@ -40,11 +55,20 @@ def test_goes_on_exactly(tmp_path):
     assert first.schedule.get_last_lr() == second.schedule.get_last_lr()
 
 
-def test_only_the_last_is_kept(tmp_path):
+def test_the_last_two_are_kept(tmp_path):
     prepared = Prepared()
     for epoch in (8, 9, 10):
         prepared.save(tmp_path / "checkpoints", epoch)
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch-10"]
+    prepared.save(tmp_path / "checkpoints", 10, update=70)
+    assert names(tmp_path / "checkpoints") == ["epoch-10", "epoch-10-update-70"]
+    assert prepared.load(tmp_path / "checkpoints")["epoch"] == 10
+    prepared.save(tmp_path / "checkpoints", 11)
+    assert names(tmp_path / "checkpoints") == ["epoch-10-update-70", "epoch-11"]
+
+
+def test_no_file_is_a_pickle(tmp_path):
+    Prepared().save(tmp_path, 1)
+    assert {path.suffix for path in (tmp_path / "epoch-1").iterdir()} == {".safetensors", ".json"}
 
 
 def test_an_interrupted_write_leaves_the_one_before(tmp_path, monkeypatch):
@@ -54,14 +78,69 @@ def test_an_interrupted_write_leaves_the_one_before(tmp_path, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", stop)
+    monkeypatch.setattr(checkpoint, "_checksum", stop)
     with pytest.raises(KeyboardInterrupt):
         prepared.save(tmp_path, 2)
     monkeypatch.undo()
-    assert len(list(tmp_path.iterdir())) == 2
+    assert names(tmp_path) == ["epoch-1", "epoch-2.unfinished"]
     assert prepared.load(tmp_path)["epoch"] == 1
     prepared.save(tmp_path, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["epoch-2"]
+    assert names(tmp_path) == ["epoch-1", "epoch-2"]
+
+
+FILES = [
+    *("checksums.json", "model.safetensors", "optimizer.safetensors", "random-0.safetensors", "schedule.safetensors"),
+    "trainer.safetensors",
+]
+
+
+def test_those_are_the_files(tmp_path):
+    Prepared().save(tmp_path, 1)
+    assert names(tmp_path / "epoch-1") == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_damage_is_named_and_the_one_before_is_taken(tmp_path, name, damage):
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    prepared.save(tmp_path, 2)
+    for epoch in (2, 1):
+        path = tmp_path / f"epoch-{epoch}" / name
+        content = bytearray(path.read_bytes())
+        if damage == "flipped":
+            content[len(content) // 2] ^= 1
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+        if damage == "missing":
+            path.unlink()
+        if epoch == 2:
+            with pytest.warns(DataWarning, match=rf"epoch-2.*{name}.*; epoch-1 is gone on from"):
+                assert prepared.load(tmp_path)["epoch"] == 1
+    with pytest.warns(DataWarning), pytest.raises(InputError, match=rf"epoch-1.*{name}.*no checkpoint is left"):
+        prepared.load(tmp_path)
+
+
+def test_stray_things_are_left_alone(tmp_path):
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    (tmp_path / "epoch-9").mkdir()
+    (tmp_path / ".DS_Store").write_text("x")
+    (tmp_path / "epoch-7").write_text("x")
+    (tmp_path / "epoch-last").mkdir()
+    assert prepared.load(tmp_path)["epoch"] == 1
+    prepared.save(tmp_path, 2)
+    assert names(tmp_path) == [".DS_Store", "epoch-1", "epoch-2", "epoch-7", "epoch-9", "epoch-last"]
+
+
+def test_other_numbers_of_processes_are_named(tmp_path):
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    path = tmp_path / "epoch-1"
+    os.rename(path / "random-0.safetensors", path / "random-1.safetensors")
+    sums = (path / "checksums.json").read_text()
+    (path / "checksums.json").write_text(sums.replace("random-0", "random-1"))
+    with pytest.raises(InputError, match="written by 1 processes"):
+        prepared.load(tmp_path)
 
 
 def test_nothing_to_load(tmp_path):

@@ -1,19 +1,18 @@
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from graphmtl import Run
-from graphmtl.analysis.ablation import measure
-from graphmtl.analysis.faithfulness import draw_texts
-from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import DataWarning
-from graphmtl.layers.interaction import Ablation
+from graphmtl.files import read_json_lines
 from graphmtl.training import controls
-from graphmtl.training.controls import benefit, shuffled, untrained
+from graphmtl.training.checkpoint import Checkpoints
+from graphmtl.training.controls import control_of, shuffled, untrained
 from graphmtl.training.device import reading_device
 from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_folder import Run
 
 
 def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
@@ -28,41 +27,117 @@ def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
 
 def test_controls_write_no_submission(finished, tmp_path):
     options = replace(finished("star").run.options, write_submission=str(tmp_path / "submission"), epochs=1)
-    control = shuffled(SimpleNamespace(options=options), tmp_path / "control")
+    own = finished("star").run
+    run = SimpleNamespace(options=options, metrics=own.metrics, folder=own.folder)
+    control = shuffled(run, tmp_path / "control")
     assert control.options.write_submission is None
     assert not (tmp_path / "submission").exists()
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_the_control_is_trained_up_to_the_kept_epoch_and_looks_at_nothing_before(kept, copy_of, tmp_path):
+    run = keeping(copy_of("complete"), kept)
+    control = shuffled(run, tmp_path / "control")
+    history = read_json_lines(tmp_path / "control" / "history.jsonl")
+    assert [line["epoch"] for line in history] == [*range(1, kept + 1)]
+    assert all(line["metrics"] == {} for line in history)
+    assert control.metrics["best_epoch"] == kept
+    assert control.metrics["budget"] == run.metrics["budget"]
+    assert control.options.shuffle_labels
+    assert control.task_graph.nodes == run.task_graph.nodes
+
+
+def test_the_control_of_a_transfer_has_its_own_best_epoch(copy_of, tmp_path):
+    """The epoch that a transfer kept is one of its new tasks alone."""
+    run = keeping(copy_of("complete"), 1)
+    run.write_json("transfer.json", {})
+    shuffled(run, tmp_path / "control")
+    history = read_json_lines(tmp_path / "control" / "history.jsonl")
+    assert len(history) == 2
+    assert all(line["metrics"] for line in history)
+
+
+def test_a_run_of_an_earlier_version_does_not_tell_its_budget(copy_of, tmp_path):
+    run = keeping(copy_of("complete"), 1)
+    del run.metrics["budget"]
+    assert shuffled(run, tmp_path / "control").metrics["best_epoch"] == 1
+
+
+def keeping(folder, epoch: int) -> Run:
+    """A run of two epochs that kept this one."""
+    metrics = Run(folder).metrics | {"best_epoch": epoch}
+    Run(folder).write_json("metrics.json", metrics)
+    return Run.open(folder)
+
+
+def test_a_control_is_trained_where_it_costs_at_most_half_of_the_run_or_is_asked_for(copy_of):
+    run = keeping(copy_of("complete"), 2)
+    assert control_of(run, "never") == ""
+    assert "about 100% of the run's time" in control_of(run, "auto")
+    assert not (run.folder / "controls").exists()
+    before = (run.folder / "task_graph.png").read_bytes()
+    assert control_of(run, "always").startswith("control: the same on shuffled labels, in ")
+    assert run.control is not None
+    assert (run.folder / "task_graph.png").read_bytes() != before
+    half = keeping(run.folder, 1)
+    shutil.rmtree(run.folder / "controls")
+    control_of(half, "auto")
+    assert half.control.metrics["best_epoch"] == 1
+
+
+@pytest.mark.parametrize("arch", ["single", "shared"])
+def test_runs_without_edges_have_no_control(arch, finished):
+    assert control_of(finished(arch).run, "auto") == ""
+    assert control_of(finished(arch).run, "always") == f"control: none, since --arch {arch} learned no edges"
+    assert not (finished(arch).run.folder / "controls").exists()
+
+
+def test_a_control_has_no_control(copy_of):
+    folder = copy_of("complete")
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("shuffle_labels: false", "shuffle_labels: true"))
+    assert control_of(Run.open(folder), "always") == ""
+
+
+def test_nothing_is_known_of_the_time_of_teachers(copy_of):
+    run = keeping(copy_of("cmtr"), 1)
+    run.__dict__["options"] = replace(run.options, teachers="train")
+    assert "control: none" in control_of(run, "auto")
+
+
+def test_a_control_that_was_killed_goes_on(copy_of, tmp_path, monkeypatch):
+    run = keeping(copy_of("complete"), 2)
+    whole = shuffled(run, tmp_path / "whole").task_graph
+
+    save = Checkpoints.save
+
+    def killed(*parts, **more):
+        save(*parts, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            control_of(run, "always")
+    assert run.control is None
+    control_of(run, "always")
+    assert len(read_json_lines(run.folder / "controls" / "shuffled" / "history.jsonl")) == 2
+    assert run.control.task_graph == whole
 
 
 def test_controls_of_a_run_of_a_device_that_is_not_here(finished, tmp_path, monkeypatch):
     class AskedError(Exception):
         pass
 
-    def asked(options, folder):
+    def asked(options, folder, **_):
         devices.append(options.device)
         raise AskedError
 
     reading_device.cache_clear()
     monkeypatch.setattr(controls, "_trained", asked)
     own = finished("star").run
-    run, devices = SimpleNamespace(options=replace(own.options, device="cuda:9"), model=own.model), []
+    options = replace(own.options, device="cuda:9")
+    run, devices = SimpleNamespace(options=options, model=own.model, folder=own.folder), []
     with pytest.warns(DataWarning, match="--device cuda:9"), pytest.raises(AskedError):
         shuffled(run, tmp_path)
-    with pytest.raises(AskedError):
-        benefit(run, tmp_path, split="test", per_task=1)
-    assert devices == ["auto", "auto"]
-
-
-def test_benefit_is_the_gain_over_training_alone(finished, tmp_path):
-    run = finished("star").run
-    graph = benefit(run, tmp_path, split="test", per_task=30)
-    losses = {}
-    for folder in tmp_path.iterdir():
-        own = Run.open(folder)
-        data = encode_tasks(load_run_tasks(own.options), own.model.vocabulary, own.model.options)
-        texts = draw_texts(data, "test", per_task=30, batch_size=7, seed=run.options.seed, device="cpu")
-        for name, found in measure(own.model, texts, [Ablation()]).items():
-            losses[folder.name, name] = found.losses[0].mean()
-    for edge in graph.edges:
-        pair = "+".join(name for name in graph.tasks if name in (edge.source, edge.target))
-        gain = losses[edge.target, edge.target] - losses[pair, edge.target]
-        assert edge.weight == pytest.approx(gain, abs=1e-5)
+    assert devices == ["auto"]

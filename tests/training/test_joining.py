@@ -136,13 +136,13 @@ def test_the_report(finished, transfer, tone, capsys):
     run = transfer(finished("complete").run.folder, tone)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     for name, own in run.transfer["old"].items():
-        scores = [f"{own[when]['test'][own['metric']]:.4f}" for when in ("before", "after")]
+        scores = [f"{100 * own[when]['test'][own['metric']]:.1f}" for when in ("before", "after")]
         assert [name, own["metric"], *scores, "no"] in lines
     edges = run.transfer["incoming"]["tone"]
     assert {edge["source"] for edge in edges} == set(run.transfer["old"])
     assert [edge["weight"] for edge in edges] == sorted((edge["weight"] for edge in edges), reverse=True)
     for edge in edges:
-        assert ["tone", edge["source"], f"{edge['weight']:.4f}", f"{edge['std']:.4f}", str(edge["count"])] in lines
+        assert ["tone", edge["source"], f"{edge['weight']:.3f}", f"{edge['std']:.3f}", str(edge["count"])] in lines
 
 
 def test_texts_that_the_graph_was_trained_on_are_seen(finished, transfer, tmp_path):

@@ -109,7 +109,8 @@ def test_workers_make_the_same_batches_and_no_random_number_is_taken(tasks, voca
     ("changes", "message"),
     [
         ({"split": "dev"}, "unknown split 'dev' (known: train, valid, test)"),
-        ({"batch_size": 0}, "batch_size must be 1 or more, found 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of 1 or more, found 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of 1 or more, found 2.5"),
         ({"sampling": "sqr"}, "unknown sampling 'sqr'; did you mean 'sqrt'?"),
         ({"model": "vocabulary.txt"}, "model: found 'vocabulary.txt', expected a MultiTaskModel or a Vocabulary"),
         ({"tasks": "planted"}, "tasks: found 'planted', expected a task set (graphmtl.load_tasks)"),

@@ -16,6 +16,7 @@ def test_a_line_of_history():
 
 def test_a_state_goes_on_where_it_was():
     first, second = Progress(epoch=2, step=9, tokens=600, history=[{"epoch": 1}]), Progress()
-    second.load_state_dict(first.state_dict() | {"selection": "what others have kept"})
+    assert "history" not in first.state_dict()
+    second.load_state_dict(first.state_dict() | {"selection": "what others have kept"}, history=[{"epoch": 1}])
     assert second == first
     assert Progress().history is not Progress().history

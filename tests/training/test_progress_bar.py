@@ -14,6 +14,12 @@ def test_values_of_other_names_stay(capsys):
     assert "loss=0.25, epoch=1" in shown
 
 
+def test_what_is_done_stands_before_the_bar(capsys):
+    with ProgressBar(total=1, what="the control") as bar:
+        bar.step()
+    assert "the control: 100%" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_without_a_bar_nothing_is_shown(quiet, capsys, monkeypatch):
     monkeypatch.setattr("graphmtl.training.progress_bar.is_quiet", lambda: quiet)

@@ -1,9 +1,13 @@
+from dataclasses import asdict
+
 from graphmtl import load_tasks, train
 from graphmtl.config import TrainingOptions
+from graphmtl.data.batching import encode_tasks
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.models.model_options import model_options_class
 from graphmtl.options import make_options
-from graphmtl.training.run_data import left_out, load_run_tasks, part
+from graphmtl.training.building import build_model
+from graphmtl.training.run_data import left_out, load_run_tasks, part, remarks
 from tests import tiny
 from tests.parts import model_options
 
@@ -38,6 +42,22 @@ def test_how_many_training_texts_are_taken_is_told(tiny_tasks):
     assert [*left_out(tasks)] == ["parent1: 40 of 60 training texts are taken (--max-train)"]
     assert {name: len(data.train) for name, data in tasks.items()} == {"parent1": 40, "child1": 30}
     assert tasks.loaded_with["max_train"] == 40
+
+
+def test_what_is_odd_in_the_data_is_kept(tiny_tasks, tmp_path):
+    options = make_options(**tiny.OPTIONS | {"tasks": tiny_tasks, "max_train": 40})
+    tasks = load_run_tasks(options)
+    model = build_model(tasks, options, say=lambda *_: None)
+    found = remarks(tasks, encode_tasks(tasks, model.vocabulary, model.options))
+    assert found["lines"] == [*left_out(tasks)] != []
+    assert found["overlap"]["pairs"] == asdict(tasks.overlap["pairs"])
+    assert found["overlap"]["pairs"]["test_seen"] > 0
+
+
+def test_a_run_keeps_what_is_odd_in_its_data(finished):
+    run = finished("star").run
+    assert run.remarks["overlap"].keys() == load_run_tasks(run.options).overlap.keys()
+    assert run.remarks["lines"] == []
 
 
 def test_a_group_of_the_options():

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -65,8 +68,115 @@ def test_what_is_there_stays_unless_overwrite_says_otherwise(folder):
         Run(folder).create(OPTIONS)
     assert (folder / "metrics.json").read_text() == "precious"
     Run(folder).create(replace(OPTIONS, seed=4, overwrite=True))
-    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "replaced"}
+    assert {path.name for path in (folder / "replaced").iterdir()} == {"config.yaml", "metrics.json"}
+    assert (folder / "replaced" / "metrics.json").read_text() == "precious"
     assert Run(folder).options.seed == 4
+
+
+def test_what_is_replaced_goes_when_its_successor_has_finished(folder):
+    (folder / "metrics.json").write_text("old")
+    run = Run(folder)
+    run.create(replace(OPTIONS, overwrite=True))
+    with pytest.raises(InputError, match=f"not finished.*; the one before it stands in {folder}/replaced"):
+        Run.open(folder)
+    run.finish({"new": 1})
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "metrics.json"}
+    run.create(replace(OPTIONS, overwrite=True))
+    assert json.loads((folder / "replaced" / "metrics.json").read_text()) == {"new": 1}
+
+
+def test_an_unfinished_run_that_is_overwritten_leaves_the_finished_one_before_it(folder):
+    (folder / "metrics.json").write_text("precious")
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    Run(folder).create(replace(OPTIONS, seed=4, overwrite=True))
+    assert (folder / "replaced" / "metrics.json").read_text() == "precious"
+    assert Run(folder).options.seed == 4
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(monkeypatch, operation: int) -> None:
+    """Lets file operations be done up to one, at which the process is gone."""
+    done = 0
+
+    def counted(do):
+        def instead(*args, **kwargs):
+            nonlocal done
+            done += 1
+            if done > operation:
+                raise Killed
+            return do(*args, **kwargs)
+
+        return instead
+
+    for name in ("rename", "replace", "unlink", "mkdir", "rmdir"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_kill_at_every_file_operation_of_overwrite_leaves_a_folder_that_can_be_gone_on_with(tmp_path, finished):
+    """And of a finished run all that it had, in one of two places, or parted between both."""
+    for operation in range(1000):
+        folder = tmp_path / str(operation)
+        Run(folder).create(OPTIONS, {"format": 1})
+        (folder / "model").mkdir()
+        for name in ("model/weights", "history.jsonl", *(["metrics.json"] if finished else [])):
+            (folder / name).write_text("precious")
+        again = replace(OPTIONS, seed=4, overwrite=True)
+        with pytest.MonkeyPatch.context() as patch:
+            killed_at(patch, operation)
+            try:
+                Run(folder).create(again, {"format": 1})
+                survived = True
+            except Killed:
+                survived = False
+        if finished:
+            for name in ("model/weights", "history.jsonl", "metrics.json"):
+                places = [each for each in (folder, folder / "replaced") if (each / name).is_file()]
+                assert [(each / name).read_text() for each in places] == ["precious"], (operation, name)
+        Run(folder).create(again, {"format": 1})
+        assert Run(folder).options.seed == 4
+        assert (folder / "data.json").is_file()
+        assert (folder / "replaced" / "metrics.json").is_file() == finished
+        assert not (folder / "model").exists()
+        if survived:
+            break
+    assert operation > 5
+
+
+def test_a_run_that_wrote_no_config_can_be_overwritten(folder):
+    (folder / "config.yaml").write_text("")
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    assert Run(folder).options == OPTIONS
+    (folder / "config.yaml").write_text("")
+    (folder / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match="not a run's folder"):
+        Run(folder).create(replace(OPTIONS, overwrite=True))
+
+
+_HOLDS = """
+import sys
+from graphmtl.training.run_folder import Run
+with Run(sys.argv[1]).held():
+    print("held", flush=True)
+    input()
+"""
+
+
+def test_two_at_once(folder):
+    """The lock ends with its process, however that ends."""
+    command = [sys.executable, "-c", _HOLDS, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        message = rf"{folder}: another process \({other.pid}\) trains this run"
+        with pytest.raises(InputError, match=message), Run(folder).held():
+            pass
+        other.kill()
+    with Run(folder).held():
+        pass
 
 
 def test_overwriting_removes_what_a_run_writes_and_nothing_else(folder):
@@ -81,7 +191,7 @@ def test_overwriting_removes_what_a_run_writes_and_nothing_else(folder):
 def test_everything_a_run_leaves_is_removed(copy_of):
     folder = copy_of("star")
     Run(folder).create(replace(OPTIONS, overwrite=True))
-    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+    assert {path.name for path in folder.iterdir()} <= {"config.yaml", "replaced", ".lock"}
 
 
 def test_a_link_to_a_run_stays_a_link(folder, tmp_path):
@@ -170,7 +280,7 @@ def test_every_option_but_where_the_run_lies_must_be_the_same(folder):
         except InputError:
             continue
         free.add(field.name)
-    assert free == {"resume", "overwrite", "output", "progress", "device", "baselines", "write_submission"}
+    assert free == {"resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"}
 
 
 def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):

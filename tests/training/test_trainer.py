@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,6 +12,7 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError
+from graphmtl.interruption import Interrupted
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training import trainer as trainer_module
 from tests.parts import label_arrays
@@ -109,6 +111,63 @@ def test_resuming_is_exact(data, tmp_path, options):
     files = [tmp_path / name / "gradient_conflict.json" for name in ("whole", "parts")]
     assert files[0].exists() == files[1].exists() == (options.get("balancing") in ("pcgrad", "nash-mtl", "graddrop"))
     assert len({path.read_text() for path in files if path.exists()}) <= 1
+
+
+@pytest.fixture
+def ctrl_c():
+    """Heard as in a terminal, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def signalled(trainer, *, updates: int, signum: int = signal.SIGINT) -> None:
+    """Trains, and gets a signal in the middle of an update."""
+    update = trainer._update
+
+    def update_and_signal(frozen):
+        if trainer.progress.step == updates:
+            os.kill(os.getpid(), signum)
+        update(frozen)
+
+    trainer._update = update_and_signal
+    trainer.train(resume=True)
+
+
+MIXED = {"accumulate": 3, "mix": True, "conflict_every": 2}
+
+
+@pytest.mark.parametrize(
+    "options", [{"own": True}, APART, {"ema": 0.0}, MIXED, *({"arch": a} for a in ("cmtr", "star")), *BALANCED]
+)
+def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, ctrl_c):
+    options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
+    whole = toy_trainer(data, folder=tmp_path / "whole", **options)
+    expected = whole.train()
+    per_epoch, before = expected.steps // expected.epochs, signal.getsignal(signal.SIGTERM)
+    for updates, signum in ((1, signal.SIGINT), (per_epoch + per_epoch // 2, signal.SIGTERM), (2 * per_epoch - 1, 2)):
+        with pytest.raises(Interrupted, match=r"ended (in|after) epoch \d.*--resume") as interrupted:
+            signalled(toy_trainer(data, folder=tmp_path / "parts", **options), updates=updates, signum=signum)
+        assert interrupted.value.signum == signum
+    assert signal.getsignal(signal.SIGTERM) == before
+    resumed = toy_trainer(data, folder=tmp_path / "parts", **options)
+    result = resumed.train(resume=True)
+    assert_same_weights(weights_of(whole), weights_of(resumed))
+    assert without_clock(result.history) == without_clock(expected.history)
+    assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
+
+
+def test_a_line_of_history_that_is_damaged_is_named(data, tmp_path):
+    with pytest.raises(InterruptedError):
+        toy_trainer(data, folder=tmp_path, callbacks=[stop_after(2)]).train()
+    path = tmp_path / "history.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text(f"{lines[0]}\n{lines[1][:-5]}\n")
+    with pytest.raises(InputError, match=r"history\.jsonl, line 2: not JSON"):
+        toy_trainer(data, folder=tmp_path).train(resume=True)
+    path.write_text(f"{lines[0]}\n")
+    with pytest.raises(InputError, match=r"history\.jsonl: a line for each of the 2 epochs"):
+        toy_trainer(data, folder=tmp_path).train(resume=True)
 
 
 def test_the_best_weights_survive_a_resume(tmp_path):

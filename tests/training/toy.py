@@ -127,6 +127,8 @@ def toy_trainer(
         generator = torch.Generator().manual_seed(sum(name.encode()))
         nn.init.normal_(parameter, std=0.5, generator=generator)
     values = {"epochs": 4, "batch_size": 8, "lr": 0.05, "progress": False, "device": "cpu"} | options
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)
 
 
@@ -140,6 +142,8 @@ def tagging_trainer(folder, **options) -> Trainer:
     model = graph_model(list(tasks.tasks.values()), "star", 0.0, vocabulary)
     data = encode_tasks(tasks, vocabulary, model.options)
     values = {"epochs": 2, "batch_size": 8, "lr": 0.02, "progress": False, "device": "cpu"} | options
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder)
 
 

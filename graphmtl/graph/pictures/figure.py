@@ -1,18 +1,19 @@
-"""Pictures of the task graph: who reads from whom as nodes and arrows, beside the same numbers as a K x K heat map."""
+"""Pictures of the task graph: a K x K map of who reads from whom, and as nodes and arrows what is above the control."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
-from graphmtl.graph.clustering import clustered
+from graphmtl.files import written_whole
+from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.pictures.node_link import NodeLinkPanel
-from graphmtl.graph.pictures.panels import FONTS, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, text_width
+from graphmtl.graph.pictures.panels import FONTS, TEXT_COLOUR, Area, HeatMapPanel, Panel, SpokesPanel, wrapped
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["STYLE", "draw_panels", "draw_task_graph", "save_figure"]
@@ -20,6 +21,9 @@ __all__ = ["STYLE", "draw_panels", "draw_task_graph", "save_figure"]
 _DPI = 150
 _MARGIN = 0.15  # inches around a panel
 _HEADING = 0.45
+_LINE = 0.25  # of a heading's next line
+_NARROWEST, _WIDEST = 4.0, 18.0  # of a picture
+_PALE = "#666666"
 _METADATA = {".png": {"Software": "graphmtl"}, ".svg": {"Date": None}}  # of each format: nothing that changes
 STYLE: list[str | dict[str, Any]] = [
     "default",
@@ -27,42 +31,85 @@ STYLE: list[str | dict[str, Any]] = [
 ]
 
 
-def draw_task_graph(graph: TaskGraph, *, affinity: TaskGraph | None = None) -> Figure:
-    """The node-link picture of ``graph`` beside its heat map.
+def draw_task_graph(
+    graph: TaskGraph,
+    *,
+    affinity: TaskGraph | None = None,
+    control: TaskGraph | None = None,
+    affinity_control: TaskGraph | None = None,
+    transferability: TaskGraph | None = None,
+    transferability_control: TaskGraph | None = None,
+    truth: PlantedTruth | None = None,
+    is_control: bool = False,
+    about: str | None = None,
+) -> Figure:
+    """The map of a graph, and beside it the edges that are above the control as nodes and arrows, where there are any.
 
-    A graph with a virtual node has no edges between tasks: beside it stands the heat map of ``affinity`` (star's
-    ``task_affinity.json``), or the spokes as bars where that is not given. A graph without edges is its nodes and a
-    sentence that says so. Tasks that read from each other (in a star: whose affinity is high) stand side by side. The
-    same graph always gives the same picture.
+    The heading is what is found. A star has no edges between tasks: its maps are those of ``transferability`` and of
+    ``affinity`` (its ``task_affinity.json``), and beside them stand the spokes as bars. Tasks that read from each other
+    (in a star: whose affinity is high) stand side by side. The same graph always gives the same picture.
+
+    Args:
+        graph: has edges.
+        affinity: of a star.
+        control: the same graph of the run on shuffled labels; None: it is not compared.
+        affinity_control: of a star.
+        transferability: of a star, its ``task_transferability.json``.
+        transferability_control: of a star.
+        truth: the true task graph, whose edges get a frame, where it is known.
+        is_control: the graph is that of a run on shuffled labels itself.
+        about: what stands below the heading; by default architecture, tasks, split and seed.
+
+    Raises:
+        ValueError: the graph has no edges, or a control is of other tasks.
     """
-    if graph.virtual and affinity is not None and affinity.edges:
-        affinity = clustered(affinity)
-        graph = replace(graph, tasks=affinity.tasks)
-    else:
-        graph = clustered(graph)
-    panels: list[Panel] = [NodeLinkPanel(graph)]
-    if graph.virtual and affinity is not None and affinity.edges:
-        panels.append(HeatMapPanel(affinity, title="task affinity: do two tasks use the hub alike?", directed=False))
-    elif graph.virtual and graph.edges:
-        panels.append(SpokesPanel(graph))
-    elif graph.edges:
-        panels.append(HeatMapPanel(graph, title="edge weights: each row reads from the columns"))
+    found = held(
+        graph,
+        affinity=affinity,
+        control=control,
+        affinity_control=affinity_control,
+        transferability=transferability,
+        transferability_control=transferability_control,
+        truth=truth,
+    )
+    if not found:
+        raise ValueError(f"graph: expected one with edges, found {graph!r}")
+    heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
-    return draw_panels(panels, heading=f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}")
+    panels = [panel for each in found for panel in _panels(each, arrows=each is found[0])]
+    whose = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
+    return draw_panels(panels, heading=heading, about=about or whose, widest=_WIDEST)
 
 
-def draw_panels(panels: Sequence[Panel], *, heading: str, widest: float = math.inf) -> Figure:
-    """Panels side by side under a heading, in rows of at most ``widest`` inches."""
+def _panels(found: Held, *, arrows: bool) -> list[Panel]:
+    """The map, and the nodes and arrows where an edge is above the control; of spokes the bars."""
+    drawn, directed = found.cells, found.directed
+    if found.graph.virtual:
+        spokes = {edge.target: edge.weight for edge in found.graph.edges}
+        return [SpokesPanel(drawn, spokes, f"{found.title}: {found.finding}")]
+    title = found.title
+    title += f"; {drawn.unit}" if found.evidence.ratio else ""
+    title += "; a dot: not above the control" if drawn.dots.any() else ""
+    title += "; a frame: a true edge" if drawn.frames.any() else ""
+    panels: list[Panel] = [HeatMapPanel(drawn, title=title, verb=found.verb)]
+    return [*panels, NodeLinkPanel(drawn, directed=directed)] if arrows and found.evidence.above.any() else panels
+
+
+def draw_panels(panels: Sequence[Panel], *, heading: str, about: str = "", widest: float = math.inf) -> Figure:
+    """Panels side by side under a heading and what they are ``about``, in rows of at most ``widest`` inches."""
     rows = _rows(panels, widest)
     heights = [max(panel.height for panel in row) for row in rows]
     with matplotlib.style.context(STYLE):
-        width = max(_across(row) for row in rows)
-        width = max(width, text_width(heading, 13) + 2 * _MARGIN)
-        height = sum(heights) + 2 * _MARGIN * len(rows) + _HEADING
+        width = max(*(_across(row) for row in rows), _NARROWEST)
+        lines = [(line, 13, TEXT_COLOUR) for line in wrapped(heading, 13, width - 2 * _MARGIN)]
+        lines += [(line, 9, _PALE) for line in wrapped(about, 9, width - 2 * _MARGIN)]
+        above = _HEADING + _LINE * (len(lines) - 1)
+        height = sum(heights) + 2 * _MARGIN * len(rows) + above
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-        top = height - (_HEADING + _MARGIN) / 2
-        figure.text(_MARGIN / width, top / height, heading, size=13, va="center", color=TEXT_COLOUR)
-        bottom = height - _HEADING + _MARGIN
+        for place, (line, size, colour) in enumerate(lines):
+            y = height - (_HEADING + _MARGIN) / 2 - _LINE * place
+            figure.text(_MARGIN / width, y / height, line, size=size, va="center", color=colour)
+        bottom = height - above + _MARGIN
         for row, tallest in zip(rows, heights, strict=True):
             left, bottom = _MARGIN, bottom - tallest - 2 * _MARGIN
             for panel in row:
@@ -94,8 +141,5 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     metadata = _METADATA.get(path.suffix.lower())
     if metadata is None:
         raise InputError(f"{path}: unknown picture format {path.suffix!r}; accepted: {', '.join(_METADATA)}")
-    try:
-        with matplotlib.style.context(STYLE):
-            figure.savefig(path, dpi=_DPI, facecolor="white", metadata=metadata)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    with written_whole(path) as part, matplotlib.style.context(STYLE):
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=_DPI, facecolor="white", metadata=metadata)

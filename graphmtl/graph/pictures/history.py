@@ -1,147 +1,218 @@
-"""The task graph over training: heat maps side by side, or one after the other as an animation."""
+"""The task graph over training: a line for each edge, or maps one after the other as an animation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
 from matplotlib.animation import PillowWriter
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
-from graphmtl.graph.edge import VIRTUAL
+from graphmtl.graph.evidence import evidence
+from graphmtl.graph.pictures.cells import Cells, cells
 from graphmtl.graph.pictures.figure import STYLE, draw_panels
 from graphmtl.graph.pictures.panels import (
     ANNOTATED_TASKS,
-    COLOURS,
     TEXT_COLOUR,
     Area,
-    between_tasks,
     colour_bar,
-    colour_range,
+    draw_cells,
     short_name,
     text_width,
     title_height,
 )
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["HistoryPanel", "draw_history", "save_animation"]
+__all__ = ["LinesPanel", "MapPanel", "draw_history", "save_animation"]
 
 History = Sequence[tuple[int, TaskGraph]]
 """The graph at each evaluation, with its epoch."""
 
-_GAP = 0.3  # inches between two heat maps
 _FRAMES_PER_SECOND = 2
 _FRAME_DPI = 100
+_WIDEST = 15.0  # inches of panels side by side
+_MOST = 12  # rows that are drawn
+_NAMED = 4  # lines of a row that have a colour and a name
+_SERIES = ("#0072b2", "#d55e00", "#009e73", "#b25a8d")
+_ACROSS, _UP = 2.6, 1.5  # inches of a panel's lines
+_SIZE = 8.5
 
 
 @dataclass(frozen=True)
-class HistoryPanel:
-    """Heat maps of some of the evaluations, which have an order of tasks and a scale of colours in common.
+class LinesPanel:
+    """What one task reads from each source, by epoch, as a ratio to the equal share from half to double.
 
-    Rows are targets, columns sources: the tasks, or the virtual node. The order is that of the last graph, clustered.
+    The lines that are farthest from the equal share at the kept epoch have a colour and a name, unless they are within
+    what the control reaches, which is a grey band. The kept epoch is a vertical line.
 
     Args:
-        history: all evaluations.
-        shown: indices of those that are drawn.
+        title: the task.
+        epochs: of the evaluations.
+        excess: (evaluations, sources); see :class:`~graphmtl.graph.evidence.Evidence`.
+        sources: their names.
+        kept: the epoch whose weights the run kept; None where it is not known.
+        limit: what the control reaches; None: there is none.
     """
 
-    history: History
-    shown: Sequence[int]
+    title: str
+    epochs: Sequence[int]
+    excess: np.ndarray
+    sources: Sequence[str]
+    kept: int | None
+    limit: float | None
 
     @property
-    def title(self) -> str:
-        """How to read the maps."""
-        virtual = self.history[-1][1].virtual
-        return (
-            "how much each task reads from the hub" if virtual else "each row (target) reads from the columns (sources)"
-        )
+    def _at(self) -> int:
+        """The evaluation at which the lines are told apart: that of the kept epoch, else the last."""
+        return self.epochs.index(self.kept) if self.kept in self.epochs else len(self.epochs) - 1
 
     @cached_property
-    def _tasks(self) -> tuple[str, ...]:
-        return clustered(self.history[-1][1]).tasks
+    def named(self) -> list[int]:
+        """The sources whose lines have a name, the highest first."""
+        last = np.nan_to_num(self.excess[self._at])  # (sources,)
+        strongest = sorted(range(len(last)), key=lambda i: -abs(last[i]))[:_NAMED]
+        beyond = [i for i in strongest if abs(last[i]) > (self.limit or 0)]
+        return sorted(beyond, key=lambda i: -self.excess[-1, i])
 
     @property
-    def _sources(self) -> tuple[str, ...]:
-        return (VIRTUAL,) if self.history[-1][1].virtual else self._tasks
-
-    @cached_property
-    def matrices(self) -> list[np.ndarray]:
-        """Of every evaluation, (targets, sources), nan where no edge is."""
-        return [self._matrix(graph) for _, graph in self.history]
-
-    def _matrix(self, graph: TaskGraph) -> np.ndarray:
-        graph = replace(graph, tasks=self._tasks)
-        if not graph.virtual:
-            return graph.matrix()
-        spokes = {edge.target: edge.weight for edge in graph.edges}
-        return np.array([[spokes.get(task, np.nan)] for task in graph.tasks])  # (targets, 1)
+    def _names(self) -> list[str]:
+        return [short_name(self.sources[i]) for i in self.named]
 
     @property
-    def _cell(self) -> float:
-        return 0.24 if len(self._tasks) <= ANNOTATED_TASKS else 0.13
-
-    @property
-    def _font_size(self) -> float:
-        return 8.5 if len(self._tasks) <= ANNOTATED_TASKS else 6.5
-
-    @property
-    def _left(self) -> float:
-        return 0.2 + max(text_width(short_name(task), self._font_size) for task in self._tasks)
-
-    @property
-    def _below(self) -> float:
-        return 0.2 + max(text_width(short_name(source), self._font_size) for source in self._sources)
-
-    @property
-    def _map(self) -> tuple[float, float]:
-        """Width and height of a heat map; a narrow one leaves its heading room."""
-        return max(self._cell * len(self._sources), 0.45), self._cell * len(self._tasks)
+    def _right(self) -> float:
+        return 0.2 + max((text_width(name, _SIZE) for name in self._names), default=0)
 
     @property
     def width(self) -> float:
         """In inches."""
-        return max(self._left + len(self.shown) * (self._map[0] + _GAP) + 0.8, 4.0)  # the colour bar and its numbers
+        return 0.65 + _ACROSS + self._right
 
     @property
     def height(self) -> float:
         """In inches."""
-        return self._below + max(self._map[1], 0.8) + 0.3 + title_height(self.title, self.width)
+        return 0.3 + _UP + title_height(self.title, self.width)
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
-        across, up = self._map
-        bottom = area.title(self.title) - 0.3 - up
-        low, high = colour_range(between_tasks(np.stack(self.matrices)))
-        for place, i in enumerate(self.shown):
-            axes = area.axes(self._left + place * (across + _GAP), bottom, across, up)
-            masked = np.ma.masked_invalid(self.matrices[i])
-            image = axes.imshow(masked, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
-            axes.set_title(f"epoch {self.history[i][0]}", size=9, color=TEXT_COLOUR, pad=4)
-            self._label(axes, first=place == 0)
-        colour_bar(area, image, (self._left + len(self.shown) * (across + _GAP), bottom, 0.12, up))
+        axes = area.axes(0.65, area.title(self.title) - _UP, _ACROSS, _UP)
+        shown = self.excess.clip(-1, 1)  # (evaluations, sources)
+        if self.limit is not None:
+            axes.axhspan(-min(self.limit, 1), min(self.limit, 1), color="#eeeeee", zorder=0)
+        axes.axhline(0, color="#999999", linewidth=0.6)
+        if self.kept is not None:
+            axes.axvline(self.kept, color=TEXT_COLOUR, linewidth=0.8, linestyle=":")
+        for i in range(len(self.sources)):
+            axes.plot(self.epochs, shown[:, i], ".-", color="#bbbbbb", linewidth=0.7, markersize=2)
+        for place, (i, colour) in zip(self._places(shown), zip(self.named, _SERIES, strict=False), strict=True):
+            axes.plot(self.epochs, shown[:, i], ".-", color=colour, linewidth=1.6, markersize=4)
+            text = short_name(self.sources[i])
+            axes.text(1.03, place, text, size=_SIZE, color=colour, va="center", transform=axes.transAxes)
+        axes.set_ylim(-1.05, 1.05)
+        axes.set_yticks([-1, 0, 1], ["half", "equal", "double"])
+        axes.set_xlim(self.epochs[0] - 0.3, self.epochs[-1] + 0.3)
+        axes.locator_params(axis="x", integer=True, nbins=6)
+        axes.tick_params(labelsize=8, length=2, labelcolor=TEXT_COLOUR)
+        axes.spines[["top", "right"]].set_visible(False)
 
-    def _label(self, axes: Axes, *, first: bool) -> None:
-        axes.set_yticks(range(len(self._tasks)), [short_name(task) for task in self._tasks] if first else [])
-        axes.set_xticks(range(len(self._sources)), [short_name(source) for source in self._sources], rotation=90)
+    def _places(self, shown: np.ndarray) -> list[float]:
+        """Where the names stand, from 0 to 1 of the height, so that none lies upon another."""
+        gap = 0.14
+        places: list[float] = []
+        for i in self.named:
+            wanted = (float(np.nan_to_num(shown[-1, i])) + 1.05) / 2.1
+            places.append(min(wanted, places[-1] - gap) if places else wanted)
+        low = min(places, default=0)
+        return [place - min(low, 0) for place in places]
+
+
+@dataclass(frozen=True)
+class MapPanel:
+    """The map of one evaluation, with names and palette; see :class:`~graphmtl.graph.pictures.cells.Cells`."""
+
+    cells: Cells
+    title: str
+
+    @property
+    def _cell(self) -> float:
+        return 0.24 if len(self.cells.targets) <= ANNOTATED_TASKS else 0.13
+
+    @property
+    def _font_size(self) -> float:
+        return 8.5 if len(self.cells.targets) <= ANNOTATED_TASKS else 6.5
+
+    @property
+    def _left(self) -> float:
+        return 0.2 + max(text_width(short_name(task), self._font_size) for task in self.cells.targets)
+
+    @property
+    def _below(self) -> float:
+        return 0.2 + max(text_width(short_name(source), self._font_size) for source in self.cells.sources)
+
+    @property
+    def _across(self) -> float:
+        return max(self._cell * len(self.cells.sources), 0.45)
+
+    @property
+    def width(self) -> float:
+        """In inches."""
+        return max(self._left + self._across + 0.9, 4.0)  # the colour bar and its ends
+
+    @property
+    def height(self) -> float:
+        """In inches."""
+        return self._below + max(self._cell * len(self.cells.targets), 0.8) + title_height(self.title, self.width)
+
+    def draw(self, area: Area) -> None:
+        """Draw into an area of at least this size."""
+        up = max(self._cell * len(self.cells.targets), 0.8)
+        bottom = area.title(self.title) - up
+        axes = area.axes(self._left, bottom, self._across, up)
+        draw_cells(axes, self.cells)
+        axes.set_yticks(range(len(self.cells.targets)), [short_name(task) for task in self.cells.targets])
+        axes.set_xticks(range(len(self.cells.sources)), [short_name(name) for name in self.cells.sources], rotation=90)
         axes.tick_params(length=0, labelsize=self._font_size, labelcolor=TEXT_COLOUR)
-        for spine in axes.spines.values():
-            spine.set_color("#bbbbbb")
+        colour_bar(area, self.cells.ends, (self._left + self._across + 0.2, bottom, 0.12, up))
 
 
-def draw_history(history: History) -> Figure:
-    """The first evaluation, the last and some between as heat maps side by side: 5 maps, of more than 20 tasks 3.
+def draw_history(history: History, *, kept: int | None = None, control: TaskGraph | None = None) -> Figure:
+    """A panel of lines for each task whose row changed, those that changed most first; of a star one of all spokes.
 
-    The maps of a star have one column: up to 20 of them.
+    Args:
+        history: all evaluations.
+        kept: the epoch whose weights the run kept.
+        control: the graph of the run on shuffled labels, whose reach is a grey band.
     """
     graph = history[-1][1]
-    most = 20 if graph.virtual else 5 if len(graph.tasks) <= ANNOTATED_TASKS else 3
-    shown = np.linspace(0, len(history) - 1, min(len(history), most)).round().astype(int).tolist()
-    return draw_panels([HistoryPanel(history, shown)], heading=_heading(history))
+    held = evidence(graph, control)
+    epochs = [epoch for epoch, _ in history]
+    excess = np.stack([_excess(own, graph) for _, own in history])  # (evaluations, targets, sources)
+    about: dict[str, Any] = {"epochs": epochs, "kept": kept, "limit": held.limit}
+    if graph.virtual:
+        panels = [LinesPanel(title="spokes", excess=excess[:, :, 0], sources=graph.tasks, **about)]
+        rows = "each task's spoke over the mean spoke"
+    else:
+        others = ~np.isnan(excess).all(axis=(0, 2))  # (targets,) that read from anything
+        change = np.where(others, np.nanmax(np.nan_to_num(np.abs(excess)), axis=(0, 2)), -1)  # (targets,)
+        most = np.argsort(-change, kind="stable")[: min(_MOST, int(others.sum()))]
+        panels = [
+            LinesPanel(title=graph.tasks[k], excess=excess[:, k], sources=graph.tasks, **about) for k in sorted(most)
+        ]
+        of = "" if len(most) == others.sum() else f"; the {len(most)} of {int(others.sum())} tasks that changed most"
+        rows = f"what each task reads from the others, over the equal share{of}"
+    rows += "; dotted: the kept epoch" if kept is not None else ""
+    rows += "; grey band: what the control reaches" if held.limit is not None else ""
+    return draw_panels(panels, heading=_heading(history), about=rows, widest=_WIDEST)
+
+
+def _excess(graph: TaskGraph, last: TaskGraph) -> np.ndarray:
+    """Of one evaluation, (targets, sources); all nan where it has no edges yet."""
+    shape = (len(last.tasks), 1 if last.virtual else len(last.tasks))
+    return evidence(graph).excess if graph.edges else np.full(shape, np.nan)
 
 
 def save_animation(history: History, path: Path) -> None:
@@ -151,9 +222,16 @@ def save_animation(history: History, path: Path) -> None:
         InputError: The file cannot be written.
     """
     writer = PillowWriter(fps=_FRAMES_PER_SECOND)
+    last = history[-1][1]
+    tasks = last.tasks if last.virtual else clustered(last).tasks
 
     def frame(i: int) -> Figure:
-        return draw_panels([HistoryPanel(history, [i])], heading=_heading(history))
+        epoch, graph = history[i]
+        graph = replace(graph, tasks=tasks)
+        panel = MapPanel(
+            cells(graph, evidence(graph)), f"epoch {epoch} of {history[-1][0]}; not compared with a control"
+        )
+        return draw_panels([panel], heading=_heading(history))
 
     with matplotlib.style.context(STYLE):
         try:

@@ -1,45 +1,35 @@
 """Who reads from whom, as nodes and arrows."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from graphmtl.graph.edge import VIRTUAL, Edge
-from graphmtl.graph.pictures.panels import (
-    ALIKE,
-    ANNOTATED_TASKS,
-    TEXT_COLOUR,
-    Area,
-    decimals_for,
-    short_name,
-    text_width,
-    title_height,
-)
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.pictures.cells import Cells
+from graphmtl.graph.pictures.colours import PALETTES
+from graphmtl.graph.pictures.panels import TEXT_COLOUR, Area, short_name, text_width, title_height
 
 __all__ = ["NodeLinkPanel"]
 
-_EDGE_COLOUR = "#2a2a72"
+_EDGE_COLOUR = PALETTES["light"]["plus"]
 _NODE_COLOUR = "#dfe3ea"
-_HUB_COLOUR = "#44475a"
+_NODE_EDGE = "#44475a"
 _HORIZONTAL_LABELS = 16  # more names than that stand around the circle like spokes
-_ALL_EDGES = 20  # a graph with more edges shows only the strongest into each task
 
 
 @dataclass(frozen=True)
 class NodeLinkPanel:
-    """Tasks on a circle, clockwise from the top, the virtual node in its middle; an arrow points to the reader.
+    """The edges that are above the control: tasks on a circle, clockwise from the top; an arrow points to the reader.
 
-    An arrow's width and opacity say where its weight lies between the smallest and the largest that are drawn. Where
-    the graph has many edges only the strongest into each task are drawn, and the title says so. Self-loops are left to
-    the heat map.
+    An arrow's width and opacity say how far it is beyond the control, on the scale of the map. Of a symmetric measure
+    each pair is one line.
     """
 
-    graph: TaskGraph
+    cells: Cells
+    directed: bool = True
 
     @property
     def width(self) -> float:
@@ -54,32 +44,25 @@ class NodeLinkPanel:
     @property
     def radius(self) -> float:
         """Of the circle, in inches: grows with the tasks, and leaves each label a line of its own."""
-        count = len(self.graph.tasks)
-        if len(self.graph.nodes) == 1:
-            return 0.0
+        count = len(self.cells.targets)
         return max(min(1.1 + 0.085 * count, 3.8), 0.16 * count / (2 * math.pi))
 
     @property
     def _node_radius(self) -> float:
-        return min(0.15, 0.6 * self.radius * math.pi / len(self.graph.tasks)) or 0.15
+        return min(0.15, 0.6 * self.radius * math.pi / len(self.cells.targets))
 
     @property
     def _radial_labels(self) -> bool:
-        return len(self.graph.tasks) > _HORIZONTAL_LABELS
+        return len(self.cells.targets) > _HORIZONTAL_LABELS
 
     @property
     def _font_size(self) -> float:
         return 7.5 if self._radial_labels else 9.5
 
-    @cached_property
+    @property
     def labels(self) -> dict[str, str]:
-        """Each task's name, with the value of its spoke in a star."""
-        labels = {task: short_name(task) for task in self.graph.tasks}
-        decimals = decimals_for([edge.weight for edge in self.graph.edges])
-        for edge in self.graph.edges:
-            if edge.source == VIRTUAL:
-                labels[edge.target] += f"  {edge.weight:z.{decimals}f}"
-        return labels
+        """Each task's name as it is drawn."""
+        return {task: short_name(task) for task in self.cells.targets}
 
     @property
     def _reach(self) -> tuple[float, float]:
@@ -89,48 +72,27 @@ class NodeLinkPanel:
         return gap + text, gap + (text if self._radial_labels else 0.25)
 
     @cached_property
-    def drawn_edges(self) -> list[Edge]:
-        """What is drawn, the weakest first so that the strongest lies on top."""
-        edges = _without_loops(self.graph.edges)
-        if self.sources_per_task:
-            incoming = (self.graph.incoming(task) for task in self.graph.tasks)
-            edges = [e for group in incoming for e in _without_loops(group)[: self.sources_per_task]]
-        return sorted(edges, key=lambda edge: edge.weight)
-
-    @property
-    def sources_per_task(self) -> int:
-        """How many of the strongest edges into a task are drawn; 0 means all."""
-        if self.graph.virtual or len(_without_loops(self.graph.edges)) <= _ALL_EDGES:
-            return 0
-        return 3 if len(self.graph.tasks) <= ANNOTATED_TASKS else 2
+    def drawn_edges(self) -> list[tuple[str, str, float]]:
+        """Source, target and strength from 0 to 1 of what is drawn, the weakest first: the strongest lies on top."""
+        tasks, places = self.cells.targets, self.cells.places
+        above = np.argwhere(~np.isnan(places) & ~self.cells.dots).tolist()
+        edges = [(tasks[j], tasks[k], float(places[k, j])) for k, j in above if self.directed or j < k]
+        return sorted(edges, key=lambda edge: edge[2])
 
     @property
     def title(self) -> str:
-        """How to read the arrows, and their range."""
-        weights = [edge.weight for edge in self.drawn_edges]
-        if not weights and len(self.graph.tasks) == 1:
-            return "no edges: there is one task"
-        if not weights:
-            return "no edges: this architecture does not let tasks read from each other"
-        what = "an arrow points to the reader"
-        if self.graph.virtual:
-            what = "how much each task reads from the hub"
-        elif self.sources_per_task:
-            what += f"; drawn: each task's {self.sources_per_task} strongest sources"
-        decimals = decimals_for(weights)
-        if max(weights) - min(weights) < ALIKE:
-            return f"{what}\nall weights: {weights[0]:z.{decimals}f}"
-        return f"{what}\nthin and pale: {min(weights):z.{decimals}f}; thick and dark: {max(weights):z.{decimals}f}"
+        """How to read the arrows."""
+        lines = "an arrow points to the reader" if self.directed else "a line joins a pair"
+        return f"what is above the control: {lines}"
 
     def positions(self) -> dict[str, tuple[float, float]]:
         """Each node's place in inches from the middle of the circle."""
         angles = self._angles().items()
-        positions = {task: (self.radius * math.cos(angle), self.radius * math.sin(angle)) for task, angle in angles}
-        return {**positions, VIRTUAL: (0.0, 0.0)} if self.graph.virtual else positions
+        return {task: (self.radius * math.cos(angle), self.radius * math.sin(angle)) for task, angle in angles}
 
     def _angles(self) -> dict[str, float]:
-        step = 2 * math.pi / len(self.graph.tasks)
-        return {task: math.pi / 2 - i * step for i, task in enumerate(self.graph.tasks)}
+        step = 2 * math.pi / len(self.cells.targets)
+        return {task: math.pi / 2 - i * step for i, task in enumerate(self.cells.targets)}
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
@@ -145,46 +107,37 @@ class NodeLinkPanel:
 
     def _draw_edges(self, axes: Axes) -> None:
         positions = self.positions()
-        weights = [edge.weight for edge in self.drawn_edges]
         widest = 2.5 if self._radial_labels else 4.0
-        for order, edge in enumerate(self.drawn_edges):
-            strength = _strength(edge.weight, weights)
+        for order, (source, target, strength) in enumerate(self.drawn_edges):
             arrow = FancyArrowPatch(
-                positions[edge.source],
-                positions[edge.target],
-                connectionstyle=f"arc3,rad={self._bow(edge)}",
-                arrowstyle="-|>",
+                positions[source],
+                positions[target],
+                connectionstyle=f"arc3,rad={self._bow(source, target)}",
+                arrowstyle="-|>" if self.directed else "-",
                 mutation_scale=5 + 2.5 * widest * strength,
-                shrinkA=72 * self._size(edge.source),
-                shrinkB=72 * self._size(edge.target) + 1,
-                linewidth=0.5 + (widest - 0.5) * strength,
-                alpha=0.2 + 0.75 * strength,
+                shrinkA=72 * self._node_radius,
+                shrinkB=72 * self._node_radius + 1,
+                linewidth=0.8 + (widest - 0.8) * strength,
+                alpha=0.35 + 0.6 * strength,
                 color=_EDGE_COLOUR,
                 zorder=1 + order / len(self.drawn_edges),
             )
             axes.add_patch(arrow)
 
-    def _bow(self, edge: Edge) -> float:
+    def _bow(self, source: str, target: str) -> float:
         """How far an arrow bends to its right, as a share of its length.
 
         Towards the middle, the more so between neighbours, so that no arrow runs under the nodes between; an edge and
         its reverse lie apart.
         """
-        if VIRTUAL in (edge.source, edge.target):
-            return 0.0
         angles = self._angles()
-        turn = (angles[edge.source] - angles[edge.target]) % (2 * math.pi)  # clockwise: the middle is on the right
+        turn = (angles[source] - angles[target]) % (2 * math.pi)  # clockwise: the middle is on the right
         return 0.16 + 0.5 * math.cos(turn / 2) ** 3
 
-    def _size(self, node: str) -> float:
-        return 0.38 if node == VIRTUAL else self._node_radius
-
     def _draw_nodes(self, axes: Axes) -> None:
-        for node, position in self.positions().items():
-            colour = _HUB_COLOUR if node == VIRTUAL else _NODE_COLOUR
-            axes.add_patch(Circle(position, self._size(node), facecolor=colour, edgecolor=_HUB_COLOUR, zorder=3))
-        if self.graph.virtual:
-            axes.text(0, 0, VIRTUAL, size=9, color="white", ha="center", va="center", zorder=4)
+        for position in self.positions().values():
+            node = Circle(position, self._node_radius, facecolor=_NODE_COLOUR, edgecolor=_NODE_EDGE, zorder=3)
+            axes.add_patch(node)
 
     def _draw_labels(self, axes: Axes) -> None:
         positions = self.positions()
@@ -201,16 +154,6 @@ class NodeLinkPanel:
                 rotation_mode="anchor",
                 **(_radial_alignment(angle) if self._radial_labels else _horizontal_alignment(along)),
             )
-
-
-def _without_loops(edges: Sequence[Edge]) -> list[Edge]:
-    return [edge for edge in edges if edge.source != edge.target]
-
-
-def _strength(weight: float, weights: Sequence[float]) -> float:
-    """Where a weight lies between the smallest (0) and the largest (1); 0.5 where all are alike."""
-    low, high = min(weights), max(weights)
-    return (weight - low) / (high - low) if high - low >= ALIKE else 0.5
 
 
 def _horizontal_alignment(along: tuple[float, float]) -> dict[str, str]:

@@ -5,8 +5,7 @@ cut off, with 3 tasks or with 60.
 """
 
 import math
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -16,27 +15,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 
-from graphmtl.graph.comparison import ALIKE
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.pictures.cells import Cells
+from graphmtl.graph.pictures.colours import COLOURS, FRAME, OWN
 
 __all__ = [
     "ANNOTATED_TASKS",
-    "COLOURS",
     "FONTS",
     "TEXT_COLOUR",
     "Area",
     "HeatMapPanel",
     "Panel",
     "SpokesPanel",
-    "between_tasks",
     "colour_bar",
-    "colour_range",
-    "decimals_for",
+    "draw_cells",
+    "is_dark",
     "short_name",
     "text_width",
     "title_height",
+    "wrapped",
 ]
 
 _OTHER_SCRIPTS = (
@@ -50,9 +49,7 @@ FONTS = [
 ]
 TEXT_COLOUR = "#1c1c1c"
 
-COLOURS = "viridis_r"  # the stronger the darker; told apart by colour-blind readers
-_BAR_COLOUR = "#6f86b5"
-
+_GRID = "#dddddd"
 ANNOTATED_TASKS = 20  # a larger heat map has no room for numbers
 _LINE = 0.17  # inches, of a panel's title
 
@@ -77,7 +74,7 @@ class Area:
         """Write the panel's title at its top, in lines that its width holds; returns the height that is left."""
         across, up = self.figure.get_size_inches()
         x = self.left + self.width / 2
-        for i, line in enumerate(_lines(text, self.width)):
+        for i, line in enumerate(wrapped(text, 9, self.width)):
             y = self.bottom + self.height - _LINE * (i + 0.5)
             self.figure.text(x / across, y / up, line, size=9, ha="center", va="center", color=TEXT_COLOUR)
         return self.height - title_height(text, self.width)
@@ -100,23 +97,25 @@ class Panel(Protocol):
 
 @dataclass(frozen=True)
 class HeatMapPanel:
-    """The K x K weights between tasks: rows are targets (they read), columns sources; a pair without an edge is blank.
+    """The map of the edges between tasks: rows are targets (they read), columns sources.
 
-    Up to 20 tasks each cell shows its number. ``directed=False`` leaves out which side reads.
+    What is not above the control is paper-white with a dot, true edges have a frame where they are known, and what a
+    task reads from itself stands apart, without a colour. Up to 20 tasks each other cell shows its number.
+    ``verb`` says what a target does with its sources; empty leaves out which side does.
     """
 
-    graph: TaskGraph
+    cells: Cells
     title: str
-    directed: bool = True
+    verb: str = "reads from"
 
     @property
     def _cell(self) -> float:
-        count = len(self.graph.tasks)
+        count = len(self.cells.targets)
         return 0.3 + 1.6 / count if self._annotated else max(6.5 / count, 0.135)
 
     @property
     def _side(self) -> float:
-        return self._cell * len(self.graph.tasks)
+        return self._cell * len(self.cells.targets)
 
     @property
     def _font_size(self) -> float:
@@ -124,7 +123,7 @@ class HeatMapPanel:
 
     @property
     def _names(self) -> list[str]:
-        return [short_name(task) for task in self.graph.tasks]
+        return [short_name(task) for task in self.cells.targets]
 
     @property
     def _left(self) -> float:
@@ -142,12 +141,12 @@ class HeatMapPanel:
 
     @property
     def _annotated(self) -> bool:
-        return len(self.graph.tasks) <= ANNOTATED_TASKS
+        return len(self.cells.targets) <= ANNOTATED_TASKS
 
     @property
     def width(self) -> float:
         """In inches."""
-        return self._left + self._side + 1.0  # the colour bar and its numbers
+        return self._left + self._side + 0.5 + max(text_width(end, 8) for end in self.cells.ends if end)
 
     @property
     def height(self) -> float:
@@ -158,126 +157,126 @@ class HeatMapPanel:
         """Draw into an area of at least this size."""
         bottom = area.title(self.title) - self._side
         axes = area.axes(self._left, bottom, self._side, self._side)
-        matrix = self.graph.matrix()
-        low, high = colour_range(between_tasks(matrix))
-        image = axes.imshow(np.ma.masked_invalid(matrix), cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
+        image = draw_cells(axes, self.cells)
         self._label_axes(axes)
         if self._annotated:
             self._annotate(axes, image)
-        colour_bar(area, image, (self._left + self._side + 0.2, bottom, 0.15, self._side))
+        colour_bar(area, self.cells.ends, (self._left + self._side + 0.2, bottom, 0.15, self._side))
 
     def _label_axes(self, axes: Axes) -> None:
-        ticks = range(len(self.graph.tasks))
+        ticks = range(len(self.cells.targets))
         axes.set_yticks(ticks, self._names)
         axes.set_xticks(ticks, self._names)
         axes.tick_params(length=0, labelsize=self._font_size, labelcolor=TEXT_COLOUR)
         for label in axes.get_xticklabels():
             slanted = {"rotation": 45, "va": "top"} if self._annotated else {"rotation": 90, "va": "center"}
             label.set(ha="right", rotation_mode="anchor", **slanted)
-        if self.directed:
-            axes.set_ylabel("target: the task that reads", size=9, color=TEXT_COLOUR)
-            axes.set_xlabel("source: the task that is read", size=9, color=TEXT_COLOUR)
+        if self.verb:
+            axes.set_ylabel(f"target: the task that {self.verb} another", size=9, color=TEXT_COLOUR)
+            axes.set_xlabel("source: the other task", size=9, color=TEXT_COLOUR)
         axes.yaxis.set_label_coords(-(self._left - 0.1) / self._side, 0.5)
         axes.xaxis.set_label_coords(0.5, -(self._below - 0.2) / self._side)
-        for spine in axes.spines.values():
-            spine.set_color("#bbbbbb")
 
     def _annotate(self, axes: Axes, image: AxesImage) -> None:
-        matrix = self.graph.matrix()
-        decimals = decimals_for(matrix[~np.isnan(matrix)].tolist())
-        cells = [(row, column) for row, column in np.argwhere(~np.isnan(matrix)).tolist()]
-        texts = [f"{matrix[cell]:z.{decimals}f}" for cell in cells]
-        size = min(9.0, 0.85 * self._cell / text_width(max(texts, key=len), 1))
-        colours = image.to_rgba(matrix)  # (targets, sources, 4)
-        for (row, column), text in zip(cells, texts, strict=True):
-            colour = "white" if _is_dark(colours[row, column]) else "black"
-            axes.text(column, row, text, ha="center", va="center", size=size, color=colour)
+        texts = self.cells.texts
+        size = min(9.0, 0.85 * self._cell / text_width(max((text for row in texts for text in row), key=len), 1))
+        colours = image.to_rgba(self.cells.places)  # (targets, sources, 4)
+        for row, column in np.argwhere(~self.cells.dots).tolist():
+            colour = "#777777" if row == column else "white" if is_dark(colours[row, column]) else "black"
+            axes.text(column, row, texts[row][column], ha="center", va="center", size=size, color=colour)
+
+
+def draw_cells(axes: Axes, cells: Cells) -> AxesImage:
+    """The cells alone, without names: colours, dots and frames; what is no edge is grey."""
+    axes.set_facecolor(OWN)
+    image = axes.imshow(np.ma.masked_invalid(cells.places), cmap=COLOURS, aspect="auto", vmin=-1, vmax=1)
+    across, up = (side.size for side in (cells.places[0], cells.places[:, 0]))
+    axes.set_xticks(np.arange(across - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(up - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color=_GRID, linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")
+    rows, columns = np.nonzero(cells.dots)
+    axes.plot(columns, rows, ".", color="#999999", markersize=2.5 if up <= ANNOTATED_TASKS else 1.2)
+    for row, column in np.argwhere(cells.frames).tolist():
+        thick = 1.4 if up <= ANNOTATED_TASKS else 0.8
+        axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, color=FRAME, linewidth=thick))
+    return image
 
 
 @dataclass(frozen=True)
 class SpokesPanel:
-    """How much each task reads from the virtual node, as bars with one standard deviation, the strongest above."""
+    """How much each task reads from the virtual node, as a ratio to the mean spoke from half to double.
 
-    graph: TaskGraph
+    Bars that are not above the control are paper-white with a dot. The number behind a name is the spoke.
+    """
 
-    title = "spoke: how much a task reads from the hub; line: standard deviation over instances"
+    cells: Cells
+    spokes: Mapping[str, float]
+    title: str
 
     @property
     def _bar(self) -> float:
-        return 0.3 if len(self.graph.tasks) <= ANNOTATED_TASKS else 0.14
+        return 0.3 if len(self.cells.targets) <= ANNOTATED_TASKS else 0.14
 
     @property
     def _font_size(self) -> float:
-        return 9.5 if len(self.graph.tasks) <= ANNOTATED_TASKS else 7.5
+        return 9.5 if len(self.cells.targets) <= ANNOTATED_TASKS else 7.5
+
+    @property
+    def _names(self) -> list[str]:
+        return [f"{short_name(task)}  {self.spokes[task]:.3f}" for task in self.cells.targets if task in self.spokes]
 
     @property
     def _left(self) -> float:
-        return 0.2 + max(text_width(short_name(task), self._font_size) for task in self.graph.tasks)
+        return 0.2 + max(text_width(name, self._font_size) for name in self._names)
 
     @property
     def width(self) -> float:
         """In inches."""
-        return self._left + 3.4
+        return self._left + 3.0
 
     @property
     def height(self) -> float:
         """In inches."""
-        return self._bar * len(self.graph.tasks) + 0.4 + title_height(self.title, self.width)
+        return self._bar * len(self._names) + 0.4 + title_height(self.title, self.width)
 
     def draw(self, area: Area) -> None:
         """Draw into an area of at least this size."""
-        height = self._bar * len(self.graph.tasks)
-        axes = area.axes(self._left, area.title(self.title) - height, 3.1, height)
-        spokes = sorted(self.graph.edges, key=lambda edge: edge.weight)
-        rows = range(len(spokes))
-        axes.barh(rows, [edge.weight for edge in spokes], xerr=[edge.std for edge in spokes], color=_BAR_COLOUR)
-        axes.set_yticks(rows, [short_name(edge.target) for edge in spokes])
-        axes.set_ylim(-0.6, len(spokes) - 0.4)
-        axes.set_xlim(left=0)
+        height = self._bar * len(self._names)
+        axes = area.axes(self._left, area.title(self.title) - height, 2.6, height)
+        shown = [task in self.spokes for task in self.cells.targets]
+        places, dots = self.cells.places[shown, 0], self.cells.dots[shown, 0]  # (tasks,)
+        lengths = np.log2([self.spokes[task] for task in self.cells.targets if task in self.spokes])
+        lengths = (lengths - np.log2(np.mean([*self.spokes.values()]))).clip(-1, 1)
+        order = np.argsort(lengths, kind="stable")
+        rows = range(len(order))
+        colours = COLOURS((places[order] + 1) / 2)
+        axes.barh(rows, lengths[order], color=colours, edgecolor="#999999", linewidth=0.6)
+        axes.plot(np.zeros(dots.sum()), np.flatnonzero(dots[order]), ".", color="#999999", markersize=4)
+        axes.set_yticks(rows, [self._names[i] for i in order])
+        axes.set_ylim(-0.6, len(order) - 0.4)
+        axes.set_xlim(-1, 1)
+        axes.set_xticks([-1, 0, 1], ["half", "mean", "double"])
+        axes.axvline(0, color=TEXT_COLOUR, linewidth=0.8)
         axes.tick_params(axis="y", length=0, labelsize=self._font_size)
         axes.tick_params(axis="x", labelsize=8)
-        axes.locator_params(axis="x", nbins=5)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def colour_range(weights: np.ndarray) -> tuple[float, float]:
-    """The weights that the first and the last colour stand for; nan is none."""
-    low, high = float(np.nanmin(weights)), float(np.nanmax(weights))
-    return (low, high) if high - low >= ALIKE else (low - 0.1, high + 0.1)
-
-
-def between_tasks(weights: np.ndarray) -> np.ndarray:
-    """Weights (..., targets, sources) without what tasks read from themselves, unless there is nothing else.
-
-    It is as a rule so much more than what they read from each other that all else would have one colour.
-    """
-    if weights.shape[-1] != weights.shape[-2]:
-        return weights
-    between = np.where(np.eye(weights.shape[-1], dtype=bool), np.nan, weights)
-    return weights if np.isnan(between).all() else between
-
-
-def colour_bar(area: Area, image: AxesImage, place: tuple[float, float, float, float]) -> None:
-    """The bar of a heat map's colours, with a tip at each end where there are weights beyond it.
-
-    A low one has numbers at its ends alone, with as many decimals as tell them apart.
-    """
-    weights, (low, high) = image.get_array(), image.get_clim()
-    beyond = (bool(weights.min() < low), bool(weights.max() > high))
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    bar = area.figure.colorbar(image, cax=area.axes(*place), extend=extend[beyond])
-    bar.ax.tick_params(labelsize=8, length=2)
-    bar.ax.ticklabel_format(axis="y", useOffset=False)
-    if place[3] < 0.6:
-        bar.set_ticks([low, high], labels=[f"{weight:.{decimals_for([low, high])}f}" for weight in (low, high)])
-
-
-def decimals_for(weights: Sequence[float]) -> int:
-    """As many decimals as tell the weights apart: 2 to 4."""
-    spread = max(weights, default=0) - min(weights, default=0)
-    if spread >= 0.1 or spread < ALIKE:
-        return 2
-    return 3 if spread >= 0.01 else 4
+def colour_bar(area: Area, ends: tuple[str | None, str, str], place: tuple[float, float, float, float]) -> None:
+    """The palette with what its ends and its middle mean; from the middle on where nothing is below it."""
+    axes = area.axes(*place)
+    low = 0 if ends[0] is None else -1
+    axes.imshow(np.linspace(low, 1, 128)[:, None], cmap=COLOURS, aspect="auto", origin="lower", vmin=-1, vmax=1)
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    named = [end for end in ends if end is not None]
+    axes.set_yticks(np.linspace(0, 127, len(named)), named)
+    axes.tick_params(labelsize=8, length=2, labelcolor=TEXT_COLOUR)
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")
 
 
 def short_name(name: str, longest: int = 28) -> str:
@@ -294,17 +293,26 @@ def text_width(text: str, size: float) -> float:
     return 1.05 * width / 72
 
 
-def _lines(text: str, width: float) -> list[str]:
-    """Lines of 9 points that are at most ``width`` inches long."""
-    characters = max(int(width / text_width("n", 9)), 20)
-    return [line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, characters)]
+def wrapped(text: str, size: float, width: float) -> list[str]:
+    """Lines of this size that are at most ``width`` inches long, where no word is longer."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        words = paragraph.split()
+        line = words[:1]
+        for word in words[1:]:
+            if text_width(" ".join([*line, word]), size) > width:
+                lines.append(" ".join(line))
+                line = []
+            line.append(word)
+        lines += [" ".join(line)] if line else []
+    return lines
 
 
 def title_height(text: str, width: float) -> float:
     """Of a panel's title, with the gap below it, in inches."""
-    return _LINE * (len(_lines(text, width)) + 1)
+    return _LINE * (len(wrapped(text, 9, width)) + 1)
 
 
-def _is_dark(colour: np.ndarray) -> bool:
+def is_dark(colour: np.ndarray) -> bool:
     """Whether white is the better colour for a text on ``colour`` (red, green, blue, opacity)."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 0.5

@@ -1,4 +1,4 @@
-"""Options that ship with the package, ``--config NAME``: those behind the tables of README."""
+"""Options that ship with the package, ``--config NAME``: those behind the tables of benchmarks/results."""
 
 from pathlib import Path
 

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Circle
 
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.graph.clustering import clustered
-from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.panels import FONTS
-from tests.graph.examples import affinity, complete, rescaled, star, without_edges
+from graphmtl.graph.task_graph import TaskGraph
+from tests.graph.examples import affinity, by_chance, complete, names, rescaled, star, without_edges
 
 COUNTS = [1, 2, 3, 9, 16, 17, 20, 21, 60]
 
@@ -77,11 +78,23 @@ def cut_off(texts: list[DrawnText], figure: Figure) -> list[str]:
     return [text.text for text in texts if (text.corners < 0).any() or (text.corners > figure.bbox.size).any()]
 
 
+def compared(graph: TaskGraph, **more) -> Figure:
+    """The picture of a graph that is held against a control."""
+    if graph.virtual:
+        own = affinity(len(graph.tasks))
+        more = {"affinity": own, "affinity_control": by_chance(own), **more}
+    return draw_task_graph(graph, control=by_chance(graph), **more)
+
+
 def pictures(count: int) -> Iterator[Figure]:
-    yield draw_task_graph(complete(count))
     yield draw_task_graph(star(count))
-    yield draw_task_graph(star(count), affinity=affinity(count))
-    yield draw_task_graph(without_edges(count))
+    if count > 1:
+        yield draw_task_graph(complete(count))
+        yield compared(complete(count))
+        yield compared(complete(count), truth=PlantedTruth(edges=(names(count)[:2],)))
+        yield compared(star(count))
+        yield draw_task_graph(star(count), affinity=affinity(count))
+        yield compared(star(count), transferability=rescaled(complete(count), 0.2, 0))
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -93,14 +106,13 @@ def test_no_text_overlaps_another_or_is_cut_off(count):
         assert cut_off(texts, figure) == []
 
 
-@pytest.mark.parametrize("count", [1, 3, 16, 17, 60])
-@pytest.mark.parametrize("kind", [complete, star])
-def test_labels_stand_beside_the_nodes_and_are_never_upside_down(kind, count):
-    figure = draw_task_graph(kind(count))
-    texts = [text for text in drawn_texts(figure) if text.text != VIRTUAL]
-    axes = figure.axes[0]
+@pytest.mark.parametrize("count", [3, 16, 17, 60])
+def test_labels_stand_beside_the_nodes_and_are_never_upside_down(count):
+    figure = compared(complete(count))
+    texts = drawn_texts(figure)
+    axes = figure.axes[2]
     nodes = [patch for patch in axes.patches if isinstance(patch, Circle)]
-    assert len(nodes) == len(kind(count).nodes)
+    assert len(nodes) == count
     for node in nodes:
         middle = axes.transData.transform(node.center)
         radius = axes.transData.transform((node.radius, 0))[0] - axes.transData.transform((0, 0))[0]
@@ -114,26 +126,17 @@ def test_very_long_names_do_not_overlap(count):
     graph = complete(count)
     new = dict(zip(graph.tasks, tasks, strict=True))
     edges = tuple(replace(edge, source=new[edge.source], target=new[edge.target]) for edge in graph.edges)
-    figure = draw_task_graph(replace(graph, tasks=tasks, edges=edges))
+    figure = compared(replace(graph, tasks=tasks, edges=edges))
     texts = drawn_texts(figure)
     assert overlapping(texts) == []
     assert cut_off(texts, figure) == []
 
 
 def test_long_numbers_do_not_overlap():
-    texts = drawn_texts(draw_task_graph(rescaled(complete(20), 0.005, -0.05)))
+    graph = rescaled(affinity(20), 0.005, -0.05)
+    texts = drawn_texts(draw_task_graph(star(20), affinity=graph))
     assert sum(text.text.startswith("-0.0") and len(text.text) == len("-0.0500") for text in texts) >= 20 * 19
     assert overlapping(texts) == []
-
-
-def test_numbers_of_close_weights_are_whole():
-    figure = draw_task_graph(rescaled(complete(5), 1e-4, 0.2))
-    texts = drawn_texts(figure)
-    numbers = [float(text.text) for text in texts if text.text.startswith("0.") and not text.text[-1].isalpha()]
-    assert len(numbers) > 20
-    assert all(0.19 < number < 0.21 for number in numbers)
-    assert not [text.text for text in texts if "e−" in text.text]
-    assert cut_off(texts, figure) == []
 
 
 def test_overlaps_are_found():
@@ -156,53 +159,82 @@ def test_slanted_neighbours_do_not_overlap():
 @pytest.mark.parametrize("count", [3, 60])
 def test_every_task_is_named_in_both_panels(count):
     graph = complete(count)
-    texts = [text.text for text in drawn_texts(draw_task_graph(graph))]
+    texts = [text.text for text in drawn_texts(compared(graph))]
     assert {task: texts.count(task) for task in graph.tasks} == dict.fromkeys(graph.tasks, 3)
+
+
+def renamed(graph: TaskGraph, tasks: tuple[str, ...]) -> TaskGraph:
+    new = dict(zip(graph.tasks, tasks, strict=True))
+    edges = tuple(replace(edge, source=new[edge.source], target=new[edge.target]) for edge in graph.edges)
+    return replace(graph, tasks=tasks, edges=edges)
 
 
 def test_names_are_drawn_as_they_are():
     odd = ("$x$", "<script>alert(1)</script>", r"\frac{a}{b}_^")
-    texts = [text.text for text in drawn_texts(draw_task_graph(replace(without_edges(3), tasks=odd)))]
-    assert set(odd) <= set(texts)
+    assert set(odd) <= {text.text for text in drawn_texts(draw_task_graph(renamed(complete(3), odd)))}
 
 
 @pytest.mark.skipif(len(FONTS) == 1, reason="no font with Chinese, Japanese or Korean letters is installed")
 def test_names_in_other_scripts_are_drawn_with_a_font_that_has_them(tmp_path):
-    graph = replace(without_edges(2), tasks=("書評", "영화"))
+    graph = renamed(complete(2), ("書評", "영화"))
     save_figure(draw_task_graph(graph), tmp_path / "graph.png")  # a missing letter is a warning, here an error
 
 
-def test_heading_tells_what_the_picture_shows():
-    texts = [text.text for text in drawn_texts(draw_task_graph(complete(3, seed=5)))]
-    assert "complete: 3 tasks, test split, seed 5" in texts
-    assert "shared: 1 task, test split, seed 0" in [t.text for t in drawn_texts(draw_task_graph(without_edges(1)))]
+def said(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
 
 
-def test_star_with_affinity_shows_it():
-    image = draw_task_graph(star(5), affinity=affinity(5)).axes[1].images[0]
-    np.testing.assert_array_equal(image.get_array().filled(np.nan), clustered(affinity(5)).matrix())
+def test_the_heading_is_what_is_found():
+    graph = complete(5, seed=5)
+    assert said(draw_task_graph(graph))[:2] == ["not compared with a control", "complete: 5 tasks, test split, seed 5"]
+    nothing = "nothing is above the control trained on shuffled labels: do not interpret"
+    assert " ".join(said(draw_task_graph(graph, control=graph))).startswith(nothing)
+    assert "of 20 edges are above the control: " in " ".join(said(compared(graph)))
+    chance = "trained on shuffled labels: what is seen here is chance"
+    assert " ".join(said(draw_task_graph(graph, is_control=True))).startswith(chance)
+
+
+def test_nodes_and_arrows_are_of_what_is_above_the_control_alone():
+    graph = complete(5)
+    for figure in (draw_task_graph(graph), draw_task_graph(graph, control=graph)):
+        assert len(figure.axes) == 2  # the map and its palette
+    assert len(compared(graph).axes) == 3
+
+
+def test_true_edges_have_a_frame():
+    graph = complete(5)
+    truth = PlantedTruth(edges=((graph.tasks[0], graph.tasks[3]),))
+    (frame,) = compared(graph, truth=truth).axes[0].patches
+    order = clustered(graph).tasks
+    place = (order.index(graph.tasks[0]), order.index(graph.tasks[3]))  # across, down
+    assert frame.get_center() == pytest.approx(place)
+    assert not compared(graph).axes[0].patches
+
+
+def test_the_map_of_a_star_is_that_of_its_affinity():
+    image = draw_task_graph(star(5), affinity=affinity(5)).axes[0].images[0]
+    np.testing.assert_allclose(image.get_array().filled(np.nan), clustered(affinity(5)).matrix())
 
 
 def test_both_panels_have_the_clustered_order():
-    order = list(clustered(affinity(9)).tasks)
-    assert order != list(affinity(9).tasks)
-    left, right = draw_task_graph(star(9), affinity=affinity(9)).axes[:2]
-    assert [text.get_text().split()[0] for text in left.texts if text.get_text() != VIRTUAL] == order
-    assert [label.get_text() for label in right.get_yticklabels()] == order
-    assert [label.get_text() for label in right.get_xticklabels()] == order
+    order = list(clustered(complete(9)).tasks)
+    assert order != list(complete(9).tasks)
+    left, _, right = compared(complete(9)).axes
+    assert [text.get_text() for text in right.texts] == order
+    assert [label.get_text() for label in left.get_yticklabels()] == order
+    assert [label.get_text() for label in left.get_xticklabels()] == order
 
 
 @pytest.mark.parametrize("given", [None, affinity(1)])
 def test_star_without_affinity_shows_its_spokes(given):
-    axes = draw_task_graph(star(5), affinity=given).axes[1]
+    (axes,) = draw_task_graph(star(5), affinity=given).axes
     assert not axes.images
     assert len(axes.patches) == 5
 
 
-def test_graph_without_edges_has_no_heat_map():
-    figure = draw_task_graph(without_edges(4))
-    assert len(figure.axes) == 1
-    assert "no edges: this architecture does not let tasks read from each other" in [t.get_text() for t in figure.texts]
+def test_a_graph_without_edges_is_not_drawn():
+    with pytest.raises(ValueError, match="expected one with edges"):
+        draw_task_graph(without_edges(4))
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "PNG"])

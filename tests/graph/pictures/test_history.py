@@ -6,76 +6,97 @@ import pytest
 from PIL import Image
 
 from graphmtl.errors import InputError
-from graphmtl.graph.clustering import clustered
-from graphmtl.graph.edge import VIRTUAL
-from graphmtl.graph.pictures.history import HistoryPanel, draw_history, save_animation
-from tests.graph.examples import complete, growing, rescaled, star
+from graphmtl.graph.evidence import evidence
+from graphmtl.graph.pictures.history import draw_history, save_animation
+from graphmtl.graph.task_graph import TaskGraph
+from tests.graph.examples import by_chance, complete, growing, star
 from tests.graph.pictures.test_figure import cut_off, drawn_texts, overlapping
 
 
-def maps(figure):
-    """The axes of the heat maps, without the colour bar."""
-    return figure.axes[:-1]
+def history_of(graph: TaskGraph, evaluations: int) -> list[tuple[int, TaskGraph]]:
+    """Evaluations at which the ratios grow from the equal share to those of ``graph``."""
+    mean = {k: np.mean([e.weight for e in graph.edges if graph.virtual or e.target == k]) for k in graph.tasks}
+    shares = [(i + 1) / evaluations for i in range(evaluations)]
+    return [
+        (
+            i,
+            replace(
+                graph, edges=tuple(replace(e, weight=s * e.weight + (1 - s) * mean[e.target]) for e in graph.edges)
+            ),
+        )
+        for i, s in enumerate(shares, 1)
+    ]
+
+
+def lines(axes) -> dict[str, np.ndarray]:
+    """Each line that has a name, by its colour: its heights."""
+    named = {text.get_color(): text.get_text() for text in axes.texts}
+    return {named[line.get_color()]: line.get_ydata() for line in axes.lines if line.get_color() in named}
 
 
 @pytest.mark.parametrize("kind", [complete, star])
 @pytest.mark.parametrize("count", [2, 3, 16, 60])
 @pytest.mark.parametrize("evaluations", [1, 8])
 def test_no_text_overlaps_another_or_is_cut_off(kind, count, evaluations):
-    figure = draw_history(growing(kind(count), evaluations))
+    figure = draw_history(history_of(kind(count), evaluations), kept=1, control=by_chance(kind(count)))
     texts = drawn_texts(figure)
-    assert {text.text for text in texts} >= set(kind(count).tasks)
     assert overlapping(texts) == []
     assert cut_off(texts, figure) == []
 
 
-def test_every_map_has_the_order_and_the_colours_of_all():
-    history = growing(complete(9), 5)
-    figure = draw_history(history)
-    order = clustered(history[-1][1]).tasks
-    for axes, (epoch, graph) in zip(maps(figure), history, strict=True):
-        assert axes.get_title() == f"epoch {epoch}"
-        np.testing.assert_array_equal(axes.images[0].get_array().filled(np.nan), replace(graph, tasks=order).matrix())
-        assert [label.get_text() for label in axes.get_xticklabels()] == list(order)
-    assert [label.get_text() for label in maps(figure)[0].get_yticklabels()] == list(order)
-    weights = [edge.weight for _, graph in history for edge in graph.edges]
-    assert {axes.images[0].get_clim() for axes in maps(figure)} == {(min(weights), max(weights))}
+def test_each_line_is_the_ratio_to_the_equal_share():
+    history = history_of(complete(5), 4)
+    ratios = np.stack([evidence(graph).excess for _, graph in history]).clip(-1, 1)
+    tasks = complete(5).tasks
+    for k, axes in enumerate(draw_history(history).axes):
+        assert axes.get_ylim() == (-1.05, 1.05)
+        found = lines(axes)
+        assert len(found) == 4
+        for name, heights in found.items():
+            np.testing.assert_allclose(heights, ratios[:, k, tasks.index(name)])
 
 
-def test_maps_of_a_star_have_one_column():
-    history = growing(star(4), 3)
-    for axes, (_, graph) in zip(maps(draw_history(history)), history, strict=True):
-        spokes = [[edge.weight] for edge in graph.edges]
-        np.testing.assert_array_equal(axes.images[0].get_array(), spokes)
-        assert [label.get_text() for label in axes.get_xticklabels()] == [VIRTUAL]
+def test_a_star_has_one_panel_of_spokes():
+    history = history_of(star(4), 3)
+    (axes,) = draw_history(history).axes
+    spokes = np.stack([evidence(graph).excess[:, 0] for _, graph in history])
+    for name, heights in lines(axes).items():
+        np.testing.assert_allclose(heights, spokes[:, star(4).tasks.index(name)])
 
 
-@pytest.mark.parametrize(
-    ("graph", "evaluations", "epochs"),
-    [
-        (complete(3), 1, [1]),
-        (complete(3), 4, [1, 2, 3, 4]),
-        (complete(3), 9, [1, 3, 5, 7, 9]),
-        (complete(21), 9, [1, 5, 9]),
-        (star(21), 9, list(range(1, 10))),
-    ],
-)
-def test_first_and_last_evaluation_are_in_the_strip(graph, evaluations, epochs):
-    figure = draw_history(growing(graph, evaluations))
-    assert [axes.get_title() for axes in maps(figure)] == [f"epoch {epoch}" for epoch in epochs]
+def test_the_kept_epoch_is_marked_and_said():
+    figure = draw_history(history_of(complete(3), 4), kept=2)
+    for axes in figure.axes:
+        assert [2, 2] in [list(line.get_xdata()) for line in axes.lines]
+    assert any("dotted: the kept epoch" in text.get_text() for text in figure.texts)
+    assert not any("dotted" in text.get_text() for text in draw_history(history_of(complete(3), 4)).texts)
 
 
-def test_equal_weights_are_neither_strong_nor_weak():
-    figure = draw_history(growing(rescaled(complete(3), 0, 0.5), 2))
-    image = maps(figure)[0].images[0]
-    assert image.norm(0.5) == pytest.approx(0.5)
+def test_lines_within_what_the_control_reaches_have_no_name():
+    graph = complete(5)
+    assert all(not axes.texts for axes in draw_history(history_of(graph, 3), control=graph).axes)
+    limit = evidence(graph, by_chance(graph)).limit
+    last = evidence(graph).excess
+    for k, axes in enumerate(draw_history(history_of(graph, 3), control=by_chance(graph)).axes):
+        for name in lines(axes):
+            assert abs(last[k, graph.tasks.index(name)]) > limit
 
 
-def test_edges_that_come_later_are_missing_first():
+def test_of_many_rows_those_that_changed_most_are_drawn():
+    graph = complete(16)
+    figure = draw_history(history_of(graph, 3))
+    change = np.nanmax(np.abs(evidence(graph).excess), axis=1)
+    most = {graph.tasks[k] for k in np.argsort(-change)[:12]}
+    assert len(figure.axes) == 12
+    assert most <= {text.get_text() for text in figure.texts}
+    assert any("the 12 of 16 tasks that changed most" in text.get_text() for text in figure.texts)
+
+
+def test_edges_that_come_later_have_no_line_before():
     last = complete(3)
-    history = [(1, replace(last, edges=last.edges[:1])), (2, last)]
-    first = HistoryPanel(history, [0, 1]).matrices[0]
-    assert np.isnan(first).sum() == 8
+    figure = draw_history([(1, replace(last, edges=last.edges[:1])), (2, last)])
+    first = [line.get_ydata()[0] for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 2]
+    assert np.isnan(first).any()
 
 
 def test_animation_shows_every_evaluation_and_then_starts_again(tmp_path):

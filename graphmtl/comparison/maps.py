@@ -1,0 +1,47 @@
+"""The task graph of every compared architecture that has one, the mean over its runs: what stands beside its gains."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from graphmtl.graph.pictures.figure import draw_task_graph
+from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.training.run_folder import Run
+from graphmtl.training.run_picture import has_edges
+
+__all__ = ["draw_maps"]
+
+
+def draw_maps(runs: Mapping[str, Sequence[Run]]) -> dict[str, Figure]:
+    """The picture of every row whose runs have edges between the same tasks, by the row's name.
+
+    It is held against the mean of the runs' controls where all of them have one (``compare --control always``).
+    """
+    found = {}
+    for name, own in runs.items():
+        if all(map(has_edges, own)) and len({run.task_graph.nodes for run in own}) == 1:
+            found[name] = _draw(name, own)
+    return found
+
+
+def _draw(name: str, runs: Sequence[Run]) -> Figure:
+    controls = [run.control for run in runs]
+    known = [control for control in controls if control is not None]
+    compared = known if len(known) == len(runs) else []
+    seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(str(run.options.seed) for run in runs)}"
+    graph = TaskGraph.average(run.task_graph for run in runs)
+    return draw_task_graph(
+        graph,
+        affinity=_mean([run.task_affinity for run in runs]),
+        control=_mean([run.task_graph for run in compared]),
+        affinity_control=_mean([run.task_affinity for run in compared]),
+        transferability=_mean([run.task_transferability for run in runs]),
+        transferability_control=_mean([run.task_transferability for run in compared]),
+        truth=runs[0].truth,
+        about=f"{name}: {len(graph.tasks)} tasks, {graph.split} split, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
+    )
+
+
+def _mean(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:
+    known = [graph for graph in graphs if graph is not None]
+    return TaskGraph.average(known) if known else None

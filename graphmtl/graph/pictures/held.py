@@ -1,0 +1,81 @@
+"""The graphs of a run, each held against its control: what every picture of them shows."""
+
+from dataclasses import dataclass
+
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.graph.clustering import clustered
+from graphmtl.graph.evidence import Evidence, evidence, finding
+from graphmtl.graph.pictures.cells import Cells, cells
+from graphmtl.graph.task_graph import TaskGraph
+
+__all__ = ["Held", "held"]
+
+_READS = "who reads from whom: each row from the columns"
+_TOLD = "whose answers tell a task's labels: share of the row's that the column's account for"
+_ALIKE = "task affinity: do two tasks use the hub alike?"
+_SPOKES = "spokes, how much each task reads from the hub"
+_TELLS_MUCH = 0.25  # of the labels' variance: where the palette ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A graph that is held against its control, tasks that read from each other side by side.
+
+    Attributes:
+        title: what its map shows.
+        graph: the graph, with its tasks in that order.
+        evidence: what is above the control.
+        cells: its map.
+        finding: what it shows, in a sentence.
+        verb: what a target does with its sources, in words; empty where neither task is the target, as in an affinity.
+    """
+
+    title: str
+    graph: TaskGraph
+    evidence: Evidence
+    cells: Cells
+    finding: str
+    verb: str
+
+    @property
+    def directed(self) -> bool:
+        """Whether one task is the target and the other the source."""
+        return bool(self.verb)
+
+
+def held(
+    graph: TaskGraph,
+    *,
+    affinity: TaskGraph | None = None,
+    control: TaskGraph | None = None,
+    affinity_control: TaskGraph | None = None,
+    transferability: TaskGraph | None = None,
+    transferability_control: TaskGraph | None = None,
+    truth: PlantedTruth | None = None,
+) -> list[Held]:
+    """The graph of a run; of a star what it says of two tasks first, then the spokes. Those without edges are left out.
+
+    Args:
+        graph: the run's.
+        affinity: of a star.
+        control: the same graph of the run on shuffled labels; None: it is not compared.
+        affinity_control: of a star.
+        transferability: of a star, whose answers tell a task's labels.
+        transferability_control: of a star.
+        truth: the true task graph, where it is known.
+    """
+    pairs: list[tuple[TaskGraph | None, TaskGraph | None, str, str]] = []
+    if graph.virtual:
+        pairs += [(transferability, transferability_control, _TOLD, "is told by")]
+        pairs += [(affinity, affinity_control, _ALIKE, "")]
+    pairs += [(graph, control, _SPOKES if graph.virtual else _READS, "reads from")]
+    found = []
+    for own, other, title, verb in pairs:
+        if own is None or all(edge.source == edge.target for edge in own.edges):
+            continue
+        own = own if own.virtual else clustered(own)
+        compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False)
+        drawn = cells(own, compared, truth, end=_TELLS_MUCH if title is _TOLD else None)
+        said = finding(own, compared, truth=truth)
+        found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb))
+    return found

@@ -1,0 +1,68 @@
+"""The picture of a run's task graph, of what its folder holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from graphmtl.errors import InputError
+from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
+from graphmtl.graph.pictures.held import Held, held
+from graphmtl.training.run_folder import Run
+
+__all__ = ["PICTURE", "draw_run", "has_edges", "held_graphs", "run_picture"]
+
+PICTURE = "task_graph.png"
+
+
+def run_picture(run: Run) -> Figure:
+    """The run's task graph, held against that of its control where there is one, with the true edges if they are known.
+
+    Raises:
+        InputError: the run has no edges between tasks.
+    """
+    if not has_edges(run):
+        raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
+    with _of_the_same_tasks(run):
+        return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
+
+
+def held_graphs(run: Run) -> list[Held]:
+    """What :func:`run_picture` shows."""
+    with _of_the_same_tasks(run):
+        return held(run.task_graph, **_held_against(run))
+
+
+@contextmanager
+def _of_the_same_tasks(run: Run) -> Iterator[None]:
+    """A control that someone has put there may be that of another run."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{run.folder / 'controls' / 'shuffled'}: not the run's control ({error})") from None
+
+
+def _held_against(run: Run) -> dict[str, Any]:
+    control = run.control
+    return {
+        "affinity": run.task_affinity,
+        "control": control and control.task_graph,
+        "affinity_control": control and control.task_affinity,
+        "transferability": run.task_transferability,
+        "transferability_control": control and control.task_transferability,
+        "truth": None if run.options.shuffle_labels else run.truth,
+    }
+
+
+def draw_run(run: Run) -> None:
+    """Writes ``task_graph.png``, or nothing where no task reads from another."""
+    if has_edges(run):
+        save_figure(run_picture(run), run.folder / PICTURE)
+
+
+def has_edges(run: Run) -> bool:
+    """Whether a task reads from another node than itself."""
+    return any(edge.source != edge.target for edge in run.task_graph.edges)

@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.graph.clustering import clustered
+from graphmtl.graph.evidence import evidence, finding
+from graphmtl.graph.pictures.held import held
+from tests.graph.examples import affinity, by_chance, complete, rescaled, star, without_edges
+
+
+def test_a_graph_is_held_in_the_clustered_order():
+    graph = complete(9)
+    (found,) = held(graph, control=by_chance(graph))
+    expected = evidence(clustered(graph), by_chance(clustered(graph)))
+    assert found.graph == clustered(graph)
+    np.testing.assert_allclose(found.evidence.excess, expected.excess)
+    np.testing.assert_array_equal(found.evidence.above, expected.above)
+    assert found.finding == finding(found.graph, expected)
+    assert found.directed
+
+
+def test_of_a_star_the_affinity_comes_first():
+    pair, spokes = held(star(5), affinity=affinity(5), affinity_control=by_chance(affinity(5)))
+    assert not pair.directed
+    assert pair.evidence.limit is not None
+    assert not pair.evidence.ratio
+    assert spokes.graph.virtual
+    assert spokes.evidence.limit is None
+
+
+def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
+    told = replace(rescaled(complete(5), 0.1, 0), arch="star")
+    found = held(star(5), affinity=affinity(5), transferability=told, transferability_control=rescaled(told, 0.1, 0))
+    assert [each.verb for each in found] == ["is told by", "", "reads from"]
+    assert [each.directed for each in found] == [True, False, True]
+    first = found[0]
+    assert not first.evidence.ratio
+    assert first.cells.ends[2] == "0.25"  # in every picture, however much the strongest tells
+    above = first.evidence.above
+    limit = first.evidence.limit
+    expected = (first.graph.matrix()[above] - limit) / (0.25 - limit)
+    assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
+
+
+def test_the_affinity_of_two_tasks_is_no_share():
+    """Though its weights into each task may sum to 1."""
+    own = affinity(2)
+    ones = replace(own, edges=tuple(replace(edge, weight=1.0) for edge in own.edges))
+    assert not held(star(2), affinity=ones)[0].evidence.ratio
+
+
+@pytest.mark.parametrize("given", [None, affinity(1)])
+def test_without_an_affinity_there_are_spokes_alone(given):
+    (found,) = held(star(5), affinity=given)
+    assert found.graph.virtual
+
+
+def test_a_graph_without_edges_has_nothing_to_show():
+    assert held(without_edges(3)) == []
+
+
+def test_the_truth_is_framed_and_counted():
+    graph = complete(5)
+    truth = PlantedTruth(edges=(graph.tasks[:2],))
+    (found,) = held(graph, control=by_chance(graph), truth=truth)
+    assert found.cells.frames.sum() == 1
+    assert " of 1 true edges" in found.finding
