@@ -21,6 +21,7 @@ from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate, truncate_pair
 from graphmtl.errors import note, unknown_name
+from graphmtl.layers.devices import moved
 
 __all__ = [
     "Batch",
@@ -86,10 +87,10 @@ class Batch:
         return (self.tokens == SEP).long().argmax(1)
 
     def to(self, device: torch.device | str) -> "Batch":
-        labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
+        labels = None if self.labels is None else {task: moved(own, device) for task, own in self.labels.items()}
         spelling = None if self.spelling is None else self.spelling.to(device)
         windows = None if self.windows is None else self.windows.to(device)
-        tokens, weights = self.tokens.to(device), self.weights.to(device)
+        tokens, weights = moved(self.tokens, device), moved(self.weights, device)
         return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling, windows=windows)
 
 
