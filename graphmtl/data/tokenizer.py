@@ -18,9 +18,10 @@ characters only. A token is a token when it stands alone too, so that tokenized 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,21 @@ class Tokenizer:
         for text in texts:  # no token goes over white space, and most words come again
             yield [form for part in text.split() for form in self._parts.get(part) or self._remembered(part)]
 
+    def counted(self, texts: Iterable[str]) -> Counter[str]:
+        """How often each of :meth:`forms` stands in the texts."""
+        counts: Counter[str] = Counter()
+        if self.kind not in _RULES:
+            for forms in self.forms(texts):
+                counts.update(forms)
+            return counts
+        remaining = iter(texts)
+        while some := list(islice(remaining, AT_ONCE)):
+            parts = Counter(chain.from_iterable(map(str.split, some)))  # of which each is looked up once
+            for part, count in parts.items():
+                for form in self._parts.get(part) or self._remembered(part):
+                    counts[form] += count
+        return counts
+
     def _forms_of(self, text: str) -> list[str]:
         normalizer, cutter = self._backend.normalizer, self._backend.pre_tokenizer
         form = normalizer.normalize_str(_without_surrogates(text)) if normalizer else text
@@ -222,10 +238,21 @@ class Tokenizer:
         )
         return encoder
 
-    def ids(self, encoder: tokenizers.Tokenizer, texts: Iterable[str]) -> Iterator[list[int]]:
-        """The places of the tokens of each text, by what :meth:`encoder` gave."""
-        for _, encoding in self._encoded(encoder, texts):
-            yield encoding.ids
+    def places(self, texts: Iterable[str], place: Callable[[str], int]) -> Iterator[list[int]]:
+        """The number that ``place`` has for each of :meth:`forms`."""
+        if self.kind not in _RULES:
+            yield from ([*map(place, forms)] for forms in self.forms(texts))
+            return
+        known: dict[str, list[int]] = {}
+
+        def look_up(part: str) -> list[int]:
+            found = [*map(place, self._parts.get(part) or self._remembered(part))]
+            if len(part) < _REMEMBERED and len(known) < _MOST:
+                known[part] = found
+            return found
+
+        for text in texts:
+            yield [number for part in text.split() for number in known.get(part) or look_up(part)]
 
     def _encoded(self, backend: tokenizers.Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
         remaining = iter(texts)

@@ -105,10 +105,8 @@ class Vocabulary:
         pre-trained vector, say) follow in the order given.
         """
         tokenizer = Tokenizer(lower_case=lower_case) if tokenizer is None else tokenizer
-        counts: Counter[str] = Counter()
         written: Counter[str] = Counter()
-        for forms in tokenizer.forms(_texts(texts, written)):
-            counts.update(forms)
+        counts = tokenizer.counted(_texts(texts, written))
         for word, count in written.items():
             counts[tokenizer.normalise(word)] += count
         for word in SPECIAL:
@@ -135,7 +133,10 @@ class Vocabulary:
 
     def index(self, word: str) -> int:
         """The index of a word as it is written; that of ``<unk>`` if it has none of its own."""
-        place = self._index.get(word if self.tokenizer.has_pieces else self.tokenizer.normalise(word), UNK)
+        return self._place(word if self.tokenizer.has_pieces else self.tokenizer.normalise(word))
+
+    def _place(self, form: str) -> int:
+        place = self._index.get(form, UNK)
         return place if place > SEP else UNK
 
     def encode(self, text: str | Sequence[str], text_pair: str | None = None) -> list[int]:
@@ -155,9 +156,7 @@ class Vocabulary:
         return _parts(texts, self.tokenizer.all_tokens, list)
 
     def _ids(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        if not self.tokenizer.has_pieces:
-            return (ids or [UNK] for ids in self.tokenizer.ids(self._encoder, texts))
-        return ([*map(self.index, pieces)] or [UNK] for pieces in self.tokenizer.forms(texts))
+        return (ids or [UNK] for ids in self.tokenizer.places(texts, self._place))
 
     def __len__(self) -> int:
         return len(self.words)
