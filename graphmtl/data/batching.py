@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
+from graphmtl.data.column import EachValue
 from graphmtl.data.flat import one_after_the_other, ranges
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
@@ -34,6 +36,9 @@ __all__ = [
     "read_by_word",
     "word_forms",
 ]
+
+
+_AT_ONCE = 1 << 20  # tokens that are counted
 
 
 @dataclass
@@ -182,7 +187,9 @@ class EncodedSplit:
         if self._pieces is not None or not len(self._ids):
             return None
         ids = self._ids if self._forms is None else self._forms.indices(self._ids)  # (tokens of all texts,)
-        return float((ids == UNK).mean())
+        return sum(map(np.count_nonzero, (ids[i : i + _AT_ONCE] == UNK for i in range(0, len(ids), _AT_ONCE)))) / len(
+            ids
+        )
 
     def digest(self) -> bytes:
         """SHA-256 of the texts as they are encoded; labels play no part."""
@@ -335,7 +342,7 @@ def _encode_split(
     training = split == "train"
     kinds = {data.task.name: data.task.of_kind for data in layers}
     rows = layers[0].splits[split]
-    labels = {data.task.name: list(data.splits[split]["label"]) for data in layers}
+    labels = {data.task.name: [*EachValue(data.splits[split], "label")] for data in layers}
     if training:
         known = [map(kinds[name].is_labelled, own) for name, own in labels.items()]
         kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
@@ -347,12 +354,14 @@ def _encode_split(
         note(f"{', '.join(limits)}: tasks over the same texts have the same max_length, the largest, {longest}")
     options = replace(options, max_length=longest)
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
-    groups = np.array([*map(len, rows["choices"])], dtype=np.int64) if "choices" in rows.column_names else None
+    groups = (
+        np.array([*map(len, EachValue(rows, "choices"))], dtype=np.int64) if "choices" in rows.column_names else None
+    )
     encoded = EncodedSplit(
         tasks=list(labels),
         texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
-        seen=rows["seen"] if "seen" in rows.column_names else None,
-        decided_by=rows[DECIDED_BY] if DECIDED_BY in rows.column_names else None,
+        seen=[*EachValue(rows, "seen")] if "seen" in rows.column_names else None,
+        decided_by=[*EachValue(rows, DECIDED_BY)] if DECIDED_BY in rows.column_names else None,
         forms=forms,
         groups=groups,
     )
@@ -365,12 +374,12 @@ def _encode_split(
 
 def _texts(rows) -> Iterator[tuple]:
     if "choices" in rows.column_names:
-        own = zip(rows["text"], rows["choices"], strict=True)
+        own = zip(EachValue(rows, "text"), EachValue(rows, "choices"), strict=True)
         return ((context, choice) for context, choices in own for choice in choices)
     if "tokens" in rows.column_names:
-        return ((tokens,) for tokens in rows["tokens"])
-    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-    return zip(rows["text"], pairs, strict=True)
+        return ((tokens,) for tokens in EachValue(rows, "tokens"))
+    pairs = EachValue(rows, "text_pair") if "text_pair" in rows.column_names else repeat(None, len(rows))
+    return zip(EachValue(rows, "text"), pairs, strict=True)
 
 
 def encode_texts(

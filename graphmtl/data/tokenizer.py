@@ -201,13 +201,20 @@ class Tokenizer:
             for forms in self.forms(texts):
                 counts.update(forms)
             return counts
-        remaining = iter(texts)
+        remaining, parts = iter(texts), Counter[str]()
         while some := list(islice(remaining, AT_ONCE)):
-            parts = Counter(chain.from_iterable(map(str.split, some)))  # of which each is looked up once
-            for part, count in parts.items():
-                for form in self._parts.get(part) or self._remembered(part):
-                    counts[form] += count
+            parts.update(chain.from_iterable(map(str.split, some)))
+            if len(parts) > _MOST:
+                self._count(parts, counts)
+        self._count(parts, counts)
         return counts
+
+    def _count(self, parts: Counter[str], counts: Counter[str]) -> None:
+        """Counts the forms of what stands between white space, of which each is looked up once."""
+        for part, count in parts.items():
+            for form in self._parts.get(part) or self._remembered(part):
+                counts[form] += count
+        parts.clear()
 
     def _forms_of(self, text: str) -> list[str]:
         normalizer, cutter = self._backend.normalizer, self._backend.pre_tokenizer
@@ -238,12 +245,19 @@ class Tokenizer:
         )
         return encoder
 
-    def places(self, texts: Iterable[str], place: Callable[[str], int]) -> Iterator[list[int]]:
-        """The number that ``place`` has for each of :meth:`forms`."""
+    def places(
+        self, texts: Iterable[str], place: Callable[[str], int], known: dict[str, list[int]]
+    ) -> Iterator[list[int]]:
+        """The number that ``place`` has for each of :meth:`forms`.
+
+        Args:
+            texts: the texts.
+            place: the number of a form.
+            known: what was found, empty at first: the numbers of what stands between white space.
+        """
         if self.kind not in _RULES:
             yield from ([*map(place, forms)] for forms in self.forms(texts))
             return
-        known: dict[str, list[int]] = {}
 
         def look_up(part: str) -> list[int]:
             found = [*map(place, self._parts.get(part) or self._remembered(part))]

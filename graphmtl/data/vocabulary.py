@@ -87,6 +87,7 @@ class Vocabulary:
         self._index = {word: i for i, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             raise ValueError("a word stands twice in the vocabulary")
+        self._known: dict[str, list[int]] = {}
         self._encoder = self.tokenizer.encoder(self.words)
 
     @classmethod
@@ -156,7 +157,7 @@ class Vocabulary:
         return _parts(texts, self.tokenizer.all_tokens, list)
 
     def _ids(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        return (ids or [UNK] for ids in self.tokenizer.places(texts, self._place))
+        return (ids or [UNK] for ids in self.tokenizer.places(texts, self._place, self._known))
 
     def __len__(self) -> int:
         return len(self.words)
