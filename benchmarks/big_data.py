@@ -4,17 +4,17 @@
     python -m benchmarks.big_data first big.jsonl [--profile]
     python -m benchmarks.big_data predict RUN big.jsonl
 
-``make`` writes a file with the columns ``text`` and ``label``, words drawn by Zipf's law. ``first`` does what ``graphmtl
-run`` does to the first update and prints of each phase its seconds, those of the CPU, and the peak so far of resident memory: all of it,
-and that without the pages of mapped files, which the kernel takes back whenever it needs them. ``predict`` prints the
-same of ``graphmtl predict``. An earlier version is measured with ``PYTHONPATH`` at its checkout.
+``make`` writes a file with the columns ``text`` and ``label``, words drawn by Zipf's law. ``first`` does what
+``graphmtl run`` does to the first update and prints of each phase its seconds, those of the CPU, and the peak so far of
+resident memory: all of it, and that without the pages of mapped files, which the kernel takes back whenever it needs
+them. ``predict`` prints the same of ``graphmtl predict``. An earlier version is measured with ``PYTHONPATH`` at its
+checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is quick.
 """
 
 import argparse
 import cProfile
 import json
 import pstats
-import subprocess
 import sys
 import tempfile
 import threading
@@ -119,21 +119,23 @@ def first(path: Path) -> None:
     print(json.dumps({"data": found["tasks"]["big"]["train"]["texts"][:16], **digests}))
 
 
-def _first_update(trainer: Any, when_updated: Callable[..., Any]) -> None:
-    class _Done(Exception):
-        pass
+class _DoneError(Exception):
+    """The first update is done."""
 
+
+def _first_update(trainer: Any, when_updated: Callable[..., Any]) -> None:
     def stop(*_args: Any) -> None:
-        raise _Done
+        raise _DoneError
 
     handle = when_updated(stop)
     try:
         trainer.train()
-    except _Done:
+    except _DoneError:
         handle.remove()
 
 
 def main(argv: Sequence[str]) -> None:
+    """See the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     making = verbs.add_parser("make")

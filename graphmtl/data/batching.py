@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.column import EachValue
 from graphmtl.data.flat import one_after_the_other, ranges
+from graphmtl.data.kept import are_large, digest_of, kept
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.planted_truth import DECIDED_BY
@@ -23,6 +25,7 @@ from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate, truncate_pair
 from graphmtl.errors import note, unknown_name
+from graphmtl.verbosity import progress
 
 __all__ = [
     "Batch",
@@ -116,7 +119,8 @@ class EncodedSplit:
 
     Args:
         tasks: names of the tasks that read these texts.
-        texts: token ids of every text; its forms, where how words are written is read; for a transformer its pieces.
+        texts: token ids of every text, or those of all one after the other and how many each has; its forms, where how
+            words are written is read; for a transformer its pieces.
         labels: those of each task as its kind has them; None for texts without labels.
         seen: whether the text stands in a training split of the run; None where nobody asked.
         decided_by: which parent decides the text, in generated sets where that changes
@@ -136,7 +140,7 @@ class EncodedSplit:
         self,
         *,
         tasks: Sequence[str],
-        texts: Iterable[Sequence[int]] | SubwordTexts,
+        texts: Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray],
         labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
         decided_by: Sequence[int] | None = None,
@@ -147,6 +151,8 @@ class EncodedSplit:
         self._pieces = texts if isinstance(texts, SubwordTexts) else None
         if isinstance(texts, SubwordTexts):
             self.text_lengths = texts.lengths
+        elif isinstance(texts, tuple):
+            self._ids, self.text_lengths = texts
         else:
             ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in texts), 1)
         self._ends = np.cumsum(self.text_lengths)
@@ -359,7 +365,7 @@ def _encode_split(
     )
     encoded = EncodedSplit(
         tasks=list(labels),
-        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
+        texts=_encoded(rows, vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
         seen=[*EachValue(rows, "seen")] if "seen" in rows.column_names else None,
         decided_by=[*EachValue(rows, DECIDED_BY)] if DECIDED_BY in rows.column_names else None,
         forms=forms,
@@ -370,6 +376,32 @@ def _encode_split(
     encoded.set_labels(found)
     warn_of_long(encoded.text_lengths, options, f"{', '.join(labels)}, {split}", training=training)
     return encoded
+
+
+def _encoded(
+    rows: Dataset,
+    vocabulary: Vocabulary | SubwordVocabulary,
+    options: ModelOptions,
+    forms: WordForms | None,
+    *,
+    whole: bool,
+    keep_both: bool,
+) -> Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray]:
+    """What :func:`encode_texts` makes of a split; the words of a large one are kept."""
+
+    def encode() -> Iterable[Sequence[int]] | SubwordTexts:
+        texts = progress(_texts(rows), "encoding", len(rows))
+        return encode_texts(texts, vocabulary, options, forms, whole=whole, keep_both=keep_both)
+
+    def flat() -> dict[str, np.ndarray]:
+        ((ids, lengths),) = one_after_the_other(((text,) for text in encode()), 1)
+        return {"ids": ids, "lengths": lengths}
+
+    if isinstance(vocabulary, SubwordVocabulary) or forms is not None or not are_large([rows]):
+        return encode()
+    cut = None if whole else [options.max_length, options.truncate, keep_both]
+    found = kept("encoded texts", {"texts": digest_of(rows), "words": vocabulary.digest(), "cut": cut}, flat)
+    return found["ids"], found["lengths"]
 
 
 def _texts(rows) -> Iterator[tuple]:

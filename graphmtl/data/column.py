@@ -245,5 +245,11 @@ class EachValue:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Any]:
-        parts = (self._rows[i : i + AT_ONCE][self._name] for i in range(0, len(self), AT_ONCE))
-        return chain.from_iterable(part.to_pylist() for part in parts)
+        return chain.from_iterable(part.to_pylist() for part in self._parts())
+
+    def serialized(self) -> Iterator[pa.Buffer]:
+        """The values as Arrow writes them, some at once."""
+        return (pa.record_batch([part.combine_chunks()], names=[""]).serialize() for part in self._parts())
+
+    def _parts(self) -> Iterator[pa.ChunkedArray]:
+        return (self._rows[i : i + AT_ONCE][self._name] for i in range(0, len(self), AT_ONCE))

@@ -24,7 +24,10 @@ def normalise(text: str, text_pair: str | None = None) -> str:
     >>> normalise(" It 's a  GREAT film !")
     "it 's a great film !"
     """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    if text.isascii():  # to which the rest does no more
+        folded = text.lower()
+    else:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
     key = " ".join(folded.split())
     pair = "" if text_pair is None else normalise(text_pair)
     return key if text_pair is None or not (key or pair) else f"{key}\t{pair}"

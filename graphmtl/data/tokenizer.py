@@ -21,6 +21,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,10 @@ class Tokenizer:
                 readable = [_without_surrogates(text) for text in some]
                 encodings = backend.encode_batch(readable, add_special_tokens=False)
             yield from zip(some, encodings, strict=True)
+
+    def digest(self) -> str:
+        """SHA-256 of what :meth:`__eq__` compares."""
+        return sha256(json.dumps(self._rules(), sort_keys=True).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         """Whether the same texts are cut in the same way."""
