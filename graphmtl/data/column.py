@@ -4,7 +4,7 @@ import mmap
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from graphmtl.files import writing
 
-__all__ = ["AT_ONCE", "Column", "ColumnWriter", "EachValue", "chained", "mapped", "numbered"]
+__all__ = ["AT_ONCE", "Column", "ColumnWriter", "EachValue", "chained", "gathered", "mapped", "numbered"]
 
 AT_ONCE = 1024  #: values that are made Python objects at once
 _BLANK, _NONE = -1, -2
@@ -202,6 +202,21 @@ def _kinds(values: Iterable[Any]) -> set[pa.DataType | None]:
         entries = {*map(type, chain.from_iterable(value for value in values if type(value) is list))}
         kinds.add(_LISTS.get(frozenset(entries)))
     return kinds
+
+
+def gathered(rows: Iterable[Sequence[Any]], count: int) -> list[Sequence[Any]]:
+    """The columns of some rows, each of ``count`` values.
+
+    >>> gathered([(1, "a"), (2, None)], 2) == [[1, 2], ["a", None]]
+    True
+    """
+    remaining = iter(rows)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(ColumnWriter()) for _ in range(count)]
+        while some := [*islice(remaining, AT_ONCE)]:
+            for writer, own in zip(writers, zip(*some, strict=True), strict=True):
+                writer.extend([*own])
+        return [writer.column() for writer in writers]
 
 
 def chained(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:

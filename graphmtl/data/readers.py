@@ -3,12 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from graphmtl.data.column import AT_ONCE, ColumnWriter
+from graphmtl.data.column import gathered
 from graphmtl.data.delimited import Reading, is_header, read_delimited, say_header
 from graphmtl.data.lines import check_encodable, each_line, read_bytes, read_lines, read_text
 from graphmtl.data.squad import is_squad, squad_rows
@@ -83,15 +81,12 @@ def _txt(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
 
 
 def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = "line") -> Table:
-    with ExitStack() as stack:
-        writers = [stack.enter_context(ColumnWriter()) for _ in ("", *wanted)]
-        while some := [*islice(rows, AT_ONCE)]:
-            for line, values in some:
-                check_encodable(values, f"{path}, {row} {line}")
-            columns = zip(*([line, *values] for line, values in some), strict=True)
-            for writer, own in zip(writers, columns, strict=True):
-                writer.extend([*own])
-        lines, *found = (writer.column() for writer in writers)
+    def checked() -> Iterator[Sequence[Any]]:
+        for line, values in rows:
+            check_encodable(values, f"{path}, {row} {line}")
+            yield line, *values
+
+    lines, *found = gathered(checked(), 1 + len(wanted))
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
     return Table(source=str(path), columns=dict(zip(wanted, found, strict=True)), lines=lines, row=row)
