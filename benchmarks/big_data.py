@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +148,12 @@ def main(argv: Sequence[str]) -> None:
     if arguments.verb == "make":
         make(arguments.path, arguments.megabytes)
         return
-    profile = cProfile.Profile() if arguments.profile else nullcontext()
-    with profile:
+    if not arguments.profile:
         first(arguments.path)
-    if arguments.profile:
-        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(30)
+        return
+    with cProfile.Profile() as profile:
+        first(arguments.path)
+    pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(30)
 
 
 if __name__ == "__main__":

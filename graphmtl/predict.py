@@ -53,7 +53,7 @@ class _Part:
 
     start: int
     lines: list[int]
-    values: list[list[Any]]
+    values: Sequence[list[Any]]
     texts: dict[str, list[Text]]
 
 

@@ -2,7 +2,7 @@
 
 import mmap
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
@@ -20,7 +20,7 @@ AT_ONCE = 1024  #: values that are made Python objects at once
 _BLANK, _NONE = -1, -2
 _SMALL = 1 << 22  # bytes that need no file
 _TYPES: dict[type, pa.DataType] = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
-_LISTS = {frozenset([kind]): pa.list_(_TYPES[kind]) for kind in (str, int)}
+_LISTS: dict[frozenset[type], pa.DataType] = {frozenset([kind]): pa.list_(_TYPES[kind]) for kind in (str, int)}
 
 
 class Column(Sequence):
@@ -147,11 +147,10 @@ class ColumnWriter:
         if not kinds and self._kind is None:
             self._missing += len(values)
             return
-        kind = self._kind or (kinds and next(iter(kinds)))
+        kind = next(iter(kinds)) if self._kind is None else self._kind
         try:
-            fits = kinds <= {kind} and kind is not None
-            array = pa.array(values, kind) if fits else None
-        except (pa.ArrowException, OverflowError):  # a number of more than 64 bits
+            array = pa.array(values, kind) if kind is not None and kinds <= {kind} else None
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # more than 64 bits, or half of a character
             array = None
         if array is None:
             self._values = [*self._so_far(), *values]
@@ -245,7 +244,7 @@ def numbered(keys: Sequence[str | bytes | None]) -> np.ndarray:
     return found
 
 
-class EachValue:
+class EachValue(Collection):
     """The values of a column of a ``datasets.Dataset`` one after the other, of which few are Python objects at once.
 
     Args:
@@ -258,6 +257,9 @@ class EachValue:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == own for own in self)
 
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(part.to_pylist() for part in self._parts())

@@ -117,7 +117,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
 
 def _decoder(path: Path, encoding: str) -> codecs.IncrementalDecoder:
     try:
-        b"".decode(encoding)  # which finds out that it makes text
+        b" ".decode(encoding, "ignore")  # which finds out that it makes text
         return codecs.getincrementaldecoder(encoding)()
     except LookupError:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
@@ -195,7 +195,7 @@ def holds_quotes(path: Path) -> bool:
     return any(b'"' in block for block in _blocks(path))
 
 
-def _blocks(path: Path, size: int = _BLOCK) -> Iterator[bytes]:
+def _blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
     """The content of a file, of ``.gz`` and ``.xz`` unpacked, so many bytes at once.
 
     Raises:
@@ -207,7 +207,7 @@ def _blocks(path: Path, size: int = _BLOCK) -> Iterator[bytes]:
     blank, count = True, 0
     try:
         with unpack(path, "rb") as file:
-            while block := file.read(size):
+            while block := file.read(_BLOCK if size is None else size):
                 count += len(block)
                 if room is not None and count > room:
                     raise InputError(

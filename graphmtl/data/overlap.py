@@ -114,8 +114,10 @@ def clean(splits: Mapping[str, SplitKeys], *, keep_overlap: bool = False) -> dic
     parts = iter(np.split(numbers, np.cumsum([len(own) for own in lists])[:-1]))
     own = {name: (next(parts), next(parts), next(parts)) for name in splits}
     size = int(numbers.max(initial=0)) + 1  # of what has an entry for each different text
-    held_out = sum(_standing(size, valid, test).astype(np.int32) for _, valid, test in own.values())  # (texts,)
-    fitted = sum(_standing(size, train, valid).astype(np.int32) for train, valid, _ in own.values())  # (texts,)
+    held_out, fitted = np.zeros((2, size), dtype=np.int32)  # by how many tasks
+    for train, valid, test in own.values():
+        held_out += _standing(size, valid, test)
+        fitted += _standing(size, train, valid)
     keep = {name: ~_elsewhere(train, held_out, _standing(size, *others)) for name, (train, *others) in own.items()}
     if keep_overlap:
         keep = {name: np.ones(len(train), dtype=bool) for name, (train, *_) in own.items()}

@@ -1,7 +1,7 @@
 """Texts that are to be labelled, in every form in which they may be given, and those in the columns of a table."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,11 @@ def text_of_row(row: Mapping[str, Any]) -> Text:
     return row["text"] if second is None else (row["text"], second)
 
 
-def texts_of_split(rows: Dataset) -> list[Iterable[Any]]:
+def texts_of_split(rows: Dataset) -> list[Collection[Any]]:
     """All texts and lists of tokens of a split, column by column."""
-    columns = [EachValue(rows, c) for c in ("text", "text_pair", "tokens") if c in rows.column_names]
+    columns: list[Collection[Any]] = [
+        EachValue(rows, c) for c in ("text", "text_pair", "tokens") if c in rows.column_names
+    ]
     more = [[choice for own in EachValue(rows, "choices") for choice in own]] if "choices" in rows.column_names else []
     return [*columns, *more]
 
