@@ -1,14 +1,15 @@
 """A large file of texts: how long a run takes to its first update, what it then takes of memory, and where.
 
     python -m benchmarks.big_data make big.jsonl --megabytes 300
-    python -m benchmarks.big_data first big.jsonl [--profile]
-    python -m benchmarks.big_data predict RUN big.jsonl
+    python -m benchmarks.big_data first big.jsonl [--guess] [--profile]
+    python -m benchmarks.big_data rows big.jsonl
 
 ``make`` writes a file with the columns ``text`` and ``label``, words drawn by Zipf's law. ``first`` does what
 ``graphmtl run`` does to the first update and prints of each phase its seconds, those of the CPU, and the peak so far of
 resident memory: all of it, and that without the pages of mapped files, which the kernel takes back whenever it needs
-them. ``predict`` prints the same of ``graphmtl predict``. An earlier version is measured with ``PYTHONPATH`` at its
-checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is quick.
+them; with ``--guess`` the file itself is the task, and no task file says its columns. ``rows`` prints the same of what
+``graphmtl predict`` reads of the file, without a model that answers. An earlier version is measured with ``PYTHONPATH``
+at its checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is quick.
 """
 
 import argparse
@@ -86,7 +87,23 @@ class Watch:
         print(f"{name:<24}{seconds:7.1f} s {worked:7.1f} s of CPU   {peaks} GiB", flush=True)
 
 
-def first(path: Path) -> None:
+def rows(path: Path) -> None:
+    """Reads all rows of a file as predict does, some thousands at once."""
+    watch = Watch()
+    with watch.phase("all"):
+        with watch.phase("imports"):
+            import graphmtl.predict  # noqa: F401
+            from graphmtl.data.rows import read_rows
+        with watch.phase("look through"):
+            read = read_rows(path)
+        with watch.phase("read"):
+            characters = 0
+            for start in range(0, len(read), _AT_ONCE):
+                characters += sum(map(len, read.table(["text"], start, start + _AT_ONCE)["text"]))
+    print(f"{len(read):,} texts, {characters:,} characters")
+
+
+def first(path: Path, guess: bool) -> None:
     """All that a run does before its first update, and that."""
     watch = Watch()
     with watch.phase("all"):
@@ -103,7 +120,7 @@ def first(path: Path) -> None:
         folder = Path(tempfile.mkdtemp())
         task_file = folder / "big.yaml"
         task_file.write_text(_TASK.format(path=path.resolve()))
-        options = make_options(tasks=str(task_file), output=str(folder / "run"), device="cpu")
+        options = make_options(tasks=str(path if guess else task_file), output=str(folder / "run"), device="cpu")
         with watch.phase("read, cut, clean"):
             tasks = load_run_tasks(options)
         with watch.phase("fingerprint"):
@@ -115,8 +132,9 @@ def first(path: Path) -> None:
         with watch.phase("first update"):
             trainer = Trainer(model=model, data=data, options=options, folder=folder, callbacks=())
             _first_update(trainer, register_optimizer_step_post_hook)
-    digests = {split: own.digest().hex()[:16] for split, own in data["big"].splits.items()}
-    print(json.dumps({"data": found["tasks"]["big"]["train"]["texts"][:16], **digests}))
+    (task,) = data
+    digests = {split: own.digest().hex()[:16] for split, own in data[task].splits.items()}
+    print(json.dumps({"data": found["tasks"][task]["train"]["texts"][:16], **digests}))
 
 
 class _DoneError(Exception):
@@ -143,16 +161,21 @@ def main(argv: Sequence[str]) -> None:
     making.add_argument("--megabytes", type=float, default=300)
     measuring = verbs.add_parser("first")
     measuring.add_argument("path", type=Path)
+    measuring.add_argument("--guess", action="store_true")
     measuring.add_argument("--profile", action="store_true")
+    verbs.add_parser("rows").add_argument("path", type=Path)
     arguments = parser.parse_args(argv)
     if arguments.verb == "make":
         make(arguments.path, arguments.megabytes)
         return
+    if arguments.verb == "rows":
+        rows(arguments.path)
+        return
     if not arguments.profile:
-        first(arguments.path)
+        first(arguments.path, arguments.guess)
         return
     with cProfile.Profile() as profile:
-        first(arguments.path)
+        first(arguments.path, arguments.guess)
     pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(30)
 
 
