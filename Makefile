@@ -1,7 +1,8 @@
 # make run    install into .venv, then train a star task graph on the embedded task set
 # make test   the same set-up, then ruff and the tests on every core, of which the slowest are named
 # make lint   the same set-up, then ruff and mypy (a minute the first time)
-# make torture  kill, starve and damage runs, several minutes; writes benchmarks/results/reliability.md
+# make torture   kill, starve and damage runs, several minutes; writes benchmarks/results/reliability.md
+# make fuzz   read 100,000 files that were changed at random; writes benchmarks/results/fuzz.md
 # make clean  remove .venv, runs and caches
 
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install --constraint
 # The products inside the recurrences are small: on a busy machine a second thread costs far more than it brings.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint torture clean
+.PHONY: run test lint torture fuzz clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m graphmtl.run --arch star --overwrite
@@ -29,6 +30,9 @@ lint: $(INSTALLED)
 
 torture: $(INSTALLED)
 	$(BIN)/python -m benchmarks.torture --rounds 70 --results benchmarks/results/reliability.md
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m benchmarks.fuzz --inputs 100000 --results benchmarks/results/fuzz.md
 
 # torch goes first and by its exact version: a later release would bring gigabytes of GPU libraries. setuptools_scm is
 # what seqeval, published as source only, is built with.

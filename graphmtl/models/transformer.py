@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
@@ -33,7 +34,7 @@ __all__ = ["TransformerEncoder", "TransformerOptions", "load_subwords"]
 
 _FAILURES = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
-    *(SafetensorError, StrictDataclassError),
+    *(SafetensorError, StrictDataclassError, UnpicklingError, EOFError),
 )
 _MOST = {  # of config.json: beyond it a file that is to fill the memory, or the day
     **dict.fromkeys(("num_hidden_layers", "num_attention_heads"), 1 << 10),

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import cmtr_parts
 from graphmtl.training.run_folder import Run
 from tests import tiny
+from tests.benchmarks.in_process import in_this_process
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +17,9 @@ def table(tmp_path_factory):
     values = {**tiny.OPTIONS, "planted_parents": 3, "epochs": 1}
     arguments = ["--forms", "0,6,16", "--seeds", "0,1", "--runs", f"{folder}/runs"]
     command = [*arguments, "--results", f"{folder}/table.md", "--", *tiny.flags(**values), "--planted-children", "2"]
-    cmtr_parts.main(command)
-    return folder, command, (folder / "table.md").read_text()
+    with in_this_process():
+        cmtr_parts.main(command)
+        yield folder, command, (folder / "table.md").read_text()
 
 
 def cells(table, form):

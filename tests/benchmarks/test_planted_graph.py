@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import planted_graph
 from tests import tiny
+from tests.benchmarks.in_process import in_this_process
 
 TINY = {**tiny.OPTIONS, "planted_parents": 3, "planted_children": 2, "epochs": 1}
 
@@ -17,8 +18,9 @@ def grid(tmp_path_factory):
     arguments = ["--archs", "complete,star", "--seeds", "0,1", "--runs", f"{folder}/runs"]
     values = {name: value for name, value in TINY.items() if name != "planted_children"}
     command = [*arguments, "--results", f"{folder}/table.md", "--", *tiny.flags(**values, planted_children=2)]
-    planted_graph.main(command)
-    return folder, command, (folder / "table.md").read_text()
+    with in_this_process():
+        planted_graph.main(command)
+        yield folder, command, (folder / "table.md").read_text()
 
 
 def test_the_table_has_the_mean_over_seeds_of_each_picture(grid):

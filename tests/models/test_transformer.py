@@ -1,4 +1,5 @@
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -424,6 +425,18 @@ def test_no_weights_or_not_all_of_them(copied):
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     assert "its weights lack 1 tensors, such as encoder.layer.1.output.dense.weight" in message(copied, build)
     (copied / "model.safetensors").unlink()
+    assert "no weights that can be loaded" in message(copied, build)
+
+
+class Evil:
+    def __reduce__(self):
+        return SystemExit, ("run",)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps({"a": Evil()}, 2)], ids=["empty", "garbage", "evil"])
+def test_pickled_weights_execute_nothing(copied, content):
+    (copied / "model.safetensors").unlink()
+    (copied / "pytorch_model.bin").write_bytes(content)
     assert "no weights that can be loaded" in message(copied, build)
 
 

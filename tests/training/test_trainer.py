@@ -113,6 +113,14 @@ def test_resuming_is_exact(data, tmp_path, options):
     assert len({path.read_text() for path in files if path.exists()}) <= 1
 
 
+@pytest.fixture
+def ctrl_c():
+    """Heard as in a terminal, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def signalled(trainer, *, updates: int, signum: int = signal.SIGINT) -> None:
     """Trains, and gets a signal in the middle of an update."""
     update = trainer._update
@@ -132,7 +140,7 @@ MIXED = {"accumulate": 3, "mix": True, "conflict_every": 2}
 @pytest.mark.parametrize(
     "options", [{"own": True}, APART, {"ema": 0.0}, MIXED, *({"arch": a} for a in ("cmtr", "star")), *BALANCED]
 )
-def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options):
+def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, ctrl_c):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
     expected = whole.train()

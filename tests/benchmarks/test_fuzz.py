@@ -1,0 +1,35 @@
+import random
+import signal
+import time
+
+import pytest
+
+from benchmarks.fuzz import Found, Fuzz, _too_long, changed
+
+
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory):
+    before = signal.signal(signal.SIGALRM, _too_long)
+    yield Fuzz(tmp_path_factory.mktemp("fuzz"), seed=5)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_every_kind_of_file_is_read_or_refused(fuzz):
+    found = {name: fuzz.file(name, 25) for name in fuzz.targets}
+    assert [line for each in found.values() for line in (*each.tracebacks, *each.slow)] == []
+    assert all(each.read + each.refused == 25 for each in found.values())
+    assert sum(each.read for each in found.values()) > 10  # not all is refused
+
+
+def test_what_is_wrong_is_counted(fuzz, monkeypatch):
+    monkeypatch.setattr("benchmarks.fuzz._SECONDS", 0.05)
+    found = Found()
+    fuzz._read(lambda path: 1 / 0, fuzz.folder / "x", b"zero", found)
+    fuzz._read(lambda path: time.sleep(2), fuzz.folder / "x", b"slow", found)
+    assert found.tracebacks == ["x: ZeroDivisionError: division by zero: b'zero'"]
+    assert found.slow == ["x: b'slow'"]
+
+
+def test_changes_are_drawn_by_the_seed():
+    draws = [changed(b"a good film", random.Random(seed)) for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]

@@ -1,0 +1,104 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from graphmtl.cli import run_verb
+from graphmtl.interruption import Interrupted, exit_code, signals_wait
+
+ROOT = Path(__file__).parents[1]
+BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+
+
+@pytest.fixture(autouse=True)
+def default_handlers():
+    """Those of a terminal, also where the tests were started in the background, which ignores Ctrl-C."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@BOTH
+def test_a_signal_waits(signum, capfd):
+    before = signal.getsignal(signum)
+    with signals_wait() as signals:
+        assert not signals.wanted
+        os.kill(os.getpid(), signum)
+        assert signals.wanted == signum
+    assert signal.getsignal(signum) == before
+    assert capfd.readouterr().err == "graphmtl: ends after this update; a second signal ends at once\n"
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
+def test_signals_that_somebody_else_handles_are_left_to_them(handler):
+    signal.signal(signal.SIGINT, handler)
+    with signals_wait() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert not signals.wanted
+    assert signal.getsignal(signal.SIGINT) == handler
+
+
+def test_in_another_thread_nothing_waits():
+    found = []
+
+    def work():
+        with signals_wait() as signals:
+            found.append(signals.wanted)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [0]
+
+
+@BOTH
+def test_a_second_signal_ends_at_once(signum):
+    code = (
+        "import os, time\nfrom graphmtl.interruption import signals_wait\n"
+        f"with signals_wait():\n    for _ in range(2): os.kill(os.getpid(), {int(signum)})\n    time.sleep(60)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, cwd=ROOT)
+    assert ended.returncode == exit_code(signum)
+    assert ended.stderr.splitlines()[-1] == "graphmtl: interrupted"
+
+
+@BOTH
+def test_a_verb_ends_with_a_line_and_its_exit_code(signum, capsys):
+    def verb(_):
+        raise Interrupted(signum, "ended in epoch 3")
+
+    with pytest.raises(SystemExit) as ended:
+        run_verb(verb, [])
+    assert ended.value.code == {signal.SIGINT: 130, signal.SIGTERM: 143}[signum]
+    assert capsys.readouterr().err == "graphmtl: ended in epoch 3\n"
+
+
+def test_sigterm_is_heard_by_a_verb(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_verb(lambda _: os.kill(os.getpid(), signal.SIGTERM), [])
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == "graphmtl: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_ctrl_c_while_a_module_of_a_verb_loads_is_one_line(tmp_path):
+    (tmp_path / "torch.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with subprocess.Popen(
+        [sys.executable, "-m", "graphmtl.plot", "RUN"],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == "graphmtl: interrupted\n"
