@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from graphmtl import Run
 from graphmtl.errors import DataWarning
 from graphmtl.files import read_json_lines
 from graphmtl.training import controls
@@ -12,7 +13,6 @@ from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.controls import control_of, shuffled, untrained
 from graphmtl.training.device import reading_device
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 
 
 def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
