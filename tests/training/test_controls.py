@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from graphmtl import Run
 from graphmtl.errors import DataWarning
 from graphmtl.files import read_json_lines
 from graphmtl.training import controls
