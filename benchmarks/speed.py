@@ -132,14 +132,15 @@ def reference_section(shape: Shape, repeats: int) -> Section:
     return Section(title="Architectures", steps=tuple(steps), repeats=repeats)
 
 
-def quick_sections(shape: Shape, repeats: int) -> list[Section]:
-    """Only the rows that have a bound to keep."""
+def quick_sections(shape: Shape, repeats: int, *, loops: bool = True) -> list[Section]:
+    """Only the rows that have a bound to keep, and the plain loops, which take minutes on a GPU."""
     graphs = [
         Contender(name=name, score=score, shape=shape) for name in ("complete", "star") for score in scores_of(name)
     ]
     steps: list[Step] = [(contender, "train") for contender in graphs]
-    steps += [(contender.loop, "train") for contender in graphs if contender.score == "additive"]
-    steps += [(contender, "inference") for contender in graphs if contender.name == "complete"]
+    if loops:
+        steps += [(contender.loop, "train") for contender in graphs if contender.score == "additive"]
+    steps += [(contender, "inference") for contender in graphs if contender.name == "complete" or not loops]
     long = replace(shape, tokens=8 * shape.tokens)
     star = Contender(name="star", score="additive", shape=long)  # the score that needs more memory
     return [
@@ -321,7 +322,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _sections(arguments: argparse.Namespace, shape: Shape) -> list[Section]:
     repeats = arguments.repeats or (7 if arguments.quick else 5)
-    sections = quick_sections(shape, repeats) if arguments.quick else [reference_section(shape, repeats)]
+    sections = [reference_section(shape, repeats)]
+    if arguments.quick:
+        sections = quick_sections(shape, repeats, loops=arguments.device == "cpu")
     axes = SWEEPS if arguments.sweep == "all" else [arguments.sweep] if arguments.sweep else []
     return [*sections, *(section for axis in axes for section in sweep_sections(axis, shape, repeats))]
 

@@ -37,8 +37,8 @@ from graphmtl.verbosity import is_verbose, say
 __all__ = ["Report", "explain_run", "main", "stability"]
 
 _FORMAT = 1
-T = TypeVar("T")
 _SEEDS = [0, 1, 2]  # of the trainings of --benefit
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,23 +214,6 @@ def main(argv: Sequence[str]) -> None:
         print(f"wrote {target}")
 
 
-def _print(heading: str, report: Report) -> None:
-    """The verdicts, then the tables: all of them where all is asked for."""
-    say(f"\n{heading}")
-    for verdict in report.verdicts:
-        line = f"{verdict.picture.replace('_', ', ')}: {verdict.says}"
-        say(textwrap.fill(line, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
-    tables = explanation_tables(report.trained, report.controls)
-    tables = tables if is_verbose() else dict([*tables.items()][:1])
-    if report.benefit is not None:
-        tables |= benefit_tables(report.benefit.to_json(), NEEDS_NO_GRAPH)
-    for title, table in tables.items():
-        say(f"\n{title}")
-        print_table(table)
-    if not is_verbose():
-        say("\n-v: also how far pictures agree, with each other and with the controls")
-
-
 def _seeds_of_benefit(arguments: Namespace) -> list[int]:
     """Those of the trainings that ``--benefit`` asks for; none without it."""
     if not arguments.benefit:
@@ -243,6 +226,24 @@ def _seeds_of_benefit(arguments: Namespace) -> list[int]:
     if len(seeds) < 2:
         raise InputError(f"--seeds: found {seeds[0]}, expected two or more, 3 to 5: gains are held against their noise")
     return seeds
+
+
+def _print(heading: str, report: Report) -> None:
+    """The verdicts, then the tables: all of them where all is asked for."""
+    say(f"\n{heading}")
+    for verdict in report.verdicts:
+        line = f"{verdict.picture.replace('_', ', ')}: {verdict.says}"
+        say(textwrap.fill(line, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    tables = explanation_tables(report.trained, report.controls)
+    for title, table in (tables if is_verbose() else dict([*tables.items()][:1])).items():
+        say(f"\n{title}")
+        print_table(table)
+    if report.benefit is not None:
+        for title, table in benefit_tables(report.benefit.to_json(), NEEDS_NO_GRAPH).items():
+            say(f"\n{title}")
+            print_table(table)
+    if not is_verbose():
+        say("\n-v: also how far pictures agree, with each other and with the controls")
 
 
 def _other_options(runs: Sequence[Run]) -> str:

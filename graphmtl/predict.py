@@ -8,6 +8,7 @@ import codecs
 import gzip
 import json
 import lzma
+import shutil
 import sys
 import tempfile
 import zlib
@@ -52,7 +53,7 @@ class _Part:
 
     start: int
     lines: list[int]
-    values: list[list[Any]]
+    values: Sequence[list[Any]]
     texts: dict[str, list[Text]]
 
 
@@ -119,7 +120,7 @@ def _parts_of_rows(
         if pretokenized:
             split = {own: _split(texts[name]) for name, own in columns.items()}
             texts = {name: split[own] for name, own in columns.items()}
-        yield _Part(start=start, lines=rows.lines[start:stop], values=rows.values[start:stop], texts=texts)
+        yield _Part(start=start, lines=[*rows.lines[start:stop]], values=rows.values[start:stop], texts=texts)
 
 
 def _split(texts: Sequence[Text]) -> list[Text]:
@@ -132,7 +133,8 @@ def _read_rows(path: str | None, kind: str, reading: Reading) -> Rows:
         return read_rows(Path(path), kind, reading)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "standard input"
-        copy.write_bytes(sys.stdin.buffer.read())
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
         try:
             return read_rows(copy, kind, reading)
         except InputError as error:

@@ -42,25 +42,28 @@ def main(argv: Sequence[str]) -> None:
     options = argv[len(files) :]
     if files and any(argument.split("=")[0] == "--tasks" for argument in options):
         raise InputError(f"--tasks: {files[0]} names tasks too; join them all with + in --tasks, or name files alone")
-    seeds, jobs, test, options = _of_the_verb([*(["--tasks", "+".join(files)] if files else []), *options])
+    seeds, jobs, test, profile, options = _of_the_verb([*(["--tasks", "+".join(files)] if files else []), *options])
     if seeds is None:
-        run_and_report(parse_options(options), test=test)
+        run_and_report(parse_options(options), test=test, profile=profile)
     else:
         _run_seeds(seeds, jobs, options, test=test)
 
 
-def _of_the_verb(argv: Sequence[str]) -> tuple[list[int] | None, int, bool, list[str]]:
-    """What ``--seeds``, ``--jobs`` and ``--no-test`` say, and the other options."""
+def _of_the_verb(argv: Sequence[str]) -> tuple[list[int] | None, int, bool, bool, list[str]]:
+    """What ``--seeds``, ``--jobs``, ``--no-test`` and ``--profile`` say, and the other options."""
     parser = Parser(prog="graphmtl run", add_help=False, allow_abbrev=False)
     parser.add_argument("--seeds")
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--no-test", dest="test", action="store_false")
+    parser.add_argument("--profile", action="store_true")
     given, rest = parser.parse_known_args([*argv])
     if given.seeds is None and given.jobs is not None:
         raise InputError("--jobs: how many of --seeds are trained at once; found no --seeds")
+    if given.seeds is not None and given.profile:
+        raise InputError("--profile: of one run; found --seeds, which are several")
     seeds, jobs = None if given.seeds is None else seeds_of(given.seeds), 1 if given.jobs is None else given.jobs
     check_seeds(seeds, jobs)
-    return seeds, jobs, given.test, rest
+    return seeds, jobs, given.test, given.profile, rest
 
 
 def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str], *, test: bool) -> None:
@@ -91,8 +94,8 @@ def _headings(results: Sequence[Mapping]) -> dict[str, str]:
     return {split: _HEADINGS[split] for split in (("test",) if alike else ("test", "test_dedup"))}
 
 
-def run_and_report(options: Options, *, test: bool = True) -> Run:
-    """Trains and tests, or not, and prints the tables of repeated texts and of scores."""
+def run_and_report(options: Options, *, test: bool = True, profile: bool = False) -> Run:
+    """Trains and tests, or not, and prints the tables of repeated texts, of scores and, on demand, of time."""
     tasks = load_run_tasks(options)
     report = process_state(options.device).is_main_process
     folder = folder_of(tasks, options)
@@ -103,7 +106,7 @@ def run_and_report(options: Options, *, test: bool = True) -> Run:
         print_table(overlap)
     for line in left_out(tasks) if report else ():
         say(line)
-    run = train_run(tasks, options, test=test)
+    run = train_run(tasks, options, test=test, profile=profile)
     if not test:
         if report:
             _report_validation(run, options)

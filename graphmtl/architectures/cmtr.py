@@ -37,6 +37,7 @@ that k sees is computed without j; whether the other gates then sum to 1 is ``re
 """
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import torch
@@ -46,14 +47,17 @@ from torch.nn import functional as F
 from graphmtl.architectures.architecture import HeadInput, TopologyOptions
 from graphmtl.architectures.shared import Shared
 from graphmtl.config import MOST_PARTS, WIDEST, ArchitectureOptions, option
+from graphmtl.layers.devices import moved
 from graphmtl.layers.gate_regularisation import GateReg, gate_penalty
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.pooling import mean_over_tokens, pooled_size
+from graphmtl.layers.recordings import Recordings
 from graphmtl.layers.stacked import Adapters
 from graphmtl.layers.task_interaction import TaskInteraction
 
 __all__ = ["CMTR", "CMTROptions"]
 
+_VIEWS = ("own", "others")
 _SLOPE = 4  # of the gates' scores by b, which then moves as fast as it must where few examples are learned from
 
 
@@ -200,6 +204,7 @@ class CMTR(Shared):
         self.query: nn.Linear | None = None
         self.key: nn.Linear | None = None
         self.penalty: nn.Module | None = None
+        self._recordings = Recordings()
         if options.uniform_gates:
             return
         self.gate_bias = nn.Parameter(_start(edges, options.gate_prior), requires_grad=options.gate_bias)
@@ -215,6 +220,33 @@ class CMTR(Shared):
     def interact(
         self, h: Tensor, lengths: Tensor, task: int, edges: bool = False, ablation: Ablation | None = None
     ) -> HeadInput:
+        if self.training and not edges and ablation is None and self.options.interaction in ("none", "attention"):
+            said = partial(self._said, task=task)
+            nodes, gates, fused, *views = self._recordings.run(task, said, h, self._read_parameters())
+        else:
+            nodes, z, gates, fused, views, alpha = self._fuse(h, task, ablation)
+        seen = HeadInput(fused, nodes=nodes, views=dict(zip(_VIEWS, views, strict=False)))
+        if self.training and self.penalty is not None:
+            per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
+            seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
+        if edges:
+            reached = self.reached[task]
+            if self.interacted and alpha is not None:
+                alpha = alpha[:, self.sources[task]][..., reached]  # (N, S, reached)
+                gates = (gates.unsqueeze(-2) @ alpha).squeeze(-2)  # (N, reached)
+            seen.edges = self.edge_weights(gates, _chosen(z, 1, reached), reached, h, lengths, task)
+        return seen
+
+    def _fuse(
+        self, h: Tensor, task: int, ablation: Ablation | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor], Tensor | None]:
+        """What the head sees, and what that is made of.
+
+        Returns:
+            Nodes (batch, K, dim), of tags (batch, tokens, K, dim); z (N, K, dim), of which a task trains its own alone;
+            gates (N, S); what the head sees and, in training, its views, in the shape of h; and of an interaction the
+            weights (N, K, K).
+        """
         nodes = self.adapters(h)  # (batch, K, dim), of tags (batch, tokens, K, dim)
         z = nodes.flatten(0, -3)  # (N, K, dim)
         if not self.options.train_sources:
@@ -230,21 +262,22 @@ class CMTR(Shared):
         gates = self._gates(asked, task)  # (N, S)
         if ablation is not None:
             gates = ablation.apply(gates, self.tasks[task], [self.tasks[j] for j in sources])
-        values = values[:, sources]  # (N, S, dim)
+        values = _chosen(values, 1, sources)  # (N, S, dim)
         fused = (gates.unsqueeze(-2) @ values).squeeze(-2).view_as(h)
-        seen = HeadInput(h + fused if self.options.residual else fused, nodes=nodes)
-        if self.training:
-            views = _views(gates, values, sources.index(task))
-            seen.views = {name: view.view_as(h) for name, view in views.items()}
-        if self.training and self.penalty is not None:
-            per_text = mean_over_tokens(gates.view(*h.shape[:-1], -1), lengths)  # (batch, S)
-            seen.penalty = self.penalty(per_text, sources, task)  # (batch,)
-        if edges:
-            reached = self.reached[task]
-            if self.interacted and alpha is not None:
-                gates = (gates.unsqueeze(-2) @ alpha[:, sources][..., reached]).squeeze(-2)  # (N, reached)
-            seen.edges = self.edge_weights(gates, z[:, reached], reached, h, lengths, task)
-        return seen
+        views = _views(gates, values, sources.index(task)) if self.training else []
+        fused = h + fused if self.options.residual else fused
+        return nodes, z, gates, fused, [view.view_as(h) for view in views], alpha
+
+    def _said(self, h: Tensor, task: int) -> tuple[Tensor, ...]:
+        """What training looks at: nodes, gates, what the head sees and its views."""
+        nodes, _, gates, fused, views, _ = self._fuse(h, task)
+        return nodes, gates, fused, *views
+
+    def _read_parameters(self) -> list[nn.Parameter]:
+        """All that :meth:`_fuse` reads."""
+        parts = (part for part in (self.adapters, self.interaction, self.query, self.key) if part is not None)
+        own = [self.task_embedding, *((self.gate_bias,) if self.gate_bias is not None else ())]
+        return [*own, *(parameter for part in parts for parameter in part.parameters())]
 
     def penalty_weight(self, step: int, steps: int) -> float:
         """``--gate-reg-weight``, to which it rises over the first ``--gate-ramp`` of all steps."""
@@ -255,10 +288,10 @@ class CMTR(Shared):
         sources = self.sources[task]
         if self.gate_bias is None:
             return asked.new_full((len(asked), len(sources)), 1 / len(sources))
-        scores = _SLOPE * self.gate_bias[task, sources].expand(len(asked), -1)  # (N, S)
+        scores = _SLOPE * _chosen(self.gate_bias[task], 0, sources).expand(len(asked), -1)  # (N, S)
         if self.query is not None and self.key is not None:
             query = F.normalize(self.query(asked), dim=-1)  # (N, A)
-            key = F.normalize(self.key(self.task_embedding[sources]), dim=-1)  # (S, A)
+            key = F.normalize(self.key(_chosen(self.task_embedding, 0, sources)), dim=-1)  # (S, A)
             scores = scores + self.options.gate_range * query @ key.mT
         return scores.softmax(-1)
 
@@ -270,12 +303,26 @@ def _start(edges: Tensor, own: float) -> Tensor:
     return torch.diag(torch.log(others * own / (1 - own)) / _SLOPE)
 
 
-def _views(gates: Tensor, values: Tensor, own: int) -> dict[str, Tensor]:
+def _views(gates: Tensor, values: Tensor, own: int) -> list[Tensor]:
     """What the place ``own`` of the values (N, S, dim) says alone, and what the gates let through of the others."""
-    views = {"own": values[:, own]}  # (N, dim)
+    views = [values[:, own]]  # (N, dim)
     if values.size(1) > 1:
         others = torch.cat([gates[:, :own], gates[:, own + 1 :]], 1)  # (N, S - 1)
         others = others / others.sum(1, keepdim=True).clamp_min(1e-6)
         rest = torch.cat([values[:, :own], values[:, own + 1 :]], 1)  # (N, S - 1, dim)
-        views["others"] = (others.unsqueeze(-2) @ rest).squeeze(-2)
+        views.append((others.unsqueeze(-2) @ rest).squeeze(-2))
     return views
+
+
+def _chosen(values: Tensor, dim: int, places: list[int]) -> Tensor:
+    """Those at some places of a dimension; all of them as they stand."""
+    if len(places) == values.size(dim):
+        return values
+    return values.index_select(dim, _on_device(tuple(places), values.device))
+
+
+@lru_cache(maxsize=1024)
+def _on_device(places: tuple[int, ...], device: torch.device) -> Tensor:
+    """Places on a device, where they are wanted at every step, without a wait for it."""
+    with torch.inference_mode(False):
+        return moved(torch.tensor(places), device)

@@ -4,14 +4,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 
 from graphmtl.config import ModelOptions
+from graphmtl.data.column import EachValue
 from graphmtl.data.flat import one_after_the_other, ranges
+from graphmtl.data.kept import are_large, digest_of, kept
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.long_texts import warn_of_long
 from graphmtl.data.planted_truth import DECIDED_BY
@@ -21,6 +25,8 @@ from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import Vocabulary, truncate, truncate_pair
 from graphmtl.errors import note, unknown_name
+from graphmtl.layers.devices import moved
+from graphmtl.verbosity import progress
 
 __all__ = [
     "Batch",
@@ -34,6 +40,9 @@ __all__ = [
     "read_by_word",
     "word_forms",
 ]
+
+
+_AT_ONCE = 1 << 20  # tokens that are counted
 
 
 @dataclass
@@ -86,10 +95,10 @@ class Batch:
         return (self.tokens == SEP).long().argmax(1)
 
     def to(self, device: torch.device | str) -> "Batch":
-        labels = None if self.labels is None else {task: own.to(device) for task, own in self.labels.items()}
+        labels = None if self.labels is None else {task: moved(own, device) for task, own in self.labels.items()}
         spelling = None if self.spelling is None else self.spelling.to(device)
         windows = None if self.windows is None else self.windows.to(device)
-        tokens, weights = self.tokens.to(device), self.weights.to(device)
+        tokens, weights = moved(self.tokens, device), moved(self.weights, device)
         return replace(self, tokens=tokens, labels=labels, weights=weights, spelling=spelling, windows=windows)
 
 
@@ -111,7 +120,8 @@ class EncodedSplit:
 
     Args:
         tasks: names of the tasks that read these texts.
-        texts: token ids of every text; its forms, where how words are written is read; for a transformer its pieces.
+        texts: token ids of every text, or those of all one after the other and how many each has; its forms, where how
+            words are written is read; for a transformer its pieces.
         labels: those of each task as its kind has them; None for texts without labels.
         seen: whether the text stands in a training split of the run; None where nobody asked.
         decided_by: which parent decides the text, in generated sets where that changes
@@ -131,7 +141,7 @@ class EncodedSplit:
         self,
         *,
         tasks: Sequence[str],
-        texts: Iterable[Sequence[int]] | SubwordTexts,
+        texts: Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray],
         labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
         decided_by: Sequence[int] | None = None,
@@ -142,6 +152,8 @@ class EncodedSplit:
         self._pieces = texts if isinstance(texts, SubwordTexts) else None
         if isinstance(texts, SubwordTexts):
             self.text_lengths = texts.lengths
+        elif isinstance(texts, tuple):
+            self._ids, self.text_lengths = texts
         else:
             ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in texts), 1)
         self._ends = np.cumsum(self.text_lengths)
@@ -182,7 +194,9 @@ class EncodedSplit:
         if self._pieces is not None or not len(self._ids):
             return None
         ids = self._ids if self._forms is None else self._forms.indices(self._ids)  # (tokens of all texts,)
-        return float((ids == UNK).mean())
+        return sum(map(np.count_nonzero, (ids[i : i + _AT_ONCE] == UNK for i in range(0, len(ids), _AT_ONCE)))) / len(
+            ids
+        )
 
     def digest(self) -> bytes:
         """SHA-256 of the texts as they are encoded; labels play no part."""
@@ -335,7 +349,7 @@ def _encode_split(
     training = split == "train"
     kinds = {data.task.name: data.task.of_kind for data in layers}
     rows = layers[0].splits[split]
-    labels = {data.task.name: list(data.splits[split]["label"]) for data in layers}
+    labels = {data.task.name: [*EachValue(data.splits[split], "label")] for data in layers}
     if training:
         known = [map(kinds[name].is_labelled, own) for name, own in labels.items()]
         kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
@@ -347,12 +361,14 @@ def _encode_split(
         note(f"{', '.join(limits)}: tasks over the same texts have the same max_length, the largest, {longest}")
     options = replace(options, max_length=longest)
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
-    groups = np.array([*map(len, rows["choices"])], dtype=np.int64) if "choices" in rows.column_names else None
+    groups = (
+        np.array([*map(len, EachValue(rows, "choices"))], dtype=np.int64) if "choices" in rows.column_names else None
+    )
     encoded = EncodedSplit(
         tasks=list(labels),
-        texts=encode_texts(_texts(rows), vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
-        seen=rows["seen"] if "seen" in rows.column_names else None,
-        decided_by=rows[DECIDED_BY] if DECIDED_BY in rows.column_names else None,
+        texts=_encoded(rows, vocabulary, options, forms, whole=by_word, keep_both=groups is not None),
+        seen=[*EachValue(rows, "seen")] if "seen" in rows.column_names else None,
+        decided_by=[*EachValue(rows, DECIDED_BY)] if DECIDED_BY in rows.column_names else None,
         forms=forms,
         groups=groups,
     )
@@ -363,14 +379,40 @@ def _encode_split(
     return encoded
 
 
+def _encoded(
+    rows: Dataset,
+    vocabulary: Vocabulary | SubwordVocabulary,
+    options: ModelOptions,
+    forms: WordForms | None,
+    *,
+    whole: bool,
+    keep_both: bool,
+) -> Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray]:
+    """What :func:`encode_texts` makes of a split; the words of a large one are kept."""
+
+    def encode() -> Iterable[Sequence[int]] | SubwordTexts:
+        texts = progress(_texts(rows), "encoding", len(rows))
+        return encode_texts(texts, vocabulary, options, forms, whole=whole, keep_both=keep_both)
+
+    def flat() -> dict[str, np.ndarray]:
+        ((ids, lengths),) = one_after_the_other(((text,) for text in encode()), 1)
+        return {"ids": ids, "lengths": lengths}
+
+    if isinstance(vocabulary, SubwordVocabulary) or forms is not None or not are_large([rows]):
+        return encode()
+    cut = None if whole else [options.max_length, options.truncate, keep_both]
+    found = kept("encoded texts", {"texts": digest_of(rows), "words": vocabulary.digest(), "cut": cut}, flat)
+    return found["ids"], found["lengths"]
+
+
 def _texts(rows) -> Iterator[tuple]:
     if "choices" in rows.column_names:
-        own = zip(rows["text"], rows["choices"], strict=True)
+        own = zip(EachValue(rows, "text"), EachValue(rows, "choices"), strict=True)
         return ((context, choice) for context, choices in own for choice in choices)
     if "tokens" in rows.column_names:
-        return ((tokens,) for tokens in rows["tokens"])
-    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-    return zip(rows["text"], pairs, strict=True)
+        return ((tokens,) for tokens in EachValue(rows, "tokens"))
+    pairs = EachValue(rows, "text_pair") if "text_pair" in rows.column_names else repeat(None, len(rows))
+    return zip(EachValue(rows, "text"), pairs, strict=True)
 
 
 def encode_texts(

@@ -34,7 +34,7 @@ def every_column(columns: Columns) -> tuple[str, ...]:
     return tuple(name for own in columns for name in ((own,) if isinstance(own, str) else own))
 
 
-def contexts(table: Table, columns: Columns) -> list[str]:
+def contexts(table: Table, columns: Columns) -> Sequence[str]:
     """The context of each row: the text of its column, or those of two with a space between.
 
     Raises:

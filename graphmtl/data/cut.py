@@ -1,14 +1,18 @@
 """Which examples to hold out of training where a set has no split of its own."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from graphmtl.data.column import numbered
+
 __all__ = ["cut"]
 
 
-def cut(labels: Sequence[Hashable], keys: Sequence[str | None], *, size: float, rng: np.random.Generator) -> np.ndarray:
+def cut(
+    labels: Sequence[Hashable], keys: Sequence[str | bytes | None], *, size: float, rng: np.random.Generator
+) -> np.ndarray:
     """Which examples to hold out: stratified by label, and equal texts stay on one side.
 
     Args:
@@ -24,18 +28,35 @@ def cut(labels: Sequence[Hashable], keys: Sequence[str | None], *, size: float, 
     """
     count = round(size * len(labels)) if size < 1 else int(size)
     room = _quotas(Counter(labels), count)
-    rows_of_text = defaultdict(list)
-    for i, key in enumerate(keys):
-        if key is not None:
-            rows_of_text[key or i].append(i)
-    groups = list(rows_of_text.values())
+    left = sum(room.values())
+    rows, starts = _together(keys)
     held_out = np.zeros(len(labels), dtype=bool)
-    for g in rng.permutation(len(groups)):
-        wanted = Counter(labels[i] for i in groups[g])
+    for g in rng.permutation(len(starts) - 1):
+        if not left:
+            break
+        group = rows[starts[g] : starts[g + 1]]
+        wanted = Counter(labels[i] for i in group.tolist())
         if all(room[label] >= n for label, n in wanted.items()):
             room.subtract(wanted)
-            held_out[groups[g]] = True
+            left -= len(group)
+            held_out[group] = True
     return held_out
+
+
+def _together(keys: Sequence[str | bytes | None]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that may be held out, those of equal keys side by side, and where each such group starts and ends.
+
+    The groups stand in the order of their first rows.
+    """
+    numbers = numbered(keys)  # (n,)
+    alone = numbers == -1
+    numbers[alone] = len(keys) + np.flatnonzero(alone)
+    rows = np.flatnonzero(numbers >= 0)
+    _, first, group = np.unique(numbers[rows], return_index=True, return_inverse=True)  # (groups,), (rows,)
+    place = np.argsort(np.argsort(first))  # (groups,)
+    group = place[group]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(first)))]).astype(np.int64)
+    return rows[np.argsort(group, kind="stable")], starts
 
 
 def _quotas(sizes: Counter, count: int) -> Counter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from graphmtl.data.lines import lines_of, read_text
+from graphmtl.data.lines import each_line, each_piece, holds_quotes, read_text
 from graphmtl.errors import InputError, note, shown
 
 __all__ = ["Reading", "is_header", "read_delimited", "say_header"]
@@ -54,11 +54,11 @@ def read_delimited(
     Raises:
         InputError: the file is missing, empty, undecodable or damaged, or a line has too few or too many fields.
     """
-    text, delimiter = read_text(path, reading.encoding), reading.delimiter or delimiter
+    delimiter = reading.delimiter or delimiter
     quoted = reading.quoting == "csv" or (reading.quoting is None and delimiter != "\t")
     if reading.quoting is None and delimiter == "\t":
-        quoted = _looks_quoted(text, path)
-    rows = _quoted_rows(text, delimiter, path) if quoted else _plain_rows(text, delimiter)
+        quoted = holds_quotes(path) and _looks_quoted(read_text(path, reading.encoding), path)
+    rows = (_quoted_rows if quoted else _plain_rows)(path, reading.encoding, delimiter)
     number, fields = next(rows, (1, []))
     fields = [field.strip() for field in fields]
     named = not reading.header or is_header(fields, reading.header)
@@ -84,14 +84,15 @@ def _checked_fields(
     return row
 
 
-def _plain_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    lines = ((number, line) for number, line in enumerate(lines_of(text), 1) if line.strip() or delimiter in line)
+def _plain_rows(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    numbered = enumerate(each_line(path, encoding), 1)
+    lines = ((number, line) for number, line in numbered if line.strip() or delimiter in line)
     return ((number, line.split(delimiter)) for number, line in lines)
 
 
-def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _quoted_rows(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(max(csv.field_size_limit(), 1 << 30))  # a text may be longer than Python's 131,072
-    reader, before = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter), 0
+    reader, before = csv.reader(_lines_of_csv(path, encoding), strict=True, delimiter=delimiter), 0
     try:
         for fields in reader:
             number, before = before + 1, reader.line_num  # a record may span lines: name its first
@@ -99,6 +100,15 @@ def _quoted_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, l
                 yield number, fields
     except csv.Error as error:
         raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
+
+
+def _lines_of_csv(path: Path, encoding: str) -> Iterator[str]:
+    """The lines as the csv library counts them, for which a carriage return alone ends one too."""
+    for piece in each_piece(path, encoding):
+        if "\r" in piece:
+            yield from io.StringIO(piece, newline="")
+        else:
+            yield piece
 
 
 def _looks_quoted(text: str, path: Path) -> bool:

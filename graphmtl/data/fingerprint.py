@@ -13,8 +13,7 @@ Each example is written as JSON in ASCII: ``[text]``, ``[text, text_pair]``, ``[
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from graphmtl.data.column import EachValue
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
@@ -29,6 +29,7 @@ from graphmtl.files import read_json
 __all__ = ["check_data", "difference", "fingerprint", "read_fingerprint"]
 
 _FORMAT = 1
+_DIGEST = 32  # bytes of one
 _MOST = 1 << 30  # bytes; the rows of a large split that others were cut off from take some
 _DIGESTS = ("texts", "labels", "text_sum", "example_sum")
 _json = json.JSONEncoder(separators=(",", ":")).encode
@@ -42,7 +43,7 @@ def fingerprint(tasks: TaskSet) -> dict:
         "example_sum"}}}}``. ``rows`` is where the source has the examples, such as ``2-181,183``, in their order; only
         where the splits have a column of that name.
     """
-    texts: dict[tuple[str, str], list[bytes]] = {}  # (corpus, split): digests, of layers once
+    texts: dict[tuple[str, str], bytes] = {}  # (corpus, split): digests, of layers once
     found: dict[str, dict] = {}
     for name, data in tasks.items():
         found[name] = {}
@@ -53,30 +54,33 @@ def fingerprint(tasks: TaskSet) -> dict:
     return {"format": _FORMAT, "name": tasks.name, "tasks": found}
 
 
-def _column(rows: Dataset, name: str) -> list:
-    return rows.with_format("arrow", columns=[name])[:][name].to_pylist()
+def _text_digests(rows: Dataset) -> bytes:
+    """The digests of the texts, one after the other."""
+    names = [name for name in ("text", "text_pair", "tokens", "choices") if name in rows.column_names]
+    columns = (EachValue(rows, name) for name in names)
+    return b"".join(sha256(_json(row).encode()).digest() for row in zip(*columns, strict=True))
 
 
-def _text_digests(rows: Dataset) -> list[bytes]:
-    columns = [_column(rows, name) for name in ("text", "text_pair", "tokens", "choices") if name in rows.column_names]
-    return [sha256(_json(row).encode()).digest() for row in zip(*columns, strict=True)]
-
-
-def _of_split(task: Task, texts: Sequence[bytes], rows: Dataset) -> dict:
-    labels = [_json(task.of_kind.named(label)).encode() for label in _column(rows, "label")]
-    examples = [sha256(text + label).digest() for text, label in zip(texts, labels, strict=True)]
+def _of_split(task: Task, texts: bytes, rows: Dataset) -> dict:
+    labels, between, text_sum, example_sum = sha256(), b"", 0, 0
+    for i, label in enumerate(EachValue(rows, "label")):
+        text, named = texts[i * _DIGEST : (i + 1) * _DIGEST], _json(task.of_kind.named(label)).encode()
+        labels.update(between + named)
+        text_sum += int.from_bytes(text, "big")
+        example_sum += int.from_bytes(sha256(text + named).digest(), "big")
+        between = b"\n"
     return {
-        "examples": len(texts),
-        **({"rows": _ranges(_column(rows, "row"))} if "row" in rows.column_names else {}),
-        "texts": sha256(b"".join(texts)).hexdigest(),
-        "labels": sha256(b"\n".join(labels)).hexdigest(),
-        "text_sum": _sum(texts),
-        "example_sum": _sum(examples),
+        "examples": len(rows),
+        **({"rows": _ranges([*EachValue(rows, "row")])} if "row" in rows.column_names else {}),
+        "texts": sha256(texts).hexdigest(),
+        "labels": labels.hexdigest(),
+        "text_sum": _hex(text_sum),
+        "example_sum": _hex(example_sum),
     }
 
 
-def _sum(digests: Iterable[bytes]) -> str:
-    return f"{sum(map(partial(int.from_bytes, byteorder='big'), digests)) % 2**256:064x}"
+def _hex(total: int) -> str:
+    return f"{total % 2**256:064x}"
 
 
 def _ranges(rows: Sequence[int]) -> str:

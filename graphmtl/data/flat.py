@@ -1,6 +1,7 @@
 """Lists of numbers of any length, one after the other in files that are mapped into memory."""
 
 import tempfile
+from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,17 +23,17 @@ def one_after_the_other(texts: Iterable[Sequence[Sequence[int]]], lists: int) ->
     Raises:
         InputError: the folder of temporary files has no room for them.
     """
-    lengths = []
+    lengths = array("q")
     with ExitStack() as stack:
         stack.enter_context(writing(Path(tempfile.gettempdir())))
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(lists)]
         for text in texts:
             for file, numbers in zip(files, text, strict=True):
                 file.write(np.asarray(numbers, dtype=np.int32).data)  # numpy's tofile says nothing of a full disk
-            lengths.append([len(numbers) for numbers in text])
+            lengths.extend(map(len, text))
         for file in files:
             file.flush()
-        found = np.array(lengths, dtype=np.int64).reshape(-1, lists).T  # (lists, texts)
+        found = np.frombuffer(lengths, dtype=np.int64).reshape(-1, lists).T  # (lists, texts)
         return [
             (np.memmap(file, dtype=np.int32, mode="r") if own.any() else np.empty(0, dtype=np.int32), own)
             for file, own in zip(files, found, strict=True)

@@ -1,10 +1,11 @@
 """The text of files, packed ones among them: bytes, characters and lines, and what is wrong with them."""
 
+import codecs
 import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ from graphmtl.errors import InputError, shown
 from graphmtl.files import check_regular
 from graphmtl.verbosity import detail
 
-__all__ = ["check_encodable", "lines_of", "read_bytes", "read_lines", "read_text"]
+__all__ = [
+    "check_encodable",
+    "each_line",
+    "each_piece",
+    "holds_quotes",
+    "lines_of",
+    "read_bytes",
+    "read_lines",
+    "read_text",
+]
 
+_UNPACK: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+_BLOCK = 1 << 22  # bytes that are read at once of a file that may be larger than the memory
 _RATIO, _LEAST = 100, 1 << 26  # how far a packed file may grow, and how many bytes in any case
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
@@ -58,6 +70,82 @@ def lines_of(text: str, ends: bool = False) -> list[str]:
     return lines
 
 
+def each_line(path: Path, encoding: str) -> Iterator[str]:
+    """The lines of a file one after the other, which is never in memory as a whole, as `read_lines` gives them.
+
+    Empty lines at the end may be left out or not.
+
+    Raises:
+        InputError: as `read_lines`, once what is wrong is met.
+    """
+    return (line.removesuffix("\n").removesuffix("\r") for line in each_piece(path, encoding))
+
+
+def each_piece(path: Path, encoding: str) -> Iterator[str]:
+    """The lines of a file one after the other, with what ends them: a newline, and a carriage return before it or none.
+
+    Raises:
+        InputError: as `read_text`, once what is wrong is met.
+    """
+    rest, old = "", None
+    for text in _decoded(path, encoding):
+        if old is None:  # as old programs end lines
+            old = "\n" not in text and "\r" in text
+        *lines, rest = (rest + (text.replace("\r", "\n") if old else text)).split("\n")
+        yield from (f"{line}\n" for line in lines)
+    if rest:
+        yield rest
+    _say_read(path)
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[str]:
+    """The characters of a file, some at once."""
+    decoder, lines = None, 0
+    for block in _blocks(path):
+        if decoder is None:
+            _check_unpacked(path, block)
+            decoder = _decoder(path, encoding)
+            block = block.removeprefix(codecs.BOM_UTF8)
+            text = _decode_block(path, encoding, decoder, block, lines).removeprefix("\ufeff")
+        else:
+            text = _decode_block(path, encoding, decoder, block, lines)
+        lines += block.count(b"\n")
+        yield text
+    if decoder is not None:
+        yield _decode_block(path, encoding, decoder, b"", lines)
+
+
+def _decoder(path: Path, encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        b" ".decode(encoding, "ignore")  # which finds out that it makes text
+        return codecs.getincrementaldecoder(encoding)()
+    except LookupError:
+        raise InputError(f"{path}: unknown encoding {encoding!r}") from None
+
+
+def _decode_block(path: Path, encoding: str, decoder: codecs.IncrementalDecoder, block: bytes, lines: int) -> str:
+    """The characters of a block, which stands behind so many lines; the last one has no bytes."""
+    try:
+        return decoder.decode(block, final=not block)
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, encoding, error, lines) from None
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, lines: int = 0) -> InputError:
+    """The error for bytes that are not of an encoding, in what stands behind so many lines."""
+    line = lines + error.object[: error.start].count(b"\n") + 1
+    likely = likely_encoding(error.object)
+    hint = "the key `encoding` in the YAML file (predict: --encoding) names another"
+    hint = hint if likely is None else f"try `encoding: {likely}`"
+    return InputError(f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not {encoding}; {hint}")
+
+
+def _check_unpacked(path: Path, content: bytes) -> None:
+    if content.startswith(tuple(_PACKED)):
+        what = next(name for start, name in _PACKED.items() if content.startswith(start))
+        raise InputError(f"{path}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
+
+
 def _decode(line: bytes, fallback: str) -> str:
     try:
         return line.decode("utf-8")
@@ -72,19 +160,13 @@ def read_text(path: Path, encoding: str) -> str:
         InputError: as `read_bytes`; or the file is packed but not named so, or it cannot be decoded.
     """
     content = read_bytes(path)
-    if content.startswith(tuple(_PACKED)):
-        what = next(name for start, name in _PACKED.items() if content.startswith(start))
-        raise InputError(f"{path}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
+    _check_unpacked(path, content)
     try:
         text = content.decode(encoding).removeprefix("\ufeff")  # as utf-16-le leaves it
     except LookupError:
         raise InputError(f"{path}: unknown encoding {encoding!r}") from None
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        likely = likely_encoding(content)
-        hint = "the key `encoding` in the YAML file (predict: --encoding) names another"
-        hint = hint if likely is None else f"try `encoding: {likely}`"
-        raise InputError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}; {hint}") from None
+        raise _undecodable(path, encoding, error) from None
     return text if "\n" in text else text.replace("\r", "\n")  # as old programs end lines
 
 
@@ -98,20 +180,46 @@ def read_bytes(path: Path, *, most: int = -1) -> bytes:
     Raises:
         InputError: the file is missing or no file, unreadable, damaged or empty, or unpacks to far more than texts do.
     """
+    packed = path.suffix.lower() in _UNPACK  # and may be far larger than its file
+    content = next(_blocks(path, most)) if most >= 0 else b"".join(_blocks(path, _BLOCK if packed else -1))
+    _say_read(path)
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def holds_quotes(path: Path) -> bool:
+    """Whether there may be a double quote in a file.
+
+    Raises:
+        InputError: as `read_bytes`.
+    """
+    return any(b'"' in block for block in _blocks(path))
+
+
+def _blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
+    """The content of a file, of ``.gz`` and ``.xz`` unpacked, so many bytes at once.
+
+    Raises:
+        InputError: as `read_bytes`, once what is wrong is met.
+    """
     check_regular(path)
-    unpack = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
-    room = max(_LEAST, _RATIO * path.stat().st_size) if unpack is not open else -1
+    unpack: Any = _UNPACK.get(path.suffix.lower(), open)
+    room = max(_LEAST, _RATIO * path.stat().st_size) if unpack is not open else None
+    blank, count = True, 0
     try:
         with unpack(path, "rb") as file:
-            content = file.read(room + 1 if room >= 0 and most < 0 else most)
-            if 0 <= room < len(content):
-                raise InputError(
-                    f"{path}: unpacks to more than {room:,} bytes, {_RATIO} times its size; unpack it first"
-                )
-            content = content.removeprefix(b"\xef\xbb\xbf")
+            while block := file.read(_BLOCK if size is None else size):
+                count += len(block)
+                if room is not None and count > room:
+                    raise InputError(
+                        f"{path}: unpacks to more than {room:,} bytes, {_RATIO} times its size; unpack it first"
+                    )
+                blank = blank and not block.removeprefix(codecs.BOM_UTF8).strip()
+                yield block
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if not content.strip():
+    if blank:
         raise InputError(f"{path}: the file is empty")
+
+
+def _say_read(path: Path) -> None:
     detail(f"read {path} ({path.stat().st_size:,} bytes)")
-    return content

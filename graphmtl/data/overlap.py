@@ -6,12 +6,14 @@ examples with choices the context and all choices are the text, whatever the ord
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from datasets import Dataset
+
+from graphmtl.data.column import EachValue, chained, numbered
 
 __all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "of_choices", "row_keys", "seen_in"]
 
@@ -22,7 +24,10 @@ def normalise(text: str, text_pair: str | None = None) -> str:
     >>> normalise(" It 's a  GREAT film !")
     "it 's a great film !"
     """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    if text.isascii():  # to which the rest does no more
+        folded = text.lower()
+    else:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
     key = " ".join(folded.split())
     pair = "" if text_pair is None else normalise(text_pair)
     return key if text_pair is None or not (key or pair) else f"{key}\t{pair}"
@@ -37,20 +42,21 @@ def of_choices(context: str, choices: Iterable[str]) -> str:
 def row_keys(rows: Dataset) -> list[str]:
     """The normalised texts of a split with the columns of :class:`~graphmtl.data.task.TaskData`."""
     if "choices" in rows.column_names:
-        return [of_choices(text, own) for text, own in zip(rows["text"], rows["choices"], strict=True)]
+        both = zip(EachValue(rows, "text"), EachValue(rows, "choices"), strict=True)
+        return [of_choices(text, own) for text, own in both]
     if "tokens" in rows.column_names:
-        return [normalise(" ".join(tokens)) for tokens in rows["tokens"]]
-    pairs = rows["text_pair"] if "text_pair" in rows.column_names else [None] * len(rows)
-    return [normalise(text, pair) for text, pair in zip(rows["text"], pairs, strict=True)]
+        return [normalise(" ".join(tokens)) for tokens in EachValue(rows, "tokens")]
+    pairs = EachValue(rows, "text_pair") if "text_pair" in rows.column_names else repeat(None, len(rows))
+    return [normalise(text, pair) for text, pair in zip(EachValue(rows, "text"), pairs, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitKeys:
-    """The normalised texts of a task's splits, in the order of the examples."""
+    """The normalised texts of a task's splits, or a digest of each, in the order of the examples; a blank is empty."""
 
-    train: Sequence[str]
-    valid: Sequence[str]
-    test: Sequence[str]
+    train: Sequence[str | bytes]
+    valid: Sequence[str | bytes]
+    test: Sequence[str | bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,26 +109,38 @@ def clean(splits: Mapping[str, SplitKeys], *, keep_overlap: bool = False) -> dic
         splits: the normalised texts of each task.
         keep_overlap: keep the training examples that stand in another task's validation or test split.
     """
-    held_out = _tasks_of_text({name: [*keys.valid, *keys.test] for name, keys in splits.items()})
-    fitted = _tasks_of_text({name: [*keys.train, *keys.valid] for name, keys in splits.items()})
-    keep = {name: ~_elsewhere(keys.train, held_out, name) for name, keys in splits.items()}
+    lists = [own for keys in splits.values() for own in (keys.train, keys.valid, keys.test)]
+    numbers = numbered(chained(lists))  # (texts of all splits of all tasks,)
+    parts = iter(np.split(numbers, np.cumsum([len(own) for own in lists])[:-1]))
+    own = {name: (next(parts), next(parts), next(parts)) for name in splits}
+    size = int(numbers.max(initial=0)) + 1  # of what has an entry for each different text
+    held_out, fitted = np.zeros((2, size), dtype=np.int32)  # by how many tasks
+    for train, valid, test in own.values():
+        held_out += _standing(size, valid, test)
+        fitted += _standing(size, train, valid)
+    keep = {name: ~_elsewhere(train, held_out, _standing(size, *others)) for name, (train, *others) in own.items()}
     if keep_overlap:
-        keep = {name: np.ones(len(keys.train), dtype=bool) for name, keys in splits.items()}
-    training = {key for name, keys in splits.items() for key, kept in zip(keys.train, keep[name], strict=True) if kept}
-    return {
-        name: _clean_task(name, keys, keep=keep[name], training=training, fitted=fitted)
-        for name, keys in splits.items()
-    }
+        keep = {name: np.ones(len(train), dtype=bool) for name, (train, *_) in own.items()}
+    training = _standing(size, *(train[keep[name]] for name, (train, *_) in own.items()))
+    return {name: _clean_task(*parts, keep=keep[name], training=training, fitted=fitted) for name, parts in own.items()}
 
 
-def _clean_task(name: str, keys: SplitKeys, *, keep: np.ndarray, training: set, fitted: dict) -> CleanSplits:
-    own = {*keys.train, *keys.valid}
-    counts = Counter(key for key in (*keys.train, *keys.valid) if key)
-    valid_seen, test_seen = seen_in(training, keys.valid), seen_in(training, keys.test)
+def _clean_task(
+    train: np.ndarray,
+    valid: np.ndarray,
+    test: np.ndarray,
+    *,
+    keep: np.ndarray,
+    training: np.ndarray,
+    fitted: np.ndarray,
+) -> CleanSplits:
+    """One task, given the numbers of its texts, and by number of each: whether it is trained on, by how many tasks."""
+    own = _standing(len(training), train, valid)
+    valid_seen, test_seen = _seen(training, valid), _seen(training, test)
     overlap = Overlap(
-        test_in_own=int(seen_in(own, keys.test).sum()),
-        test_in_others=int(_elsewhere(keys.test, fitted, name).sum()),
-        repeated=sum(counts.values()) - len(counts),
+        test_in_own=int(_seen(own, test).sum()),
+        test_in_others=int(_elsewhere(test, fitted, own).sum()),
+        repeated=int((train >= 0).sum() + (valid >= 0).sum() - own.sum()),
         dropped=int((~keep).sum()),
         test_seen=int(test_seen.sum()),
         valid_seen=int(valid_seen.sum()),
@@ -131,20 +149,24 @@ def _clean_task(name: str, keys: SplitKeys, *, keep: np.ndarray, training: set, 
     return CleanSplits(keep=keep, valid_seen=valid_seen, test_seen=test_seen, overlap=overlap)
 
 
+def _standing(size: int, *numbers: np.ndarray) -> np.ndarray:
+    """(size,) bool: which texts stand in lists of their numbers."""
+    found = np.zeros(size, dtype=bool)
+    for own in numbers:
+        found[own[own >= 0]] = True
+    return found
+
+
+def _seen(texts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """(n,) bool: of which texts, given by number, something is true; never of a blank one."""
+    return texts[numbers] & (numbers >= 0)
+
+
+def _elsewhere(numbers: np.ndarray, tasks: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(n,) bool: which texts stand in another task, given in how many each does, and whether in the own one."""
+    return _seen(tasks > own, numbers)
+
+
 def seen_in(training: set[str], keys: Iterable[str]) -> np.ndarray:
     """(n,) bool: which of the normalised texts stand in ``training``."""
     return np.array([bool(key) and key in training for key in keys], dtype=bool)
-
-
-def _tasks_of_text(keys: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
-    """The tasks in which each text stands."""
-    tasks: dict[str, set[str]] = {}
-    for name, texts in keys.items():
-        for key in texts:
-            tasks.setdefault(key, set()).add(name)
-    return tasks
-
-
-def _elsewhere(keys: Iterable[str], tasks: Mapping[str, set[str]], name: str) -> np.ndarray:
-    """(n,) bool: which of the texts stand in a task other than ``name``."""
-    return np.array([bool(key) and bool(tasks.get(key, set()) - {name}) for key in keys], dtype=bool)

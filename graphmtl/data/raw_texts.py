@@ -1,13 +1,14 @@
 """Texts that are to be labelled, in every form in which they may be given, and those in the columns of a table."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from graphmtl.data.choices import Columns, are_of_choices, choices, contexts, every_column
+from graphmtl.data.column import EachValue
 from graphmtl.data.memory import Data, column_names, is_data, plain, read_data
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
@@ -58,10 +59,12 @@ def text_of_row(row: Mapping[str, Any]) -> Text:
     return row["text"] if second is None else (row["text"], second)
 
 
-def texts_of_split(rows: Dataset) -> list[Sequence[Any]]:
+def texts_of_split(rows: Dataset) -> list[Collection[Any]]:
     """All texts and lists of tokens of a split, column by column."""
-    columns: list[Sequence[Any]] = [rows[c] for c in ("text", "text_pair", "tokens") if c in rows.column_names]
-    more = [[choice for own in rows["choices"] for choice in own]] if "choices" in rows.column_names else []
+    columns: list[Collection[Any]] = [
+        EachValue(rows, c) for c in ("text", "text_pair", "tokens") if c in rows.column_names
+    ]
+    more = [[choice for own in EachValue(rows, "choices") for choice in own]] if "choices" in rows.column_names else []
     return [*columns, *more]
 
 

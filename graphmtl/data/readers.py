@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from graphmtl.data.column import gathered
 from graphmtl.data.delimited import Reading, is_header, read_delimited, say_header
-from graphmtl.data.lines import check_encodable, read_bytes, read_lines, read_text
+from graphmtl.data.lines import check_encodable, each_line, read_bytes, read_lines, read_text
 from graphmtl.data.squad import is_squad, squad_rows
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, shown, unknown_name
@@ -71,7 +72,7 @@ def _tsv(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
 
 
 def _txt(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    if reading.delimiter is None and "\t" not in read_lines(path, encoding=reading.encoding)[0]:
+    if reading.delimiter is None and "\t" not in next(each_line(path, reading.encoding)):
         raise InputError(
             f"{path}, line 1: no TAB between columns; the key `delimiter` names what stands there, or `format` what "
             f"the file is ({', '.join(name for name in FORMATS if not name.startswith('.'))})"
@@ -80,15 +81,15 @@ def _txt(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
 
 
 def _of_rows(path: Path, wanted: Sequence[str], rows: Iterator[Row], row: str = "line") -> Table:
-    lines, fields = [], []
-    for line, values in rows:
-        check_encodable(values, f"{path}, {row} {line}")
-        lines.append(line)
-        fields.append(values)
+    def checked() -> Iterator[Sequence[Any]]:
+        for line, values in rows:
+            check_encodable(values, f"{path}, {row} {line}")
+            yield line, *values
+
+    lines, *found = gathered(checked(), 1 + len(wanted))
     if not lines:
         raise InputError(f"{path}: the file holds no examples")
-    columns = zip(*fields, strict=True)
-    return Table(source=str(path), columns=dict(zip(wanted, map(list, columns), strict=True)), lines=lines, row=row)
+    return Table(source=str(path), columns=dict(zip(wanted, found, strict=True)), lines=lines, row=row)
 
 
 def _delimited(path: Path, wanted: Sequence[str], reading: Reading, delimiter: str) -> Iterator[Row]:
@@ -125,7 +126,7 @@ def check_column(source: Path | str, column: str, found: Sequence[str]) -> None:
 
 
 def _jsonl(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
-    lines = enumerate(read_lines(path, encoding=reading.encoding), 1)
+    lines = enumerate(each_line(path, reading.encoding), 1)
     rows = ((number, _parsed_line(line, path, number)) for number, line in lines if line.strip())
     return _of_objects(path, wanted, rows, "line")
 
@@ -171,15 +172,18 @@ def _squad(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
 def _of_objects(path: Path, wanted: Sequence[str], rows: Iterable[tuple[int, Any]], what: str) -> Table:
     """The wanted values of JSON objects; a key that some rows do not have is null there."""
     known: dict[str, None] = {}
-    picked = []
-    for number, row in rows:
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, {what} {number}: a JSON object expected, found {shown(row)}")
-        known.update(dict.fromkeys(row))
-        picked.append((number, [row.get(column) for column in wanted]))
-    for column in wanted if picked else ():
+
+    def picked() -> Iterator[Row]:
+        for number, row in rows:
+            if not isinstance(row, dict):
+                raise InputError(f"{path}, {what} {number}: a JSON object expected, found {shown(row)}")
+            known.update(dict.fromkeys(row))
+            yield number, [row.get(column) for column in wanted]
+
+    table = _of_rows(path, wanted, picked(), what)
+    for column in wanted:
         check_column(path, column, [*known])
-    return _of_rows(path, wanted, iter(picked), what)
+    return table
 
 
 def _parquet(path: Path, wanted: Sequence[str], reading: Reading) -> Table:
@@ -204,10 +208,13 @@ def read_label_text(path: Path, wanted: Sequence[str], reading: Reading = Readin
         raise InputError(f"{path}: {len(header)} columns, expected 2, those of the label and of the text")
     for column in wanted:
         check_column(path, column, header)
-    lines = read_lines(path, encoding=reading.encoding)
-    fasttext = lines[0].startswith(_FASTTEXT)
-    rows = []
-    for number, line in enumerate(lines, 1):
+    return _of_rows(path, wanted, _rows_of_labels(path, wanted, header, reading.encoding))
+
+
+def _rows_of_labels(path: Path, wanted: Sequence[str], header: Sequence[str], encoding: str) -> Iterator[Row]:
+    fasttext = False
+    for number, line in enumerate(each_line(path, encoding), 1):
+        fasttext = line.startswith(_FASTTEXT) if number == 1 else fasttext
         label, *rest = re.split("[ \t]", line.strip(), maxsplit=1)
         text = rest[0] if rest else ""
         if not label:
@@ -218,8 +225,7 @@ def read_label_text(path: Path, wanted: Sequence[str], reading: Reading = Readin
         if fasttext and (not label.startswith(_FASTTEXT) or text.lstrip().startswith(_FASTTEXT)):
             raise InputError(f"{path}, line {number}: one label, such as {_FASTTEXT}x, expected before {shown(line)}")
         values = dict(zip(header, (label.removeprefix(_FASTTEXT), text.strip()), strict=True))
-        rows.append((number, [values[column] for column in wanted]))
-    return _of_rows(path, wanted, iter(rows))
+        yield number, [values[column] for column in wanted]
 
 
 FORMATS: dict[str, Callable[[Path, Sequence[str], Reading], Table]] = {

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from graphmtl.data.column import Column, gathered
 from graphmtl.data.delimited import Reading, read_delimited
-from graphmtl.data.lines import check_encodable, read_bytes, read_lines
+from graphmtl.data.lines import check_encodable, each_line, read_bytes, read_lines
 from graphmtl.data.readers import ending
 from graphmtl.data.squad import is_squad, squad_rows
 from graphmtl.data.table import Table
@@ -44,8 +45,8 @@ class Rows:
 
     source: str
     names: tuple[str, ...]
-    values: list[list[Any]]
-    lines: list[int]
+    values: Sequence[list[Any]]
+    lines: Sequence[int]
     row: str = "line"
     blanks: bool = False
     quotes_are_letters: bool = False
@@ -57,15 +58,47 @@ class Rows:
     def table(self, wanted: Sequence[str], start: int = 0, stop: int | None = None) -> Table:
         """Some columns of some rows, as they are read for training; a key that a JSON object does not have is null."""
         places = {name: self.names.index(name) for name in wanted}
-        columns = {name: [own[place] for own in self.values[start:stop]] for name, place in places.items()}
-        columns = {name: [None if value is _ABSENT else value for value in own] for name, own in columns.items()}
+        rows = self.values if (start, stop) == (0, None) else self.values[start:stop]
+        columns = gathered(([self._read(own[place]) for place in places.values()] for own in rows), len(places))
+        lines = self.lines[start:stop]
+        return Table(source=self.source, columns=dict(zip(places, columns, strict=True)), lines=lines, row=self.row)
+
+    def _read(self, value: Any) -> Any:
         if self.blanks:
-            columns = {name: [value.strip() for value in own] for name, own in columns.items()}
-        return Table(source=self.source, columns=columns, lines=self.lines[start:stop], row=self.row)
+            return value.strip()
+        return None if value is _ABSENT else value
+
+
+class _Values(Sequence):
+    """The values of rows, a list for each, made when they are asked for.
+
+    Args:
+        columns: what they are made of.
+        made: from what stands in the columns of a row to its values.
+    """
+
+    def __init__(self, columns: Sequence[Sequence[Any]], made: Callable[[Sequence[Any]], list[Any]] = list):
+        self._columns, self._made = columns, made
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __getitem__(self, place: Any) -> Any:
+        if not isinstance(place, slice):
+            return self._made([own[place] for own in self._columns])
+        return [*map(self._made, zip(*(own[place] for own in self._columns), strict=True))]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return map(self._made, zip(*self._columns, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def read_rows(path: Path, kind: str | None = None, reading: Reading = Reading()) -> Rows:
-    """Reads a file whole; its ending, of which ``.gz`` and ``.xz`` are no part, says what it is, or else ``kind``.
+    """Reads a file; its ending, of which ``.gz`` and ``.xz`` are no part, says what it is, or else ``kind``.
 
     Args:
         path: the file.
@@ -83,22 +116,42 @@ def read_rows(path: Path, kind: str | None = None, reading: Reading = Reading())
 
 def _delimited(delimiter: str, path: Path, reading: Reading) -> Rows:
     header, found, quoted = read_delimited(path, reading, delimiter)
-    rows = [*found]
+    lines, *columns = gathered(((number, *fields) for number, fields in found), 1 + len(header))
     return Rows(
         source=str(path),
         names=tuple(header),
-        values=[fields for _, fields in rows],
-        lines=[number for number, _ in rows],
+        values=_Values(columns),
+        lines=lines,
         blanks=True,
         quotes_are_letters=not quoted,
     )
 
 
 def _jsonl(path: Path, reading: Reading) -> Rows:
-    numbered = enumerate(read_lines(path, encoding=reading.encoding), 1)
-    lines = [(number, line) for number, line in numbered if line.strip()]
-    found = [parse_json(line, path, number) for number, line in lines]
-    return _of_objects(path, found, [number for number, _ in lines], "line")
+    """The lines are kept as they are, and read again when their values are asked for: these may be of any form."""
+    known: dict[str, None] = {}
+
+    def checked() -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(each_line(path, reading.encoding), 1):
+            if line.strip():
+                known.update(dict.fromkeys(_checked_object(parse_json(line, path, number), f"{path}, line {number}")))
+                yield number, line
+
+    lines, texts = gathered(checked(), 2)
+    names = tuple(known)
+    return Rows(source=str(path), names=names, values=_Values([texts], partial(_values_of_line, names)), lines=lines)
+
+
+def _values_of_line(names: Sequence[str], line: Sequence[str]) -> list[Any]:
+    found = parse_json(line[0], "")
+    return [found.get(name, _ABSENT) for name in names]
+
+
+def _checked_object(found: Any, where: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: a JSON object expected, found {shown(found)}")
+    check_encodable([*found, *found.values()], where)
+    return found
 
 
 def _json(path: Path, reading: Reading) -> Rows:
@@ -123,9 +176,7 @@ def _json(path: Path, reading: Reading) -> Rows:
 
 def _of_objects(path: Path, found: Sequence[Any], lines: list[int], row: str) -> Rows:
     for number, each in zip(lines, found, strict=True):
-        if not isinstance(each, dict):
-            raise InputError(f"{path}, {row} {number}: a JSON object expected, found {shown(each)}")
-        check_encodable([*each, *each.values()], f"{path}, {row} {number}")
+        _checked_object(each, f"{path}, {row} {number}")
     names = tuple(dict.fromkeys(name for each in found for name in each))
     values = [[each.get(name, _ABSENT) for name in names] for each in found]
     return Rows(source=str(path), names=names, values=values, lines=lines, row=row)
@@ -137,9 +188,8 @@ def _parquet(path: Path, _: Reading) -> Rows:
         found = pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as parquet ({' '.join(str(error).split())[:300]})") from None
-    columns = [column.to_pylist() for column in found.columns]
-    values = [[*row] for row in zip(*columns, strict=True)]
-    lines = [*range(1, len(values) + 1)]
+    values = _Values([Column(column) for column in found.columns])
+    lines = range(1, len(found) + 1)
     return Rows(source=str(path), names=tuple(found.column_names), values=values, lines=lines, row="row", arrow=found)
 
 
@@ -212,7 +262,8 @@ def _csv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | Non
 @contextmanager
 def _tsv_file(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
     """Quotes are letters, or else all fields stand in quotes: then no reader takes the one for the other."""
-    plain = rows is not None and (rows.quotes_are_letters or not any(map(_needs_quotes, chain(*rows.values))))
+    found = () if rows is None or rows.quotes_are_letters else chain.from_iterable(rows.values)
+    plain = rows is not None and not any(map(_needs_quotes, found))
     quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE, "quotechar": None} if plain else {"quoting": csv.QUOTE_ALL}
     with _fields(part, names, added, delimiter="\t", **quoting) as write:
         yield write

@@ -14,6 +14,7 @@ from torch import Tensor
 from graphmtl.data.tokenizer import SPECIAL
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
+from graphmtl.layers.devices import moved
 
 __all__ = ["Alphabet", "Spelling", "WordForms", "shape"]
 
@@ -48,8 +49,8 @@ class Spelling:
     shapes: Tensor
 
     def to(self, device: torch.device | str) -> "Spelling":
-        moved = {name: getattr(self, name).to(device) for name in ("forms", "letters", "shapes")}
-        return replace(self, **moved)
+        there = {name: moved(getattr(self, name), device) for name in ("forms", "letters", "shapes")}
+        return replace(self, **there)
 
 
 class Alphabet:

@@ -2,14 +2,19 @@
 
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
 from graphmtl.data.choices import Columns, are_of_choices, choices, contexts
+from graphmtl.data.column import AT_ONCE, Column, ColumnWriter, chained
 from graphmtl.data.cut import cut
 from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise, of_choices
 from graphmtl.data.source import Corpus, Source, described
@@ -76,7 +81,8 @@ def cut_corpus(corpus: Corpus, seed: int) -> dict[str, Table]:
     Raises:
         InputError: fewer rows than are to be cut off.
     """
-    train, held_out = corpus.train, {}
+    cuts = not (isinstance(corpus.valid, Table) and isinstance(corpus.test, Table))
+    train, held_out = _keyed(corpus, corpus.train) if cuts else corpus.train, {}
     for split, given in (("test", corpus.test), ("valid", corpus.valid)):
         if isinstance(given, Table):
             held_out[split] = given
@@ -112,7 +118,7 @@ def _strata(corpus: Corpus, train: Table) -> list[tuple]:
     return [*zip(first, *others, strict=True)]
 
 
-def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
+def _groups(corpus: Corpus, train: Table) -> Sequence[str | bytes | None]:
     """What must stand on one side of a cut, as `cut` takes it: rows that any of the tasks reads alike."""
     if corpus.together is not None:
         return corpus.together(texts(train, str(corpus.texts[0][0])))
@@ -120,7 +126,7 @@ def _groups(corpus: Corpus, train: Table) -> Sequence[str | None]:
     return _united([first, *others]) if others else first
 
 
-def _united(keys: Sequence[Sequence[str]]) -> list[str]:
+def _united(keys: Sequence[Sequence[str | bytes]]) -> list[str]:
     """One key for all rows that are linked by equal keys in any of several lists, "" for a row without any text.
 
     >>> _united([["a", "b", "c", ""], ["x", "x", "y", ""]])
@@ -135,15 +141,15 @@ def _united(keys: Sequence[Sequence[str]]) -> list[str]:
         return i
 
     for own in keys:
-        first: dict[str, int] = {}
+        first: dict[str | bytes, int] = {}
         for i, key in enumerate(own):
             if key:
                 a, b = sorted((root(first.setdefault(key, i)), root(i)))
                 parent[b] = a
-    return [str(root(i)) if any(own[i] for own in keys) else "" for i in rows]
+    return [str(root(i)) if any(own) else "" for i, own in zip(rows, zip(*keys, strict=True), strict=True)]
 
 
-def text_columns(table: Table, columns: Columns, *, of_tokens: bool) -> dict[str, list]:
+def text_columns(table: Table, columns: Columns, *, of_tokens: bool) -> dict[str, Sequence[Any]]:
     """The texts of some rows as columns of :class:`~graphmtl.data.task.TaskData`.
 
     Args:
@@ -165,15 +171,36 @@ def text_columns(table: Table, columns: Columns, *, of_tokens: bool) -> dict[str
     return dict(zip(("text", "text_pair"), (texts(table, name) for name in names), strict=False))
 
 
-def _keys(table: Table, columns: Columns) -> list[str]:
-    """The normalised text of each row."""
+def _keyed(corpus: Corpus, train: Table) -> Table:
+    """The rows with the key of each, which is then made once, whatever is cut off."""
+    if corpus.together is not None:
+        return train
+    return replace(train, keys={columns: _keys(train, columns) for columns in corpus.texts})
+
+
+def _keys(table: Table, columns: Columns) -> Sequence[bytes]:
+    """A digest of the normalised text of each row; of a blank one nothing."""
+    if columns in table.keys:
+        return table.keys[columns]
+    with ColumnWriter() as writer:
+        texts = iter(_normalised(table, columns))
+        while some := [*islice(texts, AT_ONCE)]:
+            writer.write(pa.array([_digest(text) for text in some], pa.binary()), pa.binary())
+        return Column(writer.written(pa.binary()))
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() if text else b""
+
+
+def _normalised(table: Table, columns: Columns) -> Iterable[str]:
     of_tokens = isinstance(table[str(columns[0])][0], list) if len(table) else False
     read = text_columns(table, columns, of_tokens=of_tokens)
     if "choices" in read:
-        return [of_choices(*row) for row in zip(read["text"], read["choices"], strict=True)]
+        return (of_choices(*row) for row in zip(read["text"], read["choices"], strict=True))
     if "tokens" in read:
-        return [normalise(" ".join(own)) for own in read["tokens"]]
-    return [normalise(*row) for row in zip(*read.values(), strict=True)]
+        return (normalise(" ".join(own)) for own in read["tokens"])
+    return (normalise(*row) for row in zip(*read.values(), strict=True))
 
 
 def _split_keys(splits: Mapping[str, Table], columns: Columns) -> SplitKeys:
@@ -182,13 +209,13 @@ def _split_keys(splits: Mapping[str, Table], columns: Columns) -> SplitKeys:
     return SplitKeys(
         train=_keys(splits["train"], columns),
         valid=_keys(splits["valid"], columns),
-        test=[key for table in tests for key in _keys(table, columns)],
+        test=chained([_keys(table, columns) for table in tests]),
     )
 
 
 def _texts(
     splits: Mapping[str, Table], columns: Columns, cleaned: CleanSplits, *, of_tokens: bool, carried: Sequence[str]
-) -> dict[str, dict[str, pa.Array]]:
+) -> dict[str, dict[str, Any]]:
     """The columns of each split that all its tasks have: texts, rows, what is carried, whether training saw them."""
     tests = [split for split in splits if split.startswith("test")]
     test_seen = np.split(cleaned.test_seen, np.cumsum([len(splits[split]) for split in tests])[:-1])
@@ -198,19 +225,23 @@ def _texts(
         if split == "train":
             table = table.take(np.flatnonzero(cleaned.keep))
         read_columns = text_columns(table, columns, of_tokens=of_tokens)
-        own = {name: pa.array(values) for name, values in read_columns.items()} if len(table) else {}
-        read[split] = {**own, "row": pa.array([table.number(i) for i in range(len(table))], pa.int64())}
-        read[split] |= {name: pa.array(table[name], pa.int64()) for name in carried}
+        own = {name: _in_arrow(values) for name, values in read_columns.items()} if len(table) else {}
+        read[split] = {**own, "row": pa.array(table.numbers(), pa.int64())}
+        read[split] |= {name: pa.array([*table[name]], pa.int64()) for name in carried}
         if split in seen:
             read[split]["seen"] = pa.array(seen[split])
     return read
+
+
+def _in_arrow(values: Sequence[Any]) -> pa.ChunkedArray:
+    return values.in_order() if isinstance(values, Column) else pa.chunked_array([pa.array(values)])
 
 
 def _task_data(
     name: str,
     source: Source,
     splits: Mapping[str, Table],
-    read: Mapping[str, Mapping[str, pa.Array]],
+    read: Mapping[str, Mapping[str, Any]],
     cleaned: CleanSplits,
     unit: str,
 ) -> TaskData:
@@ -229,7 +260,7 @@ def _task_data(
             weights = task.of_kind.class_weights(source.class_weights, values["train"])
             task = replace(task, class_weights=weights)
     arrow = task.of_kind.arrow
-    rows = {split: Dataset(pa.table({**own, "label": pa.array(values[split], arrow)})) for split, own in read.items()}
+    rows = {split: _dataset({**own, "label": pa.array(values[split], arrow)}) for split, own in read.items()}
     empty = sum(map(_empty, read.values()))
     return TaskData(
         task=task,
@@ -243,6 +274,11 @@ def _task_data(
     )
 
 
+def _dataset(columns: Mapping[str, Any]) -> Dataset:
+    """Rows under a name of their own: the library would make one of their whole content, in memory."""
+    return Dataset(pa.table(columns), fingerprint=uuid4().hex[:16])
+
+
 def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None:
     """Fails where a split has fewer different labels than it needs."""
     found = task.of_kind.different(values)
@@ -253,5 +289,5 @@ def _check_enough(task: Task, source: str, values: Sequence, least: int) -> None
 
 def _empty(read: Mapping[str, pa.Array]) -> int:
     """How many rows have an empty text (of a pair: either)."""
-    columns = [read[name].to_pylist() for name in ("text", "text_pair") if name in read]
+    columns = [Column(read[name]) for name in ("text", "text_pair") if name in read]
     return sum(not all(text.strip() for text in row) for row in zip(*columns, strict=True))

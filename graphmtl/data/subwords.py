@@ -16,6 +16,7 @@ from graphmtl.data.flat import one_after_the_other, ranges
 from graphmtl.data.tokenizer import AT_ONCE, Span, Tokenizer
 from graphmtl.data.vocabulary import share_of_first, truncate
 from graphmtl.errors import InputError
+from graphmtl.layers.devices import moved
 
 __all__ = ["SubwordTexts", "SubwordVocabulary", "Windows"]
 
@@ -45,8 +46,8 @@ class Windows:
 
     def to(self, device: torch.device | str) -> "Windows":
         given = (self.types, self.words, self.states)
-        types, words, states = (None if own is None else own.to(device) for own in given)
-        texts, between = self.texts.to(device), self.between.to(device)
+        types, words, states = (None if own is None else moved(own, device) for own in given)
+        texts, between = moved(self.texts, device), moved(self.between, device)
         return replace(self, types=types, texts=texts, words=words, between=between, states=states)
 
 

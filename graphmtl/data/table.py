@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from graphmtl.data.column import Column, chained
 from graphmtl.errors import InputError, unknown_name
 
 __all__ = ["Table", "joined"]
@@ -18,26 +21,28 @@ class Table:
         columns: the values of each column by its name, all of the same length. A value is what the source holds: a text
             in files of lines; None, a number, a truth value or a list where values have types; of a column file a list
             with an entry for each token. ``# key`` is the column of a comment before a sentence, None where there is
-            none.
+            none. Of a large file they are a :class:`~graphmtl.data.column.Column`.
         lines: the line of each row, counted from 1, or of each of its tokens; None where the source has no lines.
         row: what such a line is called.
         names: the names of a column's classes in their order, where the source declares them; its values are indices.
         files: the file of a column that stands in one of its own.
         sources: the file of each row, where they come from several.
+        keys: what is known of the texts of some columns: the key of each row by which equal texts are found.
     """
 
     source: str
-    columns: Mapping[str, list]
-    lines: list[int] | list[list[int]] | None = None
+    columns: Mapping[str, Sequence[Any]]
+    lines: Sequence[int] | Sequence[list[int]] | None = None
     row: str = "line"
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     sources: list[str] | None = None
+    keys: Mapping[Any, Sequence[bytes]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def __getitem__(self, column: str) -> list:
+    def __getitem__(self, column: str) -> Sequence[Any]:
         """The values of a column.
 
         Raises:
@@ -55,6 +60,11 @@ class Table:
         line = i + 1 if self.lines is None else self.lines[i]
         return line[0] if isinstance(line, list) else line
 
+    def numbers(self) -> list[int]:
+        """That of every row."""
+        lines: Sequence[Any] = range(1, len(self) + 1) if self.lines is None else self.lines
+        return [line[0] if isinstance(line, list) else line for line in lines]
+
     def where(self, i: int, column: str = "", j: int = 0) -> str:
         """The place of row ``i``, or of its token ``j`` (a text may have more labels), for an error about a column."""
         line = i + 1 if self.lines is None else self.lines[i]
@@ -64,14 +74,19 @@ class Table:
 
     def take(self, rows: Iterable[int]) -> "Table":
         """Some of the rows."""
-        rows = list(rows)
+        rows = np.fromiter(rows, dtype=np.int64)
         lines: Sequence[Any] = range(1, len(self) + 1) if self.lines is None else self.lines
         return replace(
             self,
-            columns={name: [values[i] for i in rows] for name, values in self.columns.items()},
-            lines=[lines[i] for i in rows],
-            sources=None if self.sources is None else [self.sources[i] for i in rows],
+            columns={name: _taken(values, rows) for name, values in self.columns.items()},
+            lines=_taken(lines, rows),
+            sources=None if self.sources is None else [self.sources[i] for i in rows.tolist()],
+            keys={columns: _taken(own, rows) for columns, own in self.keys.items()},
         )
+
+
+def _taken(values: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
+    return values.take(rows) if isinstance(values, Column) else [values[i] for i in rows.tolist()]
 
 
 def joined(tables: Sequence[Table]) -> Table:
@@ -88,11 +103,12 @@ def joined(tables: Sequence[Table]) -> Table:
         for name in columns:
             if table.names.get(name) != first.names.get(name):
                 raise InputError(f"{table.source}: the classes of column {name!r} are not those of {first.source}")
-    lines: list[Any] = [i + 1 if t.lines is None else t.lines[i] for t in tables for i in range(len(t))]
+    lines = chained([range(1, len(table) + 1) if table.lines is None else table.lines for table in tables])
     return replace(
         first,
         source=", ".join(table.source for table in tables),
-        columns={name: [value for table in tables for value in table.columns[name]] for name in columns},
+        columns={name: chained([table.columns[name] for table in tables]) for name in columns},
         lines=lines,
         sources=[table.source for table in tables for _ in range(len(table))],
+        keys={},
     )

@@ -18,9 +18,11 @@ characters only. A token is a token when it stands alone too, so that tokenized 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,28 @@ class Tokenizer:
         for text in texts:  # no token goes over white space, and most words come again
             yield [form for part in text.split() for form in self._parts.get(part) or self._remembered(part)]
 
+    def counted(self, texts: Iterable[str]) -> Counter[str]:
+        """How often each of :meth:`forms` stands in the texts."""
+        counts: Counter[str] = Counter()
+        if self.kind not in _RULES:
+            for forms in self.forms(texts):
+                counts.update(forms)
+            return counts
+        remaining, parts = iter(texts), Counter[str]()
+        while some := list(islice(remaining, AT_ONCE)):
+            parts.update(chain.from_iterable(map(str.split, some)))
+            if len(parts) > _MOST:
+                self._count(parts, counts)
+        self._count(parts, counts)
+        return counts
+
+    def _count(self, parts: Counter[str], counts: Counter[str]) -> None:
+        """Counts the forms of what stands between white space, of which each is looked up once."""
+        for part, count in parts.items():
+            for form in self._parts.get(part) or self._remembered(part):
+                counts[form] += count
+        parts.clear()
+
     def _forms_of(self, text: str) -> list[str]:
         normalizer, cutter = self._backend.normalizer, self._backend.pre_tokenizer
         form = normalizer.normalize_str(_without_surrogates(text)) if normalizer else text
@@ -222,10 +246,28 @@ class Tokenizer:
         )
         return encoder
 
-    def ids(self, encoder: tokenizers.Tokenizer, texts: Iterable[str]) -> Iterator[list[int]]:
-        """The places of the tokens of each text, by what :meth:`encoder` gave."""
-        for _, encoding in self._encoded(encoder, texts):
-            yield encoding.ids
+    def places(
+        self, texts: Iterable[str], place: Callable[[str], int], known: dict[str, list[int]]
+    ) -> Iterator[list[int]]:
+        """The number that ``place`` has for each of :meth:`forms`.
+
+        Args:
+            texts: the texts.
+            place: the number of a form.
+            known: what was found, empty at first: the numbers of what stands between white space.
+        """
+        if self.kind not in _RULES:
+            yield from ([*map(place, forms)] for forms in self.forms(texts))
+            return
+
+        def look_up(part: str) -> list[int]:
+            found = [*map(place, self._parts.get(part) or self._remembered(part))]
+            if len(part) < _REMEMBERED and len(known) < _MOST:
+                known[part] = found
+            return found
+
+        for text in texts:
+            yield [number for part in text.split() for number in known.get(part) or look_up(part)]
 
     def _encoded(self, backend: tokenizers.Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
         remaining = iter(texts)
@@ -236,6 +278,10 @@ class Tokenizer:
                 readable = [_without_surrogates(text) for text in some]
                 encodings = backend.encode_batch(readable, add_special_tokens=False)
             yield from zip(some, encodings, strict=True)
+
+    def digest(self) -> str:
+        """SHA-256 of what :meth:`__eq__` compares."""
+        return sha256(json.dumps(self._rules(), sort_keys=True).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         """Whether the same texts are cut in the same way."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from graphmtl.data.column import Column
 from graphmtl.data.label_set import LOOKS_MISSING, NO_NUMBER, without_zeros
 from graphmtl.data.lines import check_encodable
 from graphmtl.data.table import Table
@@ -36,20 +37,23 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def texts(table: Table, column: str) -> list[str]:
+def texts(table: Table, column: str) -> Sequence[str]:
     """The texts of a column; a missing one is empty.
 
     Raises:
         InputError: there is no such column, or a value is no text.
     """
-    found = ["" if _is_missing(value) else value for value in table[column]]
+    values = table[column]
+    if isinstance(values, Column) and values.is_text:
+        return values.filled("")
+    found = ["" if _is_missing(value) else value for value in values]
     for i, value in enumerate(found):
         if not isinstance(value, str):
             raise InputError(f"{table.where(i, column)}: column {column!r} holds {shown(value)}, expected a text")
     return found
 
 
-def tokens(table: Table, column: str) -> list[list[str]]:
+def tokens(table: Table, column: str) -> Sequence[list[str]]:
     """The tokens of each row.
 
     Raises:
@@ -140,7 +144,9 @@ def labels(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[st
         InputError: there is no such column, or a value is neither a text, a whole number nor a truth value.
     """
     names, none = table.names.get(column), _none(*missing, *(MISSING if column.startswith("# ") else ""))
-    return [_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column])]
+    found = (_label(table, column, names, none, i, 0, value) for i, value in enumerate(table[column]))
+    known: dict[str | None, str | None] = {}  # so that equal labels are one object
+    return [known.setdefault(label, label) for label in found]
 
 
 def label_sets(

@@ -1,5 +1,6 @@
 """Words: the vocabulary."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,6 +15,7 @@ __all__ = [
     "SEP",
     "UNK",
     "Vocabulary",
+    "count_words",
     "share_of_first",
     "tokenize",
     "truncate",
@@ -87,6 +89,7 @@ class Vocabulary:
         self._index = {word: i for i, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             raise ValueError("a word stands twice in the vocabulary")
+        self._known: dict[str, list[int]] = {}
         self._encoder = self.tokenizer.encoder(self.words)
 
     @classmethod
@@ -105,14 +108,14 @@ class Vocabulary:
         pre-trained vector, say) follow in the order given.
         """
         tokenizer = Tokenizer(lower_case=lower_case) if tokenizer is None else tokenizer
-        counts: Counter[str] = Counter()
-        written: Counter[str] = Counter()
-        for forms in tokenizer.forms(_texts(texts, written)):
-            counts.update(forms)
-        for word, count in written.items():
-            counts[tokenizer.normalise(word)] += count
-        for word in SPECIAL:
-            counts.pop(word, None)
+        counts = count_words(texts, tokenizer)
+        return cls.of_counts(counts, min_count=min_count, extra_words=extra_words, tokenizer=tokenizer)
+
+    @classmethod
+    def of_counts(
+        cls, counts: Mapping[str, int], *, min_count: int, extra_words: Iterable[str], tokenizer: Tokenizer
+    ) -> "Vocabulary":
+        """The same, for words that are counted."""
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
         words = dict.fromkeys([*SPECIAL, *frequent, *extra_words])
         return cls(list(words), counts=counts, tokenizer=tokenizer)
@@ -135,7 +138,10 @@ class Vocabulary:
 
     def index(self, word: str) -> int:
         """The index of a word as it is written; that of ``<unk>`` if it has none of its own."""
-        place = self._index.get(word if self.tokenizer.has_pieces else self.tokenizer.normalise(word), UNK)
+        return self._place(word if self.tokenizer.has_pieces else self.tokenizer.normalise(word))
+
+    def _place(self, form: str) -> int:
+        place = self._index.get(form, UNK)
         return place if place > SEP else UNK
 
     def encode(self, text: str | Sequence[str], text_pair: str | None = None) -> list[int]:
@@ -155,9 +161,12 @@ class Vocabulary:
         return _parts(texts, self.tokenizer.all_tokens, list)
 
     def _ids(self, texts: Iterable[str]) -> Iterator[list[int]]:
-        if not self.tokenizer.has_pieces:
-            return (ids or [UNK] for ids in self.tokenizer.ids(self._encoder, texts))
-        return ([*map(self.index, pieces)] or [UNK] for pieces in self.tokenizer.forms(texts))
+        return (ids or [UNK] for ids in self.tokenizer.places(texts, self._place, self._known))
+
+    def digest(self) -> str:
+        """SHA-256 of all that says which numbers a text has."""
+        content = "\n".join([self._encoder.to_str(), *self.words])
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     def __len__(self) -> int:
         return len(self.words)
@@ -212,6 +221,17 @@ class Vocabulary:
         if not tokenizer.has_pieces and rules.is_file() and tokenizer.words != vocabulary._encoder.get_vocab():
             raise InputError(f"{rules}: other words than in {path}")
         return vocabulary
+
+
+def count_words(texts: Iterable[str | Sequence[str]], tokenizer: Tokenizer) -> Counter[str]:
+    """How often each word of some texts occurs; a text may be a list of words."""
+    written: Counter[str] = Counter()
+    counts = tokenizer.counted(_texts(texts, written))
+    for word, count in written.items():
+        counts[tokenizer.normalise(word)] += count
+    for word in SPECIAL:
+        counts.pop(word, None)
+    return counts
 
 
 def _parts(texts: Iterable[tuple], of_texts: Callable, of_words: Callable) -> Iterator[list]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphmtl.layers.devices import moved
 from graphmtl.layers.interaction import ScoreFunction
 from graphmtl.layers.shapes import check_lengths, check_shape
 
@@ -29,18 +30,22 @@ class Packing:
         starts: (B + 1,) on the CPU: the rows of text b are ``starts[b]`` to ``starts[b + 1]``.
         device_starts: the same where the batch is.
         rows: (2, N), where row n comes from in a padded batch (B * T), for reading forward and backward.
+        longest_first: (2, B) where the batch is: where the texts begin, the longest one first, and their lengths.
     """
 
     def __init__(self, lengths: Tensor, tokens: int, device: torch.device | str = "cpu"):
         check_lengths(lengths, tokens)
         self.lengths, self.tokens = lengths, tokens
         self.starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        text = torch.arange(len(lengths)).repeat_interleave(lengths)  # (N,)
-        token = torch.arange(len(text)) - self.starts[text]  # (N,)
-        forward = text * tokens + token
-        backward = text * tokens + lengths[text] - 1 - token
-        self.rows = torch.stack([forward, backward]).to(device, non_blocking=True)
-        self.device_starts = self.starts.to(device, non_blocking=True)
+        places = torch.arange(int(self.starts[-1]))  # (N,)
+        firsts, starts = torch.arange(len(lengths)) * tokens, self.starts[:-1]  # (B,), in the batch and without padding
+        forward = places + (firsts - starts).repeat_interleave(lengths, output_size=len(places))
+        backward = (firsts + lengths - 1 + starts).repeat_interleave(lengths, output_size=len(places)) - places
+        order = lengths.argsort(descending=True, stable=True)
+        parts = [forward, backward, self.starts, starts[order], lengths[order]]
+        there = moved(torch.cat(parts), device)  # all at once
+        rows, self.device_starts, longest_first = there.split([2 * len(places), len(self.starts), 2 * len(lengths)])
+        self.rows, self.longest_first = rows.view(2, -1), longest_first.view(2, -1)
 
     def pack(self, x: Tensor, directions: int) -> Tensor:
         """(B, T, I) to (D, N, I): as it stands and, with two directions, reversed."""
@@ -84,8 +89,7 @@ class Packing:
     def before(self, states: Tensor) -> Tensor:
         """(D, N, H), the state of every token, to that of the token before it: 0 at the start of a text."""
         before = states.roll(1, 1)
-        before[:, self.starts[:-1]] = 0
-        return before
+        return before.index_fill_(1, self.device_starts[:-1], 0)
 
     def steps(self) -> tuple[Tensor, list[Tensor]]:
         """The texts (B,) sorted by length, the longest first, and for every token the rows of those that have it."""

@@ -39,7 +39,11 @@ class StackedLinear(Layer):
 
     def forward(self, x: Tensor, some: slice = slice(None)) -> Tensor:
         """What all layers, or ``some`` of them, make of x."""
-        return torch.einsum("...ki,kio->...ko", x, self.weight[some]) + self.bias[some]
+        weight, bias = (self.weight, self.bias) if some == slice(None) else (self.weight[some], self.bias[some])
+        if x.size(-2) < len(weight):  # one product for all layers
+            return (x @ weight.transpose(0, 1).flatten(1)).view(*x.shape[:-2], *bias.shape) + bias
+        each = torch.bmm(x.reshape(-1, *x.shape[-2:]).transpose(0, 1), weight)  # (K, ..., output_size)
+        return each.transpose(0, 1).view(*x.shape[:-1], -1) + bias
 
     def extra_repr(self) -> str:
         layers, input_size, output_size = self.weight.shape

@@ -41,6 +41,7 @@ _SEEDS = {
     "--jobs": ("N", "with --seeds: processes that train at once (default: 1)"),
 }
 _TEST = {"--no-test": ("", "train and validate alone, without a look at the test split; --resume then tests")}
+_PROFILE = {"--profile": ("", "look at some updates after the first ones: a trace, and a table of the costliest parts")}
 _PRUNE = {
     "--prune": (
         "RUN",
@@ -80,7 +81,7 @@ def option_help(asked: str, chosen: Iterable[tuple[str, str, type[OptionGroup]]]
         _add_fields(section, [field for field in own if field.name not in seen])
         seen |= {field.name for field in own}
         if name == "run":
-            _add_texts(section, _CONFIG | _PRUNE | _SEEDS | _TEST)
+            _add_texts(section, _CONFIG | _PRUNE | _SEEDS | _TEST | _PROFILE)
     return parser.format_help()
 
 

@@ -112,7 +112,9 @@ def render_comparison(
 
 def _environment() -> Environment:
     environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read))
-    environment.filters["sentence"] = lambda words: f"{words[:1].upper()}{words[1:]}."
+    environment.filters["sentence"] = lambda words: (
+        f"{words[:1].upper()}{words[1:].rstrip('.')}{'...' if words.endswith('...') else '.'}"
+    )
     environment.trim_blocks = environment.lstrip_blocks = True
     return environment
 

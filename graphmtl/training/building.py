@@ -1,20 +1,24 @@
 """A fresh model for the tasks of a run: its vocabulary, its first weights, and what is said of them."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 from accelerate.utils import set_seed
+from datasets import Dataset
 
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
 from graphmtl.config import Options
+from graphmtl.data.kept import are_large, digest_of, kept
 from graphmtl.data.raw_texts import texts_of_split
 from graphmtl.data.spelling import Alphabet
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vectors import Vectors, coverage, read_vectors
-from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.data.vocabulary import Vocabulary, count_words
 from graphmtl.errors import InputError
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
@@ -27,6 +31,7 @@ from graphmtl.options import changed
 from graphmtl.registry import is_outside
 from graphmtl.training.first_stage import load_adapters
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import progress
 
 __all__ = ["build_model", "build_vocabulary", "learn_from_labels"]
 
@@ -89,8 +94,8 @@ def build_vocabulary(tasks: TaskSet, options: Any, vectors: Vectors | None, say:
     tokenizer = _tokenizer(tasks, options, say)
     layers = {data.corpus or name: data.train for name, data in tasks.items()}.values()
     texts = [own for rows in layers for own in texts_of_split(rows)]
-    vocabulary = Vocabulary.build(
-        chain.from_iterable(texts),
+    vocabulary = Vocabulary.of_counts(
+        _counted([*layers], texts, tokenizer),
         min_count=options.min_count,
         tokenizer=tokenizer,
         extra_words=vectors.words if vectors is not None else (),
@@ -104,6 +109,25 @@ def build_vocabulary(tasks: TaskSet, options: Any, vectors: Vectors | None, say:
         )
         say(f"{len(vocabulary.alphabet.characters)} characters, {len(vocabulary.alphabet.shapes)} shapes of words")
     return vocabulary
+
+
+def _counted(layers: Sequence[Dataset], texts: Sequence[Collection], tokenizer: Tokenizer) -> Mapping[str, int]:
+    """How often each word of the training texts occurs; of large ones it is kept."""
+
+    def count() -> Mapping[str, int]:
+        every = progress(chain.from_iterable(texts), "counting words", sum(map(len, texts)))
+        return count_words(every, tokenizer)
+
+    if not are_large(layers):
+        return count()
+    made_of = {"texts": [*map(digest_of, layers)], "tokenizer": [tokenizer.kind, tokenizer.digest()]}
+    found = kept("counts of words", made_of, lambda: _as_arrays(count()))
+    return dict(zip(json.loads(found["words"].tobytes()), found["counts"].tolist(), strict=True))
+
+
+def _as_arrays(counts: Mapping[str, int]) -> dict[str, np.ndarray]:
+    words = json.dumps([*counts]).encode()
+    return {"words": np.frombuffer(words, dtype=np.uint8), "counts": np.array([*counts.values()], dtype=np.int64)}
 
 
 def _tokenizer(tasks: TaskSet, options: VocabularyOptions, say: Callable[..., Any]) -> Tokenizer:

@@ -32,6 +32,7 @@ from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
+from graphmtl.training.profiling import profiled
 from graphmtl.training.results import other_tests, write_run, write_validation
 from graphmtl.training.run_data import (
     all_splits,
@@ -118,12 +119,14 @@ def train_run(
     *,
     callbacks: Sequence[Callable[[dict], None]] = (),
     test: bool = True,
+    profile: bool = False,
     up_to: Run | None = None,
 ) -> Run:
     """:func:`train`, for options that are at hand.
 
-    Without ``test`` it ends once it is trained and validated: the model answers no test example, and the run, which has
-    a ``validation.json`` in place of ``metrics.json``, is not finished.
+    With ``profile`` the main process says where the time of some updates goes. Without ``test`` it ends once it is
+    trained and validated: the model answers no test example, and the run, which has a ``validation.json`` in place of
+    ``metrics.json``, is not finished.
 
     Of a control ``up_to`` is the finished run that it controls. It says nothing, has as many batches and epochs, and is
     trained up to the epoch that was kept there, without a look at the validation split before that.
@@ -167,7 +170,8 @@ def train_run(
                 teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
         distillation = _distillation(options, tasks, model, data, teachers, folder=said)
         terms = [] if distillation is None else [distillation]
-        with trackers_finished(trainer.accelerator):
+        looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
+        with trackers_finished(trainer.accelerator), looked_at:
             result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
         predictions = {"valid": trainer.predict_split("valid")}
         if not test:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphmtl.config import TrainingOptions
 from graphmtl.data.batching import Batch, EncodedSplit, made_ahead
+from graphmtl.layers.devices import moved
 from graphmtl.training.budget import Budget
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.term import Term
@@ -135,7 +136,7 @@ class UpdateBatches:
         mine = mine if len(mine) else rows[:1]
         device = self.accelerator.device
         split = self.corpora[corpus]
-        said = [{name: own.to(device) for name, own in term.targets(corpus, mine).items()} for term in self.terms]
+        said = [{name: moved(own, device) for name, own in term.targets(corpus, mine).items()} for term in self.terms]
         return Part(
             corpus=corpus,
             labels=counts,

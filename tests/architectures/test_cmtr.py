@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from graphmtl.layers import recordings
 from graphmtl.layers.interaction import Ablation
 from tests.parts import build_architecture
 
@@ -344,3 +345,38 @@ def test_the_weight_of_the_penalty_rises_over_the_ramp():
     weights = [cmtr.penalty_weight(step, 20) for step in range(1, 21)]
     assert weights == pytest.approx([0.5 * step / 10 for step in range(1, 11)] + [0.5] * 10)
     assert build(gate_reg_weight=0.5, gate_ramp=0.0).penalty_weight(1, 20) == 0.5
+
+
+class CalledAgain:
+    """What stands in for a CUDA graph: the call is made again, and what it returns is written where it stood."""
+
+    def __init__(self, call):
+        self.call, self.result = call, call()
+
+    def replay(self):
+        again = self.call()
+        for old, new in zip(*(r if isinstance(r, tuple) else (r,) for r in (self.result, again)), strict=True):
+            old.detach().copy_(new)
+
+
+@every_form
+@pytest.mark.parametrize("target", [1, 2])
+def test_a_recorded_step_is_a_step(options, target, monkeypatch):
+    made = []
+    monkeypatch.setattr(recordings, "_record", lambda call, _: made.append(call) or CalledAgain(call))
+    cmtr, h = build(gate_reg="prior", **options).train(), states(5).requires_grad_()
+
+    def step():
+        seen = cmtr.interact(h, torch.ones(5), target)
+        answers = [seen.h, seen.nodes, *seen.views.values(), *(() if seen.penalty is None else (seen.penalty,))]
+        loss = sum((place + 1) * answer.square().sum() for place, answer in enumerate(answers))
+        grads = torch.autograd.grad(loss, [h, *cmtr.parameters()], allow_unused=True, materialize_grads=True)
+        return [*(answer.detach() for answer in answers), *grads]
+
+    expected = step()
+    monkeypatch.setattr(recordings.Recordings, "_can_record", lambda *_: True)
+    monkeypatch.setattr(recordings, "_BEFORE", 0)
+    for _ in range(2):
+        for ours, theirs in zip(step(), expected, strict=True):
+            assert_equal(ours, theirs)
+    assert len(made) == 2

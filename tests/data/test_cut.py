@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.data.cut import cut
+from graphmtl.data.cut import _quotas, cut
 
 EXAMPLES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("uvwxyz") | st.text(max_size=3)), max_size=40)
 
@@ -29,3 +29,25 @@ def test_a_cut_of_different_texts_has_exactly_the_size_and_the_labels_shares(siz
     assert held_out.sum() == count
     found = Counter(np.array(labels)[held_out].tolist())
     assert all(abs(found[label] - count * share) < 1 for label, share in {"a": 0.7, "b": 0.2, "c": 0.1}.items())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.sampled_from(["", "u", "v", "w", "x"])), max_size=30),
+    st.floats(0.05, 0.9),
+    st.integers(0, 3),
+)
+def test_groups_are_drawn_in_the_order_of_their_first_rows(pairs, size, seed):
+    labels, keys = [label for label, _ in pairs], [key for _, key in pairs]
+    groups = {}
+    for i, key in enumerate(keys):
+        if key is not None:
+            groups.setdefault(key or i, []).append(i)
+    count = round(size * len(labels))
+    room, expected = _quotas(Counter(labels), count), np.zeros(len(labels), dtype=bool)
+    groups = [*groups.values()]
+    for g in np.random.default_rng(seed).permutation(len(groups)):
+        wanted = Counter(labels[i] for i in groups[g])
+        if all(room[label] >= n for label, n in wanted.items()):
+            room.subtract(wanted)
+            expected[groups[g]] = True
+    assert cut(labels, keys, size=size, rng=np.random.default_rng(seed)).tolist() == expected.tolist()

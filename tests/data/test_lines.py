@@ -2,8 +2,11 @@ import gzip
 import lzma
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from graphmtl.data.lines import read_bytes, read_lines
+from graphmtl.data import lines
+from graphmtl.data.lines import each_line, each_piece, holds_quotes, read_bytes, read_lines
 from graphmtl.errors import InputError
 
 
@@ -45,3 +48,33 @@ def test_what_unpacks_without_end_is_refused_and_honest_files_are_not(tmp_path, 
         read_bytes(bomb)
     assert len(read_bytes(honest)) == 800_000
     assert len(read_bytes(bomb, most=10)) == 10
+
+
+@given(
+    st.text("a\u00e9\U0001f600\r\n\u2028 ", max_size=30).filter(str.strip),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"]),
+    st.integers(4, 12),
+)
+def test_lines_one_after_the_other_are_those_of_the_whole_file(tmp_path_factory, text, encoding, size):
+    path = write(tmp_path_factory.mktemp("lines"), "a.txt", text.encode(encoding))
+    whole = read_lines(path, encoding=encoding, ends=True)
+    first = len(text[: text.index("\n") + 1 if "\n" in text else None].encode(encoding))  # which tells how lines end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_BLOCK", first + size)
+        found = [*each_line(path, encoding)]
+        assert "".join(each_piece(path, encoding)) == (text if "\n" in text else text.replace("\r", "\n"))
+    assert [*found, *[""] * (len(whole) - len(found))] == whole
+
+
+def test_what_is_wrong_in_a_later_block_is_named_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "_BLOCK", 4)
+    path = write(tmp_path, "a.txt", b"one\ntwo\nthr\xffe\nfour\n")
+    with pytest.raises(InputError, match=r"a\.txt, line 3: byte 0xff is not utf-8"):
+        [*each_line(path, "utf-8")]
+    with pytest.raises(InputError, match="the file is empty"):
+        [*each_line(write(tmp_path, "b.txt", b"\xef\xbb\xbf  \n \n"), "utf-8")]
+    with pytest.raises(InputError, match="unknown encoding 'hex'"):
+        [*each_line(path, "hex")]
+    with pytest.raises(InputError, match="holds gzip, expected text"):
+        [*each_line(write(tmp_path, "c.txt", gzip.compress(b"a")), "utf-8")]
+    assert [holds_quotes(path), holds_quotes(write(tmp_path, "d.txt", 'a line "b"'))] == [False, True]

@@ -80,6 +80,9 @@ def test_cards_come_first_then_gains_and_map_and_the_rest_is_folded(finished):
         *("Results", "Classes", "Training", "Example sentences", "Can the picture be trusted?")
     ]
     assert not any(is_open for is_open, _ in folded)
+    found = contents(finished("complete").run)
+    found["cards"][0]["lines"] = ["above it: a, b, ..."]
+    assert "<p>Above it: a, b, ...</p>" in render([found], None)
     of_shared = render([contents(finished("shared").run)], None)
     assert "Trust of the picture" not in of_shared.split("<script")[0]
     assert "Trust of the picture" in page

@@ -5,6 +5,7 @@ import tokenizers.pre_tokenizers
 import tokenizers.trainers
 import torch
 
+from graphmtl.data.batching import encode_tasks
 from graphmtl.data.vocabulary import UNK, Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
@@ -115,3 +116,29 @@ def test_pre_trained_vectors(arch, tasks, tmp_path):
             assert encoder.embedding.weight[model.vocabulary.encode(word)[0]].tolist() == vector
         assert encoder.embedding.weight[UNK].tolist() == [4, 5, 6]
     assert model.vocabulary.words[-1] == "unheard-of"  # a word of held-out texts has its vector
+
+
+def test_what_is_made_of_large_texts_is_made_once_and_is_the_same(tasks, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHMTL_CACHE", str(tmp_path))
+    model, _ = build(tasks)
+    encoded = digests(tasks, model)
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr("graphmtl.data.kept._LARGE", 0)
+    first, _ = build(tasks)
+    assert (first.vocabulary.words, first.vocabulary.counts) == (model.vocabulary.words, model.vocabulary.counts)
+    assert digests(tasks, first) == encoded
+
+    def unwanted(*_args, **_options):
+        raise AssertionError
+
+    monkeypatch.setattr("graphmtl.training.building.count_words", unwanted)
+    monkeypatch.setattr("graphmtl.data.batching.encode_texts", unwanted)
+    second, _ = build(tasks)
+    assert digests(tasks, second) == encoded
+    with pytest.raises(AssertionError):  # other words, other numbers
+        digests(tasks, build(tasks, min_count=3)[0])
+
+
+def digests(tasks, model):
+    data = encode_tasks(tasks, model.vocabulary, model.options)
+    return {name: {split: own.digest() for split, own in task.splits.items()} for name, task in data.items()}

@@ -24,7 +24,7 @@ def texts(lengths, dtype=torch.float64):
 def states_and_gradients(architecture, x, lengths):
     x = x.clone().requires_grad_()
     states, edges = architecture.read(x, lengths, [1], edges=True)[0]
-    weight = torch.randn(states.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(x.dtype)
+    weight = torch.randn(states.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(x)
     leaves = [x, *architecture.parameters()]
     grads = torch.autograd.grad((states * weight).sum(), leaves, materialize_grads=True, allow_unused=True)
     return [states.detach(), *([] if edges is None else [edges.weights]), *grads]
