@@ -153,7 +153,7 @@ def parse(argv: list[str], monkeypatch) -> None:
     if verb == "help":
         assert rest[0] in {*VERBS, *TOPICS}
     elif verb == "run":
-        monkeypatch.setattr(run_verb, "run_and_report", lambda options, *, test: None)
+        monkeypatch.setattr(run_verb, "run_and_report", lambda options, **_: None)
         monkeypatch.setattr(run_verb, "_run_seeds", lambda seeds, jobs, flags, *, test: parse_options(flags))
         run_verb.main(rest)
     elif verb == "pretrain":
