@@ -135,8 +135,11 @@ def test_what_is_made_of_large_texts_is_made_once_and_is_the_same(tasks, tmp_pat
     monkeypatch.setattr("graphmtl.data.batching.encode_texts", unwanted)
     second, _ = build(tasks)
     assert digests(tasks, second) == encoded
-    with pytest.raises(AssertionError):  # other words, other numbers
-        digests(tasks, build(tasks, min_count=3)[0])
+    with pytest.raises(AssertionError):  # texts that are cut otherwise
+        build(tasks, tokenizer="characters")
+    shorter, _ = build(tasks, max_length=2)
+    with pytest.raises(AssertionError):
+        digests(tasks, shorter)
 
 
 def digests(tasks, model):
