@@ -20,9 +20,11 @@ _BEFORE = 3  # calls of a kind before it is worth a recording
 class Recordings:
     """What functions of a tensor and of a module's parameters compute on a GPU in training, as CUDA graphs.
 
+    Where GRAPHMTL_RECORD=1 asks for it: what this gains has not been measured on a GPU yet.
+
     A recording is of one function, one shape and dtype, and one set of parameters where they stand in memory; the first
     calls of a kind, and all above a number of kinds, are computed without one, as is everything where a recording fails
-    or its numbers are not those of the function, and with GRAPHMTL_NATIVE=0. Backward computes forward again, so that a
+    or its numbers are not those of the function. Backward computes forward again, so that a
     function may be called any number of times before its gradients are asked for. The function draws no random numbers
     and changes nothing but what it returns.
 
@@ -66,7 +68,7 @@ class Recordings:
         return function(x) if recording is None else _Replay.apply(recording, x, *trained)
 
     def _can_record(self, x: Tensor) -> bool:
-        return x.is_cuda and os.environ.get("GRAPHMTL_NATIVE") != "0"
+        return x.is_cuda and os.environ.get("GRAPHMTL_RECORD") == "1"
 
 
 def _autocast_dtype(x: Tensor) -> torch.dtype | None:
