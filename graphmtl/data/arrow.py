@@ -12,6 +12,7 @@ from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
+from graphmtl.data.column import as_column
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, unknown_name
 
@@ -136,7 +137,7 @@ def read_dataset(
     some = rows.select_columns(list(dict.fromkeys(wanted))).with_format("arrow")[:]
     return Table(
         source=source,
-        columns={name: some[name].to_pylist() for name in wanted},
+        columns={name: as_column(some[name]) for name in wanted},
         row="row",
         names={name: names for name, names in kinds.items() if names is not None},
     )

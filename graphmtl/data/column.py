@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from graphmtl.files import writing
 
-__all__ = ["AT_ONCE", "Column", "ColumnWriter", "EachValue", "chained", "gathered", "mapped", "numbered"]
+__all__ = ["AT_ONCE", "Column", "ColumnWriter", "EachValue", "as_column", "chained", "gathered", "mapped", "numbered"]
 
 AT_ONCE = 1024  #: values that are made Python objects at once
 _BLANK, _NONE = -1, -2
@@ -100,6 +100,11 @@ class Column(Sequence):
 
 def _same(a: Any, b: Any) -> bool:
     return a is b or a == b
+
+
+def as_column(arrow: pa.ChunkedArray) -> Sequence[Any]:
+    """Values that Arrow has; as Python objects where they are of another type than those that are read from text."""
+    return Column(arrow) if arrow.type in _TYPES.values() else arrow.to_pylist()
 
 
 def mapped(arrays: Iterable[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:

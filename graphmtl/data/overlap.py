@@ -8,6 +8,7 @@ examples with choices the context and all choices are the text, whatever the ord
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import repeat
 
 import numpy as np
@@ -15,7 +16,7 @@ from datasets import Dataset
 
 from graphmtl.data.column import EachValue, chained, numbered
 
-__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "normalise", "of_choices", "row_keys", "seen_in"]
+__all__ = ["CleanSplits", "Overlap", "SplitKeys", "clean", "digest", "normalise", "of_choices", "row_keys", "seen_in"]
 
 
 def normalise(text: str, text_pair: str | None = None) -> str:
@@ -31,6 +32,11 @@ def normalise(text: str, text_pair: str | None = None) -> str:
     key = " ".join(folded.split())
     pair = "" if text_pair is None else normalise(text_pair)
     return key if text_pair is None or not (key or pair) else f"{key}\t{pair}"
+
+
+def digest(key: str) -> bytes:
+    """16 bytes that stand for what `normalise` gave; none for a blank text."""
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest() if key else b""
 
 
 def of_choices(context: str, choices: Iterable[str]) -> str:

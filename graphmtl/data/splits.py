@@ -4,7 +4,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -16,7 +15,7 @@ from datasets import Dataset
 from graphmtl.data.choices import Columns, are_of_choices, choices, contexts
 from graphmtl.data.column import AT_ONCE, Column, ColumnWriter, chained
 from graphmtl.data.cut import cut
-from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, normalise, of_choices
+from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, digest, normalise, of_choices
 from graphmtl.data.source import Corpus, Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task, TaskData
@@ -185,12 +184,8 @@ def _keys(table: Table, columns: Columns) -> Sequence[bytes]:
     with ColumnWriter() as writer:
         texts = iter(_normalised(table, columns))
         while some := [*islice(texts, AT_ONCE)]:
-            writer.write(pa.array([_digest(text) for text in some], pa.binary()), pa.binary())
+            writer.write(pa.array([digest(text) for text in some], pa.binary()), pa.binary())
         return Column(writer.written(pa.binary()))
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() if text else b""
 
 
 def _normalised(table: Table, columns: Columns) -> Iterable[str]:
