@@ -20,6 +20,7 @@ PYTHON=${PYTHON:-python3}
 RESULTS=${RESULTS:-benchmarks/results/gpu.md}
 KEPT=$(mktemp -d)
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+export GRAPHMTL_RECORD=1  # for cmtr
 FAILED=()
 
 say() { echo "[$SECONDS s] $*"; }
