@@ -42,7 +42,7 @@ def rows(arch: str, explanations: list[dict], area: str = "auroc") -> list[str]:
         cells = []
         for model in _MODELS:
             found_in = [each if model == "trained" else each["controls"].get(model) for each in explanations]
-            areas = [own[area][picture] for own in found_in if own is not None]
+            areas = [own[area][picture] for own in found_in if own is not None and picture in own[area]]
             cells.append(interval([float(np.mean([*own.values()])) for own in areas]) if areas else "")
         targets = sum(len(each[area][picture]) for each in explanations)
         found.append(f"| {arch} | {picture} | {targets} | " + " | ".join(cells) + " |")

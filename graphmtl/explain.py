@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -152,7 +153,7 @@ def explain_run(
 
 def _watched(batches: Sequence[T], part: str, *, what: str) -> Iterator[T]:
     """The same, with a bar that tells how many are done."""
-    with ProgressBar(total=len(batches), what=f"{what}, {part}") as bar:
+    with ProgressBar(total=len(batches), wanted=sys.stderr.isatty(), what=f"{what}, {part}") as bar:
         for batch in batches:
             yield batch
             bar.step()

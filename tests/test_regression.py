@@ -74,7 +74,7 @@ def test_a_score_is_learned_beside_labels(finished_regression, arch):
     assert stars["test"]["pearson"] > 0.8
     history = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
     assert history[-1]["losses"]["stars"] < history[0]["losses"]["stars"] / 2
-    assert (run.folder / "task_graph.png").is_file()
+    assert (run.folder / "task_graph.png").is_file() == bool(run.task_graph.edges)
 
 
 @every_architecture

@@ -63,7 +63,8 @@ def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
     more = {"graph_history.jsonl", "task_graph.png"} if finished(arch).run.task_graph.edges else set()
     more |= {"task_affinity.json", "task_transferability.json"} if arch == "star" else set()
-    assert {path.name for path in folder.iterdir()} == FILES | more
+    asked = {"test_answers.npz"}  # of a run that other tests have compared
+    assert {path.name for path in folder.iterdir()} - asked == FILES | more
 
 
 @every_architecture

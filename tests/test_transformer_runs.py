@@ -168,6 +168,7 @@ def test_mistakes_are_one_line(error_of, tmp_path, monkeypatch):
 def test_tags_and_labels_of_sentences_are_learned(arch, transformer, tmp_path):
     options = {"hidden": 8, "attention": 8, "device": "cpu", "progress": False, "affinity_probe": 5}
     options |= {"encoder": transformer("roberta", hidden_size=16), "encoder_lr": 0.01, "lr": 0.02, "epochs": 6}
+    options |= {"epochs": 24} if arch == "complete" else {}  # no task's loss trains another's LSTM
     run = train(tagging_tasks(), arch=arch, output=str(tmp_path / "run"), batch_size=8, **options)
     assert run.metrics["tasks"]["pos"]["test"]["accuracy"] > 0.8
     assert run.metrics["tasks"]["mood"]["test"]["accuracy"] > 0.8

@@ -152,7 +152,7 @@ class EncodedSplit:
         self._pieces = texts if isinstance(texts, SubwordTexts) else None
         if isinstance(texts, SubwordTexts):
             self.text_lengths = texts.lengths
-        elif isinstance(texts, tuple):
+        elif isinstance(texts, tuple) and len(texts) and isinstance(texts[0], np.ndarray):
             self._ids, self.text_lengths = texts
         else:
             ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in texts), 1)

@@ -167,7 +167,7 @@ def test_what_cannot_be_asked(ask, message):
 
 @pytest.mark.parametrize("write", [TaskGraph.save, TaskGraph.write_graphml])
 def test_a_folder_that_is_not_there(write, tmp_path):
-    with pytest.raises(InputError, match="nowhere/graph: cannot be written: No such file or directory"):
+    with pytest.raises(InputError, match=r"nowhere/graph: cannot be written"):
         write(complete(3), tmp_path / "nowhere" / "graph")
 
 

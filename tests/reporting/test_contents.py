@@ -90,8 +90,8 @@ def test_of_many_tasks_each_has_a_small_curve_with_its_kept_epoch(copy_of):
 def test_the_node_link_graph_has_what_is_above_the_control(arch, copy_of):
     run = Run.open(copy_of(arch))
     write_control(run.folder)
-    (found,) = [each for each in held_graphs(run) if not each.graph.virtual]
-    (drawn,) = contents(run)["graphs"]
+    found = next(each for each in held_graphs(run) if not each.graph.virtual)
+    drawn = contents(run)["graphs"][0]
     names = [node["name"] for node in drawn["nodes"]]
     edges = {(names[edge["source"]], names[edge["target"]]): edge for edge in drawn["edges"]}
     tasks, above = found.graph.tasks, found.evidence.above

@@ -46,7 +46,7 @@ def test_pictures_are_of_all_tasks_and_the_validation_split(runs, monkeypatch):
 def test_pictures_of_a_star_are_those_between_tasks(finished, tmp_path):
     own = BenefitRuns(finished("star").run, tmp_path, per_task=20, probe=5)
     pictures = own.train([WHOLE])[WHOLE].pictures
-    assert {"affinity", "logits", "gradients", "look_ahead"} == pictures.keys()
+    assert {"affinity", "logits", "transferability", "gradients", "look_ahead"} == pictures.keys()
     assert not own.has_topology
 
 

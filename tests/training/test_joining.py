@@ -136,7 +136,7 @@ def test_the_report(finished, transfer, tone, capsys):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     for name, own in run.transfer["old"].items():
         scores = [f"{100 * own[when]['test'][own['metric']]:.1f}" for when in ("before", "after")]
-        assert [name, own["metric"], *scores, "no"] in lines
+        assert [name, own["metric"], *scores, "yes" if own["identical"] else "no"] in lines
     edges = run.transfer["incoming"]["tone"]
     assert {edge["source"] for edge in edges} == set(run.transfer["old"])
     assert [edge["weight"] for edge in edges] == sorted((edge["weight"] for edge in edges), reverse=True)

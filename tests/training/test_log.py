@@ -26,6 +26,7 @@ def training_log(folder, history=(), **options) -> TrainingLog:
 
 
 def test_a_line_for_each_record_at_once(tmp_path):
+    (tmp_path / "run").mkdir()
     log = training_log(tmp_path / "run")
     assert read(tmp_path / "run") == []
     for epoch in (1, 2):

@@ -128,7 +128,7 @@ def toy_trainer(
         nn.init.normal_(parameter, std=0.5, generator=generator)
     values = {"epochs": 4, "batch_size": 8, "lr": 0.05, "progress": False, "device": "cpu"} | options
     if folder is not None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder, callbacks=callbacks)
 
 
@@ -143,7 +143,7 @@ def tagging_trainer(folder, **options) -> Trainer:
     data = encode_tasks(tasks, vocabulary, model.options)
     values = {"epochs": 2, "batch_size": 8, "lr": 0.02, "progress": False, "device": "cpu"} | options
     if folder is not None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return Trainer(model=model, data=data, options=TrainingOptions(**values), folder=folder)
 
 

@@ -215,5 +215,6 @@ def _said(answer: dict) -> str:
     label, value = answer.get("label"), answer.get("value")
     if label is None:
         return "" if value is None else f": {value:.2f}"
-    probability = answer.get("probabilities", {}).get(label) if isinstance(label, str) else None
+    known = answer.get("probabilities")  # of choices a list
+    probability = known.get(label) if isinstance(known, dict) and isinstance(label, str) else None
     return f": {label}" + ("" if probability is None else f" ({probability:.2f})")

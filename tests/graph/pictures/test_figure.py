@@ -261,7 +261,7 @@ def test_other_formats_are_refused(name, tmp_path):
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere/g\.png: cannot be written: No such file or directory"):
+    with pytest.raises(InputError, match=r"nowhere/g\.png: cannot be written \(No such file or directory\)"):
         save_figure(draw_task_graph(complete(2)), tmp_path / "nowhere" / "g.png")
 
 
