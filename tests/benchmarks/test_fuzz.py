@@ -15,10 +15,10 @@ def fuzz(tmp_path_factory):
 
 
 def test_every_kind_of_file_is_read_or_refused(fuzz):
-    found = {name: fuzz.file(name, 25) for name in fuzz.targets}
+    found = {name: fuzz.file(name, 15) for name in fuzz.targets}
     assert [line for each in found.values() for line in (*each.tracebacks, *each.slow)] == []
-    assert all(each.read + each.refused == 25 for each in found.values())
-    assert sum(each.read for each in found.values()) > 10  # not all is refused
+    assert all(each.read + each.refused == 15 for each in found.values())
+    assert sum(each.read for each in found.values()) > 5  # not all is refused
 
 
 def test_what_is_wrong_is_counted(fuzz, monkeypatch):

@@ -9,7 +9,7 @@ from benchmarks.torture import PARTS, Ended, Torture, child
 
 @pytest.fixture(scope="module")
 def tortured(tmp_path_factory):
-    return Torture(tmp_path_factory.mktemp("torture"), rounds=2, seed=3)
+    return Torture(tmp_path_factory.mktemp("torture"), rounds=1, seed=3)
 
 
 @pytest.mark.parametrize("part", PARTS)

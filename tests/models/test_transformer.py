@@ -340,6 +340,7 @@ def test_neither_folder_nor_reachable(unreachable, capfd):
 def test_a_cached_encoder_is_loaded_without_the_hub(transformer, tmp_path, unreachable, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between two tries to reach it
     repository = tmp_path / "models--our--encoder"
     shutil.copytree(transformer(), repository / "snapshots" / "abc")
     (repository / "refs").mkdir()

@@ -30,6 +30,7 @@ def test_a_picture_is_held_against_the_control_that_is_there(arch, copy_of):
     assert "not compared with a control" in said(run)
     assert all(each.evidence.limit is None for each in held_graphs(run))
     write_control(run.folder)
+    run = Run.open(run.folder)
     assert "not compared" not in said(run)
     assert all(each.evidence.limit is not None for each in held_graphs(run))
 
