@@ -155,7 +155,8 @@ class EncodedSplit:
         elif isinstance(texts, tuple) and len(texts) and isinstance(texts[0], np.ndarray):
             self._ids, self.text_lengths = texts
         else:
-            ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in texts), 1)
+            each: Any = texts
+            ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in each), 1)
         self._ends = np.cumsum(self.text_lengths)
         self._groups, self.lengths = groups, self.text_lengths
         if groups is not None:
