@@ -84,7 +84,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
         if options.same_start:
             self._start_alike()
-        self.views: frozenset[str] = frozenset()  # from which heads must answer too in this training, by name
+        self.views: tuple[str, ...] = ()  # from which heads must answer too in this training, in order
         self.frozen_states: FrozenStates | None = None  # while a task is trained that joined a frozen graph
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
         self.common_layers = nn.ModuleList()  # of the heads, likewise

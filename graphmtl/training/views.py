@@ -52,7 +52,7 @@ class Views(Term):
     @classmethod
     def of_run(cls, model: nn.Module, options: OptionGroup) -> "Views | None":
         weights = {"own": options.own_weight, "others": options.others_weight}  # type: ignore[attr-defined]
-        model.views = frozenset(view for view, weight in weights.items() if weight)  # type: ignore[assignment]
+        model.views = tuple(view for view, weight in weights.items() if weight)  # type: ignore[assignment]
         return cls(weights=weights) if model.views else None
 
     def forward(self, outputs: Mapping[str, Any], batch: Batch, targets: Mapping[str, Tensor]) -> Tensor | None:

@@ -92,11 +92,10 @@ def test_goes_on_after_a_kill(runs, finished, monkeypatch, tmp_path):
     assert len(found) == 2
 
 
-def test_processes_come_to_the_same(finished, tmp_path):
-    """Of `star`: in `complete` tasks start alike, and AdamW makes a step of what rounding says of equal sources."""
-    cells, run = [PAIR, Cell(name="child1", tasks=("child1",), seed=1)], finished("star").run
-    alone = BenefitRuns(run, tmp_path / "alone", per_task=20).train(cells)
-    for cell, found in BenefitRuns(run, tmp_path / "several", per_task=20).train(cells, jobs=2).items():
+def test_processes_come_to_the_same(runs, finished, tmp_path):
+    cells = [PAIR, Cell(name="child1", tasks=("child1",), seed=1)]
+    alone = runs.train(cells)
+    for cell, found in BenefitRuns(finished("complete").run, tmp_path, per_task=20).train(cells, jobs=2).items():
         assert found.losses["child1"].tolist() == pytest.approx(alone[cell].losses["child1"].tolist(), abs=1e-4)
 
 
