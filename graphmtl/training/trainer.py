@@ -142,7 +142,7 @@ class Trainer:
                 bar.show(epoch=str(progress.epoch), valid=valid)
                 for callback in self.callbacks:
                     callback(progress.history[-1])
-                signum = 0 if self.selection.finished else self._asked_to_end()
+                signum = self._asked_to_end()
                 if signum:
                     raise Interrupted(signum, f"ended after epoch {self.epoch}{self._how_to_go_on}")
         log.close()

@@ -157,6 +157,17 @@ def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, opti
     assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
 
 
+def test_a_signal_in_the_last_update_ends_too(data, tmp_path, ctrl_c):
+    """What it has said it would do it does; there is nothing left to train then."""
+    whole = toy_trainer(data, folder=tmp_path / "whole")
+    expected = whole.train()
+    with pytest.raises(Interrupted, match=f"ended (in|after) epoch {expected.epochs}"):
+        signalled(toy_trainer(data, folder=tmp_path / "parts"), updates=expected.steps - 1)
+    resumed = toy_trainer(data, folder=tmp_path / "parts")
+    assert without_clock(resumed.train(resume=True).history) == without_clock(expected.history)
+    assert_same_weights(weights_of(whole), weights_of(resumed))
+
+
 def test_a_line_of_history_that_is_damaged_is_named(data, tmp_path):
     with pytest.raises(InterruptedError):
         toy_trainer(data, folder=tmp_path, callbacks=[stop_after(2)]).train()
