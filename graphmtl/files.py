@@ -212,7 +212,7 @@ def alone(path: Path, *, otherwise: Callable[[], None]) -> Iterator[IO | None]:
     """While this process, or one that it starts and gives the file, is the only one that holds a lock.
 
     The lock is the system's, so that nothing of it is left where the processes that hold it are gone; the file, which
-    holds the number of the last process, stays.
+    holds the number of the last process, stays. Where files cannot be locked nothing is held.
 
     Args:
         path: the file.
@@ -229,6 +229,8 @@ def alone(path: Path, *, otherwise: Callable[[], None]) -> Iterator[IO | None]:
         except BlockingIOError:
             otherwise()
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # of a file system that has no locks, as some over a network: then there is none
+            pass
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

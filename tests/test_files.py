@@ -1,10 +1,14 @@
+import errno
+import fcntl
 import os
 import socket
 
 import pytest
+from safetensors import SafetensorError
 
 from graphmtl.errors import InputError
 from graphmtl.files import (
+    alone,
     check_output,
     check_regular,
     parse_json,
@@ -12,6 +16,8 @@ from graphmtl.files import (
     read_json,
     read_json_lines,
     user_cache,
+    write_whole,
+    writing,
     written_whole,
 )
 
@@ -117,6 +123,69 @@ def test_what_is_not_written_whole_leaves_what_was_there(tmp_path):
     assert (path.read_text(), [*tmp_path.iterdir()]) == ("before", [path])
     write(path, "after", fails=False)
     assert (path.read_text(), [*tmp_path.iterdir()]) == ("after", [path])
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    """Whole or not at all, and nothing is left beside it."""
+    model = tmp_path / "model"
+    for content in ("old", "new"):
+        with written_whole(model) as part:
+            part.mkdir()
+            (part / "weights").write_text(content)
+
+    def write_half() -> None:
+        with written_whole(model) as part:
+            part.mkdir()
+            (part / "weights").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert (model / "weights").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("No space left")])
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path, error):
+    write_whole(tmp_path / "a.json", "old")
+    with (
+        pytest.raises(InputError, match=r"a\.json: cannot be written \(No space left"),
+        written_whole(tmp_path / "a.json"),
+    ):
+        raise error
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"gone/a\.json: cannot be written \(No such file or directory\)"):
+        write_whole(tmp_path / "gone" / "a.json", "")
+    with pytest.raises(InputError, match="gone: cannot be written"), writing(tmp_path / "gone"):
+        (tmp_path / "gone" / "a").mkdir()
+
+
+def test_one_at_a_time(tmp_path):
+    """A lock is held by an open file, so that this process can be two."""
+    asked = []
+    with alone(tmp_path / "lock", otherwise=lambda: None) as file:
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+        def let_go() -> None:
+            asked.append("held")
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        with alone(tmp_path / "lock", otherwise=let_go):
+            assert asked == ["held"]
+    with alone(tmp_path / "lock", otherwise=let_go):
+        assert asked == ["held"]
+
+
+def test_where_files_cannot_be_locked_nothing_is_held(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with alone(tmp_path / "lock", otherwise=lambda: None) as file:
+        assert file is not None
 
 
 def test_the_users_cache_can_be_elsewhere(tmp_path, monkeypatch):
