@@ -66,7 +66,7 @@ def test_long_texts_are_read_a_few_at_once():
     parts = cut([20] * 10 + [4_000] * 20, arch="star")
     assert [stop for _, stop in parts[:-1]] == [start for start, _ in parts[1:]]
     assert (parts[0][0], parts[-1][1]) == (0, 30)
-    assert all(stop - start == 1 for start, stop in parts if stop > 12)
+    assert all(stop - start <= 2 for start, stop in parts if stop > 12)
     assert len(cut([1_000] * 100, told=True, arch="star")) > len(cut([1_000] * 100, arch="star")) > 2
 
 
