@@ -305,6 +305,8 @@ def test_predict(trained, tmp_path, capsys):
     split = printed(capsys, "predict", run, "--task", "ner", "--pretokenized", "--edges", tmp_path / "text")
     assert [line["tokens"] for line in split] == [["Ada", "left", "NYC!"], [], ["Ada", "don't"]]
     assert [len(line["edges"]) for line in (split[0], split[2])] == [3, 2]
+    few = printed(capsys, "predict", run, "--task", "ner", "--pretokenized", "--edges", "--reads", 2, tmp_path / "text")
+    assert [len(edge["reads"]) for (edge,) in (*few[0]["edges"], *few[2]["edges"])] == [2] * 5
 
 
 def test_answers_about_tokens_keep_the_texts_own_characters(trained):
