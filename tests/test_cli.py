@@ -171,7 +171,7 @@ def test_help_and_mistakes_load_no_large_library(arguments):
     assert set(loaded(*arguments)) <= expected
 
 
-def test_an_interruption_while_libraries_load_is_one_line(tmp_path):
+def test_an_interruption_while_libraries_load_is_one_line(tmp_path, default_handlers):
     """A library that catches it, or makes another error of it, has no say."""
     (tmp_path / "torch.py").write_text(
         "import time\ntry:\n    print('loading', flush=True)\n    time.sleep(60)\nfinally:\n    raise ImportError"

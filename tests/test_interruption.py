@@ -12,17 +12,7 @@ from graphmtl.interruption import Interrupted, exit_code, signals_wait
 
 ROOT = Path(__file__).parents[1]
 BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-
-
-@pytest.fixture(autouse=True)
-def default_handlers():
-    """Those of a terminal, also where the tests were started in the background, which ignores Ctrl-C."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
+pytestmark = pytest.mark.usefixtures("default_handlers")
 
 
 @BOTH
