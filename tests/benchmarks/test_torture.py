@@ -18,7 +18,7 @@ def tortured(tmp_path_factory):
 @pytest.mark.parametrize("part", PARTS)
 def test_nothing_is_lost(tortured, part):
     count = getattr(tortured, part)()
-    assert count.tries
+    assert count.tries or part == "kills"  # moments are those of the first run: a later, faster one may end before them
     assert [*count.differences, *count.dead_ends, *count.tracebacks] == []
 
 
