@@ -117,18 +117,18 @@ def _fit(parts: Mapping[str, Wide], heads: Mapping[str, Head], data: Mapping[str
     idf = _idf([*train.values()])
     for part in parts.values():
         part.idf.copy_(idf)
-    features = _augmented([own.features(parts[name]) for name, own in train.items()])  # (texts, features)
+    features = _Augmented([own.features(parts[name]) for name, own in train.items()])
     labels = np.concatenate([own.columns(parts[name]) for name, own in train.items()])  # (texts, columns)
     chosen = next(iter(parts.values())).strength.item()
     best: tuple[float, float, Linear] | None = None
     for C in STRENGTHS if any(map(len, valid.values())) else (chosen or 1.0,):
-        learned = logistic(features, labels, C=C, seed=seed)
-        _take(parts, learned, C)
+        learned = logistic(features.rows, labels, C=C, seed=seed)
+        _take(parts, features, learned, C)
         loss = sum(own.loss(parts[name], heads[name]) for name, own in valid.items())
         if best is None or loss < best[0]:
             best = loss, C, learned
     assert best is not None
-    _take(parts, best[2], best[1])
+    _take(parts, features, best[2], best[1])
 
 
 def _idf(texts: Sequence[_Texts]) -> torch.Tensor:
@@ -138,16 +138,40 @@ def _idf(texts: Sequence[_Texts]) -> torch.Tensor:
     return torch.where(d > 0, 1 + ((1 + n) / (1 + d)).log(), 0).float()
 
 
-def _augmented(features: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
-    """The features of each task's texts, (texts, BUCKETS), below one another, with a copy of each task's own behind."""
-    stacked = sparse.vstack(features, format="csr")  # (texts of all tasks, BUCKETS)
-    return stacked if len(features) == 1 else sparse.hstack([stacked, sparse.block_diag(features)], format="csr")
+class _Augmented:
+    """The features of each task's texts below one another, and behind them for each of several tasks a copy of its own.
+
+    Args:
+        features: of each task, (texts, BUCKETS).
+
+    Attributes:
+        rows: (texts of all tasks, features); what no text has is none of them.
+    """
+
+    def __init__(self, features: Sequence[sparse.csr_matrix]):
+        stacked = sparse.vstack(features, format="csr")  # (texts of all tasks, BUCKETS)
+        self._common = np.flatnonzero(stacked.getnnz(0))
+        self._own = [np.flatnonzero(each.getnnz(0)) for each in features] if len(features) > 1 else []
+        copies = [each[:, own] for each, own in zip(features, self._own, strict=False)]
+        self.rows = sparse.hstack([stacked[:, self._common], *_diagonal(copies)], format="csr")
+
+    def weights(self, learned: np.ndarray, task: int) -> np.ndarray:
+        """Those of a task's n-grams, (BUCKETS, columns), of those of all features, (features, columns)."""
+        found = np.zeros((BUCKETS, learned.shape[1]))
+        found[self._common] = learned[: len(self._common)]
+        if self._own:
+            begin = len(self._common) + sum(map(len, self._own[:task]))
+            found[self._own[task]] += learned[begin : begin + len(self._own[task])]
+        return found
 
 
-def _take(parts: Mapping[str, Wide], learned: Linear, strength: float) -> None:
-    """Gives each task's part the common weights and its own."""
-    common, *own = learned.weights.reshape(-1, BUCKETS, learned.weights.shape[1])  # (BUCKETS, columns) each
+def _diagonal(blocks: Sequence[sparse.csr_matrix]) -> list[sparse.csr_matrix]:
+    return [sparse.block_diag(blocks)] if blocks else []
+
+
+def _take(parts: Mapping[str, Wide], features: _Augmented, learned: Linear, strength: float) -> None:
+    """Gives each task's part its weights."""
     for k, part in enumerate(parts.values()):
-        part.weight.copy_(torch.from_numpy(common + own[k] if own else common))
+        part.weight.copy_(torch.from_numpy(features.weights(learned.weights, k)))
         part.bias.copy_(torch.from_numpy(learned.intercepts))
         part.strength.fill_(strength)

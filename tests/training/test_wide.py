@@ -12,7 +12,7 @@ from graphmtl import Run, train
 from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
-from graphmtl.training.wide import STRENGTHS, _augmented, _Texts, fit_wide_parts
+from graphmtl.training.wide import STRENGTHS, _Augmented, _Texts, fit_wide_parts
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
@@ -91,8 +91,9 @@ def test_separate_models_learn_alone():
 
 def test_one_task_has_no_copy():
     features = sparse.csr_matrix(np.eye(2))
-    assert _augmented([features]).shape == (2, 2)
-    assert _augmented([features, features]).shape == (4, 6)
+    assert _Augmented([features]).rows.shape == (2, 2)
+    both = _Augmented([features, sparse.csr_matrix((2, 2))])
+    assert both.rows.toarray().tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_texts_without_a_label_are_left_out():
