@@ -16,7 +16,7 @@ from graphmtl.kinds.scored import ScoredKind
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.classes import SCORES, right_and_answered
 from graphmtl.metrics.named import METRICS, find_metric
-from graphmtl.metrics.span_scores import types_of
+from graphmtl.metrics.span_scores import count, types_of
 from graphmtl.training.evaluation import Predictions
 
 __all__ = ["ExampleSums", "sums_of"]
@@ -139,16 +139,10 @@ def _counts(answered: Answered) -> np.ndarray:
 
 def _span_counts(answered: Answered) -> np.ndarray:
     """The same of the spans of each type: (sentences, 3 types)."""
-    from seqeval.metrics.sequence_labeling import get_entities
-
     types = types_of(answered.names)
-    counts = np.zeros((len(answered.labels), 3, len(types)))
-    for own, labels, answers in zip(counts, answered.labels, answered.answers, strict=True):
-        right, given = ({*get_entities(tags)} for tags in (labels, answers))
-        for i, side in enumerate((right & given, given, right)):
-            for kind, _, _ in side:
-                own[i, types.index(kind)] += 1
-    return counts.reshape(len(counts), -1)
+    pairs = zip(answered.labels, answered.answers, strict=True)
+    counts = [[[counter[kind] for kind in types] for counter in count([own], [given])] for own, given in pairs]
+    return np.array(counts, float).reshape(len(counts), 3 * len(types))
 
 
 def _of_counts(metric: str, score: str, label: str, answered: Answered) -> Callable[[np.ndarray], np.ndarray]:
