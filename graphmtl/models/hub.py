@@ -31,13 +31,13 @@ def in_cache_alone(name: str, *, token: Any = None, cache_dir: Any = None, revis
         cache = cache_dir or constants.HF_HUB_CACHE
         raise InputError(
             f"there is no folder {name!r}, nothing of that name in the cache {cache}, and the Hugging Face Hub "
-            f"({constants.ENDPOINT}) was asked in vain: {_one_line(error)}"
+            f"({constants.ENDPOINT}) was asked in vain: {_one_line(error.__cause__ or error)}"
         ) from None
     return False
 
 
 @contextmanager
-def refusal_is_named(name: str) -> Iterator[None]:
+def refusal_is_named(name: str, *, token: Any = None) -> Iterator[None]:
     """What keeps a model from being put on the Hub is one line.
 
     Raises:
@@ -48,12 +48,11 @@ def refusal_is_named(name: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # as above
-        token = "" if get_token() else "; no token was found: `hf auth login` keeps one, token=... gives one"
+        hint = "" if token or get_token() else "; no token was found: `hf auth login` keeps one, token=... gives one"
         raise InputError(
-            f"{name!r} was not put on the Hugging Face Hub ({constants.ENDPOINT}): {_one_line(error)}{token}"
+            f"{name!r} was not put on the Hugging Face Hub ({constants.ENDPOINT}): {_one_line(error)}{hint}"
         ) from None
 
 
-def _one_line(error: Exception) -> str:
-    why = error.__cause__ or error
-    return f"{type(why).__name__}: {' '.join(str(why).split())[:300]}"
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

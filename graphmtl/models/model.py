@@ -415,7 +415,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the Hub does not answer, or refuses the name, the token or a file.
         """
-        with refusal_is_named(repo_id):
+        with refusal_is_named(repo_id, token=kwargs.get("token")):
             return super().push_to_hub(repo_id, **kwargs)
 
     @classmethod
