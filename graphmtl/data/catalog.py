@@ -57,7 +57,7 @@ def planted(settings: Settings) -> SourceSet:
 
 
 def shop(settings: Settings) -> SourceSet:
-    """What customers write to a shop: sentiment of reviews, topic and purpose of messages; English, 150 to 200 texts each.
+    """What customers write to a shop: sentiment of reviews, topic and purpose of messages; 150 to 200 texts each.
 
     It ships with the package: ``shop/shop.yaml`` beside this file is an ordinary task file and says what labels mean.
     """
