@@ -320,6 +320,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         *,
         edges: bool | Literal["tokens"] = False,
         batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict]:
         """Labels raw texts.
 
@@ -333,7 +334,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
                 read once for a whole text (cmtr). Where the tokens of the text
                 were read (star), an edge of a token also says how much of each was read: ``"reads"``.
-            batch_size: texts read at once; texts of like length are read together.
+            batch_size: texts read at once, fewer where they are long; texts of like length are read together.
+            reads: how many tokens ``"reads"`` has, those of which most was read: ``[[place, weight], ...]``, the
+                largest first. None: the weights of all tokens, whose number is the square of the text's.
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
@@ -348,10 +351,15 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
         """
-        return predict(self, texts, task, edges=edges, batch_size=batch_size)
+        return predict(self, texts, task, edges=edges, batch_size=batch_size, reads=reads)
 
     def predict_each(
-        self, texts: Mapping[str, list[Text]], *, edges: bool | Literal["tokens"] = False, batch_size: int = 64
+        self,
+        texts: Mapping[str, list[Text]],
+        *,
+        edges: bool | Literal["tokens"] = False,
+        batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict[str, dict]]:
         """Labels raw texts of which each task reads something of its own, such as one of two columns.
 
@@ -359,7 +367,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             texts: what each task reads, row by row: lists of the same length. Tasks with the very same list read it
                 once.
             edges: as in :meth:`predict`.
-            batch_size: as in :meth:`predict`.
+            batch_size, reads: as in :meth:`predict`.
 
         Returns:
             Of every row the answer of each task.
@@ -367,7 +375,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: as :meth:`predict`.
         """
-        return predict_each(self, texts, edges=edges, batch_size=batch_size)
+        return predict_each(self, texts, edges=edges, batch_size=batch_size, reads=reads)
 
     def task_modules(self) -> list[nn.ModuleList]:
         """Every list that has a module for each task, but for the encoders."""
