@@ -31,7 +31,9 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
         cpu=cpu,
         mixed_precision=options.precision,
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
+        kwargs_handlers=[  # unused: those of other tasks; buffers are the same in all processes
+            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        ],
     )
 
 

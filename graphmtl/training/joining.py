@@ -38,6 +38,7 @@ from graphmtl.training.run_folder import REMARKS, Run
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
+from graphmtl.training.wide import fit_wide_parts
 
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
@@ -130,6 +131,7 @@ class JoinedTraining:
         self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
         learn_from_labels(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
+        fit_wide_parts(self.model, self.data, seed=options.seed)
         self.options = with_steps(options, self.data, transfer.steps)
         self._blocks = old_blocks(self.model, old, transfer.freeze)
         self._waits = transfer.unfreeze_after

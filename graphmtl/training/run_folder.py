@@ -74,7 +74,8 @@ class Run:
             return
         if not options.overwrite:
             raise InputError(
-                f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
+                f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another "
+                "(in Python overwrite=True, resume=True, output=...)"
             )
         if not self._holds_a_run():
             raise InputError(

@@ -28,9 +28,9 @@ def busy(seconds):
 
 
 def test_what_is_wrong_is_counted(fuzz, monkeypatch):
-    monkeypatch.setattr("benchmarks.fuzz._SECONDS", 0.05)
     found = Found()
     fuzz._read(lambda path: 1 / 0, fuzz.folder / "x", b"zero", found)
+    monkeypatch.setattr("benchmarks.fuzz._SECONDS", 0.05)
     fuzz._read(lambda path: busy(2), fuzz.folder / "x", b"slow", found)
     assert found.tracebacks == ["x: ZeroDivisionError: division by zero: b'zero'"]
     assert found.slow == ["x: b'slow'"]

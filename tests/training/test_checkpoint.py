@@ -88,6 +88,21 @@ def test_an_interrupted_write_leaves_the_one_before(tmp_path, monkeypatch):
     assert names(tmp_path) == ["epoch-1", "epoch-2"]
 
 
+def test_one_that_is_half_removed_is_no_checkpoint(tmp_path, monkeypatch):
+    prepared = Prepared()
+    for epoch in (1, 2):
+        prepared.save(tmp_path, epoch)
+
+    def stop(path, **_):
+        if path.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepared.save(tmp_path, 3)
+    assert names(tmp_path) == ["epoch-1.unfinished", "epoch-2", "epoch-3"]
+
+
 FILES = [
     *("checksums.json", "model.safetensors", "optimizer.safetensors", "random-0.safetensors", "schedule.safetensors"),
     "trainer.safetensors",

@@ -113,14 +113,6 @@ def test_resuming_is_exact(data, tmp_path, options):
     assert len({path.read_text() for path in files if path.exists()}) <= 1
 
 
-@pytest.fixture
-def ctrl_c():
-    """Heard as in a terminal, also where the tests were started in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def signalled(trainer, *, updates: int, signum: int = signal.SIGINT) -> None:
     """Trains, and gets a signal in the middle of an update."""
     update = trainer._update
@@ -140,7 +132,7 @@ MIXED = {"accumulate": 3, "mix": True, "conflict_every": 2}
 @pytest.mark.parametrize(
     "options", [{"own": True}, APART, {"ema": 0.0}, MIXED, *({"arch": a} for a in ("cmtr", "star")), *BALANCED]
 )
-def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, ctrl_c):
+def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, default_handlers):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
     expected = whole.train()
@@ -157,7 +149,7 @@ def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, opti
     assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
 
 
-def test_a_signal_in_the_last_update_ends_too(data, tmp_path, ctrl_c):
+def test_a_signal_in_the_last_update_ends_too(data, tmp_path, default_handlers):
     """What it has said it would do it does; there is nothing left to train then."""
     whole = toy_trainer(data, folder=tmp_path / "whole")
     expected = whole.train()
