@@ -46,7 +46,7 @@ import sys
 from importlib.util import find_spec
 
 needed = "torch triton accelerate datasets huggingface_hub hypothesis jinja2 jsonargparse matplotlib networkx numpy pandas"
-needed += " pyarrow pytest rich safetensors scipy seqeval sklearn tokenizers torch_geometric torchcrf transformers yaml"
+needed += " pyarrow pytest rich safetensors scipy sklearn tokenizers torch_geometric torchcrf transformers yaml"
 lacking = [name for name in needed.split() if find_spec(name) is None]
 measurable = False
 if "torch" not in lacking:
