@@ -46,6 +46,12 @@ def test_against_another_row_it_is_called_by_its_name():
     assert next(sentences(Compared(rows, seeds=[0, 1]))).startswith("star is better than shared for 1 of 3 tasks")
 
 
+def test_a_model_that_beats_the_most_frequent_answer_alone_is_not_told():
+    rows = rows_of({name: RIGHT[name] for name in ("shared", "star", "majority")})
+    told = [*sentences(Compared(rows, seeds=[0, 1]))]
+    assert [line.split(" for ")[0] for line in told] == ["star is better than shared"]
+
+
 def test_one_row_alone():
     rows = rows_of({"star": {"a": 0.5}})
     assert [*sentences(Compared(rows, seeds=[0, 1]))] == [
