@@ -179,7 +179,8 @@ def test_requirements_are_what_the_package_imports():
 
 
 def test_extras_are_what_the_rest_imports():
-    tools = {"mypy", "pytest", "pytest-xdist", "ruff", "tensorboard", "triton"}  # started, or imported by name
+    # started, or imported by name
+    tools = {"bandit", "ipykernel", "mypy", "pytest", "pytest-xdist", "ruff", "tensorboard", "triton"}
     imported = imported_distributions(sources("benchmarks", "examples", "tests"))
     declared = set(extras())
     assert declared - tools <= imported

@@ -26,15 +26,16 @@ from graphmtl.kinds.tagging import tag_head_class
 from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
+from graphmtl.models.card import model_card
 from graphmtl.models.encoder import Encoded, LockedDropout, VocabularyOptions
 from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
-from graphmtl.models.hub import in_cache_alone
+from graphmtl.models.hub import in_cache_alone, refusal_is_named
 from graphmtl.models.model_options import model_options_class
 from graphmtl.models.predictions import Halves, ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import resolve
-from graphmtl.models.saving import check_files, damage_is_named, load_model, model_card, model_folder, save_model
+from graphmtl.models.saving import check_files, damage_is_named, load_model, model_folder, save_model
 from graphmtl.models.wide import Ngrams, Wide, count_ngrams, has_wide_part
 from graphmtl.registry import ENCODERS
 
@@ -48,6 +49,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         tasks: the tasks, with their label names; their order is that of the nodes.
         vocabulary: the words, or the pieces of a transformer.
         options: sizes and kinds of the parts.
+
+    Attributes:
+        scores: of each task how many ``examples`` of the test split a run has scored it on, ``test`` ({METRIC: value})
+            and the 95 % ``interval`` of its first metric, or None; nothing where it was not tested, or is trained on.
 
     Raises:
         InputError: the architecture or encoder does not exist, or the topology does not fit the tasks.
@@ -88,6 +93,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             self._add_wide_parts()
         if options.same_start:
             self._start_alike()
+        self.scores: dict[str, dict[str, Any]] = {}
         self.views: tuple[str, ...] = ()  # from which heads must answer too in this training, in order
         self.frozen_states: FrozenStates | None = None  # while a task is trained that joined a frozen graph
         self.common_heads = nn.ModuleList()  # one for all tasks that have the same labels
@@ -314,6 +320,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         *,
         edges: bool | Literal["tokens"] = False,
         batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict]:
         """Labels raw texts.
 
@@ -327,7 +334,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
                 read once for a whole text (cmtr). Where the tokens of the text
                 were read (star), an edge of a token also says how much of each was read: ``"reads"``.
-            batch_size: texts read at once; texts of like length are read together.
+            batch_size: texts read at once, fewer where they are long; texts of like length are read together.
+            reads: how many tokens ``"reads"`` has, those of which most was read: ``[[place, weight], ...]``, the
+                largest first. None: the weights of all tokens, whose number is the square of the text's.
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
@@ -342,10 +351,15 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
         """
-        return predict(self, texts, task, edges=edges, batch_size=batch_size)
+        return predict(self, texts, task, edges=edges, batch_size=batch_size, reads=reads)
 
     def predict_each(
-        self, texts: Mapping[str, list[Text]], *, edges: bool | Literal["tokens"] = False, batch_size: int = 64
+        self,
+        texts: Mapping[str, list[Text]],
+        *,
+        edges: bool | Literal["tokens"] = False,
+        batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict[str, dict]]:
         """Labels raw texts of which each task reads something of its own, such as one of two columns.
 
@@ -353,7 +367,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             texts: what each task reads, row by row: lists of the same length. Tasks with the very same list read it
                 once.
             edges: as in :meth:`predict`.
-            batch_size: as in :meth:`predict`.
+            batch_size, reads: as in :meth:`predict`.
 
         Returns:
             Of every row the answer of each task.
@@ -361,7 +375,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: as :meth:`predict`.
         """
-        return predict_each(self, texts, edges=edges, batch_size=batch_size)
+        return predict_each(self, texts, edges=edges, batch_size=batch_size, reads=reads)
 
     def task_modules(self) -> list[nn.ModuleList]:
         """Every list that has a module for each task, but for the encoders."""
@@ -410,12 +424,35 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """See :meth:`~graphmtl.architectures.Architecture.penalty_weight`."""
         return self.architecture.penalty_weight(step, steps)
 
+    def train(self, mode: bool = True) -> "MultiTaskModel":
+        """As of any module; what is trained on has no scores yet."""
+        if mode:
+            self.scores = {}
+        return super().train(mode)
+
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """What the model is, for the Hub."""
         return model_card(self)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(self, save_directory)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
+        """Puts what `save_pretrained` writes on the Hugging Face Hub, as one commit.
+
+        Args:
+            repo_id: ``USER/NAME``; a repository that is not there is made.
+            kwargs: as of :meth:`huggingface_hub.ModelHubMixin.push_to_hub`: ``token`` (by default that of
+                ``hf auth login``), ``private``, ``commit_message``, ``branch``, ...
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            InputError: the Hub does not answer, or refuses the name, the token or a file.
+        """
+        with refusal_is_named(repo_id, token=kwargs.get("token")):
+            return super().push_to_hub(repo_id, **kwargs)
 
     @classmethod
     @generators_kept()

@@ -37,6 +37,16 @@ def test_what_is_wrong_is_counted(tortured, monkeypatch):
     assert count.row("kills", "kills") == "| kills | 0 kills | 1 | 1 | 1 |"
 
 
+def test_a_run_must_be_gone_on_with_from_another_checkpoint(tmp_path):
+    for name in ("epoch-2", "epoch-3"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    damaged = tmp_path / "checkpoints" / "epoch-3" / "model.safetensors"
+    assert not torture._has_another(tmp_path, damaged)  # the other one was not written to its end
+    (tmp_path / "checkpoints" / "epoch-2" / "checksums.json").write_text("{}")
+    assert torture._has_another(tmp_path, damaged)
+    assert not torture._has_another(tmp_path, tmp_path / "metrics.json")
+
+
 def test_how_a_process_ends():
     ended = child(["--version"])
     assert (ended.code, ended.said.split()[0]) == (0, "graphmtl")

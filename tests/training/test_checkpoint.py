@@ -135,6 +135,20 @@ def test_damage_is_named_and_the_one_before_is_taken(tmp_path, name, damage):
         prepared.load(tmp_path)
 
 
+def test_a_checkpoint_takes_the_place_of_a_damaged_one(tmp_path):
+    """The training comes there again from the one before; what a kill has left of such a removal is no hindrance."""
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    prepared.save(tmp_path, 2)
+    (tmp_path / "epoch-2" / "model.safetensors").unlink()
+    (tmp_path / "epoch-2.gone").mkdir()
+    (tmp_path / "epoch-2.gone" / "model.safetensors").write_bytes(b"")
+    prepared.save(tmp_path, 2)
+    assert names(tmp_path) == ["epoch-1", "epoch-2"]
+    assert names(tmp_path / "epoch-2") == FILES
+    assert prepared.load(tmp_path)["epoch"] == 2
+
+
 def test_stray_things_are_left_alone(tmp_path):
     prepared = Prepared()
     prepared.save(tmp_path, 1)

@@ -177,7 +177,8 @@ def test_two_at_once(folder):
             pass
         other.kill()
     with Run(folder).held():
-        pass
+        assert (folder / ".lock").is_file()
+    assert not (folder / ".lock").exists()
 
 
 def test_overwriting_removes_what_a_run_writes_and_nothing_else(folder):

@@ -411,6 +411,7 @@ def test_a_loss_of_no_examples_is_not_checked(data):
 
 
 def test_two_processes_give_the_result_of_one(tmp_path):
+    """In double precision, in which what rounding does to a sum over two processes stays below 1e-6 for all."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.training.two_processes", str(tmp_path)]
@@ -422,12 +423,11 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     for two in ranks:
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        for arch in ARCHITECTURES:
+            torch.testing.assert_close(two["architectures"][arch], one["architectures"][arch], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["mixed"], one["mixed"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["learned"], one["learned"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["taught"], one["taught"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["apart"], one["apart"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["stitched"], one["stitched"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)
