@@ -17,19 +17,23 @@ intervals too narrow, since S is 3 or 5.
 What 2 or 3 seeds say of :math:`\sigma` is little. Of several tasks it is drawn towards their mean, as moderated t
 statistics do it (Smyth 2004): the others count as 4 seeds more, or as many as they are, in :math:`\hat\sigma^2` and in
 the degrees of freedom.
+
+``scipy.stats.bootstrap(paired=True)`` draws the examples of two models, and that alone: it knows of no seeds, and so
+gives the interval of one model, which is too narrow for a method. It also draws anew for every pair and scores every
+draw by itself, where here all rows share their draws and most scores are one product of matrices
+(:mod:`~graphmtl.training.example_sums`).
 """
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from graphmtl.comparison.example_sums import ExampleSums
+from graphmtl.training.example_sums import ExampleSums, draws
 
 __all__ = ["DRAWS", "Difference", "differences", "drawn_scores"]
 
-DRAWS, _AT_ONCE = 10_000, 250
+DRAWS = 10_000
 _LEVEL = 0.05
 _OTHERS_COUNT = 4  # degrees of freedom that other tasks' variance between seeds counts as, at most
 
@@ -73,17 +77,10 @@ def drawn_scores(cells: Mapping[str, Sequence[ExampleSums]], key: str, *, same_e
         n = len(next(iter(those.values())))
         for name, own in those.items():
             found[name][0, seed] = own.whole()
-        for start, times in _draws(key if same_examples else f"{key} {seed}", n):
+        for start, times in draws(key if same_examples else f"{key} {seed}", n, DRAWS):
             for name, own in those.items():
                 found[name][1 + start : 1 + start + len(times), seed] = own.drawn(times)
     return found
-
-
-def _draws(key: str, n: int) -> Iterator[tuple[int, np.ndarray]]:
-    """How often each of n examples is drawn, (some draws, n), and the place of the first of them."""
-    generator = np.random.default_rng(zlib.crc32(key.encode()))
-    for start in range(0, DRAWS, _AT_ONCE):
-        yield start, generator.multinomial(n, np.full(n, 1 / n), size=_AT_ONCE)
 
 
 def differences(

@@ -8,7 +8,6 @@ import numpy as np
 
 from graphmtl.analysis.holm import holm
 from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores
-from graphmtl.comparison.example_sums import ExampleSums, sums_of
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -16,6 +15,7 @@ from graphmtl.kinds.scored import ScoredKind
 from graphmtl.metrics.probabilities import ece
 from graphmtl.registry import is_outside
 from graphmtl.training.evaluation import Predictions
+from graphmtl.training.example_sums import ExampleSums, sums_of
 
 __all__ = ["MAJORITY", "Compared", "Differences", "Summary", "TaskDifference"]
 

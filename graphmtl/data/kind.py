@@ -60,6 +60,7 @@ class Kind:
     has: ClassVar[frozenset[str]] = frozenset()  #: those of the fields of ``_OWN`` that it has
     keys: ClassVar[tuple[str, ...]] = ()  #: keys of a task file that its tasks alone have
     form: ClassVar[str]  #: what answers are to :mod:`graphmtl.metrics`
+    hub_task: ClassVar[str] = "text-classification"  #: what the Hugging Face Hub calls such a task
     default_metrics: ClassVar[tuple[str, ...]]  #: what is measured where a task does not say it
     arrow: ClassVar[pa.DataType]  #: the type of a label in a data set
     no_label: ClassVar[Any] = NO_LABEL  #: what stands in the place of a label that is not there

@@ -24,7 +24,8 @@ _RESERVED = ("all", "mean", "virtual", ".", "..")  # predict --task all, --selec
 _RARE: dict[str, Any] = {
     "weight": 1.0,
     "choices": [],
-    **dict.fromkeys(("class_weights", "max_length", "first", "separator")),
+    "language": [],
+    **dict.fromkeys(("class_weights", "max_length", "first", "separator", "source", "licence")),
 }
 
 
@@ -59,6 +60,9 @@ class Task:
             texts of choices; None: as the labels look.
         separator: what stands between the labels of a text where they are written as one, of a multi-label task; None:
             they are lists.
+        source: where the data is from, for the model card; likewise the two below.
+        licence: what the data may be used for, such as ``cc-by-4.0``.
+        language: of the texts, such as ``en``; or several.
 
     Raises:
         InputError: a name that cannot be used, an unknown kind, metric, head or positive label, not one or two text
@@ -82,6 +86,9 @@ class Task:
     choices: tuple[str, ...] = ()
     first: str | None = None
     separator: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    language: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
@@ -123,10 +130,11 @@ class Task:
         return (*self.text, self.choices) if self.choices else self.text
 
     def is_learned_like(self, other: "Task") -> bool:
-        """Whether a model of the one is a model of the other: all is the same but how the columns are written."""
-        written = ("text", "label", "choices", "first", "separator")
-        columns: dict[str, Any] = {name: getattr(self, name) for name in written}
-        return self.is_pair == other.is_pair and self == replace(other, **columns)
+        """Whether a model of the one is a model of the other: all is the same but how the columns are written,
+        and what is only said of the data."""
+        free = ("text", "label", "choices", "first", "separator", "source", "licence", "language")
+        own: dict[str, Any] = {name: getattr(self, name) for name in free}
+        return self.is_pair == other.is_pair and self == replace(other, **own)
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
@@ -154,8 +162,8 @@ class Task:
 _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
-    **dict.fromkeys(("text", "labels", "metrics", "choices"), (list, str)),
-    **dict.fromkeys(("positive", "head", "first", "separator"), ((str, type(None)), ())),
+    **dict.fromkeys(("text", "labels", "metrics", "choices", "language"), (list, str)),
+    **dict.fromkeys(("positive", "head", "first", "separator", "source", "licence"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),

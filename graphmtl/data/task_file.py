@@ -22,6 +22,9 @@
         weight: 0.5                  # optional: of the task's loss beside those of other tasks; default: 1
         max_length: 400              # optional: tokens kept of a text; default: as --max-length says; of tasks over
                                      # the same texts the largest
+        source: https://example.org  # optional: where the data is from, for the model card; likewise
+        licence: cc-by-4.0           # what it may be used for, and
+        language: en                 # the language of the texts; or several, [en, de]
         encoding: latin-1            # default: utf-8
         delimiter: ";"               # default: as the ending of the file says; `TAB` may be written so
         quoting: csv                 # fields may stand in double quotes; `none`: quotes are letters; default: csv in a
@@ -134,6 +137,7 @@ _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
     *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first", "separator"),
+    *("source", "licence", "language"),
     *(*_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
@@ -321,8 +325,10 @@ def _label_names(section: Section, folder: Path) -> dict[str, str]:
 
 
 def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], where: str) -> Task:
-    fields: dict[str, Any] = {key: section[key].text(key) for key in ("label", "kind", "head") if key in section}
-    fields |= {key: section[key].texts(key) for key in ("text", "metrics", "choices") if key in section}
+    fields: dict[str, Any] = {
+        key: section[key].text(key) for key in ("label", "kind", "head", "source", "licence") if key in section
+    }
+    fields |= {key: section[key].texts(key) for key in ("text", "metrics", "choices", "language") if key in section}
     fields |= {"first": section["first"].plain("first")[0]} if "first" in section else {}
     fields |= {"scale": section["scale"].scale("scale")} if "scale" in section else {}
     fields |= {"weight": section["weight"].number("weight")} if "weight" in section else {}

@@ -74,6 +74,7 @@ class MultipleChoice(ScoredKind):
     has = frozenset({"choices", "first"})
     keys = ("choices", "first")
     form = "choices"
+    hub_task = "multiple-choice"
     default_metrics = ("accuracy",)
     arrow = pa.int64()
     stratified = False

@@ -216,6 +216,7 @@ class QuestionAnswering(ScoredKind):
     """
 
     form = "texts"
+    hub_task = "question-answering"
     default_metrics = ("token_f1", "exact_match")
     arrow = pa.list_(pa.struct([("text", pa.string()), ("answer_start", pa.int64())]))
     no_label = None

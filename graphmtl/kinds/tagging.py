@@ -96,6 +96,7 @@ class Tagging(ScoredKind):
     has = frozenset({"labels", "head", "class_weights"})
     keys = ("scheme", "head")
     form = "tags"
+    hub_task = "token-classification"
     default_metrics = ("accuracy",)
     arrow = pa.list_(pa.int64())
     labels_tokens = reads_tokens = True

@@ -1,42 +1,59 @@
-"""Scores of the spans that IOB2 tags say: a span is right where its type and both ends are.
+r"""Scores of the spans that IOB2 tags say: a span is right where its type and both ends are.
 
-The rules of what a span is are conlleval's, also for tags that IOB2 does not allow (seqeval's default mode).
+What a span is, also of tags that IOB2 does not allow, :func:`graphmtl.data.tags.spans` says: the rules are conlleval's.
+With :math:`P` the share of the answered spans that are right, and :math:`R` the share of the right ones that are
+answered, :math:`F_1 = 2PR / (P + R)`; each is 0 where there is nothing to divide by.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+from graphmtl.data.tags import spans
 from graphmtl.metrics.answered import Answered
 
-__all__ = ["of_all_types", "of_each_type", "of_type", "types_of"]
+__all__ = ["count", "of_all_types", "of_each_type", "of_type", "types_of"]
 
 _SCORES = ("precision", "recall", "f1")
 
-# seqeval is imported where it is used: it takes seconds that verbs without metrics need not spend.
+
+def count(labels: Iterable[Sequence[str]], answers: Iterable[Sequence[str]]) -> tuple[Counter, Counter, Counter]:
+    """How many spans of each type are both answered and right, are answered, and are right.
+
+    Args:
+        labels: the right tags of each sentence.
+        answers: the model's.
+
+    >>> [dict(counter) for counter in count([("B-PER", "I-PER")], [("B-PER", "B-PER")])]
+    [{}, {'PER': 2}, {'PER': 1}]
+    """
+    both, answered, right = Counter[str](), Counter[str](), Counter[str]()
+    for own_labels, own_answers in zip(labels, answers, strict=True):
+        wanted, given = set(spans(own_labels)), set(spans(own_answers))
+        for counter, found in ((both, wanted & given), (answered, given), (right, wanted)):
+            counter.update(kind for kind, _, _ in found)
+    return both, answered, right
+
+
+@lru_cache(maxsize=1)  # the scores are asked for one after another, and each is the same work
+def _counts(answered: Answered) -> tuple[Counter, Counter, Counter]:
+    return count(answered.labels, answered.answers)
 
 
 def of_all_types(score: str) -> Callable[[Answered], float]:
-    """``precision``, ``recall`` or ``f1`` of the spans of all types at once; 0 where there is nothing to divide by."""
+    """``precision``, ``recall`` or ``f1`` of the spans of all types at once."""
 
     def value(answered: Answered) -> float:
-        return float(_all_scores(answered)[_SCORES.index(score)])
+        return _scores(*(counter.total() for counter in _counts(answered)))[_SCORES.index(score)]
 
     return value
-
-
-@lru_cache(maxsize=1)  # the three scores are asked for one after another, and each is the same work
-def _all_scores(answered: Answered) -> tuple[float, ...]:
-    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
-    return precision_recall_fscore_support(answered.labels, answered.answers, average="micro", zero_division=0)
 
 
 def of_type(score: str, kind: str) -> Callable[[Answered], float]:
     """The same of the spans of one type."""
 
     def value(answered: Answered) -> float:
-        scores = of_each_type(answered).get(kind, (0.0, 0.0, 0.0, 0))
-        return float(scores[_SCORES.index(score)])
+        return _scores(*(counter[kind] for counter in _counts(answered)))[_SCORES.index(score)]
 
     return value
 
@@ -46,14 +63,16 @@ def of_each_type(answered: Answered) -> dict[str, tuple[float, float, float, int
 
     The types are in alphabetical order.
     """
-    from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
+    both, given, right = _counts(answered)
+    return {kind: (*_scores(both[kind], given[kind], right[kind]), right[kind]) for kind in sorted({*given, *right})}
 
-    types = sorted({kind for side in (answered.labels, answered.answers) for kind, _, _ in get_entities(side)})
-    if not types:
-        return {}
-    columns = precision_recall_fscore_support(answered.labels, answered.answers, average=None, zero_division=0)
-    rows = zip(*columns, strict=True)
-    return {kind: (float(p), float(r), float(f), int(n)) for kind, (p, r, f, n) in zip(types, rows, strict=True)}
+
+def _scores(both: int, answered: int, right: int) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the numbers of spans."""
+    precision = both / answered if answered else 0.0
+    recall = both / right if right else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if both else 0.0
+    return precision, recall, f1
 
 
 def types_of(tags: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The folder of a saved model: its config.json, weights, vocabulary and model card, written and read back."""
+"""The folder of a saved model: its config.json, weights and vocabulary, written and read back."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import ModelCard
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -22,11 +21,12 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
+from graphmtl.models.card import check_scores
 from graphmtl.models.encoders import reads_words
 from graphmtl.models.model_options import chosen, model_options_class
 from graphmtl.models.word_encoder import WordEncoderOptions
 
-__all__ = ["check_files", "damage_is_named", "load_model", "model_card", "model_folder", "save_model"]
+__all__ = ["check_files", "damage_is_named", "load_model", "model_folder", "save_model"]
 
 _CONFIG, _WEIGHTS, _VOCABULARY, _ALPHABET = "config.json", "model.safetensors", "vocabulary.txt", "characters.json"
 _FORMAT = 1  # of config.json
@@ -44,23 +44,13 @@ def save_model(model: Any, folder: Path) -> None:
         "revision": model.architecture.revision,
         "tasks": [task.to_dict() for task in model.tasks.values()],
         "options": asdict(model.options),
+        **({"scores": model.scores} if model.scores else {}),
     }
     if model.vocabulary.alphabet is not None:
         model.vocabulary.alphabet.save(folder / _ALPHABET)
     (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     model.vocabulary.save(folder / (_SUBWORDS if isinstance(model.vocabulary, SubwordVocabulary) else _VOCABULARY))
     save_file(model.state_dict(), folder / _WEIGHTS, metadata={"format": "pt"})
-
-
-def model_card(model: Any) -> ModelCard:
-    """What a model is, for the Hub."""
-    tasks = "\n".join(f"- {task.name} ({task.kind}): {task.of_kind.in_words}" for task in model.tasks.values())
-    return ModelCard(
-        f"---\nlibrary_name: graphmtl\ntags: [multi-task-learning, {model.options.arch}]\n---\n\n"
-        f"# A graphmtl model: {model.options.arch}, {len(model.tasks)} tasks\n\n{tasks}\n\n"
-        "```python\nfrom graphmtl import MultiTaskModel\n\nmodel = MultiTaskModel.from_pretrained(FOLDER)\n"
-        f'model.predict(["some text"], task="{next(iter(model.tasks))}")\n```\n'
-    )
 
 
 def model_folder(path: str | Path) -> Path:
@@ -99,12 +89,13 @@ def load_model(folder: Path, build: Callable[..., Any]) -> Any:
     Raises:
         InputError: ``config.json`` is damaged, or the weights are not those of such a model.
     """
-    tasks, options = _read_config(folder / _CONFIG)
+    tasks, options, scores = _read_config(folder / _CONFIG)
     fresh = partial(build, tasks=tasks, vocabulary=_load_vocabulary(folder, options), options=options)
     with torch.device("meta"):  # no memory: what config.json asks for may be anything
         _check_shapes(fresh(), folder)
     model = fresh()
     model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
+    model.scores = scores
     return model.eval()
 
 
@@ -119,8 +110,8 @@ def _load_vocabulary(folder: Path, options: ModelOptions) -> Vocabulary | Subwor
     return vocabulary
 
 
-def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
-    """The tasks and options of a saved model.
+def _read_config(path: Path) -> tuple[list[Task], ModelOptions, dict[str, Any]]:
+    """The tasks, options and scores of a saved model.
 
     Raises:
         InputError: something is not what `MultiTaskModel.save_pretrained` writes there.
@@ -141,7 +132,9 @@ def _read_config(path: Path) -> tuple[list[Task], ModelOptions]:
         kind = model_options_class(str(chosen(options, "arch")), str(chosen(options, "encoder")))
         known = {field.name for field in fields(kind)}  # earlier versions wrote the options of every architecture
         _check_revision(str(chosen(options, "arch")), config.get("revision", 1))
-        return read, kind(**{key: value for key, value in options.items() if key in known})
+        check_scores(config.get("scores", {}), [task.name for task in read])
+        own = kind(**{key: value for key, value in options.items() if key in known})
+        return read, own, config.get("scores", {})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -71,6 +71,10 @@ def learning_rate_schedule(
 ) -> LRScheduler:
     """Rises from 0 over the first ``warmup`` of all steps, then stays, or falls to 0 as a line or half a cosine.
 
+    These are ``constant_with_warmup``, ``linear`` and ``cosine`` of ``transformers.get_scheduler``, which has one
+    number of steps for all groups, where tasks that are trained apart have one each; and a run on word embeddings need
+    not load transformers.
+
     Args:
         optimizer: whose learning rates they are.
         options: the form of the schedule.

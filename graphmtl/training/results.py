@@ -11,10 +11,13 @@ from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
-from graphmtl.data.task import TaskData
+from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
+from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
+from graphmtl.training.example_sums import sums_of
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
@@ -22,6 +25,7 @@ from graphmtl.training.training_result import TrainingResult
 __all__ = [
     "SPLITS",
     "cut_short",
+    "graph_of_test",
     "mean_of_first_metrics",
     "other_tests",
     "split_scores",
@@ -43,14 +47,24 @@ def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mappin
     }
 
 
+def graph_of_test(options: Options, model: MultiTaskModel, recorder: EdgeRecorder) -> TaskGraph:
+    """The task graph of what was recorded while the test split was read."""
+    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
+    return recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
+
+
 def write_run(
     run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder, truth=None
 ) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last; ``truth`` is the true task graph or None."""
+    metrics = _metrics(options, model, data, result, predictions)
+    intervals = {name: _interval(data[name].task, own) for name, own in predictions["test"].items()}
+    model.scores = {
+        name: {"examples": own["n_test"], "test": own["test"], "interval": intervals[name]}
+        for name, own in metrics["tasks"].items()
+    }
     _save(model, run)
-    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
-    graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
-    graph.save(run.folder / "task_graph.json")
+    graph_of_test(options, model, recorder).save(run.folder / "task_graph.json")
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
         valid = {name: own.valid for name, own in data.items()}
@@ -64,7 +78,6 @@ def write_run(
             told.save(run.folder / "task_transferability.json")
     if truth is not None:
         run.write_json("truth.json", truth.to_dict())
-    metrics = _metrics(options, model, data, result, predictions)
     conflict = run.gradient_conflict
     if conflict is not None:
         metrics["gradient_cosine"] = conflict.mean()
@@ -75,6 +88,12 @@ def write_run(
 def _save(model: MultiTaskModel, run: Run) -> None:
     with written_whole(run.folder / "model") as part:
         model.save_pretrained(part)
+
+
+def _interval(task: Task, predictions: Predictions) -> list[float] | None:
+    """That of the task's first metric on a split, where there is one."""
+    found = sums_of(task, predictions).interval(task.name) if len(predictions) else None
+    return None if found is None else [round(end, 7) for end in found]
 
 
 def _metrics(options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions) -> dict:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -149,13 +149,18 @@ class Run:
         """
 
         def refuse() -> None:
-            number = lock.read_text().strip()
+            number = ""
+            with suppress(OSError):  # it has ended meanwhile
+                number = lock.read_text().strip()
             raise InputError(f"{self.folder}: another process{f' ({number})' if number else ''} trains this run")
 
         lock = self.folder / _LOCK
         self._make()
         with writing(lock), alone(lock, otherwise=refuse):
-            yield
+            try:
+                yield
+            finally:
+                remove(lock)  # while it is held, so that nobody holds another one beside it
 
     def _make(self) -> None:
         try:

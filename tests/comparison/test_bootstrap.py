@@ -3,7 +3,7 @@ import pytest
 
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.bootstrap import differences, drawn_scores
-from graphmtl.comparison.example_sums import sums_of
+from graphmtl.training.example_sums import sums_of
 from tests.comparison.small import KNOWN, classes
 
 

@@ -1,7 +1,13 @@
+import socket
+
 import pytest
 
 from graphmtl.errors import InputError
 from graphmtl.models import hub
+from graphmtl.models.model import MultiTaskModel
+from tests.models.hub_server import COMMIT, TOKEN
+from tests.models.hub_server import hub as stand_in
+from tests.models.small import build
 
 
 @pytest.fixture
@@ -70,3 +76,57 @@ def test_what_can_be_no_name_on_the_hub_is_not_asked_for(cache, answer):
     with pytest.raises(InputError, match=r"there is no folder '\./none/of/it'"):
         hub.in_cache_alone("./none/of/it", cache_dir=cache)
     assert asked == []
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    with stand_in(monkeypatch, tmp_path / "hub") as server:
+        yield server
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub 2.4 of httpx
+def test_what_is_pushed_is_what_is_saved_and_is_loaded_by_its_name(server, tmp_path):
+    model = build("star")
+    model.scores = {"a": {"examples": 4, "test": {"accuracy": 0.75}, "interval": [0.5, 1.0]}}
+    where = model.push_to_hub("our/tasks", token=TOKEN, private=True, commit_message="three tasks")
+    assert where == f"{server.address}/our/tasks/commit/{COMMIT}"
+    assert (server.name, server.private, server.summary) == ("our/tasks", True, "three tasks")
+    model.save_pretrained(tmp_path / "saved")
+    assert server.files == {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    loaded = MultiTaskModel.from_pretrained("our/tasks")
+    assert loaded.predict(["good film"], "a") == model.predict(["good film"], "a")
+    assert loaded.scores == model.scores
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "said"),
+    [
+        ("our/tasks", "hf_wrong", "Invalid username or password"),
+        ("theirs/tasks", TOKEN, "You don't have the rights to create a model under theirs"),
+        ("our/../tasks", TOKEN, "HFValidationError"),
+        ("our/tasks", None, "no token was found: `hf auth login` keeps one, token=... gives one"),
+    ],
+)
+def test_a_refusal_is_one_line(name, token, said, server):
+    with pytest.raises(InputError) as error:
+        build("shared").push_to_hub(name, token=token)
+    assert str(error.value).startswith(f"{name!r} was not put on the Hugging Face Hub ({server.address}): ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert server.files == {}
+
+
+def test_a_hub_that_does_not_answer_is_one_line(server, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    with pytest.raises(InputError, match=rf"was not put on the Hugging Face Hub \({address}\): \w+: .*refused"):
+        build("shared").push_to_hub("our/tasks", token=TOKEN)
+
+
+def test_without_a_network_by_choice_nothing_is_put_anywhere(server, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"was not put on the Hugging Face Hub .*offline"):
+        build("shared").push_to_hub("our/tasks", token=TOKEN)
+    assert server.name is None

@@ -79,6 +79,17 @@ def test_the_model_card_says_what_the_model_is(saved):
         assert f"- {task.name} ({task.kind}): {', '.join(task.labels)}" in card.text
 
 
+def test_scores_are_kept_until_the_model_is_trained_on(saved, tmp_path):
+    model, _ = saved("star")
+    model.scores = {"a": {"examples": 4, "test": {"accuracy": 0.75}, "interval": [0.5, 1.0]}}
+    model.save_pretrained(tmp_path / "tested")
+    loaded = MultiTaskModel.from_pretrained(tmp_path / "tested")
+    assert loaded.scores == model.scores
+    assert "| a | 4 | accuracy | 0.750 | 0.500 to 1.000 |" in loaded.generate_model_card().text
+    assert loaded.eval().scores == model.scores
+    assert loaded.train().scores == {}
+
+
 def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
     options = make_options(arch="complete", hidden=3, attention=2, embedding_size=2, score="dot", epochs=99)
     model = MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=options)

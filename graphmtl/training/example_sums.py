@@ -6,7 +6,8 @@ is answered, how often it is the right one, and how often both; of Pearson's cor
 correlation, the area under the ROC curve and functions of the user's own are computed anew for every draw.
 """
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,13 @@ from graphmtl.kinds.scored import ScoredKind
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.classes import SCORES, right_and_answered
 from graphmtl.metrics.named import METRICS, find_metric
-from graphmtl.metrics.span_scores import types_of
+from graphmtl.metrics.span_scores import count, types_of
 from graphmtl.training.evaluation import Predictions
 
-__all__ = ["ExampleSums", "sums_of"]
+__all__ = ["ExampleSums", "draws", "sums_of"]
+
+_AT_ONCE = 250  # draws
+_OF_AN_INTERVAL = 1000  # likewise
 
 Sums = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
 """Numbers of each example, (examples, S), and a function of their sums (..., S) to scores (...)."""
@@ -62,11 +66,39 @@ class ExampleSums:
         """The score of all examples, each once."""
         return float(self.drawn(np.ones((1, len(self)), dtype=np.int64))[0])
 
+    def interval(self, key: str) -> tuple[float, float] | None:
+        """The 95 % interval of the score for other examples of the kind, with this one model.
+
+        It is the bootstrap's percentiles. None where there is no example, or every draw were to be scored anew, which
+        takes long.
+
+        Args:
+            key: as of `draws`.
+        """
+        if not len(self) or self.rescore is not None:
+            return None
+        found = np.concatenate([self.drawn(times) for _, times in draws(key, len(self), _OF_AN_INTERVAL)])
+        low, high = np.percentile(found, [2.5, 97.5])
+        return float(low), float(high)
+
     def unseen(self) -> "ExampleSums":
         """The same of the examples whose text no training split has (``test_dedup``)."""
         kept = np.flatnonzero(~self.seen)
         rescore = None if self.rescore is None else (lambda some, whole=self.rescore: whole(kept[some]))
         return ExampleSums(seen=self.seen[kept], sums=self.sums[kept], score=self.score, rescore=rescore)
+
+
+def draws(key: str, n: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """How often each of n examples is drawn, (some draws, n), and the place of the first of these draws.
+
+    Args:
+        key: what the draws are of, such as the task's name: the same draws for the same key.
+        n: how many examples there are, and are drawn with replacement.
+        count: how many draws, a multiple of 250.
+    """
+    generator = np.random.default_rng(zlib.crc32(key.encode()))
+    for start in range(0, count, _AT_ONCE):
+        yield start, generator.multinomial(n, np.full(n, 1 / n), size=_AT_ONCE)
 
 
 def sums_of(task: Task, predictions: Predictions) -> ExampleSums:
@@ -139,16 +171,10 @@ def _counts(answered: Answered) -> np.ndarray:
 
 def _span_counts(answered: Answered) -> np.ndarray:
     """The same of the spans of each type: (sentences, 3 types)."""
-    from seqeval.metrics.sequence_labeling import get_entities
-
     types = types_of(answered.names)
-    counts = np.zeros((len(answered.labels), 3, len(types)))
-    for own, labels, answers in zip(counts, answered.labels, answered.answers, strict=True):
-        right, given = ({*get_entities(tags)} for tags in (labels, answers))
-        for i, side in enumerate((right & given, given, right)):
-            for kind, _, _ in side:
-                own[i, types.index(kind)] += 1
-    return counts.reshape(len(counts), -1)
+    pairs = zip(answered.labels, answered.answers, strict=True)
+    counts = [[[counter[kind] for kind in types] for counter in count([own], [given])] for own, given in pairs]
+    return np.array(counts, float).reshape(len(counts), 3 * len(types))
 
 
 def _of_counts(metric: str, score: str, label: str, answered: Answered) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from graphmtl.comparison.example_sums import sums_of
 from graphmtl.data.task import Task
+from graphmtl.training.example_sums import draws, sums_of
 from tests import tagging
 from tests.comparison.small import KNOWN, classes, named, numbers, share_right, tags_of
 from tests.parts import lists, predictions_of
@@ -96,3 +96,23 @@ def test_tags_without_spans_are_counted_by_sentence():
     found = sums_of(task, predictions)
     assert found.sums.tolist()[0] == [1, 0, 2, 0, 1, 1]  # both, answered, right; of A and B each
     assert found.sums.sum(0).tolist() == [2, 2, 3, 3, 3, 3]
+
+
+def test_an_interval_is_that_of_the_share_that_is_right():
+    """Of 400 examples of which 3 in 4 are right: a binomial's, 0.75 -+ 1.96 sqrt(0.75 0.25 / 400)."""
+    sums = sums_of(KNOWN, classes(np.arange(400) % 4 > 0))
+    assert sums.interval("a") == pytest.approx((0.7075, 0.7925), abs=0.006)
+    assert sums.interval("a") == sums.interval("a")
+    assert sums.interval("a") != sums.interval("b")
+
+
+def test_no_interval_without_examples_or_where_every_draw_is_scored_anew():
+    assert sums_of(of("auc"), share_right(0.7)).interval("a") is None
+    assert sums_of(KNOWN, share_right(0.7)).unseen().interval("a") is not None
+    assert sums_of(KNOWN, share_right(0.7, seen=300)).unseen().interval("a") is None
+
+
+def test_draws_hold_as_many_examples_and_are_as_many_as_asked():
+    found = [*draws("a", 7, 500)]
+    assert [start for start, _ in found] == [0, 250]
+    assert {int(own.sum()) for _, times in found for own in times} == {7}
