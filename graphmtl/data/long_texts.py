@@ -34,9 +34,7 @@ def bytes_of_scores(tokens: int, options: ModelOptions, *, training: bool) -> in
     return tokens**2 * ways * (_TRAINING if training else _PREDICTING)
 
 
-def batches_of(
-    lengths: np.ndarray, options: ModelOptions, *, batch_size: int, told: bool
-) -> Iterator[slice]:
+def batches_of(lengths: np.ndarray, options: ModelOptions, *, batch_size: int, told: bool) -> Iterator[slice]:
     """Where to cut texts that stand in order of length, so that none of the batches takes much for its scores.
 
     Args:
@@ -59,9 +57,7 @@ def _bytes(tokens: int, options: ModelOptions, told: bool) -> int:
     return size + tokens**2 * _TOLD if size and told else size
 
 
-def warn_of_long(
-    lengths: np.ndarray, options: ModelOptions, where: str, *, training: bool, told: bool = False
-) -> None:
+def warn_of_long(lengths: np.ndarray, options: ModelOptions, where: str, *, training: bool, told: bool = False) -> None:
     """Names the longest of some texts, where it needs much memory.
 
     Args:
