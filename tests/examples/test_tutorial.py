@@ -59,7 +59,7 @@ def test_it_runs_twice_in_the_same_folder_and_shows_what_is_stored(stored, execu
     execute(quicker)
 
 
-def test_what_is_stored_is_of_one_run_from_top_to_bottom(stored):
+def test_what_is_stored_stands_in_order_and_is_small(stored):
     cells = code(stored)
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
     assert not re.search(r"/tmp|/home|/root|site-packages", "".join(map(str, cells)))
