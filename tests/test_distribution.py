@@ -88,11 +88,9 @@ def test_the_command_of_the_wheel_tells_its_version_and_prints_the_manual(run, d
     assert run("help", "trust").startswith("# Can I trust the picture?\n")
 
 
-def test_the_command_of_the_wheel_trains_and_reports(run, tmp_path):
+def test_the_command_of_the_wheel_trains(run, tmp_path):
     run("run", *tiny.flags(**tiny.OPTIONS | {"arch": "star", "epochs": 1}), "--output", "made")
-    run("report", "made")
     assert (tmp_path / "made" / "model" / "README.md").is_file()
-    assert "<html" in (tmp_path / "made" / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_index_shows_what_needs_nothing_that_is_not_there(distribution):

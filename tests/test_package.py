@@ -152,15 +152,8 @@ def test_requirements_are_what_the_package_imports():
 
 
 def test_extras_are_what_the_rest_imports():
-    tools = {
-        "mypy",
-        "pytest",
-        "pytest-xdist",
-        "ruff",
-        "setuptools",
-        "tensorboard",
-        "triton",
-    }  # started, or imported by name
+    started = {"mypy", "pytest", "pytest-xdist", "ruff", "setuptools"}
+    tools = {*started, "tensorboard", "triton"}  # these are imported by name
     imported = imported_distributions(sources("benchmarks", "examples", "tests"))
     declared = set(extras())
     assert declared - tools <= imported
