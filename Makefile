@@ -1,6 +1,7 @@
 # make run    install what running needs into .venv, then train a star task graph on the embedded task set
 # make test   install what the tests need too, then ruff and the tests on every core, of which the slowest are named
-# make lint   as test, then ruff and mypy (a minute the first time)
+# make lint   as test, then ruff, mypy (a minute the first time), bandit, and whether all dependencies fit
+# make audit  asks the network for known faults of the versions in constraints.txt
 # make torture   as test; kill, starve and damage runs, several minutes; writes benchmarks/results/reliability.md
 # make fuzz   as test; read 100,000 files that were changed at random; writes benchmarks/results/fuzz.md
 # make clean  remove .venv, runs and caches
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install --constraint
 # The products inside the recurrences are small: on a busy machine a second thread costs far more than it brings.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint torture fuzz clean
+.PHONY: run test lint audit torture fuzz clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m graphmtl.run --arch star --overwrite
@@ -28,6 +29,16 @@ test: $(INSTALLED_TEST)
 lint: $(INSTALLED_TEST)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive graphmtl benchmarks examples
+	$(BIN)/python -m pip --disable-pip-version-check check
+	@echo "Not asked here, since it needs the network: known faults of the dependencies (make audit)."
+
+# Its own tool, which reads constraints.txt alone, so that nothing of it stands there. --strict: what cannot be looked up
+# is named, not passed over.
+audit: $(INSTALLED)
+	$(VENV)/audit/bin/pip-audit --version >/dev/null 2>&1 || { \
+	    $(BIN)/python -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip -qq install 'pip-audit>=2.10'; }
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 torture: $(INSTALLED_TEST)
 	$(BIN)/python -m benchmarks.torture --rounds 70 --results benchmarks/results/reliability.md

@@ -3,12 +3,14 @@
     python -m benchmarks.big_data make big.jsonl --megabytes 300
     python -m benchmarks.big_data first big.jsonl [--guess] [--profile]
     python -m benchmarks.big_data rows big.jsonl
+    python -m benchmarks.big_data edges --tokens 4000 [--reads 10]
 
 ``make`` writes a file with the columns ``text`` and ``label``, words drawn by Zipf's law. ``first`` does what
 ``graphmtl run`` does to the first update and prints of each phase its seconds, those of the CPU, and the peak so far of
 resident memory: all of it, and that without the pages of mapped files, which the kernel takes back whenever it needs
 them; with ``--guess`` the file itself is the task, and no task file says its columns. ``rows`` prints the same of what
-``graphmtl predict`` reads of the file, without a model that answers. An earlier version is measured with ``PYTHONPATH``
+``graphmtl predict`` reads of the file, without a model that answers. ``edges`` prints it of a star that tags a text of so
+many tokens and says how much each read of each, by itself and beside 63 short texts. An earlier version is measured with ``PYTHONPATH``
 at its checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is quick.
 """
 
@@ -103,6 +105,27 @@ def rows(path: Path) -> None:
     print(f"{len(read):,} texts, {characters:,} characters")
 
 
+def edges(tokens: int, reads: int | None) -> None:
+    """Tags a text of so many tokens with its edges, and puts the answer down as JSON, as predict does."""
+    watch = Watch()
+    with watch.phase("imports"):
+        from graphmtl.data.task import Task
+        from graphmtl.data.vocabulary import Vocabulary
+        from graphmtl.models.model import MultiTaskModel
+        from graphmtl.models.model_options import make_model_options
+
+    task = Task(name="tags", kind="token-classification", labels=("O", "B-x"))
+    options = make_model_options(arch="star", chars="none")
+    model = MultiTaskModel(tasks=[task], vocabulary=Vocabulary.build(["word"]), options=options)
+    how: dict[str, Any] = {} if reads is None else {"reads": reads}
+    for others in (0, 63):
+        texts = [["word"] * tokens, *[["word"] * 20] * others]
+        with watch.phase(f"{tokens:,} tokens, {others} others"):
+            answer = model.predict(texts, "tags", edges=True, **how)[0]
+            written = len(json.dumps(answer))
+        print(f"{written / 1e6:.1f} MB of JSON for the long text")
+
+
 def first(path: Path, guess: bool) -> None:
     """All that a run does before its first update, and that."""
     watch = Watch()
@@ -164,9 +187,15 @@ def main(argv: Sequence[str]) -> None:
     measuring.add_argument("--guess", action="store_true")
     measuring.add_argument("--profile", action="store_true")
     verbs.add_parser("rows").add_argument("path", type=Path)
+    telling = verbs.add_parser("edges")
+    telling.add_argument("--tokens", type=int, default=4000)
+    telling.add_argument("--reads", type=int)
     arguments = parser.parse_args(argv)
     if arguments.verb == "make":
         make(arguments.path, arguments.megabytes)
+        return
+    if arguments.verb == "edges":
+        edges(arguments.tokens, arguments.reads)
         return
     if arguments.verb == "rows":
         rows(arguments.path)

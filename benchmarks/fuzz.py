@@ -3,7 +3,7 @@
     python -m benchmarks.fuzz --inputs 100000 --results benchmarks/results/fuzz.md
 
 A changed file that ends in anything but an answer or an ``InputError`` is a traceback, one that takes longer than a few
-seconds is slow; both are printed with the input.
+seconds of the CPU is slow; both are printed with the input.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from graphmtl.options.yaml_file import read_options
 from graphmtl.training.run_folder import Run
 from graphmtl.training.state_file import load_state, save_state
 
-_SECONDS = 5
+_SECONDS = 5  # of the CPU, so that what else runs on the machine does not count
 _ROWS = [(f"a good film {i} {'!' * (i % 7)}", ("good", "bad")[i % 2], i / 10) for i in range(40)]
 _TABLE = "text,label,score\n" + "".join(f'"{text}",{label},{score}\n' for text, label, score in _ROWS)
 _LINES = "".join(json.dumps({"text": t, "label": one, "tokens": t.split()}) + "\n" for t, one, _ in _ROWS)
@@ -201,7 +201,7 @@ class Fuzz:
         return found
 
     def _read(self, read: Callable[[Path], object], path: Path, content: bytes, found: Found) -> None:
-        signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, _SECONDS)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -216,7 +216,7 @@ class Fuzz:
         except Exception as error:
             found.tracebacks.append(f"{path.name}: {type(error).__name__}: {error}: {content!r}")
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _too_long(*_: object) -> None:
@@ -230,8 +230,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGALRM, _too_long)
-    rows, bad, began = [], [], time.perf_counter()
+    signal.signal(signal.SIGPROF, _too_long)
+    rows, bad, began = [], [], time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder), seed=arguments.seed)
         for name in fuzz.targets:
@@ -240,9 +240,9 @@ def main(argv: Sequence[str]) -> None:
             rows.append(f"| {name} | {found.read} | {found.refused} | {len(found.tracebacks)} | {len(found.slow)} |")
             print(rows[-1], flush=True)
     lines = [
-        f"Command: `python -m benchmarks.fuzz {' '.join(argv)}`; {time.perf_counter() - began:,.0f} seconds.",
+        f"Command: `python -m benchmarks.fuzz {' '.join(argv)}`; {time.process_time() - began:,.0f} seconds of CPU.",
         "",
-        f"| changed file | read | refused in a line | tracebacks | longer than {_SECONDS} s |",
+        f"| changed file | read | refused in a line | tracebacks | longer than {_SECONDS} s of CPU |",
         "|---|---|---|---|---|",
         *rows,
     ]

@@ -277,6 +277,8 @@ class Torture:
                 ended = child(argv)
                 if ended.is_traceback:
                     count.tracebacks.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
+                elif argv[-1] == "--resume" and ended.code and _has_another(path, file):
+                    count.dead_ends.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
         return count
 
     def _readers(self, kind: str, path: Path) -> list[list[str]]:
@@ -293,6 +295,16 @@ class Torture:
         path = self.folder / "run"
         shutil.rmtree(path, ignore_errors=True)
         return path
+
+
+def _has_another(run: Path, file: Path) -> bool:
+    """Whether a file is of a checkpoint of the run, and another checkpoint is there to go on from."""
+    folder = run / "checkpoints"
+    return file.is_relative_to(folder) and any(
+        path != file.parent
+        for path in folder.glob("epoch-*")
+        if path.suffix == "" and (path / "checksums.json").is_file()
+    )
 
 
 def _later(number: int, seconds: float, signum: int) -> None:

@@ -7,7 +7,7 @@ from graphmtl.lazy import lazily
 
 if TYPE_CHECKING:
     from graphmtl import nn
-    from graphmtl.comparison.comparison import compare
+    from graphmtl.comparison.comparison import compare, compare_runs
     from graphmtl.data.loading import load_tasks
     from graphmtl.data.planted import PlantedOptions
     from graphmtl.data.task import Task, TaskSet
@@ -33,6 +33,7 @@ __all__ = [
     "Topology",
     "build_model",
     "compare",
+    "compare_runs",
     "draw_task_graph",
     "load_tasks",
     "loader",
@@ -56,6 +57,7 @@ __getattr__, __dir__ = lazily(
         "Topology": "graphmtl.graph.topology",
         "build_model": "graphmtl.training.building",
         "compare": "graphmtl.compare",
+        "compare_runs": "graphmtl.comparison.comparison",
         "draw_task_graph": "graphmtl.graph.pictures.figure",
         "load_tasks": "graphmtl.data.loading",
         "loader": "graphmtl.training.loader",

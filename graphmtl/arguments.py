@@ -182,6 +182,12 @@ def _predict(argv: Sequence[str]) -> Namespace:
         "--edges", action="store_true", help="also write the edge weights of each text, of tags of each token"
     )
     parser.add_argument(
+        "--reads",
+        metavar="N",
+        type=int,
+        help="of tags in a star: with --edges the N tokens of which each token read most, [place, weight], not all",
+    )
+    parser.add_argument(
         "--pretokenized", action="store_true", help="the words of a text are what spaces divide (not of pairs)"
     )
     parser.add_argument("--batch-size", type=int, default=64, help="texts read at once")

@@ -212,7 +212,8 @@ def alone(path: Path, *, otherwise: Callable[[], None]) -> Iterator[IO | None]:
     """While this process, or one that it starts and gives the file, is the only one that holds a lock.
 
     The lock is the system's, so that nothing of it is left where the processes that hold it are gone; the file, which
-    holds the number of the last process, stays. Where files cannot be locked nothing is held.
+    holds the number of the last process, stays, unless its holder removes it. Where files cannot be locked nothing is
+    held.
 
     Args:
         path: the file.
@@ -223,18 +224,22 @@ def alone(path: Path, *, otherwise: Callable[[], None]) -> Iterator[IO | None]:
     except ModuleNotFoundError:  # Windows
         yield None
         return
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            otherwise()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # of a file system that has no locks, as some over a network: then there is none
-            pass
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield file
+    held = False
+    while not held:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                otherwise()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:  # of a file system that has no locks, as some over a network: then there is none
+                pass
+            held = os.fstat(file.fileno()).st_nlink > 0  # else its holder has removed it, and others lock another one
+            if held:
+                file.truncate(0)
+                file.write(f"{os.getpid()}\n")
+                file.flush()
+                yield file
 
 
 def parse_json(text: str, name: object, line: int = 1) -> Any:

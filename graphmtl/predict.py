@@ -38,6 +38,7 @@ from graphmtl.verbosity import say
 __all__ = ["main"]
 
 _LINES_AT_ONCE = 4096  # so that memory does not grow with a file of lines
+_EDGES_AT_ONCE = 256  # lines, each of whose tokens may have edges to all tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +93,11 @@ def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, str]
 
 
 def _parts_of_lines(
-    file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str
+    file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str, at_once: int
 ) -> Iterator[_Part]:
     """The lines of a file, some thousands at once; tasks of pairs and of choices read what stands between TABs."""
     lines, start = _lines(file, name, encoding), 0
-    while chunk := [*islice(lines, _LINES_AT_ONCE)]:
+    while chunk := [*islice(lines, at_once)]:
         numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
         single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]
         forms = {(task.is_pair, bool(task.choices)): task for task in reversed([*tasks.values()])}
@@ -110,12 +111,12 @@ def _parts_of_lines(
 
 
 def _parts_of_rows(
-    rows: Rows, columns: Mapping[str, Columns], tasks: Mapping[str, Task], pretokenized: bool
+    rows: Rows, columns: Mapping[str, Columns], tasks: Mapping[str, Task], pretokenized: bool, at_once: int
 ) -> Iterator[_Part]:
     tokens = [str(columns[name][0]) for name, task in tasks.items() if task.tokens]
     wanted = [*dict.fromkeys(column for own in columns.values() for column in every_column(own))]
-    for start in range(0, len(rows), _LINES_AT_ONCE):
-        stop = start + _LINES_AT_ONCE
+    for start in range(0, len(rows), at_once):
+        stop = start + at_once
         texts = texts_of_table(rows.table(wanted, start, stop), columns, tokens)
         if pretokenized:
             split = {own: _split(texts[name]) for name, own in columns.items()}
@@ -220,8 +221,11 @@ def _kind(path: str | None, given: str | None) -> str:
 def main(argv: Sequence[str]) -> None:
     """The verb ``predict``."""
     arguments = ARGUMENTS["predict"](argv)
-    if arguments.batch_size < 1:
-        raise InputError(f"--batch-size: found {arguments.batch_size}, expected 1 or more")
+    for flag, value in {"--batch-size": arguments.batch_size, "--reads": arguments.reads}.items():
+        if value is not None and value < 1:
+            raise InputError(f"{flag}: found {value}, expected 1 or more")
+    if arguments.reads is not None and not arguments.edges:
+        raise InputError("--reads: says how many --edges tell, which is not given")
     model = Run.open(arguments.run).model
     names = list(model.tasks) if arguments.task == "all" else arguments.task.split(",")
     for name in names:
@@ -242,7 +246,8 @@ def main(argv: Sequence[str]) -> None:
     reading = Reading(delimiter=delimiter, encoding=arguments.encoding)
 
     def predict(part: _Part) -> list[dict[str, dict]]:
-        return model.predict_each(part.texts, edges=arguments.edges, batch_size=arguments.batch_size)
+        how = {"edges": arguments.edges, "reads": arguments.reads, "batch_size": arguments.batch_size}
+        return model.predict_each(part.texts, **how)
 
     def answer(parts: Iterator[_Part], columns: Sequence[str], rows: Rows | None) -> None:
         if output is None:
@@ -256,13 +261,15 @@ def main(argv: Sequence[str]) -> None:
             count = _write_all(parts, predict, _written(write, tasks, arguments.edges, as_objects))
         print(f"wrote {output} ({count} rows)")
 
+    at_once = _EDGES_AT_ONCE if arguments.edges else _LINES_AT_ONCE
     if kind == "lines":
         with _open(arguments.file) as file:
-            answer(_parts_of_lines(file, where, tasks, arguments.pretokenized, arguments.encoding), ["text"], None)
+            parts = _parts_of_lines(file, where, tasks, arguments.pretokenized, arguments.encoding, at_once)
+            answer(parts, ["text"], None)
         return
     rows = _read_rows(arguments.file, kind, reading)
     columns = _columns(tasks, arguments.text, rows, where)
-    answer(_parts_of_rows(rows, columns, tasks, arguments.pretokenized), rows.names, rows)
+    answer(_parts_of_rows(rows, columns, tasks, arguments.pretokenized, at_once), rows.names, rows)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def built(folder, kind):
 def distribution(tmp_path_factory):
     """An empty folder in which the wheel was unpacked, which was made of the sdist alone."""
     folder = tmp_path_factory.mktemp("distribution")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "graphmtl", folder / "graphmtl", ignore=shutil.ignore_patterns("__pycache__"))
     with tarfile.open(built(folder, "sdist")) as sdist:

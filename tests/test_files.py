@@ -179,6 +179,18 @@ def test_one_at_a_time(tmp_path):
         assert asked == ["held"]
 
 
+def test_a_lock_whose_file_its_holder_removes_locks_nobody_beside_it(tmp_path):
+    """Who has waited for the removed file must not hold that one, while the next comer makes another."""
+    with alone(tmp_path / "lock", otherwise=lambda: None) as file:
+
+        def let_go() -> None:
+            (tmp_path / "lock").unlink()
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        with alone(tmp_path / "lock", otherwise=let_go) as mine:
+            assert os.path.samestat(os.fstat(mine.fileno()), (tmp_path / "lock").stat())
+
+
 def test_where_files_cannot_be_locked_nothing_is_held(tmp_path, monkeypatch):
     def refused(*_):
         raise OSError(errno.ENOLCK, "No locks available")

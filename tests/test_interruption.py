@@ -8,21 +8,11 @@ from pathlib import Path
 import pytest
 
 from graphmtl.cli import run_verb
-from graphmtl.interruption import Interrupted, exit_code, signals_wait
+from graphmtl.interruption import Interrupted, end_at_once_while_loading, exit_code, leave, signals_wait, terminated
 
 ROOT = Path(__file__).parents[1]
 BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-
-
-@pytest.fixture(autouse=True)
-def default_handlers():
-    """Those of a terminal, also where the tests were started in the background, which ignores Ctrl-C."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
+pytestmark = pytest.mark.usefixtures("default_handlers")
 
 
 @BOTH
@@ -43,6 +33,13 @@ def test_signals_that_somebody_else_handles_are_left_to_them(handler):
         os.kill(os.getpid(), signal.SIGINT)
     assert not signals.wanted
     assert signal.getsignal(signal.SIGINT) == handler
+
+
+def test_a_signal_that_a_verb_hears_waits_too():
+    signal.signal(signal.SIGTERM, terminated)
+    with signals_wait() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signals.wanted == signal.SIGTERM
 
 
 def test_in_another_thread_nothing_waits():
@@ -86,6 +83,22 @@ def test_sigterm_is_heard_by_a_verb(capsys):
     assert ended.value.code == 143
     assert capsys.readouterr().err == "graphmtl: interrupted\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("given", "handler"),
+    [
+        (["-m", "graphmtl.plot", "RUN"], leave),
+        (["-m", "own.plot"], signal.default_int_handler),
+        (["own.py", "-m", "graphmtl.plot"], signal.default_int_handler),  # an argument of somebody's script
+        (["own.py", "-m"], signal.default_int_handler),
+    ],
+)
+def test_only_a_verb_that_loads_ends_at_once(given, handler, monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", *given])
+    monkeypatch.setattr(sys, "argv", [given[0]])
+    end_at_once_while_loading()
+    assert signal.getsignal(signal.SIGINT) == handler
 
 
 def test_ctrl_c_while_a_module_of_a_verb_loads_is_one_line(tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from sys import stdlib_module_names as STANDARD
 
@@ -30,6 +31,7 @@ FLOORS = (  # from the ground up; a file in the package's own folder is named, t
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
+@cache  # parsing takes a second; nobody may change a tree
 def modules(package: Path) -> dict[str, ast.Module]:
     """The package's files by their names in Python, parsed; a folder is its __init__.py."""
     found = {path.relative_to(package.parent).with_suffix(""): path for path in sorted(package.rglob("*.py"))}
@@ -100,12 +102,12 @@ def test_the_ground_floor_imports_torch_alone():  # and, of the package, errors,
 )
 def test_an_import_that_is_turned_round_is_found(module, line):
     trees = modules(PACKAGE)
-    trees[module] = ast.parse(ast.unparse(trees[module]) + "\n" + line)
+    trees = {**trees, module: ast.parse(ast.unparse(trees[module]) + "\n" + line)}
     (found,) = upward(trees)
     assert found.startswith(f"{module} (")
 
 
 def test_a_ring_is_found():
-    trees = modules(PACKAGE)
-    trees["graphmtl.layers.shapes"].body += ast.parse("from graphmtl.layers import packing").body
+    trees, module = modules(PACKAGE), "graphmtl.layers.shapes"
+    trees = {**trees, module: ast.parse(ast.unparse(trees[module]) + "\nfrom graphmtl.layers import packing")}
     assert {"graphmtl.layers.packing", "graphmtl.layers.shapes"} <= set(circle(trees))

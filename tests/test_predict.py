@@ -179,6 +179,18 @@ def test_how_many_are_read_at_once_plays_no_part(arguments, folder, predicted, m
     assert_same(predicted(folder, texts, "--task", "child1,parent1", *arguments), expected)
 
 
+def test_fewer_lines_are_held_where_each_has_edges(folder, predicted, monkeypatch):
+    read = []
+    whole = predicted(folder, lines(TEXTS), "--task", "child1", "--edges")
+    monkeypatch.setattr(predict_module, "_EDGES_AT_ONCE", 3)
+    parts = predict_module._parts_of_lines
+    monkeypatch.setattr(
+        predict_module, "_parts_of_lines", lambda *a: (read.append(len(part.lines)) or part for part in parts(*a))
+    )
+    assert_same(predicted(folder, lines(TEXTS), "--task", "child1", "--edges"), whole)
+    assert read == [3, 1]
+
+
 def test_neither_labels_nor_data_are_needed(copy_of, predicted):
     """What is left of the run is config.yaml, metrics.json and the model; its data are nowhere."""
     folder = copy_of("star")
@@ -227,6 +239,8 @@ def test_a_byte_that_is_no_text(content, message, folder, tmp_path, error_of, mo
         (["nowhere", "FILE", "--task", "all"], "nowhere: no such run folder"),
         (["RUN", "FILE", "--task", "all", "--edge-weights"], "unrecognized arguments: --edge-weights"),
         (["RUN", "FILE", "--task", "all", "--batch-size", "many"], "--batch-size: invalid int value: 'many'"),
+        (["RUN", "FILE", "--task", "all", "--edges", "--reads", "0"], "--reads: found 0, expected 1 or more"),
+        (["RUN", "FILE", "--task", "all", "--reads", "3"], "--reads: says how many --edges tell, which is not given"),
     ],
 )
 def test_mistakes(arguments, message, folder, tmp_path, error_of):

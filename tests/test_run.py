@@ -27,7 +27,6 @@ from tests.tiny import TASKS, flags, without_clock
 KNOWN = ", ".join([*ARCHITECTURES, "module:Class"])
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 FILES = {
-    ".lock",
     "config.yaml",
     "data.json",
     "metrics.json",

@@ -136,6 +136,10 @@ def test_edges_of_tokens_in_the_star(trained):
         assert (edge["source"], edge["target"]) == ("virtual", "ner")
         assert len(edge["reads"]) == 4
         assert sum(edge["reads"]) == pytest.approx(1, abs=1e-5)
+    (sparse,) = trained("star").model.predict(["Ada left Rome !"], "ner", edges=True, reads=2)
+    for (edge,), (whole,) in zip(sparse["edges"], answer["edges"], strict=True):
+        assert [weight for _, weight in edge["reads"]] == sorted(whole["reads"], reverse=True)[:2]
+        assert all(whole["reads"][place] == weight for place, weight in edge["reads"])
 
 
 def test_what_a_token_reads_is_in_reading_order_in_both_directions():
@@ -301,6 +305,8 @@ def test_predict(trained, tmp_path, capsys):
     split = printed(capsys, "predict", run, "--task", "ner", "--pretokenized", "--edges", tmp_path / "text")
     assert [line["tokens"] for line in split] == [["Ada", "left", "NYC!"], [], ["Ada", "don't"]]
     assert [len(line["edges"]) for line in (split[0], split[2])] == [3, 2]
+    few = printed(capsys, "predict", run, "--task", "ner", "--pretokenized", "--edges", "--reads", 2, tmp_path / "text")
+    assert [len(edge["reads"]) for (edge,) in (*few[0]["edges"], *few[2]["edges"])] == [2] * 5
 
 
 def test_answers_about_tokens_keep_the_texts_own_characters(trained):

@@ -10,9 +10,9 @@ from scipy.special import expit, softmax
 from graphmtl.baselines.answers import of_choices, of_classes, of_label_sets, of_numbers, of_tags
 from graphmtl.baselines.baseline import Group, held_out
 from graphmtl.baselines.examples import Examples, Said
-from graphmtl.baselines.linear import Linear, logistic, ridge, softmax_passes
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.kinds.multi_label import best_threshold
+from graphmtl.models.linear import Linear, logistic, ridge, softmax_passes
 from graphmtl.training.evaluation import score
 
 __all__ = ["LEARNERS", "Learner", "chosen_on_valid"]

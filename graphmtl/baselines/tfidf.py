@@ -21,7 +21,7 @@ class Tfidf(Baseline):
     (:mod:`graphmtl.baselines.tag_features`).
 
     Attributes:
-        strengths: the values of C that the validation split chooses from; see :mod:`graphmtl.baselines.linear`.
+        strengths: the values of C that the validation split chooses from; see :mod:`graphmtl.models.linear`.
     """
 
     strengths: ClassVar[Sequence[float]] = (0.25, 1.0, 4.0, 16.0, 64.0)

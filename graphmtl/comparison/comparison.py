@@ -173,26 +173,33 @@ def compare_variants(
 
 
 def compare_runs(
-    folders: Sequence[Path | str],
+    runs: Sequence[Run | Path | str],
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     against: str | None = None,
     baselines: bool = True,
     command: Sequence[str] = (),
 ) -> Comparison:
     """Tells what differs between finished runs; those whose options differ by the seed alone are one row.
 
+    Args:
+        runs: the runs, or their folders.
+        folder: where it is told, a new folder or that of an earlier such comparison; None: ``runs/comparison``.
+        against: the row that the others are compared with; None: ``single``, or the first.
+        baselines: also majority and TF-IDF.
+        command: what the report shows.
+
     Raises:
         InputError: a run is not finished, they were trained on different data, or the folder holds something else.
     """
-    folder = folder or Path("runs") / "comparison"
-    runs = grouped(open_runs(folders))
-    check_same_data(runs)
+    folder = Path(folder or "runs/comparison")
+    rows = grouped(open_runs([run.folder if isinstance(run, Run) else run for run in runs]))
+    check_same_data(rows)
     known = (folder / "comparison.json").is_file() and not (folder / "grid.json").is_file()
     if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no comparison of finished runs; --output names another")
     folder.mkdir(parents=True, exist_ok=True)
-    return _written(runs, folder=folder, against=against, baselines=baselines, command=command)
+    return _written(rows, folder=folder, against=against, baselines=baselines, command=command)
 
 
 def _first_options(flags: Sequence[str], seed: int, variant: Variant | None = None) -> Options:

@@ -111,9 +111,12 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
     A group is called by its architecture and the options that differ.
     """
+    values = [vars(run.options) for run in runs]
+    shared = {name for own in values for name in own if len({str(each.get(name)) for each in values}) == 1}
     groups: dict[tuple, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(tuple(sorted(without_seed(run.options).items(), key=str)), []).append(run)
+    for run, own in zip(runs, values, strict=True):  # what is the same as it stands has no seed in it
+        key = {name: own[name] if name in shared else value for name, value in without_seed(run.options).items()}
+        groups.setdefault(tuple(sorted(key.items(), key=str)), []).append(run)
     options = [dict(key) for key in groups]
     differ = [
         name

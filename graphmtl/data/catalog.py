@@ -56,6 +56,14 @@ def planted(settings: Settings) -> SourceSet:
     return SourceSet(name="planted", sources=sources, truth=generated.truth)
 
 
+def shop(settings: Settings) -> SourceSet:
+    """What customers write to a shop: sentiment of reviews, topic and purpose of messages; 150 to 200 texts each.
+
+    It ships with the package: ``shop/shop.yaml`` beside this file is an ordinary task file and says what labels mean.
+    """
+    return read_task_file(Path(__file__).parent / "shop" / "shop.yaml")
+
+
 def glue(settings: Settings) -> SourceSet:
     """GLUE's nine tasks, from the folders of ``glue`` or from the Hub (`graphmtl.data.glue`)."""
     return glue_sources(None if settings.data_dir is None else settings.data_dir / "glue")
@@ -301,6 +309,7 @@ def _layer(name: str, label: str, words: str, corpus: Callable[[], Corpus]) -> S
 
 TASK_SETS: dict[str, Callable[[Settings], SourceSet]] = {
     "planted": planted,
+    "shop": shop,
     "fdu-mtl": fdu_mtl,
     "conll2000": conll2000,
     "conll2003": conll2003,

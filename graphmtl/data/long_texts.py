@@ -5,14 +5,18 @@ to 8,000 tokens in both directions, hidden 64: 8 bytes for each pair of tokens t
 architectures need grows with the tokens alone and is below 1 GiB for 25,000 of them.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from graphmtl.config import ArchitectureOptions, ModelOptions
 from graphmtl.errors import note
 
-__all__ = ["bytes_of_scores", "warn_of_long"]
+__all__ = ["batches_of", "bytes_of_scores", "warn_of_long"]
 
 _PREDICTING, _TRAINING = 4, 10  # bytes for a pair of tokens, in one direction
+_TOLD = 80  # bytes for a pair of tokens where it is told how much one read of the other: matrices, numbers and JSON
+_AT_ONCE = 1 << 28  # bytes for all pairs of the texts of a batch that is predicted
 _LONG = 4_000  # tokens
 _LARGE = 1 << 30  # bytes
 
@@ -30,7 +34,30 @@ def bytes_of_scores(tokens: int, options: ModelOptions, *, training: bool) -> in
     return tokens**2 * ways * (_TRAINING if training else _PREDICTING)
 
 
-def warn_of_long(lengths: np.ndarray, options: ModelOptions, where: str, *, training: bool) -> None:
+def batches_of(lengths: np.ndarray, options: ModelOptions, *, batch_size: int, told: bool) -> Iterator[slice]:
+    """Where to cut texts that stand in order of length, so that none of the batches takes much for its scores.
+
+    Args:
+        lengths: (texts,), their tokens, the shortest first.
+        options: of the model.
+        batch_size: texts of a batch at most.
+        told: it is told how much each token read of each.
+    """
+    start = 0
+    while start < len(lengths):
+        stop = min(start + batch_size, len(lengths))
+        while stop - start > 1 and _bytes(int(lengths[stop - 1]), options, told) * (stop - start) > _AT_ONCE:
+            stop -= (stop - start) // 2
+        yield slice(start, stop)
+        start = stop
+
+
+def _bytes(tokens: int, options: ModelOptions, told: bool) -> int:
+    size = bytes_of_scores(tokens, options, training=False)
+    return size + tokens**2 * _TOLD if size and told else size
+
+
+def warn_of_long(lengths: np.ndarray, options: ModelOptions, where: str, *, training: bool, told: bool = False) -> None:
     """Names the longest of some texts, where it needs much memory.
 
     Args:
@@ -38,11 +65,18 @@ def warn_of_long(lengths: np.ndarray, options: ModelOptions, where: str, *, trai
         options: of the model.
         where: what a message calls the texts: their task and split.
         training: they are learned, not only read.
+        told: it is told how much each token read of each.
     """
     if not len(lengths):
         return
     row = int(lengths.argmax())
     tokens = int(lengths[row])
+    if told and (size := _bytes(tokens, options, told)) > _AT_ONCE:
+        note(
+            f"{where}, row {row}: how much each of {tokens:,} tokens read of each are {tokens**2:,} numbers, for which "
+            f"about {size / 2**30:.1f} GiB are taken; --reads 10 tells the ten of which each token read most"
+        )
+        return
     size = bytes_of_scores(tokens, options, training=training)
     if tokens > _LONG and size > _LARGE:
         note(

@@ -32,6 +32,7 @@ _TYPES = {str: "text", int: "a number", float: "a number", type(None): ""}
 class ClassificationHead(LinearHead):
     """A :class:`~graphmtl.kinds.head.LinearHead`: pooled vectors (batch, input_size) to logits (batch, classes)."""
 
+    labels_apply = "one"
     is_exported = True
 
     def losses(self, logits: Tensor, labels: Tensor, lengths: Tensor, *, label_smoothing: float = 0.0) -> Tensor:

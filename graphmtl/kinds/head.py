@@ -1,7 +1,7 @@
 """What every head is: from what was pooled, or a token's state, to a task's answer and to its loss."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,8 @@ class Head(nn.Module):
 
     class_weights: Tensor | None
     chosen: tuple[str, ...] = ()  #: the buffers that :meth:`choose` sets, which are kept with the epoch's weights
+    labels_apply: ClassVar[Literal["one", "any"] | None] = None
+    """Where the logits are one for each label of a text: whether one of the labels applies, or any of them do."""
     is_exported = False  #: True where it is no more than one linear layer on a text's vector, as ONNX files have it
 
     def __init__(self):

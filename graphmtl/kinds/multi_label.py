@@ -49,6 +49,7 @@ class MultiLabelHead(LinearHead):
     A label is a row of 0 and 1, (classes,), of :data:`~graphmtl.data.kind.NO_LABEL` where nothing is known.
     """
 
+    labels_apply = "any"
     is_exported = True
     chosen = ("threshold",)
     threshold: Tensor  # ()

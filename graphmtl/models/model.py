@@ -27,7 +27,7 @@ from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.card import model_card
-from graphmtl.models.encoder import Encoded, LockedDropout
+from graphmtl.models.encoder import Encoded, LockedDropout, VocabularyOptions
 from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.hub import in_cache_alone, refusal_is_named
@@ -36,6 +36,7 @@ from graphmtl.models.predictions import Halves, ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import resolve
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_folder, save_model
+from graphmtl.models.wide import Ngrams, Wide, count_ngrams, has_wide_part
 from graphmtl.registry import ENCODERS
 
 __all__ = ["MultiTaskModel"]
@@ -87,6 +88,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         self.poolings = nn.ModuleList()
         if options.pooling == "attention":
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
+        self.wide = nn.ModuleDict()  # by task, of those that have one
+        if isinstance(options, VocabularyOptions) and options.wide:
+            self._add_wide_parts()
         if options.same_start:
             self._start_alike()
         self.scores: dict[str, dict[str, Any]] = {}
@@ -119,6 +123,14 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         layers = [(nn.Dropout(options.output_dropout), nn.Linear(*pair), nn.GELU()) for pair in pairwise(sizes)]
         return nn.Sequential(*(module for layer in layers for module in layer))
 
+    def _add_wide_parts(self) -> None:
+        heads: Any = self.heads
+        for task, head in zip(self.tasks.values(), heads, strict=True):
+            if has_wide_part(task, head):
+                separate, labels = head.labels_apply == "any", len(task.labels)
+                columns = 1 if labels == 2 and not separate else labels
+                self.wide[str(self._position[task.name])] = Wide(columns=columns, separate=separate)
+
     def _start_alike(self) -> None:
         """Gives the parts that every task has one of the same first weights; heads only where the labels are the same.
 
@@ -127,7 +139,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         """
         alike: list[Any] = [self.encoders, *self.architecture.task_modules()]
         of_heads = [self.heads, self.head_layers] if len(self.head_layers) else [self.heads]
-        alike += [[modules[k] for k in tasks] for modules in of_heads for tasks in self._same_labels()]
+        alike += [[modules[k] for k in tasks] for modules in of_heads for tasks in self.same_labels()]
         for first, *others in filter(len, alike):
             own = names_of_own_starts(first)
             weights = {name: value for name, value in first.state_dict().items() if name not in own}
@@ -139,7 +151,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
         The layers of ``--head-layers`` become common to them, for the common part is to read the same of every task.
         """
-        for tasks in self._same_labels():
+        for tasks in self.same_labels():
             common = self.heads[tasks[0]].common_layer()
             if len(tasks) > 1 and common is not None:
                 self._common_head |= dict.fromkeys(tasks, len(self.common_heads))
@@ -151,7 +163,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                     for k in tasks:
                         self.head_layers[k] = nn.Sequential()
 
-    def _same_labels(self) -> list[list[int]]:
+    def same_labels(self) -> list[list[int]]:
         """The positions of the tasks, those with the same kind of head and the same labels together."""
         groups: dict[tuple, list[int]] = {}
         for k, (task, head) in enumerate(zip(self.tasks.values(), self.heads, strict=True)):
@@ -203,6 +215,10 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         position = self._position[task]
         return self.heads[position](self.layers_below(position)(h), self.common_head(position))
 
+    def wide_part(self, task: str) -> Any:
+        """The linear model of n-grams beside a task (:class:`~graphmtl.models.wide.Wide`), or None."""
+        return getattr(self.wide, str(self._position[task]), None)
+
     def common_head(self, k: int) -> Any:
         """The linear layer that task k has in common with the other tasks that have its labels, or None."""
         return self.common_heads[self._common_head[k]] if k in self._common_head else None
@@ -226,7 +242,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         have ``.loss``, of each task ``.losses``, ``.logits`` and ``.edges``; :func:`graphmtl.loader` makes batches.
         """
         own: bool = self.architecture.own_encoder_per_task
-        outputs = ModelOutputs()
+        outputs, ngrams = ModelOutputs(), self._ngrams(batch)
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:
             encoded = self.encode(batch, tasks[0])  # states (batch, tokens, dim)
             positions = [self._position[name] for name in tasks]
@@ -236,7 +252,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = self.architecture.interact(h, encoded.lengths, position, edges)
                 seen.views |= {view: self.represent(own, encoded, name) for view, own in views.items()}
-                outputs[name] = self._output(name, seen, seen.edges or weights, batch, label_smoothing)
+                outputs[name] = self._output(name, seen, seen.edges or weights, batch, ngrams, label_smoothing)
                 if self.training and self.architecture.holds_apart:
                     shared, private = states.chunk(2, -1)  # (texts, tokens, dim / 2)
                     outputs[name].halves = Halves(shared, private, encoded.lengths)
@@ -253,7 +269,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def ablate(self, batch: Batch, ablations: Iterable[Ablation]) -> Iterator[dict[str, ModelOutput]]:
         """What every task says without some of its edges, once for each ablation; the nodes are computed once."""
         encoded, positions = self.encode(batch), [self._position[name] for name in batch.tasks]
-        architecture = self.architecture
+        architecture, ngrams = self.architecture, self._ngrams(batch)
         nodes = architecture.node_states(encoded.states, encoded.lengths, positions)
         for ablation in ablations:
             read = architecture.read(encoded.states, encoded.lengths, positions, nodes=nodes, ablation=ablation)
@@ -261,14 +277,26 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             for name, position, (states, _) in zip(batch.tasks, positions, read, strict=True):
                 h = self.represent(states, encoded, name)  # (batch, dim), of tags (batch, tokens, dim)
                 seen = architecture.interact(h, encoded.lengths, position, ablation=ablation)
-                outputs[name] = self._output(name, seen, None, batch)
+                outputs[name] = self._output(name, seen, None, batch, ngrams)
             yield outputs
 
+    def _ngrams(self, batch: Batch) -> Ngrams | None:
+        """Those that the wide parts read; none in training, where the graph answers alone."""
+        return count_ngrams(batch.tokens, batch.lengths) if len(self.wide) and not self.training else None
+
     def _output(
-        self, task: str, seen: HeadInput, edges: EdgeWeights | None, batch: Batch, label_smoothing: float = 0.0
+        self,
+        task: str,
+        seen: HeadInput,
+        edges: EdgeWeights | None,
+        batch: Batch,
+        ngrams: Ngrams | None,
+        label_smoothing: float = 0.0,
     ) -> ModelOutput:
-        head: Any = self.heads[self._position[task]]
+        head, wide = self.heads[self._position[task]], self.wide_part(task)
         logits = head.within(self.classify(seen.h, task), batch)
+        if ngrams is not None and wide is not None:
+            logits = wide.pooled(logits, ngrams)
         penalty = None if seen.penalty is None else batch.mean_of_texts(seen.penalty)  # (batch,)
         output = ModelOutput(logits, edges, penalty=penalty, nodes=seen.nodes, hidden=seen.h)
         if not self.training:
@@ -292,6 +320,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         *,
         edges: bool | Literal["tokens"] = False,
         batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict]:
         """Labels raw texts.
 
@@ -305,7 +334,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
                 ``"tokens"`` gives a list per token, and the tokens, whatever the task, or one list where the tasks are
                 read once for a whole text (cmtr). Where the tokens of the text
                 were read (star), an edge of a token also says how much of each was read: ``"reads"``.
-            batch_size: texts read at once; texts of like length are read together.
+            batch_size: texts read at once, fewer where they are long; texts of like length are read together.
+            reads: how many tokens ``"reads"`` has, those of which most was read: ``[[place, weight], ...]``, the
+                largest first. None: the weights of all tokens, whose number is the square of the text's.
 
         Returns:
             One entry per text and task, in this order: ``{"task", "label", "probabilities": {LABEL: p}}``, of a
@@ -320,10 +351,15 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: the model has no such task, or a text is none that the tasks read.
         """
-        return predict(self, texts, task, edges=edges, batch_size=batch_size)
+        return predict(self, texts, task, edges=edges, batch_size=batch_size, reads=reads)
 
     def predict_each(
-        self, texts: Mapping[str, list[Text]], *, edges: bool | Literal["tokens"] = False, batch_size: int = 64
+        self,
+        texts: Mapping[str, list[Text]],
+        *,
+        edges: bool | Literal["tokens"] = False,
+        batch_size: int = 64,
+        reads: int | None = None,
     ) -> list[dict[str, dict]]:
         """Labels raw texts of which each task reads something of its own, such as one of two columns.
 
@@ -331,7 +367,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             texts: what each task reads, row by row: lists of the same length. Tasks with the very same list read it
                 once.
             edges: as in :meth:`predict`.
-            batch_size: as in :meth:`predict`.
+            batch_size, reads: as in :meth:`predict`.
 
         Returns:
             Of every row the answer of each task.
@@ -339,7 +375,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Raises:
             InputError: as :meth:`predict`.
         """
-        return predict_each(self, texts, edges=edges, batch_size=batch_size)
+        return predict_each(self, texts, edges=edges, batch_size=batch_size, reads=reads)
 
     def task_modules(self) -> list[nn.ModuleList]:
         """Every list that has a module for each task, but for the encoders."""
@@ -363,9 +399,9 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         }
 
     def chosen(self, task: str) -> list[str]:
-        """Names of the buffers that a task's head chooses on the validation split."""
-        k = self._position[task]
-        return [f"heads.{k}.{name}" for name in self.heads[k].chosen]
+        """Names of the buffers that a task's head, and its wide part, choose on the validation split."""
+        k, wide = self._position[task], self.wide_part(task)
+        return [f"heads.{k}.{name}" for name in self.heads[k].chosen] + ([] if wide is None else [f"wide.{k}.strength"])
 
     def choose(self, task: str, predictions: Any) -> Any:
         """See :meth:`Head.choose <graphmtl.kinds.head.Head.choose>`; without an example nothing is chosen."""

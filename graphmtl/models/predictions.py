@@ -136,6 +136,7 @@ def in_words(
     offsets: Sequence[list[Span] | None],
     edges: bool,
     answers: Sequence[Any] | None = None,
+    reads: int | None = None,
 ) -> list[dict]:
     """The answers of a task to the texts of a batch.
 
@@ -146,6 +147,7 @@ def in_words(
         offsets: of each text where its tokens stand in it, or None where that is not known.
         edges: whether the edge weights are given too.
         answers: those of the texts as the task's kind puts them in words; None: as the output has them.
+        reads: see `token_edges`.
     """
     assert output.answers is not None
     _check_finite(task, output)
@@ -156,7 +158,7 @@ def in_words(
         for answer, own, tokens in zip(given, probabilities, words or [[]] * len(given), strict=True)
     ]
     if edges:
-        per_text = token_edges(output.edges, words) if words else text_edges(output.edges, len(found))
+        per_text = token_edges(output.edges, words, reads) if words else text_edges(output.edges, len(found))
         for i, (answer, own) in enumerate(zip(found, per_text, strict=True)):
             found[i] = {**answer, **({"tokens": words[i]} if words else {}), "edges": own}
     for answer, own in zip(found, offsets, strict=bool(words)):
@@ -185,18 +187,36 @@ def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:
     return [_edges(read, row) for row in read.per_instance().tolist()]
 
 
-def token_edges(read: EdgeWeights | None, words: Sequence[Sequence[str]]) -> list[list[list[dict]]]:
-    """For every token of every text what was read from each source and, where the nodes are tokens, from which."""
+def token_edges(
+    read: EdgeWeights | None, words: Sequence[Sequence[str]], reads: int | None = None
+) -> list[list[list[dict]]]:
+    """For every token of every text what was read from each source and, where the nodes are tokens, from which.
+
+    Args:
+        read: what the architecture says, or None.
+        words: the tokens of every text.
+        reads: how many tokens are told that a token read, those of which it read most, as pairs of their places and
+            weights; None: the weights of all.
+    """
     if read is None:
         return [[[] for _ in own] for own in words]
     edges = [
         [_edges(read, row) for row in rows[: len(own)]] for own, rows in zip(words, read.weights.tolist(), strict=True)
     ]
     if read.positions is not None:
-        for own, rows in zip(edges, read.positions().tolist(), strict=True):
-            for (edge,), row in zip(own, rows[: len(own)], strict=True):
-                edge["reads"] = row[: len(own)]
+        for own, weights in zip(edges, read.positions(), strict=True):
+            among = weights[: len(own), : len(own)]  # (tokens, tokens)
+            told = among.tolist() if reads is None else _most(among, reads)
+            for (edge,), row in zip(own, told, strict=True):
+                edge["reads"] = row
     return edges
+
+
+def _most(weights: Tensor, number: int) -> list[list[list]]:
+    """The largest of every row of (tokens, tokens), each with its place, the largest first."""
+    found, places = weights.topk(min(number, weights.size(1)), dim=1)  # (tokens, number)
+    rows = zip(places.tolist(), found.tolist(), strict=True)
+    return [[[place, weight] for place, weight in zip(*row, strict=True)] for row in rows]
 
 
 def _edges(read: EdgeWeights, row: Sequence[float]) -> list[dict]:

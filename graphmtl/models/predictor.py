@@ -9,7 +9,7 @@ import torch
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
-from graphmtl.data.long_texts import warn_of_long
+from graphmtl.data.long_texts import batches_of, warn_of_long
 from graphmtl.data.raw_texts import Text, as_read, texts_by_task
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
@@ -27,6 +27,7 @@ def predict(
     *,
     edges: bool | Literal["tokens"] = False,
     batch_size: int = 64,
+    reads: int | None = None,
 ) -> list[dict]:
     """See :meth:`MultiTaskModel.predict <graphmtl.models.model.MultiTaskModel.predict>`."""
     names = [task] if isinstance(task, str) else list(task)
@@ -34,7 +35,7 @@ def predict(
         if name not in model.tasks:
             raise unknown_name("task", str(name), model.tasks)
     read = texts_by_task(texts, [model.tasks[name] for name in names])
-    predictions = predict_each(model, read, edges=edges, batch_size=batch_size)
+    predictions = predict_each(model, read, edges=edges, batch_size=batch_size, reads=reads)
     return [own[name] for own in predictions for name in names]
 
 
@@ -45,10 +46,12 @@ def predict_each(
     *,
     edges: bool | Literal["tokens"] = False,
     batch_size: int = 64,
+    reads: int | None = None,
 ) -> list[dict[str, dict]]:
     """See :meth:`MultiTaskModel.predict_each <graphmtl.models.model.MultiTaskModel.predict_each>`."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size: found {shown(batch_size)}, expected a whole number from 1 on")
+    for name, value in {"batch_size": batch_size, "reads": 1 if reads is None else reads}.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name}: found {shown(value)}, expected a whole number from 1 on")
     same: dict[int, list[str]] = {}
     for name, read in texts.items():
         same.setdefault(id(read), []).append(name)
@@ -57,13 +60,18 @@ def predict_each(
     predictions: list[dict[str, dict]] = [{} for _ in range(rows)]
     for names in same.values():
         checked = _checked(texts[names[0]], [model.tasks[name] for name in names])
-        for own, found in zip(predictions, _predictions(model, checked, names, edges, batch_size), strict=True):
+        for own, found in zip(predictions, _predictions(model, checked, names, edges, batch_size, reads), strict=True):
             own |= found
     return predictions
 
 
 def _predictions(
-    model: Any, texts: Sequence[Text], names: Sequence[str], edges: bool | Literal["tokens"], batch_size: int
+    model: Any,
+    texts: Sequence[Text],
+    names: Sequence[str],
+    edges: bool | Literal["tokens"],
+    batch_size: int,
+    reads: int | None,
 ) -> list[dict[str, dict]]:
     """Of every text the predictions of several tasks."""
     predictions = [{name: blank_prediction(model.tasks[name], text) for name in names} for text in texts]
@@ -76,7 +84,7 @@ def _predictions(
     for (by_word, every, kept), alike in groups.items():
         options = replace(model.options, max_length=kept)
         for row, found in _read(
-            model, texts, alike, bool(edges), batch_size, options=options, whole=by_word, every_token=every
+            model, texts, alike, bool(edges), batch_size, reads, options=options, whole=by_word, every_token=every
         ):
             predictions[row] |= found
     return predictions
@@ -88,6 +96,7 @@ def _read(
     names: Sequence[str],
     edges: bool,
     batch_size: int,
+    reads: int | None,
     *,
     options: ModelOptions,
     whole: bool,
@@ -107,10 +116,12 @@ def _read(
     split = EncodedSplit(tasks=names, texts=ids, forms=forms, groups=groups)
     lengths = np.zeros(len(texts), dtype=np.int64)  # (texts,)
     lengths[rows] = split.lengths
-    warn_of_long(lengths, options, f"{', '.join(names)}, the texts to be predicted", training=False)
+    told = edges and every_token  # how much each token read of each, where the nodes are tokens
+    where = f"{', '.join(names)}, the texts to be predicted"
+    warn_of_long(lengths, options, where, training=False, told=told and reads is None)
     order = split.lengths.argsort(kind="stable")  # (examples,)
-    for start in range(0, len(order), batch_size):
-        some = order[start : start + batch_size]
+    for cut in batches_of(split.lengths[order], options, batch_size=batch_size, told=told):
+        some = order[cut]
         batch = split.batch(some)
         outputs = model(batch.to(device), edges=edges)
         read: list[Any] = [given[rows[i]] for i in some]
@@ -120,7 +131,7 @@ def _read(
         for name in names:
             answers = model.tasks[name].of_kind.located(outputs[name].answers, read, model.vocabulary)
             output, tokens, places = _of_chosen(batch, outputs[name], words, offsets)
-            found[name] = in_words(model.tasks[name], output, tokens, places, edges, answers)
+            found[name] = in_words(model.tasks[name], output, tokens, places, edges, answers, reads)
         for i, predictions in zip(some, zip(*found.values(), strict=True), strict=True):
             yield rows[i], dict(zip(names, predictions, strict=True))
 

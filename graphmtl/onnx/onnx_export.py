@@ -305,6 +305,8 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
+    if len(model.wide):
+        raise InputError("a model with --wide cannot be exported: an ONNX file counts no pairs of words")
     if model.options.pooling not in ("max", "mean", "max-mean"):
         raise InputError(f"--pooling {model.options.pooling} cannot be exported (known: max, mean, max-mean)")
     if model.options.arch not in _STATES:

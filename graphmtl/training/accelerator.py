@@ -31,7 +31,9 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
         cpu=cpu,
         mixed_precision=options.precision,
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # a step's batch is cut over the processes
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # those of other tasks
+        kwargs_handlers=[  # unused: those of other tasks; buffers are the same in all processes
+            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        ],
     )
 
 
@@ -39,7 +41,11 @@ def _check_whole() -> None:
     """Each process scores its model and keeps its weights between two updates, and so must have all of them."""
     for name in ("FSDP", "DEEPSPEED"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
-            raise InputError(f"accelerate's configuration asks for {name}; accepted: MULTI_GPU, MULTI_CPU, NO")
+            raise InputError(
+                f"accelerate's configuration asks for {name}, but every process holds the whole model; accepted: "
+                "MULTI_GPU, MULTI_CPU, NO; a large encoder takes less memory with --lora, --freeze-layers or "
+                "--gradient-checkpointing"
+            )
 
 
 def plain_accelerator(device: str) -> Accelerator:

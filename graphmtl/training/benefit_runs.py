@@ -55,6 +55,7 @@ from graphmtl.training.run_data import all_splits, load_run_tasks, load_tasks_ag
 from graphmtl.training.run_folder import Run
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.trainer import Trainer
+from graphmtl.training.wide import fit_wide_parts
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["BenefitRuns", "Cell", "Outcome"]
@@ -314,6 +315,7 @@ class _Training:
         if isinstance(options, WordEncoderOptions) and options.pretrained is not None:
             load_pretrained(model, options.pretrained, _silent)
         data = self._encoded(tasks, model)
+        fit_wide_parts(model, data, seed=cell.seed)
         ahead = LookAhead(model, data, clip=options.clip, seed=cell.seed)
         looks = -(-_LOOKS // epochs) if cell.pictures else 0
 

@@ -29,6 +29,7 @@ _KEPT = 2
 _NAME = re.compile(r"epoch-(\d+)(?:-update-(\d+))?")
 _SUMS = "checksums.json"
 _STATE = "trainer.safetensors"
+_UNFINISHED, _GONE = _PARTS = (".unfinished", ".gone")  # end the names of what is not written, or removed, to its end
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Checkpoints:
             update: the updates, of the whole training, after which a further epoch was interrupted; 0: it was not.
         """
         target = self.folder / (f"epoch-{epoch}-update-{update}" if update else f"epoch-{epoch}")
-        unfinished = self.folder / f"{target.name}.unfinished"
+        unfinished = self.folder / f"{target.name}{_UNFINISHED}"
         first = self.accelerator.is_main_process
         if first:
             _remove(unfinished)
@@ -132,14 +133,17 @@ class Checkpoints:
         return sorted(written, key=places.__getitem__, reverse=True)
 
     def _keep_the_last(self) -> None:
-        for path in (*self._found()[_KEPT:], *self.folder.glob("epoch-*.unfinished")):
+        parts = (each for suffix in _PARTS for each in self.folder.glob(f"epoch-*{suffix}"))
+        for path in (*self._found()[_KEPT:], *parts):
             _remove(path)
 
 
 def _remove(path: Path) -> None:
     """Removes a folder; the first thing to go is its name, so that a part of it is never taken for the whole."""
-    if path.suffix != ".unfinished" and path.is_dir():
-        path = path.rename(path.with_name(f"{path.name}.unfinished"))
+    if path.suffix not in _PARTS and path.is_dir():
+        gone = path.with_name(f"{path.name}{_GONE}")
+        shutil.rmtree(gone, ignore_errors=True)
+        path = path.rename(gone)
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -50,6 +50,7 @@ from graphmtl.training.teachers import check_imitable, check_unseen, find_teache
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
+from graphmtl.training.wide import fit_wide_parts
 
 __all__ = ["folder_of", "train", "train_run"]
 
@@ -149,6 +150,7 @@ def train_run(
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
+    fit_wide_parts(model, data, seed=options.seed, say=say)
     callbacks = callbacks if state.is_main_process else ()
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
     parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
@@ -311,6 +313,7 @@ def _refit(
     state, before = model.state_dict(), first.state_dict()
     for name in chain.from_iterable(map(model.chosen, model.tasks)):
         state[name].copy_(before[name])
+    fit_wide_parts(model, data, seed=options.seed, say=say)
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder, given=chosen.budgets)

@@ -32,12 +32,13 @@ from graphmtl.training.budget import budget
 from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
-from graphmtl.training.results import split_scores, write_run
-from graphmtl.training.run_data import all_splits, load_run_tasks, planted_options, read_frozen_once
-from graphmtl.training.run_folder import Run
+from graphmtl.training.results import graph_of_test, split_scores, write_run
+from graphmtl.training.run_data import all_splits, load_run_tasks, planted_options, read_frozen_once, remarks
+from graphmtl.training.run_folder import REMARKS, Run
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
+from graphmtl.training.wide import fit_wide_parts
 
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
@@ -130,6 +131,7 @@ class JoinedTraining:
         self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
         learn_from_labels(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
+        fit_wide_parts(self.model, self.data, seed=options.seed)
         self.options = with_steps(options, self.data, transfer.steps)
         self._blocks = old_blocks(self.model, old, transfer.freeze)
         self._waits = transfer.unfreeze_after
@@ -228,7 +230,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     with run.held() if state.is_main_process else nullcontext():
         if state.is_main_process:
             run.create(options, given_data)
-            run.write_json("transfer.json", asked)
+            if not (run.folder / "transfer.json").is_file():  # of a finished run it has more in it
+                run.write_json("transfer.json", asked)
         state.wait_for_everyone()
         accelerator = training.trainer.accelerator
         with trackers_finished(accelerator):
@@ -256,11 +259,13 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             recorder.merge(each)
         if state.is_main_process:
             every = {split: {**after[split], **of_new[split]} for split in after}
-            write_run(run, options, model, {**data, **training.data}, result, every, recorder)
-            graph = run.task_graph
+            both = {**data, **training.data}
+            graph = graph_of_test(options, model, recorder)
             incoming = {name: [asdict(edge) for edge in graph.incoming(name)] for name in names}
             forgetting = _before_and_after(data, before, after)
             run.write_json("transfer.json", {**asked, "new": names, "incoming": incoming, "old": forgetting})
+            run.write_json(REMARKS, remarks(tasks, both))
+            write_run(run, options, model, both, result, every, recorder)  # metrics.json last, with which it is whole
         state.wait_for_everyone()
         return run
 

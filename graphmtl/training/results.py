@@ -13,6 +13,8 @@ from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
+from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
@@ -23,6 +25,7 @@ from graphmtl.training.training_result import TrainingResult
 __all__ = [
     "SPLITS",
     "cut_short",
+    "graph_of_test",
     "mean_of_first_metrics",
     "other_tests",
     "split_scores",
@@ -44,6 +47,12 @@ def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mappin
     }
 
 
+def graph_of_test(options: Options, model: MultiTaskModel, recorder: EdgeRecorder) -> TaskGraph:
+    """The task graph of what was recorded while the test split was read."""
+    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
+    return recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
+
+
 def write_run(
     run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder, truth=None
 ) -> None:
@@ -55,9 +64,7 @@ def write_run(
         for name, own in metrics["tasks"].items()
     }
     _save(model, run)
-    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
-    graph = recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
-    graph.save(run.folder / "task_graph.json")
+    graph_of_test(options, model, recorder).save(run.folder / "task_graph.json")
     if model.architecture.virtual_node is not None and len(model.tasks) > 1:
         device = next(model.parameters()).device
         valid = {name: own.valid for name, own in data.items()}

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -74,7 +74,8 @@ class Run:
             return
         if not options.overwrite:
             raise InputError(
-                f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another"
+                f"{self.folder} exists: --overwrite replaces it, --resume goes on with it, --output names another "
+                "(in Python overwrite=True, resume=True, output=...)"
             )
         if not self._holds_a_run():
             raise InputError(
@@ -148,13 +149,18 @@ class Run:
         """
 
         def refuse() -> None:
-            number = lock.read_text().strip()
+            number = ""
+            with suppress(OSError):  # it has ended meanwhile
+                number = lock.read_text().strip()
             raise InputError(f"{self.folder}: another process{f' ({number})' if number else ''} trains this run")
 
         lock = self.folder / _LOCK
         self._make()
         with writing(lock), alone(lock, otherwise=refuse):
-            yield
+            try:
+                yield
+            finally:
+                remove(lock)  # while it is held, so that nobody holds another one beside it
 
     def _make(self) -> None:
         try:

@@ -7,7 +7,7 @@ from graphmtl.graph.comparison import Comparison
 
 def test_holm():
     assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
-    assert holm([0.5, 0.9]) == [1, 1]
+    assert holm([0.6, 0.9]) == [1, 1]
     assert holm([0.04]) == [0.04]
     assert holm([]) == []
 

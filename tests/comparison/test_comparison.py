@@ -115,7 +115,8 @@ def test_finished_runs(finished, tmp_path, monkeypatch):
     assert [*found.compared.rows] == ["star", "shared", *BASELINES]
     assert found.verdict.startswith("star is better than shared for ")
     assert json.loads((tmp_path / "c" / "comparison.json").read_text())["against"] == "shared"
-    compare_runs(folders, folder=tmp_path / "c", baselines=False)  # a report is replaced
+    again = compare_runs([*map(Run.open, folders)], folder=str(tmp_path / "c"), baselines=False)  # a report is replaced
+    assert [*again.compared.rows] == ["star", "shared"]
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "thesis.md").write_text("")
     with pytest.raises(InputError, match="is no comparison of finished runs; --output names another"):

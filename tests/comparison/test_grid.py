@@ -147,12 +147,18 @@ def test_two_processes_do_not_train_the_same_run(trained, tmp_path, capsys):
         fcntl.flock(other, fcntl.LOCK_EX)
         thread = threading.Thread(target=train_cells, args=([cell],))
         thread.start()
-        time.sleep(0.2)
+        said = ""
+        for _ in range(3000):
+            said += capsys.readouterr().out
+            if "another process trains it; its end is waited for" in said:
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("it does not say that it waits")
         assert trained == []
         fcntl.flock(other, fcntl.LOCK_UN)
         thread.join(30)
     assert trained == ["shared-0"]
-    assert "another process trains it; its end is waited for" in capsys.readouterr().out
 
 
 def test_a_run_that_another_process_has_finished_meanwhile_is_taken(trained, tmp_path, finished):

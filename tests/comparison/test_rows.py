@@ -31,6 +31,13 @@ def test_runs_that_differ_by_the_seed_stand_together_and_are_called_by_what_diff
     assert [*grouped(runs[:3])] == ["star", "shared"]
 
 
+def test_a_folder_that_ends_like_a_seed_is_the_same_folder(run):
+    runs = [run("star", seed=seed, data_dir="data/version-1/texts") for seed in (0, 1)]
+    assert [*grouped(runs)] == ["star"]
+    runs = [run("star", seed=seed, teachers=f"runs/single-{seed}", data_dir="data-1") for seed in (0, 1)]
+    assert [*grouped(runs)] == ["star"]
+
+
 def test_seeds_that_all_have_are_compared_and_others_named(run, monkeypatch):
     monkeypatch.setattr(module, "answers_of", lambda run: {})  # the data of these seeds were other ones
     runs = {"star": [run("star", seed=s) for s in (0, 1)], "shared": [run("shared", seed=s) for s in (1, 2)]}

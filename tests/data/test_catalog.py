@@ -72,6 +72,21 @@ def test_an_empty_text_is_counted_and_an_empty_file_is_a_fault(data_dir):
         load_tasks("fdu-mtl:books", data_dir=data_dir)
 
 
+def test_the_shop_ships_with_the_package_and_no_text_stands_in_it_twice():
+    tasks = load_tasks("shop")
+    sizes = {"sentiment": (120, 30, 50), "topic": (112, 28, 60), "purpose": (45, 30, 75)}
+    assert {name: (len(data.train), len(data.valid), len(data.test)) for name, data in tasks.items()} == sizes
+    texts = [text for data in tasks.values() for split in data.splits.values() for text in split["text"]]
+    assert len({text.casefold() for text in texts}) == len(texts) == 550
+    assert all(text == text.strip() for text in texts)
+
+
+def test_every_label_of_the_shop_is_as_frequent_as_the_others_in_each_split():
+    for data in load_tasks("shop").values():
+        for split in data.splits.values():
+            assert {*Counter(split["label"]).values()} == {len(split) // len(data.task.labels)}
+
+
 def test_a_new_task_set_is_one_function_and_one_line(monkeypatch):
     monkeypatch.setitem(TASK_SETS, "mine", TASK_SETS["planted"])
     assert list(load_tasks("mine:child1", planted=SMALL)) == ["child1"]

@@ -151,6 +151,9 @@ def test_finding_of_pairs_and_spokes():
     pairs = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.8), edge("b", "a", 0.8), edge("a", "c", 0), edge("c", "a", 0)))
     none = rescaled(pairs, 0, 0)
     assert finding(pairs, evidence(pairs, none, ratio=False)) == "1 of 2 pairs are above the control: a - b"
+    truth = PlantedTruth(edges=(("b", "a"),))  # which a pair shows, whichever of both comes first
+    said = finding(pairs, evidence(pairs, none, ratio=False), truth=truth)
+    assert said == "1 of 1 true pairs are above the control, and no other"
     spokes = star(3)
     flat = rescaled(spokes, 0, 0.1)
     said = finding(spokes, evidence(spokes, flat))

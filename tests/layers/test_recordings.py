@@ -165,6 +165,17 @@ def test_a_recording_that_gives_other_numbers_is_not_used(monkeypatch, caplog):
     assert "its numbers are others" in caplog.text
 
 
+def test_a_recording_that_keeps_its_first_numbers_is_not_used(monkeypatch, caplog):
+    graph = CalledAgain if DEVICE == "cpu" else recordings._Graph
+    replay = graph.replay
+    monkeypatch.setattr(graph, "replay", lambda own: None if isinstance(own.result, tuple) else replay(own))
+    net = Net().to(DEVICE)
+    for seed in range(3):
+        x = inputs(seed)
+        check(net, x, gradients(net, net(x), x))
+    assert "its numbers are others" in caplog.text
+
+
 def test_where_a_recording_fails_the_function_does_the_work(monkeypatch, caplog):
     def fails(*_):
         raise RuntimeError("operation not permitted when stream is capturing")

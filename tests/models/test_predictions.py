@@ -161,8 +161,13 @@ def test_where_tokens_are_the_nodes_it_is_told_from_which_a_token_read():
         lengths=torch.tensor([2, 1]),
         positions=lambda: reads,
     )
-    found = token_edges(read, [["in", "Rome"], ["Bob"]])
+    words = [["in", "Rome"], ["Bob"]]
+    found, most = token_edges(read, words), token_edges(read, words, 1)
     assert [[token[0]["reads"] for token in text] for text in found] == [[[0.5, 0.5], [0.125, 0.875]], [[1.0]]]
+    assert [token[0]["reads"] for token in most[0]][1] == [[1, 0.875]]
+    assert [token[0]["reads"] for token in most[1]] == [[[0, 1.0]]]
+    (first, second), _ = token_edges(read, words, 5)  # as many as there are, the largest first
+    assert (sorted(first[0]["reads"]), second[0]["reads"]) == ([[0, 0.5], [1, 0.5]], [[1, 0.875], [0, 0.125]])
 
 
 def test_edges_stand_with_the_answer_of_tags_at_every_token():

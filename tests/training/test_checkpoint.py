@@ -88,6 +88,21 @@ def test_an_interrupted_write_leaves_the_one_before(tmp_path, monkeypatch):
     assert names(tmp_path) == ["epoch-1", "epoch-2"]
 
 
+def test_one_that_is_half_removed_is_no_checkpoint(tmp_path, monkeypatch):
+    prepared = Prepared()
+    for epoch in (1, 2):
+        prepared.save(tmp_path, epoch)
+
+    def stop(path, **_):
+        if path.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepared.save(tmp_path, 3)
+    assert names(tmp_path) == ["epoch-1.unfinished", "epoch-2", "epoch-3"]
+
+
 FILES = [
     *("checksums.json", "model.safetensors", "optimizer.safetensors", "random-0.safetensors", "schedule.safetensors"),
     "trainer.safetensors",
@@ -118,6 +133,20 @@ def test_damage_is_named_and_the_one_before_is_taken(tmp_path, name, damage):
                 assert prepared.load(tmp_path)["epoch"] == 1
     with pytest.warns(DataWarning), pytest.raises(InputError, match=rf"epoch-1.*{name}.*no checkpoint is left"):
         prepared.load(tmp_path)
+
+
+def test_a_checkpoint_takes_the_place_of_a_damaged_one(tmp_path):
+    """The training comes there again from the one before; what a kill has left of such a removal is no hindrance."""
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    prepared.save(tmp_path, 2)
+    (tmp_path / "epoch-2" / "model.safetensors").unlink()
+    (tmp_path / "epoch-2.gone").mkdir()
+    (tmp_path / "epoch-2.gone" / "model.safetensors").write_bytes(b"")
+    prepared.save(tmp_path, 2)
+    assert names(tmp_path) == ["epoch-1", "epoch-2"]
+    assert names(tmp_path / "epoch-2") == FILES
+    assert prepared.load(tmp_path)["epoch"] == 2
 
 
 def test_stray_things_are_left_alone(tmp_path):

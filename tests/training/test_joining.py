@@ -121,6 +121,7 @@ def test_the_folder_is_an_ordinary_run(finished, transfer, tone, capsys):
     assert [edge["source"] for edge in run.transfer["incoming"]["tone"]] == ["virtual"]
     assert {"tone", "virtual"} <= set(run.task_graph.nodes)
     assert (run.folder / "task_graph.png").is_file()
+    assert set(run.remarks["overlap"]) == set(run.metrics["tasks"])
     (answer,) = MultiTaskModel.from_pretrained(run.folder / "model").predict(["a good film"], "tone")
     assert set(answer["probabilities"]) == {"dull", "so so", "fine", "great"}
     main(["evaluate", str(run.folder)])
@@ -175,6 +176,24 @@ def test_resuming_gives_what_an_uninterrupted_transfer_gives(finished, transfer,
         assert torch.equal(weights(resumed)[name], value), name
     assert tiny.without_clock(resumed.metrics) == tiny.without_clock(whole.metrics)
     assert resumed.transfer == whole.transfer
+
+
+def test_what_has_finished_is_whole(finished, transfer, tone, tmp_path, monkeypatch):
+    """Killed before the last file is written, it has not finished; what all others say is there by then."""
+
+    def stop(*_):
+        raise RuntimeError("stopped")
+
+    source = finished("shared").run.folder
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", stop)
+        with pytest.raises(RuntimeError, match="stopped"):
+            transfer(source, tone, "--epochs", 1)
+    assert not (tmp_path / "new" / "metrics.json").exists()
+    before = Run(tmp_path / "new").transfer
+    assert before["new"] == ["tone"]
+    run = transfer(source, tone, "--epochs", 1, "--resume")
+    assert run.transfer == before
 
 
 def test_what_users_get_wrong(finished, transfer, tone, tmp_path, error_of):

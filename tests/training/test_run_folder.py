@@ -141,6 +141,7 @@ def test_a_kill_at_every_file_operation_of_overwrite_leaves_a_folder_that_can_be
         assert Run(folder).options.seed == 4
         assert (folder / "data.json").is_file()
         assert (folder / "replaced" / "metrics.json").is_file() == finished
+        assert not finished or Run(folder / "replaced").options == OPTIONS, operation
         assert not (folder / "model").exists()
         if survived:
             break
@@ -176,7 +177,8 @@ def test_two_at_once(folder):
             pass
         other.kill()
     with Run(folder).held():
-        pass
+        assert (folder / ".lock").is_file()
+    assert not (folder / ".lock").exists()
 
 
 def test_overwriting_removes_what_a_run_writes_and_nothing_else(folder):

@@ -113,14 +113,6 @@ def test_resuming_is_exact(data, tmp_path, options):
     assert len({path.read_text() for path in files if path.exists()}) <= 1
 
 
-@pytest.fixture
-def ctrl_c():
-    """Heard as in a terminal, also where the tests were started in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def signalled(trainer, *, updates: int, signum: int = signal.SIGINT) -> None:
     """Trains, and gets a signal in the middle of an update."""
     update = trainer._update
@@ -140,7 +132,7 @@ MIXED = {"accumulate": 3, "mix": True, "conflict_every": 2}
 @pytest.mark.parametrize(
     "options", [{"own": True}, APART, {"ema": 0.0}, MIXED, *({"arch": a} for a in ("cmtr", "star")), *BALANCED]
 )
-def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, ctrl_c):
+def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, options, default_handlers):
     options = {"dropout": 0.3, "ema": 0.9, "weight_decay": 0.1, "frozen": 1} | options
     whole = toy_trainer(data, folder=tmp_path / "whole", **options)
     expected = whole.train()
@@ -157,7 +149,7 @@ def test_a_signal_ends_after_the_update_and_nothing_is_lost(data, tmp_path, opti
     assert without_clock(read_history(tmp_path / "parts")) == without_clock(expected.history)
 
 
-def test_a_signal_in_the_last_update_ends_too(data, tmp_path, ctrl_c):
+def test_a_signal_in_the_last_update_ends_too(data, tmp_path, default_handlers):
     """What it has said it would do it does; there is nothing left to train then."""
     whole = toy_trainer(data, folder=tmp_path / "whole")
     expected = whole.train()
@@ -419,6 +411,7 @@ def test_a_loss_of_no_examples_is_not_checked(data):
 
 
 def test_two_processes_give_the_result_of_one(tmp_path):
+    """In double precision, in which what rounding does to a sum over two processes stays below 1e-6 for all."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "tests.training.two_processes", str(tmp_path)]
@@ -430,12 +423,11 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     for two in ranks:
         assert two["processes"] == 2
         torch.testing.assert_close(two["weights"], one["weights"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["star"], one["star"], rtol=0, atol=1e-6)
+        for arch in ARCHITECTURES:
+            torch.testing.assert_close(two["architectures"][arch], one["architectures"][arch], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["mixed"], one["mixed"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["learned"], one["learned"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["taught"], one["taught"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["apart"], one["apart"], rtol=0, atol=1e-6)
-        torch.testing.assert_close(two["stitched"], one["stitched"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging"], one["tagging"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["tagging_losses"], one["tagging_losses"], rtol=0, atol=1e-6)
         torch.testing.assert_close(two["history"], one["history"], rtol=0, atol=1e-6)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from graphmtl.graph.recorder import EdgeRecorder
+from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.adversary import Adversary
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.mean_teacher import MeanTeacher
@@ -24,10 +25,22 @@ def interrupt(record: dict) -> None:
         raise InterruptedError
 
 
+def weights_of(arch: str, data: dict) -> dict[str, torch.Tensor]:
+    """What two epochs make of a small model of an architecture, with the terms that hold its halves apart if it has
+    such."""
+    trainer = toy_trainer(data, arch=arch, epochs=2, clip=0.5)
+    trainer.model.double()
+    torch.manual_seed(0)  # of the discriminator
+    halves = trainer.model.architecture.holds_apart
+    terms = [Adversary(tasks=[*data], size=10, weight=0.5).double(), Orthogonality(weight=0.5)] if halves else []
+    trainer.train(terms=terms)
+    return dict(trainer.model.state_dict())
+
+
 def train(folder: Path) -> dict:
     """Weights, losses, metrics and counted edges of a run, and the weights of the same run with an interruption;
-    weights of a star graph, of one with mixed updates whose weights are learned, of one with tags, of a cmtr that its
-    average teaches, of an adversarial one, and of one that is stitched."""
+    weights of every architecture, of a star with mixed updates whose weights are learned, of one with tags, and of a
+    cmtr that its average teaches."""
     data = toy_data(a=17, b=9)  # batches of 8: the last of each task has one example, none for the second process
 
     def make(name: str, **options):
@@ -44,17 +57,10 @@ def train(folder: Path) -> dict:
         make("parts", callbacks=[interrupt]).train()
     resumed = make("parts")
     resumed.train(resume=True)
-    star = make("star", arch="star")
-    star.train()
     mixed = make("mixed", arch="star", accumulate=3, mix=True, balancing="uncertainty")
     mixed.train()
     taught = make("taught", arch="cmtr")
     taught.train(terms=[MeanTeacher(model=taught.model, options=DistillationOptions(teachers="ema", teacher_ramp=0.0))])
-    apart = make("apart", arch="adversarial")
-    torch.manual_seed(0)  # of the discriminator
-    apart.train(terms=[Adversary(tasks=[*data], size=10, weight=0.5).double(), Orthogonality(weight=0.5)])
-    stitched = make("stitched", arch="cross-stitch")
-    stitched.train()
     tagging = tagging_trainer(folder / "tagging", accumulate=2)
     tagging.model.double()
     tagged = tagging.train()
@@ -63,12 +69,10 @@ def train(folder: Path) -> dict:
         "rank": trainer.accelerator.process_index,
         "weights": dict(trainer.model.state_dict()),
         "resumed": dict(resumed.model.state_dict()),
-        "star": dict(star.model.state_dict()),
+        "architectures": {arch: weights_of(arch, data) for arch in ARCHITECTURES},
         "mixed": dict(mixed.model.state_dict()),
         "learned": dict(mixed.objective.balancing.state_dict()),
         "taught": dict(taught.model.state_dict()),
-        "apart": dict(apart.model.state_dict()),
-        "stitched": dict(stitched.model.state_dict()),
         "tagging": dict(tagging.model.state_dict()),
         "tagging_losses": [line["losses"] for line in tagged.history],
         "history": [

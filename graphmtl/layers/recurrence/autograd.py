@@ -8,7 +8,8 @@ of them computes padding, and none looks whether what it is given fits together:
 
 import logging
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from types import ModuleType
 
 import torch
@@ -17,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from graphmtl.layers.packing import Graph, Packing, Trace, Weights
 from graphmtl.layers.recurrence import loops_cpp, loops_pytorch
+from graphmtl.layers.recurrence.checking import message_is_right, plain_is_right
 from graphmtl.layers.shapes import check_alike, check_shape
 
 __all__ = ["message_lstm", "plain_lstms"]
@@ -35,36 +37,46 @@ def _triton() -> ModuleType | None:
     return loops_triton
 
 
-def _backend(x: Tensor, *sizes: int) -> ModuleType:
-    """The module whose loops are the fastest for x, of those that can read these dimensions of states and queries."""
+def _backend(x: Tensor, is_right: Callable[[ModuleType], bool], *sizes: int) -> ModuleType:
+    """The module whose loops are the fastest for x, of those that can read these dimensions of states and queries.
+
+    Kernels are used where ``is_right`` says so of them.
+    """
     if x.device.type == "cpu":
         return loops_pytorch if loops_cpp.load() is None else loops_cpp
     triton = _triton()
-    return loops_pytorch if triton is None or not triton.can_read(x, *sizes) else triton
+    return loops_pytorch if triton is None or not triton.can_read(x, *sizes) or not is_right(triton) else triton
 
 
-def _message_loops(x: Tensor, hidden: int, graph: Graph) -> ModuleType:
+def _plain_loops(U: Tensor, packing: Packing, *, gradients: bool) -> ModuleType:
+    is_right = partial(plain_is_right, U=U, packing=packing, gradients=gradients)
+    return _backend(U, is_right, U.size(2))
+
+
+def _message_loops(hidden: int, graph: Graph, packing: Packing, *, gradients: bool) -> ModuleType:
     """The same for a message LSTM; a score that the fast loops do not know is left to PyTorch."""
-    return loops_pytorch if graph.score == "own" else _backend(x, hidden, graph.attention)
+    if graph.score == "own":
+        return loops_pytorch
+    is_right = partial(message_is_right, graph=graph, packing=packing, gradients=gradients)
+    return _backend(graph.nodes, is_right, hidden, graph.attention)
 
 
 class _PlainLSTMs(torch.autograd.Function):
     """x (D, N, I), W (D, K, I, 4H), b (D, K, 4H) and U (D, K, H, 4H) to h (D, N, K, H)."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing) -> Tensor:
-        keep = any(ctx.needs_input_grad)
-        states, gates, cells = _backend(b, U.size(2)).plain_forward(x, W, b, U, packing, keep=keep)
+    def forward(ctx, x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing, keep: bool) -> Tensor:
+        ctx.loops, ctx.packing = _plain_loops(U, packing, gradients=keep), packing
+        states, gates, cells = ctx.loops.plain_forward(x, W, b, U, packing, keep=keep)
         ctx.save_for_backward(x, W, U, states, gates, cells)
-        ctx.packing = packing
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_states: Tensor):
         *saved, states, gates, cells = ctx.saved_tensors
-        way_back, given = _backend(states, states.size(-1)).plain_backward, (grad_states.contiguous(), ctx.packing)
-        return *way_back(*saved, states, gates, cells, *given, of_x=ctx.needs_input_grad[0]), None
+        given = (*saved, states, gates, cells, grad_states.contiguous(), ctx.packing)
+        return *ctx.loops.plain_backward(*given, of_x=ctx.needs_input_grad[0]), None, None
 
 
 class _MessageLSTM(torch.autograd.Function):
@@ -78,10 +90,11 @@ class _MessageLSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, x, W, b, U, V_m, W_mr, nodes, keys, u, bias, own, packing
+        ctx, x, W, b, U, V_m, W_mr, nodes, keys, u, bias, own, packing, keep
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weights, graph = Weights(W, b, U, V_m, W_mr), Graph(nodes, keys, u, bias, own)
-        trace = _message_loops(b, V_m.size(-1), graph).message_forward(x, weights, graph, packing)
+        ctx.loops = _message_loops(V_m.size(-1), graph, packing, gradients=keep)
+        trace = ctx.loops.message_forward(x, weights, graph, packing)
         ctx.save_for_backward(x, *weights, nodes, keys, u, bias, *trace)
         ctx.packing, ctx.own = packing, own
         recorded = trace.weights, trace.shares, trace.reads
@@ -93,21 +106,26 @@ class _MessageLSTM(torch.autograd.Function):
     def backward(ctx, grad_states, *_nothing):
         x, *saved = ctx.saved_tensors
         weights, graph, trace = Weights(*saved[:5]), Graph(*saved[5:9])._replace(own=ctx.own), Trace(*saved[9:])
-        way_back = _message_loops(trace.states, trace.states.size(-1), graph).message_backward
         given = (x, weights, trace, grad_states.contiguous(), graph, ctx.packing)
-        grad_x, of_weights, of_graph = way_back(*given, of_x=ctx.needs_input_grad[0], of_nodes=ctx.needs_input_grad[6])
-        return grad_x, *of_weights, *of_graph, None
+        of = {"of_x": ctx.needs_input_grad[0], "of_nodes": ctx.needs_input_grad[6]}
+        grad_x, of_weights, of_graph = ctx.loops.message_backward(*given, **of)
+        return grad_x, *of_weights, *of_graph, None, None
 
 
 def _apply(function: type[torch.autograd.Function], x: Tensor, W: Tensor, *others):
-    """Outside autocast, and in full precision but for x W on a GPU: 16 bits are enough before a recurrence."""
+    """Outside autocast, and in full precision but for x W on a GPU: 16 bits are enough before a recurrence.
+
+    The function's last argument is whether there will be a way back.
+    """
     device, half = x.device.type, (torch.float16, torch.bfloat16)
+    tensors = (each for each in (x, W, *others) if isinstance(each, Tensor))
+    keep = torch.is_grad_enabled() and any(each.requires_grad for each in tensors)
     full = tuple(a.float() if isinstance(a, Tensor) and a.dtype in half else a for a in (x, W, *others))
     x, W, *others = (a.contiguous() if isinstance(a, Tensor) else a for a in full)  # type: ignore[assignment]
     if device != "cpu" and torch.is_autocast_enabled(device):
         x, W = (a.to(torch.get_autocast_dtype(device)) for a in (x, W))
     with torch.autocast(device, enabled=False):
-        return function.apply(x, W, *others)
+        return function.apply(x, W, *others, keep)
 
 
 def plain_lstms(x: Tensor, W: Tensor, b: Tensor, U: Tensor, packing: Packing) -> Tensor:

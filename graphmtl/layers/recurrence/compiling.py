@@ -27,11 +27,14 @@ from graphmtl.verbosity import say
 __all__ = ["load_library"]
 
 _PATIENCE = 300  # seconds in which the compiler must have ended
+_LIBRARY = ("-shared", "-fPIC", "-o")
 _UNFINISHED = ".unfinished"  # what a process that was killed leaves behind
 _RUBBISH = 3600  # seconds after which such a thing is nobody's
 
 
-def load_library(name: str, *, sources: Sequence[Path], flags: Sequence[str], functions: Sequence[str]) -> ctypes.CDLL:
+def load_library(
+    name: str, *, sources: Sequence[Path], flags: Sequence[str], functions: Sequence[str], optional: Sequence[str] = ()
+) -> ctypes.CDLL:
     """The library, compiled by ``CXX`` (c++) unless that was done before; it says so where it compiles.
 
     Args:
@@ -39,6 +42,7 @@ def load_library(name: str, *, sources: Sequence[Path], flags: Sequence[str], fu
         sources: the file to compile, and those that it includes.
         flags: of the compiler.
         functions: what must be in it.
+        optional: more flags, which are left out where it has them not; it says so where it compiles.
 
     Raises:
         OSError: there is no compiler, or the folder cannot be written.
@@ -47,19 +51,33 @@ def load_library(name: str, *, sources: Sequence[Path], flags: Sequence[str], fu
     folder, compiler = _folder(), os.environ.get("CXX") or "c++"
     # the folder may be shared by machines of several kinds and by several versions of graphmtl
     machine = [sysconfig.get_platform(), *platform.libc_ver()]
-    asked = "\0".join([compiler, *flags, *machine]).encode()
-    stem = f"{name}_{_checksum(asked, *(source.read_bytes() for source in sources))}"
+    content, command = [source.read_bytes() for source in sources], shlex.split(compiler)
     _remove_rubbish(folder)
-    for path in sorted(folder.glob(f"{stem}_*.so")):
-        library = _opened(path, functions)
-        if library is not None:
-            return library
-    say(f"graphmtl: compiling {sources[0].name} into {folder}, once, some seconds", file=sys.stderr, flush=True)
-    path = _compile(folder, stem, [*shlex.split(compiler), *flags, str(sources[0])])
+    for more in (optional, ()) if optional else ((),):
+        asked = "\0".join([compiler, *flags, *more, *machine]).encode()
+        stem = f"{name}_{_checksum(asked, *content)}"
+        for path in sorted(folder.glob(f"{stem}_*.so")):
+            library = _opened(path, functions)
+            if library is not None:
+                return library
+        if not more or _takes([*command, *more]):
+            break
+    without = "" if more or not optional else f", without {shlex.join(optional)}, which {compiler} does not take"
+    line = f"graphmtl: compiling {sources[0].name} into {folder}, once, some seconds{without}"
+    say(line, file=sys.stderr, flush=True)
+    path = _compile(folder, stem, [*command, *flags, *more, str(sources[0])])
     library = _opened(path, functions)
     if library is None:
         raise RuntimeError(f"{path}: compiled, and cannot be loaded")
     return library
+
+
+def _takes(command: Sequence[str]) -> bool:
+    """Whether a compiler with its flags makes a library of a file with nothing in it."""
+    with TemporaryDirectory() as own:
+        empty = Path(own, "empty.cpp")
+        empty.touch()
+        return _run([*command, *_LIBRARY, str(Path(own, "empty.so")), str(empty)], Path(own, "said.txt")) == 0
 
 
 def _folder() -> Path:
@@ -88,7 +106,7 @@ def _compile(folder: Path, stem: str, command: Sequence[str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f"{stem}.", suffix=_UNFINISHED, dir=folder, ignore_cleanup_errors=True) as own:
         built, said = Path(own, "library.so"), Path(own, "said.txt")
-        code = _run([*command, "-shared", "-fPIC", "-o", str(built)], said)
+        code = _run([*command, *_LIBRARY, str(built)], said)
         if code != 0:
             raise RuntimeError(f"{command[0]} failed with exit code {code}: {said.read_text(errors='replace')[-1000:]}")
         library = folder / f"{stem}_{_checksum(built.read_bytes())}.so"

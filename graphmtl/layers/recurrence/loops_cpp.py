@@ -1,4 +1,5 @@
-"""The loops over tokens in C++ (recurrence.cpp), compiled the first time they are needed and called through ctypes.
+"""The loops over tokens in C++ (recurrence.cpp), called through ctypes: as a wheel has brought them (setup.py), or else
+compiled the first time they are needed.
 
 Where there is no compiler, or GRAPHMTL_NATIVE=0 is set, :func:`load` gives None and
 :mod:`graphmtl.layers.recurrence.loops_pytorch` does the work. The functions are those of loops_pytorch.py.
@@ -8,7 +9,6 @@ import ctypes
 import logging
 import math
 import os
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -17,13 +17,11 @@ from torch import Tensor
 
 from graphmtl.layers.packing import Graph, Packing, Trace, Weights
 from graphmtl.layers.recurrence.compiling import load_library
+from graphmtl.layers.recurrence.flags import FLAGS, SOURCES, THREADS, VECTORS
 
 __all__ = ["load", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
-_SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "vectors.h")]
-_FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
-_THREADS = ["-fopenmp"] if sys.platform == "linux" else []  # elsewhere compilers seldom have it: one thread then
-_VECTORS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mfma"]}  # by torch's name for the CPU
+_HERE = Path(__file__).parent
 _FUNCTIONS = ("plain_forward", "plain_backward", "message_forward", "message_backward")
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
@@ -60,11 +58,15 @@ def load() -> ctypes.CDLL | None:
     if os.environ.get("GRAPHMTL_NATIVE") == "0":
         return None
     cpu = torch.backends.cpu.get_cpu_capability()
+    brought = _brought(cpu)
+    if brought is not None:
+        return brought
     try:
         return load_library(
             f"graphmtl_recurrence_{cpu.lower()}",
-            sources=_SOURCES,
-            flags=[*_FLAGS, *_THREADS, *_VECTORS.get(cpu, [])],
+            sources=[_HERE / name for name in SOURCES],
+            flags=[*FLAGS, *VECTORS.get(cpu, [])],
+            optional=THREADS,
             functions=[f"{name}_{suffix}" for name in _FUNCTIONS for suffix in _SUFFIX.values()],
         )
     except (RuntimeError, OSError) as error:
@@ -74,6 +76,15 @@ def load() -> ctypes.CDLL | None:
             "for them, CXX the compiler)",
             why,
         )
+        return None
+
+
+def _brought(cpu: str) -> ctypes.CDLL | None:
+    """The library that a wheel has brought for a CPU of torch's name, or None."""
+    kind = cpu if cpu in VECTORS else "default"
+    try:
+        return ctypes.CDLL(str(_HERE / f"recurrence_{kind.lower()}.so"))
+    except OSError:  # there is none, or what it needs is not here
         return None
 
 

@@ -17,7 +17,10 @@ from graphmtl.layers.recurrence import kernels
 from graphmtl.layers.recurrence.plan import Plan, message_choices, message_plan, padded, plain_plan
 from graphmtl.layers.recurrence.products import message_gradients, plain_gradients, product_with_tokens
 
-__all__ = ["can_read", "message_backward", "message_forward", "plain_backward", "plain_forward"]
+__all__ = [
+    "can_read", "message_backward", "message_forward", "message_kernels", "plain_backward", "plain_forward",
+    "plain_kernels",
+]  # fmt: skip
 
 _MOST = 512  # hidden units, or dimensions of the query
 KEYS = 2048  # numbers in a tile of keys
@@ -27,6 +30,18 @@ TOKENS = 16  # whose keys a program has
 def can_read(x: Tensor, *sizes: int) -> bool:
     """Whether the kernels are made for x and for states and queries of these dimensions."""
     return x.dtype in (torch.float32, torch.float64) and max(sizes) <= _MOST
+
+
+def plain_kernels(U: Tensor, packing: Packing) -> dict:
+    """What the kernels are compiled for that read such a batch by K plain LSTMs, U (D, K, H, 4H)."""
+    D, K, H, _ = U.shape
+    return {"H": H, **plain_plan(len(packing.lengths), D * K, H, U.device).choices(U.dtype, 4)}
+
+
+def message_kernels(graph: Graph, packing: Packing) -> dict:
+    """The same for a message LSTM."""
+    plan = message_plan(len(packing.lengths), graph.nodes.size(0), graph, graph.nodes.device)
+    return message_choices(graph, plan) | plan.choices(graph.nodes.dtype, 4)
 
 
 class _Loop:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graphmtl.layers.recurrence import loops_cpp
+from graphmtl.layers.recurrence import loops_cpp, loops_pytorch
 from tests.parts import build_architecture
 
 needs_compiler = pytest.mark.skipif(loops_cpp.load() is None, reason="no C++ compiler")
@@ -60,3 +60,24 @@ def test_frozen_nodes_change_no_other_gradient(arch, score):
         gradients.append(torch.autograd.grad(states.square().sum(), list(lstm.parameters())))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("way_back", [True, False])
+def test_what_only_the_way_back_needs_is_kept_for_it_alone(monkeypatch, way_back):
+    kept, read = [], loops_pytorch.plain_forward
+    monkeypatch.setattr(loops_cpp, "load", lambda: None)
+    monkeypatch.setattr(
+        loops_pytorch, "plain_forward", lambda *given, keep: kept.append(keep) or read(*given, keep=keep)
+    )
+    with torch.set_grad_enabled(way_back):
+        architecture_of("shared").read(*texts([3, 1]), [0])
+    assert {*kept} == {way_back}
+
+
+@needs_compiler
+@pytest.mark.parametrize("arch", ["shared", "complete", "star"])
+def test_states_are_the_same_with_and_without_a_way_back(arch):
+    architecture, given = architecture_of(arch, hidden=17), texts([9, 1, 4])
+    states = architecture.read(*given, [0])[0][0]
+    with torch.no_grad():
+        assert torch.equal(architecture.read(*given, [0])[0][0], states)

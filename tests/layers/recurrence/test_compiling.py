@@ -28,9 +28,10 @@ def folder(tmp_path, monkeypatch):
 def load(tmp_path):
     (tmp_path / "answer.cpp").write_text(ANSWER)
 
-    def load(*flags, functions=("answer",)):
+    def load(*flags, functions=("answer",), optional=()):
+        asked = {"sources": [tmp_path / "answer.cpp"], "flags": flags, "functions": functions, "optional": [*optional]}
         try:
-            library = compiling.load_library("a", sources=[tmp_path / "answer.cpp"], flags=flags, functions=functions)
+            library = compiling.load_library("a", **asked)
         except FileNotFoundError:
             pytest.skip("no C++ compiler")
         assert library.answer() == 42
@@ -61,6 +62,14 @@ def test_other_flags_and_sources_are_other_libraries(folder, load, tmp_path, mon
     monkeypatch.setenv("CXX", "c++ -O1")
     paths.add(load())
     assert len(paths) == 4
+
+
+def test_flags_that_the_compiler_does_not_take_are_left_out_and_it_says_so(folder, load, capsys):
+    path = load(optional=["-fno-such-flag"])
+    assert capsys.readouterr().err.endswith(", once, some seconds, without -fno-such-flag, which c++ does not take\n")
+    assert load(optional=["-fno-such-flag"]) == load() == path
+    assert capsys.readouterr().err == ""
+    assert load(optional=["-O1"]) == load("-O1") != path
 
 
 def test_a_library_that_is_cut_short_is_compiled_again(folder, load):
@@ -95,8 +104,18 @@ def test_all_that_compile_at_once_go_on(folder, load):
 
 
 def test_a_compiler_that_hangs_is_ended(folder, load, hangs, monkeypatch):
-    monkeypatch.setattr(compiling, "_PATIENCE", 3)
-    with pytest.raises(RuntimeError, match="has not ended after 3 seconds"):
+    class Hanging(subprocess.Popen):
+        """Patience begins when it hangs, however long the machine takes to start it."""
+
+        def wait(self, timeout=None):
+            while not (hangs.exists() and hangs.read_text()):
+                assert self.poll() is None
+                time.sleep(0.01)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(compiling.subprocess, "Popen", Hanging)
+    monkeypatch.setattr(compiling, "_PATIENCE", 0.1)
+    with pytest.raises(RuntimeError, match=r"has not ended after 0\.1 seconds"):
         load()
     assert list(folder.iterdir()) == []
     with pytest.raises(ProcessLookupError):

@@ -1,4 +1,10 @@
-"""The compiled loops against the loops in PyTorch, and what becomes of a machine without a compiler."""
+"""The compiled loops against the loops in PyTorch, and what becomes of a machine without a compiler or OpenMP."""
+
+import ctypes
+import shlex
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +13,8 @@ from hypothesis import strategies as st
 
 from graphmtl.layers.recurrence import loops_cpp
 from tests.layers.recurrence.test_autograd import architecture_of, needs_compiler, states_and_gradients, texts
+
+LIBRARY = loops_cpp.load()
 
 
 @needs_compiler
@@ -120,3 +128,51 @@ def test_where_nothing_can_be_compiled_the_loops_in_pytorch_do_the_work(
 def test_the_compiled_loops_can_be_turned_off(monkeypatch, loading_anew):
     monkeypatch.setenv("GRAPHMTL_NATIVE", "0")
     assert_the_loops_in_pytorch_do_the_work()
+
+
+# a compiler without OpenMP, which is quick here
+WITHOUT_OPENMP = 'for each; do [ "$each" = -fopenmp ] && exit 1; done; exec c++ "$@" -O0'
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="OpenMP is not asked for")
+def test_without_openmp_the_loops_are_compiled_for_one_thread(monkeypatch, tmp_path, capsys, loading_anew):
+    architecture, given = architecture_of("star"), texts([4, 1])
+    expected = states_and_gradients(architecture, *given)
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setenv("CXX", shlex.join(["sh", "-c", WITHOUT_OPENMP, "c++"]))
+    loops_cpp.load.cache_clear()
+    found = states_and_gradients(architecture, *given)
+    assert Path(loops_cpp.load()._name).parent == tmp_path
+    assert "without -fopenmp, which" in capsys.readouterr().err
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
+@pytest.fixture
+def brought(monkeypatch, tmp_path, loading_anew):
+    """A folder in which a wheel's libraries would lie, on a machine without a compiler."""
+    monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(loops_cpp, "_HERE", tmp_path)
+    for name in loops_cpp.SOURCES:
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@needs_compiler
+@pytest.mark.parametrize(("cpu", "kind"), [("AVX2", "avx2"), ("AVX512", "avx512"), ("DEFAULT", "default")])
+def test_what_a_wheel_has_brought_for_this_cpu_is_used(brought, monkeypatch, cpu, kind):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: cpu)
+    monkeypatch.setattr(loops_cpp, "VECTORS", {"AVX2": [], "AVX512": []})
+    shutil.copy(LIBRARY._name, brought / f"recurrence_{kind}.so")
+    assert loops_cpp.load()._name == str(brought / f"recurrence_{kind}.so")
+    assert isinstance(loops_cpp.load().plain_forward_f32, ctypes._CFuncPtr)
+
+
+def test_what_a_wheel_has_brought_and_cannot_be_loaded_is_compiled(brought, caplog):
+    for kind in ("avx2", "avx512", "default"):
+        (brought / f"recurrence_{kind}.so").write_bytes(b"of another machine")
+    assert loops_cpp.load() is None
+    assert "no-such-compiler" in caplog.text

@@ -107,20 +107,20 @@ def elsewhere(dtype=torch.float32):
 
 def test_what_is_not_on_the_cpu_is_read_by_the_kernels(loops_triton, monkeypatch, choosing_anew):
     monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
-    assert autograd._backend(elsewhere(), 512, 64) is loops_triton
-    assert autograd._backend(elsewhere(), 513) is loops_pytorch
-    assert autograd._backend(elsewhere(), 8, 513) is loops_pytorch
-    assert autograd._backend(elsewhere(torch.bfloat16), 8) is loops_pytorch
+    assert autograd._backend(elsewhere(), bool, 512, 64) is loops_triton
+    assert autograd._backend(elsewhere(), bool, 513) is loops_pytorch
+    assert autograd._backend(elsewhere(), bool, 8, 513) is loops_pytorch
+    assert autograd._backend(elsewhere(torch.bfloat16), bool, 8) is loops_pytorch
 
 
 def test_the_kernels_can_be_turned_off(monkeypatch, choosing_anew):
     monkeypatch.setenv("GRAPHMTL_NATIVE", "0")
-    assert autograd._backend(elsewhere(), 8) is loops_pytorch
+    assert autograd._backend(elsewhere(), bool, 8) is loops_pytorch
 
 
 def test_without_triton_the_loops_in_pytorch_do_the_work(monkeypatch, caplog, choosing_anew):
     monkeypatch.delenv("GRAPHMTL_NATIVE", raising=False)
     monkeypatch.setitem(sys.modules, "graphmtl.layers.recurrence.loops_triton", None)
     monkeypatch.delattr("graphmtl.layers.recurrence.loops_triton")
-    assert autograd._backend(elsewhere(), 8) is loops_pytorch
+    assert autograd._backend(elsewhere(), bool, 8) is loops_pytorch
     assert "many times slower" in caplog.text

@@ -7,8 +7,8 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from graphmtl.baselines.linear import logistic, ridge, softmax_passes
 from graphmtl.errors import DataWarning
+from graphmtl.models.linear import logistic, ridge, softmax_passes
 
 C = 3.0
 
@@ -49,7 +49,7 @@ def test_ridge_is_at_the_optimum_of_the_penalised_squares(rows):
 
 
 def test_what_has_not_converged_is_said(rows, monkeypatch):
-    monkeypatch.setattr("graphmtl.baselines.linear._MOST", 1)
+    monkeypatch.setattr("graphmtl.models.linear._MOST", 1)
     features, rng = rows
     with pytest.warns(DataWarning, match="C = 1e\\+06: stopped after 1 passes before its optimum"):
         logistic(features, rng.random((40, 1)) < 0.5, C=1e6, seed=0)

@@ -1,0 +1,127 @@
+r"""The wide part of a model: a linear model of words and of pairs of neighbours, beside the graph (``--wide``).
+
+A graph of LSTMs and a linear model of n-grams make different errors, and together make fewer than either. As in wide
+and deep learning (Cheng et al., Wide & Deep Learning for Recommender Systems, DLRS 2016) both answer; but each learns
+on its own: a linear model knows a small training split by heart at once, and would leave the graph nothing to learn.
+
+An n-gram that stands :math:`c` times in a text, and in :math:`d` of n training texts, has the value
+:math:`(1 + \ln c) (1 + \ln \frac{1 + n}{1 + d})`, the values of a text are divided by the root of the sum of their
+squares, and the logits of task k are :math:`W_k x + b_k`. Its answer and the graph's are pooled in equal parts
+(a logarithmic opinion pool: the geometric mean of their probabilities),
+
+.. math:: z_k = \tfrac12 (z_k^{\text{graph}} + z_k^{\text{wide}})
+
+n-grams are hashed into :data:`BUCKETS` places (Weinberger et al., Feature hashing for large scale multitask learning,
+ICML 2009), so that none has to be kept.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphmtl.data.task import Task
+from graphmtl.data.tokenizer import PAD, SEP, UNK
+from graphmtl.kinds.head import Head
+
+__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part"]
+
+_BITS = 18
+BUCKETS = 1 << _BITS  #: places of n-grams
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 over the golden ratio (Knuth, volume 3, section 6.4), as int64
+_APART = 1 << 31  # more than there are words
+
+
+@dataclass(frozen=True)
+class Ngrams:
+    """How often each text has each n-gram it has; one entry for each, those of a text together.
+
+    Attributes:
+        texts: how many there are.
+        rows: (entries,) int64, the text.
+        buckets: (entries,) int64, the place of the n-gram.
+        counts: (entries,) int64.
+    """
+
+    texts: int
+    rows: Tensor
+    buckets: Tensor
+    counts: Tensor
+
+
+def count_ngrams(tokens: Tensor, lengths: Tensor) -> Ngrams:
+    """The words and pairs of neighbours of texts; unknown words are none.
+
+    Args:
+        tokens: (batch, tokens) int64, ids of words.
+        lengths: (batch,), tokens of each text.
+    """
+    inside = torch.arange(tokens.size(1), device=tokens.device) < lengths.to(tokens.device)[:, None]  # (batch, tokens)
+    known = inside & (tokens != PAD) & (tokens != UNK) & (tokens != SEP)
+    pairs = (tokens[:, :-1] + 1) * _APART + tokens[:, 1:]  # (batch, tokens - 1)
+    of_text = torch.arange(len(tokens), device=tokens.device)[:, None] * BUCKETS  # (batch, 1)
+    found = torch.cat(
+        [
+            (of_text + _bucket(tokens))[known],
+            (of_text + _bucket(pairs))[known[:, :-1] & known[:, 1:]],
+        ]
+    )
+    places, counts = found.unique(return_counts=True)
+    return Ngrams(len(tokens), places // BUCKETS, places % BUCKETS, counts)
+
+
+def _bucket(keys: Tensor) -> Tensor:
+    """Keys to places; products of int64 are those modulo 2^64, of which the upper bits are well mixed."""
+    return (keys * _GOLDEN >> (64 - _BITS)) & (BUCKETS - 1)
+
+
+def has_wide_part(task: Task, head: Head) -> bool:
+    """Whether a task labels single texts, by a head whose logits are those of its labels."""
+    return head.labels_apply is not None and not task.is_pair and not task.choices
+
+
+class Wide(nn.Module):
+    """The linear model of one task. It is not trained by gradients: see :mod:`graphmtl.training.wide`.
+
+    Args:
+        columns: scores of a text: of two labels 1, else one for each label.
+        separate: whether any of the labels may apply, so that a score is the logit of its own label; else one does.
+    """
+
+    weight: Tensor  # (BUCKETS, columns)
+    bias: Tensor  # (columns,)
+    idf: Tensor  # (BUCKETS,), 0 where no training text has the n-gram
+    strength: Tensor  # (), the C that the validation split has chosen; 0: nothing is learned yet
+
+    def __init__(self, *, columns: int, separate: bool):
+        super().__init__()
+        self.separate = separate
+        self.register_buffer("weight", torch.zeros(BUCKETS, columns))
+        self.register_buffer("bias", torch.zeros(columns))
+        self.register_buffer("idf", torch.zeros(BUCKETS))
+        self.register_buffer("strength", torch.tensor(0.0))
+
+    def values(self, ngrams: Ngrams) -> Tensor:
+        """TF-IDF of the entries, (entries,)."""
+        values = (1 + ngrams.counts.float().log()) * self.idf[ngrams.buckets]  # (entries,)
+        squares = values.new_zeros(ngrams.texts).index_add(0, ngrams.rows, values.square())  # (batch,)
+        return values / squares.sqrt().clamp_min(1e-12)[ngrams.rows]
+
+    def forward(self, ngrams: Ngrams) -> Tensor:
+        """Logits of the labels, (batch, labels)."""
+        products = self.values(ngrams)[:, None] * self.weight[ngrams.buckets]  # (entries, columns)
+        scores = products.new_zeros(ngrams.texts, products.size(1)).index_add(0, ngrams.rows, products) + self.bias
+        return self.logits(scores)
+
+    def logits(self, scores: Tensor) -> Tensor:
+        """Scores (batch, columns), each the logit of its own label against all others, to logits (batch, labels)."""
+        if self.separate:
+            return scores
+        if scores.size(1) == 1:
+            return torch.cat([-scores, scores], 1) / 2
+        return F.logsigmoid(scores)
+
+    def pooled(self, logits: Tensor, ngrams: Ngrams) -> Tensor:
+        """The graph's logits, (batch, labels), in equal parts with these; alone before this part has learned."""
+        return (logits + self(ngrams).to(logits)) / 2 if self.strength else logits

@@ -1,0 +1,163 @@
+"""What the wide parts learn is what scikit-learn's logistic regression learns of the same features."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from graphmtl import Run, train
+from graphmtl.cli import main
+from graphmtl.data.batching import EncodedSplit, EncodedTask
+from graphmtl.data.task import Task
+from graphmtl.training.wide import STRENGTHS, _Augmented, _Texts, fit_wide_parts
+from tests import tiny
+from tests.models.small import build
+from tests.parts import label_arrays
+
+TASKS = [Task(name="a", labels=("no", "yes")), Task(name="b", labels=("no", "yes"))]
+
+
+def split(task, size, seed, flipped=False):
+    """Texts of the words 3 to 8, whose label is whether 3 stands there more often than 4."""
+    rng = np.random.default_rng(seed)
+    texts = [rng.integers(3, 9, size=6).tolist() for _ in range(size)]
+    labels = [int((text.count(3) > text.count(4)) != flipped) for text in texts]
+    return EncodedSplit(tasks=[task], texts=texts, labels={task: label_arrays(labels)})
+
+
+def data_of(task, seed, *, valid=30, flipped=False):
+    splits = [split(task.name, size, seed + i, flipped) for i, size in enumerate((40, valid, 30))]
+    return EncodedTask(task, *splits)
+
+
+def fitted(arch, data):
+    model = build(arch, tasks=TASKS, wide=True)
+    fit_wide_parts(model, data, seed=0)
+    return model
+
+
+def test_it_is_logistic_regression_of_common_and_own_features():
+    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
+    model = fitted("shared", data)
+    parts = [model.wide_part(name) for name in data]
+    train = [_Texts(own.train, name) for name, own in data.items()]
+    features = [own.features(part) for own, part in zip(train, parts, strict=True)]
+    labels = np.concatenate([own.labels.numpy() for own in train])
+    C = parts[0].strength.item()
+    regression = LogisticRegression(C=C, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
+    regression.fit(sparse.hstack([sparse.vstack(features), sparse.block_diag(features)]), labels)
+    for k, (part, own) in enumerate(zip(parts, train, strict=True)):
+        blocks = [features[k] if j in (0, k + 1) else features[k] * 0 for j in range(3)]
+        expected = regression.decision_function(sparse.hstack(blocks))
+        found = part(own.ngrams).diff(dim=1)[:, 0]
+        np.testing.assert_allclose(found.numpy(), expected, atol=0.05)
+    assert parts[0].weight.sub(parts[1].weight).abs().max() > 0.1  # the two tasks say the opposite
+
+
+def test_the_strength_has_the_least_loss_on_validation():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    model = fitted("shared", data)
+
+    def loss(model):
+        heads = dict(zip(model.tasks, model.heads, strict=True))
+        return sum(_Texts(own.valid, name).loss(model.wide_part(name), heads[name]) for name, own in data.items())
+
+    losses = {}
+    for C in STRENGTHS:
+        other = build("shared", tasks=TASKS, wide=True)
+        for name in data:
+            other.wide_part(name).strength.fill_(C)
+        fit_wide_parts(
+            other, {name: data_of(own.task, 10 * k, valid=0) for k, (name, own) in enumerate(data.items())}, seed=0
+        )
+        losses[C] = loss(other)
+    assert model.wide_part("a").strength == min(losses, key=losses.__getitem__)
+    assert loss(model) == pytest.approx(min(losses.values()))
+
+
+def test_separate_models_learn_alone():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    both = fitted("single", data)
+    one = fitted("single", {"a": data["a"], "b": data_of(TASKS[1], 10, flipped=True)})
+    assert torch.equal(both.wide_part("a").weight, one.wide_part("a").weight)
+    assert not torch.equal(both.wide_part("b").weight, one.wide_part("b").weight)
+    together = fitted("shared", data)
+    other = fitted("shared", {"a": data["a"], "b": data_of(TASKS[1], 10, flipped=True)})
+    assert not torch.equal(together.wide_part("a").weight, other.wide_part("a").weight)
+
+
+def test_one_task_has_no_copy():
+    features = sparse.csr_matrix(np.eye(2))
+    assert _Augmented([features]).rows.shape == (2, 2)
+    both = _Augmented([features, sparse.csr_matrix((2, 2))])
+    assert both.rows.toarray().tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_texts_without_a_label_are_left_out():
+    texts = EncodedSplit(tasks=["a"], texts=[[3], [4], [5]], labels={"a": label_arrays([1, -100, 0])})
+    found = _Texts(texts, "a")
+    assert len(found) == 2
+    assert sorted(found.labels.tolist()) == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wide") / "run"
+    return train("planted", arch="star", wide=True, output=str(folder), **tiny.OPTIONS)
+
+
+def test_a_run_says_so_and_its_saved_model_has_it(run, tmp_path, capsys):
+    main(["run", *tiny.flags(**tiny.OPTIONS, arch="star", wide=True, output=tmp_path / "again")])
+    assert "wide: 2 linear models of words, C " in capsys.readouterr().out
+    again = Run.open(tmp_path / "again")
+    assert tiny.without_clock(again.metrics) == tiny.without_clock(run.metrics)
+    assert again.model.predict(["good"], "child1") == run.model.predict(["good"], "child1")
+    capsys.readouterr()
+    main(["evaluate", str(run.folder)])
+    assert f"{100 * run.metrics['mean']['test']:.1f}" in capsys.readouterr().out
+
+
+def test_tasks_without_it_are_named(tiny_tasks, tmp_path):
+    with pytest.warns(UserWarning, match="--wide: no wide part for pairs"):
+        train(tiny_tasks, arch="shared", wide=True, output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
+
+
+def test_refit_keeps_the_strength(run, tmp_path):
+    again = train("planted", arch="star", wide=True, refit_on_valid=True, output=str(tmp_path / "run"), **tiny.OPTIONS)
+    for task in ("parent1", "child1"):
+        first, second = (each.model.wide_part(task) for each in (run, again))
+        assert first.strength == second.strength > 0
+        assert not torch.equal(first.weight, second.weight)  # of more texts
+
+
+def test_a_new_task_learns_its_own(run, tmp_path, capsys):
+    rows = [f"{word} film {i}\t{label}" for i in range(30) for word, label in (("bad", "dull"), ("good", "great"))]
+    (tmp_path / "tone.tsv").write_text("\n".join(["text\tlabel", *rows, ""]))
+    task = {"tasks": {"tone": {"train": "tone.tsv", "test": "tone.tsv", "valid": 0.25}}}
+    (tmp_path / "tone.yaml").write_text(json.dumps(task))
+    flags = [
+        "--steps",
+        "0",
+        "--epochs",
+        "2",
+        "--freeze",
+        "all-but-new",
+        "--no-progress",
+        "--output",
+        str(tmp_path / "new"),
+    ]
+    main(["transfer", str(run.folder), "--task", str(tmp_path / "tone.yaml"), *flags])
+    new = Run.open(tmp_path / "new").model
+    part = new.wide_part("tone")
+    assert part.strength > 0
+    assert torch.equal(new.wide_part("child1").weight, run.model.wide_part("child1").weight)
+    assert new.predict(["good"], "child1") == run.model.predict(["good"], "child1")
+
+
+def test_it_cannot_be_exported(run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", str(run.folder), "--output", str(tmp_path / "model.onnx")])
+    assert "a model with --wide cannot be exported" in capsys.readouterr().err
