@@ -18,3 +18,18 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here_and_do_not_spill(tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     for kernel in ("plain_forward", "plain_backward", "message_forward", "message_backward", "keys_of_texts"):
         assert kernel in done.stdout
+
+
+def test_a_kernel_that_spills_is_a_failure():
+    code = """
+from benchmarks import compile_kernels as script
+def compile_kernel(name, kernel, choices, capability):
+    return script.Compiled(name, capability, 255, 8 * ("star" in name), 0, 0.1)
+script.compile_kernel = compile_kernel
+script.run_verb(script.main)
+"""
+    command = [sys.executable, "-c", code, "--capability", "9.0"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=SCRIPT.parents[1])
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == "some kernels spill\n"
+    assert "message_forward, star additive       9.0        255       8" in done.stdout
