@@ -9,9 +9,10 @@
 ``graphmtl run`` does to the first update and prints of each phase its seconds, those of the CPU, and the peak so far of
 resident memory: all of it, and that without the pages of mapped files, which the kernel takes back whenever it needs
 them; with ``--guess`` the file itself is the task, and no task file says its columns. ``rows`` prints the same of what
-``graphmtl predict`` reads of the file, without a model that answers. ``edges`` prints it of a star that tags a text of so
-many tokens and says how much each read of each, by itself and beside 63 short texts. An earlier version is measured with ``PYTHONPATH``
-at its checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is quick.
+``graphmtl predict`` reads of the file, without a model that answers. ``edges`` prints it of a star that tags a text of
+so many tokens and says how much each read of each, by itself and beside 63 short texts. An earlier version is measured
+with ``PYTHONPATH`` at its checkout; ``GRAPHMTL_CACHE`` says where what was made is kept, so that a second start is
+quick.
 """
 
 import argparse

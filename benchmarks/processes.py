@@ -64,8 +64,8 @@ def main(argv: Sequence[str]) -> None:
                     print(f"{arch}, {size} texts, {processes} processes: {speeds[-1]:,.0f}", flush=True)
     load = os.getloadavg()[2]
     lines = [
-        f"Command: `python -m benchmarks.processes {' '.join(argv)}`; tokens per second, medians of {arguments.rounds}; "
-        f"{os.cpu_count()} CPU cores, the load over the last 15 minutes {load:.1f}.",
+        f"Command: `python -m benchmarks.processes {' '.join(argv)}`; tokens per second, the median of "
+        f"{arguments.rounds}; {os.cpu_count()} CPU cores, the load over the last 15 minutes {load:.1f}.",
         "",
         *table(found),
     ]

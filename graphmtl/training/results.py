@@ -5,6 +5,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
 from graphmtl.analysis.faithfulness import draw_texts
@@ -49,8 +50,8 @@ def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mappin
 
 def graph_of_test(options: Options, model: MultiTaskModel, recorder: EdgeRecorder) -> TaskGraph:
     """The task graph of what was recorded while the test split was read."""
-    about = {"arch": options.arch, "tasks": tuple(model.tasks), "split": "test", "seed": options.seed}
-    return recorder.graph(**about, virtual=model.architecture.virtual_node is not None)
+    about: dict[str, Any] = {"arch": options.arch, "tasks": tuple(model.tasks), "seed": options.seed}
+    return recorder.graph(**about, split="test", virtual=model.architecture.virtual_node is not None)
 
 
 def write_run(
