@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import torch
@@ -50,10 +51,15 @@ def tiny_tasks(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, tiny_tasks) -> Callable[[str], tiny.Finished]:
     """The finished tiny run of an architecture, which is made when it is first asked for; nobody may change it."""
+    lock = Lock()  # a process trains one run at a time, and threads of a comparison ask at once
 
     @cache
-    def finished(arch: str) -> tiny.Finished:
+    def made(arch: str) -> tiny.Finished:
         return tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path_factory.mktemp("runs") / arch)
+
+    def finished(arch: str) -> tiny.Finished:
+        with lock:
+            return made(arch)
 
     return finished
 

@@ -242,7 +242,7 @@ def test_every_link_leads_somewhere(page):
 
 
 def test_the_links_of_the_readme_need_no_more_than_an_address_before_them():
-    """It is the long description too, which is shown where there are no folders around it."""
+    """A forge may show it where the folders are not around it."""
     assert all(".." not in target and not target.startswith(("/", "#")) for target in _LINK.findall(prose(README)))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections import Counter
 from dataclasses import asdict
 
@@ -619,3 +620,15 @@ def test_rows_without_a_label_and_tasks_that_lose_most_of_their_texts_are_named(
 def test_nothing_is_said_where_all_have_labels_and_most_texts_stay(finished):
     assert "without a label" not in finished("star").printed
     assert "more than half" not in finished("star").printed
+
+
+@pytest.mark.parametrize("arch", ["star", "complete", "cmtr"])
+def test_torch_geometric_is_loaded_only_where_it_is_asked_for(arch, tiny_tasks, tmp_path, monkeypatch):
+    """A convolution of its own asks for it, and so does a graph in its form."""
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "torch_geometric"]
+    for name in {"torch_geometric", "torch_geometric.data", "torch_geometric.nn", *loaded}:
+        monkeypatch.setitem(sys.modules, name, None)  # to import it would be an error
+    run = tiny.run(arch=arch, tasks=tiny_tasks, output=tmp_path / "run", epochs=1).run
+    assert run.task_graph.edges
+    with pytest.raises(ModuleNotFoundError, match="torch_geometric"):
+        run.task_graph.to_pyg()

@@ -156,6 +156,12 @@ def _new_model(config: Any, name: str) -> Any:
     return _without_pooler(model)
 
 
+def _checkpoint_activations(model: Any) -> None:
+    """By the name that transformers has for it from 5 on, or the one of 4."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})  # the default of 5: inputs of a frozen layer have no gradient
+
+
 def _without_pooler(model: Any) -> Any:
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
@@ -235,7 +241,7 @@ class TransformerEncoder(Encoder):
         if options.gradient_checkpointing:
             if not self.model.supports_gradient_checkpointing:
                 raise InputError(f"--gradient-checkpointing: {self.model.config.model_type} does not support it")
-            self.model.activation_checkpointing_enable()
+            _checkpoint_activations(self.model)
 
     def load_pretrained(self, name: str) -> None:
         """Starts from the weights in a folder, or of a name on the Hub.

@@ -8,6 +8,7 @@ import pytest
 from graphmtl.analysis.faithfulness import Explanation
 from graphmtl.analysis.verdicts import verdicts
 from graphmtl.data.planted_truth import PlantedTruth
+from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from tests.graph.examples import complete, edges, names, rescaled, star
 
@@ -58,6 +59,36 @@ def test_what_a_control_ranks_alike_is_not_to_be_interpreted(control):
     assert found.holds is False
     model = {"untrained": "an untrained model", "shuffled": "a model trained on shuffled labels"}[control]
     assert found.says.endswith(f"{model} shows the same (1.00); do not interpret")
+
+
+def test_what_a_control_ranks_somewhat_alike_may_be_interpreted():
+    own = graph(20, spread=1)
+    noise = np.exp(np.random.default_rng(5).normal(0, 1.5, (6, 6)))
+    weights = np.nan_to_num(own.matrix()) * noise
+    other = replace(own, edges=edges(TASKS, weights / weights.sum(1, keepdims=True)))
+    alike = own.compare(other)
+    assert 0.4 < alike.within < 0.7
+    assert alike.p_value < 0.01
+    found = said(explanation(own, truth=None), {"shuffled": CHANCE, "untrained": explanation(other, truth=None)})
+    assert found.holds
+
+
+def test_a_control_that_shows_the_true_edges_better_speaks_against_a_picture():
+    wrong = PlantedTruth(edges=((TASKS[2], TASKS[0]), *TRUTH.edges[1:]))
+    trained, better = explanation(graph(20), truth=wrong), explanation(graph(2, seed=1, spread=0.05))
+    ours, theirs = (np.mean([*each.auroc()["attention"].values()]) for each in (trained, better))
+    assert 0.7 < ours < theirs == 1
+    found = said(trained, {"shuffled": better})
+    assert found.holds is False
+    assert "it does not show the true edges" in found.says
+
+
+def test_contributions_are_held_against_their_mean_into_a_target_whatever_their_scale():
+    chance = explanation(graph(1, seed=1), truth=None, contribution=rescaled(graph(1, seed=1), 1000, 0))
+    found = said(
+        explanation(graph(20), truth=None, contribution=rescaled(graph(20), 2, 0)), {"shuffled": chance}, "contribution"
+    )
+    assert found.says.startswith("6 of 30 edges are above the control")
 
 
 def test_edges_that_are_not_the_true_ones_are_not_to_be_interpreted():
@@ -119,5 +150,6 @@ def test_gains_are_counted_beyond_the_chance_of_the_texts():
     gains = graph(1)
     weights = {0: 1.0, 1: -1.0}
     own = tuple(replace(edge, weight=weights.get(i, 0.0), std=1.0, count=100) for i, edge in enumerate(gains.edges))
+    own += (Edge(source=TASKS[0], target=TASKS[0], weight=1.0, std=1.0, count=100),)  # nobody's gain
     found = said(explanation(graph(1), benefit=replace(gains, edges=own)), {}, "benefit")
     assert found.says == "of 30 sources 1 help their target and 1 harm it, beyond the chance of the texts read"

@@ -1,4 +1,6 @@
-"""Star graph: spokes."""
+"""Star graph: spokes, and what else a head may see."""
+
+import torch
 
 from graphmtl.layers.interaction import Ablation
 from graphmtl.layers.message_lstm import LSTM
@@ -11,6 +13,15 @@ def test_spokes_are_shares():
     _, edges = build("star")(x, 2, lengths, return_edge_weights=True)
     assert edges.sources == ("virtual",)
     assert ((edges.per_instance() > 0) & (edges.per_instance() < 1)).all()
+
+
+@both_loops
+def test_a_head_may_see_the_virtual_nodes_states_behind_the_tasks():
+    plain, wide = build("star"), build("star", hub_to_head=True)
+    x, lengths = texts()
+    states = wide(x, "b", lengths)
+    assert states.size(-1) == wide.output_size
+    assert_equal(states, torch.cat([plain(x, "b", lengths), wide.hub(x, lengths)], -1))
 
 
 @both_loops

@@ -39,6 +39,21 @@ def test_what_is_the_same_differs_by_nothing(few_draws):
     assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
+def test_a_loss_is_a_gain_of_the_other_and_no_difference_is_impossible():
+    ours, theirs = np.random.default_rng(0).normal(0.1, 0.05, (1001, 1)), np.zeros((1001, 1))
+    gain, loss = one(ours, theirs), one(theirs, ours)
+    assert (loss.mean, loss.low, loss.high, loss.p) == pytest.approx((-gain.mean, -gain.high, -gain.low, gain.p))
+    assert 2 / 1001 < gain.p < 0.2
+    assert one(np.ones((1001, 1)), theirs).p == pytest.approx(2 / 1001)
+
+
+def test_seeds_that_differ_by_less_than_their_examples_do_not_widen_the_interval():
+    scores = np.random.default_rng(0).normal(0.5, 0.1, (1001, 2))
+    scores[0] = 0.5
+    found = one(scores, np.zeros((1001, 2)))
+    assert (found.low, found.high) == pytest.approx(np.percentile(scores[1:].mean(1), [2.5, 97.5]))
+
+
 def test_with_very_many_examples_the_interval_is_students_over_seeds():
     """As good as no example can be drawn otherwise; one task, so that no other says what hangs on the seeds."""
     gains = np.array([0.1, 0.2, 0.25])

@@ -1,4 +1,5 @@
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -6,6 +7,7 @@ import yaml
 from graphmtl.comparison import rows as module
 from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.errors import InputError
+from graphmtl.options import make_options
 from graphmtl.registry import BASELINES
 from graphmtl.training.run_folder import Run
 
@@ -31,11 +33,13 @@ def test_runs_that_differ_by_the_seed_stand_together_and_are_called_by_what_diff
     assert [*grouped(runs[:3])] == ["star", "shared"]
 
 
-def test_a_folder_that_ends_like_a_seed_is_the_same_folder(run):
-    runs = [run("star", seed=seed, data_dir="data/version-1/texts") for seed in (0, 1)]
-    assert [*grouped(runs)] == ["star"]
-    runs = [run("star", seed=seed, teachers=f"runs/single-{seed}", data_dir="data-1") for seed in (0, 1)]
-    assert [*grouped(runs)] == ["star"]
+def test_a_folder_that_ends_like_a_seed_is_the_same_folder():
+    for each in ("runs/single-{}", "runs-1/single"):
+        options = [
+            make_options(arch="cmtr", seed=seed, tasks="texts-1/tasks.yaml", teachers=each.format(seed))
+            for seed in (0, 1)
+        ]
+        assert [*grouped([SimpleNamespace(options=own) for own in options])] == ["cmtr"]
 
 
 def test_seeds_that_all_have_are_compared_and_others_named(run, monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.comparing import Compared
 from graphmtl.comparison.verdict import best_of, sentence, sentences
-from tests.comparison.small import rows_of
+from tests.comparison.small import named, numbers, row, rows_of, share_right
 
 RIGHT = {
     "shared": {"a": 0.6, "b": 0.6, "c": 0.6},
@@ -44,6 +44,23 @@ def test_the_best_row_is_told_first_and_held_against_the_best_baseline(both):
 def test_against_another_row_it_is_called_by_its_name():
     rows = rows_of({name: RIGHT[name] for name in ("shared", "star")})
     assert next(sentences(Compared(rows, seeds=[0, 1]))).startswith("star is better than shared for 1 of 3 tasks")
+
+
+def test_where_there_is_no_mean_the_best_row_is_better_for_most_tasks():
+    def of(name, share):
+        score = named("score", kind="regression", labels=(), metrics=("pearson",))
+        answers = [{named("a"): share_right(share, draw=seed, seed=7), score: numbers()} for seed in (0, 1)]
+        return row(name, answers, arch=name)
+
+    compared = Compared([of("single", 0.6), of("shared", 0.3), of("star", 0.95)], seeds=[0, 1])
+    assert compared.to_reference["star"].overall is None
+    assert best_of(compared, ["shared", "star"]) == "star"
+
+
+def test_a_model_that_beats_the_most_frequent_answer_alone_is_not_told():
+    rows = rows_of({name: RIGHT[name] for name in ("shared", "star", "majority")})
+    told = [*sentences(Compared(rows, seeds=[0, 1]))]
+    assert [line.split(" for ")[0] for line in told] == ["star is better than shared"]
 
 
 def test_one_row_alone():

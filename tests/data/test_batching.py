@@ -5,7 +5,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_tasks, made_ahead
+from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, encode_tasks, made_ahead
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.spelling import Alphabet
@@ -237,3 +237,11 @@ def test_further_test_splits_and_texts_without_any_score():
     assert [len(encoded.splits[name]) for name in ("train", "valid", "test", "test_other")] == [2, 3, 3, 1]
     assert [encoded.labelled(name) for name in ("train", "valid", "test", "test_other")] == [2, 2, 2, 1]
     assert encoded.splits["test_other"].labels["s"].values.tolist() == [0.5]
+
+
+def test_where_a_pair_is_parted_and_what_examples_of_several_texts_have():
+    tokens = torch.tensor([[5, SEP, 7], [5, 6, 7]])
+    own = {"tasks": ("a",), "lengths": torch.tensor([3, 3]), "labels": None, "weights": torch.ones(2)}
+    assert Batch(tokens=tokens, **own).between.tolist() == [1, 0]
+    several = Batch(tokens=tokens, groups=torch.tensor([2, 3]), **own)
+    assert several.mean_of_texts(torch.tensor([1.0, 3.0, 1.0, 2.0, 6.0])).tolist() == [2, 3]

@@ -60,7 +60,7 @@ def test_a_pair_is_its_two_texts_in_order():
     assert normalise("a b", "c") != normalise("a", "b c")
     assert normalise("a", "b") != normalise("b", "a")
     assert normalise("a", "b") != normalise("a b")
-    assert normalise("a", "") != normalise("", "a")
+    assert normalise("a", "") != normalise("", "a") != normalise("")
     assert normalise(" ", "\t") == ""
 
 
@@ -82,6 +82,13 @@ def test_training_examples_in_anothers_held_out_splits_are_dropped():
     assert (result["one"].overlap.dropped, result["two"].overlap.dropped) == (2, 1)
     assert (result["one"].overlap.test_in_others, result["two"].overlap.test_in_others) == (1, 1)
     assert not result["two"].test_seen.any()
+
+
+def test_what_another_task_validates_on_and_what_is_dropped_count_as_they_were_read():
+    result = clean({"one": keys(train="ab", test="a"), "two": keys(train="x", valid="a")})
+    assert (result["one"].overlap.dropped, result["one"].overlap.test_in_own) == (1, 1)
+    result = clean({"one": keys(train="b", test="a"), "two": keys(train="x", valid="a")})
+    assert (result["one"].overlap.test_in_own, result["one"].overlap.test_in_others) == (0, 1)
 
 
 def test_kept_overlap_makes_the_held_out_texts_seen():

@@ -12,7 +12,7 @@ from graphmtl.manual.pages import TOPICS
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "examples" / "tutorial.ipynb"
-LARGEST = 100_000  # characters of a picture
+LARGEST = 150_000  # characters of a picture
 QUICKER = ('"hidden": 32', '"hidden": 4, "min_updates": 1')
 
 
@@ -31,7 +31,7 @@ def printed(cell):
 
 def shown(cell):
     """The kinds of what a cell shows: what is printed, a table, a picture."""
-    return [sorted(output.get("data", {"printed": ""})) for output in cell.outputs]
+    return {kind for output in cell.outputs for kind in output.get("data", ["printed"])}
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_it_runs_twice_in_the_same_folder_and_shows_what_is_stored(stored, execu
     execute(quicker)
 
 
-def test_what_is_stored_is_of_one_run_from_top_to_bottom(stored):
+def test_what_is_stored_stands_in_order_and_is_small(stored):
     cells = code(stored)
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
-    assert not re.search(r"/tmp|/home|/root", "".join(map(str, cells)))
+    assert not re.search(r"/tmp|/home|/root|site-packages", "".join(map(str, cells)))
     pictures = [
         output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})
     ]
@@ -75,4 +75,4 @@ def test_its_links_lead_to_pages_of_the_manual(stored):
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) > 8
     assert all((PATH.parent / link).is_file() for link in links)
-    assert {*re.findall(r"`graphmtl help (\w+)`", text)} <= {*TOPICS}
+    assert {*re.findall(r"`graphmtl help ([a-z]+)`", text)} <= {*TOPICS}
