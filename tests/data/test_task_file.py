@@ -379,3 +379,20 @@ def test_a_key_above_the_tasks_is_for_those_whose_kind_has_it(tmp_path):
 def test_a_metric_of_ones_own_is_looked_for_when_the_data_are_read():
     with pytest.raises(InputError, match="metric of task 'a' 'no_such_module:cost': there is no module"):
         data_of(metrics=["accuracy", "no_such_module:cost"])
+
+
+def test_what_is_said_of_the_data_is_kept_and_changes_no_task(folder):
+    said = "licence: cc-by-4.0\nlanguage: [en, de]\n" + BOOKS.replace("stars\n", "stars\n    source: a shop\n", 1)
+    books, dvd = (source().task for source in read(folder, said).sources.values())
+    assert (books.source, books.licence, books.language) == ("a shop", "cc-by-4.0", ("en", "de"))
+    assert (dvd.source, dvd.licence, dvd.language) == (None, "cc-by-4.0", ("en", "de"))
+    assert Task.from_dict(json.loads(json.dumps(books.to_dict()))) == books
+    plain = read(folder, BOOKS, "books").task
+    assert plain != books
+    assert plain.is_learned_like(books)
+    assert not {"source", "licence", "language"} & plain.to_dict().keys()
+
+
+def test_a_language_that_yaml_reads_as_no(folder):
+    with pytest.raises(InputError, match=r"line 1: `language`.*in quotes"):
+        read(folder, "language: no\n" + BOOKS, "books")
