@@ -100,7 +100,7 @@ def test_one_that_is_half_removed_is_no_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.shutil, "rmtree", stop)
     with pytest.raises(KeyboardInterrupt):
         prepared.save(tmp_path, 3)
-    assert names(tmp_path) == ["epoch-1.unfinished", "epoch-2", "epoch-3"]
+    assert names(tmp_path) == ["epoch-1.gone", "epoch-2", "epoch-3"]
 
 
 FILES = [
