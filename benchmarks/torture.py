@@ -260,8 +260,8 @@ class Torture:
         """A file of a run, finished or half way, is cut, emptied or has a flipped bit, and verbs read it."""
         count = Count()
         for place, kind in enumerate(self.kinds()):
-            path = self._fresh()
-            if place % 2:
+            path, is_own = self._fresh(), bool(place % 2)  # else a finished run of whichever kind
+            if is_own:
                 moment = self.random.uniform(0.5, 0.9) * self.seconds[kind]
                 self.run(kind, path, "--resume", after=lambda n, s=moment: _later(n, s, signal.SIGKILL))
             else:
@@ -277,7 +277,7 @@ class Torture:
                 ended = child(argv)
                 if ended.is_traceback:
                     count.tracebacks.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
-                elif argv[-1] == "--resume" and ended.code and _has_another(path, file):
+                elif is_own and argv[-1] == "--resume" and ended.code and _has_another(path, file):
                     count.dead_ends.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
         return count
 

@@ -55,6 +55,7 @@ def predict_each(
     same: dict[int, list[str]] = {}
     for name, read in texts.items():
         same.setdefault(id(read), []).append(name)
+    training = model.training
     model.eval()
     rows = len(next(iter(texts.values()), ()))
     predictions: list[dict[str, dict]] = [{} for _ in range(rows)]
@@ -62,6 +63,7 @@ def predict_each(
         checked = _checked(texts[names[0]], [model.tasks[name] for name in names])
         for own, found in zip(predictions, _predictions(model, checked, names, edges, batch_size, reads), strict=True):
             own |= found
+    model.train(training)
     return predictions
 
 

@@ -68,7 +68,7 @@ def control_of(run: Run, asked: str) -> str:
     share = _share(run)
     if asked == "auto" and share > _DEAR and run.control is None:
         cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"
-        return f"control: none, since it would be trained {cost}; --resume --control always does"
+        return f"control: none, since it would be trained {cost}; with --resume --control always it is added"
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # what is to be said of the data has been said of the run

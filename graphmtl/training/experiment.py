@@ -100,7 +100,8 @@ def train(
     given = tasks.loaded_with if isinstance(tasks, TaskSet) else {} if tasks is None else {"tasks": tasks}
     for name in given.keys() & values.keys():
         if given[name] != values[name]:
-            raise InputError(f"{name} is {values[name]!r}, but the tasks were loaded with {given[name]!r}")
+            loaded = f"the tasks were loaded with {given[name]!r}; load_tasks(..., {name}={values[name]!r})"
+            raise InputError(f"{name} is {values[name]!r}, but {loaded}")
     options = make_options(**{**values, **given})
     tasks = tasks if isinstance(tasks, TaskSet) else load_run_tasks(options)
     for line in left_out(tasks) if process_state(options.device).is_main_process else ():

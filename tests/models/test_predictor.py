@@ -187,6 +187,13 @@ def test_dropout_is_off_when_predicting():
     assert_same_answers(model.train().predict(["good film", "bad"], "a"), expected)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_training_goes_on_as_it_was(training):
+    model = build("star").train(training)
+    model.predict("good film", "a")
+    assert model.training is training
+
+
 def test_a_very_long_sentence_is_named_before_it_is_read(monkeypatch):
     tagging = Task(name="ner", kind="token-classification", labels=("O", "B-x", "I-x"))
     model = build("star", tasks=[tagging], chars="none")

@@ -384,7 +384,7 @@ def test_a_task_set_brings_the_options_it_was_loaded_with(tmp_path):
     run = train(tasks, arch="shared", epochs=1, hidden=8, progress=False, output=str(tmp_path / "run"))
     assert (run.options.tasks, run.options.seed, run.options.planted_rich) == ("planted:child1,parent1", 3, 60)
     assert load_run_tasks(run.options)["child1"].train["text"] == tasks["child1"].train["text"]
-    with pytest.raises(InputError, match="seed is 4, but the tasks were loaded with 3"):
+    with pytest.raises(InputError, match=r"seed is 4, but the tasks were loaded with 3; load_tasks\(\.\.\., seed=4\)"):
         train(tasks, seed=4, output=str(tmp_path / "other"))
 
 
