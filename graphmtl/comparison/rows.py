@@ -15,6 +15,8 @@ from graphmtl.training.run_folder import Run
 
 __all__ = ["Row", "baseline_rows", "grouped", "rows_of_runs"]
 
+_FOLLOW = ("epochs", "batch_size")  # what follows from the number of texts where it is 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -129,4 +131,5 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 def _name(options: Mapping[str, Any], differ: Sequence[str]) -> str:
     arch = options["arch"].rpartition(":")[2]
-    return " ".join([arch, *(f"{name.replace('_', '-')}={options[name]}" for name in differ)])
+    values = {name: "auto" if name in _FOLLOW and not options[name] else options[name] for name in differ}
+    return " ".join([arch, *(f"{name.replace('_', '-')}={value}" for name, value in values.items())])

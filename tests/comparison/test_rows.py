@@ -42,6 +42,11 @@ def test_a_folder_that_ends_like_a_seed_is_the_same_folder():
         assert [*grouped([SimpleNamespace(options=own) for own in options])] == ["cmtr"]
 
 
+def test_what_follows_from_the_texts_is_called_so():
+    options = [make_options(arch="star"), make_options(arch="star", epochs=3)]
+    assert [*grouped([SimpleNamespace(options=own) for own in options])] == ["star epochs=auto", "star epochs=3"]
+
+
 def test_seeds_that_all_have_are_compared_and_others_named(run, monkeypatch):
     monkeypatch.setattr(module, "answers_of", lambda run: {})  # the data of these seeds were other ones
     runs = {"star": [run("star", seed=s) for s in (0, 1)], "shared": [run("shared", seed=s) for s in (1, 2)]}
