@@ -205,6 +205,11 @@ class ModelOptions(OptionGroup):
         high=MOST_PARTS,
     )
     head_width: int = option(128, "dimensions of those layers", low=1, high=WIDEST, needs="head_layers")
+    wide: bool = option(
+        False,
+        "beside the graph a linear model of words (of a transformer pieces) and pairs of neighbours (TF-IDF, logistic "
+        "regression), whose answers are pooled with its own; for tasks that label single texts",
+    )
     pooling: Literal["auto", "max", "mean", "max-mean", "last", "attention", "cls"] = option(
         "auto",
         "how the token states of a text become one vector; cls: the encoder's own; auto: cls where a transformer's "

@@ -162,6 +162,11 @@ class SubwordVocabulary:
         self._typed = getattr(config, "type_vocab_size", 0) > 1  # embeddings for the first and second text of a pair
 
     @property
+    def special_ids(self) -> list[int]:
+        """The pieces that are no part of a text."""
+        return self.tokenizer.all_special_ids
+
+    @property
     def starts_with_cls(self) -> bool:
         """Whether the first piece of every text is one that stands for the whole text."""
         return self.tokenizer.cls_token_id in self._backend.encode("").ids[:1]

@@ -71,6 +71,8 @@ class Vocabulary:
     ([3, 4, 1], [1])
     """
 
+    special_ids = (PAD, UNK, SEP)  #: those that are no words of a text
+
     def __init__(
         self,
         words: Sequence[str],

@@ -25,11 +25,6 @@ class VocabularyOptions(OptionGroup):
     )
     lower_case: bool = option(True, "lower-case every word")
     min_count: int = option(1, "training occurrences a word needs to get an embedding of its own", low=1)
-    wide: bool = option(
-        False,
-        "beside the graph a linear model of words and pairs of neighbours (TF-IDF, logistic regression), whose answers "
-        "are pooled with its own; for tasks that label single texts",
-    )
 
 
 @dataclass

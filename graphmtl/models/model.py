@@ -27,7 +27,7 @@ from graphmtl.layers.interaction import Ablation, EdgeWeights
 from graphmtl.layers.layer import names_of_own_starts
 from graphmtl.layers.pooling import AttentionPooling, pool, pooled_size
 from graphmtl.models.card import model_card
-from graphmtl.models.encoder import Encoded, LockedDropout, VocabularyOptions
+from graphmtl.models.encoder import Encoded, LockedDropout
 from graphmtl.models.encoders import encoder_class, reads_words
 from graphmtl.models.frozen_states import FrozenStates
 from graphmtl.models.hub import in_cache_alone, refusal_is_named
@@ -36,7 +36,7 @@ from graphmtl.models.predictions import Halves, ModelOutput, ModelOutputs
 from graphmtl.models.predictor import predict, predict_each
 from graphmtl.models.resolution import resolve
 from graphmtl.models.saving import check_files, damage_is_named, load_model, model_folder, save_model
-from graphmtl.models.wide import Ngrams, Wide, count_ngrams, has_wide_part
+from graphmtl.models.wide import Ngrams, Wide, has_wide_part, ngrams_of
 from graphmtl.registry import ENCODERS
 
 __all__ = ["MultiTaskModel"]
@@ -89,7 +89,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         if options.pooling == "attention":
             self.poolings.extend(AttentionPooling(size=self.architecture.output_size) for _ in self.tasks)
         self.wide = nn.ModuleDict()  # by task, of those that have one
-        if isinstance(options, VocabularyOptions) and options.wide:
+        if options.wide:
             self._add_wide_parts()
         if options.same_start:
             self._start_alike()
@@ -282,7 +282,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
 
     def _ngrams(self, batch: Batch) -> Ngrams | None:
         """Those that the wide parts read; none in training, where the graph answers alone."""
-        return count_ngrams(batch.tokens, batch.lengths) if len(self.wide) and not self.training else None
+        return ngrams_of(batch, self.vocabulary.special_ids) if len(self.wide) and not self.training else None
 
     def _output(
         self,

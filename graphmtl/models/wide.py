@@ -1,5 +1,7 @@
 r"""The wide part of a model: a linear model of words and of pairs of neighbours, beside the graph (``--wide``).
 
+Over a transformer the words are its pieces.
+
 A graph of LSTMs and a linear model of n-grams make different errors, and together make fewer than either. As in wide
 and deep learning (Cheng et al., Wide & Deep Learning for Recommender Systems, DLRS 2016) both answer; but each learns
 on its own: a linear model knows a small training split by heart at once, and would leave the graph nothing to learn.
@@ -15,17 +17,18 @@ n-grams are hashed into :data:`BUCKETS` places (Weinberger et al., Feature hashi
 ICML 2009), so that none has to be kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
-from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.kinds.head import Head
 
-__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part"]
+__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "ngrams_of"]
 
 _BITS = 18
 BUCKETS = 1 << _BITS  #: places of n-grams
@@ -50,17 +53,37 @@ class Ngrams:
     counts: Tensor
 
 
-def count_ngrams(tokens: Tensor, lengths: Tensor) -> Ngrams:
-    """The words and pairs of neighbours of texts; unknown words are none.
+def ngrams_of(batch: Batch, special: Sequence[int]) -> Ngrams:
+    """Those of the texts of a batch, of a transformer those of its pieces.
+
+    What stands in two windows of a long text, which overlap, counts twice.
 
     Args:
-        tokens: (batch, tokens) int64, ids of words.
-        lengths: (batch,), tokens of each text.
+        batch: the texts.
+        special: ids that are no words: padding, what is unknown, what stands between texts.
     """
-    inside = torch.arange(tokens.size(1), device=tokens.device) < lengths.to(tokens.device)[:, None]  # (batch, tokens)
-    known = inside & (tokens != PAD) & (tokens != UNK) & (tokens != SEP)
-    pairs = (tokens[:, :-1] + 1) * _APART + tokens[:, 1:]  # (batch, tokens - 1)
-    of_text = torch.arange(len(tokens), device=tokens.device)[:, None] * BUCKETS  # (batch, 1)
+    windows = batch.windows
+    if windows is None:
+        return count_ngrams(batch.tokens, batch.lengths, special=special)
+    return count_ngrams(batch.tokens, windows.lengths, special=special, texts=windows.texts)
+
+
+def count_ngrams(tokens: Tensor, lengths: Tensor, *, special: Sequence[int], texts: Tensor | None = None) -> Ngrams:
+    """The words and pairs of neighbours of texts.
+
+    Args:
+        tokens: (rows, tokens) int64, ids of words.
+        lengths: (rows,), tokens of each row.
+        special: ids that are no words.
+        texts: (rows,) int64, the text that each row is of, in order and none left out; None: each is a text.
+    """
+    device = tokens.device
+    texts = torch.arange(len(tokens)) if texts is None else texts  # (rows,)
+    known = torch.arange(tokens.size(1), device=device) < lengths.to(device)[:, None]  # (rows, tokens)
+    for own in special:
+        known &= tokens != own
+    pairs = (tokens[:, :-1] + 1) * _APART + tokens[:, 1:]  # (rows, tokens - 1)
+    of_text = texts.to(device)[:, None] * BUCKETS  # (rows, 1)
     found = torch.cat(
         [
             (of_text + _bucket(tokens))[known],
@@ -68,7 +91,7 @@ def count_ngrams(tokens: Tensor, lengths: Tensor) -> Ngrams:
         ]
     )
     places, counts = found.unique(return_counts=True)
-    return Ngrams(len(tokens), places // BUCKETS, places % BUCKETS, counts)
+    return Ngrams(int(texts[-1]) + 1, places // BUCKETS, places % BUCKETS, counts)
 
 
 def _bucket(keys: Tensor) -> Tensor:

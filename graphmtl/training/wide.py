@@ -19,7 +19,7 @@ from graphmtl.errors import note
 from graphmtl.kinds.head import Head
 from graphmtl.models.linear import Linear, logistic
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.wide import BUCKETS, Ngrams, Wide, count_ngrams
+from graphmtl.models.wide import BUCKETS, Ngrams, Wide, ngrams_of
 
 __all__ = ["STRENGTHS", "fit_wide_parts"]
 
@@ -30,13 +30,13 @@ _TEXTS_AT_ONCE = 512
 class _Texts:
     """The labelled texts of a split of a task: their n-grams, and their labels (texts, ...)."""
 
-    def __init__(self, split: EncodedSplit, task: str):
+    def __init__(self, split: EncodedSplit, task: str, special: Sequence[int]):
         rows = np.flatnonzero(split.counts[task])  # (texts,)
         found: list[Ngrams] = []
         labels = []
         for places in batches_by_length(split.lengths[rows], _TEXTS_AT_ONCE):
             batch = split.batch(rows[places], tasks=[task])
-            found.append(count_ngrams(batch.tokens, batch.lengths))
+            found.append(ngrams_of(batch, special))
             labels.append(batch.labels[task])
         starts = np.cumsum([0, *(own.texts for own in found)])
         self.labels = torch.cat(labels) if labels else torch.empty(0, dtype=torch.int64)
@@ -83,18 +83,17 @@ def fit_wide_parts(
         seed: of the order in which the optimiser goes through the examples.
         say: is told what was learned.
     """
-    if not getattr(model.options, "wide", False):
+    if not model.options.wide:
         return
     began = perf_counter()
     parts = {name: model.wide_part(name) for name in data}
     without = [name for name, part in parts.items() if part is None]
     if without:
         note(f"--wide: no wide part for {', '.join(without)}: it is for tasks that label single texts")
-    heads = dict(zip(model.tasks, model.heads, strict=True))
     training = model.training
     model.eval()  # losses without the weights of classes
     for group in _groups(model, [name for name in data if name not in without]):
-        _fit({name: parts[name] for name in group}, {name: heads[name] for name in group}, data, seed)  # type: ignore
+        _fit(model, group, data, seed)
     model.train(training)
     strengths = sorted({part.strength.item() for part in parts.values() if part is not None})
     if strengths:
@@ -111,9 +110,13 @@ def _groups(model: MultiTaskModel, names: Sequence[str]) -> list[list[str]]:
     return [group for group in groups if group]
 
 
-def _fit(parts: Mapping[str, Wide], heads: Mapping[str, Head], data: Mapping[str, EncodedTask], seed: int) -> None:
-    train = {name: _Texts(data[name].train, name) for name in parts}
-    valid = {name: _Texts(data[name].valid, name) for name in parts}
+def _fit(model: MultiTaskModel, tasks: Sequence[str], data: Mapping[str, EncodedTask], seed: int) -> None:
+    parts: dict[str, Wide] = {name: model.wide_part(name) for name in tasks}
+    heads: dict[str, Any] = dict(zip(model.tasks, model.heads, strict=True))
+    special = model.vocabulary.special_ids
+    train, valid = (
+        {name: _Texts(getattr(data[name], split), name, special) for name in tasks} for split in ("train", "valid")
+    )
     idf = _idf([*train.values()])
     for part in parts.values():
         part.idf.copy_(idf)

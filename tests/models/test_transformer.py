@@ -3,6 +3,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import TransformerEncoder, load_subwords
+from graphmtl.models.wide import count_ngrams, ngrams_of
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.optimization import adamw
 from graphmtl.training.trainer import Trainer
@@ -134,6 +136,38 @@ def test_a_text_in_windows_has_the_mean_of_their_first_pieces(transformer):
     assert batch.windows.texts.tolist() == [0, *[1] * (len(states) - 2), 2]
     torch.testing.assert_close(encoded.pooled[1], states[1:-1, 0].mean(0))
     torch.testing.assert_close(encoded.pooled[[0, 2]], states[[0, -1], 0])
+
+
+@every_kind
+def test_the_wide_part_reads_the_pieces_of_every_window_and_none_that_the_tokenizer_adds(kind, transformer):
+    model = build(transformer(kind), wide=True, max_length=12)
+    special = model.vocabulary.special_ids
+    added = {*count_ngrams(torch.tensor([special]), torch.tensor([len(special)]), special=()).buckets.tolist()}
+    for name in ("plain", "mood"):
+        batch = batch_of(model, name)
+        found, expected = ngrams_of(batch, special), [Counter(), Counter(), Counter()]
+        for text, row, length in zip(batch.windows.texts, batch.tokens, batch.windows.lengths, strict=True):
+            own = count_ngrams(row[None], length[None], special=special)
+            expected[text].update(dict(zip(own.buckets.tolist(), own.counts.tolist(), strict=True)))
+        entries = zip(found.rows.tolist(), found.buckets.tolist(), found.counts.tolist(), strict=True)
+        assert {(i, bucket): count for i, bucket, count in entries} == {
+            (i, bucket): count for i, counts in enumerate(expected) for bucket, count in counts.items()
+        }
+        assert found.texts == 3
+        assert not added & {*found.buckets.tolist()}
+
+
+def test_the_wide_part_answers_beside_a_transformer(transformer):
+    alone, model = (build(transformer(), wide=wide) for wide in (False, True))
+    assert [name for name in model.tasks if model.wide_part(name) is not None] == ["plain", "mood"]
+    part = model.wide_part("plain")
+    for buffer in (part.idf, part.weight, part.strength):
+        buffer.fill_(1.0)
+    batch = batch_of(model, "plain")
+    logits = (alone(batch)["plain"].logits + part(ngrams_of(batch, model.vocabulary.special_ids))) / 2
+    torch.testing.assert_close(model(batch)["plain"].logits, logits)
+    for i in range(3):
+        torch.testing.assert_close(logits_of(model, (i,))["plain"][0], logits[i])
 
 
 def test_a_word_without_a_piece_has_the_state_0_and_a_label(transformer):

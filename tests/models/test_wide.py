@@ -14,9 +14,10 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.models import wide
-from graphmtl.models.wide import BUCKETS, Wide, count_ngrams
+from graphmtl.models.wide import BUCKETS, Wide, count_ngrams, ngrams_of
 from tests.models.small import TASKS, batch, build
 
+SPECIAL = (PAD, UNK, SEP)
 texts = st.lists(st.lists(st.sampled_from([UNK, SEP, 3, 4, 5, 70_000]), min_size=1, max_size=8), min_size=1, max_size=5)
 
 
@@ -45,7 +46,7 @@ def slow_counts(row):
 
 @given(texts, st.integers(0, 3))
 def test_counts_are_those_of_a_loop_whatever_the_padding(rows, more):
-    found = count_ngrams(*padded(rows, more))
+    found = count_ngrams(*padded(rows, more), special=SPECIAL)
     assert found.texts == len(rows)
     for i, row in enumerate(rows):
         own = found.rows == i
@@ -53,7 +54,7 @@ def test_counts_are_those_of_a_loop_whatever_the_padding(rows, more):
 
 
 def test_pairs_are_ordered_and_apart_from_words():
-    buckets = [{*count_ngrams(*padded([row])).buckets.tolist()} for row in ([3, 4], [4, 3])]
+    buckets = [{*count_ngrams(*padded([row]), special=SPECIAL).buckets.tolist()} for row in ([3, 4], [4, 3])]
     words = buckets[0] & buckets[1]
     assert [len(own) for own in (*buckets, words)] == [3, 3, 2]
 
@@ -64,7 +65,7 @@ def test_pairs_are_ordered_and_apart_from_words():
     ids=["each", "any"],
 )
 def test_places_are_used_as_evenly_as_by_chance(words):
-    found = count_ngrams(*padded([words])).buckets
+    found = count_ngrams(*padded([words]), special=SPECIAL).buckets
     different = len({*words}) + len({*pairwise(words)})
     # of n balls thrown into b places b (1 - exp(-n / b)) are hit
     assert len(found) > 0.98 * BUCKETS * (1 - np.exp(-different / BUCKETS))
@@ -72,7 +73,7 @@ def test_places_are_used_as_evenly_as_by_chance(words):
 
 @given(texts)
 def test_values_are_those_of_scikit_learn(rows):
-    ngrams, part = count_ngrams(*padded(rows)), Wide(columns=1, separate=False)
+    ngrams, part = count_ngrams(*padded(rows), special=SPECIAL), Wide(columns=1, separate=False)
     counts = sparse.csr_matrix((ngrams.counts, (ngrams.rows, ngrams.buckets)), shape=(len(rows), BUCKETS))
     transformer = TfidfTransformer(sublinear_tf=True).fit(counts)
     part.idf.copy_(torch.from_numpy(transformer.idf_))
@@ -105,7 +106,7 @@ def test_answers_are_pooled_in_equal_parts_and_not_in_training():
     model, alone, given = learned(build("shared", wide=True)), build("shared"), batch("a")
     model.load_state_dict(alone.state_dict(), strict=False)
     graph, both = (each(given)["a"].logits for each in (alone, model))
-    own = model.wide_part("a")(count_ngrams(given.tokens, given.lengths))
+    own = model.wide_part("a")(ngrams_of(given, SPECIAL))
     assert not torch.allclose(both, graph)
     assert torch.allclose(both, (graph + own) / 2)
     geometric = (graph.softmax(-1) * own.softmax(-1)).sqrt()

@@ -12,11 +12,13 @@ from graphmtl import Run, train
 from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
+from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.training.wide import STRENGTHS, _Augmented, _Texts, fit_wide_parts
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
 
+SPECIAL = Vocabulary.special_ids
 TASKS = [Task(name="a", labels=("no", "yes")), Task(name="b", labels=("no", "yes"))]
 
 
@@ -43,7 +45,7 @@ def test_it_is_logistic_regression_of_common_and_own_features():
     data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
     model = fitted("shared", data)
     parts = [model.wide_part(name) for name in data]
-    train = [_Texts(own.train, name) for name, own in data.items()]
+    train = [_Texts(own.train, name, SPECIAL) for name, own in data.items()]
     features = [own.features(part) for own, part in zip(train, parts, strict=True)]
     labels = np.concatenate([own.labels.numpy() for own in train])
     C = parts[0].strength.item()
@@ -63,7 +65,8 @@ def test_the_strength_has_the_least_loss_on_validation():
 
     def loss(model):
         heads = dict(zip(model.tasks, model.heads, strict=True))
-        return sum(_Texts(own.valid, name).loss(model.wide_part(name), heads[name]) for name, own in data.items())
+        valid = {name: _Texts(own.valid, name, SPECIAL) for name, own in data.items()}
+        return sum(own.loss(model.wide_part(name), heads[name]) for name, own in valid.items())
 
     losses = {}
     for C in STRENGTHS:
@@ -98,7 +101,7 @@ def test_one_task_has_no_copy():
 
 def test_texts_without_a_label_are_left_out():
     texts = EncodedSplit(tasks=["a"], texts=[[3], [4], [5]], labels={"a": label_arrays([1, -100, 0])})
-    found = _Texts(texts, "a")
+    found = _Texts(texts, "a", SPECIAL)
     assert len(found) == 2
     assert sorted(found.labels.tolist()) == [0, 1]
 
@@ -118,6 +121,18 @@ def test_a_run_says_so_and_its_saved_model_has_it(run, tmp_path, capsys):
     capsys.readouterr()
     main(["evaluate", str(run.folder)])
     assert f"{100 * run.metrics['mean']['test']:.1f}" in capsys.readouterr().out
+
+
+def test_beside_frozen_layers_it_is_that_beside_none(transformer, tmp_path):
+    given = tiny.OPTIONS | {"arch": "shared", "wide": True, "encoder": transformer(), "epochs": 1}
+    runs = [
+        train("planted", output=str(tmp_path / str(frozen)), freeze_layers=frozen, max_length=16, **given)
+        for frozen in (0, 2)
+    ]
+    for name in ("parent1", "child1"):
+        first, second = (own.model.wide_part(name) for own in runs)
+        assert first.strength > 0
+        assert torch.equal(first.weight, second.weight)
 
 
 def test_tasks_without_it_are_named(tiny_tasks, tmp_path):
