@@ -61,10 +61,11 @@ def signals_wait() -> Iterator[Signals]:
 
 
 def end_at_once_while_loading() -> None:
-    """Of ``python -m graphmtl.VERB``, whose libraries load for seconds: Ctrl-C then has nothing to save."""
+    """Of the command line, whose libraries load for seconds: Ctrl-C then has nothing to save."""
     given = sys.orig_argv
     module = given[given.index("-m") + 1] if "-m" in given[:-1] else ""
-    if module.startswith("graphmtl.") and sys.argv[0] == "-m":  # which it is as long as Python looks for the module
+    looked_for = module.startswith("graphmtl.") and sys.argv[0] == "-m"  # as long as Python looks for the module
+    if looked_for or os.path.basename(sys.argv[0]) in ("graphmtl", "graphmtl.exe"):
         signal.signal(signal.SIGINT, leave)
 
 

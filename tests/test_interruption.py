@@ -95,6 +95,8 @@ def test_sigterm_is_heard_by_a_verb(capsys):
         (["-m", "own.plot"], signal.default_int_handler),
         (["own.py", "-m", "graphmtl.plot"], signal.default_int_handler),  # an argument of somebody's script
         (["own.py", "-m"], signal.default_int_handler),
+        (["/bin/graphmtl", "plot", "RUN"], leave),
+        (["/bin/my-graphmtl", "plot", "RUN"], signal.default_int_handler),
     ],
 )
 def test_only_a_verb_that_loads_ends_at_once(given, handler, monkeypatch):
