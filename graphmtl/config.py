@@ -311,7 +311,7 @@ class RunOptions(OptionGroup):
     control: Literal["auto", "always", "never"] = option(
         "auto",
         "train the same on shuffled labels too, so that the picture of the task graph tells what chance shows; auto: "
-        "where it costs less than half of the run",
+        "where it costs less than half of the run, or a minute",
     )
     write_submission: str | None = option(
         None,

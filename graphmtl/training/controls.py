@@ -33,6 +33,7 @@ from graphmtl.training.run_picture import draw_run, has_edges
 __all__ = ["control_of", "shuffled", "untrained"]
 
 _DEAR = 0.5  # of the run's time
+_SHORT = 60.0  # seconds that anybody waits
 
 
 def untrained(run: Run, tasks: TaskSet) -> MultiTaskModel:
@@ -56,7 +57,7 @@ def control_of(run: Run, asked: str) -> str:
 
     Args:
         run: a finished run.
-        asked: ``--control``: always, never, or auto, which is where it costs less than half of the run.
+        asked: ``--control``: always, never, or auto, which is where it costs less than half of the run, or a minute.
 
     Returns:
         What is to be said of it; empty for a run that has no control, where none was asked for.
@@ -66,7 +67,8 @@ def control_of(run: Run, asked: str) -> str:
     if not has_edges(run):
         return f"control: none, since --arch {run.options.arch} learned no edges" if asked == "always" else ""
     share = _share(run)
-    if asked == "auto" and share > _DEAR and run.control is None:
+    dear = share > _DEAR and share * _seconds(run) > _SHORT
+    if asked == "auto" and dear and run.control is None:
         cost = "with its teachers" if math.isinf(share) else f"about {share:.0%} of the run's time"
         return f"control: none, since it would be trained {cost}; with --resume --control always it is added"
     started = time.perf_counter()
@@ -90,6 +92,11 @@ def _share(run: Run) -> float:
     epochs = [line["epoch"] for line in read_json_lines(run.folder / "history.jsonl")]
     kept = run.metrics["best_epoch"]
     return max(kept.values() if isinstance(kept, dict) else [kept]) / max(epochs)
+
+
+def _seconds(run: Run) -> float:
+    """How long the run was trained and evaluated."""
+    return max(line["seconds"] for line in read_json_lines(run.folder / "history.jsonl"))
 
 
 def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run:

@@ -70,7 +70,14 @@ def keeping(folder, epoch: int) -> Run:
     return Run.open(folder)
 
 
-def test_a_control_is_trained_where_it_costs_at_most_half_of_the_run_or_is_asked_for(copy_of):
+def test_a_control_is_trained_where_it_takes_less_than_a_minute(copy_of):
+    run = keeping(copy_of("complete"), 2)
+    assert "none" not in control_of(run, "auto")
+    assert run.control is not None
+
+
+def test_a_control_is_trained_where_it_costs_at_most_half_of_the_run_or_is_asked_for(copy_of, monkeypatch):
+    monkeypatch.setattr(controls, "_SHORT", 0.0)
     run = keeping(copy_of("complete"), 2)
     assert control_of(run, "never") == ""
     assert "about 100% of the run's time" in control_of(run, "auto")
