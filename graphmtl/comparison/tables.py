@@ -16,6 +16,10 @@ __all__ = ["MARKS", "as_json", "as_lines", "frame", "latex", "markdown", "notes"
 MARKS = {"better": "▲", "worse": "▼", "within chance": ""}
 _LATEX_MARKS = {"better": r"$^{\blacktriangle}$", "worse": r"$^{\blacktriangledown}$", "within chance": ""}
 _WIDE = 80  # columns of a terminal
+_NORMALISED = (
+    "Normalised: a score as a share of the distance from that of the most frequent label (of numbers: their mean) to "
+    "1, percent."
+)
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -111,6 +115,13 @@ def score_table(compared: Compared) -> tuple[list[str], list[list[str]]]:
 
 def notes(compared: Compared) -> Iterator[str]:
     """How the tables are to be read."""
+    yield from _notes_on_scores(compared)
+    if compared.floor:
+        yield _NORMALISED
+    yield "Calibration error: ECE in 15 bins, percent, the mean over the tasks whose answers have probabilities."
+
+
+def _notes_on_scores(compared: Compared) -> Iterator[str]:
     several = len(compared.seeds) > 1
     over = "test examples and seeds" if several else "test examples; of one seed nothing is known of other seeds"
     better, worse, tasks = MARKS["better"], MARKS["worse"], len(compared.tasks)
@@ -129,12 +140,6 @@ def notes(compared: Compared) -> Iterator[str]:
             f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may "
             "give better scores."
         )
-    if compared.floor:
-        yield (
-            "Normalised: a score as a share of the distance from that of the most frequent label (of numbers: their "
-            "mean) to 1, percent."
-        )
-    yield "Calibration error: ECE in 15 bins, percent, the mean over the tasks whose answers have probabilities."
 
 
 def frame(compared: Compared) -> pandas.DataFrame:
@@ -240,13 +245,15 @@ def terminal(compared: Compared) -> list[str]:
         shown = {task: f"{each.found.mean:+.1f} {MARKS[each.verdict] or ' '}" for task, each in own.tasks.items()}
         columns[name] = {**shown, "mean": "" if own.mean is None else f"{own.mean.mean:+.1f}  "}
     tasks = [*compared.tasks, *(["mean"] if compared.one_metric else [])]
+    told = [*_notes_on_scores(compared)]
     if not compared.one_metric and compared.floor:
+        told.append(_NORMALISED)
         tasks.append("normalised, %")
         scores[tasks[-1]] = _spread(reference.share, digits=1)
         for name, own in compared.to_reference.items():
             columns[name][tasks[-1]] = "" if own.mean_share is None else f"{own.mean_share.mean:+.1f}  "
     lines += _blocks(tasks, columns)
-    return [*lines, *(line for note in notes(compared) for line in _wrapped(note))]
+    return [*lines, *(line for note in told for line in _wrapped(note))]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -12,11 +12,13 @@ def sentence(compared: Compared, found: Differences) -> str:
     within chance for 5``; tasks that are harmed are named."""
     better, worse, rest = (found.which(verdict) for verdict in ("better", "worse", "within chance"))
     tasks = len(found.tasks)
-    theirs = compared.rows[found.theirs].in_a_sentence
+    ours, theirs = (compared.rows[name].in_a_sentence for name in (found.ours, found.theirs))
+    if not better and not worse:
+        return f"{ours} is within chance of {theirs} for {f'all {tasks} tasks' if tasks != 1 else 'the one task'}"
     harmed = f"{len(worse)} ({', '.join(worse)})" if worse else "none"
     count = f"{tasks} task" + ("s" if tasks != 1 else "")
     return (
-        f"{compared.rows[found.ours].in_a_sentence} is better than {theirs} for {len(better) or 'none'} of {count}, "
+        f"{ours} is better than {theirs} for {len(better) or 'none'} of {count}, "
         f"worse for {harmed}, and within chance for {len(rest) or 'none'}"
     )
 

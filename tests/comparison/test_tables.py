@@ -95,6 +95,7 @@ def test_that_metrics_differ_is_said():
     assert "different metrics (accuracy, pearson), so their scores are not averaged; normalised scores are." in text
     assert " mean " not in text.split("Seeds")[0]
     assert "normalised, %" in text
+    assert text.endswith("to 1, percent.")
     without = " ".join(terminal(Compared(rows[:2], seeds=[0])))
     assert "without baselines there are no normalised ones either" in without
 
@@ -102,5 +103,7 @@ def test_that_metrics_differ_is_said():
 def test_rows_that_were_stopped_while_they_still_rose_are_named():
     rows = rows_of({"single": {"a": 0.6}, "star": {"a": 0.7}, "majority": {"a": 0.5}})
     assert not any("last epoch" in note for note in notes(Compared(rows, seeds=[0, 1])))
+    assert not any("Normalised" in line for line in terminal(Compared(rows, seeds=[0, 1])))  # nor does a row
+    assert any(note.startswith("Normalised") for note in notes(Compared(rows, seeds=[0, 1])))
     rows[1].metrics[1]["cut_short"] = ["mean"]
     assert sum("last epoch than in any before: star." in note for note in notes(Compared(rows, seeds=[0, 1]))) == 1

@@ -26,8 +26,13 @@ def test_a_sentence_counts_the_tasks_and_names_those_that_are_harmed(both):
         "star is better than training alone for 1 of 3 tasks, worse for 1 (c), and within chance for 1"
     )
     assert sentence(both, both.differences("single", "single")) == (
-        "training alone is better than training alone for none of 3 tasks, worse for none, and within chance for 3"
+        "training alone is within chance of training alone for all 3 tasks"
     )
+
+
+def test_one_task_within_chance():
+    compared = Compared(rows_of({"single": {"a": 0.6}, "star": {"a": 0.6}}), seeds=[0, 1])
+    assert next(sentences(compared)) == "star is within chance of training alone for the one task"
 
 
 def test_the_best_row_is_told_first_and_held_against_the_best_baseline(both):
