@@ -128,7 +128,7 @@ def test_the_architecture_of_the_readme_trains(place):
     films = [{"text": f"a {word} film {i}", "label": word} for word in ("warm", "dull") for i in range(12)]
     tasks = graphmtl.load_tasks({"films": {"train": films, "test": 0.3}, "books": {"train": films, "test": 0.3}})
     run = graphmtl.train(tasks, arch="gated:Gated", hidden=4, epochs=1, progress=False, output="runs/gated")
-    assert run.model.architecture.scale.shape == (2, 1)
+    assert run.model.architecture.gate.shape == (2, 1)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != README and fences(page, "python")])
