@@ -159,20 +159,10 @@ def train_run(
     for line in about(trainer.budgets):
         say(line)
     given = _given_teachers(options, tasks, model)
-    state.wait_for_everyone()
-    with run.held() if state.is_main_process else nullcontext():
-        if state.is_main_process:  # after all that may find a mistake, so that no mistake costs a run that is there
-            run.create(options, given_data)
-        state.wait_for_everyone()
+    with run.begun(options, given_data):
         read_frozen_once(model, all_splits(data), progress=options.progress)
-        teachers, said = given, run.folder / "teachers" / "outputs"
-        if isinstance(options, DistillationOptions):
-            said = Path(options.teacher_outputs or said)
-            arch = _arch_of_teachers(options)
-            if arch is not None:
-                teachers = find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks)
-        distillation = _distillation(options, tasks, model, data, teachers, folder=said)
-        terms = [] if distillation is None else [distillation]
+        teachers, said = _taught_by(run, options, tasks, model, given, test=test)
+        terms = _distillation(options, tasks, model, data, teachers, folder=said)
         looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
         with trackers_finished(trainer.accelerator), looked_at:
             result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
@@ -180,7 +170,6 @@ def train_run(
         if not test:
             if state.is_main_process:
                 write_validation(run, options, model, data, result, predictions)
-            state.wait_for_everyone()
             return run
         if options.refit_on_valid:
             tasks = train_with_valid(tasks)
@@ -194,8 +183,7 @@ def train_run(
             write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
             if submission is not None:
                 verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
-        state.wait_for_everyone()
-        return run
+    return run
 
 
 def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget] | None]:
@@ -280,6 +268,19 @@ def _arch_of_teachers(options: DistillationOptions) -> str | None:
     return arch
 
 
+def _taught_by(
+    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, given: dict[str, Run], *, test: bool
+) -> tuple[dict[str, Run], Path]:
+    """The teachers by task, trained first where that is asked for, and the folder of what they say."""
+    said = run.folder / "teachers" / "outputs"
+    if not isinstance(options, DistillationOptions):
+        return given, said
+    said, arch = Path(options.teacher_outputs or said), _arch_of_teachers(options)
+    if arch is None:
+        return given, said
+    return find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks), said
+
+
 def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str, *, test: bool) -> Run:
     """Teachers of an architecture, in ``teachers/ARCH`` of the run; what is there already is gone on with."""
     teachers = Run(run.folder / "teachers" / arch.rpartition(":")[2])
@@ -319,8 +320,7 @@ def _refit(
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder, given=chosen.budgets)
     read_frozen_once(model, all_splits(data), progress=options.progress)
-    distillation = _distillation(options, tasks, model, data, teachers, folder=said)
-    terms = [] if distillation is None else [distillation]
+    terms = _distillation(options, tasks, model, data, teachers, folder=said)
     with trackers_finished(trainer.accelerator):
         result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
     seconds = chosen.seconds + result.seconds
@@ -329,10 +329,10 @@ def _refit(
 
 def _distillation(
     options: Options, tasks: TaskSet, model: MultiTaskModel, data: Any, teachers: Mapping[str, Run], *, folder: Path
-) -> Distillation | None:
-    """What the teachers say of all training texts, kept in a folder, and heads to imitate them; None without any."""
+) -> list[Distillation]:
+    """What the teachers say of all training texts, kept in a folder, and heads to imitate them; nothing without any."""
     if not teachers or not isinstance(options, DistillationOptions):
-        return None
+        return []
     state = PartialState()
     with state.main_process_first():
         outputs = read_by_teachers(
@@ -344,13 +344,14 @@ def _distillation(
             write=state.is_main_process,
         )
     set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
-    return Distillation(
+    distillation = Distillation(
         tasks=model.tasks,
         node_size=model.architecture.node_size,  # type: ignore[arg-type]
         outputs=outputs,
         own={name: each.corpus for name, each in data.items()},
         options=options,
     )
+    return [distillation]
 
 
 def _silent(*_args: Any) -> None:

@@ -1,7 +1,6 @@
 """Training of the tasks that join a trained graph, and the run's folder that comes of it."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -226,13 +225,9 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
     given_data = fingerprint(tasks)
     _check(run, options, asked, given_data)  # by every process, so that none waits for one that has failed
-    state.wait_for_everyone()
-    with run.held() if state.is_main_process else nullcontext():
-        if state.is_main_process:
-            run.create(options, given_data)
-            if not (run.folder / "transfer.json").is_file():  # of a finished run it has more in it
-                run.write_json("transfer.json", asked)
-        state.wait_for_everyone()
+    with run.begun(options, given_data):
+        if state.is_main_process and not (run.folder / "transfer.json").is_file():  # of a finished run it has more
+            run.write_json("transfer.json", asked)
         accelerator = training.trainer.accelerator
         with trackers_finished(accelerator):
             result = training.train(resume=options.resume)
@@ -266,8 +261,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             run.write_json("transfer.json", {**asked, "new": names, "incoming": incoming, "old": forgetting})
             run.write_json(REMARKS, remarks(tasks, both))
             write_run(run, options, model, both, result, every, recorder)  # metrics.json last, with which it is whole
-        state.wait_for_everyone()
-        return run
+    return run
 
 
 def check_options(source: Run, options: Options) -> None:

@@ -84,35 +84,32 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     lstm = LSTM(input_size=encoder.output_size, hidden=chosen.hidden, directions=directions)
     model = LanguageModel(encoder=encoder, lstm=lstm, words=len(vocabulary), dropout=chosen.locked_dropout)
     state = process_state(options.device)
-    state.wait_for_everyone()
-    if state.is_main_process:
-        run.create(options, data)
-        write_whole(begun, digest)
-    state.wait_for_everyone()
-    given = {
-        name: EncodedTask(task=task, train=train, valid=held_out, test=held_out, corpus="texts")
-        for name, task in model.tasks.items()
-    }
-    trainer = Trainer(model=model, data=given, options=_training(options), folder=folder)
-    (budget,) = trainer.budgets.values()
-    result = trainer.train(resume=options.resume, keep_epochs=budget.epochs)
-    about = {
-        "texts": len(texts.texts),
-        "unlabelled": texts.unlabelled,
-        "left_out": {"held_out": texts.held_out, "repeated": texts.repeated},
-        "epochs": result.epochs,
-        "steps": result.steps,
-        "seconds": result.seconds,
-        "tokens_per_second": result.tokens_per_second,
-        "perplexity": model.perplexity(held_out, 64),
-        "words": len(vocabulary),
-    }
-    if state.is_main_process:
-        vocabulary.save(folder / _VOCABULARY)
-        with written_whole(folder / _WEIGHTS) as part:
-            save_file(_weights(model.encoder, model.lstm), part)
-        write_whole(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
-    state.wait_for_everyone()
+    with run.begun(options, data):
+        if state.is_main_process:
+            write_whole(begun, digest)
+        given = {
+            name: EncodedTask(task=task, train=train, valid=held_out, test=held_out, corpus="texts")
+            for name, task in model.tasks.items()
+        }
+        trainer = Trainer(model=model, data=given, options=_training(options), folder=folder)
+        (budget,) = trainer.budgets.values()
+        result = trainer.train(resume=options.resume, keep_epochs=budget.epochs)
+        about = {
+            "texts": len(texts.texts),
+            "unlabelled": texts.unlabelled,
+            "left_out": {"held_out": texts.held_out, "repeated": texts.repeated},
+            "epochs": result.epochs,
+            "steps": result.steps,
+            "seconds": result.seconds,
+            "tokens_per_second": result.tokens_per_second,
+            "perplexity": model.perplexity(held_out, 64),
+            "words": len(vocabulary),
+        }
+        if state.is_main_process:
+            vocabulary.save(folder / _VOCABULARY)
+            with written_whole(folder / _WEIGHTS) as part:
+                save_file(_weights(model.encoder, model.lstm), part)
+            write_whole(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
     return about
 
 

@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+from accelerate import PartialState
 
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
@@ -139,6 +140,25 @@ class Run:
         """Writes ``metrics.json``, with which a run has finished, and removes the one that it replaces."""
         self.write_json("metrics.json", metrics)
         remove(self.folder / _REPLACED)
+
+    @contextmanager
+    def begun(self, options: Options, data: Mapping[str, Any] | None = None) -> Iterator[None]:
+        """While it lasts, the processes that were started together train the run, and no others may.
+
+        The main one makes the folder (:meth:`create`), for which the others wait, and at the end all for each other. To
+        be entered after all that may find a mistake, so that no mistake costs a run that is there.
+
+        Raises:
+            InputError: as :meth:`create` and :meth:`held`.
+        """
+        state = PartialState()
+        state.wait_for_everyone()
+        with self.held() if state.is_main_process else nullcontext():
+            if state.is_main_process:
+                self.create(options, data)
+            state.wait_for_everyone()
+            yield
+            state.wait_for_everyone()
 
     @contextmanager
     def held(self) -> Iterator[None]:
