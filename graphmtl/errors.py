@@ -5,8 +5,10 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
 
-__all__ = ["DataWarning", "InputError", "note", "shown", "unknown_name"]
+__all__ = ["DataWarning", "InputError", "check_kind", "check_whole", "note", "shown", "unknown_name"]
 
 _LONGEST = 60  # characters of a user's value that a message shows
 
@@ -45,14 +47,40 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> InputError:
+def check_kind(name: str, value: object, kinds: Any, expected: str) -> None:
+    """Whether an argument is of one of these classes; a bool is no number.
+
+    Raises:
+        InputError: it is not.
+
+    >>> check_kind("jobs", "2", int, "a whole number")
+    Traceback (most recent call last):
+    graphmtl.errors.InputError: jobs: found '2', expected a whole number
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+        raise InputError(f"{name}: found {shown(value)}, expected {expected}")
+
+
+def check_whole(name: str, value: object, low: int = 0) -> None:
+    """Whether an argument is a whole number of at least ``low``.
+
+    Raises:
+        InputError: it is not.
+    """
+    expected = f"a whole number from {low} on"
+    check_kind(name, value, Integral, expected)
+    if int(value) < low:  # type: ignore[call-overload]
+        raise InputError(f"{name}: found {value}, expected {expected}")
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist, with the nearest name that does.
 
     >>> str(unknown_name("arch", "stra", ["single", "star"]))
     "unknown arch 'stra'; did you mean 'star'? (known: single, star)"
     """
     known = [_short(each) for each in known]  # a file's columns, say, may be texts
-    near = difflib.get_close_matches(_short(name), known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(_short(str(name)), known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = f" (known: {', '.join(known)})" if len(known) <= 30 else ""
     return InputError(f"unknown {what} {shown(name)}{hint}{listed}")

@@ -12,7 +12,6 @@ from graphmtl.cli import run_verb
 from graphmtl.comparison.grid import Cell, check_seeds, train_cells
 from graphmtl.config import Options
 from graphmtl.errors import InputError
-from graphmtl.files import read_json
 from graphmtl.options import parse_options
 from graphmtl.printed_tables import (
     other_test_splits,
@@ -27,7 +26,7 @@ from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
 from graphmtl.training.run_data import left_out, load_run_tasks
-from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run_folder import Run
 from graphmtl.training.run_picture import PICTURE
 from graphmtl.verbosity import say
 
@@ -81,7 +80,7 @@ def _run_seeds(seeds: Sequence[int], jobs: int, flags: Sequence[str], *, test: b
     done = [cell for cell in cells if cell not in failed]
     if done:
         title = f"{first.arch}, seeds {', '.join(str(cell.seed) for cell in done)}: mean and standard deviation"
-        results = [read_json(cell.result) for cell in done]
+        results = [cell.scores for cell in done]
         print_table(seeds_table(title, results, (_headings(results) if test else {}) | {"valid": _HEADINGS["valid"]}))
         print(f"runs: {', '.join(str(cell.folder) for cell in done)}")
     if failed:
@@ -141,7 +140,7 @@ def run_and_report(options: Options, *, test: bool = True, profile: bool = False
 
 
 def _report_validation(run: Run, options: Options) -> None:
-    found = read_json(run.folder / VALIDATION)
+    found = run.validation
     title = f"{options.arch}, seed {options.seed}"
     print_table(scores_table(title, found["tasks"], {"valid": _HEADINGS["valid"]}, found["mean"]))
     for line in cut_short(found):

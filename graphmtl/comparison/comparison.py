@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pandas
@@ -24,7 +25,7 @@ from graphmtl.comparison.variants import Variant, as_flags, variants
 from graphmtl.comparison.verdict import sentences
 from graphmtl.config import Options
 from graphmtl.data.task import TaskSet
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, check_kind, check_whole, unknown_name
 from graphmtl.registry import BASELINES
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run, open_runs
@@ -115,6 +116,10 @@ def compare(
         raise InputError(
             f"tasks: found a {type(tasks).__name__}, expected a name or a file, which each run loads itself"
         )
+    _check_arguments(
+        archs=archs, seeds=seeds, settings=settings, own=own, against=against, search=search, budget=budget, jobs=jobs
+    )
+    check_kind("output", output, (str, os.PathLike, NoneType), "a folder, or None")
     texts = [f"{name}.{key}={value}" for name, each in (settings or {}).items() for key, value in each.items()]
     given = {"tasks": tasks, **values}
     flags = [each for key, value in given.items() if value is not None for each in as_flags(key, value)]
@@ -192,6 +197,8 @@ def compare_runs(
     Raises:
         InputError: a run is not finished, they were trained on different data, or the folder holds something else.
     """
+    check_kind("folder", folder, (str, os.PathLike, NoneType), "a folder, or None")
+    _check_listed("runs", runs, (Run, str, os.PathLike), "finished runs, or their folders")
     folder = Path(folder or "runs/comparison")
     rows = grouped(open_runs([run.folder if isinstance(run, Run) else run for run in runs]))
     check_same_data(rows)
@@ -200,6 +207,35 @@ def compare_runs(
         raise InputError(f"{folder} exists and is no comparison of finished runs; --output names another")
     folder.mkdir(parents=True, exist_ok=True)
     return _written(rows, folder=folder, against=against, baselines=baselines, command=command)
+
+
+def _check_arguments(
+    *, archs: Any, seeds: Any, settings: Any, own: Any, against: Any, search: Any, budget: Any, jobs: Any
+) -> None:
+    """Whether the arguments of :func:`compare` are of the right kinds.
+
+    Raises:
+        InputError: one is not.
+    """
+    _check_listed("archs", archs, str, "names of architectures")
+    _check_listed("seeds", seeds, int, "whole numbers")
+    check_kind("settings", settings, (Mapping, NoneType), "{name: {option: value}}")
+    for name, each in (settings or {}).items():
+        check_kind(f"settings of {name}", each, Mapping, "{option: value}")
+    check_kind("own", own, (Mapping, NoneType), "{name: 'ARCH OPTIONS'}")
+    for name, each in (own or {}).items():
+        check_kind(f"own {name}", each, str, "an architecture, and its options as a command line has them")
+    check_kind("against", against, (str, NoneType), "the name of a row, or None")
+    check_whole("search", search)
+    check_kind("budget", budget, (int, float, NoneType), "seconds, or None")
+    check_whole("jobs", jobs, 1)
+
+
+def _check_listed(name: str, values: Any, kinds: Any, expected: str) -> None:
+    """Whether an argument is a list, of these classes; a text is none, though its characters could be listed."""
+    check_kind(name, None if isinstance(values, str) else values, Sequence, f"a list of {expected}, no text")
+    for each in values:
+        check_kind(name, each, kinds, f"{expected} alone")
 
 
 def _first_options(flags: Sequence[str], seed: int, variant: Variant | None = None) -> Options:

@@ -75,6 +75,16 @@ class Cell:
         return self.folder / ("metrics.json" if self.tested else VALIDATION)
 
     @property
+    def scores(self) -> dict[str, Any]:
+        """What that says.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        run = Run(self.folder)
+        return run.metrics if self.tested else run.validation
+
+    @property
     def log(self) -> Path:
         """What it says."""
         return self.folder.with_name(f"{self.folder.name}.log")
@@ -166,7 +176,7 @@ class Grid:
         path = self.folder / "grid.json"
         if self.folder.exists() and not path.is_file() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise InputError(f"{self.folder} exists and is no comparison (no {path.name}); --output names another")
-        before = read_json(path).get("variants", {}) if path.is_file() else {}
+        before = _variants(path)
         for name, ours in self._options.items():
             of_later_versions = {key: self._defaults[name][key] for key in ours}
             self._check_same(path, name, of_later_versions | before[name] if name in before else ours, ours)
@@ -181,6 +191,18 @@ class Grid:
                     f"{path}: {key} of {name} is {shown(then)}, not {shown(now)}; a comparison goes on with the "
                     "options it was started with, or under another --output"
                 )
+
+
+def _variants(path: Path) -> dict[str, dict[str, Any]]:
+    """What was trained before, by name.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    found = read_json(path).get("variants") if path.is_file() else {}
+    if not isinstance(found, dict) or not all(isinstance(own, dict) for own in found.values()):
+        raise InputError(f"{path}: not what graphmtl writes there (variants: found {shown(found)})")
+    return found
 
 
 def named(flags: Sequence[str]) -> list[str]:
@@ -292,7 +314,7 @@ def _alone(cell: Cell) -> AbstractContextManager[IO | None]:
 
 
 def _score(cell: Cell) -> str:
-    mean = read_json(cell.result)["mean"]["valid"]
+    mean = cell.scores["mean"]["valid"]
     return "finished" if mean is None else f"mean validation score {mean:.4f}"
 
 

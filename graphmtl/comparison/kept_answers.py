@@ -7,6 +7,7 @@ probabilities, losses, counts and seen, each ``TASK/WHAT``; lists, as tags are, 
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = ["KEPT", "Answers", "answers_of"]
 KEPT = "test_answers.npz"
 _FORMAT = 1
 _MOST = 1 << 30  # bytes
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _ARRAYS = ("labels", "answers", "probabilities", "losses", "counts", "seen")
 Answers = dict[str, tuple[Task, Predictions]]
 """The tasks, by name, and what was answered on their test splits."""
@@ -92,7 +94,7 @@ def _read(path: Path) -> Answers:
                 raise InputError(f"{path}: format {about['format']}; this version of graphmtl reads format {_FORMAT}")
             tasks = [Task.from_dict(own) for own in about["tasks"]]
             return {task.name: (task, _predictions(file, task.name)) for task in tasks}
-    except (KeyError, TypeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: damaged ({error}); remove it, and it is written again") from None

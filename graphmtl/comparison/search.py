@@ -49,6 +49,8 @@ _AT_ONCE = 4  # trials that are drawn from the same past
 _RANDOM = 8  # trials before the sampler learns from them
 _DRAWS = 100  # for options that were not tried yet
 _DIGITS = 3  # of a number from a range
+_FIELDS: dict[str, Any] = {"number": int, "options": dict, "score": float | int | None, "tasks": dict}
+_FIELDS |= {"seconds": float | int, "why": str | None}  # of a trial
 _LARGE = ("checkpoints", "model", "teachers")  # what a trial leaves that nobody reads
 
 
@@ -213,7 +215,7 @@ class Search:
     def _result(self, cell: _TrialCell) -> Trial:
         if not cell.is_finished:
             return Trial(number=cell.number, options=cell.tried, why=last_line(cell.log))
-        found = read_json(cell.result)
+        found = cell.scores
         tasks = {name: own["valid"][own["metric"]] for name, own in found["tasks"].items()}
         counted = [name for name, own in found["tasks"].items() if own.get("in_mean", True)] or [*tasks]
         counted = counted if self.options.select_by == "mean" else [self.options.select_by]
@@ -236,9 +238,18 @@ class Search:
                     "started with, or under another --output"
                 )
         try:
-            return [Trial(**each) for each in found["trials"]]
+            return [_trial(each) for each in found["trials"]]
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: damaged ({error}); remove it, and the search begins anew") from None
+
+
+def _trial(found: Mapping[str, Any]) -> Trial:
+    """What is written down of a trial; TypeError where it is something else."""
+    trial = Trial(**found)
+    for name, kinds in _FIELDS.items():
+        if not isinstance(getattr(trial, name), kinds):
+            raise TypeError(f"{name}: found {shown(getattr(trial, name))}")
+    return trial
 
 
 def draw(

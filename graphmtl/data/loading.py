@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
@@ -18,7 +19,7 @@ from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.splits import build
 from graphmtl.data.task import TaskSet
 from graphmtl.data.task_file import given_tasks
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, check_kind, check_whole, unknown_name
 
 __all__ = ["IN_MEMORY", "join_tasks", "load_tasks", "open_sources"]
 
@@ -57,6 +58,11 @@ def load_tasks(
     Raises:
         InputError: whatever is wrong with the name, the files or the data.
     """
+    check_whole("seed", seed)
+    check_whole("max_train", max_train)
+    check_kind("only", only, (str, NoneType), "names of tasks with commas between, or None")
+    check_kind("data_dir", data_dir, (str, os.PathLike, NoneType), "a folder, or None")
+    check_kind("planted", planted, PlantedOptions, "PlantedOptions")
     chosen = _chosen(tasks, data_dir, seed, planted)
     names = _kept(_names_in_run(chosen), only)
     sources = {

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+
+from graphmtl.errors import shown
 
 __all__ = ["DECIDED_BY", "PlantedTruth"]
 
@@ -37,6 +40,9 @@ class PlantedTruth:
         """The truth that `to_dict` wrote."""
         pairs = {name: tuple((source, target) for source, target in fields[name]) for name in _PAIRS}
         deciders = {child: tuple(parents) for child, parents in fields.get("deciders", {}).items()}
+        for name in (*chain(*chain(*pairs.values())), *chain(*deciders.values())):
+            if not isinstance(name, str):
+                raise TypeError(f"found {shown(name)}, expected the name of a task")
         return cls(**pairs, deciders=deciders)
 
     def restricted(self, names: Mapping[str, str]) -> "PlantedTruth":

@@ -13,14 +13,15 @@ _HALF = (torch.float16, torch.bfloat16)  # computed in 32 bits
 
 
 def check_sizes(**sizes: int) -> None:
-    """Whether the sizes of a layer, by name, are above 0.
+    """Whether the sizes of a layer, by name, are whole numbers above 0.
 
     Raises:
         InputError: one is not.
     """
     for name, size in sizes.items():
-        if size < 1:
-            raise InputError(f"{name}: found {size}, expected 1 or more")
+        if not isinstance(size, int) or size < 1:
+            expected = "1 or more" if isinstance(size, int) else "a whole number"
+            raise InputError(f"{name}: found {shown(size)}, expected {expected}")
 
 
 def check_shape(name: str, tensor: Tensor, *expected: int | str) -> None:

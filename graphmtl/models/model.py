@@ -19,7 +19,7 @@ from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import unknown_name
+from graphmtl.errors import check_kind, unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.kinds.head import Head
 from graphmtl.kinds.tagging import tag_head_class
@@ -241,6 +241,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
         Whatever the tasks have in common is computed once. The outputs are a mapping from tasks, and of all together
         have ``.loss``, of each task ``.losses``, ``.logits`` and ``.edges``; :func:`graphmtl.loader` makes batches.
         """
+        check_kind("batch", batch, Batch, "a Batch (graphmtl.loader)")
         own: bool = self.architecture.own_encoder_per_task
         outputs, ngrams = ModelOutputs(), self._ngrams(batch)
         for tasks in [[name] for name in batch.tasks] if own else [batch.tasks]:

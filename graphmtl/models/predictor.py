@@ -14,7 +14,7 @@ from graphmtl.data.raw_texts import Text, as_read, texts_by_task
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, check_kind, shown, unknown_name
 from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
 
 __all__ = ["predict", "predict_each"]
@@ -30,6 +30,7 @@ def predict(
     reads: int | None = None,
 ) -> list[dict]:
     """See :meth:`MultiTaskModel.predict <graphmtl.models.model.MultiTaskModel.predict>`."""
+    check_kind("task", task, (str, Sequence), "the name of a task, or several")
     names = [task] if isinstance(task, str) else list(task)
     for name in names:
         if name not in model.tasks:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from graphmtl.architectures import architecture_class
@@ -24,6 +23,7 @@ from graphmtl.files import read_json
 from graphmtl.models.card import check_scores
 from graphmtl.models.encoders import reads_words
 from graphmtl.models.model_options import chosen, model_options_class
+from graphmtl.models.weights import load_weights, save_weights
 from graphmtl.models.word_encoder import WordEncoderOptions
 
 __all__ = ["check_files", "damage_is_named", "load_model", "model_folder", "save_model"]
@@ -50,7 +50,7 @@ def save_model(model: Any, folder: Path) -> None:
         model.vocabulary.alphabet.save(folder / _ALPHABET)
     (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     model.vocabulary.save(folder / (_SUBWORDS if isinstance(model.vocabulary, SubwordVocabulary) else _VOCABULARY))
-    save_file(model.state_dict(), folder / _WEIGHTS, metadata={"format": "pt"})
+    save_weights(folder / _WEIGHTS, model.state_dict())
 
 
 def model_folder(path: str | Path) -> Path:
@@ -94,7 +94,7 @@ def load_model(folder: Path, build: Callable[..., Any]) -> Any:
     with torch.device("meta"):  # no memory: what config.json asks for may be anything
         _check_shapes(fresh(), folder)
     model = fresh()
-    model.load_state_dict(load_file(folder / _WEIGHTS), strict=True)
+    model.load_state_dict(load_weights(folder / _WEIGHTS), strict=True)
     model.scores = scores
     return model.eval()
 

@@ -277,6 +277,8 @@ def _curves(run: Run) -> list[dict] | None:
     if not path.is_file():
         return None
     history = read_json_lines(path)
+    if not history:
+        raise ValueError("no line")
     metric = {task: own["metric"] for task, own in run.metrics["tasks"].items()}
 
     def scored(record: dict, task: str, key: str) -> float | None:

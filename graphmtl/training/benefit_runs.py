@@ -127,10 +127,12 @@ class Outcome:
         """
         found = read_json(path)
         try:
+            if not all({*found[part]} == {*found["losses"]} for part in ("scores", "updates")):
+                raise ValueError("of different tasks")
             return cls(
                 losses={name: np.array(own, dtype=float) for name, own in found["losses"].items()},
                 scores={name: np.nan if own is None else float(own) for name, own in found["scores"].items()},
-                updates=dict(found["updates"]),
+                updates={name: int(own) for name, own in found["updates"].items()},
                 pictures={name: np.array(own, dtype=float) for name, own in found["pictures"].items()},
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:

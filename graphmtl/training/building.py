@@ -19,7 +19,7 @@ from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.tokenizer import KINDS, Tokenizer
 from graphmtl.data.vectors import Vectors, coverage, read_vectors
 from graphmtl.data.vocabulary import Vocabulary, count_words
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, check_kind
 from graphmtl.generators import generators_kept
 from graphmtl.graph.topology import Topology
 from graphmtl.models.encoder import VocabularyOptions
@@ -39,6 +39,8 @@ __all__ = ["build_model", "build_vocabulary", "learn_from_labels"]
 @generators_kept()
 def build_model(tasks: TaskSet, options: Options, say: Callable[..., Any] = print) -> MultiTaskModel:
     """A fresh model for the tasks, started from a transformer's weights or, if given, pre-trained word vectors."""
+    check_kind("tasks", tasks, TaskSet, "a task set (graphmtl.load_tasks)")
+    check_kind("options", options, Options, "options (graphmtl.make_options)")
     vectors = None
     if isinstance(options, WordEncoderOptions) and options.embeddings:
         vectors = read_vectors(options.embeddings)

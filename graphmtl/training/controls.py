@@ -19,7 +19,7 @@ from accelerate import PartialState
 from graphmtl.config import Options
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.task import TaskSet
-from graphmtl.errors import DataWarning
+from graphmtl.errors import DataWarning, InputError, shown
 from graphmtl.files import read_json_lines
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.building import build_model
@@ -89,14 +89,27 @@ def _share(run: Run) -> float:
     """
     if isinstance(run.options, DistillationOptions) and run.options.teachers is not None:
         return math.inf
-    epochs = [line["epoch"] for line in read_json_lines(run.folder / "history.jsonl")]
     kept = run.metrics["best_epoch"]
-    return max(kept.values() if isinstance(kept, dict) else [kept]) / max(epochs)
+    return max(kept.values() if isinstance(kept, dict) else [kept]) / max(1, *_told(run, "epoch"))
 
 
 def _seconds(run: Run) -> float:
     """How long the run was trained and evaluated."""
-    return max(line["seconds"] for line in read_json_lines(run.folder / "history.jsonl"))
+    return max(_told(run, "seconds"))
+
+
+def _told(run: Run, what: str) -> list[float]:
+    """What each line of ``history.jsonl`` says.
+
+    Raises:
+        InputError: a line says something else, or there is none.
+    """
+    path = run.folder / "history.jsonl"
+    found = [line.get(what) for line in read_json_lines(path)]
+    for number, own in enumerate(found or [None], 1):
+        if not isinstance(own, int | float):
+            raise InputError(f"{path}, line {number}: {what}: found {shown(own)}, expected a number")
+    return [float(own) for own in found]
 
 
 def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run:

@@ -117,7 +117,7 @@ def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str]) -> list
         lines.append(f"| {_number(examples)} | {' | '.join(shown)} |")
     curves = _curves(cells, split)
     sizes = {key: {cell.examples for cell in cells if (cell.target, cell.draw) == key} - {0} for key in curves}
-    common = set.intersection(*sizes.values())
+    common = set.intersection(*sizes.values()) if sizes else set()  # no text of the split may be unseen
     curves = _curves([cell for cell in cells if cell.examples in common], split)
     if len(common) > 1:
         shown = []
@@ -131,6 +131,8 @@ def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str]) -> list
 
 
 def _with_interval(differences: Sequence[float]) -> str:
+    if not differences:
+        return "-"
     mean, low, high = interval(differences)
     return f"{mean:+.1f}" + ("" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
 

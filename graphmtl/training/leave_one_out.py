@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate.utils import set_seed
@@ -52,6 +53,8 @@ from graphmtl.verbosity import say
 __all__ = ["Cell", "LeaveOneOut", "read_cells"]
 
 SINGLE = "single"
+_FIELDS: dict[str, Any] = {"target": str, "examples": int | None, "draw": int, "n_train": int, "n_valid": int}
+_FIELDS |= {"metric": str, "arms": dict}  # of a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +81,30 @@ class Cell:
 
 
 def read_cells(folder: Path) -> list[Cell]:
-    """The finished cells of an experiment's folder."""
+    """The finished cells of an experiment's folder.
+
+    Raises:
+        InputError: a file holds something else.
+    """
     return [_read_cell(path) for path in sorted((folder / "cells").glob("*.json"))]
 
 
 def _read_cell(path: Path) -> Cell:
     try:
-        return Cell(**read_json(path))
+        cell = Cell(**read_json(path))
+        for name, kinds in _FIELDS.items():
+            if not isinstance(getattr(cell, name), kinds):
+                raise TypeError(f"{name}: found {shown(getattr(cell, name))}")
+        for arm, scores in cell.arms.items():
+            if not isinstance(scores, dict) or not {"test", "test_dedup"} <= {*scores}:
+                raise TypeError(f"{arm}: found {shown(scores)}")
+            if not all(isinstance(score, float | int | None) for score in scores.values()):
+                raise TypeError(f"{arm}: found {shown(scores)}")
+        return cell
     except TypeError as error:
-        raise InputError(f"{path}: no cell of a leave-one-out experiment ({error})") from None
+        raise InputError(
+            f"{path}: no cell of a leave-one-out experiment ({error}); removed, it is done again"
+        ) from None
 
 
 class LeaveOneOut:

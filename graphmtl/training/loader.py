@@ -12,11 +12,13 @@ from graphmtl.data.batching import Batch, EncodedSplit, encode_split
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, check_whole, shown, unknown_name
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.sampling import TaskSampler
 
 __all__ = ["loader"]
+
+_ITS_OWN = {"sampler", "batch_sampler", "drop_last"}
 
 
 def loader(
@@ -68,7 +70,11 @@ def loader(
     >>> len(batches), len(batch.tokens) == len(batch.lengths) == len(batch.labels[batch.tasks[0]])
     (8, True)
     """
-    if not isinstance(tasks, Mapping) or not tasks:
+    check_whole("batch_size", batch_size, 1)
+    check_whole("seed", seed)
+    for name in _ITS_OWN & kwargs.keys():
+        raise InputError(f"{name}: found {shown(kwargs[name])}, but the loader says itself which texts share a batch")
+    if not isinstance(tasks, Mapping) or not tasks or not all(isinstance(own, TaskData) for own in tasks.values()):
         raise InputError(f"tasks: found {shown(tasks)}, expected a task set (graphmtl.load_tasks)")
     apart, options, vocabulary = False, ModelOptions(), model
     if isinstance(model, MultiTaskModel):

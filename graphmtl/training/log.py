@@ -84,7 +84,7 @@ class GraphLog:
         self._path = None if folder is None or not accelerator.is_main_process else folder / "graph_history.jsonl"
         if self._path is not None and self._path.is_file():
             path = self._path
-            lines = enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1)
+            lines = enumerate(_lines(path), 1)
             # a line that was cut off is of an epoch that left no checkpoint
             done = takewhile(lambda each: each[1].endswith("\n") and _epoch(each[1], path, each[0]) <= epochs, lines)
             write_whole(path, "".join(line for _, line in done))
@@ -93,6 +93,18 @@ class GraphLog:
         """Write a line: ``epoch``, ``step``, and ``edges`` as in ``task_graph.json``."""
         if self._path is not None and edges:
             _append(self._path, {"epoch": epoch, "step": step, "edges": [asdict(edge) for edge in edges]})
+
+
+def _lines(path: Path) -> list[str]:
+    """With their ends.
+
+    Raises:
+        InputError: the file is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start + 1} is not UTF-8") from None
 
 
 def _append(path: Path, record: Mapping) -> None:

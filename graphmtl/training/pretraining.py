@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import set_seed
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from graphmtl.config import Options, TrainingOptions, part
@@ -27,6 +26,7 @@ from graphmtl.layers.message_lstm import LSTM
 from graphmtl.models.language_model import LanguageModel, asked_words
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.resolution import resolve_chars
+from graphmtl.models.weights import load_weights, save_weights
 from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 from graphmtl.options import changed
 from graphmtl.training.building import build_vocabulary
@@ -74,7 +74,7 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     train, held_out = _splits(texts, vocabulary, chosen)
     digest = hashlib.sha256(train.digest() + held_out.digest()).hexdigest()
     begun = folder / _DIGEST
-    if options.resume and begun.is_file() and begun.read_text() != digest:
+    if options.resume and begun.is_file() and begun.read_text(errors="replace") != digest:
         raise InputError(f"{folder}: its texts are not those it began with; --overwrite begins anew")
     set_seed(options.seed)
     encoder = WordEncoder(vocabulary=vocabulary, options=chosen)
@@ -108,7 +108,7 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
         if state.is_main_process:
             vocabulary.save(folder / _VOCABULARY)
             with written_whole(folder / _WEIGHTS) as part:
-                save_file(_weights(model.encoder, model.lstm), part)
+                save_weights(part, _weights(model.encoder, model.lstm))
             write_whole(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
     return about
 
@@ -168,7 +168,7 @@ def load_pretrained(model: MultiTaskModel, folder: str, say: Callable[..., Any] 
             f"{what}: its {len(theirs):,} words are not the {len(model.vocabulary):,} of this run; give both the same "
             "--tasks, --seed, --tokenizer, --min-count and --embeddings"
         )
-    encoder, found = model.encoders[0], load_file(path / _WEIGHTS)
+    encoder, found = model.encoders[0], load_weights(path / _WEIGHTS)
     ours = _weights(encoder, lstm)
     for name in sorted({*found, *ours}):
         shapes = [tuple(each[name].shape) if name in each else None for each in (found, ours)]
@@ -176,10 +176,18 @@ def load_pretrained(model: MultiTaskModel, folder: str, say: Callable[..., Any] 
             raise InputError(f"{what}: {name} is {shapes[0]}, expected {shapes[1]}; give both the same sizes")
     for prefix, module in (("encoder.", encoder), ("lstm.", lstm)):
         module.load_state_dict({k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)})
-    about = read_json(path / _ABOUT)
-    perplexity = ", ".join(f"{name} {value:.1f}" for name, value in about["perplexity"].items())
     say(
-        f"{folder}: word embeddings and the LSTM that all tasks share start as a language model of {about['texts']:,} "
-        f"texts (perplexity {perplexity}); left out of them: {about['left_out']['held_out']:,} that stand in a "
-        "validation or test split"
+        f"{folder}: word embeddings and the LSTM that all tasks share start as a language model of "
+        f"{_told(path / _ABOUT)} that stand in a validation or test split"
     )
+
+
+def _told(path: Path) -> str:
+    """What ``pretraining.json`` says of the texts."""
+    about = read_json(path)
+    try:
+        perplexity = ", ".join(f"{name} {value:.1f}" for name, value in about["perplexity"].items())
+        left_out = about["left_out"]["held_out"]
+        return f"{about['texts']:,} texts (perplexity {perplexity}); left out of them: {left_out:,}"
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from None

@@ -17,7 +17,7 @@ from accelerate import PartialState
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
 from graphmtl.data.planted_truth import PlantedTruth
-from graphmtl.errors import InputError, shown
+from graphmtl.errors import InputError, check_kind, shown
 from graphmtl.files import PART, alone, read_json, read_json_lines, remove, write_whole, writing
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
@@ -40,6 +40,12 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
+_SCORES: dict[str, Any] = {
+    **{"arch": str, "tasks": dict, "mean": dict, "seed": int, "parameters": int, "train_seconds": int | float},
+    **{"best_epoch": int | dict, "versions": dict, "budget": dict, "cut_short": list},
+}
+_OF_RUNS_ALONE = {"config.yaml", "checkpoints", "history.jsonl", "metrics.json", "model"}
+_BUDGET = {"batch_size", "batches", "epochs"}
 
 
 class Run:
@@ -56,6 +62,7 @@ class Run:
     """
 
     def __init__(self, folder: Path | str):
+        check_kind("folder", folder, (str, os.PathLike), "the path of a run's folder")
         self.folder = Path(folder)
 
     def check(self, options: Options, data: Mapping[str, Any] | None = None) -> None:
@@ -217,17 +224,21 @@ class Run:
         return [self.folder / name for name in (*whole, *parts, *(name for name in last if name in names))]
 
     def _holds_a_run(self) -> bool:
-        """Whether a run was written here, to its end or not: one that is moved aside counts, and one that wrote nothing
-        into its ``config.yaml`` before it was killed, as earlier versions may have."""
+        """Whether a run was written here, to its end or not.
+
+        One that is moved aside counts, and one whose ``config.yaml`` is empty, damaged or gone where nothing else is in
+        the folder than what a run writes.
+        """
         for config in (self.folder / "config.yaml", self.folder / _REPLACED / "config.yaml"):
             if config.is_file() and re.search(r"^format:", config.read_text(errors="replace"), re.MULTILINE):
                 return True
         if not self.folder.is_dir():
             return False
-        names = {path.name for path in self.folder.iterdir()}
-        return (
-            "config.yaml" in names and not (self.folder / "config.yaml").stat().st_size and names <= {*_WRITTEN, _LOCK}
-        )
+        names = {path.name for path in self.folder.iterdir() if not _is_part(path.name)}
+        only_ours = names <= {*_WRITTEN, _LOCK, _REPLACED}
+        if "config.yaml" in names and not (self.folder / "config.yaml").stat().st_size:
+            return only_ours
+        return only_ours and "data.json" in names and len(names & _OF_RUNS_ALONE) > 0
 
     def _taken(self) -> bool:
         if not self.folder.is_dir():
@@ -294,10 +305,16 @@ class Run:
         Raises:
             InputError: it holds something else.
         """
-        path = self.folder / "metrics.json"
-        found = read_json(path)
-        _check_metrics(found, path)
-        return found
+        return _scores(self.folder / "metrics.json", ("valid", "test", "test_dedup"))
+
+    @cached_property
+    def validation(self) -> dict:
+        """``validation.json``, of a run that was not tested.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        return _scores(self.folder / VALIDATION, ("valid",))
 
     def write_json(self, name: str, content: dict) -> None:
         """Writes a file of the run, as a whole or not at all; one that is there is replaced.
@@ -309,9 +326,22 @@ class Run:
 
     @cached_property
     def remarks(self) -> dict | None:
-        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none."""
+        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none.
+
+        Raises:
+            InputError: it holds something else.
+        """
         path = self.folder / REMARKS
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = read_json(path)
+        overlap, lines = found.get("overlap"), found.get("lines")
+        counts = [*overlap.values()] if isinstance(overlap, dict) else [None]
+        if not all(_are(int, own) for own in counts):
+            raise _not_ours(path, "overlap", overlap)
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise _not_ours(path, "lines", lines)
+        return found
 
     @cached_property
     def model(self) -> MultiTaskModel:
@@ -404,19 +434,69 @@ def _is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(PART)
 
 
-def _check_metrics(found: dict, path: Path) -> None:
-    """Whether ``metrics.json`` has its parts, each of its kind."""
-    for key, kind in (("arch", str), ("tasks", dict), ("mean", dict)):
-        if not isinstance(found.get(key), kind):
-            raise InputError(f"{path}: not what graphmtl writes there ({key}: found {shown(found.get(key))})")
+class _Scores(dict):
+    """A part of a file of scores; what is looked for and not there is named.
+
+    Args:
+        found: the part.
+        path: the file.
+    """
+
+    def __init__(self, found: Mapping[str, Any], path: Path) -> None:
+        super().__init__(found)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"{self._path}: not what graphmtl writes there (no {key})")
+
+
+def _scores(path: Path, splits: Sequence[str]) -> dict[str, Any]:
+    """A file of scores, each part of its kind; one that only later versions write may be missing."""
+    found = _Scores(read_json(path), path)
+    for key, kind in _SCORES.items():
+        if key in found and not isinstance(found[key], kind):
+            raise _not_ours(path, key, found[key])
+    best, parts = found.get("best_epoch", 0), found.get("budget", {})
+    if not _are(int, best if isinstance(best, dict) else {"": best}):
+        raise _not_ours(path, "best_epoch", best)
+    for group, own in parts.items():
+        if not _are(int, own) or {*own} != _BUDGET:
+            raise _not_ours(path, f"budget of {group}", own)
     scores = {"mean": found["mean"]}
     for name, own in found["tasks"].items():
         if not isinstance(own, dict) or not isinstance(own.get("metric"), str):
-            raise InputError(f"{path}: not what graphmtl writes there (task {shown(name)}: found {shown(own)})")
-        scores |= {f"{split} of task {name}": own.get(split) for split in ("valid", "test", "test_dedup")}
+            raise _not_ours(path, f"task {shown(name)}", own)
+        _check_sizes_and_classes(path, name, own)
+        scores |= {f"{split} of task {name}": own.get(split) for split in splits}
     for where, own in scores.items():
-        if not isinstance(own, dict) or not all(each is None or isinstance(each, int | float) for each in own.values()):
-            raise InputError(f"{path}: not what graphmtl writes there ({where}: found {shown(own)})")
+        if not _are(float, own):
+            raise _not_ours(path, where, own)
+    for name, own in found["tasks"].items():
+        scores = {split: _Scores(own[split], path) for split in splits}
+        found["tasks"][name] = _Scores({**own, **scores}, path)
+    return found
+
+
+def _check_sizes_and_classes(path: Path, name: str, own: Mapping[str, Any]) -> None:
+    sizes = {key: value for key, value in own.items() if key.startswith("n_")}
+    if not _are(int, sizes):
+        raise _not_ours(path, f"task {shown(name)}", sizes)
+    for key in ("classes", "types"):
+        found = own.get(key) or {}
+        if not isinstance(found, dict) or not all(_are(float, each) for each in found.values()):
+            raise _not_ours(path, f"{key} of task {name}", found)
+
+
+def _are(kind: type, found: object) -> bool:
+    """Whether this is an object of whole numbers, or of numbers that may be null."""
+    if not isinstance(found, dict):
+        return False
+    values = [each for each in found.values() if kind is int or each is not None]
+    return all(isinstance(each, int | kind) and not isinstance(each, bool) for each in values)
+
+
+def _not_ours(path: Path, where: str, found: object) -> InputError:
+    return InputError(f"{path}: not what graphmtl writes there ({where}: found {shown(found)})")
 
 
 def open_runs(folders: Sequence[Path | str]) -> list[Run]:

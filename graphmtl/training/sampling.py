@@ -77,8 +77,8 @@ class TaskSampler:
         for size in batch_sizes.values():
             if not isinstance(size, int) or size < 1:
                 raise InputError(f"batch_size must be a whole number of 1 or more, found {shown(size)}")
-        if temperature <= 0:
-            raise InputError(f"temperature must be above 0, found {temperature}")
+        if not isinstance(temperature, int | float) or not temperature > 0:
+            raise InputError(f"temperature must be a number above 0, found {shown(temperature)}")
         self.lengths = {task: np.asarray(values) for task, values in lengths.items()}
         for task, values in self.lengths.items():
             if len(values) == 0:

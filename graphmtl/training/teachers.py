@@ -13,12 +13,13 @@ from torch import Tensor
 from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError, shown
-from graphmtl.files import read_json, write_whole
+from graphmtl.errors import InputError, note, shown
+from graphmtl.files import alone, read_json, write_whole
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run_folder import Run
+from graphmtl.verbosity import say
 
 __all__ = [
     "TeacherOutputs",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _AT_ONCE = 64  # texts that a teacher reads in one go
+_SUM = "sha256"  # of all outputs, in the .json
 _CHUNK = 1024  # texts whose outputs are written in one go; of these, texts of like length are read together
 
 
@@ -151,8 +153,8 @@ def teacher_outputs(
     """What a teacher says of every text of a split, read from ``folder``, and written there first where it is not.
 
     ``TASK-on-FIRST_TASK_OF_SPLIT.float32`` holds the outputs of the texts, or of tags those of all tokens, one after
-    the other; its ``.json`` says by which weights they were made of which texts. A file that was not finished is gone
-    on with.
+    the other; its ``.json`` says by which weights they were made of which texts, and once all are there their checksum.
+    A file that was not finished is gone on with, a damaged one is named and made anew.
 
     Args:
         run: the teacher's run.
@@ -176,8 +178,12 @@ def teacher_outputs(
     try:
         if write:
             folder.mkdir(parents=True, exist_ok=True)
-            _check_key(path, about, _key(run, task, split, target), lambda: _size(model, task, split, target))
-            _write(path, model, task, split, target, ends, _about(about)["size"])
+            waits = f"{path}: another process writes it; its end is waited for"
+            with alone(path.with_name(f".{path.name}.lock"), otherwise=lambda: say(waits, flush=True)):
+                _check_key(path, about, _key(run, task, split, target), lambda: _size(model, task, split, target))
+                if not _is_whole(path, about):
+                    _write(path, model, task, split, target, ends, _about(about)["size"])
+                    write_whole(about, json.dumps(_about(about) | {_SUM: _checksum(path)}) + "\n")
         size = _about(about)["size"]
     except OSError as error:
         raise InputError(f"{error.filename}: teachers' outputs cannot be kept here ({error.strerror})") from None
@@ -201,7 +207,7 @@ def _about(path: Path) -> dict:
 
 def _check_key(path: Path, about: Path, key: str, size) -> None:
     """Whether the file that is there may be used; where there is none, what will be in it is written down."""
-    if not about.is_file():
+    if not about.is_file() or not path.is_file():
         path.write_bytes(b"")
         write_whole(about, json.dumps({"key": key, "size": size()}) + "\n")
     elif _about(about)["key"] != key:
@@ -209,6 +215,23 @@ def _check_key(path: Path, about: Path, key: str, size) -> None:
             f"{path}: made by a teacher with other weights, of other texts or with another --kd-target; remove it, or "
             "name another folder with --teacher-outputs"
         )
+
+
+def _is_whole(path: Path, about: Path) -> bool:
+    """Whether all is written, and as it was written; what is damaged is emptied."""
+    expected = _about(about).get(_SUM)
+    if expected is None:
+        return False
+    if path.is_file() and _checksum(path) == expected:
+        return True
+    note(f"{path}: damaged, and made anew")
+    path.write_bytes(b"")
+    return False
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(model: MultiTaskModel, task: str, split: EncodedSplit, target: str) -> int:

@@ -22,7 +22,7 @@ from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
 
 from graphmtl.config import TrainingOptions
-from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.errors import InputError, note, shown, unknown_name
 from graphmtl.files import read_json, write_whole
 
 __all__ = ["RECORDS", "finish_trackers", "start_trackers", "tracker_names", "trackers_finished"]
@@ -68,7 +68,7 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions, folder: P
     if not names or not accelerator.is_main_process:
         return
     path = folder / RECORDS
-    records = read_json(path) if path.is_file() else {}
+    records = _records(path)
     config = {name: value for name, value in asdict(options).items() if name not in ("resume", "overwrite")}
     for name in names:
         is_new = name not in records
@@ -90,6 +90,19 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions, folder: P
             records[name] = _found_by(tracker)
     if records:
         write_whole(path, json.dumps(records, indent=2) + "\n")
+
+
+def _records(path: Path) -> dict[str, str]:
+    """By what each tracker finds the run again.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    found = read_json(path) if path.is_file() else {}
+    for name, own in found.items():
+        if not isinstance(own, str):
+            raise InputError(f"{path}: not what graphmtl writes there ({name}: found {shown(own)})")
+    return found
 
 
 def finish_trackers(accelerator: Accelerator) -> None:

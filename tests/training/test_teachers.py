@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit, encode_tasks
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
+from graphmtl.files import alone
 from graphmtl.training import teachers
 from graphmtl.training.experiment import train
 from graphmtl.training.run_data import load_run_tasks
@@ -73,8 +75,35 @@ def test_outputs_are_computed_once_and_a_file_that_was_not_finished_is_gone_on_w
     outputs(single, tmp_path)
     assert read == []
     path.write_bytes(path.read_bytes()[: 8 * 20 + 3])  # 20 texts and a part of the next one
+    about = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps({key: about[key] for key in ("key", "size")}))
     np.testing.assert_allclose(outputs(single, tmp_path), whole, atol=1e-6)
     assert sum(read) == len(whole) - 20
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "missing"])
+def test_outputs_that_are_damaged_are_made_anew(how, single, tmp_path):
+    whole = np.array(outputs(single, tmp_path))
+    path = tmp_path / "child1-on-parent1.float32"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.unlink() if how == "missing" else path.write_bytes(content if how == "flipped" else content[:100])
+    with pytest.warns(DataWarning, match=r"child1-on-parent1\.float32: damaged, and made anew"):
+        np.testing.assert_array_equal(outputs(single, tmp_path), whole)
+
+
+def test_outputs_that_another_process_writes_are_waited_for(single, tmp_path, capsys):
+    path = tmp_path / "child1-on-parent1.float32"
+    whole = np.array(outputs(single, tmp_path))
+    found = []
+    with alone(path.with_name(f".{path.name}.lock"), otherwise=pytest.fail):
+        waiting = Thread(target=lambda: found.append(np.array(outputs(single, tmp_path))))
+        waiting.start()
+        waiting.join(0.5)
+        assert not found
+    waiting.join()
+    assert "another process writes it; its end is waited for" in capsys.readouterr().out
+    np.testing.assert_array_equal(found[0], whole)
 
 
 @pytest.mark.parametrize("other", ["texts", "weights", "target"])
