@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, check_kind, unknown_name
 
 __all__ = [
     "ARCHITECTURES",
@@ -95,6 +95,7 @@ def is_outside(name: str) -> bool:
     >>> is_outside("my_package.grid:Grid"), is_outside("star"), is_outside("C:/folder")
     (True, False, False)
     """
+    check_kind("a name", name, str, "a text")
     module, colon, part = name.partition(":")
     return bool(colon) and all(word.isidentifier() for word in (*module.split("."), *part.split(".")))
 

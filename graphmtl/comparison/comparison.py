@@ -2,8 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -25,7 +26,7 @@ from graphmtl.comparison.variants import Variant, as_flags, variants
 from graphmtl.comparison.verdict import sentences
 from graphmtl.config import Options
 from graphmtl.data.task import TaskSet
-from graphmtl.errors import InputError, check_kind, check_whole, unknown_name
+from graphmtl.errors import InputError, check_kind, unknown_name
 from graphmtl.registry import BASELINES
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run, open_runs
@@ -116,9 +117,9 @@ def compare(
         raise InputError(
             f"tasks: found a {type(tasks).__name__}, expected a name or a file, which each run loads itself"
         )
-    _check_arguments(
-        archs=archs, seeds=seeds, settings=settings, own=own, against=against, search=search, budget=budget, jobs=jobs
-    )
+    archs = _listed("archs", archs, str, "names of architectures")
+    seeds = _listed("seeds", seeds, Integral, "whole numbers")
+    _check_arguments(settings=settings, own=own, against=against, search=search, budget=budget, jobs=jobs)
     check_kind("output", output, (str, os.PathLike, NoneType), "a folder, or None")
     texts = [f"{name}.{key}={value}" for name, each in (settings or {}).items() for key, value in each.items()]
     given = {"tasks": tasks, **values}
@@ -198,7 +199,7 @@ def compare_runs(
         InputError: a run is not finished, they were trained on different data, or the folder holds something else.
     """
     check_kind("folder", folder, (str, os.PathLike, NoneType), "a folder, or None")
-    _check_listed("runs", runs, (Run, str, os.PathLike), "finished runs, or their folders")
+    runs = _listed("runs", runs, (Run, str, os.PathLike), "finished runs, or their folders")
     folder = Path(folder or "runs/comparison")
     rows = grouped(open_runs([run.folder if isinstance(run, Run) else run for run in runs]))
     check_same_data(rows)
@@ -209,16 +210,12 @@ def compare_runs(
     return _written(rows, folder=folder, against=against, baselines=baselines, command=command)
 
 
-def _check_arguments(
-    *, archs: Any, seeds: Any, settings: Any, own: Any, against: Any, search: Any, budget: Any, jobs: Any
-) -> None:
-    """Whether the arguments of :func:`compare` are of the right kinds.
+def _check_arguments(*, settings: Any, own: Any, against: Any, search: Any, budget: Any, jobs: Any) -> None:
+    """Whether arguments of :func:`compare` are of the right kinds.
 
     Raises:
         InputError: one is not.
     """
-    _check_listed("archs", archs, str, "names of architectures")
-    _check_listed("seeds", seeds, int, "whole numbers")
     check_kind("settings", settings, (Mapping, NoneType), "{name: {option: value}}")
     for name, each in (settings or {}).items():
         check_kind(f"settings of {name}", each, Mapping, "{option: value}")
@@ -226,16 +223,22 @@ def _check_arguments(
     for name, each in (own or {}).items():
         check_kind(f"own {name}", each, str, "an architecture, and its options as a command line has them")
     check_kind("against", against, (str, NoneType), "the name of a row, or None")
-    check_whole("search", search)
     check_kind("budget", budget, (int, float, NoneType), "seconds, or None")
-    check_whole("jobs", jobs, 1)
+    for name, each in {"search": search, "jobs": jobs}.items():
+        check_kind(name, each, int, "a whole number")
 
 
-def _check_listed(name: str, values: Any, kinds: Any, expected: str) -> None:
-    """Whether an argument is a list, of these classes; a text is none, though its characters could be listed."""
-    check_kind(name, None if isinstance(values, str) else values, Sequence, f"a list of {expected}, no text")
-    for each in values:
+def _listed(name: str, values: Any, kinds: Any, expected: str) -> list[Any]:
+    """An argument that is several of a kind; a text is none, though its characters could be listed.
+
+    Raises:
+        InputError: it is something else.
+    """
+    check_kind(name, values, () if isinstance(values, str) else Iterable, f"a list of {expected}")
+    found = [*values]
+    for each in found:
         check_kind(name, each, kinds, f"{expected} alone")
+    return found
 
 
 def _first_options(flags: Sequence[str], seed: int, variant: Variant | None = None) -> Options:

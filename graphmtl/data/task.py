@@ -14,7 +14,7 @@ from graphmtl.data.kind import Kind, kind_class
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, check_kind, shown, unknown_name
 
 __all__ = ["Task", "TaskData", "TaskSet"]
 
@@ -91,6 +91,10 @@ class Task:
     language: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_kind("name of a task", self.name, str, "a text")
+        for name in ("labels", "text"):
+            value = getattr(self, name)
+            check_kind(f"{name} of task {self.name!r}", value, () if isinstance(value, str) else Sequence, "several")
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name in _RESERVED:
             raise InputError(
                 f"task name {self.name!r}: expected letters, digits, _, - and . only, and not {', '.join(_RESERVED)}"

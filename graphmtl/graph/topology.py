@@ -28,7 +28,7 @@ import yaml
 from torch import Tensor
 
 from graphmtl.data.yaml_lines import compose_yaml, read_yaml
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, check_kind, shown, unknown_name
 from graphmtl.graph.graphml import read_graphml
 from graphmtl.graph.task_graph import TaskGraph
 
@@ -61,7 +61,13 @@ class Topology:
     edges: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:
+        check_kind("tasks", self.tasks, Iterable, "names of tasks")
+        check_kind("edges", self.edges, Iterable, "pairs of source and target")
         object.__setattr__(self, "tasks", tuple(self.tasks))
+        object.__setattr__(self, "edges", tuple(self.edges))
+        for edge in self.edges:
+            if isinstance(edge, str) or not isinstance(edge, Sequence) or len(edge) != 2:
+                raise InputError(f"edges: found {shown(edge)}, expected pairs of source and target")
         index = {task: i for i, task in enumerate(self.tasks)}
         edges = [(source, target) for source, target in self.edges]
         _check_edges((("topology", *edge) for edge in edges), self.tasks)

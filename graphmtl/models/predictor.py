@@ -1,6 +1,6 @@
 """From raw texts to predictions: texts are checked, and read once for all tasks that read the same."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeGuard
 
@@ -30,7 +30,7 @@ def predict(
     reads: int | None = None,
 ) -> list[dict]:
     """See :meth:`MultiTaskModel.predict <graphmtl.models.model.MultiTaskModel.predict>`."""
-    check_kind("task", task, (str, Sequence), "the name of a task, or several")
+    check_kind("task", task, Iterable, "the name of a task, or several")
     names = [task] if isinstance(task, str) else list(task)
     for name in names:
         if name not in model.tasks:
@@ -53,6 +53,8 @@ def predict_each(
     for name, value in {"batch_size": batch_size, "reads": 1 if reads is None else reads}.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name}: found {shown(value)}, expected a whole number from 1 on")
+    if edges not in (True, False, "tokens"):
+        raise InputError(f"edges: found {shown(edges)}, expected True, False or 'tokens'")
     same: dict[int, list[str]] = {}
     for name, read in texts.items():
         same.setdefault(id(read), []).append(name)

@@ -21,7 +21,7 @@ from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import IN_MEMORY
 from graphmtl.data.refit import train_with_valid
 from graphmtl.data.task import TaskSet
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, check_kind
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
@@ -91,6 +91,9 @@ def train(
     Raises:
         InputError: whatever is wrong with the options or the data.
     """
+    check_kind("callbacks", callbacks, Sequence, "a list of functions")
+    for each in callbacks:
+        check_kind("callbacks", each, Callable, "functions alone")
     if isinstance(tasks, Mapping) and not isinstance(tasks, TaskSet):
         tasks = load_run_tasks(make_options(**{**values, "tasks": IN_MEMORY}), tasks)
     if not isinstance(tasks, TaskSet | str | Path | None):

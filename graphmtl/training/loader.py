@@ -70,8 +70,8 @@ def loader(
     >>> len(batches), len(batch.tokens) == len(batch.lengths) == len(batch.labels[batch.tasks[0]])
     (8, True)
     """
-    check_whole("batch_size", batch_size, 1)
     check_whole("seed", seed)
+    check_whole("epochs", epochs, 1)
     for name in _ITS_OWN & kwargs.keys():
         raise InputError(f"{name}: found {shown(kwargs[name])}, but the loader says itself which texts share a batch")
     if not isinstance(tasks, Mapping) or not tasks or not all(isinstance(own, TaskData) for own in tasks.values()):

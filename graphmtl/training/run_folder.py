@@ -40,10 +40,8 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
-_SCORES: dict[str, Any] = {
-    **{"arch": str, "tasks": dict, "mean": dict, "seed": int, "parameters": int, "train_seconds": int | float},
-    **{"best_epoch": int | dict, "versions": dict, "budget": dict, "cut_short": list},
-}
+_SCORES: dict[str, Any] = {"arch": str, "tasks": dict, "mean": dict, "seed": int, "parameters": int, "cut_short": list}
+_SCORES |= {"train_seconds": int | float, "best_epoch": int | dict, "versions": dict, "budget": dict}
 _OF_RUNS_ALONE = {"config.yaml", "checkpoints", "history.jsonl", "metrics.json", "model"}
 _BUDGET = {"batch_size", "batches", "epochs"}
 

@@ -207,7 +207,7 @@ def _about(path: Path) -> dict:
 
 def _check_key(path: Path, about: Path, key: str, size) -> None:
     """Whether the file that is there may be used; where there is none, what will be in it is written down."""
-    if not about.is_file() or not path.is_file():
+    if not about.is_file():
         path.write_bytes(b"")
         write_whole(about, json.dumps({"key": key, "size": size()}) + "\n")
     elif _about(about)["key"] != key:
@@ -221,6 +221,7 @@ def _is_whole(path: Path, about: Path) -> bool:
     """Whether all is written, and as it was written; what is damaged is emptied."""
     expected = _about(about).get(_SUM)
     if expected is None:
+        path.touch()
         return False
     if path.is_file() and _checksum(path) == expected:
         return True

@@ -96,6 +96,16 @@ def test_shared_with_as_many_parameters_as_the_largest_graph(trained, tiny_tasks
         ({"tasks": {"a": []}}, "tasks: found a dict, expected a name or a file"),
         ({"seeds": []}, "--seeds: found none"),
         ({"jobs": 0}, "--jobs: found 0"),
+        ({"jobs": "2"}, "jobs: found '2', expected a whole number"),
+        ({"search": None}, "search: found None, expected a whole number"),
+        ({"seeds": "01"}, "seeds: found '01', expected a list of whole numbers"),
+        ({"seeds": 3}, "seeds: found 3, expected a list of whole numbers"),
+        ({"seeds": ["a"]}, "seeds: found 'a', expected whole numbers alone"),
+        ({"archs": "star"}, "archs: found 'star', expected a list of names of architectures"),
+        ({"archs": [3]}, "archs: found 3, expected names of architectures alone"),
+        ({"settings": {"star": 3}}, "settings of star: found 3"),
+        ({"own": {"mine": 3}}, "own mine: found 3, expected an architecture"),
+        ({"output": 3}, "output: found 3, expected a folder"),
         ({"against": "stra"}, "unknown row of --against 'stra'; did you mean 'star'"),
         ({"against": "tfidf", "baselines": False}, "unknown row of --against 'tfidf'"),
         ({"archs": ["stra"]}, "unknown arch 'stra'"),
@@ -155,3 +165,9 @@ def test_the_name_in_the_package_is_the_verb_that_can_be_called():
     assert callable(graphmtl.compare)
     assert graphmtl.compare.main is not None
     assert comparison.ARCHS == ("single", "shared", "star")
+
+
+@pytest.mark.parametrize("runs", [None, "run", [3]])
+def test_what_are_no_runs(runs):
+    with pytest.raises(InputError, match=r"runs: found .*, expected .*finished runs, or their folders"):
+        compare_runs(runs)

@@ -237,3 +237,11 @@ def test_seeds_and_jobs(seeds, jobs, message):
 
 def test_a_cell_says_who_it_is():
     assert str(Cell(name="star", seed=3, folder=Path(), flags=())) == "star, seed 3"
+
+
+@pytest.mark.parametrize("variants", [True, {"star": 3}])
+def test_a_damaged_grid_is_named(variants, tmp_path):
+    small(tmp_path, "star")
+    (tmp_path / "grid.json").write_text(json.dumps({"variants": variants}))
+    with pytest.raises(InputError, match=r"grid\.json: not what graphmtl writes there \(variants: found "):
+        small(tmp_path, "star")

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.training.finished import predict_run
 from graphmtl.training.run_folder import Run
 from tests import tagging
-from tests.comparison.small import KNOWN, numbers, share_right, tags_of
+from tests.comparison.small import KNOWN, classes, named, numbers, share_right, tags_of
 from tests.parts import predictions_of
 
 QA = Task(name="qa", kind="question-answering", text=("question", "context"))
@@ -65,6 +67,20 @@ def test_a_damaged_file_is_named(content, copy_of):
     (folder / KEPT).write_bytes(content)
     with pytest.raises(InputError, match=rf"{KEPT}: damaged .*; remove it"):
         answers_of(Run(folder))
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(bit, tmp_path):
+    task = named("a")
+    _write(tmp_path / KEPT, {"a": (task, classes([True, False] * 20))})
+    content = (tmp_path / KEPT).read_bytes()
+    expected = str(_read(tmp_path / KEPT))
+    for place in range(bit, len(content), 37):
+        own = bytearray(content)
+        own[place] ^= 1 << bit
+        (tmp_path / KEPT).write_bytes(own)
+        with suppress(InputError):
+            assert str(_read(tmp_path / KEPT)) == expected
 
 
 def test_nothing_in_the_file_is_executed(copy_of, tmp_path):

@@ -202,9 +202,15 @@ def test_another_search_in_the_folder_is_refused(changes, message, trained, tmp_
 def test_a_damaged_file_is_named(trained, tmp_path):
     search(grid_in(tmp_path, "star"), trials=2, space=SPACE)
     path = tmp_path / "search" / "star.json"
-    path.write_text(path.read_text().replace('"number"', '"numbr"'))
-    with pytest.raises(InputError, match=r"star\.json: damaged .*; remove it, and the search begins anew"):
-        Search(grid=grid_in(tmp_path, "star"), variant=Variant(name="star", arch="star"), space=SPACE)
+    whole = path.read_text()
+    for wrong in (
+        ('"number"', '"numbr"'),
+        ('"options": {', '"why": 3, "options": {'),
+        ('"seconds": ', '"seconds": 1, "tasks": '),
+    ):
+        path.write_text(whole.replace(*wrong))
+        with pytest.raises(InputError, match=r"star\.json: damaged .*; remove it, and the search begins anew"):
+            Search(grid=grid_in(tmp_path, "star"), variant=Variant(name="star", arch="star"), space=SPACE)
 
 
 def test_what_makes_a_variant_what_it_is_stays(trained, tmp_path):

@@ -160,6 +160,22 @@ def test_faults_in_what_is_asked_for(tasks, message, data_dir):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": "0"}, "seed: found '0', expected a whole number from 0 on"),
+        ({"seed": -1}, "seed: found -1, expected a whole number from 0 on"),
+        ({"max_train": None}, "max_train: found None, expected a whole number from 0 on"),
+        ({"only": ["parent1"]}, "only: found .*, expected names of tasks with commas between"),
+        ({"planted": {}}, "planted: found {}, expected PlantedOptions"),
+        ({"data_dir": 3}, "data_dir: found 3, expected a folder"),
+    ],
+)
+def test_arguments_of_another_kind(given, message):
+    with pytest.raises(InputError, match=message):
+        load_tasks("planted", **given)
+
+
 def test_two_sets_of_the_same_name_are_told_apart_by_another(task_file, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from graphmtl.data.planted_truth import PlantedTruth
 
 
@@ -16,3 +18,9 @@ def test_deciders_survive_json_and_are_kept_where_all_are_there():
     assert truth.restricted({"a": "x.a", "b": "b", "c": "x.c"}).deciders == {"x.c": ("x.a", "b")}
     assert truth.restricted({"a": "a", "c": "c"}).deciders == {}
     assert truth.restricted({"a": "a", "b": "b"}).deciders == {}
+
+
+@pytest.mark.parametrize("wrong", [{"edges": [["a", []]]}, {"siblings": [[1, "a"]]}, {"deciders": {"c": [None]}}])
+def test_what_is_no_name_of_a_task_is_none(wrong):
+    with pytest.raises(TypeError, match="expected the name of a task"):
+        PlantedTruth.from_dict(PlantedTruth(edges=(("a", "b"),)).to_dict() | wrong)

@@ -293,3 +293,17 @@ def test_the_dense_message_equals_message_passing_over_edge_index(topology, scor
         n = bias[target == k][None]  # (1, S)
         dense, _ = attend(query[None, :, k], key[None, :, own], node[None, :, own], own_u, n)
         torch.testing.assert_close(dense[0], sparse[:, k], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"edges": 3}, "edges: found 3, expected pairs of source and target"),
+        ({"edges": [("a",)]}, r"edges: found \('a',\), expected pairs of source and target"),
+        ({"edges": ["ab"]}, "edges: found 'ab', expected pairs of source and target"),
+        ({"tasks": 3}, "tasks: found 3, expected names of tasks"),
+    ],
+)
+def test_what_are_no_edges_or_tasks(given, message):
+    with pytest.raises(InputError, match=message):
+        Topology(**{"tasks": ("a", "b"), "edges": (), **given})

@@ -260,6 +260,8 @@ def test_weights_of_16_bits_give_states_of_16_bits(arch, dtype, loops):
         ({"attention": 0}, "attention: found 0, expected 1 or more"),
         ({"hidden": 0}, "hidden: found 0, expected 1 or more"),
         ({"input_size": -1}, "input_size: found -1, expected 1 or more"),
+        ({"input_size": "6"}, "input_size: found '6', expected a whole number"),
+        ({"hidden": 2.5}, "hidden: found 2.5, expected a whole number"),
         ({"directions": 3}, "directions: found 3, expected 1 or 2"),
     ],
 )

@@ -205,6 +205,14 @@ def test_a_very_long_sentence_is_named_before_it_is_read(monkeypatch):
         model.predict([["good"], "", ["good"] * 12_000], "ner")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"), [({"task": 3}, "task: found 3"), ({"edges": "token"}, "edges: found 'token'")]
+)
+def test_arguments_of_another_kind(given, message):
+    with pytest.raises(InputError, match=message):
+        build("star").predict(["good"], **{"task": "a", **given})
+
+
 def test_an_unknown_task_is_named_even_if_there_is_no_text():
     for texts in ([], ["good"]):
         with pytest.raises(InputError, match="unknown task 'pair'; did you mean 'pairs'"):

@@ -175,3 +175,7 @@ def test_an_outcome_is_read_as_it_was_written(tmp_path):
     )
     benefit_runs._write(tmp_path / "cell.json", outcome.to_json())
     assert str(Outcome.read(tmp_path / "cell.json")) == str(outcome)
+    for wrong in ({"updates": {}}, {"updates": {"a": "x"}}, {"scores": {"b": 0.5}}):
+        benefit_runs._write(tmp_path / "cell.json", outcome.to_json() | wrong)
+        with pytest.raises(InputError, match=r"cell\.json: found .*, expected what a training came to"):
+            Outcome.read(tmp_path / "cell.json")

@@ -145,3 +145,14 @@ def test_what_is_made_of_large_texts_is_made_once_and_is_the_same(tasks, tmp_pat
 def digests(tasks, model):
     data = encode_tasks(tasks, model.vocabulary, model.options)
     return {name: {split: own.digest() for split, own in task.splits.items()} for name, task in data.items()}
+
+
+@pytest.mark.parametrize(("tasks", "options"), [({"a": []}, None), ("planted", "star")])
+def test_what_is_no_task_set_or_no_options(tasks, options):
+    with pytest.raises(InputError, match=r"tasks: found .*, expected a task set \(graphmtl\.load_tasks\)"):
+        build_model(tasks, options)
+
+
+def test_options_are_made_by_make_options(tasks):
+    with pytest.raises(InputError, match=r"options: found 'star', expected options \(graphmtl\.make_options\)"):
+        build_model(tasks, "star")

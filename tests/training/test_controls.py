@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from graphmtl.errors import DataWarning
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.files import read_json_lines
 from graphmtl.training import controls
 from graphmtl.training.checkpoint import Checkpoints
@@ -148,3 +148,11 @@ def test_controls_of_a_run_of_a_device_that_is_not_here(finished, tmp_path, monk
     with pytest.warns(DataWarning, match="--device cuda:9"), pytest.raises(AskedError):
         shuffled(run, tmp_path)
     assert devices == ["auto"]
+
+
+@pytest.mark.parametrize("history", ["", '{"epoch": "1", "seconds": 1}\n', '{"seconds": 1}\n'])
+def test_a_history_that_does_not_tell_the_epoch_is_named(history, copy_of):
+    folder = copy_of("complete")
+    (folder / "history.jsonl").write_text(history)
+    with pytest.raises(InputError, match=r"history\.jsonl, line 1: epoch: found "):
+        control_of(Run.open(folder), "auto")

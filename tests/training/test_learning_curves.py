@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from graphmtl.training.learning_curves import area_between, curves_table, draw_c
 from graphmtl.training.leave_one_out import Cell
 
 SCORES = st.floats(0, 100)
+NONE = {"test": None, "test_dedup": None, "seconds": 1.0}
 
 
 def cell(target, examples, draw, ours, alone):
@@ -61,3 +63,10 @@ def test_a_number_that_not_every_draw_has_is_no_part_of_the_area():
     cells = [cell("books", n, d, 0.8, 0.6) for n in (20, 50) for d in (0, 1)]
     alone = [*cells, cell("books", None, 0, 0.2, 0.9)]
     assert "| area between the curves | +20.0 [+20.0, +20.0] |" in curves_table(alone)
+
+
+def test_a_split_without_a_text_has_no_differences():
+    cells = [replace(cell("books", n, 0, 0.8, 0.6), arms=dict.fromkeys(("star", "single"), NONE)) for n in (20, 50)]
+    lines = curves_table(cells).splitlines()
+    assert "| books | 20 | - | - |" in lines
+    assert "| 20 | - |" in lines

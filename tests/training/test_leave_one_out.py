@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from graphmtl.cli import main
+from graphmtl.errors import InputError
 from graphmtl.training import joining as transfer
 from graphmtl.training import leave_one_out
 from graphmtl.training.joining import JOINING_LR
@@ -98,3 +99,23 @@ def test_another_experiment_is_not_mixed_in(finished, tmp_path, error_of):
     assert "found 1 task in --tasks" in error(tmp_path / "new4", "--only", "child1")
     assert not (tmp_path / "new4").exists()
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"arms": []},
+        {"arms": {"star": {"test": 0.5}}},
+        {"arms": {"star": {"test": "0.5", "test_dedup": 1}}},
+        {"draw": None},
+    ],
+)
+def test_a_damaged_cell_is_named(wrong, tmp_path):
+    (tmp_path / "cells").mkdir()
+    path = tmp_path / "cells" / "a-20-0.json"
+    cell = {"target": "a", "examples": 20, "draw": 0, "n_train": 16, "n_valid": 4, "metric": "accuracy", "arms": {}}
+    path.write_text(json.dumps(cell))
+    assert read_cells(tmp_path)[0].examples == 20
+    path.write_text(json.dumps(cell | wrong))
+    with pytest.raises(InputError, match=r"a-20-0\.json: no cell of a leave-one-out experiment .*; remove it"):
+        read_cells(tmp_path)

@@ -4,6 +4,7 @@ import pytest
 from accelerate import Accelerator
 
 from graphmtl.config import TrainingOptions
+from graphmtl.errors import InputError
 from graphmtl.graph.edge import Edge
 from graphmtl.training import log as log_module
 from graphmtl.training.log import GraphLog, TrainingLog
@@ -124,3 +125,9 @@ def test_without_edges_or_folder_no_file(tmp_path, monkeypatch):
     graph_log(tmp_path).add(epoch=1, step=1, edges=[])
     graph_log(None).add(epoch=1, step=1, edges=EDGES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_graphs_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "graph_history.jsonl").write_bytes(b'{"epoch": \xff}\n')
+    with pytest.raises(InputError, match=r"graph_history\.jsonl: byte 11 is not UTF-8"):
+        graph_log(tmp_path, 1)

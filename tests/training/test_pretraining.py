@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shutil
 
 import pytest
 import torch
@@ -115,3 +117,19 @@ def test_a_folder_that_is_none(data, finished, tmp_path, error_of):
     given = flags(**SMALL, data_dir=data, arch="star", pretrained=tmp_path)
     assert "no pretrained.safetensors there" in error_of("run", *given, "--output", tmp_path / "run")
     assert "exists: --overwrite replaces it" in error_of("pretrain", *flags(**SMALL, data_dir=data, output=finished))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("pretrained.safetensors", b"", r"pretrained\.safetensors: cannot be read"),
+        ("pretraining.json", b"{}", r"pretraining\.json: not what graphmtl writes there \(KeyError: 'perplexity'\)"),
+        ("pretraining.json", b'{"perplexity": 3}', r"pretraining\.json: not what graphmtl writes there"),
+    ],
+)
+def test_a_damaged_file_is_named(data, finished, tmp_path, error_of, name, content, message):
+    folder = shutil.copytree(finished, tmp_path / "pre")
+    (folder / name).write_bytes(content)
+    options = flags(**SMALL, data_dir=data, arch="star", pretrained=folder, output=tmp_path / "run")
+    assert re.search(message, error_of("run", *options))
+    assert not (tmp_path / "run").exists()

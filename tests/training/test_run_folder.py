@@ -11,7 +11,7 @@ import yaml
 from graphmtl.config import Options
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options
-from graphmtl.training.run_folder import FORMAT, Run
+from graphmtl.training.run_folder import FORMAT, REMARKS, VALIDATION, Run
 from tests.graph.examples import complete, growing, without_edges, write_history
 from tests.options.every import another
 
@@ -353,6 +353,14 @@ def metrics(**changes) -> dict:
         (metrics(tasks={"a": SCORED | {"metric": 1}}), "task 'a': found {'metric': 1"),
         (metrics(tasks={"a": SCORED | {"test": {"accuracy": []}}}), "test of task a: found {'accuracy': "),
         (metrics(tasks={"a": SCORED | {"valid": 0.5}}), "valid of task a: found 0.5"),
+        (metrics(tasks={"a": SCORED | {"n_test": None}}), "task 'a': found {'n_test': None}"),
+        (metrics(tasks={"a": SCORED | {"classes": {"x": {"f1": "1"}}}}), "classes of task a: found {'x': "),
+        (metrics(tasks={"a": SCORED | {"types": [1]}}), r"types of task a: found \[1\]"),
+        (metrics(parameters="many"), "parameters: found 'many'"),
+        (metrics(best_epoch={"a": True}), "best_epoch: found {'a': True}"),
+        (metrics(best_epoch=[3]), r"best_epoch: found \[3\]"),
+        (metrics(budget={"mean": {"batch_size": 8}}), "budget of mean: found {'batch_size': 8}"),
+        ({"arch": "star", "tasks": {}}, "no mean"),
     ],
 )
 def test_metrics_that_are_none(found, message, tmp_path):
@@ -363,6 +371,72 @@ def test_metrics_that_are_none(found, message, tmp_path):
         return
     with pytest.raises(InputError, match=rf"metrics\.json: not what graphmtl writes there \({message}"):
         run.metrics  # noqa: B018
+
+
+def test_what_is_looked_for_in_metrics_and_not_there_is_named(tmp_path):
+    run = Run(tmp_path)
+    run.write_json("metrics.json", metrics())
+    for look in (lambda: run.metrics["best_epoch"], lambda: run.metrics["tasks"]["a"]["valid"]["f1"]):
+        with pytest.raises(InputError, match=r"metrics\.json: not what graphmtl writes there \(no (best_epoch|f1)\)"):
+            look()
+    assert "best_epoch" not in run.metrics
+    assert run.metrics.get("best_epoch") is None
+
+
+def test_scores_of_a_run_that_was_not_tested(tmp_path):
+    run = Run(tmp_path)
+    run.write_json(VALIDATION, metrics(tasks={"a": {"metric": "f1", "valid": {"f1": 0.5}}}))
+    assert run.validation["tasks"]["a"]["valid"] == {"f1": 0.5}
+    run = Run(tmp_path)
+    run.write_json(VALIDATION, metrics(tasks={"a": {"metric": "f1"}}))
+    with pytest.raises(InputError, match=r"validation\.json: .*valid of task a: found None"):
+        run.validation  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"overlap": {"a": {"dropped": 1}}, "lines": ["x"]}, None),
+        ({"overlap": {"a": {"dropped": "1"}}, "lines": []}, "overlap: found {'a': {'dropped': '1'}}"),
+        ({"overlap": [], "lines": []}, r"overlap: found \[\]"),
+        ({"overlap": {}, "lines": [{}]}, r"lines: found \[{}\]"),
+        ({"overlap": {}}, "lines: found None"),
+    ],
+)
+def test_remarks_that_are_none(found, message, tmp_path):
+    run = Run(tmp_path)
+    assert run.remarks is None
+    run = Run(tmp_path)
+    run.write_json(REMARKS, found)
+    if message is None:
+        assert run.remarks == found
+        return
+    with pytest.raises(InputError, match=rf"remarks\.json: not what graphmtl writes there \({message}"):
+        run.remarks  # noqa: B018
+
+
+@pytest.mark.parametrize("how", ["cut", "zeros", "missing"])
+def test_a_run_whose_config_is_damaged_is_replaced(folder, how):
+    """Where nothing else stands in the folder than what a run writes."""
+    run, config = Run(folder), folder / "config.yaml"
+    run.write_json("data.json", {})
+    config.unlink() if how == "missing" else config.write_bytes(b"form" if how == "cut" else bytes(9))
+    (folder / "history.jsonl").touch()
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        run.create(replace(OPTIONS, resume=True))
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run's folder"):
+        Run(folder).create(replace(OPTIONS, overwrite=True))
+    (folder / "notes.txt").unlink()
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    assert Run(folder).options == OPTIONS
+    assert {path.name for path in folder.iterdir()} == {"config.yaml"}
+
+
+@pytest.mark.parametrize("folder", [3, None, ["run"]])
+def test_a_folder_is_a_path(folder):
+    with pytest.raises(InputError, match=r"folder: found .*, expected the path of a run's folder"):
+        Run(folder)
 
 
 def test_json_is_plain_and_readable(folder):

@@ -190,3 +190,10 @@ def test_every_evaluation_reaches_every_tracker(started, tmp_path):
     accelerator = start(tmp_path, "tensorboard,wandb,aim")
     accelerator.log({"lr": 0.5}, step=3)
     assert [tracker.logged for tracker in started] == [[(3, {"lr": 0.5})]] * 3
+
+
+def test_damaged_records_are_named(started, tmp_path):
+    (tmp_path / "trackers.json").write_text('{"wandb": []}')
+    with pytest.raises(InputError, match=r"trackers\.json: not what graphmtl writes there \(wandb: found \[\]"):
+        start(tmp_path, "wandb")
+    assert started == []

@@ -9,7 +9,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from graphmtl.data.planted_truth import PlantedTruth
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, check_kind
 from graphmtl.files import written_whole
 from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.pictures.node_link import NodeLinkPanel
@@ -63,6 +63,7 @@ def draw_task_graph(
     Raises:
         ValueError: the graph has no edges, or a control is of other tasks.
     """
+    check_kind("graph", graph, TaskGraph, "a TaskGraph")
     found = held(
         graph,
         affinity=affinity,
@@ -137,6 +138,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         InputError: Another ending, or a folder that is not there.
     """
+    check_kind("figure", figure, Figure, "a figure of matplotlib")
     path = Path(path)
     metadata = _METADATA.get(path.suffix.lower())
     if metadata is None:

@@ -268,3 +268,12 @@ def test_missing_folder_is_named(tmp_path):
 def test_drawing_leaves_the_state_of_pyplot_alone(tmp_path):
     save_figure(draw_task_graph(complete(2)), tmp_path / "g.png")
     assert Gcf.get_all_fig_managers() == []
+
+
+@pytest.mark.parametrize("graph", [3, None, "graph.json"])
+def test_what_is_no_graph_or_no_figure(graph, tmp_path):
+    with pytest.raises(InputError, match=r"graph: found .*, expected a TaskGraph"):
+        draw_task_graph(graph)
+    with pytest.raises(InputError, match=r"figure: found .*, expected a figure of matplotlib"):
+        save_figure(graph, tmp_path / "x.png")
+    assert not any(tmp_path.iterdir())
