@@ -6,7 +6,8 @@
 - file operations: the process is gone at one of the operations with which it changes files, each in turn;
 - signals: SIGINT and SIGTERM at a random moment, which end with 130 and 143 and one line;
 - faults: a file may not grow beyond a size (as on a full disk), or the folder is gone, which ends with one line;
-- damage: a file of a run is cut, emptied or has a flipped bit, and every verb that reads it answers or says so.
+- damage: a file of a run, a transfer or a pre-training is cut, emptied or has a flipped bit, and every verb that reads
+  it answers or says so.
 
 A difference is a run whose weights or scores are not those of the uninterrupted one; a dead end a folder that neither
 ``--resume`` nor ``--overwrite`` takes; a traceback what ends otherwise than with exit code 0, 2, 130 or 143.
@@ -43,7 +44,13 @@ KINDS = {
     "single": ["--arch", "single"],
     "adversarial": ["--arch", "adversarial"],
     "shared, mixed updates": ["--arch", "shared", "--accumulate", "2", "--mix", "--conflict-every", "2"],
+    "taught": ["--arch", "shared", "--teachers", "train"],
     "refit": ["--arch", "shared", "--refit-on-valid"],
+}
+_SOURCE = ["--arch", "complete", "--only", "parent1,parent2", "--control", "never"]
+_OTHERS = {  # what else leaves a folder, and its own options
+    "pretrain": [],
+    "transfer": ["--task", "planted:child1", "--steps", "2", "--no-progress"],
 }
 _ENDS = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 _CHANGES = ("rename", "replace", "unlink", "mkdir", "rmdir", "truncate")
@@ -150,6 +157,8 @@ class Torture:
 
     def __init__(self, folder: Path, *, rounds: int, seed: int) -> None:
         self.folder, self.rounds, self.random = folder, rounds, random.Random(seed)
+        self.texts = folder / "texts.txt"
+        self.texts.write_text("ba be\nbi bo\n")
         self.expected: dict[str, dict] = {}
         self.seconds: dict[str, float] = {}
 
@@ -257,7 +266,8 @@ class Torture:
         return count
 
     def damage(self) -> Count:
-        """A file of a run, finished or half way, is cut, emptied or has a flipped bit, and verbs read it."""
+        """A file of a run, finished or half way, of a transfer or of a pre-training is cut, emptied or has a flipped
+        bit, and verbs read it; in the end it must be possible to begin anew."""
         count = Count()
         for place, kind in enumerate(self.kinds()):
             path, is_own = self._fresh(), bool(place % 2)  # else a finished run of whichever kind
@@ -266,29 +276,69 @@ class Torture:
                 self.run(kind, path, "--resume", after=lambda n, s=moment: _later(n, s, signal.SIGKILL))
             else:
                 self._replaceable(kind, path)
-            files = sorted(each for each in path.rglob("*") if each.is_file() and each.stat().st_size)
-            if not files:
-                continue
-            file, how = self.random.choice(files), self.random.choice([*_DAMAGES])
-            file.write_bytes(_DAMAGES[how](file.read_bytes(), self.random))
-            what = f"{kind}, {file.relative_to(path)} {how}"
-            for argv in self._readers(kind, path):
-                count.tries += 1
-                ended = child(argv)
-                if ended.is_traceback:
-                    count.tracebacks.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
-                elif is_own and argv[-1] == "--resume" and ended.code and _has_another(path, file):
-                    count.dead_ends.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
+            made_by = ["run", *TINY, *KINDS[kind], "--output", str(path)]
+            self._damaged(count, path, kind, [*self._readers(path), [*made_by, "--resume"]], goes_on=is_own)
+            self._begun_anew(count, made_by, kind)
+            verb = [*_OTHERS][place % len(_OTHERS)]
+            path, made_by = self._other(verb)
+            readers = [
+                *(self._readers(path) if verb == "transfer" else [self._start_from(path)]),
+                [*made_by, "--resume"],
+            ]
+            self._damaged(count, path, verb, readers)
+            self._begun_anew(count, made_by, verb)
         return count
 
-    def _readers(self, kind: str, path: Path) -> list[list[str]]:
+    def _damaged(
+        self, count: Count, path: Path, name: str, readers: Sequence[Sequence[str]], *, goes_on: bool = False
+    ) -> None:
+        """Damages a file of a folder and lets verbs read it; ``goes_on``: a run that has another checkpoint must."""
+        files = sorted(each for each in path.rglob("*") if each.is_file() and each.stat().st_size)
+        if not files:
+            return
+        file, how = self.random.choice(files), self.random.choice([*_DAMAGES])
+        file.write_bytes(_DAMAGES[how](file.read_bytes(), self.random))
+        what = f"{name}, {file.relative_to(path)} {how}"
+        for argv in readers:
+            count.tries += 1
+            ended = child(argv)
+            if ended.is_traceback:
+                count.tracebacks.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
+            elif goes_on and argv[-1] == "--resume" and ended.code and _has_another(path, file):
+                count.dead_ends.append(f"{what}, {argv[0]}: {ended.said[-_SHOWN:]}")
+
+    def _begun_anew(self, count: Count, made_by: Sequence[str], name: str) -> None:
+        """Whatever is damaged, --overwrite takes the folder."""
+        count.tries += 1
+        ended = child([*made_by, "--overwrite"])
+        if ended.is_traceback:
+            count.tracebacks.append(f"{name}, begun anew: {ended.said[-_SHOWN:]}")
+        elif ended.code:
+            count.dead_ends.append(f"{name}, begun anew: {ended.said[-_SHOWN:]}")
+
+    def _other(self, verb: str) -> tuple[Path, list[str]]:
+        """The folder of a transfer or of a pre-training, and the command that makes it."""
+        path, source = self.folder / verb, self.folder / "source"
+        if verb == "transfer" and not source.exists():
+            child(["run", *TINY, *_SOURCE, "--output", str(source)])
+        made_by = [verb, *([str(source)] if verb == "transfer" else TINY), *_OTHERS[verb], "--output", str(path)]
+        if not path.exists():
+            ended = child(made_by)
+            if ended.code:
+                raise RuntimeError(f"{verb}: ended with {ended.code}: {ended.said[-_SHOWN:]}")
+        return path, made_by
+
+    def _start_from(self, pretrained: Path) -> list[str]:
+        run = str(self.folder / "started")
+        return ["run", *TINY, "--arch", "star", "--pretrained", str(pretrained), "--output", run, "--overwrite"]
+
+    def _readers(self, path: Path) -> list[list[str]]:
         run = str(path)
         return [
             ["evaluate", run],
-            ["predict", run, "--task", "all", "--", "ba be"],
+            ["predict", run, "--task", "all", str(self.texts)],
             ["plot", run, "--output", str(self.folder / "plot.png"), "--overwrite"],
             ["report", run, "--output", str(self.folder / "report.html"), "--overwrite"],
-            ["run", *TINY, *KINDS[kind], "--output", run, "--resume"],
         ]
 
     def _fresh(self) -> Path:
@@ -382,7 +432,15 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     arguments = parser.parse_args(argv)
-    for verb in ("run", "evaluate", "predict", "plot", "report"):  # loaded once, for all copies of this process
+    for verb in (
+        "run",
+        "evaluate",
+        "predict",
+        "plot",
+        "report",
+        "transfer",
+        "pretrain",
+    ):  # loaded once, for all copies of this process
         importlib.import_module(f"graphmtl.{verb}")
     rows, found = [], []
     with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ __all__ = [
     "alone",
     "check_output",
     "check_regular",
+    "check_writable",
     "parse_json",
     "read_bounded",
     "read_json",
@@ -75,7 +76,8 @@ def check_output(path: Path, *, option: str, endings: Sequence[str] = (), overwr
         overwrite: a file that is there may be replaced.
 
     Raises:
-        InputError: its name ends otherwise, its folder is not there, or it is there and may not be replaced.
+        InputError: its name ends otherwise, its folder is not there or cannot be written into, or it is there and may
+            not be replaced.
     """
     if endings and path.suffix.lower() not in endings:
         raise InputError(f"{option} {path}: expected a name that ends in {', '.join(endings)}")
@@ -83,6 +85,17 @@ def check_output(path: Path, *, option: str, endings: Sequence[str] = (), overwr
         raise InputError(f"{option} {path}: there is no folder {path.parent}")
     if path.exists() and not (overwrite and path.is_file()):
         raise InputError(f"{path} exists; give --overwrite to replace it, or another file with {option}")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Whether a file can be written into its folder, which a long work is to end with.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written into its folder (no permission, or a read-only disk)")
 
 
 def read_bounded(path: Path | str, *, most: int) -> bytes:

@@ -8,6 +8,7 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.raw_texts import Text, text_of_line
 from graphmtl.errors import InputError
+from graphmtl.files import check_writable
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
 from graphmtl.graph.pictures.token_map import draw_token_maps
@@ -47,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
     output = arguments.output or run.folder / default
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
+    check_writable(output)
     if arguments.history and output.suffix.lower() == ".gif":
         save_animation(run.graph_history, output)
         print(f"wrote {output}")

@@ -13,7 +13,7 @@ from graphmtl.comparison.rows import grouped
 from graphmtl.comparison.tables import notes
 from graphmtl.comparison.verdict import sentence, sentences
 from graphmtl.errors import InputError
-from graphmtl.files import check_regular, write_whole
+from graphmtl.files import check_regular, check_writable, write_whole
 from graphmtl.reporting.contents import RunGains, comparison, run_contents
 from graphmtl.reporting.page import is_report, render
 from graphmtl.training.run_folder import Run, open_runs
@@ -58,6 +58,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise InputError(f"--output: found {output}, expected a name that ends in .html")
     if not output.parent.is_dir():
         raise InputError(f"--output: there is no folder {output.parent}")
+    check_writable(output)
     if not output.exists():
         return
     check_regular(output)

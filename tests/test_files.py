@@ -107,6 +107,13 @@ def test_outputs_that_cannot_be_written(name, message, tmp_path):
         check_output(tmp_path / "folder.csv", option="--output", overwrite=True)
 
 
+def test_a_folder_that_cannot_be_written_into_is_said_before_the_work(tmp_path, monkeypatch):
+    check_output(tmp_path / "x.csv", option="--output", overwrite=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # a superuser may write anywhere but on a read-only disk
+    with pytest.raises(InputError, match=r"x\.csv: cannot be written into its folder \(no permission, or a read-only"):
+        check_output(tmp_path / "x.csv", option="--output", overwrite=False)
+
+
 def write(path, content, *, fails):
     with written_whole(path) as part:
         part.write_text(content)

@@ -469,6 +469,7 @@ def _scores(path: Path, splits: Sequence[str]) -> dict[str, Any]:
     for where, own in scores.items():
         if not _are(float, own):
             raise _not_ours(path, where, own)
+    found["mean"] = _Scores(found["mean"], path)
     for name, own in found["tasks"].items():
         scores = {split: _Scores(own[split], path) for split in splits}
         found["tasks"][name] = _Scores({**own, **scores}, path)
