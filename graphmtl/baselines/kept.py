@@ -61,6 +61,8 @@ def read_said(path: Path, digest: str, examples: _Examples) -> _Said | None:
         with np.load(BytesIO(read_bounded(path, most=_MOST)), allow_pickle=False) as arrays:
             if arrays["key"].item() != digest:
                 raise ValueError("of other data")
+            if unknown := {*arrays} - {"key"} - _names(examples):  # else a damaged name would be an array less
+                raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
             return {
                 split: {task: _one(arrays, f"{split}/{task}", each) for task, each in own.items()}
                 for split, own in examples.items()
@@ -68,6 +70,12 @@ def read_said(path: Path, digest: str, examples: _Examples) -> _Said | None:
     except _DAMAGED as error:
         note(f"{path}: damaged, or not what stood there ({error}); made anew")
         return None
+
+
+def _names(examples: _Examples) -> set[str]:
+    """What the arrays may be called."""
+    tasks = [f"{split}/{task}" for split, own in examples.items() for task in own]
+    return {f"{task}/{name}" for task in tasks for name in ("answers", "probabilities", "losses")}
 
 
 def _one(arrays: Mapping[str, np.ndarray], name: str, examples: Examples) -> Said:

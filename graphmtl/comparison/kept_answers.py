@@ -93,6 +93,9 @@ def _read(path: Path) -> Answers:
             if about["format"] != _FORMAT:
                 raise InputError(f"{path}: format {about['format']}; this version of graphmtl reads format {_FORMAT}")
             tasks = [Task.from_dict(own) for own in about["tasks"]]
+            known = {f"{task.name}/{key}{ending}" for task in tasks for key in _ARRAYS for ending in ("", ".json")}
+            if unknown := {*file} - known - {"about"}:  # else a damaged name would be an array that is not there
+                raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
             return {task.name: (task, _predictions(file, task.name)) for task in tasks}
     except _DAMAGED as error:
         if isinstance(error, InputError):

@@ -42,5 +42,5 @@ def _checksum(weights: Mapping[str, Tensor]) -> str:
     """SHA-256 of all numbers, tensor after tensor by name."""
     digest = hashlib.sha256()
     for name in sorted(weights):
-        digest.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -65,6 +65,7 @@ def test_a_damaged_or_a_foreign_file_is_named_and_made_anew(tmp_path, learned):
         b"",
         b"PK",
         whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :],
+        whole.replace(b"probabilities.npy", b"probabilitiet.npy"),
         other.read_bytes(),
     ):
         path.write_bytes(content)
