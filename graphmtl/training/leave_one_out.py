@@ -103,7 +103,7 @@ def _read_cell(path: Path) -> Cell:
         return cell
     except TypeError as error:
         raise InputError(
-            f"{path}: no cell of a leave-one-out experiment ({error}); removed, it is done again"
+            f"{path}: no cell of a leave-one-out experiment ({error}); remove it, and it is done again"
         ) from None
 
 
