@@ -28,7 +28,7 @@ from graphmtl.comparison.grid import check_same_data
 from graphmtl.training.learning_curves import interval
 from graphmtl.training.run_folder import Run
 
-TRIALS = ("--encoder-lr 3e-4 --lr 2e-3", "--encoder-lr 6e-4 --lr 2e-3")
+TRIALS = ("--encoder-lr 3e-4 --lr 2e-3", "--encoder-lr 3e-4 --lr 5e-4")
 ARCHS = {  # by the name in the tables: what is trained, after the one that it needs, if any
     "single": ("single", None),
     "shared": ("shared", None),
