@@ -104,12 +104,13 @@ def _told(run: Run, what: str) -> list[float]:
     Raises:
         InputError: a line says something else, or there is none.
     """
-    path = run.folder / "history.jsonl"
-    found = [line.get(what) for line in read_json_lines(path)]
-    for number, own in enumerate(found or [None], 1):
+    path, found = run.folder / "history.jsonl", list[float]()
+    for number, line in enumerate(read_json_lines(path) or [{}], 1):
+        own = line.get(what)
         if not isinstance(own, int | float):
             raise InputError(f"{path}, line {number}: {what}: found {shown(own)}, expected a number")
-    return [float(own) for own in found]
+        found.append(own)
+    return found
 
 
 def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run:
