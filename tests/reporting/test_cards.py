@@ -78,7 +78,7 @@ def test_seen_and_dropped_texts_cut_ones_and_a_short_training_are_named(run):
     def change(metrics):
         for i, own in enumerate(metrics["tasks"].values()):
             own |= {"n_test": 1000, "n_test_dedup": 1000 - 10 * i}
-        metrics |= {"cut_short": ["mean"], "budget": {"mean": {}}}
+        metrics |= {"cut_short": ["mean"], "budget": {"mean": {"batch_size": 8, "batches": 4, "epochs": 2}}}
 
     run = changed(run, change)
     overlap = {"pairs": NOTHING | {"dropped": 3}, "child1": NOTHING | {"dropped": 1, "empty": 2}}
