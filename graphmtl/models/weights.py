@@ -18,7 +18,7 @@ _SUM = "sha256"  # in the file's metadata
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Writes a safetensors file, its checksum in the metadata."""
-    save_file({**weights}, path, metadata={"format": "pt", _SUM: _checksum(weights)})
+    save_file({**weights}, path, metadata={_SUM: _checksum(weights)})  # two entries would have no fixed order
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -128,7 +128,7 @@ def test_batches_of_a_task_differ_between_epochs_even_where_lengths_are_few():
         ({"sampling": "unifrom"}, r"unknown sampling 'unifrom'.*'uniform'"),
         ({"batch_size": 0}, "batch_size must be a whole number of 1 or more, found 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number of 1 or more, found 2.5"),
-        ({"temperature": 0.0}, "temperature must be above 0, found 0.0"),
+        ({"temperature": 0.0}, "temperature must be a number above 0, found 0.0"),
         ({"lengths": {"a": np.ones(3), "b": np.ones(0)}}, "task 'b' has no training example"),
     ],
 )
