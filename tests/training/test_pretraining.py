@@ -133,3 +133,10 @@ def test_a_damaged_file_is_named(data, finished, tmp_path, error_of, name, conte
     options = flags(**SMALL, data_dir=data, arch="star", pretrained=folder, output=tmp_path / "run")
     assert re.search(message, error_of("run", *options))
     assert not (tmp_path / "run").exists()
+
+
+def test_two_at_once_is_one_line(data, finished, error_of):
+    with Run(finished).held():
+        error = error_of("pretrain", *flags(**SMALL, data_dir=data, output=finished, resume=True))
+    assert f"{finished}: another process" in error
+    assert "trains this run" in error
