@@ -169,7 +169,7 @@ def explain_model(
             pictures[name] = picture(model, (batch.to(device) for batch in batches), split=split, seed=seed)
         of_task = min(per_task, MOST_TEXTS)
         labelled = [*draw_texts(data, split, **texts | {"per_task": of_task}, device=device)]
-        told = transferability(model, watched(labelled, "transferability"), split=split, seed=seed)
+        told = transferability(model, watched(labelled, "transferability"), data, split=split, seed=seed)
         pictures |= {"transferability": told} if told.edges else {}
     return Explanation(pictures=pictures, removal=removal, truth=truth, text_auroc=followed)
 

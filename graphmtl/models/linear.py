@@ -24,8 +24,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from graphmtl.errors import note
+from graphmtl.models.wide import BUCKETS, Ngrams, Wide
 
-__all__ = ["Linear", "logistic", "ridge", "softmax_passes"]
+__all__ = ["Linear", "logistic", "ridge", "softmax_passes", "tfidf_rows"]
 
 _MOST = 2000  # passes over the examples, up to the optimum
 _RATE, _AT_ONCE = 0.1, 256  # of AdaGrad: learning rate, and examples of a step
@@ -72,9 +73,15 @@ def logistic(features: sparse.csr_matrix, labels: np.ndarray, *, C: float, seed:
 
 
 def ridge(features: sparse.csr_matrix, values: np.ndarray, *, C: float) -> Linear:
-    """A ridge regression of numbers, (examples,)."""
+    """A ridge regression of each column of numbers, (examples, columns)."""
     model = Ridge(alpha=1 / C, solver="sparse_cg").fit(features, values)
-    return Linear(model.coef_[:, None], np.array([model.intercept_]))
+    return Linear(np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_))
+
+
+def tfidf_rows(part: Wide, ngrams: Ngrams) -> sparse.csr_matrix:
+    """What a wide part reads of texts, as the features of a linear model, (texts, BUCKETS)."""
+    places = (ngrams.rows.numpy(), ngrams.buckets.numpy())
+    return sparse.csr_matrix((part.values(ngrams).numpy(), places), shape=(ngrams.texts, BUCKETS))
 
 
 def softmax_passes(

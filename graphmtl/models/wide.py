@@ -20,6 +20,7 @@ ICML 2009), so that none has to be kept.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,7 +29,7 @@ from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.kinds.head import Head
 
-__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "ngrams_of"]
+__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "idf_of", "joined", "ngrams_of"]
 
 _BITS = 18
 BUCKETS = 1 << _BITS  #: places of n-grams
@@ -92,6 +93,25 @@ def count_ngrams(tokens: Tensor, lengths: Tensor, *, special: Sequence[int], tex
     )
     places, counts = found.unique(return_counts=True)
     return Ngrams(int(texts[-1]) + 1, places // BUCKETS, places % BUCKETS, counts)
+
+
+def joined(parts: Sequence[Ngrams]) -> Ngrams:
+    """Those of several groups of texts, one group after the other."""
+    starts = np.cumsum([0, *(own.texts for own in parts)])
+    none = torch.empty(0, dtype=torch.int64)
+    return Ngrams(
+        int(starts[-1]),
+        torch.cat([none, *(own.rows + start for own, start in zip(parts, starts, strict=False))]),
+        torch.cat([none, *(own.buckets for own in parts)]),
+        torch.cat([none, *(own.counts for own in parts)]),
+    )
+
+
+def idf_of(parts: Sequence[Ngrams]) -> Tensor:
+    """What an n-gram counts for, by how many of the texts have it, (BUCKETS,); 0 where none has."""
+    d = torch.stack([torch.bincount(own.buckets, minlength=BUCKETS) for own in parts]).sum(0)  # (BUCKETS,)
+    n = sum(own.texts for own in parts)
+    return torch.where(d > 0, 1 + ((1 + n) / (1 + d)).log(), 0).float()
 
 
 def _bucket(keys: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ _SPLITS = ("test", "test_dedup", "valid")
 _SIZES = {"n_train": "n train", "n_test": "n test", "n_test_dedup": "n test_dedup", "n_valid": "n valid"}
 _MOST_CURVES = 6  # that can be told apart by colour
 _RATIOS = "Rows are targets (they read), columns are sources; a number is what is read over the equal share."
-_TOLD = "Rows are the tasks whose labels are told, columns those whose answers tell them; 1 is all there is to tell."
+_TOLD = "Rows are the tasks that are told, columns those whose answers tell them; 1 is all that labels hold."
 _BESIDE = "Tasks that have much to do with each other stand side by side."
 
 

@@ -183,7 +183,8 @@ def train_run(
         say_unknown(data, say)
         if state.is_main_process:
             run.write_json(REMARKS, remarks(tasks, data))
-            write_run(run, options, model, data, result, predictions, recorder, tasks.truth)
+            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": up_to}
+            write_run(run, options, model, data, result, predictions, recorder, **about_it)
             if submission is not None:
                 verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
     return run

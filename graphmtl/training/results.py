@@ -12,6 +12,7 @@ from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.config import Options, part
 from graphmtl.data.batching import EncodedTask
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
 from graphmtl.graph.recorder import EdgeRecorder
@@ -19,6 +20,7 @@ from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
+from graphmtl.training.finished import read_run
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
@@ -55,9 +57,30 @@ def graph_of_test(options: Options, model: MultiTaskModel, recorder: EdgeRecorde
 
 
 def write_run(
-    run: Run, options: Options, model: MultiTaskModel, data, result: TrainingResult, predictions, recorder, truth=None
+    run: Run,
+    options: Options,
+    model: MultiTaskModel,
+    data: Mapping[str, EncodedTask],
+    result: TrainingResult,
+    predictions,
+    recorder: EdgeRecorder,
+    *,
+    truth: PlantedTruth | None = None,
+    control_of: Run | None = None,
 ) -> None:
-    """Everything that a finished run leaves, ``metrics.json`` last; ``truth`` is the true task graph or None."""
+    """Everything that a finished run leaves, ``metrics.json`` last.
+
+    Args:
+        run: its folder.
+        options: of the run.
+        model: the trained model.
+        data: what it was trained on.
+        result: how the training went.
+        predictions: by split and task.
+        recorder: the edges of the test split.
+        truth: the true task graph, where it is known.
+        control_of: of a control the run that it is one of, whose training labels are the right ones.
+    """
     metrics = _metrics(options, model, data, result, predictions)
     intervals = {name: _interval(data[name].task, own) for name, own in predictions["test"].items()}
     model.scores = {
@@ -74,7 +97,8 @@ def write_run(
         affinity.save(run.folder / "task_affinity.json")
         texts = {"per_task": MOST_TEXTS, "batch_size": options.texts_at_once, "seed": options.seed}
         drawn = draw_texts(data, "test", **texts, device=device)
-        told = transferability(model, drawn, split="test", seed=options.seed)
+        known = data if control_of is None else read_run(control_of)
+        told = transferability(model, drawn, known, split="test", seed=options.seed)
         if told.edges:
             told.save(run.folder / "task_transferability.json")
     if truth is not None:

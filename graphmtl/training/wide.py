@@ -17,9 +17,9 @@ from scipy import sparse
 from graphmtl.data.batching import EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.errors import note
 from graphmtl.kinds.head import Head
-from graphmtl.models.linear import Linear, logistic
+from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.wide import BUCKETS, Ngrams, Wide, ngrams_of
+from graphmtl.models.wide import BUCKETS, Ngrams, Wide, idf_of, joined, ngrams_of
 
 __all__ = ["STRENGTHS", "fit_wide_parts"]
 
@@ -38,22 +38,11 @@ class _Texts:
             batch = split.batch(rows[places], tasks=[task])
             found.append(ngrams_of(batch, special))
             labels.append(batch.labels[task])
-        starts = np.cumsum([0, *(own.texts for own in found)])
         self.labels = torch.cat(labels) if labels else torch.empty(0, dtype=torch.int64)
-        self.ngrams = Ngrams(
-            len(rows),
-            torch.cat([own.rows + start for own, start in zip(found, starts, strict=False)] or [torch.empty(0).long()]),
-            torch.cat([own.buckets for own in found] or [torch.empty(0).long()]),
-            torch.cat([own.counts for own in found] or [torch.empty(0).long()]),
-        )
+        self.ngrams = joined(found)
 
     def __len__(self) -> int:
         return self.ngrams.texts
-
-    def features(self, part: Wide) -> sparse.csr_matrix:
-        """TF-IDF, (texts, BUCKETS)."""
-        places = (self.ngrams.rows.numpy(), self.ngrams.buckets.numpy())
-        return sparse.csr_matrix((part.values(self.ngrams).numpy(), places), shape=(len(self), BUCKETS))
 
     def columns(self, part: Wide) -> np.ndarray:
         """Which of the part's scores should be high, (texts, columns) bool."""
@@ -117,10 +106,10 @@ def _fit(model: MultiTaskModel, tasks: Sequence[str], data: Mapping[str, Encoded
     train, valid = (
         {name: _Texts(getattr(data[name], split), name, special) for name in tasks} for split in ("train", "valid")
     )
-    idf = _idf([*train.values()])
+    idf = idf_of([own.ngrams for own in train.values()])
     for part in parts.values():
         part.idf.copy_(idf)
-    features = _Augmented([own.features(parts[name]) for name, own in train.items()])
+    features = _Augmented([tfidf_rows(parts[name], own.ngrams) for name, own in train.items()])
     labels = np.concatenate([own.columns(parts[name]) for name, own in train.items()])  # (texts, columns)
     chosen = next(iter(parts.values())).strength.item()
     best: tuple[float, float, Linear] | None = None
@@ -132,13 +121,6 @@ def _fit(model: MultiTaskModel, tasks: Sequence[str], data: Mapping[str, Encoded
             best = loss, C, learned
     assert best is not None
     _take(parts, features, best[2], best[1])
-
-
-def _idf(texts: Sequence[_Texts]) -> torch.Tensor:
-    """What an n-gram counts for, by how many of the texts have it, (BUCKETS,); 0 where none has."""
-    d = torch.stack([torch.bincount(own.ngrams.buckets, minlength=BUCKETS) for own in texts]).sum(0)  # (BUCKETS,)
-    n = sum(map(len, texts))
-    return torch.where(d > 0, 1 + ((1 + n) / (1 + d)).log(), 0).float()
 
 
 class _Augmented:

@@ -113,7 +113,8 @@ def test_star_has_spokes_and_affinity(data):
 def test_a_star_with_texts_enough_shows_whose_answers_say_a_tasks_labels():
     data = {name: task_data(name, 2, 40) for name in NAMES}
     model = build(data, "star")
-    expected = transferability(model, [own.test.batch(range(40)) for own in data.values()], split="test", seed=0)
+    texts = [own.test.batch(range(40)) for own in data.values()]
+    expected = transferability(model, texts, data, split="test", seed=0)
     found = explain_model(model, data, **ABOUT, truth=TRUTH)
     assert {(edge.source, edge.target): edge.count for edge in expected.edges} == {
         (a, b): 40 for a in NAMES for b in NAMES if a != b

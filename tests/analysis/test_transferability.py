@@ -6,7 +6,7 @@ import torch
 
 from graphmtl.analysis import transferability as module
 from graphmtl.analysis.transferability import transferability
-from graphmtl.data.batching import EncodedSplit
+from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.model import MultiTaskModel
@@ -48,8 +48,17 @@ def say(monkeypatch):
     return given
 
 
-def weights(model, batches, seed=0):
-    graph = transferability(model, batches, split="test", seed=seed)
+def data_of(model, train=None):
+    """The tasks without a training text, but those of one task where they are given."""
+    empty = {name: EncodedSplit(tasks=[name], texts=[], labels={name: label_arrays([])}) for name in model.tasks}
+    return {
+        name: EncodedTask(task, train if train and name in train.tasks else empty[name], empty[name], empty[name])
+        for name, task in model.tasks.items()
+    }
+
+
+def weights(model, batches, seed=0, train=None):
+    graph = transferability(model, batches, data_of(model, train), split="test", seed=seed)
     return {(edge.source, edge.target): edge.weight for edge in graph.edges}
 
 
@@ -88,6 +97,19 @@ def test_what_the_task_itself_answers_and_how_large_answers_are_play_no_part(say
     expected = weights(model_of(**CLASSES), texts())
     say(k=RIGHT, right=10 * RIGHT + 3, noise=NOISE[1] - 7, echo=NOISE[2] / 50)
     assert weights(model_of(**CLASSES), texts()) == pytest.approx(expected)
+
+
+def test_what_the_tasks_own_training_texts_say_is_not_told_again(say):
+    """Where the words of the test texts stand in the training split, all with the same labels, nothing is left open."""
+    say(k=NOISE[0], right=RIGHT, noise=NOISE[1], echo=NOISE[2])
+    seen = [n for n in range(SIZE) for _ in range(5)]
+    right, wrong = (
+        EncodedSplit(tasks=["k"], texts=[[n] for n in seen], labels={"k": label_arrays(labels)})
+        for labels in (LABELS[seen], RNG.permutation(LABELS[seen]))
+    )
+    model = model_of(**CLASSES)
+    assert abs(weights(model, texts(), train=right)["right", "k"]) < 0.05
+    assert weights(model, texts(), train=wrong)["right", "k"] > 0.5
 
 
 def test_it_has_a_direction(say):
@@ -135,8 +157,7 @@ def test_a_task_with_few_texts_or_with_one_label_alone_has_no_edges(say):
 def test_texts_without_a_label_are_left_out(say):
     answers = {"k": NOISE[0], "right": RIGHT, "noise": NOISE[1], "echo": NOISE[2]}
     say(**answers)
-    graph = transferability(
-        model_of(**CLASSES), texts(labels=np.where(np.arange(SIZE) < 60, LABELS, -100)), split="test", seed=0
-    )
+    model, some = model_of(**CLASSES), np.where(np.arange(SIZE) < 60, LABELS, -100)
+    graph = transferability(model, texts(labels=some), data_of(model), split="test", seed=0)
     assert {edge.count for edge in graph.edges} == {60}
     assert (graph.arch, graph.split, graph.virtual) == ("shared", "test", False)

@@ -2,15 +2,19 @@ import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from graphmtl.analysis.faithfulness import draw_texts
+from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.errors import DataWarning, InputError
 from graphmtl.files import read_json_lines
 from graphmtl.training import controls
 from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.controls import control_of, shuffled, untrained
 from graphmtl.training.device import reading_device
+from graphmtl.training.finished import read_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import Run
 
@@ -26,8 +30,8 @@ def test_untrained_has_the_runs_parts_and_fresh_weights(finished):
 
 
 def test_controls_write_no_submission(finished, tmp_path):
-    options = replace(finished("star").run.options, write_submission=str(tmp_path / "submission"), epochs=1)
-    own = finished("star").run
+    own = finished("complete").run
+    options = replace(own.options, write_submission=str(tmp_path / "submission"), epochs=1)
     run = SimpleNamespace(options=options, metrics=own.metrics, folder=own.folder)
     control = shuffled(run, tmp_path / "control")
     assert control.options.write_submission is None
@@ -45,6 +49,18 @@ def test_the_control_is_trained_up_to_the_kept_epoch_and_looks_at_nothing_before
     assert control.metrics["budget"] == run.metrics["budget"]
     assert control.options.shuffle_labels
     assert control.task_graph.nodes == run.task_graph.nodes
+
+
+def test_a_star_and_its_control_are_told_beside_the_same_right_labels(finished, tmp_path):
+    run = finished("star").run
+    control = shuffled(run, tmp_path / "control")
+    own, right = read_run(control), read_run(run)
+    texts = {"per_task": MOST_TEXTS, "batch_size": 16, "seed": control.options.seed, "device": "cpu"}
+    found = control.task_transferability.matrix()
+    for data, same in ((right, True), (own, False)):
+        drawn = draw_texts(own, "test", **texts)
+        told = transferability(control.model, drawn, data, split="test", seed=control.options.seed)
+        assert np.allclose(told.matrix(), found, atol=1e-4, equal_nan=True) == same
 
 
 def test_the_control_of_a_transfer_has_its_own_best_epoch(copy_of, tmp_path):

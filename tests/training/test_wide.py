@@ -13,6 +13,7 @@ from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
+from graphmtl.models.linear import tfidf_rows
 from graphmtl.training.wide import STRENGTHS, _Augmented, _Texts, fit_wide_parts
 from tests import tiny
 from tests.models.small import build
@@ -46,7 +47,7 @@ def test_it_is_logistic_regression_of_common_and_own_features():
     model = fitted("shared", data)
     parts = [model.wide_part(name) for name in data]
     train = [_Texts(own.train, name, SPECIAL) for name, own in data.items()]
-    features = [own.features(part) for own, part in zip(train, parts, strict=True)]
+    features = [tfidf_rows(part, own.ngrams) for own, part in zip(train, parts, strict=True)]
     labels = np.concatenate([own.labels.numpy() for own in train])
     C = parts[0].strength.item()
     regression = LogisticRegression(C=C, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)

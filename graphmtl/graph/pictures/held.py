@@ -11,10 +11,10 @@ from graphmtl.graph.task_graph import TaskGraph
 __all__ = ["Held", "held"]
 
 _READS = "who reads from whom: each row from the columns"
-_TOLD = "whose answers tell a task's labels: share of the row's that the column's account for"
+_TOLD = "whose answers tell a task what its own texts do not: share of the row's labels"
 _ALIKE = "task affinity: do two tasks use the hub alike?"
 _SPOKES = "spokes, how much each task reads from the hub"
-_TELLS_MUCH = 0.25  # of the labels' variance: where the palette ends
+_TELLS_MUCH = 0.15  # of the labels' variance: where the palette ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def held(
         affinity: of a star.
         control: the same graph of the run on shuffled labels; None: it is not compared.
         affinity_control: of a star.
-        transferability: of a star, whose answers tell a task's labels.
+        transferability: of a star, whose answers tell a task what its own texts do not.
         transferability_control: of a star.
         truth: the true task graph, where it is known.
     """

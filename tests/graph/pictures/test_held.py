@@ -37,10 +37,10 @@ def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
     assert [each.directed for each in found] == [True, False, True]
     first = found[0]
     assert not first.evidence.ratio
-    assert first.cells.ends[2] == "0.25"  # in every picture, however much the strongest tells
+    assert first.cells.ends[2] == "0.15"  # in every picture, however much the strongest tells
     above = first.evidence.above
     limit = first.evidence.limit
-    expected = (first.graph.matrix()[above] - limit) / (0.25 - limit)
+    expected = (first.graph.matrix()[above] - limit) / (0.15 - limit)
     assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
 
 
