@@ -31,7 +31,7 @@ from graphmtl.comparison.variants import Variant
 from graphmtl.config import Options, flag
 from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.errors import DataWarning, InputError, note, shown
-from graphmtl.files import alone, read_json, write_whole
+from graphmtl.files import alone, read_json, write_whole, writing
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
@@ -173,14 +173,24 @@ class Grid:
                     note(f"{flag(name)} has no effect with {variant.name}, which is --arch {variant.arch}")
 
     def _begin(self) -> None:
-        path = self.folder / "grid.json"
-        if self.folder.exists() and not path.is_file() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        path, lock = self.folder / "grid.json", self.folder / ".grid.json.lock"
+        strange = self.folder.exists() and (not self.folder.is_dir() or {*self.folder.iterdir()} - {lock})
+        if strange and not path.is_file():
             raise InputError(f"{self.folder} exists and is no comparison (no {path.name}); --output names another")
+        with writing(lock):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with alone(lock, otherwise=lambda: None):  # another command may add variants of its own
+                try:
+                    self._add_to(path)
+                finally:
+                    lock.unlink()
+        (self.folder / "runs").mkdir(exist_ok=True)
+
+    def _add_to(self, path: Path) -> None:
         before = _variants(path)
         for name, ours in self._options.items():
             of_later_versions = {key: self._defaults[name][key] for key in ours}
             self._check_same(path, name, of_later_versions | before[name] if name in before else ours, ours)
-        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps({"variants": {**before, **self._options}}, indent=2) + "\n")
 
     def _check_same(self, path: Path, name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

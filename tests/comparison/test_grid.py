@@ -3,6 +3,7 @@ import json
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from graphmtl.comparison.grid import (
 )
 from graphmtl.comparison.variants import variants
 from graphmtl.errors import InputError
+from graphmtl.files import read_json
 from graphmtl.options import make_options
 from graphmtl.training.run_folder import Run
 from tests import tiny
@@ -46,6 +48,30 @@ def trained(finished, monkeypatch):
 
 def small(folder, *archs, seeds=(0, 1), settings=(), flags=FLAGS):
     return Grid(folder=folder, variants=variants(archs, settings), seeds=seeds, flags=flags)
+
+
+def test_commands_that_begin_at_once_lose_none_of_each_others_variants(tmp_path, monkeypatch):
+    """Each reads what is there and adds its own; between the two another one may write."""
+    reads = grid._variants
+
+    def slow(path):
+        found = reads(path)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(grid, "_variants", slow)
+    archs = ("shared", "star", "ple", "mmoe", "cmtr", "single")
+    with ThreadPoolExecutor(len(archs)) as pool:
+        for begun in [pool.submit(small, tmp_path / "grid", arch) for arch in archs]:
+            begun.result()
+    assert read_json(tmp_path / "grid" / "grid.json")["variants"].keys() == {*archs}
+    assert {each.name for each in (tmp_path / "grid").iterdir()} == {"grid.json", "runs"}
+
+
+def test_what_a_killed_command_left_of_its_beginning_is_gone_on_with(tmp_path):
+    (tmp_path / ".grid.json.lock").write_text("1\n")
+    small(tmp_path, "shared")
+    assert (tmp_path / "grid.json").is_file()
 
 
 def test_what_is_finished_is_not_trained_again_and_more_can_be_added(trained, tmp_path):
