@@ -402,7 +402,8 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def chosen(self, task: str) -> list[str]:
         """Names of the buffers that a task's head, and its wide part, choose on the validation split."""
         k, wide = self._position[task], self.wide_part(task)
-        return [f"heads.{k}.{name}" for name in self.heads[k].chosen] + ([] if wide is None else [f"wide.{k}.strength"])
+        of_wide = [] if wide is None else [f"wide.{k}.strength", f"wide.{k}.form"]
+        return [f"heads.{k}.{name}" for name in self.heads[k].chosen] + of_wide
 
     def choose(self, task: str, predictions: Any) -> Any:
         """See :meth:`Head.choose <graphmtl.kinds.head.Head.choose>`; without an example nothing is chosen."""

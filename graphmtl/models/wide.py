@@ -8,8 +8,12 @@ on its own: a linear model knows a small training split by heart at once, and wo
 
 An n-gram that stands :math:`c` times in a text, and in :math:`d` of n training texts, has the value
 :math:`(1 + \ln c) (1 + \ln \frac{1 + n}{1 + d})`, the values of a text are divided by the root of the sum of their
-squares, and the logits of task k are :math:`W_k x + b_k`. Its answer and the graph's are pooled in equal parts
-(a logarithmic opinion pool: the geometric mean of their probabilities),
+squares, and the logits of task k are :math:`W_k x + b_k`. Where it pays, the other tasks' models tell a task's,
+
+.. math:: W_k = V_k + \sum_{j \ne k} m_{k,j} W_j
+
+which is a graph of linear models; how they learn stands in :mod:`graphmtl.training.wide`. The answers of the wide part
+and of the graph are pooled in equal parts (a logarithmic opinion pool: the geometric mean of their probabilities),
 
 .. math:: z_k = \tfrac12 (z_k^{\text{graph}} + z_k^{\text{wide}})
 
@@ -29,10 +33,12 @@ from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.kinds.head import Head
 
-__all__ = ["BUCKETS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "idf_of", "joined", "ngrams_of"]
+__all__ = ["BUCKETS", "FORMS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "idf_of", "joined", "ngrams_of"]
 
 _BITS = 18
 BUCKETS = 1 << _BITS  #: places of n-grams
+FORMS = ("augmented", "own", "told")
+"""What a wide part learns from: the texts of all tasks with its labels, its own, or its own and the other parts."""
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 over the golden ratio (Knuth, volume 3, section 6.4), as int64
 _APART = 1 << 31  # more than there are words
 
@@ -136,6 +142,7 @@ class Wide(nn.Module):
     bias: Tensor  # (columns,)
     idf: Tensor  # (BUCKETS,), 0 where no training text has the n-gram
     strength: Tensor  # (), the C that the validation split has chosen; 0: nothing is learned yet
+    form: Tensor  # () int64, the place in FORMS of what it has learned from, chosen too
 
     def __init__(self, *, columns: int, separate: bool):
         super().__init__()
@@ -144,6 +151,11 @@ class Wide(nn.Module):
         self.register_buffer("bias", torch.zeros(columns))
         self.register_buffer("idf", torch.zeros(BUCKETS))
         self.register_buffer("strength", torch.tensor(0.0))
+        self.register_buffer("form", torch.tensor(0))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        state_dict.setdefault(f"{prefix}form", torch.tensor(0))  # models of earlier versions have none
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def values(self, ngrams: Ngrams) -> Tensor:
         """TF-IDF of the entries, (entries,)."""

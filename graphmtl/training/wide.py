@@ -1,14 +1,26 @@
-"""Learns the wide parts of a model (:mod:`graphmtl.models.wide`), before the graph is trained.
+r"""Learns the wide parts of a model (:mod:`graphmtl.models.wide`), before the graph is trained.
 
-Tasks with the same labels are learned together, with every feature once for all of them and once for each, so that the
-penalty decides what of a weight is common (Daume III, Frustratingly easy domain adaptation, ACL 2007, section 3); where
-tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is what
-has the smallest loss on the validation split.
+Three forms are learned of each, and the one is kept that has the smallest loss on the task's validation split:
+
+- **augmented**: tasks with the same labels are learned together, with every feature once for all of them and once for
+  each, so that the penalty decides what of a weight is common (Daume III, Frustratingly easy domain adaptation, ACL
+  2007, section 3);
+- **own**: a model of the task's own texts, :math:`W_j x + b_j`;
+- **told**: a task, whatever its labels, is learned from the features and from what the own models of all others say of
+  the text, standardised and divided by 10, so that the penalty decides from whom it reads. That is stacked
+  generalisation (Wolpert, Neural Networks 1992) from task to task, as of targets in Spyromitros-Xioufis et al.,
+  Multi-target regression via input space expansion, Machine Learning 2016. What the others say is linear in the
+  features too, so that it is one linear model in the end.
+
+Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
+what has the smallest loss on the validation split too.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +31,12 @@ from graphmtl.errors import note
 from graphmtl.kinds.head import Head
 from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.wide import BUCKETS, Ngrams, Wide, idf_of, joined, ngrams_of
+from graphmtl.models.wide import BUCKETS, FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
 
 __all__ = ["STRENGTHS", "fit_wide_parts"]
 
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
+_SHARE = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
 _TEXTS_AT_ONCE = 512
 
 
@@ -58,13 +71,70 @@ class _Texts:
         return float(head.losses(part(self.ngrams), self.labels, torch.ones(len(self))).sum())
 
 
+class _Found(NamedTuple):
+    """What a part has learned in one form, and its loss."""
+
+    learned: Linear
+    strength: float
+    form: str
+    loss: float = math.inf
+
+
+class _Part:
+    """The wide part of a task, and what it learns from.
+
+    Attributes:
+        features: TF-IDF of the training texts, (texts, BUCKETS).
+        labels: which of the scores should be high, (texts, columns) bool.
+        strength: the C that an earlier training has chosen; 0: none has.
+        form: the form that it has chosen.
+        chooses: whether form and C are to be chosen on the validation split; after an earlier training, which the
+            validation examples may be in, they are not.
+    """
+
+    features: sparse.csr_matrix
+    labels: np.ndarray
+
+    def __init__(self, model: MultiTaskModel, name: str, data: EncodedTask):
+        special = model.vocabulary.special_ids
+        self.wide: Wide = model.wide_part(name)
+        self.head: Head = dict(zip(model.tasks, model.heads, strict=True))[name]  # type: ignore[assignment]
+        self.train, self.valid = _Texts(data.train, name, special), _Texts(data.valid, name, special)
+        self.strength, self.form = self.wide.strength.item(), FORMS[int(self.wide.form)]
+        self.chooses = not self.strength and len(self.valid) > 0
+
+    def reads(self, idf: torch.Tensor) -> None:
+        """Says what an n-gram counts for, (BUCKETS,)."""
+        self.wide.idf.copy_(idf)
+        self.features = tfidf_rows(self.wide, self.train.ngrams)
+        self.labels = self.train.columns(self.wide)
+
+    def take(self, found: _Found) -> None:
+        self.wide.weight.copy_(torch.from_numpy(found.learned.weights))
+        self.wide.bias.copy_(torch.from_numpy(found.learned.intercepts))
+        self.wide.strength.fill_(found.strength)
+        self.wide.form.fill_(FORMS.index(found.form))
+
+    def best(self, found: Sequence[_Found]) -> _Found:
+        """What has the smallest loss; where that is not asked for the form of before, or else the first one."""
+        if self.chooses:
+            return min(found, key=lambda each: each.loss)
+        return min(found, key=lambda each: (each.form != self.form, FORMS.index(each.form)))
+
+    @property
+    def loss(self) -> float:
+        """On the validation split."""
+        return self.valid.loss(self.wide, self.head)
+
+
 @torch.no_grad()
 def fit_wide_parts(
     model: MultiTaskModel, data: Mapping[str, EncodedTask], *, seed: int, say: Callable[..., Any] = lambda _: None
 ) -> None:
     """Learns the wide parts of the tasks of ``data``, where the model has any; a task that has none is named.
 
-    Where no task of a group has a validation example, the C is the one that its part has already, or else 1.
+    Tasks of the model that are not in ``data`` tell the others what they have learned before. Form and C that a part
+    has already are kept; without validation examples they are augmented and 1.
 
     Args:
         model: on the CPU.
@@ -75,52 +145,150 @@ def fit_wide_parts(
     if not model.options.wide:
         return
     began = perf_counter()
-    parts = {name: model.wide_part(name) for name in data}
-    without = [name for name, part in parts.items() if part is None]
+    without = [name for name in data if model.wide_part(name) is None]
     if without:
         note(f"--wide: no wide part for {', '.join(without)}: it is for tasks that label single texts")
     training = model.training
     model.eval()  # losses without the weights of classes
-    for group in _groups(model, [name for name in data if name not in without]):
-        _fit(model, group, data, seed)
+    parts = {name: _Part(model, name, own) for name, own in data.items() if name not in without}
+    apart: bool = model.architecture.own_encoder_per_task
+    before = [model.wide_part(name) for name in model.tasks if name not in data and not apart]
+    before = [wide for wide in before if wide is not None and wide.strength]
+    for together in [[own] for own in parts.values()] if apart else [[*parts.values()]]:
+        _count(together, before)
+    groups = [] if apart else _groups(model, [*parts])
+    for name, found in _learned_forms(parts, groups, before, seed).items():
+        parts[name].take(parts[name].best(found))
     model.train(training)
-    strengths = sorted({part.strength.item() for part in parts.values() if part is not None})
-    if strengths:
-        said = f"{len(parts) - len(without)} linear models of words, C {' and '.join(f'{C:g}' for C in strengths)}"
+    if parts:
+        strengths = sorted({own.wide.strength.item() for own in parts.values()})
+        forms = Counter(FORMS[int(own.wide.form)] for own in parts.values())
+        listed = ", ".join(f"{count} {form}" for form, count in sorted(forms.items()))
+        said = f"{len(parts)} linear models of words ({listed}), C {' and '.join(f'{C:g}' for C in strengths)}"
         say(f"wide: {said}, in {perf_counter() - began:.0f} s")
 
 
+def _learned_forms(
+    parts: Mapping[str, _Part], groups: Sequence[Sequence[str]], before: Sequence[Wide], seed: int
+) -> dict[str, list[_Found]]:
+    """What each part has learned in each form.
+
+    Args:
+        parts: the parts.
+        groups: those that are learned together; none where tasks are separate models.
+        before: parts of other tasks.
+        seed: of the optimiser.
+    """
+    found = {name: _chosen([part], "own", _learner(part.features, part.labels, seed)) for name, part in parts.items()}
+    own = [each[0].learned for each in found.values()]
+    told = _fit_told([*parts.values()], own, before, seed) if groups and len(parts) + len(before) > 1 else []
+    augmented = [(group, _fit_augmented([parts[name] for name in group], seed)) for group in groups if len(group) > 1]
+    for names, more in [(parts, told), *augmented]:
+        for name, each in zip(names, more, strict=False):
+            found[name].append(each)
+    return found
+
+
 def _groups(model: MultiTaskModel, names: Sequence[str]) -> list[list[str]]:
-    """The tasks that are learned together."""
-    if model.architecture.own_encoder_per_task:
-        return [[name] for name in names]
+    """The tasks that have the same labels."""
     every = [*model.tasks]
     groups = [[every[k] for k in group if every[k] in names] for group in model.same_labels()]
     return [group for group in groups if group]
 
 
-def _fit(model: MultiTaskModel, tasks: Sequence[str], data: Mapping[str, EncodedTask], seed: int) -> None:
-    parts: dict[str, Wide] = {name: model.wide_part(name) for name in tasks}
-    heads: dict[str, Any] = dict(zip(model.tasks, model.heads, strict=True))
-    special = model.vocabulary.special_ids
-    train, valid = (
-        {name: _Texts(getattr(data[name], split), name, special) for name in tasks} for split in ("train", "valid")
-    )
-    idf = idf_of([own.ngrams for own in train.values()])
-    for part in parts.values():
-        part.idf.copy_(idf)
-    features = _Augmented([tfidf_rows(parts[name], own.ngrams) for name, own in train.items()])
-    labels = np.concatenate([own.columns(parts[name]) for name, own in train.items()])  # (texts, columns)
-    chosen = next(iter(parts.values())).strength.item()
-    best: tuple[float, float, Linear] | None = None
-    for C in STRENGTHS if any(map(len, valid.values())) else (chosen or 1.0,):
+def _count(parts: Sequence[_Part], before: Sequence[Wide]) -> None:
+    """Says what an n-gram counts for: what the texts of some parts say, and of others those of before."""
+    if not parts:
+        return
+    idf = idf_of([own.train.ngrams for own in parts])  # (BUCKETS,)
+    for wide in before:
+        idf = torch.where(idf > 0, idf, wide.idf)
+    for own in parts:
+        own.reads(idf)
+
+
+def _fit_augmented(parts: Sequence[_Part], seed: int) -> list[_Found]:
+    features = _Augmented([own.features for own in parts])
+    labels = np.concatenate([own.labels for own in parts])  # (texts, columns)
+
+    def learn(C: float) -> list[Linear]:
         learned = logistic(features.rows, labels, C=C, seed=seed)
-        _take(parts, features, learned, C)
-        loss = sum(own.loss(parts[name], heads[name]) for name, own in valid.items())
-        if best is None or loss < best[0]:
-            best = loss, C, learned
-    assert best is not None
-    _take(parts, features, best[2], best[1])
+        return [Linear(features.weights(learned.weights, k), learned.intercepts) for k in range(len(parts))]
+
+    return _chosen(parts, "augmented", learn)
+
+
+def _fit_told(parts: Sequence[_Part], own: Sequence[Linear], before: Sequence[Wide], seed: int) -> list[_Found]:
+    """Of the models that parts have of their own texts, and of those that others have from before."""
+    known = [Linear(wide.weight.numpy(), wide.bias.numpy()) for wide in before]
+    found = []
+    for k, part in enumerate(parts):
+        told = _Told(part.features, [*known, *own[:k], *own[k + 1 :]])
+        found += _chosen([part], "told", told.learner(part.labels, seed))
+    return found
+
+
+def _chosen(parts: Sequence[_Part], form: str, learn: Callable[[float], Sequence[Linear]]) -> list[_Found]:
+    """What parts learn with the C that has the smallest loss of them together.
+
+    Where it is not to be chosen it is the one that was chosen before for that form, or else 1.
+
+    Args:
+        parts: which learn together.
+        form: in which form.
+        learn: learns with a C, a linear model for each part.
+    """
+    before = next((own.strength for own in parts if own.form == form), 0.0)
+    best: list[_Found] = []
+    for C in STRENGTHS if any(own.chooses for own in parts) else (before or 1.0,):
+        found = []
+        for own, learned in zip(parts, learn(C), strict=True):
+            own.take(_Found(learned, C, form))
+            found.append(_Found(learned, C, form, own.loss))
+        if not best or sum(each.loss for each in found) < sum(each.loss for each in best):
+            best = found
+    return best
+
+
+def _learner(features: sparse.csr_matrix, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
+    """What learns, with a C, a logistic regression of the features that any text has."""
+    there = np.flatnonzero(features.getnnz(0))
+    seen = features[:, there]  # (texts, features that any text has)
+
+    def learn(C: float) -> list[Linear]:
+        found = logistic(seen, labels, C=C, seed=seed)
+        weights = np.zeros((features.shape[1], labels.shape[1]), dtype=np.float32)
+        weights[there] = found.weights
+        return [Linear(weights, found.intercepts)]
+
+    return learn
+
+
+class _Told:
+    """Features, and what other tasks' models say of the texts, standardised and divided by 10.
+
+    Args:
+        features: (texts, BUCKETS).
+        others: the models of the other tasks.
+    """
+
+    def __init__(self, features: sparse.csr_matrix, others: Sequence[Linear]):
+        self._weights = np.concatenate([own.weights for own in others], 1)  # (BUCKETS, their columns)
+        said = features @ self._weights  # (texts, their columns)
+        self._mean, spread = said.mean(0), said.std(0)
+        self._scale = np.divide(_SHARE, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+        self._features = sparse.hstack([features, sparse.csr_matrix((said - self._mean) * self._scale)], format="csr")
+
+    def learner(self, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
+        """What learns, with a C, the linear model of the features alone that says the same."""
+        learn = _learner(self._features, labels, seed)
+
+        def told(C: float) -> list[Linear]:
+            (both,) = learn(C)
+            own, others = both.weights[:BUCKETS], both.weights[BUCKETS:] * self._scale[:, None]
+            return [Linear(own + self._weights @ others, both.intercepts - self._mean @ others)]
+
+        return told
 
 
 class _Augmented:
@@ -152,11 +320,3 @@ class _Augmented:
 
 def _diagonal(blocks: Sequence[sparse.csr_matrix]) -> list[sparse.csr_matrix]:
     return [sparse.block_diag(blocks)] if blocks else []
-
-
-def _take(parts: Mapping[str, Wide], features: _Augmented, learned: Linear, strength: float) -> None:
-    """Gives each task's part its weights."""
-    for k, part in enumerate(parts.values()):
-        part.weight.copy_(torch.from_numpy(features.weights(learned.weights, k)))
-        part.bias.copy_(torch.from_numpy(learned.intercepts))
-        part.strength.fill_(strength)

@@ -14,7 +14,8 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.linear import tfidf_rows
-from graphmtl.training.wide import STRENGTHS, _Augmented, _Texts, fit_wide_parts
+from graphmtl.models.wide import FORMS
+from graphmtl.training.wide import STRENGTHS, _Augmented, _Part, _Texts, fit_wide_parts
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
@@ -36,15 +37,20 @@ def data_of(task, seed, *, valid=30, flipped=False):
     return EncodedTask(task, *splits)
 
 
-def fitted(arch, data):
+def fitted(arch, data, form=None):
+    """A model whose parts have learned, in a form of their own choice or in one that is given."""
     model = build(arch, tasks=TASKS, wide=True)
+    if form is not None:
+        for name in data:
+            model.wide_part(name).form.fill_(FORMS.index(form))
+            model.wide_part(name).strength.fill_(4.0)
     fit_wide_parts(model, data, seed=0)
     return model
 
 
 def test_it_is_logistic_regression_of_common_and_own_features():
     data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
-    model = fitted("shared", data)
+    model = fitted("shared", data, "augmented")
     parts = [model.wide_part(name) for name in data]
     train = [_Texts(own.train, name, SPECIAL) for name, own in data.items()]
     features = [tfidf_rows(part, own.ngrams) for own, part in zip(train, parts, strict=True)]
@@ -60,6 +66,73 @@ def test_it_is_logistic_regression_of_common_and_own_features():
     assert parts[0].weight.sub(parts[1].weight).abs().max() > 0.1  # the two tasks say the opposite
 
 
+def test_told_it_is_logistic_regression_of_own_features_and_of_what_the_others_say():
+    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
+    told, alone = fitted("shared", data, "told"), fitted("shared", data, "own")
+    for name, other in (("a", "b"), ("b", "a")):
+        part, source = told.wide_part(name), alone.wide_part(other)
+        texts = {split: _Texts(getattr(data[name], split), name, SPECIAL) for split in ("train", "test")}
+        features = {split: tfidf_rows(part, own.ngrams) for split, own in texts.items()}
+        said = {split: x @ source.weight.numpy() for split, x in features.items()}  # (texts, 1)
+        mean, spread = said["train"].mean(0), said["train"].std(0)
+        both = {split: sparse.hstack([x, (said[split] - mean) / spread / 10]) for split, x in features.items()}
+        regression = LogisticRegression(C=4.0, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
+        regression.fit(both["train"], texts["train"].labels.numpy())
+        found = part(texts["test"].ngrams).diff(dim=1)[:, 0]
+        np.testing.assert_allclose(found.numpy(), regression.decision_function(both["test"]), atol=0.05)
+        assert regression.coef_[0, -1] < -0.1  # the two tasks say the opposite
+        own = alone.wide_part(name)(texts["test"].ngrams).diff(dim=1)[:, 0]
+        assert (found - own).abs().max() > 0.1
+
+
+def test_each_task_keeps_the_form_that_has_the_least_loss_on_validation(monkeypatch):
+    found, best = {}, _Part.best
+
+    def watched(part, forms):
+        found[id(part.wide)] = forms
+        return best(part, forms)
+
+    monkeypatch.setattr(_Part, "best", watched)
+    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
+    model = fitted("shared", data)
+    for (name, task), head in zip(data.items(), model.heads, strict=True):
+        part = model.wide_part(name)
+        losses = {each.form: each.loss for each in found[id(part)]}
+        assert losses.keys() == {*FORMS}
+        assert min(losses, key=losses.__getitem__) == FORMS[int(part.form)]
+        assert _Texts(task.valid, name, SPECIAL).loss(part, head) == pytest.approx(min(losses.values()))
+
+
+def test_the_tasks_of_before_tell_a_new_one():
+    """One whose few texts say next to nothing, and whose labels are those of a task that was learned before."""
+    tasks = [Task(name="a", labels=("no", "yes")), Task(name="new", labels=("bad", "good"))]
+    model = build("shared", tasks=tasks, wide=True)
+    splits = [split("a", 400, 0), split("a", 100, 1), split("a", 10, 2)]
+    fit_wide_parts(model, {"a": EncodedTask(tasks[0], *splits)}, seed=0)
+    before = model.wide_part("a").weight.clone()
+    new = [split("new", size, 10 + i) for i, size in enumerate((4, 100, 200))]
+    fit_wide_parts(model, {"new": EncodedTask(tasks[1], *new)}, seed=0)
+    part, texts = model.wide_part("new"), _Texts(new[2], "new", SPECIAL)
+    assert FORMS[int(part.form)] == "told"
+    assert torch.equal(model.wide_part("a").weight, before)
+    alone = build("shared", tasks=tasks, wide=True)
+    fit_wide_parts(alone, {"new": EncodedTask(tasks[1], *new)}, seed=0)
+
+    def right(model):
+        return float((model.wide_part("new")(texts.ngrams).argmax(1) == texts.labels).float().mean())
+
+    assert right(model) > right(alone) + 0.1
+
+
+def test_a_model_of_an_earlier_version_says_nothing_of_the_form():
+    part = fitted("shared", {TASKS[0].name: data_of(TASKS[0], 0)}).wide_part("a")
+    state = {name: value for name, value in part.state_dict().items() if name != "form"}
+    again = build("shared", tasks=TASKS, wide=True).wide_part("a")
+    again.load_state_dict(state)
+    assert torch.equal(again.weight, part.weight)
+    assert int(again.form) == 0
+
+
 def test_the_strength_has_the_least_loss_on_validation():
     data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
     model = fitted("shared", data)
@@ -73,10 +146,9 @@ def test_the_strength_has_the_least_loss_on_validation():
     for C in STRENGTHS:
         other = build("shared", tasks=TASKS, wide=True)
         for name in data:
+            other.wide_part(name).form.copy_(model.wide_part(name).form)
             other.wide_part(name).strength.fill_(C)
-        fit_wide_parts(
-            other, {name: data_of(own.task, 10 * k, valid=0) for k, (name, own) in enumerate(data.items())}, seed=0
-        )
+        fit_wide_parts(other, data, seed=0)
         losses[C] = loss(other)
     assert model.wide_part("a").strength == min(losses, key=losses.__getitem__)
     assert loss(model) == pytest.approx(min(losses.values()))
@@ -115,7 +187,7 @@ def run(tmp_path_factory):
 
 def test_a_run_says_so_and_its_saved_model_has_it(run, tmp_path, capsys):
     main(["run", *tiny.flags(**tiny.OPTIONS, arch="star", wide=True, output=tmp_path / "again")])
-    assert "wide: 2 linear models of words, C " in capsys.readouterr().out
+    assert "wide: 2 linear models of words (1 augmented, 1 told), C " in capsys.readouterr().out
     again = Run.open(tmp_path / "again")
     assert tiny.without_clock(again.metrics) == tiny.without_clock(run.metrics)
     assert again.model.predict(["good"], "child1") == run.model.predict(["good"], "child1")
@@ -146,6 +218,7 @@ def test_refit_keeps_the_strength(run, tmp_path):
     for task in ("parent1", "child1"):
         first, second = (each.model.wide_part(task) for each in (run, again))
         assert first.strength == second.strength > 0
+        assert first.form == second.form
         assert not torch.equal(first.weight, second.weight)  # of more texts
 
 
