@@ -13,9 +13,11 @@ squares, and the logits of task k are :math:`W_k x + b_k`. Where it pays, the ot
 .. math:: W_k = V_k + \sum_{j \ne k} m_{k,j} W_j
 
 which is a graph of linear models; how they learn stands in :mod:`graphmtl.training.wide`. The answers of the wide part
-and of the graph are pooled in equal parts (a logarithmic opinion pool: the geometric mean of their probabilities),
+and of the graph are pooled (a logarithmic opinion pool: the weighted geometric mean of their probabilities),
 
-.. math:: z_k = \tfrac12 (z_k^{\text{graph}} + z_k^{\text{wide}})
+.. math:: z_k = (1 - s_k) z_k^{\text{graph}} + s_k z_k^{\text{wide}}
+
+in equal parts while the graph is trained, and then by the share s that the validation split prefers.
 
 n-grams are hashed into :data:`BUCKETS` places (Weinberger et al., Feature hashing for large scale multitask learning,
 ICML 2009), so that none has to be kept.
@@ -142,6 +144,7 @@ class Wide(nn.Module):
     bias: Tensor  # (columns,)
     idf: Tensor  # (BUCKETS,), 0 where no training text has the n-gram
     strength: Tensor  # (), the C that the validation split has chosen; 0: nothing is learned yet
+    share: Tensor  # (), of the answer, from 0 to 1; chosen too
     form: Tensor  # () int64, the place in FORMS of what it has learned from, chosen too
 
     def __init__(self, *, columns: int, separate: bool):
@@ -151,10 +154,12 @@ class Wide(nn.Module):
         self.register_buffer("bias", torch.zeros(columns))
         self.register_buffer("idf", torch.zeros(BUCKETS))
         self.register_buffer("strength", torch.tensor(0.0))
+        self.register_buffer("share", torch.tensor(0.5))
         self.register_buffer("form", torch.tensor(0))
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        state_dict.setdefault(f"{prefix}form", torch.tensor(0))  # models of earlier versions have none
+        for name, value in {"form": torch.tensor(0), "share": torch.tensor(0.5)}.items():
+            state_dict.setdefault(prefix + name, value)  # models of earlier versions have none
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def values(self, ngrams: Ngrams) -> Tensor:
@@ -178,5 +183,5 @@ class Wide(nn.Module):
         return F.logsigmoid(scores)
 
     def pooled(self, logits: Tensor, ngrams: Ngrams) -> Tensor:
-        """The graph's logits, (batch, labels), in equal parts with these; alone before this part has learned."""
-        return (logits + self(ngrams).to(logits)) / 2 if self.strength else logits
+        """The graph's logits, (batch, labels), with these; alone before this part has learned."""
+        return torch.lerp(logits, self(ngrams).to(logits), self.share.to(logits)) if self.strength else logits

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ from graphmtl.training.teachers import check_imitable, check_unseen, find_teache
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide import choose_shares, fit_wide_parts
 
 __all__ = ["folder_of", "train", "train_run"]
 
@@ -169,6 +170,7 @@ def train_run(
         looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
         with trackers_finished(trainer.accelerator), looked_at:
             result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
+        choose_shares(model, partial(trainer.predict_split, "valid"), data, say=say)
         predictions = {"valid": trainer.predict_split("valid")}
         if not test:
             if state.is_main_process:

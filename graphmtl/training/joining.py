@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from graphmtl.training.run_folder import REMARKS, Run
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide import choose_shares, fit_wide_parts
 
 __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "transfer_run"]
 
@@ -156,6 +157,7 @@ class JoinedTraining:
         read_frozen_once(self.model, all_splits(self.data), tell=False, progress=self.options.progress)
         with held(self._blocks, lambda: not self._waits or self.trainer.epoch <= self._waits):
             result = self.trainer.train(resume=resume, keep_epochs=self.keep_epochs)
+        choose_shares(self.model, partial(self.trainer.predict_split, "valid"), self.data)
         self.model.frozen_states = None
         return result
 

@@ -13,12 +13,14 @@ Three forms are learned of each, and the one is kept that has the smallest loss 
   features too, so that it is one linear model in the end.
 
 Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
-what has the smallest loss on the validation split too.
+what has the smallest loss on the validation split too, and so is, once the graph is trained, the share that the wide
+part has of a task's answers.
 """
 
 import math
+import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -32,11 +34,13 @@ from graphmtl.kinds.head import Head
 from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.wide import BUCKETS, FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
+from graphmtl.training.evaluation import Predictions
 
-__all__ = ["STRENGTHS", "fit_wide_parts"]
+__all__ = ["SHARES", "STRENGTHS", "choose_shares", "fit_wide_parts"]
 
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
-_SHARE = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  #: of a task's answers
+_SPREAD = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
 _TEXTS_AT_ONCE = 512
 
 
@@ -168,6 +172,42 @@ def fit_wide_parts(
         say(f"wide: {said}, in {perf_counter() - began:.0f} s")
 
 
+@torch.no_grad()
+def choose_shares(
+    model: MultiTaskModel,
+    predict: Callable[[], Mapping[str, Predictions]],
+    names: Iterable[str],
+    *,
+    say: Callable[..., Any] = lambda _: None,
+) -> None:
+    """Gives each wide part the share of its task's answers that has the smallest loss; equal ones where all are alike.
+
+    Args:
+        model: trained.
+        predict: what it says of the validation split.
+        names: the tasks whose parts choose.
+        say: is told what was chosen.
+    """
+    parts: dict[str, Wide] = {name: model.wide_part(name) for name in names}
+    parts = {name: own for name, own in parts.items() if own is not None and own.strength}
+    if not parts:
+        return
+    losses: dict[str, dict[float, float]] = {name: {} for name in parts}
+    for share in SHARES:
+        for own in parts.values():
+            own.share.fill_(share)
+        for name, predictions in predict().items():
+            if name in parts:
+                losses[name][share] = predictions.losses.sum()
+    for name, own in parts.items():
+        own.share.fill_(min((loss, abs(share - 0.5), share) for share, loss in losses[name].items())[-1])
+    for name, predictions in predict().items():
+        if name in parts:
+            model.choose(name, predictions)  # such as a threshold, which depends on it
+    listed = ", ".join(f"{name} {own.share.item():g}" for name, own in parts.items())
+    say(textwrap.fill(f"wide: its share of the answers: {listed}", 80, subsequent_indent="  ", break_long_words=False))
+
+
 def _learned_forms(
     parts: Mapping[str, _Part], groups: Sequence[Sequence[str]], before: Sequence[Wide], seed: int
 ) -> dict[str, list[_Found]]:
@@ -276,7 +316,7 @@ class _Told:
         self._weights = np.concatenate([own.weights for own in others], 1)  # (BUCKETS, their columns)
         said = features @ self._weights  # (texts, their columns)
         self._mean, spread = said.mean(0), said.std(0)
-        self._scale = np.divide(_SHARE, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+        self._scale = np.divide(_SPREAD, spread, out=np.zeros_like(spread), where=spread > 1e-6)
         self._features = sparse.hstack([features, sparse.csr_matrix((said - self._mean) * self._scale)], format="csr")
 
     def learner(self, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:

@@ -15,7 +15,9 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.linear import tfidf_rows
 from graphmtl.models.wide import FORMS
-from graphmtl.training.wide import STRENGTHS, _Augmented, _Part, _Texts, fit_wide_parts
+from graphmtl.training.accelerator import plain_accelerator
+from graphmtl.training.evaluation import predict_split
+from graphmtl.training.wide import STRENGTHS, _Augmented, _Part, _Texts, choose_shares, fit_wide_parts
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
@@ -121,13 +123,48 @@ def test_the_tasks_of_before_tell_a_new_one():
     assert is_told_by(new, model.wide_part("a"), "new", data_of(tasks[1], 10)) > 0.1
 
 
+def test_the_share_of_a_part_has_the_least_loss_on_validation():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    model = fitted("shared", data)
+    said = []
+    accelerator = plain_accelerator("cpu")
+
+    def predict(name="valid"):
+        return predict_split(model=model, data=data, split=name, batch_size=8, accelerator=accelerator)
+
+    with torch.no_grad():  # of an untrained graph nothing is worth being heard, of one that is sure and wrong less
+        choose_shares(model, predict, data, say=said.append)
+        assert min(model.wide_part(name).share for name in data) >= 0.75
+        assert said == ["wide: its share of the answers: a 1, b 0.75"]
+        model.wide_part("b").weight.neg_()
+        choose_shares(model, predict, ["b"])
+    assert model.wide_part("b").share == 0
+    alone = build("shared", tasks=TASKS)
+    alone.load_state_dict({name: own for name, own in model.state_dict().items() if not name.startswith("wide")})
+    batch = data["b"].valid.batch(range(30))
+    expected = alone.eval()(batch)["b"].probabilities
+    assert torch.allclose(model.eval()(batch)["b"].probabilities, expected)
+
+
+def test_equal_parts_where_no_share_is_better():
+    data = {task.name: data_of(task, 10 * k, valid=0) for k, task in enumerate(TASKS)}
+    model = fitted("shared", data)
+    accelerator = plain_accelerator("cpu")
+
+    def predict():
+        return predict_split(model=model, data=data, split="valid", batch_size=8, accelerator=accelerator)
+
+    choose_shares(model, predict, data)
+    assert {model.wide_part(name).share.item() for name in data} == {0.5}
+
+
 def test_a_model_of_an_earlier_version_says_nothing_of_the_form():
     part = fitted("shared", {TASKS[0].name: data_of(TASKS[0], 0)}).wide_part("a")
-    state = {name: value for name, value in part.state_dict().items() if name != "form"}
+    state = {name: value for name, value in part.state_dict().items() if name not in ("form", "share")}
     again = build("shared", tasks=TASKS, wide=True).wide_part("a")
     again.load_state_dict(state)
     assert torch.equal(again.weight, part.weight)
-    assert int(again.form) == 0
+    assert (int(again.form), again.share.item()) == (0, 0.5)
 
 
 def test_the_strength_has_the_least_loss_on_validation():
@@ -215,7 +252,7 @@ def test_refit_keeps_the_strength(run, tmp_path):
     for task in ("parent1", "child1"):
         first, second = (each.model.wide_part(task) for each in (run, again))
         assert first.strength == second.strength > 0
-        assert first.form == second.form
+        assert (first.form, first.share) == (second.form, second.share)
         assert not torch.equal(first.weight, second.weight)  # of more texts
 
 
