@@ -1,8 +1,8 @@
 """What a task's own training texts say of its labels when no other task is at hand: a linear model of words.
 
 Labels as numbers are learned by ridge regression from TF-IDF of words and of pairs of neighbours, those of
-:mod:`graphmtl.models.wide`; of a transformer from its pieces. It takes a second, and where texts are few it is hard to
-beat by anything that learns from them alone.
+:mod:`graphmtl.models.wide`; of a transformer from its pieces. It takes a second where there are a few thousand texts
+and two labels, and where texts are few it is hard to beat by anything that learns from them alone.
 """
 
 import numpy as np
@@ -45,8 +45,8 @@ class Alone:
             self._learn(ngrams, y, seed)
 
     def __call__(self, batch: Batch) -> Tensor:
-        """What is said of the labels of texts, as `label_numbers` has them: (batch, numbers)."""
-        return self._part(ngrams_of(batch, self._special))
+        """What is said of the labels of texts, as `label_numbers` has them: (batch, numbers), on the CPU."""
+        return self._part(ngrams_of(batch.to("cpu"), self._special))
 
     def _texts(self, model: MultiTaskModel, train: EncodedSplit, task: str, seed: int) -> tuple[Ngrams, np.ndarray]:
         """The labelled training texts, and their labels (texts, numbers)."""
@@ -61,11 +61,12 @@ class Alone:
 
     @torch.no_grad()
     def _learn(self, ngrams: Ngrams, y: np.ndarray, seed: int) -> None:
-        from graphmtl.models.linear import ridge, tfidf_rows  # takes a second, which runs without it need not spend
+        # takes a second, which runs without it need not spend
+        from graphmtl.models.linear import ridge, seen_columns, tfidf_rows
 
         self._part.idf.copy_(idf_of([ngrams]))
         features = tfidf_rows(self._part, ngrams)  # (texts, places)
-        there = np.flatnonzero(features.getnnz(0))
+        there = seen_columns(features)
         features = features[:, there]
         fold = np.random.default_rng(seed).permutation(len(y)) % _FOLDS  # (texts,)
 

@@ -167,6 +167,7 @@ def explain_model(
         for name, picture in {"affinity": task_affinity, "logits": logit_correlation}.items():
             batches = watched([*probe_batches(probes, per_task=probe, seed=seed)], name)
             pictures[name] = picture(model, (batch.to(device) for batch in batches), split=split, seed=seed)
+    if virtual and len(model.tasks) > 1 and split != "train":  # what training texts say is known of these already
         of_task = min(per_task, MOST_TEXTS)
         labelled = [*draw_texts(data, split, **texts | {"per_task": of_task}, device=device)]
         told = transferability(model, watched(labelled, "transferability"), data, split=split, seed=seed)

@@ -31,7 +31,7 @@ from graphmtl.comparison.variants import Variant
 from graphmtl.config import Options, flag
 from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.errors import DataWarning, InputError, note, shown
-from graphmtl.files import alone, read_json, write_whole, writing
+from graphmtl.files import PART, alone, read_json, remove, write_whole, writing
 from graphmtl.options import parse_options
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.verbosity import say
@@ -174,16 +174,19 @@ class Grid:
 
     def _begin(self) -> None:
         path, lock = self.folder / "grid.json", self.folder / ".grid.json.lock"
-        strange = self.folder.exists() and (not self.folder.is_dir() or {*self.folder.iterdir()} - {lock})
-        if strange and not path.is_file():
-            raise InputError(f"{self.folder} exists and is no comparison (no {path.name}); --output names another")
+        no_comparison = f"{self.folder} exists and is no comparison (no {path.name}); --output names another"
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(no_comparison)
         with writing(lock):
             self.folder.mkdir(parents=True, exist_ok=True)
             with alone(lock, otherwise=lambda: None):  # another command may add variants of its own
                 try:
+                    others = [each for each in self.folder.iterdir() if each.suffix not in (".lock", PART)]
+                    if others and not path.is_file():
+                        raise InputError(no_comparison)
                     self._add_to(path)
                 finally:
-                    lock.unlink()
+                    remove(lock)
         (self.folder / "runs").mkdir(exist_ok=True)
 
     def _add_to(self, path: Path) -> None:

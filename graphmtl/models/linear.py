@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from graphmtl.errors import note
 from graphmtl.models.wide import BUCKETS, Ngrams, Wide
 
-__all__ = ["Linear", "logistic", "ridge", "softmax_passes", "tfidf_rows"]
+__all__ = ["Linear", "logistic", "ridge", "seen_columns", "softmax_passes", "tfidf_rows"]
 
 _MOST = 2000  # passes over the examples, up to the optimum
 _RATE, _AT_ONCE = 0.1, 256  # of AdaGrad: learning rate, and examples of a step
@@ -76,6 +76,12 @@ def ridge(features: sparse.csr_matrix, values: np.ndarray, *, C: float) -> Linea
     """A ridge regression of each column of numbers, (examples, columns)."""
     model = Ridge(alpha=1 / C, solver="sparse_cg").fit(features, values)
     return Linear(np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_))
+
+
+def seen_columns(features: sparse.csr_matrix) -> np.ndarray:
+    """The columns of the features that any example has, and the first where none has any, since a model needs one."""
+    found = np.flatnonzero(features.getnnz(0))
+    return found if len(found) else np.zeros(1, dtype=np.int64)
 
 
 def tfidf_rows(part: Wide, ngrams: Ngrams) -> sparse.csr_matrix:

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -55,7 +55,7 @@ from graphmtl.training.run_data import all_splits, load_run_tasks, load_tasks_ag
 from graphmtl.training.run_folder import Run
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.trainer import Trainer
-from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide import choose_shares, fit_wide_parts
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["BenefitRuns", "Cell", "Outcome"]
@@ -328,6 +328,7 @@ class _Training:
         trainer = Trainer(model=model, data=data, options=options, callbacks=[look])
         read_frozen_once(model, all_splits(data), tell=False, progress=False)
         trainer.train()
+        choose_shares(model, partial(trainer.predict_split, "valid"), data)
         pictures = self._pictures(model, data) if cell.pictures else {}
         if cell.pictures:
             pictures |= {"gradients": ahead.cosine, "look_ahead": ahead.affinity}

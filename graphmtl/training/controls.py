@@ -49,7 +49,7 @@ def shuffled(run: Run, folder: Path) -> Run:
     """
     options = replace(run.options, shuffle_labels=True, refit_on_valid=False, track=None)
     joined = (run.folder / "transfer.json").is_file()
-    return _trained(replace(options, device=reading_device(options.device)), folder, up_to=None if joined else run)
+    return _trained(replace(options, device=reading_device(options.device)), folder, run, up_to=None if joined else run)
 
 
 def control_of(run: Run, asked: str) -> str:
@@ -113,7 +113,7 @@ def _told(run: Run, what: str) -> list[float]:
     return found
 
 
-def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run:
+def _trained(options: Options, folder: Path, control_of: Run, *, up_to: Run | None) -> Run:
     """The finished run with these options in a folder."""
     tasks = load_run_tasks(options)
     if (folder / "metrics.json").is_file():
@@ -121,4 +121,4 @@ def _trained(options: Options, folder: Path, *, up_to: Run | None = None) -> Run
         run.check_data(fingerprint(tasks), otherwise="remove the folder, and the control is trained again")
         return run
     options = replace(options, output=str(folder), resume=True, overwrite=False, write_submission=None)
-    return train_run(tasks, options, up_to=up_to)
+    return train_run(tasks, options, control_of=control_of, up_to=up_to)

@@ -126,6 +126,7 @@ def train_run(
     callbacks: Sequence[Callable[[dict], None]] = (),
     test: bool = True,
     profile: bool = False,
+    control_of: Run | None = None,
     up_to: Run | None = None,
 ) -> Run:
     """:func:`train`, for options that are at hand.
@@ -134,7 +135,8 @@ def train_run(
     trained and validated: the model answers no test example, and the run, which has a ``validation.json`` in place of
     ``metrics.json``, is not finished.
 
-    Of a control ``up_to`` is the finished run that it controls. It says nothing, has as many batches and epochs, and is
+    Of a control ``control_of`` is the finished run that it controls, and ``up_to`` too where it ends with that one's
+    epoch. It says nothing then, has as many batches and epochs, and is
     trained up to the epoch that was kept there, without a look at the validation split before that.
     """
     run = Run(folder_of(tasks, options))
@@ -185,7 +187,7 @@ def train_run(
         say_unknown(data, say)
         if state.is_main_process:
             run.write_json(REMARKS, remarks(tasks, data))
-            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": up_to}
+            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": control_of}
             write_run(run, options, model, data, result, predictions, recorder, **about_it)
             if submission is not None:
                 verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")

@@ -11,7 +11,7 @@ from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affi
 from graphmtl.analysis.faithfulness import draw_texts
 from graphmtl.analysis.transferability import MOST_TEXTS, transferability
 from graphmtl.config import Options, part
-from graphmtl.data.batching import EncodedTask
+from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
@@ -20,7 +20,7 @@ from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
-from graphmtl.training.finished import read_run
+from graphmtl.training.finished import fitted_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
@@ -97,7 +97,9 @@ def write_run(
         affinity.save(run.folder / "task_affinity.json")
         texts = {"per_task": MOST_TEXTS, "batch_size": options.texts_at_once, "seed": options.seed}
         drawn = draw_texts(data, "test", **texts, device=device)
-        known = data if control_of is None else read_run(control_of)
+        known = data
+        if control_of is not None:
+            known = encode_tasks(fitted_tasks(control_of), model.vocabulary, model.options)
         told = transferability(model, drawn, known, split="test", seed=options.seed)
         if told.edges:
             told.save(run.folder / "task_transferability.json")

@@ -31,7 +31,7 @@ from scipy import sparse
 from graphmtl.data.batching import EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.errors import note
 from graphmtl.kinds.head import Head
-from graphmtl.models.linear import Linear, logistic, tfidf_rows
+from graphmtl.models.linear import Linear, logistic, seen_columns, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.wide import BUCKETS, FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
 from graphmtl.training.evaluation import Predictions
@@ -138,7 +138,8 @@ def fit_wide_parts(
     """Learns the wide parts of the tasks of ``data``, where the model has any; a task that has none is named.
 
     Tasks of the model that are not in ``data`` tell the others what they have learned before. Form and C that a part
-    has already are kept; without validation examples they are augmented and 1.
+    has already are kept. A task without validation examples learns in the augmented form, with the C of the tasks with
+    its labels that have some, or else 1; where there are no such tasks, of its own texts.
 
     Args:
         model: on the CPU.
@@ -271,14 +272,15 @@ def _fit_told(parts: Sequence[_Part], own: Sequence[Linear], before: Sequence[Wi
 def _chosen(parts: Sequence[_Part], form: str, learn: Callable[[float], Sequence[Linear]]) -> list[_Found]:
     """What parts learn with the C that has the smallest loss of them together.
 
-    Where it is not to be chosen it is the one that was chosen before for that form, or else 1.
+    Where it is not to be chosen it is the one that was chosen before for that form, or else 1; for models of own texts,
+    which the others read, the one that was chosen for any.
 
     Args:
         parts: which learn together.
         form: in which form.
         learn: learns with a C, a linear model for each part.
     """
-    before = next((own.strength for own in parts if own.form == form), 0.0)
+    before = next((own.strength for own in parts if form in (own.form, "own")), 0.0)
     best: list[_Found] = []
     for C in STRENGTHS if any(own.chooses for own in parts) else (before or 1.0,):
         found = []
@@ -292,7 +294,7 @@ def _chosen(parts: Sequence[_Part], form: str, learn: Callable[[float], Sequence
 
 def _learner(features: sparse.csr_matrix, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
     """What learns, with a C, a logistic regression of the features that any text has."""
-    there = np.flatnonzero(features.getnnz(0))
+    there = seen_columns(features)
     seen = features[:, there]  # (texts, features that any text has)
 
     def learn(C: float) -> list[Linear]:
@@ -343,14 +345,14 @@ class _Augmented:
 
     def __init__(self, features: Sequence[sparse.csr_matrix]):
         stacked = sparse.vstack(features, format="csr")  # (texts of all tasks, BUCKETS)
-        self._common = np.flatnonzero(stacked.getnnz(0))
+        self._common = seen_columns(stacked)
         self._own = [np.flatnonzero(each.getnnz(0)) for each in features] if len(features) > 1 else []
         copies = [each[:, own] for each, own in zip(features, self._own, strict=False)]
         self.rows = sparse.hstack([stacked[:, self._common], *_diagonal(copies)], format="csr")
 
     def weights(self, learned: np.ndarray, task: int) -> np.ndarray:
         """Those of a task's n-grams, (BUCKETS, columns), of those of all features, (features, columns)."""
-        found = np.zeros((BUCKETS, learned.shape[1]))
+        found = np.zeros((BUCKETS, learned.shape[1]), dtype=np.float32)
         found[self._common] = learned[: len(self._common)]
         if self._own:
             begin = len(self._common) + sum(map(len, self._own[:task]))

@@ -1,5 +1,7 @@
 """What a task's own training texts say: a ridge regression of words, checked against scikit-learn's."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from sklearn.linear_model import Ridge
 from graphmtl.analysis.alone import Alone, label_numbers
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.data.label_arrays import TextLabels
+from graphmtl.data.vocabulary import Vocabulary
 from tests.analysis.test_transferability import model_of
 from tests.parts import label_arrays
 
@@ -72,6 +75,20 @@ def test_a_task_without_training_texts_says_nothing():
     assert not said(split(0, 0)[0], split(5, 1)[0]).any()
     alone = said(split(1, 0)[0], split(5, 1)[0])  # no fold to leave out
     assert torch.isfinite(alone).all()
+
+
+def test_a_batch_on_another_device_is_read_on_the_cpu():
+    train, (test, _) = split(50, 0)[0], split(10, 1)
+    batch = test.batch(range(10))
+    elsewhere = SimpleNamespace(to=lambda device: batch if device == "cpu" else None)
+    alone = Alone(MODEL, train, "k", seed=0)
+    assert torch.equal(alone(elsewhere), alone(batch))
+
+
+def test_texts_of_unknown_words_alone_say_their_mean():
+    texts = [[Vocabulary.special_ids[0]]] * 30
+    train = EncodedSplit(tasks=["k"], texts=texts, labels={"k": label_arrays([0, 0, 1] * 10)})
+    assert said(train, split(5, 1)[0])[:, 1].tolist() == pytest.approx([1 / 3] * 5)
 
 
 def test_training_texts_without_a_label_are_left_out():

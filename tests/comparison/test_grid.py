@@ -70,6 +70,7 @@ def test_commands_that_begin_at_once_lose_none_of_each_others_variants(tmp_path,
 
 def test_what_a_killed_command_left_of_its_beginning_is_gone_on_with(tmp_path):
     (tmp_path / ".grid.json.lock").write_text("1\n")
+    (tmp_path / ".grid.json.1.part").write_text("{")
     small(tmp_path, "shared")
     assert (tmp_path / "grid.json").is_file()
 

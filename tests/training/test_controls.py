@@ -152,7 +152,7 @@ def test_controls_of_a_run_of_a_device_that_is_not_here(finished, tmp_path, monk
     class AskedError(Exception):
         pass
 
-    def asked(options, folder, **_):
+    def asked(options, folder, control_of, **_):
         devices.append(options.device)
         raise AskedError
 

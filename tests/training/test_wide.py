@@ -206,6 +206,15 @@ def test_one_task_has_no_copy():
     assert both.rows.toarray().tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
+def test_a_task_whose_texts_have_no_known_word_learns_its_labels_frequency():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    unknown = EncodedSplit(tasks=["b"], texts=[[SPECIAL[0]]] * 30, labels={"b": label_arrays([0, 0, 1] * 10)})
+    data["b"] = EncodedTask(TASKS[1], unknown, unknown, unknown)
+    part = fitted("single", data).wide_part("b")
+    assert not part.weight.any()
+    assert part.bias.item() < 0
+
+
 def test_texts_without_a_label_are_left_out():
     texts = EncodedSplit(tasks=["a"], texts=[[3], [4], [5]], labels={"a": label_arrays([1, -100, 0])})
     found = _Texts(texts, "a", SPECIAL)
