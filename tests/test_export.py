@@ -116,7 +116,7 @@ def test_8_bits(task, copy_of, capsys, monkeypatch):
     if task == "all":
         assert score == pytest.approx(100 * run.metrics["mean"]["valid"], abs=0.01)
     kinds = {each.data_type for each in onnx.load(folder / "model.onnx").graph.initializer}
-    assert onnx.TensorProto.INT8 in kinds
+    assert onnx.TensorProto.UINT8 in kinds
     expected = [answer["probabilities"] for answer in run.model.predict(TEXTS, "child1")]
     assert list(answers(folder / "model.onnx", "child1", TEXTS)) == [pytest.approx(each, abs=0.05) for each in expected]
 
