@@ -123,6 +123,8 @@ def test_a_star_with_texts_enough_shows_whose_answers_say_a_tasks_labels():
     assert "transferability" in found.auroc()
     few = explain_model(model, data, **ABOUT, per_task=19)
     assert "transferability" not in few.pictures  # nothing is fitted
+    training = explain_model(model, data, **ABOUT | {"split": "train", "per_task": 40})
+    assert "transferability" not in training.pictures  # what the training texts say is known of them
 
 
 def test_agreement_and_likeness_compare_rows(explained):

@@ -1,6 +1,7 @@
 """What the wide parts learn is what scikit-learn's logistic regression learns of the same features."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,11 +14,22 @@ from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.models.linear import tfidf_rows
-from graphmtl.models.wide import FORMS
+from graphmtl.models.linear import Linear, tfidf_rows
+from graphmtl.models.wide import BUCKETS, FORMS
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
-from graphmtl.training.wide import STRENGTHS, _Augmented, _Part, _Texts, choose_shares, fit_wide_parts
+from graphmtl.training.finished import read_run
+from graphmtl.training.wide import (
+    STRENGTHS,
+    _Augmented,
+    _count,
+    _learned_forms,
+    _Part,
+    _Texts,
+    _Told,
+    choose_shares,
+    fit_wide_parts,
+)
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
@@ -108,6 +120,50 @@ def test_each_task_keeps_the_form_that_has_the_least_loss_on_validation(monkeypa
         assert losses.keys() == {*FORMS}
         assert min(losses, key=losses.__getitem__) == FORMS[int(part.form)]
         assert _Texts(task.valid, name, SPECIAL).loss(part, head) == pytest.approx(min(losses.values()))
+
+
+def test_what_the_others_say_counts_less_its_mean():
+    texts = _Texts(split("a", 60, 0), "a", SPECIAL)
+    part = fitted("shared", {"a": data_of(TASKS[0], 0)}, "own").wide_part("a")
+    features, labels = tfidf_rows(part, texts.ngrams), texts.columns(part)
+    other = Linear(np.full((BUCKETS, 1), 2.0, dtype=np.float32), np.zeros(1))  # far from 0 in the mean
+    told = _Told(features, [other])
+    (found,) = told.learner(labels, 0)(4.0)
+    said = features @ other.weights
+    both = sparse.hstack([features, (said - said.mean(0)) / said.std(0) / 10])
+    expected = LogisticRegression(C=4.0, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
+    expected.fit(both, labels[:, 0])
+    np.testing.assert_allclose(found(features)[:, 0], expected.decision_function(both), atol=0.05)
+
+
+def test_of_words_that_a_new_task_does_not_have_those_of_before_count():
+    model = build("shared", tasks=TASKS, wide=True)
+    fit_wide_parts(model, {"a": data_of(TASKS[0], 0)}, seed=0)
+    few = EncodedSplit(tasks=["b"], texts=[[5], [6]], labels={"b": label_arrays([0, 1])})
+    fit_wide_parts(model, {"b": EncodedTask(TASKS[1], few, few, few)}, seed=0)
+    assert ((model.wide_part("b").idf > 0) >= (model.wide_part("a").idf > 0)).all()
+
+
+def test_after_an_earlier_choice_the_models_that_others_read_have_its_strength():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    parts = {name: _Part(fitted("shared", data, "told"), name, own) for name, own in data.items()}
+    _count([*parts.values()], [])
+    found = _learned_forms(parts, [[*parts]], [], 0)
+    assert {each.form: each.strength for each in found["a"]} == {"own": 4, "told": 4, "augmented": 1}
+
+
+def test_a_run_and_a_transfer_choose_shares(run, tmp_path):
+    """The chosen shares are those with which validation is predicted best: no other one has a smaller loss."""
+    model, data = run.model, read_run(run)
+    chosen = {name: model.wide_part(name).share.item() for name in data}
+    predict = partial(
+        predict_split, model=model, data=data, split="valid", batch_size=8, accelerator=plain_accelerator("cpu")
+    )
+    for name in data:
+        model.wide_part(name).share.fill_(0.5)
+    choose_shares(model, predict, data)
+    assert {name: model.wide_part(name).share.item() for name in data} == chosen
+    assert {*chosen.values()} != {0.5}
 
 
 def test_the_tasks_of_before_tell_a_new_one():
@@ -285,6 +341,7 @@ def test_a_new_task_learns_its_own(run, tmp_path, capsys):
     new = Run.open(tmp_path / "new").model
     part = new.wide_part("tone")
     assert part.strength > 0
+    assert part.share == 1  # of words that tell all, beside a head that has learned for two epochs
     assert torch.equal(new.wide_part("child1").weight, run.model.wide_part("child1").weight)
     assert new.predict(["good"], "child1") == run.model.predict(["good"], "child1")
 
