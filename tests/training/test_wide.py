@@ -15,7 +15,7 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.linear import Linear, tfidf_rows
-from graphmtl.models.wide import BUCKETS, FORMS
+from graphmtl.models.wide import FORMS
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
 from graphmtl.training.finished import read_run
@@ -126,7 +126,7 @@ def test_what_the_others_say_counts_less_its_mean():
     texts = _Texts(split("a", 60, 0), "a", SPECIAL)
     part = fitted("shared", {"a": data_of(TASKS[0], 0)}, "own").wide_part("a")
     features, labels = tfidf_rows(part, texts.ngrams), texts.columns(part)
-    other = Linear(np.full((BUCKETS, 1), 2.0, dtype=np.float32), np.zeros(1))  # far from 0 in the mean
+    other = Linear(part.weight.numpy() + 2, np.zeros(1))  # knows the labels, and is far from 0 in the mean
     told = _Told(features, [other])
     (found,) = told.learner(labels, 0)(4.0)
     said = features @ other.weights
