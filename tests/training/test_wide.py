@@ -202,6 +202,18 @@ def test_the_share_of_a_part_has_the_least_loss_on_validation():
     assert torch.allclose(model.eval()(batch)["b"].probabilities, expected)
 
 
+def test_heads_choose_again_once_shares_are_chosen(monkeypatch):
+    """A threshold is one of the pooled answers."""
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    model, heard = fitted("shared", data), {}
+    monkeypatch.setattr(model, "choose", lambda name, said: heard.update({name: said.losses.sum()}))
+    predict = partial(
+        predict_split, model=model, data=data, split="valid", batch_size=8, accelerator=plain_accelerator("cpu")
+    )
+    choose_shares(model, predict, ["a"])
+    assert heard == {"a": predict()["a"].losses.sum()}
+
+
 def test_equal_parts_where_no_share_is_better():
     data = {task.name: data_of(task, 10 * k, valid=0) for k, task in enumerate(TASKS)}
     model = fitted("shared", data)
