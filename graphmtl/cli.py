@@ -20,7 +20,7 @@ from typing import Any
 
 from graphmtl.arguments import ARGUMENTS, Parser
 from graphmtl.errors import DataWarning, InputError, unknown_name
-from graphmtl.interruption import Interrupted, exit_code, leave, terminated
+from graphmtl.interruption import Interrupted, dropped_signals_come_again, exit_code, leave, terminated
 from graphmtl.manual.pages import TOPICS, print_page, question
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
 
@@ -41,7 +41,10 @@ VERBS = {
 }
 
 
-_OF_THE_MACHINE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")}
+_OF_THE_MACHINE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ENAMETOOLONG", "ELOOP")
+}
 _LEVELS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
 
 
@@ -55,7 +58,7 @@ def run_verb(verb: Callable[[Sequence[str]], None], argv: Sequence[str] | None =
         level, argv = _level(sys.argv[1:] if argv is None else argv)
         if signal.getsignal(SIGINT) is leave:  # while `python -m graphmtl.VERB` loaded
             signal.signal(SIGINT, signal.default_int_handler)
-        with verbosity(level), _notes_on_stderr(), _sigterm_like_ctrl_c():
+        with verbosity(level), _notes_on_stderr(), _sigterm_like_ctrl_c(), dropped_signals_come_again():
             began = time.perf_counter()
             verb(argv)
             detail(f"{time.perf_counter() - began:.1f} seconds{_most_memory()}")

@@ -21,6 +21,7 @@ __all__ = [
     "check_output",
     "check_regular",
     "check_writable",
+    "is_there",
     "parse_json",
     "read_bounded",
     "read_json",
@@ -47,6 +48,14 @@ def user_cache(name: str) -> Path:
     """A folder for what can be made again: in ``GRAPHMTL_CACHE``, or else in ``graphmtl`` of the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphmtl"
     return Path(os.environ.get("GRAPHMTL_CACHE") or cache) / name
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether there is a file or folder of this name, which may be one that none can have."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long for a name, or with a character that none may have
+        return False
 
 
 def check_regular(path: Path | str) -> None:

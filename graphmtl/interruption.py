@@ -9,9 +9,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["Interrupted", "Signals", "end_at_once_while_loading", "exit_code", "leave", "signals_wait", "terminated"]
+__all__ = [
+    "Interrupted",
+    "Signals",
+    "dropped_signals_come_again",
+    "end_at_once_while_loading",
+    "exit_code",
+    "leave",
+    "signals_wait",
+    "terminated",
+]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SOON = 0.05  # seconds, after which a finaliser has ended
 
 
 class Interrupted(KeyboardInterrupt):
@@ -58,6 +68,26 @@ def signals_wait() -> Iterator[Signals]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def dropped_signals_come_again() -> Iterator[None]:
+    """While it lasts, no Ctrl-C is lost: in a finaliser or a weak reference's callback Python drops what it raises."""
+    before = sys.unraisablehook
+
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            before(dropped)
+            return
+        again = threading.Timer(_SOON, os.kill, (os.getpid(), getattr(dropped.exc_value, "signum", signal.SIGINT)))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def end_at_once_while_loading() -> None:

@@ -1,5 +1,6 @@
 import contextlib
 import ctypes
+import errno
 import importlib
 import importlib.metadata
 import io
@@ -26,6 +27,19 @@ def fails_with(error: BaseException):
         raise error
 
     return verb
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENAMETOOLONG], ids=["full disk", "long name"])
+def test_what_the_machine_refuses_is_one_line(number, capsys):
+    with pytest.raises(SystemExit) as left:
+        run_verb(fails_with(OSError(number, "says no", "some/file")), [])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "graphmtl: error: some/file: says no\n"
+
+
+def test_other_errors_of_the_system_are_no_mistake_of_the_user():
+    with pytest.raises(OSError, match="bug"):
+        run_verb(fails_with(OSError(errno.EBADF, "bug")), [])
 
 
 def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(capsys):

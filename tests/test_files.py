@@ -11,6 +11,7 @@ from graphmtl.files import (
     alone,
     check_output,
     check_regular,
+    is_there,
     parse_json,
     read_bounded,
     read_json,
@@ -31,6 +32,13 @@ def test_what_is_no_file_is_said_at_once(tmp_path):
         for name, what in {**found, "/dev/zero": "a device", "a\0b": "null byte"}.items():
             with pytest.raises(InputError, match=what):
                 check_regular(tmp_path / name)
+
+
+def test_no_file_can_be_there_whose_name_is_too_long(tmp_path):
+    (tmp_path / "a").touch()
+    assert is_there(tmp_path / "a")
+    assert is_there(str(tmp_path))
+    assert not any(is_there(tmp_path / name) for name in ("b", 300 * "a", "a\0"))
 
 
 def test_a_file_and_a_link_to_one_are_files(tmp_path):

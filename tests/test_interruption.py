@@ -3,13 +3,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from graphmtl.cli import run_verb
-from graphmtl.interruption import Interrupted, end_at_once_while_loading, exit_code, leave, signals_wait, terminated
+from graphmtl.interruption import (
+    Interrupted,
+    dropped_signals_come_again,
+    end_at_once_while_loading,
+    exit_code,
+    leave,
+    signals_wait,
+    terminated,
+)
 
 ROOT = Path(__file__).parents[1]
 BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -25,6 +34,37 @@ def test_a_signal_waits(signum, capfd):
         assert signals.wanted == signum
     assert signal.getsignal(signum) == before
     assert capfd.readouterr().err == "graphmtl: ends after this update; a second signal ends at once\n"
+
+
+class Finalised:
+    def __init__(self, what):
+        self.what = what
+
+    def __del__(self):
+        self.what()
+
+
+@BOTH
+def test_a_signal_that_falls_into_a_finaliser_ends_a_verb_all_the_same(signum, capsys):
+    def verb(_):
+        Finalised(lambda: signal.raise_signal(signum))
+        time.sleep(30)
+
+    began = time.perf_counter()
+    with pytest.raises(SystemExit) as left:
+        run_verb(verb, [])
+    assert left.value.code == exit_code(signum)
+    assert capsys.readouterr().err == "graphmtl: interrupted\n"
+    assert time.perf_counter() - began < 15
+
+
+def test_another_error_in_a_finaliser_is_told_as_ever(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with dropped_signals_come_again():
+        Finalised(lambda: 1 / 0)
+    assert [type(each.exc_value) for each in told] == [ZeroDivisionError]
+    assert sys.unraisablehook == told.append
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])

@@ -22,6 +22,7 @@ from graphmtl.data.tags import MISSING
 from graphmtl.data.task import Task
 from graphmtl.data.task_file import given_tasks, read_task_file
 from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.files import is_there
 
 __all__ = ["TASK_SETS", "Settings", "find_set", "is_path", "is_task_file", "is_treebank"]
 
@@ -215,10 +216,7 @@ def is_treebank(name: str) -> bool:
 def is_path(name: str, *, folder: bool = False) -> bool:
     """Whether there is a file or folder of this name, which may be anything; with ``folder`` a folder that is named as
     a path, so that no folder that happens to be called as a task set is in its way."""
-    try:
-        return Path(name).is_dir() and os.sep in name if folder else Path(name).exists()
-    except (OSError, ValueError):  # too long for a name, or with a character that none may have
-        return False
+    return is_there(name) and (not folder or (os.sep in name and Path(name).is_dir()))
 
 
 def _only_treebank(settings: Settings) -> str:

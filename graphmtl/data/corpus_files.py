@@ -17,6 +17,7 @@ from graphmtl.data.table import Table, joined
 from graphmtl.data.task import Task
 from graphmtl.data.values import listed
 from graphmtl.errors import InputError, note
+from graphmtl.files import is_there
 
 __all__ = ["CorpusFiles", "Place", "read_corpus"]
 
@@ -109,7 +110,7 @@ def _paths(folder: Path, names: Iterable[str]) -> list[Path]:
     found = []
     for name in names:
         path = folder / name
-        if path.exists() or not any(sign in name for sign in "*?["):
+        if not any(sign in name for sign in "*?[") or is_there(path):
             found.append(path)
             continue
         fitting = sorted(folder.glob(name)) if not Path(name).is_absolute() else sorted(path.parent.glob(path.name))

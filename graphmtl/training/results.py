@@ -202,8 +202,15 @@ def versions() -> dict[str, str]:
     """The installed versions of Python, of this package and of those that its results depend on."""
     return {
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _VERSIONS},
+        **{name: _version(name) for name in _VERSIONS},
     }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # it is read from its source folder
+        return "not installed"
 
 
 def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:

@@ -25,6 +25,12 @@ def read(folder, content, task):
     return read_task_file(path).sources[task]()
 
 
+@pytest.mark.parametrize("name", [300 * "a" + ".csv", 300 * "a" + "*"])
+def test_a_name_that_no_file_can_have_is_said(folder, name):
+    with pytest.raises(InputError, match=r"cannot be read|no file fits"):
+        read(folder, f"tasks: {{a: {{train: '{name}', test: 0.5, text: text}}}}", "a")
+
+
 def test_encoding_and_pairs(folder):
     (folder / "pairs.tsv").write_bytes("text\tpair\tlabel\ncafé\tthé\tx\n".encode("latin-1"))
     entry = "tasks: {a: {train: pairs.tsv, test: 0.5, text: [text, pair]%s}}"

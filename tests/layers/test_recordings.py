@@ -33,6 +33,7 @@ def recording(monkeypatch):
         monkeypatch.setattr(recordings, "_record", lambda call, _: made.append(call) or CalledAgain(call))
         monkeypatch.setattr(Recordings, "_can_record", lambda *_: True)
     else:
+        monkeypatch.setenv("GRAPHMTL_RECORD", "1")
         record = recordings._record
         monkeypatch.setattr(recordings, "_record", lambda call, device: made.append(call) or record(call, device))
     monkeypatch.setattr(recordings, "_BEFORE", 1)

@@ -3,7 +3,8 @@ import torch
 
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
-from graphmtl.training.results import mean_of_first_metrics, split_scores
+from graphmtl.training import results
+from graphmtl.training.results import mean_of_first_metrics, split_scores, versions
 from tests.parts import class_predictions
 
 
@@ -20,6 +21,12 @@ def test_scores_hold_no_loss_and_none_where_there_is_no_example():
     data = {"a": encoded("a"), "b": encoded("b")}
     found = {"a": predictions([[1, 0], [1, 0], [0, 1], [0, 1]], [0, 0, 0, 1]), "b": predictions([], [])}
     assert split_scores(data, found) == {"a": {"accuracy": 0.75}, "b": {"accuracy": None}}
+
+
+def test_what_is_read_from_its_source_folder_has_no_version(monkeypatch):
+    monkeypatch.setattr(results, "_VERSIONS", ("torch", "graphmtl-of-a-folder"))
+    assert versions()["torch"] == torch.__version__
+    assert versions()["graphmtl-of-a-folder"] == "not installed"
 
 
 def test_the_mean_is_over_first_metrics_that_exist():

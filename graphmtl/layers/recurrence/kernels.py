@@ -7,7 +7,7 @@ the programs of a group wait for one another (:func:`_meet`), and for no other g
 or, where programs cannot wait, through one stage of one token: STAGES says which stages, ``begin`` and ``end`` which
 tokens.
 
-Names: HP, AP: H and A up to the next power of two; TILE: texts that a program computes at a time; PART: rows of a
+Names: AP, WP: A and 2H up to the next power of two; TILE: texts that a program computes at a time; PART: rows of a
 matrix that are multiplied at a time; HOW: by sums, or by ``tl.dot`` with that precision; ``now``: which texts have the
 token. What another program has written is read past the first cache (``.cg``), which would not hear of it.
 """
@@ -18,7 +18,7 @@ import triton.language as tl
 __all__ = ["keys_of_texts", "keys_of_tokens", "message_backward", "message_forward", "plain_backward", "plain_forward"]
 
 ADDITIVE, DOT, STATIC = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-ALL = tl.constexpr(7)
+ALL = tl.constexpr(3)
 APART = tl.constexpr(32)  # a group's counter from the next, so that each has a line of the cache
 
 
@@ -99,14 +99,12 @@ def _texts(begins, B, first, limit, TILE: tl.constexpr):
 
 
 @triton.jit
-def _cell(
-    z, h, c, c_next, now, before, U, unit, H: tl.constexpr, A: tl.constexpr, PART: tl.constexpr, HOW: tl.constexpr
-):  # fmt: skip
+def _cell(z, said, c, c_next, now, before, unit, H: tl.constexpr, A: tl.constexpr):
     """Leaves the activated gates at z and c_t at c_next; c_t and the output gate (TILE, UNITS).
 
-    z, h, c, c_next: (TILE,) addresses; those of h and c hold something where ``before``. Behind the H units stand those
-    of the query, of which four dimensions count as one unit, and which is left at z. U (H, 4H + A): the gates of a unit
-    stand side by side.
+    z, c, c_next: (TILE,) addresses; that of c holds something where ``before``. said: h_{t-1} U, (TILE, 4 UNITS).
+    Behind the H units stand those of the query, of which four dimensions count as one unit, and which is left at z. In
+    U (H, 4H + A) the gates of a unit stand side by side.
     """
     UNITS: tl.constexpr = unit.shape[0]
     WIDTH: tl.constexpr = 4 * H + A
@@ -123,8 +121,6 @@ def _cell(
     z_g = tl.load(at_g, mask=has_g, other=0.0)
     z_o = tl.load(at_o, mask=has_o, other=0.0)
     c_before = tl.load(c[:, None] + unit[None, :], mask=before[:, None] & cell[None, :], other=0.0)
-    column = tl.min(unit, 0) * 4 + tl.arange(0, 4 * UNITS)
-    said = _times(h, before, U, WIDTH, column, column < WIDTH, H, PART, HOW)  # (TILE, 4 UNITS)
     even, odd = tl.split(tl.reshape(said, (z.shape[0], UNITS, 2, 2)))
     h_i, h_g = tl.split(even)
     h_f, h_o = tl.split(odd)
@@ -176,6 +172,7 @@ def plain_forward(
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
+    column = slot * 4 * UNITS + tl.arange(0, 4 * UNITS)
     U += (d * K + k) * H * 4 * H
     goal = 0
     for t in range(begin, last):
@@ -186,8 +183,8 @@ def plain_forward(
             own = now[:, None] & (unit < H)[None, :]
             before = now & (t > 0)
             c_at, h_at = cells + row * H, states + row * H
-            z = gates + row * 4 * H
-            c, o = _cell(z, h_at - K * H, c_at - K * H, c_at, now, before, U, unit, H, 0, PART, HOW)
+            said = _times(h_at - K * H, before, U, 4 * H, column, column < 4 * H, H, PART, HOW)  # (TILE, 4 UNITS)
+            c, o = _cell(gates + row * 4 * H, said, c_at - K * H, c_at, now, before, unit, H, 0)
             tl.store(h_at[:, None] + unit[None, :], o * _tanh(c), mask=own)
         if STAGES == ALL:
             goal += GROUP
@@ -252,29 +249,29 @@ def _score(query, key, u, bias, node, there, A: tl.constexpr, SCORE: tl.constexp
 
 @triton.jit
 def _read_part(
-    query_at, keys, nodes, u, bias, scores, top_at, total_at, message_at, count, part,
-    H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr,
+    query_at, keys, says, u, bias, scores, top_at, total_at, said_at, count, part,
+    H: tl.constexpr, A: tl.constexpr, WP: tl.constexpr, AP: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr,
     SCORE: tl.constexpr, BIAS: tl.constexpr,
 ):  # fmt: skip
     """What one query reads of every PARTS-th tile of ``count`` nodes: the scores, the largest of them, the sum of the
-    powers beside it, and the message times that sum."""
-    unit, attribute, place = tl.arange(0, HP), tl.arange(0, AP), tl.arange(0, ROWS)
-    inside, within = unit < H, attribute < A
-    dtype = nodes.dtype.element_ty
+    powers beside it, and what the nodes say, times that sum."""
+    place, attribute, row = tl.arange(0, WP), tl.arange(0, AP), tl.arange(0, ROWS)
+    inside, within = place < 2 * H, attribute < A
+    dtype = says.dtype.element_ty
     query, own_u = tl.zeros((AP,), dtype), tl.zeros((AP,), dtype)
     if SCORE != STATIC:
         query = tl.load(query_at + attribute, mask=within, other=0.0, cache_modifier=".cg")
     if SCORE == ADDITIVE:
         own_u = tl.load(u + attribute, mask=within, other=0.0)
     # the softmax in one go, row by row of the tiles: the sums are corrected whenever a larger score is met
-    tops, totals, sums = tl.zeros((ROWS,), dtype) - 1e30, tl.zeros((ROWS,), dtype), tl.zeros((ROWS, HP), dtype)
+    tops, totals, sums = tl.zeros((ROWS,), dtype) - 1e30, tl.zeros((ROWS,), dtype), tl.zeros((ROWS, WP), dtype)
     for s in range(part * ROWS, count, PARTS * ROWS):
-        node = s + place
+        node = s + row
         there = node < count
         mask = there[:, None] & inside[None, :]
-        tile = tl.load(nodes + node[:, None] * H + unit[None, :], mask=mask, other=0.0)  # (ROWS, HP)
+        tile = tl.load(says + node[:, None] * 2 * H + place[None, :], mask=mask, other=0.0)  # (ROWS, WP)
         key = tile
-        if SCORE == ADDITIVE:
+        if SCORE != STATIC:
             mask = there[:, None] & within[None, :]
             key = tl.load(keys + node[:, None] * A + attribute[None, :], mask=mask, other=0.0)  # (ROWS, AP)
         score = _score(query, key, own_u, bias, node, there, A, SCORE, BIAS)
@@ -285,94 +282,94 @@ def _read_part(
         totals, tops = totals * shrunk + power, higher
     top = tl.max(tops, 0)
     shrunk = tl.exp(tops - top)
-    tl.store(message_at + unit, tl.sum(sums * shrunk[:, None], 0), mask=inside)
+    tl.store(said_at + place, tl.sum(sums * shrunk[:, None], 0), mask=inside)
     tl.store(top_at, top)
     tl.store(total_at, tl.sum(totals * shrunk, 0))
 
 
 @triton.jit
-def _speak(
-    said, c, messages, tops, totals, item, now, W_mr, V_m, unit, sums, keeps,
+def _shares(tops, totals, item, now, PARTS: tl.constexpr):
+    """Of the parts of a text's nodes in what is read there: (TILE, PARTS)."""
+    at = item[:, None] * PARTS + tl.arange(0, PARTS)[None, :]
+    top = tl.load(tops + at, mask=now[:, None], other=-1e30, cache_modifier=".cg")
+    total = tl.load(totals + at, mask=now[:, None], other=0.0, cache_modifier=".cg")
+    share = tl.exp(top - tl.max(top, 1)[:, None])
+    whole = tl.sum(total * share, 1)
+    return share / tl.where(whole > 0, whole, 1.0)[:, None]  # no nodes, no message
+
+
+@triton.jit
+def _state_times(
+    said, of_cells, shares, item, c, o, now, matrix, stride, column, inside,
     H: tl.constexpr, PARTS: tl.constexpr, PART: tl.constexpr, HOW: tl.constexpr,
 ):  # fmt: skip
-    """The fusion gate before activation and W_r r of some units, (TILE, UNITS) each.
+    """The states o * tanh(c + m * W_r r) times a matrix: its columns ``column``, (TILE, columns).
 
-    said: the parts' messages. c, messages: (TILE,) addresses of c_t and of where the message is left, by one program,
-    as are the logarithms of the softmaxes' sums at the addresses ``sums``.
+    said: the parts' W_m r beside W_r r; of_cells: c V_m. c, o: (TILE,) addresses, which hold something where ``now``.
     """
-    UNITS: tl.constexpr = unit.shape[0]
-    TILE: tl.constexpr = item.shape[0]
     SIZE: tl.constexpr = 32 if H <= 32 else 64 if H <= 64 else 128 if H <= 128 else 256 if H <= 256 else 512
     AT_ONCE: tl.constexpr = SIZE if SIZE < PART else PART
-    inside, part, piece = unit < H, tl.arange(0, AT_ONCE), tl.arange(0, PARTS)
-    column = tl.min(unit, 0) * 2 + tl.arange(0, 2 * UNITS)
-    of_message, of_c = tl.zeros((TILE, 2 * UNITS), V_m.dtype.element_ty), tl.zeros((TILE, UNITS), V_m.dtype.element_ty)
-    at = item[:, None] * PARTS + piece[None, :]  # (TILE, PARTS)
-    own_top = tl.load(tops + at, mask=now[:, None], other=-1e30, cache_modifier=".cg")
-    own_total = tl.load(totals + at, mask=now[:, None], other=0.0, cache_modifier=".cg")
-    top = tl.max(own_top, 1)
-    share = tl.exp(own_top - top[:, None])  # (TILE, PARTS)
-    total = tl.sum(own_total * share, 1)
-    total = tl.where(total > 0, total, 1.0)  # no nodes, no message
-    share = share / total[:, None]
+    part, piece = tl.arange(0, AT_ONCE), tl.arange(0, PARTS)
+    total = tl.zeros((item.shape[0], column.shape[0]), matrix.dtype.element_ty)
     for r in range(0, H, AT_ONCE):
-        there = r + part < H
-        mask = now[:, None] & there[None, :]
-        cell = tl.load(c[:, None] + (r + part)[None, :], mask=mask, other=0.0, cache_modifier=".cg")
-        pieces = tl.load(
-            said + at[:, :, None] * H + (r + part)[None, None, :],
-            mask=mask[:, None, :],
-            other=0.0,
-            cache_modifier=".cg",
-        )  # (TILE, PARTS, AT_ONCE)
-        rows = (r + part)[:, None]
-        of_both = tl.load(
-            W_mr + rows * 2 * H + column[None, :], mask=there[:, None] & (column < 2 * H)[None, :], other=0.0
-        )
-        of_cell = tl.load(V_m + rows * H + unit[None, :], mask=there[:, None] & inside[None, :], other=0.0)
-        message = tl.sum(pieces * share[:, :, None], 1)
-        of_message += _product(message, of_both, HOW)
-        of_c += _product(cell, of_cell, HOW)
-        tl.store(messages[:, None] + (r + part)[None, :], message, mask=mask & keeps)
-    tl.store(sums, top + tl.log(total), mask=now & keeps)
-    m, v = tl.split(tl.reshape(of_message, (TILE, UNITS, 2)))
-    return m + of_c, v
+        unit = r + part
+        mask = now[:, None] & (unit < H)[None, :]
+        pieces = (item[:, None] * PARTS + piece[None, :])[:, :, None] * 2 * H + unit[None, None, :]
+        of_m = tl.load(said + pieces, mask=mask[:, None, :], other=0.0, cache_modifier=".cg")
+        of_v = tl.load(said + H + pieces, mask=mask[:, None, :], other=0.0, cache_modifier=".cg")
+        of_c = tl.load(of_cells + item[:, None] * H + unit[None, :], mask=mask, other=0.0, cache_modifier=".cg")
+        cell = tl.load(c[:, None] + unit[None, :], mask=mask, other=0.0, cache_modifier=".cg")
+        gate = tl.load(o[:, None] + unit[None, :], mask=mask, other=0.0, cache_modifier=".cg")
+        m = _sigmoid(tl.sum(of_m * shares[:, :, None], 1) + of_c)
+        h = gate * _tanh(cell + m * tl.sum(of_v * shares[:, :, None], 1))  # (TILE, AT_ONCE)
+        there = (unit < H)[:, None] & inside[None, :]
+        weight = tl.load(matrix + unit[:, None] * stride + column[None, :], mask=there, other=0.0)
+        total += _product(h, weight, HOW)
+    return total
 
 
 @triton.jit(do_not_specialize=["B", "N", "S", "TEXTS", "begin", "end"])
 def message_forward(
-    z, U, V_m, W_mr, keys, nodes, u, bias, states, cells, messages, scores, sums, reads, tops, totals, said, begins,
+    z, U, V_m, keys, says, u, bias, cells, scores, tops, totals, said, of_cells, begins,
     B, N, S, counters, TEXTS, begin, end,
-    H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
+    H: tl.constexpr, A: tl.constexpr, WP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
     UNITS: tl.constexpr, TILE: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, PER_TEXT: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
-    """A message LSTM: all of a trace but weights and shares, the scores, and the logarithms of their sums."""
+    """A message LSTM: z becomes the activated gates and the query; cells and scores are left. All else of a trace
+    follows from them without a loop.
+
+    says: W_m n beside W_r n of every node n, as a message is a sum of nodes; tops, totals, said: what was read of the
+    last token; of_cells: its c V_m.
+    """
     slot, group, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1)
     counter = counters + (group * tl.num_programs(1) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
     last = tl.minimum(end, tl.load(begins + B + first).to(tl.int32))
     unit = slot * UNITS + tl.arange(0, UNITS)
-    inside = unit < H
+    column = slot * 4 * UNITS + tl.arange(0, 4 * UNITS)
     WIDTH: tl.constexpr = 4 * H + A
     U += d * H * WIDTH
     V_m += d * H * H
-    W_mr += d * H * 2 * H
     u += d * A
     goal = 0
     for t in range(begin, last):
-        if STAGES & 1:  # the gates, the cell and the query
+        if STAGES & 1:  # the state before, the gates, the cell and the query
             for some in range(first, limit, TILE):
-                _, start, length = _texts(begins, B, some, limit, TILE)
+                text, start, length = _texts(begins, B, some, limit, TILE)
                 now, before = t < length, (t < length) & (t > 0)
-                row = d * N + start + t  # (TILE,)
-                h, c = states + (row - 1) * H, cells + row * H
-                _cell(z + row * WIDTH, h, c - H, c, now, before, U, unit, H, A, PART, HOW)
+                row, item = d * N + start + t, d * B + text  # (TILE,)
+                own, c = z + row * WIDTH, cells + row * H
+                of_state = _state_times(
+                    said, of_cells, _shares(tops, totals, item, before, PARTS), item, c - H, own - WIDTH + 3 * H,
+                    before, U, WIDTH, column, column < WIDTH, H, PARTS, PART, HOW,
+                )  # fmt: skip
+                _cell(own, of_state, c - H, c, now, before, unit, H, A)
         if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
-        if STAGES & 2:  # the scores and the message
+        if STAGES & 2:  # the scores, and what the nodes and the cell say
             for job in range(first * PARTS + slot, limit * PARTS, GROUP):
                 text = job // PARTS
                 start, length = tl.load(begins + text), tl.load(begins + B + text)
@@ -382,32 +379,16 @@ def message_forward(
                     count = length.to(tl.int32) if PER_TEXT else S
                     at = d * B * PARTS + job
                     _read_part(
-                        z + row * WIDTH + 4 * H, keys + node * A, nodes + node * H, u, bias, scores + row * S,
-                        tops + at, totals + at, said + at * H, count, job % PARTS,
-                        H, A, HP, AP, ROWS, PARTS, SCORE, BIAS,
+                        z + row * WIDTH + 4 * H, keys + node * A, says + node * 2 * H, u, bias, scores + row * S,
+                        tops + at, totals + at, said + at * 2 * H, count, job % PARTS,
+                        H, A, WP, AP, ROWS, PARTS, SCORE, BIAS,
                     )  # fmt: skip
-        if STAGES == ALL:
-            goal += GROUP
-            _meet(counter, goal, GROUP)
-        if STAGES & 4:  # what the message says to the units, and their states
             for some in range(first, limit, TILE):
                 text, start, length = _texts(begins, B, some, limit, TILE)
-                now = t < length
-                row, item = d * N + start + t, d * B + text  # (TILE,)
-                own = now[:, None] & inside[None, :]
-                c_at = cells + row * H
-                c = tl.load(c_at[:, None] + unit[None, :], mask=own, other=0.0, cache_modifier=".cg")
-                o_at = (z + row * WIDTH)[:, None] + 3 * H + unit[None, :]
-                o = tl.load(o_at, mask=own, other=0.0, cache_modifier=".cg")
-                m, v = _speak(
-                    said, c_at, messages + row * H, tops, totals, item, now, W_mr, V_m, unit, sums + row, slot == 0,
-                    H, PARTS, PART, HOW,
-                )  # fmt: skip
-                m = _sigmoid(m)
-                at = (reads + row * 2 * H)[:, None] + unit[None, :]
-                tl.store(at, m, mask=own)
-                tl.store(at + H, v, mask=own)
-                tl.store((states + row * H)[:, None] + unit[None, :], o * _tanh(c + m * v), mask=own)
+                now, row, item = t < length, d * N + start + t, d * B + text
+                of_cell = _times(cells + row * H, now, V_m, H, unit, unit < H, H, PART, HOW)  # (TILE, UNITS)
+                at = (of_cells + item * H)[:, None] + unit[None, :]
+                tl.store(at, of_cell, mask=now[:, None] & (unit < H)[None, :])
         if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
@@ -415,34 +396,34 @@ def message_forward(
 
 @triton.jit
 def _read_backward(
-    into_message_at, message_at, query_at, keys, nodes, u, weights, grad_scores, into_query_at, count, part,
-    H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr,
+    into_read_at, read_at, query_at, keys, says, u, weights, grad_scores, into_query_at, count, part,
+    H: tl.constexpr, A: tl.constexpr, WP: tl.constexpr, AP: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr,
     SCORE: tl.constexpr,
 ):  # fmt: skip
     """Leaves the gradients of the scores of every PARTS-th tile of nodes, and what goes into the query from there."""
-    unit, attribute, place = tl.arange(0, HP), tl.arange(0, AP), tl.arange(0, ROWS)
-    inside, within = unit < H, attribute < A
-    dtype = nodes.dtype.element_ty
+    place, attribute, row = tl.arange(0, WP), tl.arange(0, AP), tl.arange(0, ROWS)
+    inside, within = place < 2 * H, attribute < A
+    dtype = says.dtype.element_ty
     query, own_u, into_query = tl.zeros((AP,), dtype), tl.zeros((AP,), dtype), tl.zeros((ROWS, AP), dtype)
     if SCORE != STATIC:
         query = tl.load(query_at + attribute, mask=within, other=0.0)
     if SCORE == ADDITIVE:
         own_u = tl.load(u + attribute, mask=within, other=0.0)
-    into_message = tl.load(into_message_at + unit, mask=inside, other=0.0, cache_modifier=".cg")
-    mean = tl.sum(into_message * tl.load(message_at + unit, mask=inside, other=0.0), 0)
+    into_read = tl.load(into_read_at + place, mask=inside, other=0.0, cache_modifier=".cg")
+    mean = tl.sum(into_read * tl.load(read_at + place, mask=inside, other=0.0), 0)
     for s in range(part * ROWS, count, PARTS * ROWS):
-        node = s + place
+        node = s + row
         there = node < count
         mask = there[:, None] & inside[None, :]
-        tile = tl.load(nodes + node[:, None] * H + unit[None, :], mask=mask, other=0.0)  # (ROWS, HP)
+        tile = tl.load(says + node[:, None] * 2 * H + place[None, :], mask=mask, other=0.0)  # (ROWS, WP)
         key = tile
-        if SCORE == ADDITIVE:
+        if SCORE != STATIC:
             mask = there[:, None] & within[None, :]
             key = tl.load(keys + node[:, None] * A + attribute[None, :], mask=mask, other=0.0)  # (ROWS, AP)
         weight = tl.load(weights + node, mask=there, other=0.0)
-        into_score = weight * (tl.sum(tile * into_message[None, :], 1) - mean)
+        into_score = weight * (tl.sum(tile * into_read[None, :], 1) - mean)
         tl.store(grad_scores + node, into_score, mask=there)
-        if SCORE == DOT:  # the nodes are the keys: A is H
+        if SCORE == DOT:
             into_query += into_score[:, None] * key
         if SCORE == ADDITIVE:
             tanh = _tanh(key + query[None, :])
@@ -456,15 +437,18 @@ def _read_backward(
 
 @triton.jit(do_not_specialize=["B", "N", "S", "TEXTS", "begin", "end"])
 def message_backward(
-    z, U_T, W_T, cells, messages, weights, reads, grad_states, keys, nodes, u,
-    grad_z, grad_reads, grad_scores, into_messages, into_queries, grad_cells, begins,
+    z, U_T, V_T, cells, weights, reads, sums, grad_states, keys, says, u,
+    grad_z, grad_reads, grad_scores, into_queries, grad_cells, begins,
     B, N, S, counters, TEXTS, begin, end,
-    H: tl.constexpr, A: tl.constexpr, HP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
+    H: tl.constexpr, A: tl.constexpr, WP: tl.constexpr, AP: tl.constexpr, GROUP: tl.constexpr,
     UNITS: tl.constexpr, TILE: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr,
     PART: tl.constexpr, HOW: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, PER_TEXT: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of z but for the query's, of reads and scores, and those of messages and, by part, queries."""
+    """The gradients of z but for the query's, of reads and scores, and, by part, that of queries.
+
+    reads: m beside W_r r; sums: W_m r beside W_r r, the sums of what the nodes say.
+    """
     slot, group, d = tl.program_id(0) % GROUP, tl.program_id(0) // GROUP, tl.program_id(1)
     counter = counters + (group * tl.num_programs(1) + d) * APART
     first, limit = group * TEXTS, tl.minimum(group * TEXTS + TEXTS, B)
@@ -473,7 +457,7 @@ def message_backward(
     inside = unit < H
     WIDTH: tl.constexpr = 4 * H + A
     U_T += d * H * WIDTH
-    W_T += d * 2 * H * 2 * H
+    V_T += d * H * H
     u += d * A
     layer = tl.num_programs(1) * N  # rows of a part's queries
     goal = 0
@@ -508,28 +492,7 @@ def message_backward(
         if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)
-        if STAGES & 2:  # what goes into the message, the cell and the gates
-            for some in range(first, limit, TILE):
-                text, start, length = _texts(begins, B, some, limit, TILE)
-                now, before = t < length, (t < length) & (t > 0)
-                row = d * N + start + t  # (TILE,)
-                own = now[:, None] & inside[None, :]
-                read = grad_reads + row * 2 * H
-                kept = grad_cells + (d * B + text)[:, None] * H + unit[None, :]
-                into_c = tl.load(kept, mask=own, other=0.0, cache_modifier=".cg")
-                both = tl.min(unit, 0) * 2 + tl.arange(0, 2 * UNITS)  # a unit's part of the message beside that of c
-                into = _times(read, now, W_T, 2 * H, both, both < 2 * H, 2 * H, PART, HOW)
-                into_message, of_c = tl.split(tl.reshape(into, (TILE, UNITS, 2)))
-                into_c += of_c
-                tl.debug_barrier()  # all threads have read what was kept
-                c = cells + (row - 1) * H
-                grad_c = _cell_backward(z + row * WIDTH, grad_z + row * WIDTH, c, into_c, own, before, unit, H)
-                tl.store(kept, grad_c, mask=own)
-                tl.store((into_messages + row * H)[:, None] + unit[None, :], into_message, mask=own)
-        if STAGES == ALL:
-            goal += GROUP
-            _meet(counter, goal, GROUP)
-        if STAGES & 4:  # what goes into the scores and the query
+        if STAGES & 2:  # what goes into the scores and the query, the cell and the gates
             for job in range(first * PARTS + slot, limit * PARTS, GROUP):
                 text = job // PARTS
                 start, length = tl.load(begins + text), tl.load(begins + B + text)
@@ -539,11 +502,23 @@ def message_backward(
                     count = length.to(tl.int32) if PER_TEXT else S
                     part = job % PARTS
                     _read_backward(
-                        into_messages + row * H, messages + row * H, z + row * WIDTH + 4 * H, keys + node * A,
-                        nodes + node * H, u, weights + row * S, grad_scores + row * S,
+                        grad_reads + row * 2 * H, sums + row * 2 * H, z + row * WIDTH + 4 * H, keys + node * A,
+                        says + node * 2 * H, u, weights + row * S, grad_scores + row * S,
                         into_queries + (part * layer + row) * A, count, part,
-                        H, A, HP, AP, ROWS, PARTS, SCORE,
+                        H, A, WP, AP, ROWS, PARTS, SCORE,
                     )  # fmt: skip
+            for some in range(first, limit, TILE):
+                text, start, length = _texts(begins, B, some, limit, TILE)
+                now, before = t < length, (t < length) & (t > 0)
+                row = d * N + start + t  # (TILE,)
+                own = now[:, None] & inside[None, :]
+                kept = grad_cells + (d * B + text)[:, None] * H + unit[None, :]
+                into_c = tl.load(kept, mask=own, other=0.0, cache_modifier=".cg")
+                into_c += _times(grad_reads + row * 2 * H, now, V_T, H, unit, inside, H, PART, HOW)
+                tl.debug_barrier()  # all threads have read what was kept
+                c = cells + (row - 1) * H
+                grad_c = _cell_backward(z + row * WIDTH, grad_z + row * WIDTH, c, into_c, own, before, unit, H)
+                tl.store(kept, grad_c, mask=own)
         if STAGES == ALL:
             goal += GROUP
             _meet(counter, goal, GROUP)

@@ -110,21 +110,26 @@ def message_forward(x: Tensor, weights: Weights, graph: Graph, packing: Packing)
     plan = message_plan(B, D, graph, z.device)
     choices = message_choices(graph, plan) | plan.choices(z.dtype, 4)
     P = choices["PARTS"]
-    states, cells, messages = z.new_empty(3, D, N, H)
-    reads, sums, scores = z.new_empty(D, N, 2 * H), z.new_empty(D, N, 1), z.new_full((D, N, S), -torch.inf)
-    tops, totals, said = z.new_empty(D, B, P), z.new_empty(D, B, P), z.new_empty(D, B, P, H)
+    cells, scores = z.new_empty(D, N, H), z.new_full((D, N, S), -torch.inf)
+    tops, totals, said = z.new_empty(D, B, P), z.new_empty(D, B, P), z.new_empty(D, B, P, 2 * H)
+    of_cells = z.new_empty(D, B, H)
     U = torch.cat([_by_unit(weights.U[..., : 4 * H], 4), weights.U[..., 4 * H :]], -1)  # (D, H, 4H + A)
     nothing = z  # where an address is asked for, and never read
     keys, u, bias = (nothing if t is None else t for t in (graph.keys, graph.u, graph.bias))
     _Loop(plan, packing, D).run(
-        kernels.message_forward, z, U, weights.V_m, _by_unit(weights.W_mr, 2), keys, graph.nodes, u, bias, states,
-        cells, messages, scores, sums, reads, tops, totals, said, packing.longest_first, B, N, S,
-        stages=(1, 2, 4), **choices,
+        kernels.message_forward, z, U, weights.V_m, keys, _says(graph, weights), u, bias, cells, scores, tops, totals,
+        said, of_cells, packing.longest_first, B, N, S,
+        stages=(1, 2), **choices,
     )  # fmt: skip
-    m, v = reads.chunk(2, -1)  # (D, N, H)
-    spoken, kept = (a.norm(dim=-1, keepdim=True) for a in (m * v, cells))  # (D, N, 1)
-    edges = scores.sub_(sums).exp_()  # (D, N, S)
-    return Trace(z, states, cells, messages, edges, reads, spoken / (kept + spoken).clamp_min(1e-12))
+    edges = scores.sub_(scores.logsumexp(-1, keepdim=True).clamp_min(-1e30)).exp_()  # (D, N, S); no nodes, no message
+    messages = _messages(edges, graph.nodes, packing)
+    m, v = torch.bmm(messages, weights.W_mr).chunk(2, -1)  # (D, N, H)
+    m = torch.sigmoid_(torch.baddbmm(m, cells, weights.V_m))
+    spoken = m * v
+    states = z[..., 3 * H : 4 * H] * torch.tanh(cells + spoken)
+    spoken, kept = (a.norm(dim=-1, keepdim=True) for a in (spoken, cells))  # (D, N, 1)
+    shares = spoken / (kept + spoken).clamp_min(1e-12)
+    return Trace(z, states, cells, messages, edges, torch.cat([m, v], -1), shares)
 
 
 def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Packing, *, of_x: bool, of_nodes: bool):
@@ -133,22 +138,35 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
     plan = message_plan(B, D, graph, z.device)
     choices = message_choices(graph, plan) | plan.choices(z.dtype, 2)
     grad_z, grad_reads, grad_scores = torch.empty_like(z), torch.empty_like(trace.reads), z.new_zeros(D, N, S)
-    into_messages, into_queries = z.new_empty(D, N, H), z.new_empty(choices["PARTS"], D, N, A)
-    grad_cells, nothing = z.new_empty(D, B, H), z
+    into_queries, grad_cells, nothing = z.new_empty(choices["PARTS"], D, N, A), z.new_empty(D, B, H), z
     keys, u = (nothing if t is None else t for t in (graph.keys, graph.u))
-    of_cell = torch.cat([weights.V_m.mT, torch.zeros_like(weights.V_m)], 1)  # (D, 2H, H)
-    W_T = torch.stack([weights.W_mr.mT, of_cell], -1)  # (D, 2H, H, 2)
+    sums = torch.bmm(trace.messages, weights.W_mr)  # (D, N, 2H), of what the nodes say
     _Loop(plan, packing, D).run(
-        kernels.message_backward, z, weights.U.mT.contiguous(), W_T, *trace[2:6], grad_states, keys, graph.nodes, u,
-        grad_z, grad_reads, grad_scores, into_messages, into_queries, grad_cells, packing.longest_first, B, N, S,
-        stages=(1, 2, 4), backward=True, **choices,
+        kernels.message_backward, z, weights.U.mT.contiguous(), weights.V_m.mT.contiguous(), trace.cells, trace.weights,
+        trace.reads, sums, grad_states, keys, _says(graph, weights), u,
+        grad_z, grad_reads, grad_scores, into_queries, grad_cells, packing.longest_first, B, N, S,
+        stages=(1, 2), backward=True, **choices,
     )  # fmt: skip
     grad_z[..., 4 * H :] = into_queries.sum(0)
+    into_messages = torch.bmm(grad_reads, weights.W_mr.mT) if of_nodes else None  # (D, N, H)
     grad_nodes = _node_gradients(trace, into_messages, grad_scores, graph, packing) if of_nodes else None
     grad_keys, grad_u = _key_gradients(z, grad_scores, graph, packing) if graph.score == "additive" else (None, None)
     grad_bias = None if graph.bias is None else grad_scores.sum((0, 1))
     of_graph = Graph(grad_nodes, grad_keys, grad_u, grad_bias)  # type: ignore[arg-type]
     return *message_gradients(grad_z, grad_reads, x, weights, trace, packing, of_x=of_x), of_graph
+
+
+def _says(graph: Graph, weights: Weights) -> Tensor:
+    """W_m n beside W_r n of every node n: (D, N, S, 2H) or (D, N, 2H). A sum of these is what a message says."""
+    return torch.bmm(graph.nodes.flatten(1, -2), weights.W_mr).unflatten(1, graph.nodes.shape[1:-1])
+
+
+def _messages(edges: Tensor, nodes: Tensor, packing: Packing) -> Tensor:
+    """The sums of the nodes (D, N, H), given their weights (D, N, S)."""
+    if nodes.ndim == 4:
+        return (edges.unsqueeze(-2) @ nodes).squeeze(-2)
+    by_text = _by_text(edges, packing) @ _by_text(nodes, packing)  # (D, B, longest, H)
+    return by_text.flatten(1, 2).index_select(1, _places(packing))
 
 
 def _by_unit(matrix: Tensor, parts: int) -> Tensor:

@@ -40,9 +40,9 @@ class Plan(NamedTuple):
         """What a kernel is compiled for, whose matrices have so many columns for each unit.
 
         A product is taken as such, or as the sums that it is made of, which are faster where there are few units, and
-        need no shared memory where there are too many for it.
+        need no shared memory where there are too many for it. Products of fewer than 8 texts were wrong (Triton 3.6).
         """
-        how = "ieee" if _FEW < self.units <= _MANY and dtype == torch.float32 else "sums"
+        how = "ieee" if _FEW < self.units <= _MANY and self.tile >= _TEXTS and dtype == torch.float32 else "sums"
         least = 16 if how == "ieee" else 1
         return {
             "GROUP": self.programs,
@@ -105,12 +105,12 @@ def _below(number: int) -> int:
 def message_choices(graph: Graph, plan: Plan) -> dict:
     """What a message kernel is compiled for."""
     H, A = graph.nodes.size(-1), graph.attention
-    HP, AP, per_text = padded(H), padded(A), graph.nodes.ndim == 3
-    rows = _TILE // max(HP, AP)
+    WP, AP, per_text = padded(2 * H), padded(A), graph.nodes.ndim == 3
+    rows = max(1, _TILE // max(WP, AP))
     return {
         "H": H,
         "A": A,
-        "HP": HP,
+        "WP": WP,
         "AP": AP,
         "PARTS": _below(min(plan.programs // plan.texts, _PROGRAMS)) if per_text else 1,
         "ROWS": rows if per_text else min(rows, padded(graph.nodes.size(2))),

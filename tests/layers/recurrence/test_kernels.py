@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).parents[3] / "benchmarks" / "compile_kernels.py"
 
 
 def test_the_kernels_compile_for_a_gpu_that_is_not_here_and_do_not_spill(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--capability", "9.0", "--hidden", "8", "--attention", "4", "--batch", "2"]
+    command = [sys.executable, str(SCRIPT), "--capability", "9.0"]  # of the sizes that are measured
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

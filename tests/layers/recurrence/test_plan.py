@@ -46,3 +46,15 @@ def test_products_are_sums_where_there_are_few_units_and_where_there_are_64_bits
     assert few.choices(torch.float32, 4)["HOW"] == "sums"
     assert many.choices(torch.float32, 4)["HOW"] == "ieee"
     assert many.choices(torch.float64, 4)["HOW"] == "sums"
+
+
+@pytest.mark.parametrize(("texts", "how"), [(2, "sums"), (4, "sums"), (8, "ieee")])
+def test_products_of_few_texts_are_sums(texts, how):  # on an H200 those of 2 were wrong
+    own = plan.Plan(groups=1, programs=4, texts=texts, units=32, tile=texts)
+    assert own.choices(torch.float32, 4)["HOW"] == how
+
+
+def test_a_tile_has_a_node_however_wide_it_is(monkeypatch):
+    monkeypatch.setattr(plan, "_TILE", 64)
+    graph = Graph(torch.empty(1, 1, 40), torch.empty(1, 1, 8), torch.empty(1, 8), None)
+    assert message_choices(graph, message_plan(2, 1, graph, torch.device("cpu")))["ROWS"] == 1
