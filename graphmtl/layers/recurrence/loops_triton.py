@@ -148,8 +148,10 @@ def message_backward(x, weights, trace, grad_states: Tensor, graph, packing: Pac
         stages=(1, 2), backward=True, **choices,
     )  # fmt: skip
     grad_z[..., 4 * H :] = into_queries.sum(0)
-    into_messages = torch.bmm(grad_reads, weights.W_mr.mT) if of_nodes else None  # (D, N, H)
-    grad_nodes = _node_gradients(trace, into_messages, grad_scores, graph, packing) if of_nodes else None
+    grad_nodes = None
+    if of_nodes:
+        into_messages = torch.bmm(grad_reads, weights.W_mr.mT)  # (D, N, H)
+        grad_nodes = _node_gradients(trace, into_messages, grad_scores, graph, packing)
     grad_keys, grad_u = _key_gradients(z, grad_scores, graph, packing) if graph.score == "additive" else (None, None)
     grad_bias = None if graph.bias is None else grad_scores.sum((0, 1))
     of_graph = Graph(grad_nodes, grad_keys, grad_u, grad_bias)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from graphmtl.layers.packing import Graph
 
 __all__ = ["Plan", "make_plan", "message_choices", "message_plan", "padded", "plain_plan"]
 
-_TILE = 8192  # numbers in a tile of nodes
+_TILE = 16384  # numbers in a tile of nodes
 _MATRIX = 4096  # numbers in a part of a matrix
 _TEXTS = 8  # of a group, where there are multiprocessors for so few
 _PROGRAMS = 16  # of a group, at most
