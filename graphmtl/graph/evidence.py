@@ -128,13 +128,20 @@ def is_symmetric(matrix: np.ndarray) -> bool:
     return square and np.allclose(matrix, matrix.T, rtol=0, atol=ALIKE, equal_nan=True)
 
 
-def finding(graph: TaskGraph, evidence: Evidence, *, truth: PlantedTruth | None = None) -> str:
+def finding(
+    graph: TaskGraph,
+    evidence: Evidence,
+    *,
+    truth: PlantedTruth | None = None,
+    control: str = "the control trained on shuffled labels",
+) -> str:
     """What the picture of a graph shows, in a sentence without a full stop.
 
     Args:
         graph: the graph.
         evidence: that of the graph.
         truth: the true task graph, where it is known.
+        control: what the control is.
     """
     if np.isnan(evidence.excess).all():
         return "no task reads from another"
@@ -142,7 +149,7 @@ def finding(graph: TaskGraph, evidence: Evidence, *, truth: PlantedTruth | None 
         return "not compared with a control"
     ends = _strongest_first(graph, evidence)
     if not any(evidence.above[place] for _, place in ends):
-        return "nothing is above the control trained on shuffled labels: do not interpret"
+        return f"nothing is above {control}: do not interpret"
     names = [name for name, place in ends if evidence.above[place]]
     kind = "spokes" if graph.virtual else "pairs" if is_symmetric(evidence.excess) else "edges"
     if truth is not None and not graph.virtual:

@@ -157,7 +157,7 @@ def train_run(
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
-    fit_wide_parts(model, data, seed=options.seed, say=say)
+    linear = fit_wide_parts(model, data, seed=options.seed, say=say)
     callbacks = callbacks if state.is_main_process else ()
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
     parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
@@ -187,7 +187,7 @@ def train_run(
         say_unknown(data, say)
         if state.is_main_process:
             run.write_json(REMARKS, remarks(tasks, data))
-            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": control_of}
+            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": control_of, "linear": linear}
             write_run(run, options, model, data, result, predictions, recorder, **about_it)
             if submission is not None:
                 verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")

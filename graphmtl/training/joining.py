@@ -131,7 +131,7 @@ class JoinedTraining:
         self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
         learn_from_labels(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
-        fit_wide_parts(self.model, self.data, seed=options.seed)
+        self.linear = fit_wide_parts(self.model, self.data, seed=options.seed)
         self.options = with_steps(options, self.data, transfer.steps)
         self._blocks = old_blocks(self.model, old, transfer.freeze)
         self._waits = transfer.unfreeze_after
@@ -262,7 +262,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             forgetting = _before_and_after(data, before, after)
             run.write_json("transfer.json", {**asked, "new": names, "incoming": incoming, "old": forgetting})
             run.write_json(REMARKS, remarks(tasks, both))
-            write_run(run, options, model, both, result, every, recorder)  # metrics.json last, with which it is whole
+            linear = training.linear
+            write_run(run, options, model, both, result, every, recorder, linear=linear)  # metrics.json last of all
     return run
 
 

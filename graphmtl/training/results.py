@@ -24,6 +24,7 @@ from graphmtl.training.finished import fitted_tasks
 from graphmtl.training.run_folder import VALIDATION, Run
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
+from graphmtl.training.wide import LinearGraph
 
 __all__ = [
     "SPLITS",
@@ -67,6 +68,7 @@ def write_run(
     *,
     truth: PlantedTruth | None = None,
     control_of: Run | None = None,
+    linear: LinearGraph | None = None,
 ) -> None:
     """Everything that a finished run leaves, ``metrics.json`` last.
 
@@ -80,6 +82,7 @@ def write_run(
         recorder: the edges of the test split.
         truth: the true task graph, where it is known.
         control_of: of a control the run that it is one of, whose training labels are the right ones.
+        linear: whom the model's linear models read.
     """
     metrics = _metrics(options, model, data, result, predictions)
     intervals = {name: _interval(data[name].task, own) for name, own in predictions["test"].items()}
@@ -103,6 +106,9 @@ def write_run(
         told = transferability(model, drawn, known, split="test", seed=options.seed)
         if told.edges:
             told.save(run.folder / "task_transferability.json")
+    if linear is not None:
+        linear.graph.save(run.folder / "task_linear.json")
+        linear.permuted.save(run.folder / "task_linear_permuted.json")
     if truth is not None:
         run.write_json("truth.json", truth.to_dict())
     conflict = run.gradient_conflict

@@ -35,6 +35,7 @@ _LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_transferability.json", "task_graph.png", "report.html"),
+    *("task_linear.json", "task_linear_permuted.json"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
@@ -51,9 +52,10 @@ class Run:
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json`` and
-    ``task_transferability.json``, all that have edges ``graph_history.jsonl``, those whose tasks' gradients were
-    measured ``gradient_conflict.json``, those of a generated task set ``truth.json``, and what `graphmtl transfer`
-    wrote ``transfer.json``. In ``controls/shuffled`` stands a run of the same form on shuffled labels.
+    ``task_transferability.json``, those whose linear models read each other ``task_linear.json``, all that have
+    edges ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, those of a
+    generated task set ``truth.json``, and what `graphmtl transfer` wrote ``transfer.json``. In
+    ``controls/shuffled`` stands a run of the same form on shuffled labels.
 
     Args:
         folder: where it is.
@@ -357,13 +359,25 @@ class Run:
     @cached_property
     def task_affinity(self) -> TaskGraph | None:
         """``task_affinity.json``, of a star graph."""
-        path = self.folder / "task_affinity.json"
-        return TaskGraph.load(path) if path.is_file() else None
+        return self._graph("task_affinity.json")
 
     @cached_property
     def task_transferability(self) -> TaskGraph | None:
         """``task_transferability.json``, of a star graph."""
-        path = self.folder / "task_transferability.json"
+        return self._graph("task_transferability.json")
+
+    @cached_property
+    def task_linear(self) -> TaskGraph | None:
+        """``task_linear.json``: whom the linear models of words read, with ``--wide``."""
+        return self._graph("task_linear.json")
+
+    @cached_property
+    def task_linear_permuted(self) -> TaskGraph | None:
+        """``task_linear_permuted.json``: the same of what is said of other texts."""
+        return self._graph("task_linear_permuted.json")
+
+    def _graph(self, name: str) -> TaskGraph | None:
+        path = self.folder / name
         return TaskGraph.load(path) if path.is_file() else None
 
     @property

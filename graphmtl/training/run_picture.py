@@ -22,7 +22,7 @@ def run_picture(run: Run) -> Figure:
     Raises:
         InputError: the run has no edges between tasks.
     """
-    if not has_edges(run):
+    if not _has_maps(run):
         raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
     with _of_the_same_tasks(run):
         return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
@@ -53,14 +53,21 @@ def _held_against(run: Run) -> dict[str, Any]:
         "affinity_control": control and control.task_affinity,
         "transferability": run.task_transferability,
         "transferability_control": control and control.task_transferability,
+        "linear": run.task_linear,
+        "linear_control": run.task_linear_permuted,
         "truth": None if run.options.shuffle_labels else run.truth,
     }
 
 
 def draw_run(run: Run) -> None:
     """Writes ``task_graph.png``, or nothing where no task reads from another."""
-    if has_edges(run):
+    if _has_maps(run):
         save_figure(run_picture(run), run.folder / PICTURE)
+
+
+def _has_maps(run: Run) -> bool:
+    """Whether a task or its linear model reads from another node than itself."""
+    return has_edges(run) or run.task_linear is not None
 
 
 def has_edges(run: Run) -> bool:

@@ -12,6 +12,9 @@ Three forms are learned of each, and the one is kept that has the smallest loss 
   Multi-target regression via input space expansion, Machine Learning 2016. What the others say is linear in the
   features too, so that it is one linear model in the end.
 
+Whom the told models read is a task graph too (:class:`LinearGraph`). Its weights are measured in one more fit, with
+each column of what others say a second time, its texts permuted: what is read of those is what is read by chance.
+
 Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
 what has the smallest loss on the validation split too, and so is, once the graph is trained, the share that the wide
 part has of a task's answers.
@@ -30,18 +33,33 @@ from scipy import sparse
 
 from graphmtl.data.batching import EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.errors import note
+from graphmtl.graph.edge import Edge
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.kinds.head import Head
 from graphmtl.models.linear import Linear, logistic, seen_columns, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.wide import BUCKETS, FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
 from graphmtl.training.evaluation import Predictions
 
-__all__ = ["SHARES", "STRENGTHS", "choose_shares", "fit_wide_parts"]
+__all__ = ["SHARES", "STRENGTHS", "LinearGraph", "choose_shares", "fit_wide_parts"]
 
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  #: of a task's answers
 _SPREAD = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
 _TEXTS_AT_ONCE = 512
+
+
+class LinearGraph(NamedTuple):
+    """Whom the linear models of a model read that are told by others.
+
+    Attributes:
+        graph: the root mean square, over the labels of both, of the logits that a standard deviation of what the source
+            says is worth to the target.
+        permuted: the same of what the sources say of other texts: what is read by chance.
+    """
+
+    graph: TaskGraph
+    permuted: TaskGraph
 
 
 class _Texts:
@@ -134,7 +152,7 @@ class _Part:
 @torch.no_grad()
 def fit_wide_parts(
     model: MultiTaskModel, data: Mapping[str, EncodedTask], *, seed: int, say: Callable[..., Any] = lambda _: None
-) -> None:
+) -> LinearGraph | None:
     """Learns the wide parts of the tasks of ``data``, where the model has any; a task that has none is named.
 
     Tasks of the model that are not in ``data`` tell the others what they have learned before. Form and C that a part
@@ -146,9 +164,12 @@ def fit_wide_parts(
         data: the tasks, with the labels of ``train`` and ``valid``.
         seed: of the order in which the optimiser goes through the examples.
         say: is told what was learned.
+
+    Returns:
+        Whom the parts read; None where none is told by others.
     """
     if not model.options.wide:
-        return
+        return None
     began = perf_counter()
     without = [name for name in data if model.wide_part(name) is None]
     if without:
@@ -157,13 +178,17 @@ def fit_wide_parts(
     model.eval()  # losses without the weights of classes
     parts = {name: _Part(model, name, own) for name, own in data.items() if name not in without}
     apart: bool = model.architecture.own_encoder_per_task
-    before = [model.wide_part(name) for name in model.tasks if name not in data and not apart]
-    before = [wide for wide in before if wide is not None and wide.strength]
+    before = {name: model.wide_part(name) for name in model.tasks if name not in data and not apart}
+    before = {name: wide for name, wide in before.items() if wide is not None and wide.strength}
     for together in [[own] for own in parts.values()] if apart else [[*parts.values()]]:
-        _count(together, before)
+        _count(together, [*before.values()])
     groups = [] if apart else _groups(model, [*parts])
-    for name, found in _learned_forms(parts, groups, before, seed).items():
+    known = {name: Linear(wide.weight.numpy(), wide.bias.numpy()) for name, wide in before.items()}
+    learned = _learned_forms(parts, groups, [*known.values()], seed)
+    for name, found in learned.items():
         parts[name].take(parts[name].best(found))
+    own = {name: found[0].learned for name, found in learned.items()}
+    graph = _linear_graph(model, parts, known | own, seed)
     model.train(training)
     if parts:
         strengths = sorted({own.wide.strength.item() for own in parts.values()})
@@ -171,6 +196,35 @@ def fit_wide_parts(
         listed = ", ".join(f"{count} {form}" for form, count in sorted(forms.items()))
         said = f"{len(parts)} linear models of words ({listed}), C {' and '.join(f'{C:g}' for C in strengths)}"
         say(f"wide: {said}, in {perf_counter() - began:.0f} s")
+    return graph
+
+
+def _linear_graph(
+    model: MultiTaskModel, parts: Mapping[str, _Part], known: Mapping[str, Linear], seed: int
+) -> LinearGraph | None:
+    """Whom the parts read that are told by others.
+
+    Args:
+        model: what the parts are of.
+        parts: they have learned.
+        known: the models of own texts, and those from before, all of which tell each other's targets.
+        seed: of the optimiser, and of what is permuted.
+    """
+    edges: tuple[list[Edge], list[Edge]] = ([], [])
+    for target, part in parts.items():
+        if FORMS[int(part.wide.form)] != "told" or not len(part.train):
+            continue
+        sources = {name: own for name, own in known.items() if name != target}
+        told = _Told(part.features, [*sources.values()])
+        ends = np.cumsum([own.weights.shape[1] for own in sources.values()])[:-1]
+        for found, read in zip(edges, told.read(part.labels, part.wide.strength.item(), seed), strict=True):
+            for source, columns in zip(sources, np.split(read, ends), strict=True):
+                weight = float(np.sqrt(np.square(columns).mean()))
+                found.append(Edge(source=source, target=target, weight=weight, std=0.0, count=len(part.train)))
+    if not edges[0]:
+        return None
+    about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": "train", "seed": seed}
+    return LinearGraph(*(TaskGraph(**about, edges=tuple(found)) for found in edges))
 
 
 @torch.no_grad()
@@ -210,14 +264,14 @@ def choose_shares(
 
 
 def _learned_forms(
-    parts: Mapping[str, _Part], groups: Sequence[Sequence[str]], before: Sequence[Wide], seed: int
+    parts: Mapping[str, _Part], groups: Sequence[Sequence[str]], before: Sequence[Linear], seed: int
 ) -> dict[str, list[_Found]]:
     """What each part has learned in each form.
 
     Args:
         parts: the parts.
         groups: those that are learned together; none where tasks are separate models.
-        before: parts of other tasks.
+        before: models of other tasks.
         seed: of the optimiser.
     """
     found = {name: _chosen([part], "own", _learner(part.features, part.labels, seed)) for name, part in parts.items()}
@@ -259,12 +313,11 @@ def _fit_augmented(parts: Sequence[_Part], seed: int) -> list[_Found]:
     return _chosen(parts, "augmented", learn)
 
 
-def _fit_told(parts: Sequence[_Part], own: Sequence[Linear], before: Sequence[Wide], seed: int) -> list[_Found]:
+def _fit_told(parts: Sequence[_Part], own: Sequence[Linear], before: Sequence[Linear], seed: int) -> list[_Found]:
     """Of the models that parts have of their own texts, and of those that others have from before."""
-    known = [Linear(wide.weight.numpy(), wide.bias.numpy()) for wide in before]
     found = []
     for k, part in enumerate(parts):
-        told = _Told(part.features, [*known, *own[:k], *own[k + 1 :]])
+        told = _Told(part.features, [*before, *own[:k], *own[k + 1 :]])
         found += _chosen([part], "told", told.learner(part.labels, seed))
     return found
 
@@ -319,7 +372,8 @@ class _Told:
         said = features @ self._weights  # (texts, their columns)
         self._mean, spread = said.mean(0), said.std(0)
         self._scale = np.divide(_SPREAD, spread, out=np.zeros_like(spread), where=spread > 1e-6)
-        self._features = sparse.hstack([features, sparse.csr_matrix((said - self._mean) * self._scale)], format="csr")
+        self._said = sparse.csr_matrix((said - self._mean) * self._scale)  # (texts, their columns)
+        self._features = sparse.hstack([features, self._said], format="csr")
 
     def learner(self, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
         """What learns, with a C, the linear model of the features alone that says the same."""
@@ -331,6 +385,18 @@ class _Told:
             return [Linear(own + self._weights @ others, both.intercepts - self._mean @ others)]
 
         return told
+
+    def read(self, labels: np.ndarray, C: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The logits that a deviation of each column is worth, and, beside it, of the same of other texts.
+
+        (columns,) each, the root mean square over the columns of the labels.
+        """
+        rng, columns = np.random.default_rng(seed), self._said.shape[1]
+        of_others = sparse.csr_matrix(rng.permuted(self._said.toarray(), axis=0))  # each column by itself
+        apart = sparse.hstack([self._features, of_others], format="csr")
+        (learned,) = _learner(apart, labels, seed)(C)
+        worth = _SPREAD * np.sqrt(np.square(learned.weights[BUCKETS:]).mean(1))  # (2 columns,)
+        return worth[:columns], worth[columns:]
 
 
 class _Augmented:

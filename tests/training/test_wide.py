@@ -15,7 +15,7 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.models.linear import Linear, tfidf_rows
-from graphmtl.models.wide import FORMS
+from graphmtl.models.wide import BUCKETS, FORMS
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
 from graphmtl.training.finished import read_run
@@ -177,6 +177,60 @@ def test_the_tasks_of_before_tell_a_new_one():
     fit_wide_parts(model, {"new": data_of(tasks[1], 10)}, seed=0)
     assert torch.equal(model.wide_part("a").weight, first)
     assert is_told_by(new, model.wide_part("a"), "new", data_of(tasks[1], 10)) > 0.1
+
+
+def related(seed, texts=80):
+    """What two others say of texts, and labels that follow what the first says."""
+    rng = np.random.default_rng(seed)
+    features = sparse.random(texts, BUCKETS, density=4e-5, rng=rng, format="csr", dtype=np.float32)
+    weights = rng.normal(size=(BUCKETS, 2)).astype(np.float32)
+    return features, weights, (features @ weights[:, :1] > 0)
+
+
+def test_what_is_read_of_the_source_that_decides_is_more_than_of_another_and_of_other_texts():
+    features, weights, labels = related(0)
+    told = _Told(features, [Linear(weights[:, [k]], np.zeros(1)) for k in range(2)])
+    read, by_chance = told.read(labels, 16.0, 0)
+    assert read.shape == by_chance.shape == (2,)
+    assert read[0] > 3 * max(read[1], *by_chance)
+
+
+def test_what_is_read_is_what_logistic_regression_reads_beside_permuted_columns():
+    features, weights, labels = related(1)
+    said = features @ weights
+    said = (said - said.mean(0)) / said.std(0) / 10
+    told = _Told(features, [Linear(weights, np.zeros(2))])
+    read, by_chance = told.read(labels, 4.0, 3)
+    permuted = np.random.default_rng(3).permuted(said, axis=0)
+    expected = LogisticRegression(C=4.0, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
+    expected.fit(sparse.hstack([features, said, permuted]), labels[:, 0])
+    worth = np.abs(expected.coef_[0, BUCKETS:]) / 10
+    np.testing.assert_allclose([*read, *by_chance], worth, atol=0.02)
+
+
+def test_those_who_are_told_are_the_rows_of_the_linear_graph():
+    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
+    model = build("shared", tasks=TASKS, wide=True)
+    for name, form in {"a": "own", "b": "told"}.items():
+        model.wide_part(name).form.fill_(FORMS.index(form))
+        model.wide_part(name).strength.fill_(4.0)
+    found = fit_wide_parts(model, data, seed=0)
+    for graph in found:
+        assert (graph.split, graph.tasks) == ("train", ("a", "b"))
+        assert [(edge.source, edge.target, edge.count) for edge in graph.edges] == [("a", "b", 40)]
+    assert found.graph.edges[0].weight > found.permuted.edges[0].weight  # b's labels are a's, turned round
+    assert fit_wide_parts(fitted("single", data), data, seed=0) is None
+    assert fit_wide_parts(build("shared", tasks=TASKS), data, seed=0) is None
+
+
+def test_the_tasks_of_before_stand_in_the_graph_of_a_new_one():
+    tasks = [TASKS[0], Task(name="new", labels=("bad", "good"))]
+    model = build("shared", tasks=tasks, wide=True)
+    assert fit_wide_parts(model, {"a": data_of(tasks[0], 0)}, seed=0) is None
+    model.wide_part("new").form.fill_(FORMS.index("told"))
+    model.wide_part("new").strength.fill_(4.0)
+    found = fit_wide_parts(model, {"new": data_of(tasks[1], 10)}, seed=0)
+    assert [(edge.source, edge.target) for edge in found.graph.edges] == [("a", "new")]
 
 
 def test_the_share_of_a_part_has_the_least_loss_on_validation():

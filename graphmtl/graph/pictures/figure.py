@@ -39,6 +39,8 @@ def draw_task_graph(
     affinity_control: TaskGraph | None = None,
     transferability: TaskGraph | None = None,
     transferability_control: TaskGraph | None = None,
+    linear: TaskGraph | None = None,
+    linear_control: TaskGraph | None = None,
     truth: PlantedTruth | None = None,
     is_control: bool = False,
     about: str | None = None,
@@ -50,12 +52,14 @@ def draw_task_graph(
     (in a star: whose affinity is high) stand side by side. The same graph always gives the same picture.
 
     Args:
-        graph: has edges.
+        graph: has edges, or ``linear`` has.
         affinity: of a star.
         control: the same graph of the run on shuffled labels; None: it is not compared.
         affinity_control: of a star.
         transferability: of a star, its ``task_transferability.json``.
         transferability_control: of a star.
+        linear: whom the linear models read (``task_linear.json``).
+        linear_control: the same of what is said of other texts.
         truth: the true task graph, whose edges get a frame, where it is known.
         is_control: the graph is that of a run on shuffled labels itself.
         about: what stands below the heading; by default architecture, tasks, split and seed.
@@ -71,6 +75,8 @@ def draw_task_graph(
         affinity_control=affinity_control,
         transferability=transferability,
         transferability_control=transferability_control,
+        linear=linear,
+        linear_control=linear_control,
         truth=truth,
     )
     if not found:
@@ -78,7 +84,7 @@ def draw_task_graph(
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
     panels = [panel for each in found for panel in _panels(each, arrows=each is found[0])]
-    whose = f"{graph.arch}: {count}, {graph.split} split, seed {graph.seed}"
+    whose = f"{graph.arch}: {count}, {found[0].graph.split} split, seed {graph.seed}"
     return draw_panels(panels, heading=heading, about=about or whose, widest=_WIDEST)
 
 

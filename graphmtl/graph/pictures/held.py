@@ -14,6 +14,8 @@ _READS = "who reads from whom: each row from the columns"
 _TOLD = "whose answers tell a task what its own texts do not: share of the row's labels"
 _ALIKE = "task affinity: do two tasks use the hub alike?"
 _SPOKES = "spokes, how much each task reads from the hub"
+_LINEAR = "whose answers tell a task's linear model of words, where that helps: logits for one standard deviation"
+_OF_OTHERS = "what is read of answers to other texts"
 _TELLS_MUCH = 0.15  # of the labels' variance: where the palette ends
 
 
@@ -51,9 +53,13 @@ def held(
     affinity_control: TaskGraph | None = None,
     transferability: TaskGraph | None = None,
     transferability_control: TaskGraph | None = None,
+    linear: TaskGraph | None = None,
+    linear_control: TaskGraph | None = None,
     truth: PlantedTruth | None = None,
 ) -> list[Held]:
     """The graph of a run; of a star what it says of two tasks first, then the spokes. Those without edges are left out.
+
+    Last comes whom the linear models read, where there are some.
 
     Args:
         graph: the run's.
@@ -62,6 +68,8 @@ def held(
         affinity_control: of a star.
         transferability: of a star, whose answers tell a task what its own texts do not.
         transferability_control: of a star.
+        linear: whom the linear models read; tasks that are told by none have no edges.
+        linear_control: the same of what is said of other texts.
         truth: the true task graph, where it is known.
     """
     pairs: list[tuple[TaskGraph | None, TaskGraph | None, str, str]] = []
@@ -69,6 +77,7 @@ def held(
         pairs += [(transferability, transferability_control, _TOLD, "is told by")]
         pairs += [(affinity, affinity_control, _ALIKE, "")]
     pairs += [(graph, control, _SPOKES if graph.virtual else _READS, "reads from")]
+    pairs += [(linear, linear_control, _LINEAR, "is told by")]
     found = []
     for own, other, title, verb in pairs:
         if own is None or all(edge.source == edge.target for edge in own.edges):
@@ -76,6 +85,7 @@ def held(
         own = own if own.virtual else clustered(own)
         compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False)
         drawn = cells(own, compared, truth, end=_TELLS_MUCH if title is _TOLD else None)
-        said = finding(own, compared, truth=truth)
+        than = {"control": _OF_OTHERS} if title is _LINEAR else {}
+        said = finding(own, compared, truth=truth, **than)
         found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb))
     return found

@@ -44,6 +44,17 @@ def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
     assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
 
 
+def test_whom_linear_models_read_comes_last_and_is_held_against_other_texts():
+    own, chance = replace(complete(5), split="train"), rescaled(complete(5), 0.01, 0)
+    *_, first = held(without_edges(5), linear=own, linear_control=chance)
+    assert (first.verb, first.graph.split) == ("is told by", "train")
+    assert not first.evidence.ratio
+    assert first.evidence.above.any()
+    *before, last = held(star(5), affinity=affinity(5), linear=chance, linear_control=own)
+    assert len(before) == 2
+    assert last.finding == "nothing is above what is read of answers to other texts: do not interpret"
+
+
 def test_the_affinity_of_two_tasks_is_no_share():
     """Though its weights into each task may sum to 1."""
     own = affinity(2)
