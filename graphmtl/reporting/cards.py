@@ -77,7 +77,9 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
     if explanation is None:
         drawn = graphs[0]
         known = None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
-        lines = [drawn.finding, "Not measured: what breaks when edges are cut (graphmtl explain RUN)"]
+        lines = [drawn.finding]
+        if drawn.graph.split != "train":  # as that of linear models is, of which nothing is cut
+            lines.append("Not measured: what breaks when edges are cut (graphmtl explain RUN)")
         return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}
     shown = [verdicts[name] for name in _DRAWN if name in verdicts][:1] or explanation["verdicts"][:1]

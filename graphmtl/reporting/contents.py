@@ -19,7 +19,7 @@ from graphmtl.reporting.example_texts import example_texts
 from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.reporting.heat_map import edge_map, heat_map
 from graphmtl.training.run_folder import Run
-from graphmtl.training.run_picture import held_graphs
+from graphmtl.training.run_picture import has_edges, held_graphs
 
 __all__ = ["RunGains", "comparison", "run_contents"]
 
@@ -68,6 +68,7 @@ def run_contents(run: Run, *, name: str, examples: int, seed: int, gains: RunGai
         "facts": _checked(run.folder / "metrics.json", _facts, run),
         "results": _checked(run.folder / "metrics.json", lambda run: _results(run, baselines), run),
         "classes": _checked(run.folder / "metrics.json", lambda run: class_tables(run.metrics["tasks"]), run),
+        "has_edges": has_edges(run),
         "findings": [found.finding for found in graphs],
         "maps": [_map(found) for found in graphs if not found.graph.virtual],
         "graphs": [

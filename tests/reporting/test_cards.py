@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -110,3 +111,8 @@ def test_where_nothing_is_odd_that_is_said(known, run):
     card = data_card(Run.open(run.folder))
     assert card["level"] == ("good" if known else "open")
     assert bool(re.match("Nothing was dropped", card["lines"][0])) == known
+
+
+def test_of_linear_models_nothing_can_be_cut(run):
+    graphs = [replace(each, graph=replace(each.graph, split="train")) for each in held_graphs(run)]
+    assert trust_card(graphs, None)["lines"] == [graphs[0].finding]
