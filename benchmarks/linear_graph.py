@@ -49,7 +49,7 @@ def above(found: LinearGraph | None, tasks: TaskSet) -> np.ndarray:
     """(targets, sources) bool."""
     if found is None:
         return np.zeros((len(tasks), len(tasks)), dtype=bool)
-    return evidence(found.graph, found.permuted, ratio=False).above
+    return evidence(found.graph, found.permuted, ratio=False, norms=True).above
 
 
 def drawn(found: LinearGraph | None, tasks: TaskSet) -> Drawn:

@@ -12,7 +12,8 @@ The limit is the larger of two numbers: the largest excess of the control, eithe
 further draws from a normal distribution with the mean m and the standard deviation s of the control's n edges all stay
 with 95 % (Bonferroni: :math:`m + t_{n-1, 1 - 0.05 / n} \, s \sqrt{1 + 1 / n}`). The largest alone is not enough: an
 edge of another control is above it in a third of all cases. Of a symmetric measure, which is a cosine or a correlation,
-each pair counts once, and m and s are those of Fisher's z.
+each pair counts once, and m and s are those of Fisher's z. Of norms, which are the absolute values of what lies around
+0, the bound is :math:`t_{n, 1 - 0.05 / 2 n}` times their root mean square.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,9 @@ class Evidence:
     sources: tuple[str, ...]
 
 
-def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool | None = None) -> Evidence:
+def evidence(
+    graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool | None = None, norms: bool = False
+) -> Evidence:
     """Holds a graph against that of a control.
 
     Args:
@@ -60,6 +63,7 @@ def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool 
         control: what the same model shows that was trained on shuffled labels; None: there is none.
         ratio: whether weights are amounts, which are compared with the mean into their target. By default the spokes of
             a star are, and weights that sum to 1 for every target.
+        norms: whether weights are lengths of something that chance makes normal, and as often negative as positive.
 
     Raises:
         ValueError: the control has other nodes, or no edges where the graph has some.
@@ -71,7 +75,7 @@ def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool 
         if {*control.nodes} != {*graph.nodes}:
             raise ValueError(f"control: expected a graph with the nodes {graph.nodes}, found {control.nodes}")
         control = replace(control, tasks=graph.tasks)
-        limit = _limit(_excess(control, ratio)) if not np.isnan(excess).all() else 0.0
+        limit = _limit(_excess(control, ratio), norms) if not np.isnan(excess).all() else 0.0
     above = np.zeros(excess.shape, dtype=bool) if limit is None else np.nan_to_num(excess, nan=-np.inf) > limit + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
     return Evidence(excess=excess, limit=limit, above=above, ratio=ratio, sources=sources)
@@ -106,10 +110,10 @@ def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
     return np.where(known, np.log2(np.maximum(shares, _LEAST)), np.nan)
 
 
-def _limit(excess: np.ndarray) -> float:
+def _limit(excess: np.ndarray, norms: bool) -> float:
     from scipy.stats import t  # takes a second, which verbs without it need not spend
 
-    symmetric = is_symmetric(excess)
+    symmetric = not norms and is_symmetric(excess)
     found = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
     found = found[~np.isnan(found)]  # (edges,)
     if len(found) == 0:
@@ -117,6 +121,8 @@ def _limit(excess: np.ndarray) -> float:
     largest, count = float(np.abs(found).max()), len(found)
     if count == 1:
         return largest
+    if norms:
+        return max(largest, float(t.ppf(1 - _LEVEL / (2 * count), count) * np.sqrt(np.square(found).mean())))
     found = np.arctanh(found.clip(-_SURE, _SURE)) if symmetric else found
     bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
     return max(largest, float(np.tanh(bound)) if symmetric else bound)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.edge import Edge
@@ -97,6 +98,27 @@ def test_what_the_control_shows_too_is_not_above_it():
 def test_chance_is_above_the_control_in_one_of_twenty_cases():
     cases = [evidence(by_chance(6, 2 * seed), by_chance(6, 2 * seed + 1)).above.any() for seed in range(300)]
     assert 0.005 < np.mean(cases) < 0.08
+
+
+def norms(count: int, seed: int) -> TaskGraph:
+    """Absolute values of draws from a normal distribution around 0."""
+    weights = np.abs(np.random.default_rng(seed).normal(0, 0.3, (count, count)))
+    np.fill_diagonal(weights, 0)
+    return TaskGraph(arch="shared", tasks=names(count), split="train", seed=0, edges=edges(names(count), weights))
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_chance_is_above_the_control_in_one_of_twenty_cases_of_norms_too(count):
+    told = {"ratio": False, "norms": True}
+    cases = [evidence(norms(count, 2 * seed), norms(count, 2 * seed + 1), **told).above.any() for seed in range(600)]
+    assert 0.03 <= np.mean(cases) <= 0.07
+
+
+def test_the_limit_of_norms_is_a_quantile_of_t_times_their_root_mean_square():
+    control = norms(3, 0)
+    weights = control.matrix()[~np.eye(3, dtype=bool)]  # (6,)
+    limit = t.ppf(1 - 0.05 / 12, 6) * np.sqrt(np.mean(weights**2))
+    assert evidence(control, control, ratio=False, norms=True).limit == pytest.approx(limit)
 
 
 def test_only_what_is_stronger_than_chance_is_above_the_control():

@@ -83,9 +83,10 @@ def held(
         if own is None or all(edge.source == edge.target for edge in own.edges):
             continue
         own = own if own.virtual else clustered(own)
-        compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False)
+        linear_map = title is _LINEAR
+        compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False, norms=linear_map)
         drawn = cells(own, compared, truth, end=_TELLS_MUCH if title is _TOLD else None)
-        than = {"control": _OF_OTHERS} if title is _LINEAR else {}
+        than = {"control": _OF_OTHERS} if linear_map else {}
         said = finding(own, compared, truth=truth, **than)
         found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb))
     return found
