@@ -42,7 +42,7 @@ def read(seed: int, extra: Sequence[str], *, shuffled: bool = False) -> tuple[Ta
     options = parse_options([*given, *(["--shuffle-labels"] if shuffled else [])])
     tasks = load_run_tasks(options)
     model = build_model(tasks, options, say=lambda *_: None)
-    return tasks, fit_wide_parts(model, encode_tasks(tasks, model.vocabulary, options), seed=seed)
+    return tasks, fit_wide_parts(model, encode_tasks(tasks, model.vocabulary, options), seed=seed, measured=True)
 
 
 def above(found: LinearGraph | None, tasks: TaskSet) -> np.ndarray:

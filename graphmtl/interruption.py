@@ -72,21 +72,37 @@ def signals_wait() -> Iterator[Signals]:
 
 @contextmanager
 def dropped_signals_come_again() -> Iterator[None]:
-    """While it lasts, no Ctrl-C is lost: in a finaliser or a weak reference's callback Python drops what it raises."""
-    before = sys.unraisablehook
+    """While it lasts, a Ctrl-C that falls into a finaliser or a weak reference's callback, where Python drops what it
+    raises, comes again a moment later, or at the end of what is done.
+
+    Raises:
+        Interrupted: at the end, where it has not come again yet.
+    """
+    before, waiting = sys.unraisablehook, dict[threading.Timer, int]()
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:
         if not isinstance(dropped.exc_value, KeyboardInterrupt):
             before(dropped)
             return
-        again = threading.Timer(_SOON, os.kill, (os.getpid(), getattr(dropped.exc_value, "signum", signal.SIGINT)))
-        again.daemon = True
+        signum = getattr(dropped.exc_value, "signum", signal.SIGINT)
+        again = threading.Timer(_SOON, os.kill, (os.getpid(), signum))
+        again.daemon, waiting[again] = True, signum
         again.start()
+
+    def still_waiting() -> list[int]:
+        """Those that have not come again, and will not."""
+        found = [(again, signum) for again, signum in waiting.items() if again.is_alive()]
+        for again, _ in found:
+            again.cancel()
+        return [signum for _, signum in found]
 
     sys.unraisablehook = hook
     try:
         yield
+        for signum in still_waiting():
+            raise Interrupted(signum)
     finally:
+        still_waiting()
         sys.unraisablehook = before
 
 

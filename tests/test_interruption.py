@@ -58,6 +58,14 @@ def test_a_signal_that_falls_into_a_finaliser_ends_a_verb_all_the_same(signum, c
     assert time.perf_counter() - began < 15
 
 
+@BOTH
+def test_a_signal_that_falls_into_a_finaliser_at_the_end_of_a_verb_is_not_lost(signum):
+    with pytest.raises(SystemExit) as left:
+        run_verb(lambda _: Finalised(lambda: signal.raise_signal(signum)) and None, [])
+    assert left.value.code == exit_code(signum)
+    time.sleep(0.2)  # and does not come again
+
+
 def test_another_error_in_a_finaliser_is_told_as_ever(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)

@@ -26,7 +26,9 @@ from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.edge import VIRTUAL
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["Evidence", "evidence", "finding", "is_symmetric"]
+__all__ = ["SHUFFLED", "Evidence", "evidence", "finding", "is_symmetric"]
+
+SHUFFLED = "the control trained on shuffled labels"  #: what a graph is held against as a rule
 
 _LEVEL = 0.05  # of all edges together
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
@@ -119,10 +121,10 @@ def _limit(excess: np.ndarray, norms: bool) -> float:
     if len(found) == 0:
         raise ValueError("control: expected a graph with edges, found none")
     largest, count = float(np.abs(found).max()), len(found)
-    if count == 1:
-        return largest
     if norms:
         return max(largest, float(t.ppf(1 - _LEVEL / (2 * count), count) * np.sqrt(np.square(found).mean())))
+    if count == 1:
+        return largest
     found = np.arctanh(found.clip(-_SURE, _SURE)) if symmetric else found
     bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
     return max(largest, float(np.tanh(bound)) if symmetric else bound)
@@ -139,7 +141,7 @@ def finding(
     evidence: Evidence,
     *,
     truth: PlantedTruth | None = None,
-    control: str = "the control trained on shuffled labels",
+    control: str = SHUFFLED,
 ) -> str:
     """What the picture of a graph shows, in a sentence without a full stop.
 
@@ -157,10 +159,11 @@ def finding(
     if not any(evidence.above[place] for _, place in ends):
         return f"nothing is above {control}: do not interpret"
     names = [name for name, place in ends if evidence.above[place]]
+    than = "the control" if control == SHUFFLED else control
     kind = "spokes" if graph.virtual else "pairs" if is_symmetric(evidence.excess) else "edges"
     if truth is not None and not graph.virtual:
-        return _of_truth(graph, evidence, truth, [place for _, place in ends], kind)
-    return f"{len(names)} of {len(ends)} {kind} are above the control: {_listed(names)}"
+        return _of_truth(graph, evidence, truth, [place for _, place in ends], kind, than)
+    return f"{len(names)} of {len(ends)} {kind} are above {than}: {_listed(names)}"
 
 
 def _strongest_first(graph: TaskGraph, evidence: Evidence) -> list[tuple[str, tuple[int, int]]]:
@@ -178,7 +181,7 @@ def _strongest_first(graph: TaskGraph, evidence: Evidence) -> list[tuple[str, tu
 
 
 def _of_truth(
-    graph: TaskGraph, evidence: Evidence, truth: PlantedTruth, places: Sequence[tuple[int, int]], kind: str
+    graph: TaskGraph, evidence: Evidence, truth: PlantedTruth, places: Sequence[tuple[int, int]], kind: str, than: str
 ) -> str:
     """How many true edges are above the control, and how many others; siblings are neither."""
     tasks = graph.tasks
@@ -194,7 +197,7 @@ def _of_truth(
     (true, of), (others, of_others), (between, _) = counts.values()
     also = [f"{others} of {of_others} others" if others else "no other"]
     also += [f"{between} between siblings"] if between else []
-    return f"{true} of {of} true {kind} are above the control, and {', '.join(also)}"
+    return f"{true} of {of} true {kind} are above {than}, and {', '.join(also)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphmtl.graph.pictures.held import Held
+from graphmtl.graph.pictures.held import OTHER_TEXTS, Held
 from graphmtl.printed_tables import is_share
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.training.results import cut_short
@@ -78,7 +78,7 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
         drawn = graphs[0]
         known = None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
         lines = [drawn.finding]
-        if drawn.graph.split != "train":  # as that of linear models is, of which nothing is cut
+        if drawn.control != OTHER_TEXTS:  # of linear models nothing is cut
             lines.append("Not measured: what breaks when edges are cut (graphmtl explain RUN)")
         return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}

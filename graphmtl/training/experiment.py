@@ -51,7 +51,7 @@ from graphmtl.training.teachers import check_imitable, check_unseen, find_teache
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import choose_shares, fit_wide_parts
+from graphmtl.training.wide import LinearGraph, choose_shares, fit_wide_parts
 
 __all__ = ["folder_of", "train", "train_run"]
 
@@ -157,7 +157,9 @@ def train_run(
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
     say_truncated(data, say)
-    linear = fit_wide_parts(model, data, seed=options.seed, say=say)
+    measured = state.is_main_process and test and up_to is None
+    first_alone = measured and not options.refit_on_valid
+    linear = fit_wide_parts(model, data, seed=options.seed, say=say, measured=first_alone)
     callbacks = callbacks if state.is_main_process else ()
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
     parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
@@ -180,7 +182,8 @@ def train_run(
             return run
         if options.refit_on_valid:
             tasks = train_with_valid(tasks)
-            model, data, trainer, result = _refit(run, options, tasks, teachers, said / "refit", result, model, say)
+            again = (tasks, teachers, said / "refit", result, model)
+            model, data, trainer, result, linear = _refit(run, options, *again, say, measured=measured)
         recorder = EdgeRecorder()
         predictions["test"] = trainer.predict_split("test", recorder=recorder)
         predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
@@ -311,7 +314,9 @@ def _refit(
     chosen: TrainingResult,
     first: MultiTaskModel,
     say: Any,
-) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult]:
+    *,
+    measured: bool,
+) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult, LinearGraph | None]:
     """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
 
     What the first one's heads have chosen on ``valid`` the new one has from the start.
@@ -323,7 +328,7 @@ def _refit(
     state, before = model.state_dict(), first.state_dict()
     for name in chain.from_iterable(map(model.chosen, model.tasks)):
         state[name].copy_(before[name])
-    fit_wide_parts(model, data, seed=options.seed, say=say)
+    linear = fit_wide_parts(model, data, seed=options.seed, say=say, measured=measured)
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
     trainer = Trainer(model=model, data=data, options=options, folder=folder, given=chosen.budgets)
@@ -332,7 +337,7 @@ def _refit(
     with trackers_finished(trainer.accelerator):
         result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
     seconds = chosen.seconds + result.seconds
-    return model, data, trainer, replace(result, seconds=seconds, cut_short=chosen.cut_short)
+    return model, data, trainer, replace(result, seconds=seconds, cut_short=chosen.cut_short), linear
 
 
 def _distillation(

@@ -131,7 +131,7 @@ class JoinedTraining:
         self.model = add_tasks(old, tasks, words=words, start=transfer.start, trained_with=how)
         learn_from_labels(self.model, data)
         self.data = encode_tasks(data, self.model.vocabulary, self.model.options)
-        self.linear = fit_wide_parts(self.model, self.data, seed=options.seed)
+        self.linear = fit_wide_parts(self.model, self.data, seed=options.seed, measured=folder is not None)
         self.options = with_steps(options, self.data, transfer.steps)
         self._blocks = old_blocks(self.model, old, transfer.freeze)
         self._waits = transfer.unfreeze_after

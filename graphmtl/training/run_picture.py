@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.held import Held, held
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run_folder import Run
 
 __all__ = ["PICTURE", "draw_run", "has_edges", "held_graphs", "run_picture"]
@@ -54,9 +55,27 @@ def _held_against(run: Run) -> dict[str, Any]:
         "transferability": run.task_transferability,
         "transferability_control": control and control.task_transferability,
         "linear": run.task_linear,
-        "linear_control": run.task_linear_permuted,
+        "linear_control": _linear_control(run),
         "truth": None if run.options.shuffle_labels else run.truth,
     }
+
+
+def _linear_control(run: Run) -> TaskGraph | None:
+    """That of the linear models' graph.
+
+    Raises:
+        InputError: it is of other edges.
+    """
+    linear, permuted = run.task_linear, run.task_linear_permuted
+    if linear is None or permuted is None:
+        return None
+    if linear.tasks != permuted.tasks or _ends(linear) != _ends(permuted):
+        raise InputError(f"{run.folder / 'task_linear_permuted.json'}: not of the edges of task_linear.json beside it")
+    return permuted
+
+
+def _ends(graph: TaskGraph) -> list[tuple[str, str]]:
+    return [(edge.source, edge.target) for edge in graph.edges]
 
 
 def draw_run(run: Run) -> None:
@@ -67,7 +86,7 @@ def draw_run(run: Run) -> None:
 
 def _has_maps(run: Run) -> bool:
     """Whether a task or its linear model reads from another node than itself."""
-    return has_edges(run) or run.task_linear is not None
+    return has_edges(run) or bool(run.task_linear and run.task_linear.edges)
 
 
 def has_edges(run: Run) -> bool:

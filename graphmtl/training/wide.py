@@ -12,8 +12,9 @@ Three forms are learned of each, and the one is kept that has the smallest loss 
   Multi-target regression via input space expansion, Machine Learning 2016. What the others say is linear in the
   features too, so that it is one linear model in the end.
 
-Whom the told models read is a task graph too (:class:`LinearGraph`). Its weights are measured in one more fit, with
-each column of what others say a second time, its texts permuted: what is read of those is what is read by chance.
+Whom the told models read is a task graph too (:class:`LinearGraph`). Its weights are measured in a few more fits, with
+each column of what others say a second time, its texts permuted: what is read of those is what is read by chance, and
+how much that is depends on the task and its C, so that it is the unit.
 
 Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
 what has the smallest loss on the validation split too, and so is, once the graph is trained, the share that the wide
@@ -47,15 +48,18 @@ STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  #: of a task's answers
 _SPREAD = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
 _TEXTS_AT_ONCE = 512
+_PERMUTATIONS = 5  # fits that measure what is read by chance
 
 
 class LinearGraph(NamedTuple):
     """Whom the linear models of a model read that are told by others.
 
+    A weight is the logits that a standard deviation of what the source says is worth to the target, the root mean
+    square over the labels of both, divided by the same of what all sources say of other texts: 1 is chance.
+
     Attributes:
-        graph: the root mean square, over the labels of both, of the logits that a standard deviation of what the source
-            says is worth to the target.
-        permuted: the same of what the sources say of other texts: what is read by chance.
+        graph: of what the sources say.
+        permuted: of what they say of other texts.
     """
 
     graph: TaskGraph
@@ -151,7 +155,12 @@ class _Part:
 
 @torch.no_grad()
 def fit_wide_parts(
-    model: MultiTaskModel, data: Mapping[str, EncodedTask], *, seed: int, say: Callable[..., Any] = lambda _: None
+    model: MultiTaskModel,
+    data: Mapping[str, EncodedTask],
+    *,
+    seed: int,
+    say: Callable[..., Any] = lambda _: None,
+    measured: bool = False,
 ) -> LinearGraph | None:
     """Learns the wide parts of the tasks of ``data``, where the model has any; a task that has none is named.
 
@@ -164,9 +173,10 @@ def fit_wide_parts(
         data: the tasks, with the labels of ``train`` and ``valid``.
         seed: of the order in which the optimiser goes through the examples.
         say: is told what was learned.
+        measured: whether it is measured whom the parts read, which takes a few fits of each that is told.
 
     Returns:
-        Whom the parts read; None where none is told by others.
+        Whom the parts read; None where none is told by others, or where that is not measured.
     """
     if not model.options.wide:
         return None
@@ -188,7 +198,7 @@ def fit_wide_parts(
     for name, found in learned.items():
         parts[name].take(parts[name].best(found))
     own = {name: found[0].learned for name, found in learned.items()}
-    graph = _linear_graph(model, parts, known | own, seed)
+    graph = _linear_graph(model, parts, known | own, seed) if measured else None
     model.train(training)
     if parts:
         strengths = sorted({own.wide.strength.item() for own in parts.values()})
@@ -217,9 +227,12 @@ def _linear_graph(
         sources = {name: own for name, own in known.items() if name != target}
         told = _Told(part.features, [*sources.values()])
         ends = np.cumsum([own.weights.shape[1] for own in sources.values()])[:-1]
-        for found, read in zip(edges, told.read(part.labels, part.wide.strength.item(), seed), strict=True):
-            for source, columns in zip(sources, np.split(read, ends), strict=True):
-                weight = float(np.sqrt(np.square(columns).mean()))
+        squares = np.square(told.read(part.labels, part.wide.strength.item(), seed))  # (1 + permutations, columns)
+        of_sources = zip(sources, np.split(squares, ends, axis=1), np.split(told.varies, ends), strict=True)
+        read = {name: own[:, varies].mean(1) for name, own, varies in of_sources if varies.any()}
+        by_chance = np.mean([own[1:] for own in read.values()]) if read else 0.0
+        for source, own in read.items() if by_chance else ():
+            for found, weight in zip(edges, np.sqrt(own[:2] / by_chance).tolist(), strict=True):
                 found.append(Edge(source=source, target=target, weight=weight, std=0.0, count=len(part.train)))
     if not edges[0]:
         return None
@@ -365,13 +378,17 @@ class _Told:
     Args:
         features: (texts, BUCKETS).
         others: the models of the other tasks.
+
+    Attributes:
+        varies: whether what a column says differs between the texts, (their columns,); what does not is left out.
     """
 
     def __init__(self, features: sparse.csr_matrix, others: Sequence[Linear]):
         self._weights = np.concatenate([own.weights for own in others], 1)  # (BUCKETS, their columns)
         said = features @ self._weights  # (texts, their columns)
-        self._mean, spread = said.mean(0), said.std(0)
-        self._scale = np.divide(_SPREAD, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+        self._mean, spread = (said.mean(0), said.std(0)) if len(said) else np.zeros((2, said.shape[1]))
+        self.varies = spread > 1e-6
+        self._scale = np.divide(_SPREAD, spread, out=np.zeros_like(spread), where=self.varies)
         self._said = sparse.csr_matrix((said - self._mean) * self._scale)  # (texts, their columns)
         self._features = sparse.hstack([features, self._said], format="csr")
 
@@ -386,17 +403,20 @@ class _Told:
 
         return told
 
-    def read(self, labels: np.ndarray, C: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The logits that a deviation of each column is worth, and, beside it, of the same of other texts.
+    def read(self, labels: np.ndarray, C: float, seed: int) -> np.ndarray:
+        """The logits that a deviation of each column is worth, and below it of the same of other texts, a few times.
 
-        (columns,) each, the root mean square over the columns of the labels.
+        (1 + permutations, columns), the root mean square over the columns of the labels, and in the first row over the
+        fits, each of which has other texts beside the right ones.
         """
         rng, columns = np.random.default_rng(seed), self._said.shape[1]
-        of_others = sparse.csr_matrix(rng.permuted(self._said.toarray(), axis=0))  # each column by itself
-        apart = sparse.hstack([self._features, of_others], format="csr")
-        (learned,) = _learner(apart, labels, seed)(C)
-        worth = _SPREAD * np.sqrt(np.square(learned.weights[BUCKETS:]).mean(1))  # (2 columns,)
-        return worth[:columns], worth[columns:]
+        squares = []
+        for _ in range(_PERMUTATIONS):
+            of_others = sparse.csr_matrix(rng.permuted(self._said.toarray(), axis=0))  # each column by itself
+            (learned,) = _learner(sparse.hstack([self._features, of_others], format="csr"), labels, seed)(C)
+            squares.append(np.square(_SPREAD * learned.weights[BUCKETS:]).mean(1).reshape(2, columns))
+        own, permuted = np.stack(squares, 1)  # (permutations, columns) each
+        return np.sqrt(np.concatenate([own.mean(0, keepdims=True), permuted]))
 
 
 class _Augmented:

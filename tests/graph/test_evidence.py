@@ -114,6 +114,16 @@ def test_chance_is_above_the_control_in_one_of_twenty_cases_of_norms_too(count):
     assert 0.03 <= np.mean(cases) <= 0.07
 
 
+def test_of_one_edge_chance_is_above_the_control_as_seldom():
+    draws = np.abs(np.random.default_rng(0).normal(size=(600, 2)))
+
+    def of_one(weight):
+        return TaskGraph(**ABOUT | {"tasks": names(2)}, edges=(edge(*names(2), weight),))
+
+    found = [evidence(of_one(a), of_one(b), ratio=False, norms=True).above.any() for a, b in draws]
+    assert 0.03 <= np.mean(found) <= 0.07
+
+
 def test_the_limit_of_norms_is_a_quantile_of_t_times_their_root_mean_square():
     control = norms(3, 0)
     weights = control.matrix()[~np.eye(3, dtype=bool)]  # (6,)

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.clustering import clustered
-from graphmtl.graph.evidence import Evidence, evidence, finding
+from graphmtl.graph.evidence import SHUFFLED, Evidence, evidence, finding
 from graphmtl.graph.pictures.cells import Cells, cells
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["Held", "held"]
+__all__ = ["OTHER_TEXTS", "Held", "held"]
+
+OTHER_TEXTS = "what is read of answers to other texts"  #: what the linear models' graph is held against
 
 _READS = "who reads from whom: each row from the columns"
 _TOLD = "whose answers tell a task what its own texts do not: share of the row's labels"
 _ALIKE = "task affinity: do two tasks use the hub alike?"
 _SPOKES = "spokes, how much each task reads from the hub"
-_LINEAR = "whose answers tell a task's linear model of words, where that helps: logits for one standard deviation"
-_OF_OTHERS = "what is read of answers to other texts"
+_LINEAR = "whose answers tell a task's linear model of words, where that helps: 1 is what is read by chance"
 _TELLS_MUCH = 0.15  # of the labels' variance: where the palette ends
 
 
@@ -30,6 +31,7 @@ class Held:
         cells: its map.
         finding: what it shows, in a sentence.
         verb: what a target does with its sources, in words; empty where neither task is the target, as in an affinity.
+        control: what the graph is held against.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Held:
     cells: Cells
     finding: str
     verb: str
+    control: str = SHUFFLED
 
     @property
     def directed(self) -> bool:
@@ -86,7 +89,7 @@ def held(
         linear_map = title is _LINEAR
         compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False, norms=linear_map)
         drawn = cells(own, compared, truth, end=_TELLS_MUCH if title is _TOLD else None)
-        than = {"control": _OF_OTHERS} if linear_map else {}
-        said = finding(own, compared, truth=truth, **than)
-        found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb))
+        against = {"control": OTHER_TEXTS if linear_map else SHUFFLED}
+        said = finding(own, compared, truth=truth, **against)
+        found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb, **against))
     return found

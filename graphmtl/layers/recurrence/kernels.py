@@ -1,11 +1,11 @@
 """The kernels of :mod:`graphmtl.layers.recurrence.loops_triton`.
 
 The texts of a batch, the longest first, are shared out among groups of GROUP programs, TEXTS to a group. A token is
-computed in stages: in some every program has all texts of its group and UNITS of the H hidden units, so that it reads a
-small part of the weights only; in the others it has a text, or a part of a text's nodes, and all units. After a stage
-the programs of a group wait for one another (:func:`_meet`), and for no other group. A launch goes through all tokens,
-or, where programs cannot wait, through one stage of one token: STAGES says which stages, ``begin`` and ``end`` which
-tokens.
+computed in stages: in all of them every program has all texts of its group and UNITS of the H hidden units, so that it
+reads a small part of the weights only; in the second it also has a text, or a part of a text's nodes, and all units.
+After a stage the programs of a group wait for one another (:func:`_meet`), and for no other group. A launch goes
+through all tokens, or, where programs cannot wait, through one stage of one token: STAGES says which stages, ``begin``
+and ``end`` which tokens.
 
 Names: AP, WP: A and 2H up to the next power of two; TILE: texts that a program computes at a time; PART: rows of a
 matrix that are multiplied at a time; HOW: by sums, or by ``tl.dot`` with that precision; ``now``: which texts have the

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
         """What a kernel is compiled for, whose matrices have so many columns for each unit.
 
         A product is taken as such, or as the sums that it is made of, which are faster where there are few units, and
-        need no shared memory where there are too many for it. Products of fewer than 8 texts were wrong (Triton 3.6).
+        need no shared memory where there are too many for it. Products of 2 texts were wrong (Triton 3.6).
         """
         how = "ieee" if _FEW < self.units <= _MANY and self.tile >= _TEXTS and dtype == torch.float32 else "sums"
         least = 16 if how == "ieee" else 1
