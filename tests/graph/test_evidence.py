@@ -131,6 +131,11 @@ def test_the_limit_of_norms_is_a_quantile_of_t_times_their_root_mean_square():
     assert evidence(control, control, ratio=False, norms=True).limit == pytest.approx(limit)
 
 
+def test_norms_that_are_alike_both_ways_are_no_cosines():
+    found = evidence(rescaled(affinity(4), 0, 2), rescaled(affinity(4), 0, 2), ratio=False, norms=True)
+    assert found.limit == pytest.approx(2 * t.ppf(1 - 0.05 / 24, 12))  # of 12 edges, each of which is 2
+
+
 def test_only_what_is_stronger_than_chance_is_above_the_control():
     graph = with_strong(by_chance(6, 0), "books", "dvd", 16)
     found = evidence(graph, by_chance(6, 1))

@@ -22,7 +22,8 @@ from graphmtl.reporting.contents import run_contents
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
 from graphmtl.training.finished import read_run
-from graphmtl.training.run_picture import held_graphs
+from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_picture import held_graphs, run_picture
 from graphmtl.training.wide import (
     STRENGTHS,
     _Augmented,
@@ -230,6 +231,22 @@ def test_those_who_are_told_are_the_rows_of_the_linear_graph():
     assert fit_wide_parts(build("shared", tasks=TASKS), data, seed=0, measured=True) is None
 
 
+def test_the_unit_of_what_is_read_is_what_is_read_by_chance():
+    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
+    model = build("shared", tasks=TASKS, wide=True)
+    for name, form in {"a": "own", "b": "told"}.items():
+        model.wide_part(name).form.fill_(FORMS.index(form))
+        model.wide_part(name).strength.fill_(4.0)
+    found = fit_wide_parts(model, data, seed=0, measured=True)
+    parts = [_Part(model, name, own) for name, own in data.items()]
+    _count(parts, [])
+    source = parts[0].wide  # which has learned from its own texts
+    told = _Told(parts[1].features, [Linear(source.weight.numpy(), source.bias.numpy())])
+    own, *by_chance = told.read(parts[1].labels, 4.0, 0)[:, 0]
+    unit = np.sqrt(np.square(by_chance).mean())
+    assert [edge.weight for graph in found for edge in graph.edges] == pytest.approx([own / unit, by_chance[0] / unit])
+
+
 def test_a_source_that_says_the_same_of_all_texts_is_left_out():
     data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
     data["mute"] = EncodedTask(Task(name="mute", labels=("no", "yes")), *[split("mute", 0, 0)] * 3)
@@ -253,6 +270,10 @@ def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
     note = run_contents(alone, name="a", examples=0, seed=0)["maps"][0]["note"]
     assert "1 is what is read by chance" in note
     assert "shuffled" not in note
+    main(["report", str(alone.folder)])
+    page = (alone.folder / "report.html").read_text()
+    assert "Can the picture be trusted?" not in page  # of linear models nothing can be cut
+    assert "2 tasks, train split" in drawn_texts(run_picture(alone))
     again = train("planted", output=str(tmp_path / "refit"), refit_on_valid=True, **given)
     assert again.task_linear.edges[0].count > edge.count  # of the model that is kept, with the texts of validation
     (alone.folder / "task_linear_permuted.json").write_text((alone.folder / "task_graph.json").read_text())
@@ -381,6 +402,10 @@ def test_texts_without_a_label_are_left_out():
     assert sorted(found.labels.tolist()) == [0, 1]
 
 
+def drawn_texts(figure):
+    return " ".join(text.get_text() for text in figure.texts)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wide") / "run"
@@ -447,8 +472,20 @@ def test_a_new_task_learns_its_own(run, tmp_path, capsys):
     assert part.share == 1  # of words that tell all, beside a head that has learned for two epochs
     assert torch.equal(new.wide_part("child1").weight, run.model.wide_part("child1").weight)
     assert new.predict(["good"], "child1") == run.model.predict(["good"], "child1")
-    linear = Run.open(tmp_path / "new").task_linear
-    assert linear is None or {edge.target for edge in linear.edges} == {"tone"}
+
+
+def test_a_transfer_draws_whom_the_new_task_reads(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_Part, "best", lambda _, found: next(each for each in found if each.form == "told"))
+    known = load_run_tasks(run.options)["parent1"].train
+    rows = [f"{one['text']}\t{one['label']}" for one in known]
+    (tmp_path / "like.tsv").write_text("\n".join(["text\tlabel", *rows, ""]))
+    task = {"tasks": {"like": {"train": "like.tsv", "test": 10, "valid": 10, "text": "text", "label": "label"}}}
+    (tmp_path / "like.yaml").write_text(json.dumps(task))
+    flags = ["--steps", "0", "--epochs", "1", "--no-progress", "--output", str(tmp_path / "new")]
+    main(["transfer", str(run.folder), "--task", str(tmp_path / "like.yaml"), *flags])
+    edges = Run.open(tmp_path / "new").task_linear.edges
+    assert {(edge.source, edge.target) for edge in edges} == {("parent1", "like"), ("child1", "like")}
+    assert max(edges, key=lambda edge: edge.weight).source == "parent1"
 
 
 def test_it_cannot_be_exported(run, tmp_path, capsys):

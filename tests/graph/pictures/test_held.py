@@ -50,6 +50,7 @@ def test_whom_linear_models_read_comes_last_and_is_held_against_other_texts():
     assert (first.verb, first.graph.split) == ("is told by", "train")
     assert not first.evidence.ratio
     assert first.evidence.above.any()
+    assert "are above what is read of answers to other texts: " in first.finding
     *before, last = held(star(5), affinity=affinity(5), linear=chance, linear_control=own)
     assert len(before) == 2
     assert last.finding == "nothing is above what is read of answers to other texts: do not interpret"
