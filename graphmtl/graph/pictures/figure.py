@@ -47,9 +47,10 @@ def draw_task_graph(
 ) -> Figure:
     """The map of a graph, and beside it the edges that are above the control as nodes and arrows, where there are any.
 
-    The heading is what is found. A star has no edges between tasks: its maps are those of ``transferability`` and of
-    ``affinity`` (its ``task_affinity.json``), and beside them stand the spokes as bars. Tasks that read from each other
-    (in a star: whose affinity is high) stand side by side. The same graph always gives the same picture.
+    The heading is what the first map shows (:func:`~graphmtl.graph.pictures.held.held` says which is first). A star has
+    no edges between tasks: its maps are those of ``transferability`` and of ``affinity`` (its ``task_affinity.json``),
+    and beside them stand the spokes as bars. Tasks that read from each other (in a star: whose affinity is high) stand
+    side by side. The same graph always gives the same picture.
 
     Args:
         graph: has edges, or ``linear`` has.
@@ -84,7 +85,8 @@ def draw_task_graph(
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding
     count = f"{len(graph.tasks)} task" + ("s" if len(graph.tasks) > 1 else "")
     panels = [panel for each in found for panel in _panels(each, arrows=each is found[0])]
-    whose = f"{graph.arch}: {count}, {found[0].graph.split} split, seed {graph.seed}"
+    splits = " and ".join(dict.fromkeys(each.graph.split for each in found))
+    whose = f"{graph.arch}: {count}, {splits} split, seed {graph.seed}"
     return draw_panels(panels, heading=heading, about=about or whose, widest=_WIDEST)
 
 

@@ -62,7 +62,8 @@ def held(
 ) -> list[Held]:
     """The graph of a run; of a star what it says of two tasks first, then the spokes. Those without edges are left out.
 
-    Last comes whom the linear models read, where there are some.
+    Whom the linear models read comes first where any of it is above what is read by chance, since nothing that is drawn
+    is true as often; else last.
 
     Args:
         graph: the run's.
@@ -92,4 +93,4 @@ def held(
         against = {"control": OTHER_TEXTS if linear_map else SHUFFLED}
         said = finding(own, compared, truth=truth, **against)
         found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb, **against))
-    return found
+    return sorted(found, key=lambda each: each.title is not _LINEAR or not each.evidence.above.any())

@@ -194,6 +194,12 @@ def test_the_heading_is_what_is_found():
     assert " ".join(said(draw_task_graph(graph, is_control=True))).startswith(chance)
 
 
+def test_below_the_heading_stands_each_split_that_is_drawn():
+    linear = replace(complete(5, seed=5), split="train")
+    figure = draw_task_graph(complete(5, seed=5), linear=linear, linear_control=rescaled(linear, 0.01, 0))
+    assert "complete: 5 tasks, train and test split, seed 5" in said(figure)
+
+
 def test_nodes_and_arrows_are_of_what_is_above_the_control_alone():
     graph = complete(5)
     for figure in (draw_task_graph(graph), draw_task_graph(graph, control=graph)):

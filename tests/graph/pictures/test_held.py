@@ -44,9 +44,10 @@ def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
     assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
 
 
-def test_whom_linear_models_read_comes_last_and_is_held_against_other_texts():
+def test_whom_linear_models_read_leads_where_it_shows_anything_and_is_held_against_other_texts():
     own, chance = replace(complete(5), split="train"), rescaled(complete(5), 0.01, 0)
-    *_, first = held(without_edges(5), linear=own, linear_control=chance)
+    first, *rest = held(star(5), affinity=affinity(5), linear=own, linear_control=chance)
+    assert len(rest) == 2
     assert (first.verb, first.graph.split) == ("is told by", "train")
     assert not first.evidence.ratio
     assert first.evidence.above.any()
