@@ -23,8 +23,9 @@ from graphmtl.graph.evidence import evidence
 from graphmtl.options.command_line import parse_options
 from graphmtl.training.building import build_model
 from graphmtl.training.experiment import encode_tasks
+from graphmtl.training.linear_graph import LinearGraph
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.wide import LinearGraph, fit_wide_parts
+from graphmtl.training.wide import fit_wide_parts
 
 
 class Drawn(NamedTuple):

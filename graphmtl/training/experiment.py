@@ -31,6 +31,7 @@ from graphmtl.options import changed, make_options
 from graphmtl.training.budget import Budget, about
 from graphmtl.training.building import build_model
 from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
+from graphmtl.training.linear_graph import LinearGraph
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
 from graphmtl.training.profiling import profiled
@@ -51,7 +52,7 @@ from graphmtl.training.teachers import check_imitable, check_unseen, find_teache
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import LinearGraph, choose_shares, fit_wide_parts
+from graphmtl.training.wide import choose_shares, fit_wide_parts
 
 __all__ = ["folder_of", "train", "train_run"]
 

@@ -12,9 +12,8 @@ Three forms are learned of each, and the one is kept that has the smallest loss 
   Multi-target regression via input space expansion, Machine Learning 2016. What the others say is linear in the
   features too, so that it is one linear model in the end.
 
-Whom the told models read is a task graph too (:class:`LinearGraph`). Its weights are measured in a few more fits, with
-each column of what others say a second time, its texts permuted: what is read of those is what is read by chance, and
-how much that is depends on the task and its C, so that it is the unit.
+Each form's features stand in :mod:`graphmtl.training.wide_forms`. Whom the told models read is a task graph too
+(:mod:`graphmtl.training.linear_graph`).
 
 Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
 what has the smallest loss on the validation split too, and so is, once the graph is trained, the share that the wide
@@ -34,36 +33,20 @@ from scipy import sparse
 
 from graphmtl.data.batching import EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.errors import note
-from graphmtl.graph.edge import Edge
-from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.kinds.head import Head
-from graphmtl.models.linear import Linear, logistic, seen_columns, tfidf_rows
+from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.wide import BUCKETS, FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
+from graphmtl.models.wide import FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
 from graphmtl.training.evaluation import Predictions
+from graphmtl.training.linear_graph import LinearGraph, ToldTask, linear_graph
+from graphmtl.training.wide_forms import Augmented, Told, learner
 
-__all__ = ["SHARES", "STRENGTHS", "LinearGraph", "choose_shares", "fit_wide_parts"]
+__all__ = ["SHARES", "STRENGTHS", "choose_shares", "fit_wide_parts"]
 
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  #: of a task's answers
-_SPREAD = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
+_TOLD = FORMS.index("told")
 _TEXTS_AT_ONCE = 512
-_PERMUTATIONS = 5  # fits that measure what is read by chance
-
-
-class LinearGraph(NamedTuple):
-    """Whom the linear models of a model read that are told by others.
-
-    A weight is the logits that a standard deviation of what the source says is worth to the target, the root mean
-    square over the labels of both, divided by the same of what all sources say of other texts: 1 is chance.
-
-    Attributes:
-        graph: of what the sources say.
-        permuted: of what they say of other texts.
-    """
-
-    graph: TaskGraph
-    permuted: TaskGraph
 
 
 class _Texts:
@@ -148,6 +131,11 @@ class _Part:
         return min(found, key=lambda each: (each.form != self.form, FORMS.index(each.form)))
 
     @property
+    def as_told(self) -> ToldTask:
+        """What it has learned from that is told by others."""
+        return ToldTask(self.features, self.labels, self.wide.strength.item())
+
+    @property
     def loss(self) -> float:
         """On the validation split."""
         return self.valid.loss(self.wide, self.head)
@@ -198,7 +186,9 @@ def fit_wide_parts(
     for name, found in learned.items():
         parts[name].take(parts[name].best(found))
     own = {name: found[0].learned for name, found in learned.items()}
-    graph = _linear_graph(model, parts, known | own, seed) if measured else None
+    told = {name: part.as_told for name, part in parts.items() if len(part.train) and part.wide.form == _TOLD}
+    about = {"arch": model.options.arch, "tasks": tuple(model.tasks)}
+    graph = linear_graph(told, known | own, seed=seed, **about) if measured else None
     model.train(training)
     if parts:
         strengths = sorted({own.wide.strength.item() for own in parts.values()})
@@ -207,37 +197,6 @@ def fit_wide_parts(
         said = f"{len(parts)} linear models of words ({listed}), C {' and '.join(f'{C:g}' for C in strengths)}"
         say(f"wide: {said}, in {perf_counter() - began:.0f} s")
     return graph
-
-
-def _linear_graph(
-    model: MultiTaskModel, parts: Mapping[str, _Part], known: Mapping[str, Linear], seed: int
-) -> LinearGraph | None:
-    """Whom the parts read that are told by others.
-
-    Args:
-        model: what the parts are of.
-        parts: they have learned.
-        known: the models of own texts, and those from before, all of which tell each other's targets.
-        seed: of the optimiser, and of what is permuted.
-    """
-    edges: tuple[list[Edge], list[Edge]] = ([], [])
-    for target, part in parts.items():
-        if FORMS[int(part.wide.form)] != "told" or not len(part.train):
-            continue
-        sources = {name: own for name, own in known.items() if name != target}
-        told = _Told(part.features, [*sources.values()])
-        ends = np.cumsum([own.weights.shape[1] for own in sources.values()])[:-1]
-        squares = np.square(told.read(part.labels, part.wide.strength.item(), seed))  # (1 + permutations, columns)
-        of_sources = zip(sources, np.split(squares, ends, axis=1), np.split(told.varies, ends), strict=True)
-        read = {name: own[:, varies].mean(1) for name, own, varies in of_sources if varies.any()}
-        by_chance = np.mean([own[1:] for own in read.values()]) if read else 0.0
-        for source, own in read.items() if by_chance else ():
-            for found, weight in zip(edges, np.sqrt(own[:2] / by_chance).tolist(), strict=True):
-                found.append(Edge(source=source, target=target, weight=weight, std=0.0, count=len(part.train)))
-    if not edges[0]:
-        return None
-    about: dict[str, Any] = {"arch": model.options.arch, "tasks": tuple(model.tasks), "split": "train", "seed": seed}
-    return LinearGraph(*(TaskGraph(**about, edges=tuple(found)) for found in edges))
 
 
 @torch.no_grad()
@@ -287,7 +246,7 @@ def _learned_forms(
         before: models of other tasks.
         seed: of the optimiser.
     """
-    found = {name: _chosen([part], "own", _learner(part.features, part.labels, seed)) for name, part in parts.items()}
+    found = {name: _chosen([part], "own", learner(part.features, part.labels, seed)) for name, part in parts.items()}
     own = [each[0].learned for each in found.values()]
     told = _fit_told([*parts.values()], own, before, seed) if groups and len(parts) + len(before) > 1 else []
     augmented = [(group, _fit_augmented([parts[name] for name in group], seed)) for group in groups if len(group) > 1]
@@ -316,7 +275,7 @@ def _count(parts: Sequence[_Part], before: Sequence[Wide]) -> None:
 
 
 def _fit_augmented(parts: Sequence[_Part], seed: int) -> list[_Found]:
-    features = _Augmented([own.features for own in parts])
+    features = Augmented([own.features for own in parts])
     labels = np.concatenate([own.labels for own in parts])  # (texts, columns)
 
     def learn(C: float) -> list[Linear]:
@@ -330,7 +289,7 @@ def _fit_told(parts: Sequence[_Part], own: Sequence[Linear], before: Sequence[Li
     """Of the models that parts have of their own texts, and of those that others have from before."""
     found = []
     for k, part in enumerate(parts):
-        told = _Told(part.features, [*before, *own[:k], *own[k + 1 :]])
+        told = Told(part.features, [*before, *own[:k], *own[k + 1 :]])
         found += _chosen([part], "told", told.learner(part.labels, seed))
     return found
 
@@ -356,95 +315,3 @@ def _chosen(parts: Sequence[_Part], form: str, learn: Callable[[float], Sequence
         if not best or sum(each.loss for each in found) < sum(each.loss for each in best):
             best = found
     return best
-
-
-def _learner(features: sparse.csr_matrix, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
-    """What learns, with a C, a logistic regression of the features that any text has."""
-    there = seen_columns(features)
-    seen = features[:, there]  # (texts, features that any text has)
-
-    def learn(C: float) -> list[Linear]:
-        found = logistic(seen, labels, C=C, seed=seed)
-        weights = np.zeros((features.shape[1], labels.shape[1]), dtype=np.float32)
-        weights[there] = found.weights
-        return [Linear(weights, found.intercepts)]
-
-    return learn
-
-
-class _Told:
-    """Features, and what other tasks' models say of the texts, standardised and divided by 10.
-
-    Args:
-        features: (texts, BUCKETS).
-        others: the models of the other tasks.
-
-    Attributes:
-        varies: whether what a column says differs between the texts, (their columns,); what does not is left out.
-    """
-
-    def __init__(self, features: sparse.csr_matrix, others: Sequence[Linear]):
-        self._weights = np.concatenate([own.weights for own in others], 1)  # (BUCKETS, their columns)
-        said = features @ self._weights  # (texts, their columns)
-        self._mean, spread = (said.mean(0), said.std(0)) if len(said) else np.zeros((2, said.shape[1]))
-        self.varies = spread > 1e-6
-        self._scale = np.divide(_SPREAD, spread, out=np.zeros_like(spread), where=self.varies)
-        self._said = sparse.csr_matrix((said - self._mean) * self._scale)  # (texts, their columns)
-        self._features = sparse.hstack([features, self._said], format="csr")
-
-    def learner(self, labels: np.ndarray, seed: int) -> Callable[[float], list[Linear]]:
-        """What learns, with a C, the linear model of the features alone that says the same."""
-        learn = _learner(self._features, labels, seed)
-
-        def told(C: float) -> list[Linear]:
-            (both,) = learn(C)
-            own, others = both.weights[:BUCKETS], both.weights[BUCKETS:] * self._scale[:, None]
-            return [Linear(own + self._weights @ others, both.intercepts - self._mean @ others)]
-
-        return told
-
-    def read(self, labels: np.ndarray, C: float, seed: int) -> np.ndarray:
-        """The logits that a deviation of each column is worth, and below it of the same of other texts, a few times.
-
-        (1 + permutations, columns), the root mean square over the columns of the labels, and in the first row over the
-        fits, each of which has other texts beside the right ones.
-        """
-        rng, columns = np.random.default_rng(seed), self._said.shape[1]
-        squares = []
-        for _ in range(_PERMUTATIONS):
-            of_others = sparse.csr_matrix(rng.permuted(self._said.toarray(), axis=0))  # each column by itself
-            (learned,) = _learner(sparse.hstack([self._features, of_others], format="csr"), labels, seed)(C)
-            squares.append(np.square(_SPREAD * learned.weights[BUCKETS:]).mean(1).reshape(2, columns))
-        own, permuted = np.stack(squares, 1)  # (permutations, columns) each
-        return np.sqrt(np.concatenate([own.mean(0, keepdims=True), permuted]))
-
-
-class _Augmented:
-    """The features of each task's texts below one another, and behind them for each of several tasks a copy of its own.
-
-    Args:
-        features: of each task, (texts, BUCKETS).
-
-    Attributes:
-        rows: (texts of all tasks, features); what no text has is none of them.
-    """
-
-    def __init__(self, features: Sequence[sparse.csr_matrix]):
-        stacked = sparse.vstack(features, format="csr")  # (texts of all tasks, BUCKETS)
-        self._common = seen_columns(stacked)
-        self._own = [np.flatnonzero(each.getnnz(0)) for each in features] if len(features) > 1 else []
-        copies = [each[:, own] for each, own in zip(features, self._own, strict=False)]
-        self.rows = sparse.hstack([stacked[:, self._common], *_diagonal(copies)], format="csr")
-
-    def weights(self, learned: np.ndarray, task: int) -> np.ndarray:
-        """Those of a task's n-grams, (BUCKETS, columns), of those of all features, (features, columns)."""
-        found = np.zeros((BUCKETS, learned.shape[1]), dtype=np.float32)
-        found[self._common] = learned[: len(self._common)]
-        if self._own:
-            begin = len(self._common) + sum(map(len, self._own[:task]))
-            found[self._own[task]] += learned[begin : begin + len(self._own[task])]
-        return found
-
-
-def _diagonal(blocks: Sequence[sparse.csr_matrix]) -> list[sparse.csr_matrix]:
-    return [sparse.block_diag(blocks)] if blocks else []

@@ -13,11 +13,10 @@ from graphmtl import Run, train
 from graphmtl.cli import main
 from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.task import Task
-from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.held import OTHER_TEXTS
-from graphmtl.models.linear import Linear, tfidf_rows
-from graphmtl.models.wide import BUCKETS, FORMS
+from graphmtl.models.linear import tfidf_rows
+from graphmtl.models.wide import FORMS
 from graphmtl.reporting.contents import run_contents
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
@@ -26,45 +25,17 @@ from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_picture import held_graphs, run_picture
 from graphmtl.training.wide import (
     STRENGTHS,
-    _Augmented,
     _count,
     _learned_forms,
     _Part,
     _Texts,
-    _Told,
     choose_shares,
     fit_wide_parts,
 )
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
-
-SPECIAL = Vocabulary.special_ids
-TASKS = [Task(name="a", labels=("no", "yes")), Task(name="b", labels=("no", "yes"))]
-
-
-def split(task, size, seed, flipped=False):
-    """Texts of the words 3 to 8, whose label is whether 3 stands there more often than 4."""
-    rng = np.random.default_rng(seed)
-    texts = [rng.integers(3, 9, size=6).tolist() for _ in range(size)]
-    labels = [int((text.count(3) > text.count(4)) != flipped) for text in texts]
-    return EncodedSplit(tasks=[task], texts=texts, labels={task: label_arrays(labels)})
-
-
-def data_of(task, seed, *, valid=30, flipped=False):
-    splits = [split(task.name, size, seed + i, flipped) for i, size in enumerate((40, valid, 30))]
-    return EncodedTask(task, *splits)
-
-
-def fitted(arch, data, form=None):
-    """A model whose parts have learned, in a form of their own choice or in one that is given."""
-    model = build(arch, tasks=TASKS, wide=True)
-    if form is not None:
-        for name in data:
-            model.wide_part(name).form.fill_(FORMS.index(form))
-            model.wide_part(name).strength.fill_(4.0)
-    fit_wide_parts(model, data, seed=0)
-    return model
+from tests.training.wide_models import SPECIAL, TASKS, data_of, fitted
 
 
 def test_it_is_logistic_regression_of_common_and_own_features():
@@ -127,20 +98,6 @@ def test_each_task_keeps_the_form_that_has_the_least_loss_on_validation(monkeypa
         assert _Texts(task.valid, name, SPECIAL).loss(part, head) == pytest.approx(min(losses.values()))
 
 
-def test_what_the_others_say_counts_less_its_mean():
-    texts = _Texts(split("a", 60, 0), "a", SPECIAL)
-    part = fitted("shared", {"a": data_of(TASKS[0], 0)}, "own").wide_part("a")
-    features, labels = tfidf_rows(part, texts.ngrams), texts.columns(part)
-    other = Linear(part.weight.numpy() + 2, np.zeros(1))  # knows the labels, and is far from 0 in the mean
-    told = _Told(features, [other])
-    (found,) = told.learner(labels, 0)(4.0)
-    said = features @ other.weights
-    both = sparse.hstack([features, (said - said.mean(0)) / said.std(0) / 10])
-    expected = LogisticRegression(C=4.0, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
-    expected.fit(both, labels[:, 0])
-    np.testing.assert_allclose(found(features)[:, 0], expected.decision_function(both), atol=0.05)
-
-
 def test_of_words_that_a_new_task_does_not_have_those_of_before_count():
     model = build("shared", tasks=TASKS, wide=True)
     fit_wide_parts(model, {"a": data_of(TASKS[0], 0)}, seed=0)
@@ -184,79 +141,6 @@ def test_the_tasks_of_before_tell_a_new_one():
     assert is_told_by(new, model.wide_part("a"), "new", data_of(tasks[1], 10)) > 0.1
 
 
-def related(seed, texts=80):
-    """What two others say of texts, and labels that follow what the first says."""
-    rng = np.random.default_rng(seed)
-    features = sparse.random(texts, BUCKETS, density=4e-5, rng=rng, format="csr", dtype=np.float32)
-    weights = rng.normal(size=(BUCKETS, 2)).astype(np.float32)
-    return features, weights, (features @ weights[:, :1] > 0)
-
-
-def test_what_is_read_of_the_source_that_decides_is_more_than_of_another_and_of_other_texts():
-    features, weights, labels = related(0)
-    told = _Told(features, [Linear(weights[:, [k]], np.zeros(1)) for k in range(2)])
-    read, *by_chance = told.read(labels, 16.0, 0)
-    assert np.shape(by_chance) == (5, 2)
-    assert read[0] > 2 * max(read[1], np.max(by_chance))
-
-
-def test_what_is_read_is_what_logistic_regression_reads_beside_permuted_columns():
-    features, weights, labels = related(1)
-    said = features @ weights
-    said = (said - said.mean(0)) / said.std(0) / 10
-    told = _Told(features, [Linear(weights, np.zeros(2))])
-    read, *by_chance = told.read(labels, 4.0, 3)
-    rng, own, others = np.random.default_rng(3), [], []
-    for _ in range(5):
-        expected = LogisticRegression(C=4.0, solver="liblinear", dual=True, max_iter=20_000, tol=1e-8)
-        expected.fit(sparse.hstack([features, said, rng.permuted(said, axis=0)]), labels[:, 0])
-        worth = np.abs(expected.coef_[0, BUCKETS:]) / 10
-        own, others = [*own, worth[:2]], [*others, worth[2:]]
-    np.testing.assert_allclose(read, np.sqrt(np.square(own).mean(0)), atol=0.02)
-    np.testing.assert_allclose(by_chance, others, atol=0.02)
-
-
-def test_those_who_are_told_are_the_rows_of_the_linear_graph():
-    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
-    model = build("shared", tasks=TASKS, wide=True)
-    for name, form in {"a": "own", "b": "told"}.items():
-        model.wide_part(name).form.fill_(FORMS.index(form))
-        model.wide_part(name).strength.fill_(4.0)
-    found = fit_wide_parts(model, data, seed=0, measured=True)
-    for graph in found:
-        assert (graph.split, graph.tasks) == ("train", ("a", "b"))
-        assert [(edge.source, edge.target, edge.count) for edge in graph.edges] == [("a", "b", 40)]
-    assert found.graph.edges[0].weight > found.permuted.edges[0].weight  # b's labels are a's, turned round
-    assert fit_wide_parts(fitted("single", data), data, seed=0, measured=True) is None
-    assert fit_wide_parts(build("shared", tasks=TASKS), data, seed=0, measured=True) is None
-
-
-def test_the_unit_of_what_is_read_is_what_is_read_by_chance():
-    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
-    model = build("shared", tasks=TASKS, wide=True)
-    for name, form in {"a": "own", "b": "told"}.items():
-        model.wide_part(name).form.fill_(FORMS.index(form))
-        model.wide_part(name).strength.fill_(4.0)
-    found = fit_wide_parts(model, data, seed=0, measured=True)
-    parts = [_Part(model, name, own) for name, own in data.items()]
-    _count(parts, [])
-    source = parts[0].wide  # which has learned from its own texts
-    told = _Told(parts[1].features, [Linear(source.weight.numpy(), source.bias.numpy())])
-    own, *by_chance = told.read(parts[1].labels, 4.0, 0)[:, 0]
-    unit = np.sqrt(np.square(by_chance).mean())
-    assert [edge.weight for graph in found for edge in graph.edges] == pytest.approx([own / unit, by_chance[0] / unit])
-
-
-def test_a_source_that_says_the_same_of_all_texts_is_left_out():
-    data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
-    data["mute"] = EncodedTask(Task(name="mute", labels=("no", "yes")), *[split("mute", 0, 0)] * 3)
-    model = build("shared", tasks=[own.task for own in data.values()], wide=True)
-    model.wide_part("b").form.fill_(FORMS.index("told"))
-    model.wide_part("b").strength.fill_(4.0)
-    found = fit_wide_parts(model, data, seed=0, measured=True)
-    assert {edge.source for edge in found.graph.edges if edge.target == "b"} == {"a"}
-
-
 def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
     (edge,), (by_chance,) = run.task_linear.edges, run.task_linear_permuted.edges
     assert (edge.source, edge.target) == (by_chance.source, by_chance.target) == ("child1", "parent1")
@@ -279,16 +163,6 @@ def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
     (alone.folder / "task_linear_permuted.json").write_text((alone.folder / "task_graph.json").read_text())
     with pytest.raises(InputError, match=r"task_linear_permuted\.json: not of the edges"):
         held_graphs(Run.open(alone.folder))
-
-
-def test_the_tasks_of_before_stand_in_the_graph_of_a_new_one():
-    tasks = [TASKS[0], Task(name="new", labels=("bad", "good"))]
-    model = build("shared", tasks=tasks, wide=True)
-    assert fit_wide_parts(model, {"a": data_of(tasks[0], 0)}, seed=0, measured=True) is None
-    model.wide_part("new").form.fill_(FORMS.index("told"))
-    model.wide_part("new").strength.fill_(4.0)
-    found = fit_wide_parts(model, {"new": data_of(tasks[1], 10)}, seed=0, measured=True)
-    assert [(edge.source, edge.target) for edge in found.graph.edges] == [("a", "new")]
 
 
 def test_the_share_of_a_part_has_the_least_loss_on_validation():
@@ -377,13 +251,6 @@ def test_separate_models_learn_alone():
     together = fitted("shared", data)
     other = fitted("shared", {"a": data["a"], "b": data_of(TASKS[1], 10, flipped=True)})
     assert not torch.equal(together.wide_part("a").weight, other.wide_part("a").weight)
-
-
-def test_one_task_has_no_copy():
-    features = sparse.csr_matrix(np.eye(2))
-    assert _Augmented([features]).rows.shape == (2, 2)
-    both = _Augmented([features, sparse.csr_matrix((2, 2))])
-    assert both.rows.toarray().tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_a_task_whose_texts_have_no_known_word_learns_its_labels_frequency():
