@@ -35,14 +35,27 @@ from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.kinds.head import Head
 
-__all__ = ["BUCKETS", "FORMS", "Ngrams", "Wide", "count_ngrams", "has_wide_part", "idf_of", "joined", "ngrams_of"]
+__all__ = [
+    "APART",
+    "BITS",
+    "BUCKETS",
+    "FORMS",
+    "GOLDEN",
+    "Ngrams",
+    "Wide",
+    "count_ngrams",
+    "has_wide_part",
+    "idf_of",
+    "joined",
+    "ngrams_of",
+]
 
-_BITS = 18
-BUCKETS = 1 << _BITS  #: places of n-grams
+BITS = 18  #: of a place
+BUCKETS = 1 << BITS  #: places of n-grams
 FORMS = ("augmented", "own", "told")
 """What a wide part learns from: the texts of all tasks with its labels, its own, or its own and the other parts."""
-_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 over the golden ratio (Knuth, volume 3, section 6.4), as int64
-_APART = 1 << 31  # more than there are words
+GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  #: 2^64 over the golden ratio (Knuth, volume 3, section 6.4), as int64
+APART = 1 << 31  #: more than there are words
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ def count_ngrams(tokens: Tensor, lengths: Tensor, *, special: Sequence[int], tex
     known = torch.arange(tokens.size(1), device=device) < lengths.to(device)[:, None]  # (rows, tokens)
     for own in special:
         known &= tokens != own
-    pairs = (tokens[:, :-1] + 1) * _APART + tokens[:, 1:]  # (rows, tokens - 1)
+    pairs = (tokens[:, :-1] + 1) * APART + tokens[:, 1:]  # (rows, tokens - 1)
     of_text = texts.to(device)[:, None] * BUCKETS  # (rows, 1)
     found = torch.cat(
         [
@@ -124,7 +137,7 @@ def idf_of(parts: Sequence[Ngrams]) -> Tensor:
 
 def _bucket(keys: Tensor) -> Tensor:
     """Keys to places; products of int64 are those modulo 2^64, of which the upper bits are well mixed."""
-    return (keys * _GOLDEN >> (64 - _BITS)) & (BUCKETS - 1)
+    return (keys * GOLDEN >> (64 - BITS)) & (BUCKETS - 1)
 
 
 def has_wide_part(task: Task, head: Head) -> bool:

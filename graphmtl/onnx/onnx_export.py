@@ -2,7 +2,8 @@ r"""A trained model as an ONNX file, for any batch and any length, checked again
 
 The graph is built from the equations of :mod:`graphmtl.layers.message_lstm`, not traced: a traced loop over tokens
 holds for the traced length only. A plain LSTM is ONNX's own operator ``LSTM``; the message LSTM is a ``Scan``, whose
-body is one token. What several tasks read, the virtual node's or the tasks' LSTM states, is computed once for all.
+body is one token. What several tasks read, the virtual node's or the tasks' LSTM states, is computed once for all; the
+linear models of ``--wide`` stand in :mod:`graphmtl.onnx.onnx_wide`.
 
 The inputs are ``tokens`` (batch, length) int64 and ``lengths`` (batch,) int64, at least 1; what stands after the end of
 a text plays no part. The outputs are the logits (batch, classes) of every task, by the task's name, of a regression
@@ -36,6 +37,7 @@ from graphmtl.layers.interaction import SCORES
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
+from graphmtl.onnx.onnx_wide import OnnxNgrams
 from graphmtl.registry import ENCODERS
 
 __all__ = ["CHECKED_SIZES", "TOLERANCE", "checked_onnx", "largest_difference", "to_onnx"]
@@ -305,8 +307,6 @@ def _check(model: MultiTaskModel, names: Sequence[str]) -> None:
         raise InputError(f"encoder {model.options.encoder!r} cannot be exported (known: {', '.join(ENCODERS)})")
     if model.options.chars != "none":
         raise InputError(f"--chars {model.options.chars} cannot be exported: an ONNX file reads no characters of words")
-    if len(model.wide):
-        raise InputError("a model with --wide cannot be exported: an ONNX file counts no pairs of words")
     if model.options.pooling not in ("max", "mean", "max-mean"):
         raise InputError(f"--pooling {model.options.pooling} cannot be exported (known: max, mean, max-mean)")
     if model.options.arch not in _STATES:
@@ -324,6 +324,7 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
     tasks = [[*model.tasks].index(name) for name in names]
     encoders = [model.encoders[k] for k in tasks] if model.architecture.own_encoder_per_task else model.encoders
     texts = [_Texts(op, encoder) for encoder in encoders]
+    ngrams = OnnxNgrams(op, texts[0].mask, model.vocabulary.special_ids) if len(model.wide) else None
     outputs = []
     all_states = _STATES[model.options.arch](op, model.architecture, tasks, texts)
     for k, name, states in zip(tasks, names, all_states, strict=True):
@@ -335,6 +336,8 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
         parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
         weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
         answers = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
+        if ngrams is not None and (wide := model.wide_part(name)) is not None:
+            answers = ngrams.pooled(answers, wide)
         shape = ["batch", linear.out_features]
         if (units := head.units()) is not None:
             answers, shape = _scores(op, units, answers), ["batch"]  # (B,)

@@ -2,11 +2,12 @@
 
 import os
 
+import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 
 from graphmtl.config import TrainingOptions
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, note
 from graphmtl.training.device import chosen_device, reading_device
 from graphmtl.training.processes import process_state
 from graphmtl.training.trackers import tracker_names
@@ -17,6 +18,8 @@ __all__ = ["make_accelerator", "plain_accelerator"]
 def make_accelerator(options: TrainingOptions) -> Accelerator:
     """For a training; what ``--track`` names starts with it, but must be there now.
 
+    A precision that this machine can only imitate, slowly, is said.
+
     Raises:
         InputError: the device or a tracker is not there, the device has no such precision, or accelerate's own
             configuration cuts the model over the processes.
@@ -25,6 +28,8 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
     cpu = chosen_device(options.device).type == "cpu"
     if cpu and options.precision == "fp16":
         raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
+    if cpu and options.precision == "bf16" and not _has_bf16():
+        note("--precision bf16 is several times slower than 'no' here: this processor has no instructions for it")
     tracker_names(options.track)
     _forget_earlier(options.device)
     return Accelerator(
@@ -35,6 +40,11 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )
+
+
+def _has_bf16() -> bool:
+    """Whether products in bf16 are computed by the processor itself."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _check_whole() -> None:

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from accelerate import Accelerator, PartialState
@@ -31,6 +33,15 @@ def test_the_device_of_an_earlier_training_is_forgotten(make):
 def test_each_training_has_a_precision_of_its_own():
     for precision in ("bf16", "no"):
         assert make_accelerator(TrainingOptions(device="cpu", precision=precision)).mixed_precision == precision
+
+
+@pytest.mark.filterwarnings("default:--precision bf16")
+@pytest.mark.parametrize(("computed", "precision", "said"), [(False, "bf16", 1), (True, "bf16", 0), (False, "no", 0)])
+def test_a_precision_that_a_processor_only_imitates_is_said(computed, precision, said, monkeypatch):
+    monkeypatch.setattr("graphmtl.training.accelerator._has_bf16", lambda: computed)
+    with warnings.catch_warnings(record=True) as caught:
+        make_accelerator(TrainingOptions(device="cpu", precision=precision))
+    assert [str(one.message)[:40] for one in caught] == ["--precision bf16 is several times slower"] * said
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_a_transfer_draws_whom_the_new_task_reads(run, tmp_path, monkeypatch, ca
     assert max(edges, key=lambda edge: edge.weight).source == "parent1"
 
 
-def test_it_cannot_be_exported(run, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["export", str(run.folder), "--output", str(tmp_path / "model.onnx")])
-    assert "a model with --wide cannot be exported" in capsys.readouterr().err
+@pytest.mark.parametrize("more", [[], ["--int8"]])
+def test_it_is_exported(run, more, tmp_path, capsys):
+    main(["export", str(run.folder), "--output", str(tmp_path / "model.onnx"), *more])
+    assert f"wrote {tmp_path / 'model.onnx'}" in capsys.readouterr().out
