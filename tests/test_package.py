@@ -3,6 +3,7 @@
 import ast
 import configparser
 import importlib
+import importlib.metadata
 import itertools
 import re
 import runpy
@@ -126,6 +127,13 @@ def test_help(verb, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert "usage:" in printed.out
     assert printed.err == ""
+
+
+def test_the_package_is_run_as_its_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["python -m graphmtl", "--version"])
+    monkeypatch.delitem(sys.modules, "graphmtl.__main__", raising=False)
+    runpy.run_module("graphmtl", run_name="__main__")
+    assert capsys.readouterr().out == f"graphmtl {importlib.metadata.version('graphmtl')}\n"
 
 
 @pytest.mark.parametrize("verb", VERBS)

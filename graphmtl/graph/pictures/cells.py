@@ -73,6 +73,7 @@ def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[n
     if limit is None:
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)
     places = ((excess - limit) / max(strongest - limit, ALIKE)).clip(0, 1)
+    high = high if strongest > limit else ""  # nothing is above the control, so that the palette ends there
     return places, (None, f"control {limit:.{decimals_for([strongest, 0])}f}", high)
 
 

@@ -54,6 +54,15 @@ def test_an_affinity_goes_from_its_control_to_1():
     np.testing.assert_array_equal(of(graph).places, graph.matrix())
 
 
+def test_a_palette_ends_at_a_control_that_nothing_is_above():
+    graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", 2.0)))
+    found = cells(graph, evidence(graph, rescaled(graph, 2, 5), ratio=False))
+    assert found.dots.sum() == 2
+    assert found.ends[0] is None
+    assert found.ends[1].startswith("control ")
+    assert found.ends[2] == ""
+
+
 def test_other_signed_measures_go_as_far_as_the_strongest():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", -2.0)))
     found = of(graph)
