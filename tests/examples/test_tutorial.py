@@ -50,13 +50,13 @@ def execute(tmp_path, monkeypatch):
 
 
 def test_it_runs_twice_in_the_same_folder_and_shows_what_is_stored(stored, execute):
-    found = execute(stored)
-    assert [*map(shown, code(found))] == [*map(shown, code(stored))]
-    assert printed(code(found)[0]) == printed(code(stored)[0])  # the data, which no machine changes
     quicker = copy.deepcopy(stored)
     (cell,) = (cell for cell in code(quicker) if QUICKER[0] in cell.source)
     cell.source = cell.source.replace(*QUICKER)
-    execute(quicker)
+    for _ in range(2):
+        found = execute(quicker)
+        assert [*map(shown, code(found))] == [*map(shown, code(stored))]
+        assert printed(code(found)[0]) == printed(code(stored)[0])  # the data, which no machine changes
 
 
 def test_what_is_stored_stands_in_order_and_is_small(stored):
