@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import shutil
@@ -20,6 +21,13 @@ from tests import tiny
 # a time says nothing on a machine that does other work
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+def pytest_collection_finish() -> None:
+    """What stands in memory from here on, modules and thousands of tests, is not looked through again each time that a
+    training ends, when accelerate collects what is free."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
