@@ -290,8 +290,8 @@ def _export(argv: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="word embeddings and linear layers in 8 bits; the file is not written if that costs more than 0.1 point "
-        "of the mean validation score",
+        help="word embeddings, linear layers and linear models in 8 bits; the file is not written if that costs more "
+        "than 0.1 point of the mean validation score",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
     return parser.parse_args(argv)

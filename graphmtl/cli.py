@@ -1,4 +1,5 @@
-"""The command line: ``graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is one line and exit code 2.
+"""The command line: ``graphmtl VERB``, ``python -m graphmtl VERB`` or ``python -m graphmtl.VERB``; a user's mistake is
+one line and exit code 2.
 
 A verb's libraries take seconds to load, and are loaded once its arguments are known to be right.
 """

@@ -39,6 +39,16 @@ def test_what_is_pickled_is_found_again_by_a_process_that_has_imported_nothing()
     assert done.stdout == b"70\n"
 
 
+def test_verbs_load_what_takes_a_second_when_it_is_needed():
+    code = (
+        "import importlib, sys; "
+        "[importlib.import_module(f'graphmtl.{verb}') for verb in 'run compare transfer explain report'.split()]; "
+        "print([name for name in ('sklearn', 'scipy.stats', 'transformers', 'torch_geometric') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_the_package_alone_loads_nothing_large():
     code = "import sys, graphmtl, graphmtl.data; print([name for name in ('torch', 'numpy') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,8 +27,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import rankdata
 
 from graphmtl.graph.comparison import ALIKE, auroc
 
@@ -158,6 +156,8 @@ def _of_ranks(r: float, count: int) -> float:
 
 def _of_values(spearman: float, count: int) -> float:
     """The inverse of :func:`_of_ranks`."""
+    from scipy.optimize import brentq  # takes a second, which verbs without it need not spend
+
     return float(brentq(lambda r: _of_ranks(r, count) - spearman, 0, 1))
 
 
@@ -265,6 +265,8 @@ def _choice(pictures: np.ndarray, gains: np.ndarray) -> Choice | None:
 
 def _ranks(weights: np.ndarray) -> np.ndarray:
     """Centred ranks of length 1 along the last axis, 0 where there is none, or where all differ by rounding alone."""
+    from scipy.stats import rankdata  # takes a second, which verbs without it need not spend
+
     known = ~np.isnan(weights)
     low = np.where(known, weights, np.inf).min(-1, keepdims=True)
     high = np.where(known, weights, -np.inf).max(-1, keepdims=True)

@@ -2,8 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.preprocessing import normalize
 
 from graphmtl.baselines.examples import Examples
 from graphmtl.baselines.words import Side, Words
@@ -17,6 +15,11 @@ def text_similarity(tasks: TaskSet) -> np.ndarray:
 
     Words and pairs of neighbours count, as in :mod:`graphmtl.baselines.text_features`; both texts of pairs do.
     """
+    from sklearn.feature_extraction.text import (
+        TfidfTransformer,  # takes a second, which verbs without it need not spend
+    )
+    from sklearn.preprocessing import normalize
+
     words = Words()
     sides = [words.sides(Examples(data, "train")) for data in tasks.values()]
     whole = [_joined(own) for own in sides]

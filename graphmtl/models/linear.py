@@ -20,8 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from graphmtl.errors import note
 from graphmtl.models.wide import BUCKETS, Ngrams, Wide
@@ -55,6 +53,9 @@ def logistic(features: sparse.csr_matrix, labels: np.ndarray, *, C: float, seed:
 
     A column that is always or never true has the constant logit of Laplace's rule.
     """
+    from sklearn.exceptions import ConvergenceWarning  # takes a second, which verbs without it need not spend
+    from sklearn.linear_model import LogisticRegression
+
     weights = np.zeros((features.shape[1], labels.shape[1]))
     intercepts = np.zeros(labels.shape[1])
     for column, own in enumerate(labels.T):
@@ -74,6 +75,8 @@ def logistic(features: sparse.csr_matrix, labels: np.ndarray, *, C: float, seed:
 
 def ridge(features: sparse.csr_matrix, values: np.ndarray, *, C: float) -> Linear:
     """A ridge regression of each column of numbers, (examples, columns)."""
+    from sklearn.linear_model import Ridge
+
     model = Ridge(alpha=1 / C, solver="sparse_cg").fit(features, values)
     return Linear(np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_))
 

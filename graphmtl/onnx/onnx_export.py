@@ -43,6 +43,7 @@ from graphmtl.registry import ENCODERS
 __all__ = ["CHECKED_SIZES", "TOLERANCE", "checked_onnx", "largest_difference", "to_onnx"]
 
 CHECKED_SIZES = ((1, 1), (3, 17), (8, 50))  #: (batch, length)
+_FEW = 8  # words, of which texts have many twice, and pairs that training texts have
 TOLERANCE = 1e-4  #: how far the file's logits may be from torch's
 _OPSET, _IR_VERSION = 18, 8  # of 2022, so that runtimes of these years read the file
 _LARGEST = 2**31 - 2**20  # bytes of weights: an ONNX file is less than 2 GiB
@@ -324,7 +325,8 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
     tasks = [[*model.tasks].index(name) for name in names]
     encoders = [model.encoders[k] for k in tasks] if model.architecture.own_encoder_per_task else model.encoders
     texts = [_Texts(op, encoder) for encoder in encoders]
-    ngrams = OnnxNgrams(op, texts[0].mask, model.vocabulary.special_ids) if len(model.wide) else None
+    wide = {name: part for name in names if (part := model.wide_part(name)) is not None and part.strength}
+    ngrams = OnnxNgrams(op, texts[0].mask, model.vocabulary.special_ids) if wide else None
     outputs = []
     all_states = _STATES[model.options.arch](op, model.architecture, tasks, texts)
     for k, name, states in zip(tasks, names, all_states, strict=True):
@@ -336,8 +338,8 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
         parts = [linear] if (common := model.common_head(k)) is None else [linear, common]
         weight, bias = (sum(_array(getattr(part, name)) for part in parts) for name in ("weight", "bias"))
         answers = op.Add(op.MatMul(pooled, weight.T), bias)  # (B, classes)
-        if ngrams is not None and (wide := model.wide_part(name)) is not None:
-            answers = ngrams.pooled(answers, wide)
+        if ngrams is not None and name in wide:
+            answers = ngrams.pooled(answers, wide[name])
         shape = ["batch", linear.out_features]
         if (units := head.units()) is not None:
             answers, shape = _scores(op, units, answers), ["batch"]  # (B,)
@@ -358,16 +360,18 @@ def to_onnx(model: MultiTaskModel, names: Sequence[str]) -> onnx.ModelProto:
 def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str]) -> float:
     """How far the logits of an ONNX file are from the model's on random texts of different lengths, at most.
 
-    The difference of scores is measured in standard deviations of the training labels. The sizes are ``CHECKED_SIZES``;
-    random tokens stand after the end of a text too, for they must play no part.
+    The difference of scores is measured in standard deviations of the training labels. The sizes are ``CHECKED_SIZES``,
+    each with any words and with a few that are frequent; random tokens stand after the end of a text too, for they must
+    play no part.
     """
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     model.eval()
     device = next(model.parameters()).device
     rng = np.random.default_rng(0)
     differences = []
-    for batch, length in CHECKED_SIZES:
-        tokens = rng.integers(len(model.vocabulary), size=(batch, length))  # (batch, length)
+    known = len(model.vocabulary)
+    for (batch, length), words in itertools.product(CHECKED_SIZES, (known, min(known, _FEW))):
+        tokens = rng.integers(words, size=(batch, length))  # (batch, length)
         lengths = rng.integers(1, length, size=batch, endpoint=True)  # (batch,)
         lengths[0] = length
         found = session.run([*names], {"tokens": tokens, "lengths": lengths})

@@ -20,12 +20,12 @@ __all__ = ["OnnxModel", "to_int8"]
 
 
 def to_int8(file: bytes) -> bytes:
-    """The content of an ONNX file with word embeddings and the weights of linear layers in 8 bits.
+    """The content of an ONNX file with word embeddings and the weights of linear layers and models in 8 bits.
 
-    A weight w is kept as round(w / s) + z, with one scale s and zero z of an embedding matrix and one of each for every
-    output of a layer, whose inputs are rounded likewise when it is used (onnxruntime's dynamic quantisation). Recurrent
-    weights stay. They are without a sign as the inputs are: products of the two kinds overflow 16 bits on processors
-    without VNNI, on which answers were 0.5 off.
+    A weight w is kept as round(w / s) + z, with one scale s and zero z of an embedding matrix, or of a linear model of
+    words, and one of each for every output of a layer, whose inputs are rounded likewise when it is used (onnxruntime's
+    dynamic quantisation). Recurrent weights stay. They are without a sign as the inputs are: products of the two kinds
+    overflow 16 bits on processors without VNNI, on which answers were 0.5 off.
     """
     with TemporaryDirectory() as folder, _without_advice():
         path = Path(folder) / "int8.onnx"

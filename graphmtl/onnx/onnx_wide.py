@@ -35,16 +35,15 @@ class OnnxNgrams:
         known_pairs = op.And(*(_without_column(op, known, last) for last in (True, False)))  # (B, T - 1)
         keys, are_known = op.Concat("tokens", pairs, axis=1), op.Concat(known, known_pairs, axis=1)  # (B, N)
         self._buckets = op.Where(are_known, _bucket(op, keys), np.int64(BUCKETS))  # (B, N); the last: none
-        ones = op.Expand(np.float32(1), op.Shape(keys))  # (B, N)
-        none = op.Expand(np.float32(0), op.Concat(op.Shape("tokens", end=1), [BUCKETS + 1], axis=0))
-        counts = op.ScatterElements(none, self._buckets, ones, axis=1, reduction="add")  # (B, BUCKETS + 1)
-        self._counts = op.GatherElements(counts, self._buckets, axis=1)  # (B, N)
-        self._values = cache(self._values_of)  # tasks with the same labels have the same
+        texts = op.Range(np.int64(0), op.Squeeze(op.Shape("tokens", end=1)), np.int64(1))  # (B,)
+        of_text = op.Add(op.Mul(op.Unsqueeze(texts, [1]), np.int64(BUCKETS + 1)), self._buckets)  # (B, N)
+        _, _, places, counts = op.Unique(op.Reshape(of_text, [-1]), outputs=4)  # (B * N,), (n-grams of all texts,)
+        counts = op.Cast(op.Gather(counts, places), to=TensorProto.FLOAT)  # (B * N,)
+        self._counts = op.Reshape(counts, op.Shape(keys))  # (B, N)
+        self._values = cache(self._values_of)  # parts that have learned together read the same
 
     def pooled(self, logits: str, wide: Wide) -> str:
-        """As :meth:`Wide.pooled` does it, logits (B, labels)."""
-        if not wide.strength:
-            return logits
+        """Logits (B, labels) as :meth:`Wide.pooled` makes them with a part that has learned."""
         op, share = self._op, wide.share.item()
         values = op.Unsqueeze(self._values(_with_none(wide.idf).tobytes()), [1])  # (B, 1, N)
         weights = op.Gather(_with_none(wide.weight), self._buckets)  # (B, N, columns)

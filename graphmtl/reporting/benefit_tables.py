@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
-from scipy.stats import t as student
 
 __all__ = ["benefit_tables"]
 
@@ -109,6 +108,8 @@ def _groups(groups: Mapping[str, Mapping[str, Sequence[float]]], without_graph: 
 
 def _interval(differences: np.ndarray) -> str:
     """The mean difference and its 95 % t interval."""
+    from scipy.stats import t  # takes a second, which verbs without it need not spend
+
     count = len(differences)
-    wide = student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count)
+    wide = t.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count)
     return f"{differences.mean():+.4f} ± {wide:.4f}"

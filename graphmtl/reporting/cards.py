@@ -74,18 +74,29 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
     """
     if not graphs:
         return None
-    if explanation is None:
-        drawn = graphs[0]
-        known = None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
-        lines = [drawn.finding]
-        if drawn.control != OTHER_TEXTS:  # of linear models nothing is cut
-            lines.append("Not measured: what breaks when edges are cut (graphmtl explain RUN)")
-        return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
+    first, own = graphs[0], [each for each in graphs if each.control != OTHER_TEXTS]
+    known, lines = _is_above(first), [first.finding]
+    if explanation is not None and first.control != OTHER_TEXTS:
+        known, lines = _verdicts(explanation)
+    elif first.control == OTHER_TEXTS and own:
+        lines = [f"Linear models: {first.finding}"]
+        lines += [f"The graph beside them: {own[0].finding}"] if explanation is None else _verdicts(explanation)[1]
+    if explanation is None and own:  # of linear models nothing is cut
+        lines.append("Not measured: what breaks when edges are cut (graphmtl explain RUN)")
+    return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
+
+
+def _is_above(drawn: Held) -> bool | None:
+    """Whether anything of a graph is above its control; None where it has none."""
+    return None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
+
+
+def _verdicts(explanation: Mapping[str, Any]) -> tuple[bool | None, list[str]]:
+    """Whether the picture that the report draws holds, and what is said of it and of ablation."""
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}
     shown = [verdicts[name] for name in _DRAWN if name in verdicts][:1] or explanation["verdicts"][:1]
     shown += [own for name, own in verdicts.items() if name == "ablation" and own not in shown]
-    lines = [f"{own['picture']}: {own['says']}" for own in shown]
-    return {"title": "Trust of the picture", "level": _LEVELS[shown[0]["holds"]], "lines": lines}
+    return shown[0]["holds"], [f"{own['picture']}: {own['says']}" for own in shown]
 
 
 def data_card(run: Run) -> dict[str, Any]:

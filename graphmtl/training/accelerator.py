@@ -1,6 +1,7 @@
 """accelerate's Accelerator for a training and for reading: device, precision, processes."""
 
 import os
+from functools import cache
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
@@ -13,6 +14,8 @@ from graphmtl.training.processes import process_state
 from graphmtl.training.trackers import tracker_names
 
 __all__ = ["make_accelerator", "plain_accelerator"]
+
+_BF16 = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")  # instructions for bf16, of x86 and of ARM
 
 
 def make_accelerator(options: TrainingOptions) -> Accelerator:
@@ -29,7 +32,7 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
     if cpu and options.precision == "fp16":
         raise InputError("precision 'fp16' needs an accelerator, and there is none; 'no' and 'bf16' run on the CPU")
     if cpu and options.precision == "bf16" and not _has_bf16():
-        note("--precision bf16 is several times slower than 'no' here: this processor has no instructions for it")
+        _say_that_bf16_is_slow()
     tracker_names(options.track)
     _forget_earlier(options.device)
     return Accelerator(
@@ -42,9 +45,15 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
     )
 
 
+@cache
+def _say_that_bf16_is_slow() -> None:
+    """Once, though a run may train a control and a refit too."""
+    note("--precision bf16 is several times slower than 'no' here: this processor has no instructions for it")
+
+
 def _has_bf16() -> bool:
     """Whether products in bf16 are computed by the processor itself."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return any(torch.cpu.get_capabilities().get(name, False) for name in _BF16)
 
 
 def _check_whole() -> None:

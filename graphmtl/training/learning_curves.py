@@ -7,7 +7,6 @@ from math import log2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
 from graphmtl.training.leave_one_out import Cell
 
@@ -25,10 +24,12 @@ def interval(differences: Sequence[float]) -> tuple[float, float, float]:
     >>> [round(x, 2) for x in interval([1.0, 2.0, 3.0])]
     [2.0, -0.48, 4.48]
     """
+    from scipy.stats import t  # takes a second, which verbs without it need not spend
+
     mean = float(np.mean(differences))
     if len(differences) < 2:
         return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf(0.975, len(differences) - 1)) * np.std(differences, ddof=1) / len(differences) ** 0.5
+    half = float(t.ppf(0.975, len(differences) - 1)) * np.std(differences, ddof=1) / len(differences) ** 0.5
     return mean, float(mean - half), float(mean + half)
 
 

@@ -131,11 +131,6 @@ class _Part:
         return min(found, key=lambda each: (each.form != self.form, FORMS.index(each.form)))
 
     @property
-    def as_told(self) -> ToldTask:
-        """What it has learned from that is told by others."""
-        return ToldTask(self.features, self.labels, self.wide.strength.item())
-
-    @property
     def loss(self) -> float:
         """On the validation split."""
         return self.valid.loss(self.wide, self.head)
@@ -186,7 +181,11 @@ def fit_wide_parts(
     for name, found in learned.items():
         parts[name].take(parts[name].best(found))
     own = {name: found[0].learned for name, found in learned.items()}
-    told = {name: part.as_told for name, part in parts.items() if len(part.train) and part.wide.form == _TOLD}
+    told = {
+        name: ToldTask(part.features, part.labels, part.wide.strength.item())
+        for name, part in parts.items()
+        if len(part.train) and part.wide.form == _TOLD
+    }
     about = {"arch": model.options.arch, "tasks": tuple(model.tasks)}
     graph = linear_graph(told, known | own, seed=seed, **about) if measured else None
     model.train(training)

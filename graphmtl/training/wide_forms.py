@@ -8,9 +8,9 @@ from scipy import sparse
 from graphmtl.models.linear import Linear, logistic, seen_columns
 from graphmtl.models.wide import BUCKETS
 
-__all__ = ["PERMUTATIONS", "Augmented", "Told", "learner"]
+__all__ = ["Augmented", "Told", "learner"]
 
-PERMUTATIONS = 5  #: fits that measure what is read by chance
+_PERMUTATIONS = 5  # fits that measure what is read by chance
 _SPREAD = 0.1  # deviation of what another task says, beside features whose squares sum to 1 in a text
 
 
@@ -98,7 +98,7 @@ class Told:
         """
         rng, columns = np.random.default_rng(seed), self._said.shape[1]
         squares = []
-        for _ in range(PERMUTATIONS):
+        for _ in range(_PERMUTATIONS):
             of_others = sparse.csr_matrix(rng.permuted(self._said.toarray(), axis=0))  # each column by itself
             (learned,) = learner(sparse.hstack([self._features, of_others], format="csr"), labels, seed)(C)
             squares.append(np.square(_SPREAD * learned.weights[BUCKETS:]).mean(1).reshape(2, columns))

@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.task import Task, TaskData
@@ -31,6 +29,9 @@ def task_weights(sources: Mapping[str, TaskData], texts: Dataset) -> np.ndarray:
 
     A logistic regression on the TF-IDF weights of the 20,000 most frequent words.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second, which verbs without it need not spend
+    from sklearn.linear_model import LogisticRegression
+
     if len(sources) == 1:
         return np.ones((len(texts), 1))
     read = {name: _plain(data.train) for name, data in sources.items()}

@@ -50,6 +50,7 @@ def execute(tmp_path, monkeypatch):
 
 
 def test_it_runs_twice_in_the_same_folder_and_shows_what_is_stored(stored, execute):
+    """With fewer hidden units and updates, which change numbers alone."""
     quicker = copy.deepcopy(stored)
     (cell,) = (cell for cell in code(quicker) if QUICKER[0] in cell.source)
     cell.source = cell.source.replace(*QUICKER)

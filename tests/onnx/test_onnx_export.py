@@ -31,10 +31,10 @@ every_architecture = pytest.mark.parametrize("arch", EXPORTED)
 graph_lstms = pytest.mark.parametrize("arch", ["complete", "star"])
 
 
-def build(arch, tasks=TASKS, **options):
+def build(arch, tasks=TASKS, words=("good", "bad", "film", "book", "not", "very"), **options):
     torch.manual_seed(0)
     options = {"hidden": 4, "attention": 3, "embedding_size": 5} | options
-    vocabulary = Vocabulary.build(["good", "bad", "film", "book", "not", "very"])
+    vocabulary = Vocabulary.build([*words])
     model = MultiTaskModel(tasks=tasks, vocabulary=vocabulary, options=model_options(arch=arch, **options))
     for parameter in model.parameters():  # zero biases would hide a wrong sign
         torch.nn.init.normal_(parameter, std=0.7)

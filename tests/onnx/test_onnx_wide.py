@@ -7,10 +7,12 @@ import torch
 from onnx import TensorProto, helper
 
 from graphmtl.data.task import Task
+from graphmtl.errors import InputError
 from graphmtl.models import wide
 from graphmtl.models.wide import BUCKETS
-from graphmtl.onnx import onnx_wide
-from graphmtl.onnx.onnx_export import _Graph, to_onnx
+from graphmtl.onnx import onnx_export, onnx_wide
+from graphmtl.onnx.onnx_export import _Graph, checked_onnx, to_onnx
+from graphmtl.onnx.onnx_wide import OnnxNgrams
 from tests.onnx.test_onnx_export import assert_computes_the_same, build, expected, logits, session_of
 
 TASKS = [
@@ -65,6 +67,25 @@ def test_places_of_the_largest_numbers_are_those_of_the_model():
     (found,) = session.run(None, {"keys": numbers})
     assert found.tolist() == wide._bucket(torch.from_numpy(numbers)).tolist()
     assert len({*found}) > 900
+
+
+@pytest.mark.parametrize(("names", "counted"), [(NAMES, 1), (["any"], 1), (["pairs", "unlearned"], 0)])
+def test_words_are_counted_once_for_all_or_not_at_all(names, counted):
+    kinds = [node.op_type for node in to_onnx(with_wide_parts(), names).graph.node]
+    assert kinds.count("Unique") == counted
+
+
+def test_the_check_before_writing_sees_words_that_stand_twice(monkeypatch):
+    class Once(OnnxNgrams):
+        def __init__(self, op, *given):
+            super().__init__(op, *given)
+            self._counts = op.Expand(np.float32(1), op.Shape(self._buckets))
+
+    model = with_wide_parts(words=[f"word{i}" for i in range(5000)])
+    assert checked_onnx(model, NAMES)[1] < 1e-5
+    monkeypatch.setattr(onnx_export, "OnnxNgrams", Once)
+    with pytest.raises(InputError, match="not written"):
+        checked_onnx(model, NAMES)
 
 
 def test_tasks_that_count_alike_share_what_is_counted():

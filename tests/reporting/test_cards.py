@@ -117,3 +117,17 @@ def test_where_nothing_is_odd_that_is_said(known, run):
 def test_of_linear_models_nothing_can_be_cut(run):
     graphs = [replace(each, control=OTHER_TEXTS) for each in held_graphs(run)]
     assert trust_card(graphs, None)["lines"] == [graphs[0].finding]
+
+
+def test_beside_linear_models_the_graph_itself_is_judged_too(run):
+    write_control(run.folder)
+    (own,) = held_graphs(Run.open(run.folder))
+    nothing = replace(own.evidence, above=own.evidence.above & False)
+    graphs = [replace(own, control=OTHER_TEXTS), replace(own, evidence=nothing, finding="nothing is above")]
+    card = trust_card(graphs, None)
+    assert card["level"] == "good"
+    assert card["lines"][:2] == [f"Linear models: {own.finding}", "The graph beside them: nothing is above"]
+    assert "graphmtl explain RUN" in card["lines"][2]
+    verdict = {"picture": "attention", "says": "not stable", "holds": False}
+    card = trust_card(graphs, {"verdicts": [verdict]})
+    assert (card["level"], card["lines"]) == ("good", [f"Linear models: {own.finding}", "attention: not stable"])

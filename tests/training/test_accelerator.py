@@ -7,6 +7,7 @@ from accelerate.state import AcceleratorState
 
 from graphmtl.config import TrainingOptions
 from graphmtl.errors import DataWarning, InputError
+from graphmtl.training import accelerator
 from graphmtl.training.accelerator import make_accelerator, plain_accelerator
 from graphmtl.training.device import reading_device
 
@@ -19,9 +20,9 @@ def test_reading_has_a_precision_of_its_own():
 
 
 def test_reading_and_training_of_one_process():
-    for accelerator in (plain_accelerator("cpu"), make_accelerator(TrainingOptions(device="cpu"))):
-        assert accelerator.num_processes == 1
-        assert accelerator.device == torch.device("cpu")
+    for own in (plain_accelerator("cpu"), make_accelerator(TrainingOptions(device="cpu"))):
+        assert own.num_processes == 1
+        assert own.device == torch.device("cpu")
 
 
 @pytest.mark.parametrize("make", [plain_accelerator, lambda device: make_accelerator(TrainingOptions(device=device))])
@@ -39,9 +40,17 @@ def test_each_training_has_a_precision_of_its_own():
 @pytest.mark.parametrize(("computed", "precision", "said"), [(False, "bf16", 1), (True, "bf16", 0), (False, "no", 0)])
 def test_a_precision_that_a_processor_only_imitates_is_said(computed, precision, said, monkeypatch):
     monkeypatch.setattr("graphmtl.training.accelerator._has_bf16", lambda: computed)
+    accelerator._say_that_bf16_is_slow.cache_clear()
     with warnings.catch_warnings(record=True) as caught:
-        make_accelerator(TrainingOptions(device="cpu", precision=precision))
+        for _ in range(2):  # as of a run with a control
+            make_accelerator(TrainingOptions(device="cpu", precision=precision))
     assert [str(one.message)[:40] for one in caught] == ["--precision bf16 is several times slower"] * said
+
+
+def test_what_a_processor_computes_itself_is_asked_of_torch(monkeypatch):
+    for known, expected in [({}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": False, "bf16": True}, True)]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
+        assert accelerator._has_bf16() is expected
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class Cells:
         texts: (targets, sources) the number that a cell shows; empty where it has none.
         dots: (targets, sources) bool: not above the control.
         frames: (targets, sources) bool: true edges, where these are known.
-        ends: what the ends and the middle of the palette mean: at -1, 0, 1. The first is None where no cell is below 0.
+        ends: what the ends and the middle of the palette mean: at -1, 0, 1. The first is None where no cell is below 0,
+            the last empty where none is above the control.
         unit: what the numbers are, in words.
     """
 
@@ -69,12 +70,18 @@ def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[n
     strongest = 1.0
     if known.any() and not is_symmetric(excess):
         strongest = end or max(float(np.abs(excess[known]).max()), ALIKE)
-    high = f"{strongest:.{decimals_for([strongest, 0])}f}"
     if limit is None:
+        high = _rounded(strongest, strongest)
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)
+    if evidence.above.any() and strongest <= limit:
+        strongest = float(excess[evidence.above].max())
     places = ((excess - limit) / max(strongest - limit, ALIKE)).clip(0, 1)
-    high = high if strongest > limit else ""  # nothing is above the control, so that the palette ends there
-    return places, (None, f"control {limit:.{decimals_for([strongest, 0])}f}", high)
+    high = _rounded(strongest, strongest) if evidence.above.any() else ""
+    return places, (None, f"control {_rounded(limit, strongest)}", high)
+
+
+def _rounded(number: float, strongest: float) -> str:
+    return f"{number:.{decimals_for([strongest, 0])}f}"
 
 
 def _texts(graph: TaskGraph, evidence: Evidence, known: np.ndarray) -> list[list[str]]:

@@ -63,6 +63,15 @@ def test_a_palette_ends_at_a_control_that_nothing_is_above():
     assert found.ends[2] == ""
 
 
+def test_a_palette_goes_beyond_its_end_where_that_is_below_the_control():
+    graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", 0.02), edge("c", "a", 0.01)))
+    control = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.3), edge("b", "c", 0.31), edge("c", "a", 0.29)))
+    found = cells(graph, evidence(graph, control, ratio=False), end=0.15)
+    assert found.dots.sum() == 2
+    assert found.ends[2] == "4.00"
+    assert np.nanmax(found.places) == 1
+
+
 def test_other_signed_measures_go_as_far_as_the_strongest():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", -2.0)))
     found = of(graph)
