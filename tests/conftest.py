@@ -23,9 +23,10 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
-def pytest_collection_finish() -> None:
-    """What stands in memory from here on, modules and thousands of tests, is not looked through again each time that a
-    training ends, when accelerate collects what is free."""
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_is_left_alone() -> None:
+    """Modules, thousands of tests and what earlier ones keep are not looked through at the end of every training, when
+    accelerate collects what is free."""
     gc.collect()
     gc.freeze()
 
