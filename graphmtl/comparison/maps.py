@@ -1,13 +1,14 @@
 """The task graph of every compared architecture that has one, the mean over its runs: what stands beside its gains."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
 from graphmtl.graph.pictures.figure import draw_task_graph
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run_folder import Run
-from graphmtl.training.run_picture import has_edges
+from graphmtl.training.run_picture import has_maps, linear_control
 
 __all__ = ["draw_maps"]
 
@@ -15,11 +16,12 @@ __all__ = ["draw_maps"]
 def draw_maps(runs: Mapping[str, Sequence[Run]]) -> dict[str, Figure]:
     """The picture of every row whose runs have edges between the same tasks, by the row's name.
 
-    It is held against the mean of the runs' controls where all of them have one (``compare --control always``).
+    It is held against the mean of the runs' controls where all of them have one (``compare --control always``). Of whom
+    the linear models read it shows what they do in every run.
     """
     found = {}
     for name, own in runs.items():
-        if all(map(has_edges, own)) and len({run.task_graph.nodes for run in own}) == 1:
+        if all(map(has_maps, own)) and len({run.task_graph.nodes for run in own}) == 1:
             found[name] = _draw(name, own)
     return found
 
@@ -37,11 +39,23 @@ def _draw(name: str, runs: Sequence[Run]) -> Figure:
         affinity_control=_mean([run.task_affinity for run in compared]),
         transferability=_mean([run.task_transferability for run in runs]),
         transferability_control=_mean([run.task_transferability for run in compared]),
+        linear=_common([run.task_linear for run in runs]),
+        linear_control=_common([linear_control(run) for run in runs]),
         truth=runs[0].truth,
-        about=f"{name}: {len(graph.tasks)} tasks, {graph.split} split, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
+        about=f"{name}: {len(graph.tasks)} tasks, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
     )
 
 
 def _mean(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:
     known = [graph for graph in graphs if graph is not None]
     return TaskGraph.average(known) if known else None
+
+
+def _common(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:
+    """The mean of the edges that all graphs have; None where there are none, or a run has no such graph."""
+    known = [graph for graph in graphs if graph is not None]
+    if len(known) < len(graphs):
+        return None
+    mean = TaskGraph.average(known)
+    edges = tuple(edge for edge in mean.edges if edge.count == len(known))
+    return replace(mean, edges=edges) if edges else None

@@ -12,7 +12,7 @@ from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run_folder import Run
 
-__all__ = ["PICTURE", "draw_run", "has_edges", "held_graphs", "run_picture"]
+__all__ = ["PICTURE", "draw_run", "has_edges", "has_maps", "held_graphs", "linear_control", "run_picture"]
 
 PICTURE = "task_graph.png"
 
@@ -23,7 +23,7 @@ def run_picture(run: Run) -> Figure:
     Raises:
         InputError: the run has no edges between tasks.
     """
-    if not _has_maps(run):
+    if not has_maps(run):
         raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
     with _of_the_same_tasks(run):
         return draw_task_graph(run.task_graph, **_held_against(run), is_control=run.options.shuffle_labels)
@@ -55,13 +55,13 @@ def _held_against(run: Run) -> dict[str, Any]:
         "transferability": run.task_transferability,
         "transferability_control": control and control.task_transferability,
         "linear": run.task_linear,
-        "linear_control": _linear_control(run),
+        "linear_control": linear_control(run),
         "truth": None if run.options.shuffle_labels else run.truth,
     }
 
 
-def _linear_control(run: Run) -> TaskGraph | None:
-    """That of the linear models' graph.
+def linear_control(run: Run) -> TaskGraph | None:
+    """What the linear models' graph is held against, where there is one.
 
     Raises:
         InputError: it is of other edges.
@@ -80,11 +80,11 @@ def _ends(graph: TaskGraph) -> list[tuple[str, str]]:
 
 def draw_run(run: Run) -> None:
     """Writes ``task_graph.png``, or nothing where no task reads from another."""
-    if _has_maps(run):
+    if has_maps(run):
         save_figure(run_picture(run), run.folder / PICTURE)
 
 
-def _has_maps(run: Run) -> bool:
+def has_maps(run: Run) -> bool:
     """Whether a task or its linear model reads from another node than itself."""
     return has_edges(run) or bool(run.task_linear and run.task_linear.edges)
 
