@@ -107,6 +107,8 @@ def child(
         before: is done in the process before the verb.
         after: is called with the process's number while it runs.
     """
+    import torch
+
     from graphmtl.cli import main
 
     began = time.perf_counter()
@@ -114,6 +116,7 @@ def child(
     number = os.fork()
     if number == 0:
         code = 1
+        torch.set_num_threads(1)  # OpenMP's other threads are not in a copy of a process, which would wait for them
         try:
             with os.fdopen(write, "w") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 os.dup2(write, 2)

@@ -1,5 +1,8 @@
 import gc
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker for each core is enough; torch reads it when it is imported
+
 import re
 import shutil
 import signal
