@@ -279,6 +279,15 @@ class TrainingOptions(OptionGroup):
     refit_on_valid: bool = option(
         False, "once the epoch is chosen, train again from the start on training and validation split; for the test"
     )
+    self_training: str | None = option(
+        None,
+        "a finished run of the same tasks, whose answers to the task set's unlabelled texts are learned too, as far as "
+        "it is sure of them",
+        shown="RUN",
+    )
+    self_confidence: float = option(
+        0.9, "the probability from which on an answer of that run is learned", low=0, high=1
+    )
     select_by: str = option("mean", "what picks the best epoch: mean, or the name of a task", shown="TASK")
     precision: Literal["no", "bf16", "fp16"] = option("no", "mixed precision")
     device: str = option(

@@ -1,4 +1,5 @@
-"""Training and validation split as one, for a model that is trained again once its epoch is chosen."""
+"""Larger training splits: with the validation split, for a model that is trained again once its epoch is chosen, or
+with other rows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,19 +10,27 @@ from datasets import Dataset, concatenate_datasets
 from graphmtl.data.overlap import row_keys, seen_in
 from graphmtl.data.task import TaskData, TaskSet
 
-__all__ = ["train_with_valid"]
+__all__ = ["train_with_valid", "with_more_training"]
 
 
 def train_with_valid(tasks: TaskSet) -> TaskSet:
     """The tasks with their validation examples at the end of the training split; ``valid`` itself stays.
 
-    Validation examples whose text stands in another task's test split are left out, as training examples are, and
-    ``seen`` marks the texts of the enlarged training splits.
+    Validation examples whose text stands in another task's test split are left out, as training examples are.
     """
     one = {data.corpus: data for data in tasks.values()}  # task of each corpus, whose layers have the same texts
     tests = {corpus: {key for rows in _tests(data).values() for key in row_keys(rows)} for corpus, data in one.items()}
     chosen = {corpus: _fit_for_training(data, tests) for corpus, data in one.items()}
-    merged = [_merged(data, chosen[data.corpus]) for data in tasks.values()]
+    valid = {name: data.valid.select(chosen[data.corpus]).remove_columns("seen") for name, data in tasks.items()}
+    return with_more_training(tasks, valid)
+
+
+def with_more_training(tasks: TaskSet, rows: Mapping[str, Dataset]) -> TaskSet:
+    """The tasks with further rows at the end of some training splits; ``seen`` marks the texts of the enlarged ones.
+
+    Tasks over the same texts must have the same texts in their rows.
+    """
+    merged = [_merged(data, rows[name]) if name in rows else data for name, data in tasks.items()]
     training = {key for data in merged for key in row_keys(data.train)}
     return TaskSet(
         name=tasks.name,
@@ -41,9 +50,8 @@ def _fit_for_training(data: TaskData, tests: Mapping[str, set[str]]) -> np.ndarr
     return np.flatnonzero(~seen_in(others, row_keys(data.valid)))
 
 
-def _merged(data: TaskData, rows: np.ndarray) -> TaskData:
-    valid = data.valid.select(rows).remove_columns("seen").cast(data.train.features)
-    return replace(data, train=concatenate_datasets([data.train, valid]))
+def _merged(data: TaskData, rows: Dataset) -> TaskData:
+    return replace(data, train=concatenate_datasets([data.train, rows.cast(data.train.features)]))
 
 
 def _marked(data: TaskData, training: set[str]) -> TaskData:

@@ -22,6 +22,8 @@
         weight: 0.5                  # optional: of the task's loss beside those of other tasks; default: 1
         max_length: 400              # optional: tokens kept of a text; default: as --max-length says; of tasks over
                                      # the same texts the largest
+        unlabelled: more.txt         # optional: texts without a label, one a line, that `pretrain` and --self-training
+                                     # read; or several files
         source: https://example.org  # optional: where the data is from, for the model card; likewise
         licence: cc-by-4.0           # what it may be used for, and
         language: en                 # the language of the texts; or several, [en, de]
@@ -137,7 +139,7 @@ _READING_KEYS = ("encoding", "columns", "delimiter", "quoting", "format")
 _TASK_KEYS = (
     *("label", "labels", "missing", "metrics", "positive", "kind", "scale", "text", "hub", "config"),
     *("tokens", "scheme", "head", "weight", "class_weights", "max_length", "choices", "first", "separator"),
-    *("source", "licence", "language"),
+    *("unlabelled", "source", "licence", "language"),
     *(*_READING_KEYS, *_SPLITS),
 )
 _FILE_KEYS = ("name", "tasks", *_TASK_KEYS)
@@ -233,6 +235,7 @@ class _Entry:
     scheme: str | None
     default_metrics: bool
     class_weights: Mapping[str, float] | str | None
+    unlabelled: tuple[Path, ...]
     where: str
 
 
@@ -259,6 +262,7 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
         default_metrics=entry.default_metrics,
         class_weights=entry.class_weights,
         names=entry.names,
+        unlabelled=lambda: [text for path in entry.unlabelled for text in read_lines(path)],
         where=entry.where,
     )
 
@@ -277,6 +281,9 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
         default_metrics="metrics" not in section,
         class_weights=_class_weights(section["class_weights"], names) if "class_weights" in section else None,
+        unlabelled=tuple(folder / name for name in section["unlabelled"].texts("unlabelled"))
+        if "unlabelled" in section
+        else (),
         where=section["positive"].where("positive") if "positive" in section else where,
     )
 

@@ -9,7 +9,7 @@ from graphmtl.data.raw_texts import texts_of_split
 from graphmtl.data.source import Source
 from graphmtl.data.task import TaskSet
 
-__all__ = ["UnlabelledTexts", "unlabelled_texts"]
+__all__ = ["UnlabelledTexts", "key_of", "unlabelled_texts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,13 @@ def unlabelled_texts(tasks: TaskSet, sources: Mapping[str, Callable[[], Source]]
         tasks: the tasks.
         sources: what reads each of them (:func:`~graphmtl.data.loading.open_sources`).
     """
-    held_out = {_key(text) for data in tasks.values() for name in _scored(data) for text in _all(data.splits[name])}
+    held_out = {key_of(text) for data in tasks.values() for name in _scored(data) for text in _all(data.splits[name])}
     given = [text for name in tasks for text in sources[name]().unlabelled()]
     layers = {data.corpus: data.train for data in tasks.values()}.values()
     found: dict[str, tuple] = {}
     counts, unlabelled = {"held_out": 0, "repeated": 0}, 0
     for place, text in enumerate([*given, *(text for rows in layers for text in _all(rows))]):
-        key = _key(text)
+        key = key_of(text)
         if not key:
             continue
         if key in held_out or key in found:
@@ -71,5 +71,6 @@ def _all(rows: Any) -> Iterator[str | Sequence[str]]:
         yield from column
 
 
-def _key(text: str | Iterable[str]) -> str:
+def key_of(text: str | Iterable[str]) -> str:
+    """What two texts have in common that are the same but for case and blanks."""
     return normalise(text if isinstance(text, str) else " ".join(text))

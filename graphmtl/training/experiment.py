@@ -47,6 +47,7 @@ from graphmtl.training.run_data import (
     say_unknown,
 )
 from graphmtl.training.run_folder import REMARKS, VALIDATION, Run
+from graphmtl.training.self_training import self_trained
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
@@ -154,6 +155,7 @@ def train_run(
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     say = verbosity.say if state.is_main_process and up_to is None else _silent
+    tasks = self_trained(tasks, options, say)
     model = _fresh(tasks, options, say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
@@ -218,7 +220,8 @@ def _fresh(tasks: TaskSet, options: Options, say: Callable[..., Any]) -> MultiTa
 
 def _read_from(options: Options) -> list[str]:
     """The folders of other runs that a run reads while it goes on; the edges of a topology are written down at once."""
-    given = [options.adapters] if isinstance(options, AdapterFusionOptions) else []
+    given: list[str] = [options.self_training or ""]
+    given += [options.adapters or ""] if isinstance(options, AdapterFusionOptions) else []
     given += [options.pretrained or ""] if isinstance(options, WordEncoderOptions) else []
     if isinstance(options, DistillationOptions):
         given += (options.teachers or "").split(",")

@@ -63,8 +63,13 @@ def check_imitable(tasks: Mapping[str, Task]) -> None:
             )
 
 
-def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task]) -> dict[str, Run]:
+def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task], *, option: str = "--teachers") -> dict[str, Run]:
     """The run that holds each task's teacher, the first one that has the task.
+
+    Args:
+        runs: those that there are.
+        tasks: the tasks that are taught.
+        option: what names the runs, for errors.
 
     Raises:
         InputError: a task without teacher, or one whose labels differ.
@@ -73,26 +78,25 @@ def find_teachers(runs: Iterable[Run], tasks: Mapping[str, Task]) -> dict[str, R
     for run in runs:
         for name, task in run.model.tasks.items():
             if name in tasks and name not in teachers:
-                _check_same(run, task, tasks[name])
+                _check_same(run, task, tasks[name], option)
                 teachers[name] = run
     for name in tasks:
         if name not in teachers:
-            raise InputError(
-                f"--teachers: no run has task {name!r}; `--teachers train` trains a teacher for every task"
-            )
+            hint = "; `--teachers train` trains a teacher for every task" if option == "--teachers" else ""
+            raise InputError(f"{option}: no run has task {name!r}{hint}")
     return {name: teachers[name] for name in tasks}
 
 
-def _check_same(run: Run, theirs: Task, ours: Task) -> None:
+def _check_same(run: Run, theirs: Task, ours: Task, option: str) -> None:
     for what in ("kind", "labels"):
         if getattr(theirs, what) != getattr(ours, what):
             raise InputError(
-                f"--teachers {run.folder}: {what} of task {ours.name!r}: found {getattr(theirs, what)}, "
+                f"{option} {run.folder}: {what} of task {ours.name!r}: found {getattr(theirs, what)}, "
                 f"expected {getattr(ours, what)}, as in this run"
             )
 
 
-def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet) -> None:
+def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet, *, option: str = "--teachers") -> None:
     """Whether no teacher of a run was trained on a text that this run validates or tests on.
 
     Texts that are in a task's training split of both runs are left out: this run has them too.
@@ -102,6 +106,7 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet)
         names: the tasks whose texts they were trained on.
         theirs: the tasks of their run.
         ours: those of this run.
+        option: what names the run, for errors.
 
     Raises:
         InputError: a teacher has seen such a text.
@@ -112,7 +117,7 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet)
         unseen = held_out & (set(row_keys(theirs[name].train)) - known - {""})
         if unseen:
             raise InputError(
-                f"--teachers {run.folder}: task {name!r} was trained on {len(unseen)} texts that stand in a validation "
+                f"{option} {run.folder}: task {name!r} was trained on {len(unseen)} texts that stand in a validation "
                 "or test split of this run; train it with this run's --tasks and --seed"
             )
 
