@@ -15,7 +15,8 @@ TINY = {**tiny.OPTIONS, "planted_parents": 3, "planted_children": 2, "epochs": 1
 def grid(tmp_path_factory):
     """The folder of the runs, and the table."""
     folder = tmp_path_factory.mktemp("planted-graph")
-    arguments = ["--archs", "complete,star", "--seeds", "0,1", "--runs", f"{folder}/runs"]
+    sizes = ["--examples", "10", "--affinity-probe", "5"]
+    arguments = ["--archs", "complete,star", "--seeds", "0,1", "--runs", f"{folder}/runs", *sizes]
     values = {name: value for name, value in TINY.items() if name != "planted_children"}
     command = [*arguments, "--results", f"{folder}/table.md", "--", *tiny.flags(**values, planted_children=2)]
     with in_this_process():
