@@ -9,8 +9,11 @@ from datasets import Dataset, concatenate_datasets
 
 from graphmtl.data.overlap import row_keys, seen_in
 from graphmtl.data.task import TaskData, TaskSet
+from graphmtl.errors import InputError
 
-__all__ = ["train_with_valid", "with_more_training"]
+__all__ = ["train_with_valid", "with_answers", "with_more_training"]
+
+_NO_ROW = -1  # of the file with the labelled texts
 
 
 def train_with_valid(tasks: TaskSet) -> TaskSet:
@@ -38,6 +41,27 @@ def with_more_training(tasks: TaskSet, rows: Mapping[str, Dataset]) -> TaskSet:
         truth=tasks.truth,
         loaded_with=tasks.loaded_with,
     )
+
+
+def with_answers(tasks: TaskSet, answers: Mapping[str, Mapping[str, list[str]]]) -> TaskSet:
+    """The tasks with unlabelled texts in their training splits, labelled by a model.
+
+    Args:
+        tasks: the tasks.
+        answers: of some tasks ``{"text": [...], "label": [...]}``, the labels by their names.
+
+    Raises:
+        InputError: a task has no such label.
+    """
+    rows = {}
+    for name, own in answers.items():
+        places = {label: place for place, label in enumerate(tasks[name].task.labels)}
+        unknown = next((label for label in own["label"] if label not in places), None)
+        if unknown is not None:
+            raise InputError(f"the answers to unlabelled texts of task {name!r}: {unknown!r} is none of its labels")
+        labels = [places[label] for label in own["label"]]
+        rows[name] = Dataset.from_dict({"text": own["text"], "row": [_NO_ROW] * len(labels), "label": labels})
+    return with_more_training(tasks, {name: own for name, own in rows.items() if len(own)})
 
 
 def _tests(data: TaskData) -> dict[str, Dataset]:

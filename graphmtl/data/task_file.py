@@ -236,6 +236,7 @@ class _Entry:
     default_metrics: bool
     class_weights: Mapping[str, float] | str | None
     unlabelled: tuple[Path, ...]
+    encoding: str  # of these
     where: str
 
 
@@ -262,7 +263,7 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
         default_metrics=entry.default_metrics,
         class_weights=entry.class_weights,
         names=entry.names,
-        unlabelled=lambda: [text for path in entry.unlabelled for text in read_lines(path)],
+        unlabelled=lambda: [text for path in entry.unlabelled for text in read_lines(path, encoding=entry.encoding)],
         where=entry.where,
     )
 
@@ -284,6 +285,7 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
         unlabelled=tuple(folder / name for name in section["unlabelled"].texts("unlabelled"))
         if "unlabelled" in section
         else (),
+        encoding=section["encoding"].text("encoding") if "encoding" in section else Reading.encoding,
         where=section["positive"].where("positive") if "positive" in section else where,
     )
 

@@ -233,8 +233,8 @@ def _kept_options(options: Options) -> Options:
     """What of a run's options all trainings have."""
     own: dict[str, Any] = {"refit_on_valid": False, "patience": 0, "select_by": "mean", "conflict_every": 0}
     own |= {"progress": False, "track": None, "write_submission": None, "device": reading_device(options.device)}
-    own |= {"output": None, "resume": False, "overwrite": False}
-    left_out = {"refit_on_valid": options.refit_on_valid}
+    own |= {"output": None, "resume": False, "overwrite": False, "self_training": None}
+    left_out = {"refit_on_valid": options.refit_on_valid, "self_training": options.self_training is not None}
     if isinstance(options, TopologyOptions):
         own |= {"topology": None, "top_k": 0}
         left_out["topology"] = options.topology is not None

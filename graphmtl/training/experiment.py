@@ -20,7 +20,7 @@ from graphmtl.config import Options
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import IN_MEMORY
-from graphmtl.data.refit import train_with_valid
+from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, check_kind
 from graphmtl.generators import generators_kept
@@ -46,8 +46,8 @@ from graphmtl.training.run_data import (
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_folder import REMARKS, VALIDATION, Run
-from graphmtl.training.self_training import self_trained
+from graphmtl.training.run_folder import ANSWERS, REMARKS, VALIDATION, Run
+from graphmtl.training.self_training import answers_for
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
 from graphmtl.training.trackers import trackers_finished
@@ -155,7 +155,8 @@ def train_run(
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
     say = verbosity.say if state.is_main_process and up_to is None else _silent
-    tasks = self_trained(tasks, options, say)
+    loaded, answers = tasks, answers_for(run, tasks, options, say)
+    tasks = tasks if answers is None else with_answers(tasks, answers)
     model = _fresh(tasks, options, say)
     apart: bool = model.architecture.own_encoder_per_task
     data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
@@ -171,8 +172,10 @@ def train_run(
         say(line)
     given = _given_teachers(options, tasks, model)
     with run.begun(options, given_data):
+        if answers is not None and state.is_main_process:
+            run.write_json(ANSWERS, answers)
         read_frozen_once(model, all_splits(data), progress=options.progress)
-        teachers, said = _taught_by(run, options, tasks, model, given, test=test)
+        teachers, said = _taught_by(run, options, loaded, model, given, test=test)
         terms = _distillation(options, tasks, model, data, teachers, folder=said)
         looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
         with trackers_finished(trainer.accelerator), looked_at:

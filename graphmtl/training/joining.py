@@ -45,6 +45,7 @@ __all__ = ["JOINING_LR", "JoinedTraining", "TransferOptions", "options_for", "tr
 JOINING_LR = 1 / 3  # of the learning rate that the graph was trained with
 _UNUSED: dict[str, Any] = {
     "refit_on_valid": False,
+    "self_training": None,
     "teachers": None,
     "teacher_outputs": None,
     "write_submission": None,

@@ -32,7 +32,7 @@ from graphmtl.data.fingerprint import check_data, fingerprint
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.vectors import Vectors, read_vectors
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, note, shown, unknown_name
 from graphmtl.files import read_json, write_whole
 from graphmtl.generators import generators_kept
 from graphmtl.models.model import MultiTaskModel
@@ -217,7 +217,10 @@ class LeaveOneOut:
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
             say(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
-            options = changed(self.options, arch=arch, output=str(run.folder), resume=run.folder.exists())
+            if self.options.self_training is not None:
+                note("--self-training is left out where a task is left out, which that run may have learned")
+            given = {"output": str(run.folder), "resume": run.folder.exists(), "self_training": None}
+            options = changed(self.options, arch=arch, **given)
             train_run(tasks, options)
         return run.model
 

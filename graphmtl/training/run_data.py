@@ -12,7 +12,7 @@ from graphmtl.data.batching import EncodedSplit, EncodedTask
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
-from graphmtl.data.refit import train_with_valid
+from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import TaskSet
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
@@ -66,7 +66,8 @@ def load_tasks_again(run: Run) -> TaskSet:
 
 def load_fitted_tasks(run: Run) -> TaskSet:
     """:func:`load_tasks_again`, with the training split that the run's last model was trained on."""
-    tasks = load_tasks_again(run)
+    tasks, answers = load_tasks_again(run), run.answers
+    tasks = tasks if answers is None else with_answers(tasks, answers)
     return train_with_valid(tasks) if run.options.refit_on_valid else tasks
 
 

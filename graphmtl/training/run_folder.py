@@ -25,8 +25,9 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.conflict import GradientConflict
 
-__all__ = ["REMARKS", "VALIDATION", "Run", "open_runs"]
+__all__ = ["ANSWERS", "REMARKS", "VALIDATION", "Run", "open_runs"]
 
+ANSWERS = "self_training.json"  # to unlabelled texts, which the run has learned
 REMARKS = "remarks.json"  # what a reader of the scores should know of the data
 VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
 
@@ -38,13 +39,15 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("task_linear.json", "task_linear_permuted.json"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
-    *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json", VALIDATION, REMARKS),
+    *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json"),
+    *(VALIDATION, REMARKS, ANSWERS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
 _SCORES: dict[str, Any] = {"arch": str, "tasks": dict, "mean": dict, "seed": int, "parameters": int, "cut_short": list}
 _SCORES |= {"train_seconds": int | float, "best_epoch": int | dict, "versions": dict, "budget": dict}
 _OF_RUNS_ALONE = {"config.yaml", "checkpoints", "history.jsonl", "metrics.json", "model"}
 _BUDGET = {"batch_size", "batches", "epochs"}
+_MOST_ANSWERS = 1 << 30  # bytes
 
 
 class Run:
@@ -356,6 +359,21 @@ class Run:
         """``task_graph.json``."""
         return TaskGraph.load(self.folder / "task_graph.json")
 
+    @property
+    def answers(self) -> dict[str, dict[str, list[str]]] | None:
+        """``self_training.json``: the unlabelled texts that the run has learned, and their labels, by task.
+
+        Raises:
+            InputError: the file holds something else.
+        """
+        path = self.folder / ANSWERS
+        if not path.is_file():
+            return None
+        found = read_json(path, most=_MOST_ANSWERS)
+        if not all(map(_are_answers, found.values())):
+            raise InputError(f"{path}: expected of each task texts and as many labels")
+        return found
+
     @cached_property
     def task_affinity(self) -> TaskGraph | None:
         """``task_affinity.json``, of a star graph."""
@@ -522,3 +540,11 @@ def open_runs(folders: Sequence[Path | str]) -> list[Run]:
     if len(set(places)) < len(places):
         raise InputError(f"RUN: found {max(places, key=places.count)} twice, expected different runs")
     return [Run.open(folder) for folder in folders]
+
+
+def _are_answers(found: Any) -> bool:
+    """Texts, and as many labels."""
+    columns: list[Any] = [found.get("text"), found.get("label")] if isinstance(found, dict) else [None]
+    if not all(isinstance(own, list) and all(isinstance(value, str) for value in own) for own in columns):
+        return False
+    return len(columns[0]) == len(columns[-1])

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 from accelerate import PartialState
-from datasets import Dataset
 
 from graphmtl.config import Options
 from graphmtl.data.loading import IN_MEMORY, open_sources
 from graphmtl.data.overlap import row_keys
-from graphmtl.data.refit import with_more_training
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.unlabelled import key_of
 from graphmtl.errors import InputError, note
@@ -23,56 +21,56 @@ from graphmtl.training.run_data import load_fitted_tasks, planted_options
 from graphmtl.training.run_folder import Run
 from graphmtl.training.teachers import check_unseen, find_teachers
 
-__all__ = ["self_trained"]
+__all__ = ["answers_for"]
 
 _OPTION = "--self-training"
-_NO_ROW = -1  # of the file with the labelled texts
 _KINDS = ("text-classification", "ordinal")  # whose answer to a text is one of the labels
 
 
-def self_trained(tasks: TaskSet, options: Options, say: Callable[..., Any]) -> TaskSet:
-    """The tasks with the unlabelled texts in their training splits of whose label a finished run is sure.
+def answers_for(
+    run: Run, tasks: TaskSet, options: Options, say: Callable[..., Any]
+) -> dict[str, dict[str, list[str]]] | None:
+    """The unlabelled texts that a run is to learn, and their labels, by task; None where it is to learn none.
 
-    Texts that stand in a training split, or in any that a score is measured on, are left out. With
-    ``--shuffle-labels`` the answers are shuffled too.
+    A run that goes on has those that it began with. Texts that stand in a training split, or in any that a score is
+    measured on, are left out. With ``--shuffle-labels`` the answers are shuffled too.
 
     Args:
+        run: the run.
         tasks: as they were loaded.
         options: the run's.
         say: is told how many were answered.
 
     Raises:
-        InputError: there is no such run, it lacks a task or has seen a text that is scored here, or the task set has no
-            unlabelled texts.
+        InputError: there is no run that answers, it lacks a task or has seen a text that is scored here, or the task
+            set has no unlabelled texts.
     """
     if options.self_training is None:
         if options.self_confidence != Options.self_confidence:
             note(f"--self-confidence has no effect without {_OPTION}")
-        return tasks
+        return None
+    if options.resume and (kept := run.answers) is not None:
+        return kept
     texts = _unlabelled(tasks, options)
-    run = Run.open(options.self_training)
-    find_teachers([run], {name: tasks[name].task for name in texts}, option=_OPTION)
-    check_unseen(run, [*run.model.tasks], load_fitted_tasks(run), tasks, option=_OPTION)
-    model = run.model.to(PartialState().device)
-    rng = np.random.default_rng(options.seed)
-    rows, counts = {}, {}
+    teacher = Run.open(options.self_training)
+    find_teachers([teacher], {name: tasks[name].task for name in texts}, option=_OPTION)
+    check_unseen(teacher, [*teacher.model.tasks], load_fitted_tasks(teacher), tasks, option=_OPTION)
+    model = teacher.model.to(PartialState().device)
+    rng, answers = np.random.default_rng(options.seed), {}
     for name, own in texts.items():
         sure = [
             (text, answer["label"])
             for text, answer in zip(own, model.predict(own, name), strict=True)
             if answer["label"] is not None and answer["probabilities"][answer["label"]] >= options.self_confidence
         ]
-        labels = np.array([tasks[name].task.labels.index(label) for _, label in sure], dtype=np.int64)
-        labels = rng.permutation(labels) if options.shuffle_labels else labels
-        counts[name] = len(sure)
-        if sure:
-            columns = {"text": [text for text, _ in sure], "row": [_NO_ROW] * len(sure), "label": labels.tolist()}
-            rows[name] = Dataset.from_dict(columns)
-    of = sum(map(len, texts.values()))
+        labels = [label for _, label in sure]
+        labels = rng.permutation(labels).tolist() if options.shuffle_labels else labels
+        answers[name] = {"text": [text for text, _ in sure], "label": labels}
+    counts = {name: len(own["text"]) for name, own in answers.items()}
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    said = f"{sum(counts.values()):,} of {of:,} unlabelled texts, of which {run.folder} is sure"
-    say(f"self-training: learns {said} ({options.self_confidence:g} or more): {listed}")
-    return with_more_training(tasks, rows)
+    said = f"{sum(counts.values()):,} of {sum(map(len, texts.values())):,} unlabelled texts"
+    say(f"self-training: learns {said}, those that {teacher.folder} is sure of: {listed}")
+    return answers
 
 
 def _unlabelled(tasks: TaskSet, options: Options) -> dict[str, list[str]]:
@@ -86,16 +84,19 @@ def _unlabelled(tasks: TaskSet, options: Options) -> dict[str, list[str]]:
     )
     known = {key for data in tasks.values() for split in data.splits.values() for key in row_keys(split)}
     shared = [data.corpus for data in tasks.values()]
-    found, unfit = {}, []
+    found, unfit, count = {}, [], 0
     for name, data in tasks.items():
         given = sources[name]().unlabelled()
+        count += len(given)
         if given and (not _learns_texts(data) or shared.count(data.corpus) > 1):
             unfit.append(name)
-        elif texts := _new(given, known):
+        elif texts := _new(given, {*known}):
             found[name] = texts
     if unfit:
         reads = "it is for tasks that label single texts of their own"
         note(f"{_OPTION}: no unlabelled texts are learned by {', '.join(unfit)}: {reads}")
+    if not found and count and not unfit:
+        raise InputError(f"{_OPTION}: all {count} unlabelled texts are blank or stand in a split of --tasks already")
     if not found:
         raise InputError(
             f"{_OPTION}: --tasks {options.tasks} has no unlabelled texts (key `unlabelled` of a task file)"
