@@ -97,7 +97,7 @@ def _check_same(run: Run, theirs: Task, ours: Task, option: str) -> None:
 
 
 def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet, *, option: str = "--teachers") -> None:
-    """Whether no teacher of a run was trained on a text that this run validates or tests on.
+    """Whether no teacher of a run was trained on a text that this run validates or tests on, in any of its test splits.
 
     Texts that are in a task's training split of both runs are left out: this run has them too.
 
@@ -111,7 +111,8 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet,
     Raises:
         InputError: a teacher has seen such a text.
     """
-    held_out = {key for data in ours.values() for split in (data.valid, data.test) for key in row_keys(split)}
+    scored = [rows for data in ours.values() for name, rows in data.splits.items() if name != "train"]
+    held_out = {key for rows in scored for key in row_keys(rows)}
     for name in names:
         known = set(row_keys(ours[name].train)) if name in ours else set()
         unseen = held_out & (set(row_keys(theirs[name].train)) - known - {""})

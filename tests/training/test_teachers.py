@@ -158,10 +158,14 @@ def test_a_teacher_that_has_seen_what_is_held_out_is_refused(tiny_tasks):
     nobody = Run("nowhere")
     check_unseen(nobody, ["plain"], theirs, ours)
     text = "a text that nobody else has"
-    for split in ("valid", "test"):
+    for split in ("valid", "test", "another test"):
         ours = tagging_tasks("plain")
-        rows = getattr(ours["plain"], split)
-        setattr(ours["plain"], split, rows.add_item({"text": text, "label": 0, "seen": False}))
+        known = ours["plain"].splits
+        rows = known.get(split, known["test"]).add_item({"text": text, "label": 0, "seen": False})
+        if split in known:
+            setattr(ours["plain"], split, rows)
+        else:
+            ours["plain"].other_tests = {split: rows}
         theirs = tagging_tasks("plain")
         theirs["plain"].train = theirs["plain"].train.add_item({"text": text.upper(), "label": 0})
         with pytest.raises(InputError, match="task 'plain' was trained on 1 texts that stand in a validation or test"):
