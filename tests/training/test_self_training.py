@@ -3,6 +3,8 @@
 import random
 import shutil
 from collections import Counter
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,9 @@ from graphmtl.cli import main
 from graphmtl.data.refit import with_answers
 from graphmtl.errors import DataWarning, InputError
 from graphmtl.options import make_options
+from graphmtl.training import leave_one_out
+from graphmtl.training.benefit_runs import _kept_options
+from graphmtl.training.joining import options_for
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_folder import ANSWERS
 from graphmtl.training.self_training import answers_for
@@ -256,3 +261,19 @@ def test_answers_that_are_no_labels_are_named(folder, teacher):
     tasks = load_run_tasks(options(folder, teacher))
     with pytest.raises(InputError, match="of task 'a': 'perhaps' is none of its labels"):
         with_answers(tasks, {"a": {"text": ["x"], "label": ["perhaps"]}})
+
+
+def test_a_graph_without_the_target_learns_no_answers_of_a_run_that_knows_it(folder, teacher, tmp_path, monkeypatch):
+    given, seen = options(folder, teacher), []
+    monkeypatch.setattr(leave_one_out, "train_run", lambda tasks, own: seen.append(([*tasks], own)))
+    one = SimpleNamespace(folder=tmp_path, tasks=load_run_tasks(given), options=given)
+    with pytest.warns(DataWarning, match="--self-training is left out"), suppress(InputError):
+        leave_one_out.LeaveOneOut.source(one, "shared", "c")  # nothing was trained, so there is no model
+    ((names, own),) = seen
+    assert (names, own.self_training) == (["a", "b"], None)
+
+
+def test_a_transfer_and_the_trainings_of_a_benefit_have_it_not(second):
+    assert options_for(second).self_training is None
+    with pytest.warns(DataWarning, match="--self-training of the run is left out where its benefit is measured"):
+        assert _kept_options(second.options).self_training is None
