@@ -36,8 +36,8 @@ from graphmtl.registry import BALANCINGS
 from graphmtl.training.building import build_model
 from graphmtl.training.experiment import train
 from graphmtl.training.learning_curves import interval as t_interval
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 
 _COMMON = {"arch": "shared", "mix": True, "batch_size": 16, "progress": False, "device": "cpu"}

@@ -22,7 +22,7 @@ from benchmarks.planted_graph import PLANTED, interval
 from graphmtl.cli import run_verb
 from graphmtl.explain import explain_run
 from graphmtl.training.learning_curves import interval as t_interval
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 _TEXTS = "texts"
 _TEXTS_OF_A_TASK = 200  # that are read for the pictures

@@ -30,7 +30,7 @@ from graphmtl.graph.topology import read_topology
 from graphmtl.models.saving import load_model
 from graphmtl.options import make_options
 from graphmtl.options.yaml_file import read_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.state_file import load_state, save_state
 
 _SECONDS = 5  # of the CPU, so that what else runs on the machine does not count

@@ -26,7 +26,7 @@ from graphmtl.cli import run_verb
 from graphmtl.comparison.comparison import shown_command
 from graphmtl.comparison.grid import check_same_data
 from graphmtl.training.learning_curves import interval
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 TRIALS = ("--encoder-lr 3e-4 --lr 2e-3", "--encoder-lr 3e-4 --lr 5e-4")
 ARCHS = {  # by the name in the tables: what is trained, after the one that it needs, if any

@@ -26,7 +26,7 @@ from graphmtl.comparison.rows import rows_of_runs
 from graphmtl.comparison.tables import markdown
 from graphmtl.comparison.variants import variants
 from graphmtl.errors import InputError
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 
 def folder(runs: Path, arch: str, seed: int) -> Path:

@@ -20,7 +20,7 @@ from benchmarks.grid import folder, train
 from graphmtl.cli import run_verb
 from graphmtl.explain import explain_run
 from graphmtl.training.learning_curves import interval as t_interval
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 # 6 children of 2 parents each: 12 true edges. Frozen, so that nothing but the graph can carry what tasks share.
 PLANTED = ["--tasks", "planted", "--freeze-embeddings", "--planted-children", "6"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphmtl.training.building import build_model
     from graphmtl.training.experiment import train
     from graphmtl.training.loader import loader
-    from graphmtl.training.run_folder import Run
+    from graphmtl.training.run import Run
 
 __all__ = [
     "InputError",
@@ -50,7 +50,7 @@ __getattr__, __dir__ = lazily(
         "InputError": "graphmtl.errors",
         "MultiTaskModel": "graphmtl.models.model",
         "PlantedOptions": "graphmtl.data.planted",
-        "Run": "graphmtl.training.run_folder",
+        "Run": "graphmtl.training.run",
         "Task": "graphmtl.data.task",
         "TaskGraph": "graphmtl.graph.task_graph",
         "TaskSet": "graphmtl.data.task",

@@ -30,8 +30,8 @@ from graphmtl.training.evaluation import Predictions
 from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import planted_options
-from graphmtl.training.run_folder import Run
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main"]

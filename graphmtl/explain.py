@@ -31,8 +31,8 @@ from graphmtl.reporting.explanation_tables import explanation_tables, stability_
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import shuffled, untrained
 from graphmtl.training.progress_bar import ProgressBar
+from graphmtl.training.run import Run, open_runs
 from graphmtl.training.run_data import load_tasks_again, read_frozen_once
-from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import is_verbose, say
 
 __all__ = ["Report", "explain_run", "main", "stability"]

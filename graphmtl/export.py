@@ -17,7 +17,7 @@ from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import writing, written_whole
 from graphmtl.training.finished import predict, read_run
 from graphmtl.training.results import mean_of_first_metrics, split_scores
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ from graphmtl.files import check_writable
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
 from graphmtl.graph.pictures.token_map import draw_token_maps
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import run_picture
 
 __all__ = ["main"]

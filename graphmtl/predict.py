@@ -32,7 +32,7 @@ from graphmtl.data.section import Given
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.files import check_output, check_regular
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
 __all__ = ["main"]

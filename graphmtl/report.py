@@ -16,7 +16,7 @@ from graphmtl.errors import InputError
 from graphmtl.files import check_regular, check_writable, write_whole
 from graphmtl.reporting.contents import RunGains, comparison, run_contents
 from graphmtl.reporting.page import is_report, render
-from graphmtl.training.run_folder import Run, open_runs
+from graphmtl.training.run import Run, open_runs
 
 __all__ = ["main"]
 

@@ -25,8 +25,8 @@ from graphmtl.training.controls import control_of
 from graphmtl.training.experiment import folder_of, train_run
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import cut_short
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import left_out, load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.run_picture import PICTURE
 from graphmtl.verbosity import say
 

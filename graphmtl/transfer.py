@@ -17,7 +17,7 @@ from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, 
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
 from graphmtl.training.results import mean_of_first_metrics
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
 __all__ = ["main"]

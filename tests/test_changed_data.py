@@ -9,7 +9,7 @@ from graphmtl.cli import main
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import load_tasks
 from graphmtl.evaluate import evaluate
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 TASKS = """

@@ -8,7 +8,7 @@ from graphmtl.cli import main
 from graphmtl.evaluate import evaluate
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.finished import predict_run
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))

@@ -17,7 +17,7 @@ from graphmtl.data.batching import EncodedSplit, encode_texts
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import load_subwords
 from graphmtl.onnx import onnx_export
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 from tests.parts import model_options
 from tests.tiny import TASKS

@@ -15,8 +15,8 @@ from graphmtl.predict import main as predict
 from graphmtl.report import main as report
 from graphmtl.training.building import build_model
 from graphmtl.training.joining import TransferOptions, options_for, transfer_run
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from tests import tiny
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import graphmtl
 from graphmtl.cli import main
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.tiny import OPTIONS, flags
 
 ROWS = [(f"some text number {i} of them", label) for i, label in enumerate(["good", "bad"] * 20)]

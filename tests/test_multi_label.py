@@ -17,7 +17,7 @@ from graphmtl.kinds.multi_label import MultiLabelHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.reporting.example_texts import example_texts
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 CUES = {"anger": ("mad", "cross"), "fear": ("scared", "afraid"), "joy": ("glad", "merry")}

@@ -14,7 +14,7 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.training.loader import loader
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 from tests.choosing import examples, write_tasks
 

@@ -10,7 +10,7 @@ from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.history import draw_history
 from graphmtl.options import make_options
 from graphmtl.plot import main
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.graph.examples import affinity, complete, growing, star, write_control, write_history
 
 

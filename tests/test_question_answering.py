@@ -17,7 +17,7 @@ from graphmtl.metrics.named import compute
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.training.experiment import train
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.questions import COLUMNS, FAST, as_squad, questions
 from tests.tiny import without_clock
 

@@ -12,7 +12,7 @@ from graphmtl.kinds.regression import RegressionHead
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.reporting.example_texts import example_texts
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 WORDS = {"awful": 1.0, "dull": 2.0, "so-so": 3.0, "good": 4.0, "great": 5.0}

@@ -16,7 +16,7 @@ from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.report import main
 from graphmtl.reporting.contents import run_contents
 from graphmtl.reporting.page import render
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import held_graphs
 from tests import tiny
 from tests.graph.examples import complete, rescaled, write_control

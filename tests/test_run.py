@@ -18,8 +18,8 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.finished import predict_run
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.validation import Validation
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock

@@ -3,7 +3,7 @@
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.tiny import OPTIONS, flags
 
 QUICK = ["--steps", "0", "--epochs", "1", "--no-progress"]

@@ -11,7 +11,7 @@ from graphmtl.cli import main
 from graphmtl.models.transformer import TransformerEncoder
 from graphmtl.training import experiment
 from graphmtl.training.experiment import train
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.tagging import tagging_tasks

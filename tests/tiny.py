@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphmtl.cli import main
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 OPTIONS = {
     "planted_parents": 1,

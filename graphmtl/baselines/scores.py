@@ -9,7 +9,7 @@ from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json, user_cache
 from graphmtl.training.results import mean_of_first_metrics, split_scores
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = ["OF_A_RUN", "beside", "means", "not_above", "read_scores", "write_scores"]
 

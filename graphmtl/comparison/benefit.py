@@ -39,7 +39,7 @@ from graphmtl.errors import InputError
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.benefit_runs import BenefitRuns, Cell, Outcome
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = ["NEEDS_NO_GRAPH", "Benefit", "Gains", "conclusion", "measure_benefit"]
 

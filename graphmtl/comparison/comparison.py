@@ -28,8 +28,8 @@ from graphmtl.config import Options
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, check_kind, unknown_name
 from graphmtl.registry import BASELINES
+from graphmtl.training.run import Run, open_runs
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run, open_runs
 from graphmtl.verbosity import say
 
 __all__ = ["ARCHS", "Comparison", "compare", "compare_runs", "compare_variants", "compared_runs", "shown_command"]

@@ -33,7 +33,8 @@ from graphmtl.data.fingerprint import difference, read_fingerprint
 from graphmtl.errors import DataWarning, InputError, note, shown
 from graphmtl.files import PART, alone, read_json, remove, write_whole, writing
 from graphmtl.options import parse_options
-from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run import Run
+from graphmtl.training.run_files import VALIDATION
 from graphmtl.verbosity import say
 
 __all__ = ["Cell", "Grid", "check_same_data", "check_seeds", "last_line", "named", "train_cells", "without_seed"]

@@ -19,8 +19,8 @@ from graphmtl.errors import InputError, note
 from graphmtl.files import read_bounded, written_whole
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.finished import predict, read_run
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import read_frozen_once
-from graphmtl.training.run_folder import Run
 
 __all__ = ["KEPT", "Answers", "answers_of"]
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.graph.pictures.figure import draw_task_graph
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import has_maps, linear_control
 
 __all__ = ["draw_maps"]

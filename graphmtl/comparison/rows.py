@@ -10,8 +10,8 @@ from graphmtl.comparison.grid import without_seed
 from graphmtl.comparison.kept_answers import Answers, answers_of
 from graphmtl.errors import InputError, note
 from graphmtl.files import user_cache
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_tasks_again
-from graphmtl.training.run_folder import Run
 
 __all__ = ["Row", "baseline_rows", "grouped", "rows_of_runs"]
 

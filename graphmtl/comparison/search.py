@@ -39,7 +39,7 @@ from graphmtl.comparison.space import Range, Space, as_plain, default_space, spa
 from graphmtl.comparison.variants import Variant, as_flags
 from graphmtl.errors import InputError, note, shown
 from graphmtl.files import read_json, write_whole
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
 __all__ = ["Search", "Searched", "Trial", "check_search", "draw", "search"]

@@ -7,7 +7,7 @@ from graphmtl.graph.pictures.held import OTHER_TEXTS, Held
 from graphmtl.printed_tables import is_share
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.training.results import cut_short
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = ["baseline_gains", "data_card", "gain_card", "trust_card"]
 

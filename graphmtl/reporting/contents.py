@@ -18,7 +18,7 @@ from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts
 from graphmtl.reporting.explanation import explanation_contents
 from graphmtl.reporting.heat_map import edge_map, heat_map
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import has_edges, held_graphs
 
 __all__ = ["RunGains", "comparison", "run_contents"]

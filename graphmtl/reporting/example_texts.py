@@ -14,8 +14,8 @@ from graphmtl.errors import InputError
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.pictures.token_map import rows_are_alike
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_tasks_again
-from graphmtl.training.run_folder import Run
 
 __all__ = ["example_texts"]
 

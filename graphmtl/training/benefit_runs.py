@@ -51,8 +51,8 @@ from graphmtl.training.device import reading_device
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.look_ahead import LookAhead
 from graphmtl.training.pretraining import load_pretrained
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import all_splits, load_run_tasks, load_tasks_again, read_frozen_once
-from graphmtl.training.run_folder import Run
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.wide import choose_shares, fit_wide_parts

@@ -30,7 +30,7 @@ from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.options import changed
 from graphmtl.registry import is_outside
 from graphmtl.training.first_stage import load_adapters
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import progress
 
 __all__ = ["build_model", "build_vocabulary", "learn_from_labels"]

@@ -26,8 +26,8 @@ from graphmtl.training.building import build_model
 from graphmtl.training.device import reading_device
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.experiment import train_run
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.run_picture import draw_run, has_edges
 
 __all__ = ["control_of", "shuffled", "untrained"]

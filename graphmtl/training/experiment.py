@@ -36,6 +36,7 @@ from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
 from graphmtl.training.profiling import profiled
 from graphmtl.training.results import other_tests, write_run, write_validation
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import (
     all_splits,
     left_out,
@@ -46,7 +47,7 @@ from graphmtl.training.run_data import (
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_folder import ANSWERS, REMARKS, VALIDATION, Run
+from graphmtl.training.run_files import ANSWERS, REMARKS, VALIDATION
 from graphmtl.training.self_training import answers_for
 from graphmtl.training.submission import Submission
 from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers

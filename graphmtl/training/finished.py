@@ -9,8 +9,8 @@ from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import Predictions, predict_split
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_fitted_tasks
-from graphmtl.training.run_folder import Run
 
 __all__ = ["encoded_for", "fitted_tasks", "predict", "predict_run", "read_run"]
 

@@ -7,7 +7,7 @@ from graphmtl.data.tokenizer import Tokenizer
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = ["load_adapters"]
 

@@ -44,8 +44,8 @@ from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.experiment import train_run
 from graphmtl.training.joining import JoinedTraining, TransferOptions
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
 from graphmtl.verbosity import say

@@ -31,8 +31,8 @@ from graphmtl.models.word_encoder import WordEncoder, WordEncoderOptions
 from graphmtl.options import changed
 from graphmtl.training.building import build_vocabulary
 from graphmtl.training.processes import process_state
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import planted_options
-from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 
 __all__ = ["load_pretrained", "pretrain"]

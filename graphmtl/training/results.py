@@ -22,7 +22,8 @@ from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
 from graphmtl.training.finished import fitted_tasks
 from graphmtl.training.linear_graph import LinearGraph
-from graphmtl.training.run_folder import VALIDATION, Run
+from graphmtl.training.run import Run
+from graphmtl.training.run_files import VALIDATION
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
 

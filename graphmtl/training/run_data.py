@@ -16,7 +16,7 @@ from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import TaskSet
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = [
     "all_splits",

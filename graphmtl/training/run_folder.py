@@ -1,10 +1,10 @@
-"""A run's folder: what is written where, and reading it back."""
+"""A run's folder while it is written: made, held by one process, gone on with, replaced."""
 
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -16,22 +16,14 @@ from accelerate import PartialState
 
 from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
-from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError, check_kind, shown
-from graphmtl.files import PART, alone, read_json, read_json_lines, remove, write_whole, writing
-from graphmtl.graph.edge import Edge
-from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.models.model import MultiTaskModel
+from graphmtl.files import PART, alone, remove, write_whole, writing
 from graphmtl.options import CHOOSING, read_options
-from graphmtl.training.conflict import GradientConflict
+from graphmtl.training.run_files import ANSWERS, REMARKS, VALIDATION
 
-__all__ = ["ANSWERS", "REMARKS", "VALIDATION", "Run", "open_runs"]
+__all__ = ["REPLACED", "RunFolder"]
 
-ANSWERS = "self_training.json"  # to unlabelled texts, which the run has learned
-REMARKS = "remarks.json"  # what a reader of the scores should know of the data
-VALIDATION = "validation.json"  # of a run that was trained and not tested, in place of metrics.json
-
-_REPLACED = "replaced"  # a finished run that --overwrite replaces, until its successor has finished
+REPLACED = "replaced"  #: a finished run that --overwrite replaces, until its successor has finished
 _LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
@@ -43,22 +35,11 @@ _WRITTEN = (  # all that a run and the verbs leave in its folder
     *(VALIDATION, REMARKS, ANSWERS),
     *("pretrained.safetensors", "pretraining.json", "texts.sha256", "vocabulary.txt", "tokenizer.json"),
 )
-_SCORES: dict[str, Any] = {"arch": str, "tasks": dict, "mean": dict, "seed": int, "parameters": int, "cut_short": list}
-_SCORES |= {"train_seconds": int | float, "best_epoch": int | dict, "versions": dict, "budget": dict}
 _OF_RUNS_ALONE = {"config.yaml", "checkpoints", "history.jsonl", "metrics.json", "model"}
-_BUDGET = {"batch_size", "batches", "epochs"}
-_MOST_ANSWERS = 1 << 30  # bytes
 
 
-class Run:
-    """A run's folder.
-
-    ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
-    ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json`` and
-    ``task_transferability.json``, those whose linear models read each other ``task_linear.json``, all that have
-    edges ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, those of a
-    generated task set ``truth.json``, and what `graphmtl transfer` wrote ``transfer.json``. In
-    ``controls/shuffled`` stands a run of the same form on shuffled labels.
+class RunFolder:
+    """A folder that a run is written into: by one process at a time, and what stands there is not lost.
 
     Args:
         folder: where it is.
@@ -149,7 +130,7 @@ class Run:
     def finish(self, metrics: dict) -> None:
         """Writes ``metrics.json``, with which a run has finished, and removes the one that it replaces."""
         self.write_json("metrics.json", metrics)
-        remove(self.folder / _REPLACED)
+        remove(self.folder / REPLACED)
 
     @contextmanager
     def begun(self, options: Options, data: Mapping[str, Any] | None = None) -> Iterator[None]:
@@ -200,7 +181,7 @@ class Run:
 
     def _make_room(self) -> None:
         """Moves a finished run aside, ``metrics.json`` last, so that a whole one always stands somewhere."""
-        replaced = self.folder / _REPLACED
+        replaced = self.folder / REPLACED
         try:
             if (self.folder / "metrics.json").is_file():
                 if (replaced / "metrics.json").is_file():  # of the run before, which was to be removed
@@ -232,13 +213,13 @@ class Run:
         One that is moved aside counts, and one whose ``config.yaml`` is empty, damaged or gone where nothing else is in
         the folder than what a run writes.
         """
-        for config in (self.folder / "config.yaml", self.folder / _REPLACED / "config.yaml"):
+        for config in (self.folder / "config.yaml", self.folder / REPLACED / "config.yaml"):
             if config.is_file() and re.search(r"^format:", config.read_text(errors="replace"), re.MULTILINE):
                 return True
         if not self.folder.is_dir():
             return False
         names = {path.name for path in self.folder.iterdir() if not _is_part(path.name)}
-        only_ours = names <= {*_WRITTEN, _LOCK, _REPLACED}
+        only_ours = names <= {*_WRITTEN, _LOCK, REPLACED}
         if "config.yaml" in names and not (self.folder / "config.yaml").stat().st_size:
             return only_ours
         return only_ours and "data.json" in names and len(names & _OF_RUNS_ALONE) > 0
@@ -247,26 +228,6 @@ class Run:
         if not self.folder.is_dir():
             return self.folder.exists()
         return any(path.name != _LOCK and not _is_part(path.name) for path in self.folder.iterdir())
-
-    @classmethod
-    def open(cls, folder: Path | str) -> "Run":
-        """A finished run.
-
-        Raises:
-            InputError: there is no such folder, it is no run's, of another format, or the run has not finished.
-        """
-        run = cls(folder)
-        if not run.folder.is_dir():
-            found = "a file" if run.folder.exists() else "no such run folder"
-            raise InputError(f"{folder}: {found}; a RUN is the folder that `graphmtl run` has written")
-        if not (run.folder / "config.yaml").is_file():
-            raise InputError(f"{folder}: not a run's folder, since it has no config.yaml")
-        run.options  # noqa: B018  reads and checks config.yaml
-        if not (run.folder / "metrics.json").is_file():
-            earlier = run.folder / _REPLACED
-            before = f"; the one before it stands in {earlier}" if earlier.is_dir() else ""
-            raise InputError(f"{folder}: the run has not finished (no metrics.json); go on with `run --resume`{before}")
-        return run
 
     def _check_same(self, options: Options) -> None:
         ours, theirs = asdict(options), asdict(self.options)
@@ -301,24 +262,6 @@ class Run:
         """
         return read_options(self.folder / "config.yaml", written_by_a_run=True)
 
-    @cached_property
-    def metrics(self) -> dict:
-        """``metrics.json``.
-
-        Raises:
-            InputError: it holds something else.
-        """
-        return _scores(self.folder / "metrics.json", ("valid", "test", "test_dedup"))
-
-    @cached_property
-    def validation(self) -> dict:
-        """``validation.json``, of a run that was not tested.
-
-        Raises:
-            InputError: it holds something else.
-        """
-        return _scores(self.folder / VALIDATION, ("valid",))
-
     def write_json(self, name: str, content: dict) -> None:
         """Writes a file of the run, as a whole or not at all; one that is there is replaced.
 
@@ -327,224 +270,7 @@ class Run:
         """
         write_whole(self.folder / name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
-    @cached_property
-    def remarks(self) -> dict | None:
-        """``remarks.json``, see :func:`~graphmtl.training.run_data.remarks`; None of a run that has none.
-
-        Raises:
-            InputError: it holds something else.
-        """
-        path = self.folder / REMARKS
-        if not path.is_file():
-            return None
-        found = read_json(path)
-        overlap, lines = found.get("overlap"), found.get("lines")
-        counts = [*overlap.values()] if isinstance(overlap, dict) else [None]
-        if not all(_are(int, own) for own in counts):
-            raise _not_ours(path, "overlap", overlap)
-        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-            raise _not_ours(path, "lines", lines)
-        return found
-
-    @cached_property
-    def model(self) -> MultiTaskModel:
-        """The trained model, ready to predict."""
-        folder = self.folder / "model"
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder")
-        return MultiTaskModel.from_pretrained(folder)
-
-    @cached_property
-    def task_graph(self) -> TaskGraph:
-        """``task_graph.json``."""
-        return TaskGraph.load(self.folder / "task_graph.json")
-
-    @property
-    def answers(self) -> dict[str, dict[str, list[str]]] | None:
-        """``self_training.json``: the unlabelled texts that the run has learned, and their labels, by task.
-
-        Raises:
-            InputError: the file holds something else.
-        """
-        path = self.folder / ANSWERS
-        if not path.is_file():
-            return None
-        found = read_json(path, most=_MOST_ANSWERS)
-        if not all(map(_are_answers, found.values())):
-            raise InputError(f"{path}: expected of each task texts and as many labels")
-        return found
-
-    @cached_property
-    def task_affinity(self) -> TaskGraph | None:
-        """``task_affinity.json``, of a star graph."""
-        return self._graph("task_affinity.json")
-
-    @cached_property
-    def task_transferability(self) -> TaskGraph | None:
-        """``task_transferability.json``, of a star graph."""
-        return self._graph("task_transferability.json")
-
-    @cached_property
-    def task_linear(self) -> TaskGraph | None:
-        """``task_linear.json``: whom the linear models of words read, with ``--wide``."""
-        return self._graph("task_linear.json")
-
-    @cached_property
-    def task_linear_permuted(self) -> TaskGraph | None:
-        """``task_linear_permuted.json``: the same of what is said of other texts."""
-        return self._graph("task_linear_permuted.json")
-
-    def _graph(self, name: str) -> TaskGraph | None:
-        path = self.folder / name
-        return TaskGraph.load(path) if path.is_file() else None
-
-    @property
-    def control(self) -> "Run | None":
-        """The same run on shuffled labels, in ``controls/shuffled``; None where it is not there or not finished."""
-        folder = self.folder / "controls" / "shuffled"
-        return Run.open(folder) if (folder / "metrics.json").is_file() else None
-
-    @cached_property
-    def truth(self) -> PlantedTruth | None:
-        """``truth.json``, of a task set whose true task graph is known.
-
-        Raises:
-            InputError: it holds something else.
-        """
-        path = self.folder / "truth.json"
-        if not path.is_file():
-            return None
-        try:
-            return PlantedTruth.from_dict(read_json(path))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: not what graphmtl writes there ({type(error).__name__}: {error})") from None
-
-    @cached_property
-    def graph_history(self) -> list[tuple[int, TaskGraph]]:
-        """``graph_history.jsonl``: each evaluation's epoch and task graph of the validation split.
-
-        Raises:
-            InputError: there is none or it has no edges, as for architectures without a graph, or a line is damaged.
-        """
-        path = self.folder / "graph_history.jsonl"
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; `graphmtl run` writes it for architectures that have edges")
-        history = []
-        for number, record in enumerate(read_json_lines(path), 1):
-            try:
-                edges = tuple(Edge(**edge) for edge in record["edges"])
-                history.append((int(record["epoch"]), replace(self.task_graph, split="valid", edges=edges)))
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
-                raise InputError(f"{path}, line {number}: no epoch and edges of a task graph: {error}") from None
-        if not any(graph.edges for _, graph in history):
-            raise InputError(f"{path}: no evaluation has a graph with edges")
-        return history
-
-    @cached_property
-    def gradient_conflict(self) -> GradientConflict | None:
-        """``gradient_conflict.json``, of a run whose tasks' gradients were measured.
-
-        Raises:
-            InputError: it holds something else.
-        """
-        path = self.folder / "gradient_conflict.json"
-        return GradientConflict.of_json(read_json(path), path) if path.is_file() else None
-
-    @cached_property
-    def transfer(self) -> dict:
-        """``transfer.json``, of a run in which new tasks joined the graph of another."""
-        return read_json(self.folder / "transfer.json")
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
-
 
 def _is_part(name: str) -> bool:
     """Whether a file is one that a killed process has not written to its end."""
     return name.startswith(".") and name.endswith(PART)
-
-
-class _Scores(dict):
-    """A part of a file of scores; what is looked for and not there is named.
-
-    Args:
-        found: the part.
-        path: the file.
-    """
-
-    def __init__(self, found: Mapping[str, Any], path: Path) -> None:
-        super().__init__(found)
-        self._path = path
-
-    def __missing__(self, key: str) -> Any:
-        raise InputError(f"{self._path}: not what graphmtl writes there (no {key})")
-
-
-def _scores(path: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """A file of scores, each part of its kind; one that only later versions write may be missing."""
-    found = _Scores(read_json(path), path)
-    for key, kind in _SCORES.items():
-        if key in found and not isinstance(found[key], kind):
-            raise _not_ours(path, key, found[key])
-    best, parts = found.get("best_epoch", 0), found.get("budget", {})
-    if not _are(int, best if isinstance(best, dict) else {"": best}):
-        raise _not_ours(path, "best_epoch", best)
-    for group, own in parts.items():
-        if not _are(int, own) or {*own} != _BUDGET:
-            raise _not_ours(path, f"budget of {group}", own)
-    scores = {"mean": found["mean"]}
-    for name, own in found["tasks"].items():
-        if not isinstance(own, dict) or not isinstance(own.get("metric"), str):
-            raise _not_ours(path, f"task {shown(name)}", own)
-        _check_sizes_and_classes(path, name, own)
-        scores |= {f"{split} of task {name}": own.get(split) for split in splits}
-    for where, own in scores.items():
-        if not _are(float, own):
-            raise _not_ours(path, where, own)
-    found["mean"] = _Scores(found["mean"], path)
-    for name, own in found["tasks"].items():
-        scores = {split: _Scores(own[split], path) for split in splits}
-        found["tasks"][name] = _Scores({**own, **scores}, path)
-    return found
-
-
-def _check_sizes_and_classes(path: Path, name: str, own: Mapping[str, Any]) -> None:
-    sizes = {key: value for key, value in own.items() if key.startswith("n_")}
-    if not _are(int, sizes):
-        raise _not_ours(path, f"task {shown(name)}", sizes)
-    for key in ("classes", "types"):
-        found = own.get(key) or {}
-        if not isinstance(found, dict) or not all(_are(float, each) for each in found.values()):
-            raise _not_ours(path, f"{key} of task {name}", found)
-
-
-def _are(kind: type, found: object) -> bool:
-    """Whether this is an object of whole numbers, or of numbers that may be null."""
-    if not isinstance(found, dict):
-        return False
-    values = [each for each in found.values() if kind is int or each is not None]
-    return all(isinstance(each, int | kind) and not isinstance(each, bool) for each in values)
-
-
-def _not_ours(path: Path, where: str, found: object) -> InputError:
-    return InputError(f"{path}: not what graphmtl writes there ({where}: found {shown(found)})")
-
-
-def open_runs(folders: Sequence[Path | str]) -> list[Run]:
-    """Several finished runs.
-
-    Raises:
-        InputError: one is no finished run, or given twice.
-    """
-    places = [Path(folder).resolve() for folder in folders]
-    if len(set(places)) < len(places):
-        raise InputError(f"RUN: found {max(places, key=places.count)} twice, expected different runs")
-    return [Run.open(folder) for folder in folders]
-
-
-def _are_answers(found: Any) -> bool:
-    """Texts, and as many labels."""
-    columns: list[Any] = [found.get("text"), found.get("label")] if isinstance(found, dict) else [None]
-    if not all(isinstance(own, list) and all(isinstance(value, str) for value in own) for own in columns):
-        return False
-    return len(columns[0]) == len(columns[-1])

@@ -10,7 +10,7 @@ from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 __all__ = ["PICTURE", "draw_run", "has_edges", "has_maps", "held_graphs", "linear_control", "run_picture"]
 

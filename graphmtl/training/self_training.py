@@ -17,8 +17,8 @@ from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.unlabelled import key_of
 from graphmtl.errors import InputError, note
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_fitted_tasks, planted_options
-from graphmtl.training.run_folder import Run
 from graphmtl.training.teachers import check_unseen, find_teachers
 
 __all__ = ["answers_for"]

@@ -18,7 +18,7 @@ from graphmtl.files import alone, read_json, write_whole
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
 __all__ = [

@@ -11,7 +11,7 @@ import pytest
 import graphmtl
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.tiny import OPTIONS, flags, without_clock
 
 _PARTS = """

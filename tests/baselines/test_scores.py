@@ -6,7 +6,7 @@ import pytest
 
 from graphmtl.baselines.scores import OF_A_RUN, beside, means, not_above, read_scores
 from graphmtl.errors import InputError
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 

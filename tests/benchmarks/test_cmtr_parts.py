@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cmtr_parts
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 from tests.benchmarks.in_process import in_this_process
 

@@ -10,7 +10,7 @@ from graphmtl.comparison.grid import _Training
 from graphmtl.comparison.variants import variants
 from graphmtl.errors import InputError
 from graphmtl.registry import BASELINES
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 OPTIONS = {key: value for key, value in tiny.OPTIONS.items() if key != "progress"}

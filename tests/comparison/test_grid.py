@@ -23,7 +23,7 @@ from graphmtl.comparison.variants import variants
 from graphmtl.errors import InputError
 from graphmtl.files import read_json
 from graphmtl.options import make_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 FLAGS = tiny.flags(**tiny.OPTIONS)

@@ -8,7 +8,7 @@ from graphmtl.comparison.kept_answers import KEPT, _read, _write, answers_of
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.training.finished import predict_run
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tagging
 from tests.comparison.small import KNOWN, classes, named, numbers, share_right, tags_of
 from tests.parts import predictions_of

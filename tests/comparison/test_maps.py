@@ -8,7 +8,7 @@ from graphmtl.graph.clustering import clustered
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.evidence import evidence
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.graph.examples import complete, rescaled, write_control
 
 

@@ -9,7 +9,7 @@ from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
 from graphmtl.errors import InputError
 from graphmtl.options import make_options
 from graphmtl.registry import BASELINES
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from graphmtl.comparison.space import Range
 from graphmtl.comparison.variants import Variant, variants
 from graphmtl.errors import InputError
 from graphmtl.run import main as run
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests import tiny
 
 FLAGS = tiny.flags(**tiny.OPTIONS)

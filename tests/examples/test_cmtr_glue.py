@@ -3,7 +3,7 @@ import re
 import pytest
 
 from examples import cmtr_glue
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.glue import write_glue
 from tests.transformer_folders import LAYERS
 

@@ -5,7 +5,7 @@ import pytest
 from examples import transfer_learning_curve, transfer_new_domain, transfer_pos_to_ner
 from graphmtl.errors import InputError
 from graphmtl.training.leave_one_out import read_cells
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 TINY = [
     "--hidden",

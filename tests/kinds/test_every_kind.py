@@ -10,7 +10,7 @@ from graphmtl.data.task import Task
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.registry import KINDS
 from graphmtl.training import experiment
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.trainer import Trainer
 from tests.tiny import flags, without_clock
 

@@ -12,7 +12,7 @@ import pytest
 
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.tiny import OPTIONS, flags
 
 _COUNTS = '''

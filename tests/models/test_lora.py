@@ -16,7 +16,7 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.transformer import load_subwords
 from graphmtl.training import experiment
 from graphmtl.training.optimization import adamw
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import label_arrays, model_options

@@ -1,7 +1,7 @@
 import pytest
 
 from graphmtl.options import make_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.options.every import CHOOSES, CLASSES, COMMON, FIELDS, TYPES, another, owner
 from tests.tiny import flags
 

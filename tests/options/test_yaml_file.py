@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options, read_options
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.options.every import FIELDS
 
 texts = st.text("aé1:#'\"[]{}\\ ", min_size=1, max_size=8)

@@ -5,7 +5,7 @@ import io
 import json
 
 from graphmtl.cli import main
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 
 
 def explain(run: Run) -> dict:

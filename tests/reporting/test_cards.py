@@ -9,7 +9,8 @@ import pytest
 from graphmtl.baselines.scores import read_scores
 from graphmtl.graph.pictures.held import OTHER_TEXTS
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
-from graphmtl.training.run_folder import REMARKS, Run
+from graphmtl.training.run import Run
+from graphmtl.training.run_files import REMARKS
 from graphmtl.training.run_picture import held_graphs
 from tests.graph.examples import write_control
 

@@ -12,7 +12,7 @@ from graphmtl.graph.clustering import clustered
 from graphmtl.graph.evidence import evidence
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.explanation import explanation_contents
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import held_graphs
 from tests import tiny
 from tests.graph.examples import complete, write_control

@@ -8,8 +8,8 @@ from graphmtl.errors import InputError
 from graphmtl.reporting import example_texts as examples
 from graphmtl.reporting.example_texts import _contrasts, example_texts
 from graphmtl.training.experiment import train
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from tests import tiny
 from tests.tagging import tagging_tasks
 from tests.tiny import OPTIONS

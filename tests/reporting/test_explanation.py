@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from graphmtl.reporting.explanation import explanation_contents
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.reporting.explained import explain
 
 

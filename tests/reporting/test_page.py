@@ -11,7 +11,7 @@ from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.contents import comparison, run_contents
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render, render_comparison
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from tests.graph.examples import write_control
 from tests.reporting.explained import explain
 

@@ -15,8 +15,8 @@ from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.controls import control_of, shuffled, untrained
 from graphmtl.training.device import reading_device
 from graphmtl.training.finished import read_run
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 
 
 def test_untrained_has_the_runs_parts_and_fresh_weights(finished):

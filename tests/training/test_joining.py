@@ -13,8 +13,8 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.joining import _same, options_for, with_steps
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import lists, predictions_of

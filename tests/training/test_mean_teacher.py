@@ -13,7 +13,7 @@ from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.training import experiment
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.mean_teacher import MeanTeacher
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import label_arrays

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from graphmtl.cli import main
 from graphmtl.training import pretraining
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.trainer import Trainer
 from tests.tiny import flags
 

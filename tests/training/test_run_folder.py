@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graphmtl.config import Options
+from graphmtl.config import FORMAT, Options
 from graphmtl.errors import InputError
 from graphmtl.options import make_options, parse_options
-from graphmtl.training.run_folder import FORMAT, REMARKS, VALIDATION, Run
-from tests.graph.examples import complete, growing, without_edges, write_history
+from graphmtl.training.run import Run
 from tests.options.every import another
 
 
@@ -160,7 +159,7 @@ def test_a_run_that_wrote_no_config_can_be_overwritten(folder):
 
 _HOLDS = """
 import sys
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 with Run(sys.argv[1]).held():
     print("held", flush=True)
     input()
@@ -290,26 +289,6 @@ def test_a_run_that_is_not_there_is_made_by_resume(tmp_path):
     assert Run(tmp_path / "run").options == OPTIONS
 
 
-def test_open_takes_a_finished_run(folder):
-    with pytest.raises(InputError, match=rf"{folder}: the run has not finished \(no metrics.json\)"):
-        Run.open(folder)
-    Run(folder).write_json("metrics.json", {"arch": "complete", "tasks": {}, "mean": {}})
-    run = Run.open(str(folder))
-    assert run.metrics["arch"] == "complete"
-    assert run.options == OPTIONS
-    assert repr(run) == f"Run({str(folder)!r})"
-
-
-def test_open_takes_nothing_else(tmp_path):
-    with pytest.raises(InputError, match="nothing: no such run folder"):
-        Run.open(tmp_path / "nothing")
-    with pytest.raises(InputError, match=r"not a run's folder, since it has no config\.yaml"):
-        Run.open(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file: a file; a RUN is the folder that `graphmtl run` has written"):
-        Run.open(tmp_path / "file")
-
-
 @pytest.mark.parametrize(("line", "found"), [("format: 3\n", "3"), ("format: '1'\n", "'1'"), ("", "None")])
 def test_a_run_of_another_format(folder, line, found):
     edit(folder, "format: 2\n", line)
@@ -331,88 +310,6 @@ def test_a_config_with_a_value_of_another_kind(folder):
     edit(folder, "batch_size: 0", "batch_size: many")
     with pytest.raises(InputError, match=r"batch_size|batch-size"):
         Run.open(folder)
-
-
-SCORED = {"metric": "accuracy", "valid": {}, "test": {"accuracy": 0.5}, "test_dedup": {"accuracy": None}}
-
-
-def metrics(**changes) -> dict:
-    """What is read of ``metrics.json``, with changes."""
-    return {"arch": "star", "tasks": {"a": SCORED}, "mean": {"test": 0.5}} | changes
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        (metrics(), None),
-        (metrics(arch=1), r"arch: found 1\)"),
-        (metrics(tasks=[]), r"tasks: found \[\]\)"),
-        (metrics(mean=None), r"mean: found None\)"),
-        (metrics(mean={"test": "0.5"}), "mean: found {'test': '0.5'}"),
-        (metrics(tasks={"a": 148}), "task 'a': found 148"),
-        (metrics(tasks={"a": SCORED | {"metric": 1}}), "task 'a': found {'metric': 1"),
-        (metrics(tasks={"a": SCORED | {"test": {"accuracy": []}}}), "test of task a: found {'accuracy': "),
-        (metrics(tasks={"a": SCORED | {"valid": 0.5}}), "valid of task a: found 0.5"),
-        (metrics(tasks={"a": SCORED | {"n_test": None}}), "task 'a': found {'n_test': None}"),
-        (metrics(tasks={"a": SCORED | {"classes": {"x": {"f1": "1"}}}}), "classes of task a: found {'x': "),
-        (metrics(tasks={"a": SCORED | {"types": [1]}}), r"types of task a: found \[1\]"),
-        (metrics(parameters="many"), "parameters: found 'many'"),
-        (metrics(best_epoch={"a": True}), "best_epoch: found {'a': True}"),
-        (metrics(best_epoch=[3]), r"best_epoch: found \[3\]"),
-        (metrics(budget={"mean": {"batch_size": 8}}), "budget of mean: found {'batch_size': 8}"),
-        ({"arch": "star", "tasks": {}}, "no mean"),
-    ],
-)
-def test_metrics_that_are_none(found, message, tmp_path):
-    run = Run(tmp_path)
-    run.write_json("metrics.json", found)
-    if message is None:
-        assert run.metrics == found
-        return
-    with pytest.raises(InputError, match=rf"metrics\.json: not what graphmtl writes there \({message}"):
-        run.metrics  # noqa: B018
-
-
-def test_what_is_looked_for_in_metrics_and_not_there_is_named(tmp_path):
-    run = Run(tmp_path)
-    run.write_json("metrics.json", metrics())
-    for look in (lambda: run.metrics["best_epoch"], lambda: run.metrics["tasks"]["a"]["valid"]["f1"]):
-        with pytest.raises(InputError, match=r"metrics\.json: not what graphmtl writes there \(no (best_epoch|f1)\)"):
-            look()
-    assert "best_epoch" not in run.metrics
-    assert run.metrics.get("best_epoch") is None
-
-
-def test_scores_of_a_run_that_was_not_tested(tmp_path):
-    run = Run(tmp_path)
-    run.write_json(VALIDATION, metrics(tasks={"a": {"metric": "f1", "valid": {"f1": 0.5}}}))
-    assert run.validation["tasks"]["a"]["valid"] == {"f1": 0.5}
-    run = Run(tmp_path)
-    run.write_json(VALIDATION, metrics(tasks={"a": {"metric": "f1"}}))
-    with pytest.raises(InputError, match=r"validation\.json: .*valid of task a: found None"):
-        run.validation  # noqa: B018
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ({"overlap": {"a": {"dropped": 1}}, "lines": ["x"]}, None),
-        ({"overlap": {"a": {"dropped": "1"}}, "lines": []}, "overlap: found {'a': {'dropped': '1'}}"),
-        ({"overlap": [], "lines": []}, r"overlap: found \[\]"),
-        ({"overlap": {}, "lines": [{}]}, r"lines: found \[{}\]"),
-        ({"overlap": {}}, "lines: found None"),
-    ],
-)
-def test_remarks_that_are_none(found, message, tmp_path):
-    run = Run(tmp_path)
-    assert run.remarks is None
-    run = Run(tmp_path)
-    run.write_json(REMARKS, found)
-    if message is None:
-        assert run.remarks == found
-        return
-    with pytest.raises(InputError, match=rf"remarks\.json: not what graphmtl writes there \({message}"):
-        run.remarks  # noqa: B018
 
 
 @pytest.mark.parametrize("how", ["cut", "zeros", "missing"])
@@ -446,70 +343,3 @@ def test_json_is_plain_and_readable(folder):
     assert '"task": "ça",\n' in text
     with pytest.raises(ValueError, match="JSON compliant"):
         Run(folder).write_json("metrics.json", {"mean": float("nan")})
-
-
-def test_the_graphs_and_the_model_of_a_finished_run(finished):
-    star, complete = (Run.open(finished(arch).run.folder) for arch in ("star", "complete"))
-    assert star.task_graph.arch == "star"
-    assert star.task_affinity.split == "valid"
-    assert complete.task_affinity is None
-    assert star.model is star.model
-    assert star.model.options.arch == "star"
-    assert star.metrics["arch"] == "star"
-
-
-@pytest.fixture
-def grown(folder) -> Path:
-    """A run whose graph was recorded at four evaluations."""
-    complete(3).save(folder / "task_graph.json")
-    write_history(folder, growing(complete(3), 4))
-    return folder
-
-
-def test_the_graph_history_comes_back(grown):
-    assert Run(grown).graph_history == [(i, replace(graph, split="valid")) for i, graph in growing(complete(3), 4)]
-
-
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"epoch": 1, "edges": [{}]}', '{"epoch": null, "edges": []}'])
-def test_a_damaged_line_of_the_graph_history_is_named(line, grown):
-    with (grown / "graph_history.jsonl").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(
-        InputError, match=r"graph_history\.jsonl, line 5: (not JSON|an object|no epoch and edges of a task graph)"
-    ):
-        Run(grown).graph_history  # noqa: B018
-
-
-def test_only_a_newline_ends_a_line_of_the_graph_history(grown):
-    path = grown / "graph_history.jsonl"
-    path.write_text(path.read_text().replace('"epoch"', '"note": "a\u2028b\x85c", "epoch"'), encoding="utf-8")
-    assert len(Run(grown).graph_history) == 4
-
-
-def test_a_graph_history_that_is_not_utf_8(grown):
-    with (grown / "graph_history.jsonl").open("ab") as file:
-        file.write(b"\xff\n")
-    with pytest.raises(InputError, match=r"graph_history\.jsonl, line 5: byte 0xff is not UTF-8$"):
-        Run(grown).graph_history  # noqa: B018
-
-
-@pytest.mark.parametrize("history", [[], [(1, without_edges(3))]])
-def test_a_graph_history_without_edges(history, grown):
-    write_history(grown, history)
-    with pytest.raises(InputError, match=r"graph_history\.jsonl: no evaluation has a graph with edges"):
-        Run(grown).graph_history  # noqa: B018
-
-
-def test_an_architecture_without_a_graph_has_no_graph_history(folder):
-    with pytest.raises(InputError, match=r"graph_history\.jsonl: no such file; `graphmtl run` writes it for"):
-        Run(folder).graph_history  # noqa: B018
-
-
-def test_the_conflict_of_gradients_comes_back(folder):
-    assert Run(folder).gradient_conflict is None
-    written = {"tasks": ["a", "b"], "cosine": [[1.0, 0.5], [0.5, 1.0]], "updates": [[2, 2], [2, 2]]}
-    Run(folder).write_json("gradient_conflict.json", written)
-    assert Run(folder).gradient_conflict.as_json() == written
-    Run(folder).write_json("gradient_conflict.json", written | {"tasks": ["a"]})
-    with pytest.raises(InputError, match=r"gradient_conflict\.json: found .*, expected tasks, cosine and updates"):
-        _ = Run(folder).gradient_conflict

@@ -3,7 +3,7 @@ import pytest
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.graph.task_graph import TaskGraph
-from graphmtl.training.run_folder import Run
+from graphmtl.training.run import Run
 from graphmtl.training.run_picture import draw_run, has_edges, held_graphs, run_picture
 from tests.graph.examples import complete, write_control
 

@@ -17,7 +17,7 @@ from graphmtl.training import leave_one_out
 from graphmtl.training.benefit_runs import _kept_options
 from graphmtl.training.joining import options_for
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import ANSWERS
+from graphmtl.training.run_files import ANSWERS
 from graphmtl.training.self_training import answers_for
 from tests.tiny import flags, without_clock
 

@@ -15,8 +15,8 @@ from graphmtl.errors import DataWarning, InputError
 from graphmtl.files import alone
 from graphmtl.training import teachers
 from graphmtl.training.experiment import train
+from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_folder import Run
 from graphmtl.training.teachers import check_unseen, find_teachers, fits, teacher_outputs
 from tests import tiny
 from tests.tagging import tagging_tasks
