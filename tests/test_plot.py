@@ -26,7 +26,7 @@ def run(tmp_path) -> Path:
 
 
 def picture(path: Path, *graphs) -> bytes:
-    save_figure(draw_task_graph(graphs[0], affinity=graphs[1] if len(graphs) > 1 else None), path)
+    save_figure(draw_task_graph(graphs[0], beside={"affinity": graphs[1]} if len(graphs) > 1 else None), path)
     return path.read_bytes()
 
 

@@ -108,7 +108,7 @@ def compared(finished, tmp_path_factory) -> dict[str, Run]:
     for arch, place in folders.items():
         shutil.copytree(finished(arch).run.folder, place)
     leaning(Run(folders["complete"]).task_graph).save(folders["complete"] / "task_graph.json")
-    affinity = Run(folders["star"]).task_affinity
+    affinity = Run(folders["star"]).graphs_beside["affinity"]
     alike = tuple(replace(edge, weight=abs(edge.weight) / 2 + 0.1) for edge in affinity.edges)
     replace(affinity, edges=alike).save(folders["star"] / "task_affinity.json")
     for place in folders.values():

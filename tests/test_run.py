@@ -20,6 +20,7 @@ from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.finished import predict_run
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_picture import has_edges
 from graphmtl.training.validation import Validation
 from tests import tiny
 from tests.tiny import TASKS, flags, without_clock
@@ -62,7 +63,8 @@ def accuracy(answers, labels, keep=None):
 def test_the_folder_holds_what_it_should_and_nothing_else(arch, finished):
     folder = finished(arch).run.folder
     more = {"graph_history.jsonl", "task_graph.png"} if finished(arch).run.task_graph.edges else set()
-    more |= {"task_affinity.json", "task_transferability.json"} if arch == "star" else set()
+    star, reads = arch == "star", has_edges(finished(arch).run)
+    more |= {"task_affinity.json", "task_transferability.json"} if star else {"task_ablation.json"} if reads else set()
     asked = {"test_answers.npz"}  # of a run that other tests have compared
     assert {path.name for path in folder.iterdir()} - asked == FILES | more
 

@@ -74,7 +74,7 @@ def test_the_task_graph_has_both_kinds_of_tasks(arch, trained):
     assert len(graph.edges) == expected
     if expected:
         assert {edge.target for edge in graph.edges} == {"pos", "ner", "mood", "plain"}
-    affinity = trained(arch).task_affinity
+    affinity = trained(arch).graphs_beside["affinity"]
     assert (affinity is None) == (arch != "star")
     assert affinity is None or len(affinity.edges) == 12
 

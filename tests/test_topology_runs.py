@@ -75,7 +75,7 @@ def test_the_strongest_edges_of_a_finished_run(arch, finished, tiny_tasks, tmp_p
     first = finished(arch).run
     options = {"arch": "complete", "topology": first.folder, "top_k": 1, "tasks": tiny_tasks, "epochs": 1}
     run = tiny.run(output=tmp_path / "run", **options).run
-    learned = first.task_graph if arch == "complete" else first.task_affinity
+    learned = first.task_graph if arch == "complete" else first.graphs_beside["affinity"]
     assert ends(run.task_graph) == {(learned.incoming(task)[0].source, task) for task in TASKS}
     assert run.options.top_k == 0
     main(["run", *tiny.flags(**tiny.OPTIONS | options, output=run.folder), "--resume"])
@@ -88,7 +88,7 @@ def test_prune_trains_again_on_the_strongest_edges(arch, copy_of):
     first = Run.open(copy_of(arch))
     main(["run", "--prune", str(first.folder), "--keep-top", "1", "--epochs", "1"])
     pruned = Run.open(f"{first.folder}-top1")
-    learned = first.task_graph if arch == "complete" else first.task_affinity
+    learned = first.task_graph if arch == "complete" else first.graphs_beside["affinity"]
     assert ends(pruned.task_graph) == ends(learned.top_k(1))
     changed = {"arch", "epochs", "output", "topology"}
     ours, theirs = (vars(run.options) for run in (pruned, first))

@@ -1,7 +1,7 @@
 """What a trained model cannot do without: edges are cut while it reads; what that costs is measured text by text."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from graphmtl.layers.interaction import Ablation
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.predictions import ModelOutput
 
-__all__ = ["AblationPlan", "Measured", "measure"]
+__all__ = ["AblationPlan", "Measured", "measure", "reliance"]
 
 _RANDOM_DRAWS = 3
 
@@ -30,6 +30,19 @@ class Measured:
 
     losses: np.ndarray
     correct: np.ndarray
+
+
+def reliance(model: MultiTaskModel, batches: Iterable[Batch], edges: TaskGraph) -> TaskGraph:
+    """By how much the loss of a task rises when an edge into it is cut and the others have its share: ``ablation``.
+
+    Args:
+        model: it reads.
+        batches: texts with labels.
+        edges: a task graph, whose edges between nodes are cut one by one.
+    """
+    plan = AblationPlan(edges, edges.seed, one_by_one=True)
+    found = plan.edges(measure(model, batches, plan.ablations)) if plan.most else {}
+    return replace(edges, edges=tuple(found.get("ablation", ())))
 
 
 @torch.no_grad()
@@ -77,24 +90,27 @@ class AblationPlan:
         attention: its edges between nodes are cut, and its weights say which are strong; what a task reads from itself
             (``cmtr``) stays.
         seed: of the random edges.
+        one_by_one: whether each edge is cut by itself and nothing else is asked, which takes a third of the time.
     """
 
-    def __init__(self, attention: TaskGraph, seed: int):
+    def __init__(self, attention: TaskGraph, seed: int, *, one_by_one: bool = False):
         self.attention = attention
         self.incoming = {
             task: [edge.source for edge in attention.incoming(task) if edge.source != task] for task in attention.tasks
         }
         sources = [node for node in attention.nodes if any(node in own for own in self.incoming.values())]
         self.most = max(map(len, self.incoming.values()), default=0)
+        self.more = self.most > 1 and not one_by_one
         whole = self._edges(self.incoming)
-        self.cuts: dict[tuple, Ablation] = {("none",): Ablation(), ("all",): Ablation(edges=whole)}
+        self.cuts: dict[tuple, Ablation] = {("none",): Ablation()}
         for j in sources:
             own = frozenset(edge for edge in whole if edge[0] == j)
             self.cuts["ablation", j] = Ablation(edges=own)
-            if self.most > 1:
+            if self.more:
                 self.cuts["ablation_zeroed", j] = Ablation(edges=own, renormalise=False)
                 self.cuts["alone", j] = Ablation(edges=whole - own)
-        if self.most > 1:
+        if self.more:
+            self.cuts["all",] = Ablation(edges=whole)
             self._plan_removal(np.random.default_rng(seed))
         self.ablations = list(self.cuts.values())
         self.place = {name: i for i, name in enumerate(self.cuts)}
@@ -128,13 +144,14 @@ class AblationPlan:
             pictures.setdefault(name, []).append(edge)
 
         for target, own in measured.items():
-            none, everything = self.place["none",], self.place["all",]
+            none = self.place["none",]
             for source in self.incoming[target]:
                 cut = self.place["ablation", source]
                 add("ablation", source, target, own.losses[cut] - own.losses[none])
                 if not np.isnan(own.correct).any():
                     add("ablation_accuracy", source, target, own.correct[none] - own.correct[cut])
-                if self.most > 1:
+                if self.more:
+                    everything = self.place["all",]
                     zeroed, alone = self.place["ablation_zeroed", source], self.place["alone", source]
                     add("ablation_zeroed", source, target, own.losses[zeroed] - own.losses[none])
                     add("alone", source, target, own.losses[everything] - own.losses[alone])
@@ -142,7 +159,7 @@ class AblationPlan:
 
     def removal(self, measured: Mapping[str, Measured]) -> dict[str, list] | None:
         """See :class:`Explanation`; the last number of edges is all of them."""
-        if self.most < 2:
+        if not self.more:
             return None
         targets = [target for target, own in self.incoming.items() if own and target in measured]
 

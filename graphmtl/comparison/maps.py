@@ -6,6 +6,7 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from graphmtl.graph.pictures.figure import draw_task_graph
+from graphmtl.graph.pictures.held import BESIDE
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run import Run
 from graphmtl.training.run_picture import has_maps, linear_control
@@ -32,23 +33,23 @@ def _draw(name: str, runs: Sequence[Run]) -> Figure:
     compared = known if len(known) == len(runs) else []
     seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(str(run.options.seed) for run in runs)}"
     graph = TaskGraph.average(run.task_graph for run in runs)
+    beside, controls = _means(runs), _means(compared)
+    linear = _common([run.graphs_beside.get("linear") for run in runs])
+    chance = _common([linear_control(run) for run in runs])
     return draw_task_graph(
         graph,
-        affinity=_mean([run.task_affinity for run in runs]),
-        control=_mean([run.task_graph for run in compared]),
-        affinity_control=_mean([run.task_affinity for run in compared]),
-        transferability=_mean([run.task_transferability for run in runs]),
-        transferability_control=_mean([run.task_transferability for run in compared]),
-        linear=_common([run.task_linear for run in runs]),
-        linear_control=_common([linear_control(run) for run in runs]),
+        control=TaskGraph.average(run.task_graph for run in compared) if compared else None,
+        beside=beside | ({"linear": linear} if linear else {}),
+        beside_controls=controls | ({"linear": chance} if chance else {}),
         truth=runs[0].truth,
         about=f"{name}: {len(graph.tasks)} tasks, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
     )
 
 
-def _mean(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:
-    known = [graph for graph in graphs if graph is not None]
-    return TaskGraph.average(known) if known else None
+def _means(runs: Sequence[Run]) -> dict[str, TaskGraph]:
+    """Of each graph beside that of the edges the mean over the runs that have it; those of linear models are apart."""
+    found = {name: [run.graphs_beside[name] for run in runs if name in run.graphs_beside] for name in BESIDE}
+    return {name: TaskGraph.average(own) for name, own in found.items() if own and name != "linear"}
 
 
 def _common(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:

@@ -32,10 +32,11 @@ from graphmtl.training.budget import budget
 from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
-from graphmtl.training.results import graph_of_test, split_scores, write_run
+from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import all_splits, load_run_tasks, planted_options, read_frozen_once, remarks
 from graphmtl.training.run_files import REMARKS
+from graphmtl.training.run_graphs import graph_of_test
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult

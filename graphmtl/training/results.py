@@ -5,32 +5,26 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
-from graphmtl.analysis.affinity import AffinityOptions, probe_batches, task_affinity
-from graphmtl.analysis.faithfulness import draw_texts
-from graphmtl.analysis.transferability import MOST_TEXTS, transferability
-from graphmtl.config import Options, part
-from graphmtl.data.batching import EncodedTask, encode_tasks
+from graphmtl.config import Options
+from graphmtl.data.batching import EncodedTask
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
 from graphmtl.graph.recorder import EdgeRecorder
-from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
-from graphmtl.training.finished import fitted_tasks
 from graphmtl.training.linear_graph import LinearGraph
 from graphmtl.training.run import Run
 from graphmtl.training.run_files import VALIDATION
+from graphmtl.training.run_graphs import save_graphs
 from graphmtl.training.run_picture import draw_run
 from graphmtl.training.training_result import TrainingResult
 
 __all__ = [
     "SPLITS",
     "cut_short",
-    "graph_of_test",
     "mean_of_first_metrics",
     "other_tests",
     "split_scores",
@@ -50,12 +44,6 @@ def split_scores(data: Mapping[str, EncodedTask | TaskData], predictions: Mappin
         name: {metric: None if math.isnan(x) else x for metric, x in values.items() if metric != "loss"}
         for name, values in scores.items()
     }
-
-
-def graph_of_test(options: Options, model: MultiTaskModel, recorder: EdgeRecorder) -> TaskGraph:
-    """The task graph of what was recorded while the test split was read."""
-    about: dict[str, Any] = {"arch": options.arch, "tasks": tuple(model.tasks), "seed": options.seed}
-    return recorder.graph(**about, split="test", virtual=model.architecture.virtual_node is not None)
 
 
 def write_run(
@@ -92,24 +80,7 @@ def write_run(
         for name, own in metrics["tasks"].items()
     }
     _save(model, run)
-    graph_of_test(options, model, recorder).save(run.folder / "task_graph.json")
-    if model.architecture.virtual_node is not None and len(model.tasks) > 1:
-        device = next(model.parameters()).device
-        valid = {name: own.valid for name, own in data.items()}
-        probe = probe_batches(valid, per_task=part(options, AffinityOptions).affinity_probe, seed=options.seed)
-        affinity = task_affinity(model, (batch.to(device) for batch in probe), split="valid", seed=options.seed)
-        affinity.save(run.folder / "task_affinity.json")
-        texts = {"per_task": MOST_TEXTS, "batch_size": options.texts_at_once, "seed": options.seed}
-        drawn = draw_texts(data, "test", **texts, device=device)
-        known = data
-        if control_of is not None:
-            known = encode_tasks(fitted_tasks(control_of), model.vocabulary, model.options)
-        told = transferability(model, drawn, known, split="test", seed=options.seed)
-        if told.edges:
-            told.save(run.folder / "task_transferability.json")
-    if linear is not None:
-        linear.graph.save(run.folder / "task_linear.json")
-        linear.permuted.save(run.folder / "task_linear_permuted.json")
+    save_graphs(run, options, model, data, recorder, control_of=control_of, linear=linear)
     if truth is not None:
         run.write_json("truth.json", truth.to_dict())
     conflict = run.gradient_conflict

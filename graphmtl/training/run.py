@@ -9,6 +9,7 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.edge import Edge
+from graphmtl.graph.pictures.held import BESIDE
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.conflict import GradientConflict
@@ -23,10 +24,10 @@ class Run(RunFolder):
 
     ``config.yaml``, ``data.json``, ``metrics.json``, ``model/``, ``task_graph.json``, ``task_graph.png``,
     ``history.jsonl`` and ``checkpoints/``; ``star`` also has ``task_affinity.json`` and
-    ``task_transferability.json``, those whose linear models read each other ``task_linear.json``, all that have
-    edges ``graph_history.jsonl``, those whose tasks' gradients were measured ``gradient_conflict.json``, those of a
-    generated task set ``truth.json``, and what `graphmtl transfer` wrote ``transfer.json``. In
-    ``controls/shuffled`` stands a run of the same form on shuffled labels.
+    ``task_transferability.json``, those whose tasks read from each other ``task_ablation.json``, those whose linear
+    models do ``task_linear.json``, all that have edges ``graph_history.jsonl``, those whose tasks' gradients were
+    measured ``gradient_conflict.json``, those of a generated task set ``truth.json``, and what `graphmtl transfer`
+    wrote ``transfer.json``. In ``controls/shuffled`` stands a run of the same form on shuffled labels.
 
     Args:
         folder: where it is.
@@ -104,28 +105,14 @@ class Run(RunFolder):
         return read_answers(path) if path.is_file() else None
 
     @cached_property
-    def task_affinity(self) -> TaskGraph | None:
-        """``task_affinity.json``, of a star graph."""
-        return self._graph("task_affinity.json")
+    def graphs_beside(self) -> dict[str, TaskGraph]:
+        """The other task graphs that there are, by what they are of, each from its ``task_NAME.json``.
 
-    @cached_property
-    def task_transferability(self) -> TaskGraph | None:
-        """``task_transferability.json``, of a star graph."""
-        return self._graph("task_transferability.json")
-
-    @cached_property
-    def task_linear(self) -> TaskGraph | None:
-        """``task_linear.json``: whom the linear models of words read, with ``--wide``."""
-        return self._graph("task_linear.json")
-
-    @cached_property
-    def task_linear_permuted(self) -> TaskGraph | None:
-        """``task_linear_permuted.json``: the same of what is said of other texts."""
-        return self._graph("task_linear_permuted.json")
-
-    def _graph(self, name: str) -> TaskGraph | None:
-        path = self.folder / name
-        return TaskGraph.load(path) if path.is_file() else None
+        ``transferability`` and ``affinity`` of a star, ``ablation`` of tasks that read from each other, ``linear`` of
+        linear models that do (``--wide``).
+        """
+        paths = {name: self.folder / f"task_{name}.json" for name in BESIDE}
+        return {name: TaskGraph.load(path) for name, path in paths.items() if path.is_file()}
 
     @property
     def control(self) -> "Run | None":

@@ -28,7 +28,7 @@ _LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", "task_affinity.json", "task_transferability.json", "task_graph.png", "report.html"),
-    *("task_linear.json", "task_linear_permuted.json"),
+    *("task_ablation.json", "task_linear.json", "task_linear_permuted.json"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json"),

@@ -47,15 +47,11 @@ def _of_the_same_tasks(run: Run) -> Iterator[None]:
 
 
 def _held_against(run: Run) -> dict[str, Any]:
-    control = run.control
+    control, linear = run.control, linear_control(run)
     return {
-        "affinity": run.task_affinity,
         "control": control and control.task_graph,
-        "affinity_control": control and control.task_affinity,
-        "transferability": run.task_transferability,
-        "transferability_control": control and control.task_transferability,
-        "linear": run.task_linear,
-        "linear_control": linear_control(run),
+        "beside": run.graphs_beside,
+        "beside_controls": {**(control.graphs_beside if control else {}), **({"linear": linear} if linear else {})},
         "truth": None if run.options.shuffle_labels else run.truth,
     }
 
@@ -66,11 +62,12 @@ def linear_control(run: Run) -> TaskGraph | None:
     Raises:
         InputError: it is of other edges.
     """
-    linear, permuted = run.task_linear, run.task_linear_permuted
-    if linear is None or permuted is None:
+    linear, path = run.graphs_beside.get("linear"), run.folder / "task_linear_permuted.json"
+    if linear is None or not path.is_file():
         return None
+    permuted = TaskGraph.load(path)
     if linear.tasks != permuted.tasks or _ends(linear) != _ends(permuted):
-        raise InputError(f"{run.folder / 'task_linear_permuted.json'}: not of the edges of task_linear.json beside it")
+        raise InputError(f"{path}: not of the edges of task_linear.json beside it")
     return permuted
 
 
@@ -86,7 +83,7 @@ def draw_run(run: Run) -> None:
 
 def has_maps(run: Run) -> bool:
     """Whether a task or its linear model reads from another node than itself."""
-    return has_edges(run) or bool(run.task_linear and run.task_linear.edges)
+    return has_edges(run) or any(graph.edges for graph in run.graphs_beside.values())
 
 
 def has_edges(run: Run) -> bool:

@@ -109,9 +109,10 @@ def write_history(folder: Path, history: list[tuple[int, TaskGraph]]) -> None:
 def write_control(folder: Path) -> None:
     """A control of the run in a folder, by hand: its graphs hardly show anything, so that much is above it.
 
-    Of a star it is the affinity that shows something: how well a model of a few updates answers for others is chance.
+    What says what a model of a few updates knows or relies on is chance, and is left out.
     """
-    (folder / "task_transferability.json").unlink(missing_ok=True)
+    for name in ("task_transferability.json", "task_ablation.json"):
+        (folder / name).unlink(missing_ok=True)
     control = folder / "controls" / "shuffled"
     shutil.copytree(
         folder, control, ignore=shutil.ignore_patterns("controls", "checkpoints", "model"), dirs_exist_ok=True

@@ -56,7 +56,7 @@ def test_a_star_and_its_control_are_told_beside_the_same_right_labels(finished, 
     control = shuffled(run, tmp_path / "control")
     own, right = read_run(control), read_run(run)
     texts = {"per_task": MOST_TEXTS, "batch_size": 16, "seed": control.options.seed, "device": "cpu"}
-    found = control.task_transferability.matrix()
+    found = control.graphs_beside["transferability"].matrix()
     for data, same in ((right, True), (own, False)):
         drawn = draw_texts(own, "test", **texts)
         told = transferability(control.model, drawn, data, split="test", seed=control.options.seed)

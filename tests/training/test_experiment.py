@@ -43,7 +43,7 @@ def test_train_takes_the_name_of_a_task_set(tmp_path):
     run = train("planted:child1", arch="star", output=str(tmp_path / "run"), **tiny.OPTIONS | {"epochs": 1})
     assert list(run.metrics["tasks"]) == ["child1"]
     assert run.options.tasks == "planted:child1"
-    assert run.task_affinity is None  # of one task with itself
+    assert run.graphs_beside == {}  # of one task with itself
     assert not (tmp_path / "run" / "task_affinity.json").exists()
     assert [(edge.source, edge.target) for edge in run.task_graph.edges] == [("virtual", "child1")]
 

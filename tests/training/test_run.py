@@ -41,8 +41,8 @@ def test_open_takes_nothing_else(tmp_path):
 def test_the_graphs_and_the_model_of_a_finished_run(finished):
     star, complete = (Run.open(finished(arch).run.folder) for arch in ("star", "complete"))
     assert star.task_graph.arch == "star"
-    assert star.task_affinity.split == "valid"
-    assert complete.task_affinity is None
+    assert star.graphs_beside["affinity"].split == "valid"
+    assert [*complete.graphs_beside] == ["ablation"]
     assert star.model is star.model
     assert star.model.options.arch == "star"
     assert star.metrics["arch"] == "star"

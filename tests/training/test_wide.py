@@ -22,7 +22,7 @@ from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import predict_split
 from graphmtl.training.finished import read_run
 from graphmtl.training.run_data import load_run_tasks
-from graphmtl.training.run_picture import held_graphs, run_picture
+from graphmtl.training.run_picture import held_graphs, linear_control, run_picture
 from graphmtl.training.wide import (
     STRENGTHS,
     _count,
@@ -142,13 +142,13 @@ def test_the_tasks_of_before_tell_a_new_one():
 
 
 def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
-    (edge,), (by_chance,) = run.task_linear.edges, run.task_linear_permuted.edges
+    (edge,), (by_chance,) = run.graphs_beside["linear"].edges, linear_control(run).edges
     assert (edge.source, edge.target) == (by_chance.source, by_chance.target) == ("child1", "parent1")
     *_, last = held_graphs(run)
     assert (last.graph.edges, last.control) == ((edge,), OTHER_TEXTS)
     given = {"arch": "shared", "wide": True, **tiny.OPTIONS}
     alone = train("planted", output=str(tmp_path / "shared"), **given)
-    assert alone.task_linear.edges == (edge,)  # whatever the graph is
+    assert alone.graphs_beside["linear"].edges == (edge,)  # whatever the graph is
     assert (alone.folder / "task_graph.png").is_file()
     assert [each.control for each in held_graphs(alone)] == [OTHER_TEXTS]
     note = run_contents(alone, name="a", examples=0, seed=0)["maps"][0]["note"]
@@ -159,7 +159,9 @@ def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
     assert "Can the picture be trusted?" not in page  # of linear models nothing can be cut
     assert "2 tasks, train split" in drawn_texts(run_picture(alone))
     again = train("planted", output=str(tmp_path / "refit"), refit_on_valid=True, **given)
-    assert again.task_linear.edges[0].count > edge.count  # of the model that is kept, with the texts of validation
+    assert (
+        again.graphs_beside["linear"].edges[0].count > edge.count
+    )  # of the model that is kept, with the texts of validation
     (alone.folder / "task_linear_permuted.json").write_text((alone.folder / "task_graph.json").read_text())
     with pytest.raises(InputError, match=r"task_linear_permuted\.json: not of the edges"):
         held_graphs(Run.open(alone.folder))
@@ -350,7 +352,7 @@ def test_a_transfer_draws_whom_the_new_task_reads(run, tmp_path, monkeypatch, ca
     (tmp_path / "like.yaml").write_text(json.dumps(task))
     flags = ["--steps", "0", "--epochs", "1", "--no-progress", "--output", str(tmp_path / "new")]
     main(["transfer", str(run.folder), "--task", str(tmp_path / "like.yaml"), *flags])
-    edges = Run.open(tmp_path / "new").task_linear.edges
+    edges = Run.open(tmp_path / "new").graphs_beside["linear"].edges
     assert {(edge.source, edge.target) for edge in edges} == {("parent1", "like"), ("child1", "like")}
     assert max(edges, key=lambda edge: edge.weight).source == "parent1"
 

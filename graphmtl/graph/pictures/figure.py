@@ -1,7 +1,7 @@
 """Pictures of the task graph: a K x K map of who reads from whom, and as nodes and arrows what is above the control."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,9 @@ STYLE: list[str | dict[str, Any]] = [
 def draw_task_graph(
     graph: TaskGraph,
     *,
-    affinity: TaskGraph | None = None,
     control: TaskGraph | None = None,
-    affinity_control: TaskGraph | None = None,
-    transferability: TaskGraph | None = None,
-    transferability_control: TaskGraph | None = None,
-    linear: TaskGraph | None = None,
-    linear_control: TaskGraph | None = None,
+    beside: Mapping[str, TaskGraph] | None = None,
+    beside_controls: Mapping[str, TaskGraph] | None = None,
     truth: PlantedTruth | None = None,
     is_control: bool = False,
     about: str | None = None,
@@ -48,38 +44,25 @@ def draw_task_graph(
     """The map of a graph, and beside it the edges that are above the control as nodes and arrows, where there are any.
 
     The heading is what the first map shows (:func:`~graphmtl.graph.pictures.held.held` says which is first). A star has
-    no edges between tasks: its maps are those of ``transferability`` and of ``affinity`` (its ``task_affinity.json``),
-    and beside them stand the spokes as bars. Tasks that read from each other (in a star: whose affinity is high) stand
-    side by side. The same graph always gives the same picture.
+    no edges between tasks: its maps are those of ``beside``, and beside them stand the spokes as bars. Tasks that read
+    from each other (in a star: whose affinity is high) stand side by side. The same graph always gives the same
+    picture.
 
     Args:
-        graph: has edges, or ``linear`` has.
-        affinity: of a star.
+        graph: has edges, or one of ``beside`` has.
         control: the same graph of the run on shuffled labels; None: it is not compared.
-        affinity_control: of a star.
-        transferability: of a star, its ``task_transferability.json``.
-        transferability_control: of a star.
-        linear: whom the linear models read (``task_linear.json``).
-        linear_control: the same of what is said of other texts.
+        beside: the other graphs of the run, by name: ``transferability``, ``ablation``, ``affinity``, ``linear``, each
+            that of its ``task_NAME.json``.
+        beside_controls: what each of these is held against.
         truth: the true task graph, whose edges get a frame, where it is known.
         is_control: the graph is that of a run on shuffled labels itself.
         about: what stands below the heading; by default architecture, tasks, split and seed.
 
     Raises:
-        ValueError: the graph has no edges, or a control is of other tasks.
+        ValueError: there are no edges, a graph beside is of something else, or a control is of other tasks.
     """
     check_kind("graph", graph, TaskGraph, "a TaskGraph")
-    found = held(
-        graph,
-        affinity=affinity,
-        control=control,
-        affinity_control=affinity_control,
-        transferability=transferability,
-        transferability_control=transferability_control,
-        linear=linear,
-        linear_control=linear_control,
-        truth=truth,
-    )
+    found = held(graph, control=control, beside=beside, beside_controls=beside_controls, truth=truth)
     if not found:
         raise ValueError(f"graph: expected one with edges, found {graph!r}")
     heading = "trained on shuffled labels: what is seen here is chance" if is_control else found[0].finding

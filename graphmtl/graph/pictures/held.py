@@ -1,5 +1,6 @@
 """The graphs of a run, each held against its control: what every picture of them shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphmtl.data.planted_truth import PlantedTruth
@@ -8,16 +9,52 @@ from graphmtl.graph.evidence import SHUFFLED, Evidence, evidence, finding
 from graphmtl.graph.pictures.cells import Cells, cells
 from graphmtl.graph.task_graph import TaskGraph
 
-__all__ = ["OTHER_TEXTS", "Held", "held"]
+__all__ = ["BESIDE", "OTHER_TEXTS", "Held", "held"]
 
 OTHER_TEXTS = "what is read of answers to other texts"  #: what the linear models' graph is held against
 
-_READS = "who reads from whom: each row from the columns"
-_TOLD = "whose answers tell a task what its own texts do not: share of the row's labels"
-_ALIKE = "task affinity: do two tasks use the hub alike?"
-_SPOKES = "spokes, how much each task reads from the hub"
-_LINEAR = "whose answers tell a task's linear model of words, where that helps: 1 is what is read by chance"
-_TELLS_MUCH = 0.15  # of the labels' variance: where the palette ends
+
+@dataclass(frozen=True, kw_only=True)
+class _Map:
+    """How a graph is held against its control, and drawn.
+
+    Attributes:
+        title: what the map shows.
+        verb: what a target does with its sources, in words; empty where neither task is the target.
+        ratio: see :func:`~graphmtl.graph.evidence.evidence`.
+        norms: see there.
+        end: where the palette ends; None: at the strongest.
+        control: what the control is.
+    """
+
+    title: str
+    verb: str = ""
+    ratio: bool | None = False
+    norms: bool = False
+    end: float | None = None
+    control: str = SHUFFLED
+
+
+_MAPS = {
+    "transferability": _Map(
+        title="whose answers tell a task what its own texts do not: share of the row's labels",
+        verb="is told by",
+        end=0.15,  # of the labels' variance
+    ),
+    "edges": _Map(title="who reads from whom: each row from the columns", verb="reads from", ratio=None),
+    "ablation": _Map(title="whom a task relies on: how much the row's loss rises without the column", verb="relies on"),
+    "affinity": _Map(title="task affinity: do two tasks use the hub alike?"),
+    "spokes": _Map(title="spokes, how much each task reads from the hub", verb="reads from", ratio=None),
+    "linear": _Map(
+        title="whose answers tell a task's linear model of words, where that helps: 1 is what is read by chance",
+        verb="is told by",
+        norms=True,
+        control=OTHER_TEXTS,
+    ),
+}
+
+BESIDE = tuple(name for name in _MAPS if name not in ("edges", "spokes"))
+"""What a run may have a task graph of, beside that of its edge weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,46 +88,49 @@ class Held:
 def held(
     graph: TaskGraph,
     *,
-    affinity: TaskGraph | None = None,
     control: TaskGraph | None = None,
-    affinity_control: TaskGraph | None = None,
-    transferability: TaskGraph | None = None,
-    transferability_control: TaskGraph | None = None,
-    linear: TaskGraph | None = None,
-    linear_control: TaskGraph | None = None,
+    beside: Mapping[str, TaskGraph] | None = None,
+    beside_controls: Mapping[str, TaskGraph] | None = None,
     truth: PlantedTruth | None = None,
 ) -> list[Held]:
-    """The graph of a run; of a star what it says of two tasks first, then the spokes. Those without edges are left out.
+    """The graph of a run and those beside it, but for those without edges.
 
-    Whom the linear models read comes first where any of it is above what is read by chance, since nothing that is drawn
-    is true as often; else last.
+    First comes what shows anything above its control: whom the linear models read before all others, since nothing that
+    is drawn is true as often. Spokes, which lead to no task, are never among the first.
 
     Args:
         graph: the run's.
-        affinity: of a star.
         control: the same graph of the run on shuffled labels; None: it is not compared.
-        affinity_control: of a star.
-        transferability: of a star, whose answers tell a task what its own texts do not.
-        transferability_control: of a star.
-        linear: whom the linear models read; tasks that are told by none have no edges.
-        linear_control: the same of what is said of other texts.
+        beside: the other graphs of the run, by what they are of (`BESIDE`).
+        beside_controls: what each of these is held against.
         truth: the true task graph, where it is known.
+
+    Raises:
+        ValueError: ``beside`` has a graph of something else, or a control is of other tasks.
     """
-    pairs: list[tuple[TaskGraph | None, TaskGraph | None, str, str]] = []
-    if graph.virtual:
-        pairs += [(transferability, transferability_control, _TOLD, "is told by")]
-        pairs += [(affinity, affinity_control, _ALIKE, "")]
-    pairs += [(graph, control, _SPOKES if graph.virtual else _READS, "reads from")]
-    pairs += [(linear, linear_control, _LINEAR, "is told by")]
-    found = []
-    for own, other, title, verb in pairs:
-        if own is None or all(edge.source == edge.target for edge in own.edges):
-            continue
-        own = own if own.virtual else clustered(own)
-        linear_map = title is _LINEAR
-        compared = evidence(own, other, ratio=None if own.virtual or title is _READS else False, norms=linear_map)
-        drawn = cells(own, compared, truth, end=_TELLS_MUCH if title is _TOLD else None)
-        against = {"control": OTHER_TEXTS if linear_map else SHUFFLED}
-        said = finding(own, compared, truth=truth, **against)
-        found.append(Held(title=title, graph=own, evidence=compared, cells=drawn, finding=said, verb=verb, **against))
-    return sorted(found, key=lambda each: each.title is not _LINEAR or not each.evidence.above.any())
+    if not {*(beside or {})} <= {*BESIDE}:
+        raise ValueError(f"beside: found {', '.join(beside or {})}, expected some of {', '.join(BESIDE)}")
+    own = "spokes" if graph.virtual else "edges"
+    graphs, controls = {own: graph, **(beside or {})}, {own: control, **(beside_controls or {})}
+    found = {
+        name: _held(form, graphs[name], controls.get(name), truth)
+        for name, form in _MAPS.items()
+        if name in graphs and any(edge.source != edge.target for edge in graphs[name].edges)
+    }
+    shown = [name for name, each in found.items() if name != "spokes" and each.evidence.above.any()]
+    first = sorted(shown, key=lambda name: name != "linear")
+    return [found[name] for name in dict.fromkeys([*first, *found])]
+
+
+def _held(form: _Map, graph: TaskGraph, control: TaskGraph | None, truth: PlantedTruth | None) -> Held:
+    graph = graph if graph.virtual else clustered(graph)
+    compared = evidence(graph, control, ratio=form.ratio, norms=form.norms)
+    return Held(
+        title=form.title,
+        graph=graph,
+        evidence=compared,
+        cells=cells(graph, compared, truth, end=form.end),
+        finding=finding(graph, compared, truth=truth, control=form.control),
+        verb=form.verb,
+        control=form.control,
+    )

@@ -78,12 +78,12 @@ def cut_off(texts: list[DrawnText], figure: Figure) -> list[str]:
     return [text.text for text in texts if (text.corners < 0).any() or (text.corners > figure.bbox.size).any()]
 
 
-def compared(graph: TaskGraph, **more) -> Figure:
-    """The picture of a graph that is held against a control."""
-    if graph.virtual:
-        own = affinity(len(graph.tasks))
-        more = {"affinity": own, "affinity_control": by_chance(own), **more}
-    return draw_task_graph(graph, control=by_chance(graph), **more)
+def compared(graph: TaskGraph, *, truth: PlantedTruth | None = None, **beside: TaskGraph) -> Figure:
+    """The picture of a graph that is held against a control, and of those beside it."""
+    own = {"affinity": affinity(len(graph.tasks))} if graph.virtual else {}
+    against = {name: by_chance(graph) for name, graph in own.items()}
+    beside = own | beside
+    return draw_task_graph(graph, control=by_chance(graph), beside=beside, beside_controls=against, truth=truth)
 
 
 def pictures(count: int) -> Iterator[Figure]:
@@ -91,9 +91,10 @@ def pictures(count: int) -> Iterator[Figure]:
     if count > 1:
         yield draw_task_graph(complete(count))
         yield compared(complete(count))
+        yield compared(complete(count), ablation=rescaled(complete(count), 0.01, 0))
         yield compared(complete(count), truth=PlantedTruth(edges=(names(count)[:2],)))
         yield compared(star(count))
-        yield draw_task_graph(star(count), affinity=affinity(count))
+        yield draw_task_graph(star(count), beside={"affinity": affinity(count)})
         yield compared(star(count), transferability=rescaled(complete(count), 0.2, 0))
 
 
@@ -134,7 +135,7 @@ def test_very_long_names_do_not_overlap(count):
 
 def test_long_numbers_do_not_overlap():
     graph = rescaled(affinity(20), 0.005, -0.05)
-    texts = drawn_texts(draw_task_graph(star(20), affinity=graph))
+    texts = drawn_texts(draw_task_graph(star(20), beside={"affinity": graph}))
     assert sum(text.text.startswith("-0.0") and len(text.text) == len("-0.0500") for text in texts) >= 20 * 19
     assert overlapping(texts) == []
 
@@ -196,7 +197,8 @@ def test_the_heading_is_what_is_found():
 
 def test_below_the_heading_stands_each_split_that_is_drawn():
     linear = replace(complete(5, seed=5), split="train")
-    figure = draw_task_graph(complete(5, seed=5), linear=linear, linear_control=rescaled(linear, 0.01, 0))
+    beside, chance = {"linear": linear}, {"linear": rescaled(linear, 0.01, 0)}
+    figure = draw_task_graph(complete(5, seed=5), beside=beside, beside_controls=chance)
     assert "complete: 5 tasks, train and test split, seed 5" in said(figure)
 
 
@@ -218,7 +220,7 @@ def test_true_edges_have_a_frame():
 
 
 def test_the_map_of_a_star_is_that_of_its_affinity():
-    image = draw_task_graph(star(5), affinity=affinity(5)).axes[0].images[0]
+    image = draw_task_graph(star(5), beside={"affinity": affinity(5)}).axes[0].images[0]
     np.testing.assert_allclose(image.get_array().filled(np.nan), clustered(affinity(5)).matrix())
 
 
@@ -233,7 +235,7 @@ def test_both_panels_have_the_clustered_order():
 
 @pytest.mark.parametrize("given", [None, affinity(1)])
 def test_star_without_affinity_shows_its_spokes(given):
-    (axes,) = draw_task_graph(star(5), affinity=given).axes
+    (axes,) = draw_task_graph(star(5), beside={"affinity": given} if given else None).axes
     assert not axes.images
     assert len(axes.patches) == 5
 
@@ -246,9 +248,9 @@ def test_a_graph_without_edges_is_not_drawn():
 @pytest.mark.parametrize("ending", ["png", "svg", "PNG"])
 def test_same_graph_gives_the_same_file(ending, tmp_path):
     paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
-    save_figure(draw_task_graph(star(9), affinity=affinity(9)), paths[0])
+    save_figure(draw_task_graph(star(9), beside={"affinity": affinity(9)}), paths[0])
     with matplotlib.rc_context({"font.size": 30, "figure.dpi": 50, "axes.facecolor": "black", "savefig.bbox": "tight"}):
-        save_figure(draw_task_graph(star(9), affinity=affinity(9)), paths[1])
+        save_figure(draw_task_graph(star(9), beside={"affinity": affinity(9)}), paths[1])
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 

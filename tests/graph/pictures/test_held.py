@@ -22,7 +22,8 @@ def test_a_graph_is_held_in_the_clustered_order():
 
 
 def test_of_a_star_the_affinity_comes_first():
-    pair, spokes = held(star(5), affinity=affinity(5), affinity_control=by_chance(affinity(5)))
+    own = affinity(5)
+    pair, spokes = held(star(5), beside={"affinity": own}, beside_controls={"affinity": by_chance(own)})
     assert not pair.directed
     assert pair.evidence.limit is not None
     assert not pair.evidence.ratio
@@ -32,7 +33,8 @@ def test_of_a_star_the_affinity_comes_first():
 
 def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
     told = replace(rescaled(complete(5), 0.1, 0), arch="star")
-    found = held(star(5), affinity=affinity(5), transferability=told, transferability_control=rescaled(told, 0.1, 0))
+    chance = {"transferability": rescaled(told, 0.1, 0)}
+    found = held(star(5), beside={"affinity": affinity(5), "transferability": told}, beside_controls=chance)
     assert [each.verb for each in found] == ["is told by", "", "reads from"]
     assert [each.directed for each in found] == [True, False, True]
     first = found[0]
@@ -46,13 +48,14 @@ def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
 
 def test_whom_linear_models_read_leads_where_it_shows_anything_and_is_held_against_other_texts():
     own, chance = replace(complete(5), split="train"), rescaled(complete(5), 0.01, 0)
-    first, *rest = held(star(5), affinity=affinity(5), linear=own, linear_control=chance)
+    pairs = {"affinity": affinity(5)}
+    first, *rest = held(star(5), beside={**pairs, "linear": own}, beside_controls={"linear": chance})
     assert len(rest) == 2
     assert (first.verb, first.graph.split) == ("is told by", "train")
     assert not first.evidence.ratio
     assert first.evidence.above.any()
     assert "are above what is read of answers to other texts: " in first.finding
-    *before, last = held(star(5), affinity=affinity(5), linear=chance, linear_control=own)
+    *before, last = held(star(5), beside={**pairs, "linear": chance}, beside_controls={"linear": own})
     assert len(before) == 2
     assert last.finding == "nothing is above what is read of answers to other texts: do not interpret"
 
@@ -61,12 +64,12 @@ def test_the_affinity_of_two_tasks_is_no_share():
     """Though its weights into each task may sum to 1."""
     own = affinity(2)
     ones = replace(own, edges=tuple(replace(edge, weight=1.0) for edge in own.edges))
-    assert not held(star(2), affinity=ones)[0].evidence.ratio
+    assert not held(star(2), beside={"affinity": ones})[0].evidence.ratio
 
 
 @pytest.mark.parametrize("given", [None, affinity(1)])
 def test_without_an_affinity_there_are_spokes_alone(given):
-    (found,) = held(star(5), affinity=given)
+    (found,) = held(star(5), beside={"affinity": given} if given else None)
     assert found.graph.virtual
 
 
@@ -80,3 +83,19 @@ def test_the_truth_is_framed_and_counted():
     (found,) = held(graph, control=by_chance(graph), truth=truth)
     assert found.cells.frames.sum() == 1
     assert " of 1 true edges" in found.finding
+
+
+def test_whom_a_task_relies_on_comes_first_where_the_weights_show_nothing():
+    weights, cut = complete(5), replace(rescaled(complete(5), 0.2, 0), split="valid")
+    chance = {"ablation": rescaled(cut, 0.01, 0)}
+    first, second = held(weights, control=weights, beside={"ablation": cut}, beside_controls=chance)
+    assert (first.verb, first.graph.split, first.evidence.ratio) == ("relies on", "valid", False)
+    assert first.evidence.above.any()
+    assert second.verb == "reads from"
+    first, second = held(weights, control=by_chance(weights), beside={"ablation": cut}, beside_controls=chance)
+    assert (first.verb, second.verb) == ("reads from", "relies on")
+
+
+def test_a_graph_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="beside: found influence, expected some of transferability, ablation, aff"):
+        held(complete(3), beside={"influence": complete(3)})
