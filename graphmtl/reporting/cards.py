@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphmtl.graph.pictures.held import OTHER_TEXTS, Held
+from graphmtl.graph.pictures.held import Held
 from graphmtl.printed_tables import is_share
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.training.results import cut_short
@@ -12,8 +12,9 @@ from graphmtl.training.run import Run
 __all__ = ["baseline_gains", "data_card", "gain_card", "trust_card"]
 
 _STRONGEST = ("tfidf",)  # the baselines that a gain is told over; a majority is no model
-_DRAWN = ("affinity", "attention")  # of which of them that there is the report draws the map
 _NAMED = 3  # tasks in a sentence
+_NOT_CUT = "Not measured: what breaks when edges are cut (graphmtl explain RUN)"
+_MORE = "More pictures, of more texts, and whether they agree: graphmtl explain RUN"
 _LEVELS = {True: "good", False: "bad", None: "open"}
 
 
@@ -74,15 +75,16 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
     """
     if not graphs:
         return None
-    first, own = graphs[0], [each for each in graphs if each.control != OTHER_TEXTS]
+    first, own = graphs[0], [each for each in graphs if each.name != "linear"]
     known, lines = _is_above(first), [first.finding]
-    if explanation is not None and first.control != OTHER_TEXTS:
-        known, lines = _verdicts(explanation)
-    elif first.control == OTHER_TEXTS and own:
-        lines = [f"Linear models: {first.finding}"]
-        lines += [f"The graph beside them: {own[0].finding}"] if explanation is None else _verdicts(explanation)[1]
-    if explanation is None and own:  # of linear models nothing is cut
-        lines.append("Not measured: what breaks when edges are cut (graphmtl explain RUN)")
+    if first.name == "linear":
+        lines = [f"Linear models: {first.finding}", *(f"The graph beside them: {each.finding}" for each in own[:1])]
+    if explanation is not None and own:
+        judged, said = _verdicts(explanation, own[0])
+        known, lines = (known, [lines[0], *said]) if first.name == "linear" else (judged, said)
+    elif own:  # of linear models nothing is cut
+        cut = any(each.name == "ablation" for each in own)
+        lines.append(_MORE if cut else _NOT_CUT)
     return {"title": "Trust of the picture", "level": _LEVELS[known], "lines": lines}
 
 
@@ -91,11 +93,11 @@ def _is_above(drawn: Held) -> bool | None:
     return None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
 
 
-def _verdicts(explanation: Mapping[str, Any]) -> tuple[bool | None, list[str]]:
-    """Whether the picture that the report draws holds, and what is said of it and of ablation."""
+def _verdicts(explanation: Mapping[str, Any], drawn: Held) -> tuple[bool | None, list[str]]:
+    """Whether the picture that is drawn holds, and what is said of it and of ablation."""
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}
-    shown = [verdicts[name] for name in _DRAWN if name in verdicts][:1] or explanation["verdicts"][:1]
-    shown += [own for name, own in verdicts.items() if name == "ablation" and own not in shown]
+    names = ("attention" if drawn.name in ("edges", "spokes") else drawn.name, "ablation")
+    shown = [verdicts[name] for name in dict.fromkeys(names) if name in verdicts] or explanation["verdicts"][:1]
     return shown[0]["holds"], [f"{own['picture']}: {own['says']}" for own in shown]
 
 

@@ -10,7 +10,7 @@ from graphmtl.baselines.scores import beside, means, not_above, read_scores
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.pictures.cells import decimals_for
-from graphmtl.graph.pictures.held import OTHER_TEXTS, Held
+from graphmtl.graph.pictures.held import Held
 from graphmtl.graph.pictures.panels import short_name
 from graphmtl.printed_tables import is_share, same_as_test, score_text
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
@@ -28,9 +28,7 @@ _Found = TypeVar("_Found")
 _SPLITS = ("test", "test_dedup", "valid")
 _SIZES = {"n_train": "n train", "n_test": "n test", "n_test_dedup": "n test_dedup", "n_valid": "n valid"}
 _MOST_CURVES = 6  # that can be told apart by colour
-_RATIOS = "Rows are targets (they read), columns are sources; a number is what is read over the equal share."
-_TOLD = "Rows are the tasks that are told, columns those whose answers tell them; 1 is all that labels hold."
-_BY_CHANCE = "Rows are the tasks that are told, columns those whose answers tell them; 1 is what is read by chance."
+_RATIOS = "A number is what is read over the equal share."
 _BESIDE = "Tasks that have much to do with each other stand side by side."
 
 
@@ -208,17 +206,16 @@ def _map(found: Held) -> dict:
 
 def _note(found: Held) -> str:
     """How a map is to be read."""
-    linear = found.control == OTHER_TEXTS
-    scale = _RATIOS if found.evidence.ratio else _BY_CHANCE if linear else _TOLD if found.directed else ""
-    lines = [*([scale] if scale else []), _BESIDE]
+    lines = [found.note, _RATIOS if found.evidence.ratio else "", _BESIDE]
     if any(edge.source == edge.target for edge in found.graph.edges):
         lines.append("On the diagonal: the share that a task reads from itself.")
     if found.cells.dots.any():
-        shown = found.control if linear else "what the same model shows that was trained on shuffled labels"
+        shown = "what the same model shows that was trained on shuffled labels"
+        shown = found.control if found.name == "linear" else shown
         lines.append(f"A dot: not above {shown}.")
     if found.cells.frames.any():
         lines.append("A frame: a true edge of this generated task set.")
-    return " ".join(lines)
+    return " ".join(filter(None, lines))
 
 
 def _spokes(found: Held) -> dict:

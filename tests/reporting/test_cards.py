@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from graphmtl.baselines.scores import read_scores
-from graphmtl.graph.pictures.held import OTHER_TEXTS
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
 from graphmtl.training.run import Run
 from graphmtl.training.run_files import REMARKS
@@ -58,8 +57,9 @@ def test_the_trust_is_that_of_the_picture_that_is_drawn_beside_ablation(holds, r
     card = trust_card(graphs, {"verdicts": verdicts})
     assert card["lines"] == ["attention: of attention", "ablation: of ablation"]
     assert card["level"] == {True: "good", False: "bad", None: "open"}[holds]
-    star = trust_card(graphs, {"verdicts": [*verdicts, {"picture": "affinity", "says": "alike", "holds": True}]})
-    assert star["lines"][0] == "affinity: alike"
+    star = [replace(graphs[0], name="affinity")]
+    card = trust_card(star, {"verdicts": [*verdicts, {"picture": "affinity", "says": "alike", "holds": True}]})
+    assert card["lines"] == ["affinity: alike", "ablation: of ablation"]
 
 
 def test_a_picture_that_was_not_explained_is_held_against_the_control_that_there_is(run):
@@ -116,15 +116,15 @@ def test_where_nothing_is_odd_that_is_said(known, run):
 
 
 def test_of_linear_models_nothing_can_be_cut(run):
-    graphs = [replace(each, control=OTHER_TEXTS) for each in held_graphs(run)]
-    assert trust_card(graphs, None)["lines"] == [graphs[0].finding]
+    graphs = [replace(each, name="linear") for each in held_graphs(run)]
+    assert trust_card(graphs, None)["lines"] == [f"Linear models: {graphs[0].finding}"]
 
 
 def test_beside_linear_models_the_graph_itself_is_judged_too(run):
     write_control(run.folder)
     (own,) = held_graphs(Run.open(run.folder))
     nothing = replace(own.evidence, above=own.evidence.above & False)
-    graphs = [replace(own, control=OTHER_TEXTS), replace(own, evidence=nothing, finding="nothing is above")]
+    graphs = [replace(own, name="linear"), replace(own, evidence=nothing, finding="nothing is above")]
     card = trust_card(graphs, None)
     assert card["level"] == "good"
     assert card["lines"][:2] == [f"Linear models: {own.finding}", "The graph beside them: nothing is above"]

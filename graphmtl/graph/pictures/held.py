@@ -20,6 +20,7 @@ class _Map:
 
     Attributes:
         title: what the map shows.
+        note: how it is to be read; empty where the title says it.
         verb: what a target does with its sources, in words; empty where neither task is the target.
         ratio: see :func:`~graphmtl.graph.evidence.evidence`.
         norms: see there.
@@ -28,6 +29,7 @@ class _Map:
     """
 
     title: str
+    note: str = ""
     verb: str = ""
     ratio: bool | None = False
     norms: bool = False
@@ -38,15 +40,26 @@ class _Map:
 _MAPS = {
     "transferability": _Map(
         title="whose answers tell a task what its own texts do not: share of the row's labels",
+        note="Rows are the tasks that are told, columns those whose answers tell them; 1 is all that labels hold.",
         verb="is told by",
         end=0.15,  # of the labels' variance
     ),
-    "edges": _Map(title="who reads from whom: each row from the columns", verb="reads from", ratio=None),
-    "ablation": _Map(title="whom a task relies on: how much the row's loss rises without the column", verb="relies on"),
+    "edges": _Map(
+        title="who reads from whom: each row from the columns",
+        note="Rows are targets (they read), columns are sources.",
+        verb="reads from",
+        ratio=None,
+    ),
+    "ablation": _Map(
+        title="whom a task relies on: how much the row's loss rises without the column",
+        note="Rows are targets, columns the sources that are cut; the loss is minus the log-likelihood of the labels.",
+        verb="relies on",
+    ),
     "affinity": _Map(title="task affinity: do two tasks use the hub alike?"),
     "spokes": _Map(title="spokes, how much each task reads from the hub", verb="reads from", ratio=None),
     "linear": _Map(
         title="whose answers tell a task's linear model of words, where that helps: 1 is what is read by chance",
+        note="Rows are the tasks that are told, columns those whose answers tell them; 1 is what is read by chance.",
         verb="is told by",
         norms=True,
         control=OTHER_TEXTS,
@@ -62,7 +75,9 @@ class Held:
     """A graph that is held against its control, tasks that read from each other side by side.
 
     Attributes:
+        name: what it is a graph of: one of `BESIDE`, ``edges``, or of a star ``spokes``.
         title: what its map shows.
+        note: how that is to be read; empty where the title says it.
         graph: the graph, with its tasks in that order.
         evidence: what is above the control.
         cells: its map.
@@ -71,7 +86,9 @@ class Held:
         control: what the graph is held against.
     """
 
+    name: str
     title: str
+    note: str
     graph: TaskGraph
     evidence: Evidence
     cells: Cells
@@ -113,8 +130,8 @@ def held(
     own = "spokes" if graph.virtual else "edges"
     graphs, controls = {own: graph, **(beside or {})}, {own: control, **(beside_controls or {})}
     found = {
-        name: _held(form, graphs[name], controls.get(name), truth)
-        for name, form in _MAPS.items()
+        name: _held(name, graphs[name], controls.get(name), truth)
+        for name in _MAPS
         if name in graphs and any(edge.source != edge.target for edge in graphs[name].edges)
     }
     shown = [name for name, each in found.items() if name != "spokes" and each.evidence.above.any()]
@@ -122,11 +139,14 @@ def held(
     return [found[name] for name in dict.fromkeys([*first, *found])]
 
 
-def _held(form: _Map, graph: TaskGraph, control: TaskGraph | None, truth: PlantedTruth | None) -> Held:
+def _held(name: str, graph: TaskGraph, control: TaskGraph | None, truth: PlantedTruth | None) -> Held:
+    form = _MAPS[name]
     graph = graph if graph.virtual else clustered(graph)
     compared = evidence(graph, control, ratio=form.ratio, norms=form.norms)
     return Held(
+        name=name,
         title=form.title,
+        note=form.note,
         graph=graph,
         evidence=compared,
         cells=cells(graph, compared, truth, end=form.end),
