@@ -78,13 +78,13 @@ def _verdict(
     said, ours, theirs = finding(graph, edges, truth=trained.truth), areas["trained"], areas.get("shuffled")
     if ours is not None:
         said += f" (AUROC {ours:.2f}{'' if theirs is None else f', shuffled labels {theirs:.2f}'})"
-    if edges.limit is not None and not edges.above.any():
+    if edges.limits is not None and not edges.above.any():
         return Verdict(picture=name, says=said, holds=False)
     if doubts:
         return Verdict(picture=name, says="; ".join([said, *doubts, "do not interpret"]), holds=False)
     if relied is not None:
         said += f"; {relied[0]}"
-    holds = None if edges.limit is None else relied is None or relied[1]
+    holds = None if edges.limits is None else relied is None or relied[1]
     return Verdict(picture=name, says=said, holds=holds)
 
 

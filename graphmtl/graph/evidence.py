@@ -8,12 +8,7 @@ Of shares (the weights into a target sum to 1: attention, gates) the excess of :
 itself left out: 1 is twice the equal share, -1 half of it. Of a star's spokes :math:`\bar w` is the mean spoke. Of a
 signed measure (affinity, ablation) the excess is the weight.
 
-The limit is the larger of two numbers: the largest excess of the control, either way, and the bound below which n
-further draws from a normal distribution with the mean m and the standard deviation s of the control's n edges all stay
-with 95 % (Bonferroni: :math:`m + t_{n-1, 1 - 0.05 / n} \, s \sqrt{1 + 1 / n}`). The largest alone is not enough: an
-edge of another control is above it in a third of all cases. Of a symmetric measure, which is a cosine or a correlation,
-each pair counts once, and m and s are those of Fisher's z. Of norms, which are the absolute values of what lies around
-0, the bound is :math:`t_{n, 1 - 0.05 / 2 n}` times their root mean square.
+How far chance reaches, the limit, follows from the control's edges: :mod:`graphmtl.graph.limits`.
 """
 
 from collections.abc import Sequence
@@ -24,15 +19,14 @@ import numpy as np
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.edge import VIRTUAL
+from graphmtl.graph.limits import limit_of_measure, limits_of_shares
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["SHUFFLED", "Evidence", "evidence", "finding", "is_symmetric"]
 
 SHUFFLED = "the control trained on shuffled labels"  #: what a graph is held against as a rule
 
-_LEVEL = 0.05  # of all edges together
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
-_SURE = 1 - 1e-9  # the largest cosine that has a Fisher's z
 _NAMED = 3  # edges in a title
 
 
@@ -42,14 +36,14 @@ class Evidence:
 
     Attributes:
         excess: (targets, sources) float64; nan where no edge is, and for what a task reads from itself.
-        limit: what the control reaches by chance; None: not compared with a control.
+        limits: (targets,) float64, how far chance reaches in each row; None: not compared with a control.
         above: (targets, sources) bool, whether the excess is above the limit; all False without a control.
         ratio: whether the excess is the logarithm to the base 2 of a ratio to the equal share.
         sources: the names of the columns: the tasks, or the virtual node alone.
     """
 
     excess: np.ndarray
-    limit: float | None
+    limits: np.ndarray | None
     above: np.ndarray
     ratio: bool
     sources: tuple[str, ...]
@@ -72,15 +66,15 @@ def evidence(
     """
     ratio = _are_shares(graph) if ratio is None else ratio
     excess = _excess(graph, ratio)
-    limit = None
+    limits, above = None, np.zeros(excess.shape, dtype=bool)
     if control is not None:
         if {*control.nodes} != {*graph.nodes}:
             raise ValueError(f"control: expected a graph with the nodes {graph.nodes}, found {control.nodes}")
         control = replace(control, tasks=graph.tasks)
-        limit = _limit(_excess(control, ratio), norms) if not np.isnan(excess).all() else 0.0
-    above = np.zeros(excess.shape, dtype=bool) if limit is None else np.nan_to_num(excess, nan=-np.inf) > limit + ALIKE
+        limits = np.zeros(len(excess)) if np.isnan(excess).all() else _limits(_excess(control, ratio), ratio, norms)
+        above = np.nan_to_num(excess, nan=-np.inf) > limits[:, None] + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
-    return Evidence(excess=excess, limit=limit, above=above, ratio=ratio, sources=sources)
+    return Evidence(excess=excess, limits=limits, above=above, ratio=ratio, sources=sources)
 
 
 def _weights(graph: TaskGraph) -> np.ndarray:
@@ -112,22 +106,16 @@ def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
     return np.where(known, np.log2(np.maximum(shares, _LEAST)), np.nan)
 
 
-def _limit(excess: np.ndarray, norms: bool) -> float:
-    from scipy.stats import t  # takes a second, which verbs without it need not spend
-
-    symmetric = not norms and is_symmetric(excess)
-    found = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
-    found = found[~np.isnan(found)]  # (edges,)
-    if len(found) == 0:
+def _limits(excess: np.ndarray, ratio: bool, norms: bool) -> np.ndarray:
+    """(targets,), of the excesses of a control."""
+    if np.isnan(excess).all():
         raise ValueError("control: expected a graph with edges, found none")
-    largest, count = float(np.abs(found).max()), len(found)
-    if norms:
-        return max(largest, float(t.ppf(1 - _LEVEL / (2 * count), count) * np.sqrt(np.square(found).mean())))
-    if count == 1:
-        return largest
-    found = np.arctanh(found.clip(-_SURE, _SURE)) if symmetric else found
-    bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
-    return max(largest, float(np.tanh(bound)) if symmetric else bound)
+    if not ratio:
+        symmetric = not norms and is_symmetric(excess)
+        own = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
+        return np.full(len(excess), limit_of_measure(own[~np.isnan(own)], correlations=symmetric, norms=norms))
+    rows = excess if excess.shape[1] > 1 else excess.T  # spokes are compared with each other
+    return np.broadcast_to(np.log2(1 + limits_of_shares(np.exp2(rows) - 1)), len(excess))
 
 
 def is_symmetric(matrix: np.ndarray) -> bool:
@@ -153,7 +141,7 @@ def finding(
     """
     if np.isnan(evidence.excess).all():
         return "no task reads from another"
-    if evidence.limit is None:
+    if evidence.limits is None:
         return "not compared with a control"
     ends = _strongest_first(graph, evidence)
     if not any(evidence.above[place] for _, place in ends):

@@ -90,7 +90,7 @@ def trust_card(graphs: Sequence[Held], explanation: Mapping[str, Any] | None) ->
 
 def _is_above(drawn: Held) -> bool | None:
     """Whether anything of a graph is above its control; None where it has none."""
-    return None if drawn.evidence.limit is None else bool(drawn.evidence.above.any())
+    return None if drawn.evidence.limits is None else bool(drawn.evidence.above.any())
 
 
 def _verdicts(explanation: Mapping[str, Any], drawn: Held) -> tuple[bool | None, list[str]]:

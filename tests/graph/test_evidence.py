@@ -84,7 +84,7 @@ def test_a_weight_of_0_is_finite():
 
 def test_without_a_control_nothing_is_above_it():
     found = evidence(complete(5))
-    assert found.limit is None
+    assert found.limits is None
     assert not found.above.any()
 
 
@@ -92,7 +92,7 @@ def test_what_the_control_shows_too_is_not_above_it():
     for graph in (complete(8), affinity(8), star(8)):
         found = evidence(graph, graph)
         assert not found.above.any()
-        assert found.limit >= np.nanmax(np.abs(found.excess))
+        assert (found.limits >= np.nanmax(found.excess, axis=1)).all()
 
 
 def test_chance_is_above_the_control_in_one_of_twenty_cases():
@@ -128,12 +128,12 @@ def test_the_limit_of_norms_is_a_quantile_of_t_times_their_root_mean_square():
     control = norms(3, 0)
     weights = control.matrix()[~np.eye(3, dtype=bool)]  # (6,)
     limit = t.ppf(1 - 0.05 / 12, 6) * np.sqrt(np.mean(weights**2))
-    assert evidence(control, control, ratio=False, norms=True).limit == pytest.approx(limit)
+    assert evidence(control, control, ratio=False, norms=True).limits == pytest.approx([limit] * 3)
 
 
 def test_norms_that_are_alike_both_ways_are_no_cosines():
     found = evidence(rescaled(affinity(4), 0, 2), rescaled(affinity(4), 0, 2), ratio=False, norms=True)
-    assert found.limit == pytest.approx(2 * t.ppf(1 - 0.05 / 24, 12))  # of 12 edges, each of which is 2
+    assert found.limits == pytest.approx([2 * t.ppf(1 - 0.05 / 24, 12)] * 4)  # of 12 edges, each of which is 2
 
 
 def test_only_what_is_stronger_than_chance_is_above_the_control():
@@ -148,7 +148,7 @@ def test_each_pair_of_a_symmetric_measure_counts_once_and_no_limit_is_beyond_1()
     graph = affinity(5)
     values = np.arctanh(graph.matrix()[np.triu_indices(5, 1)])
     bound = np.tanh(values.mean() + 3.25 * values.std(ddof=1) * np.sqrt(1.1))
-    assert evidence(graph, graph).limit == pytest.approx(bound, abs=1e-3)
+    assert evidence(graph, graph).limits == pytest.approx([bound] * 5, abs=1e-3)
     assert bound < 1
 
 

@@ -28,17 +28,17 @@ def test_a_picture_is_held_against_the_control_that_is_there(arch, copy_of):
     run = Run.open(copy_of(arch))
     (run.folder / "truth.json").unlink()
     assert "not compared with a control" in said(run)
-    assert all(each.evidence.limit is None for each in held_graphs(run))
+    assert all(each.evidence.limits is None for each in held_graphs(run))
     write_control(run.folder)
     run = Run.open(run.folder)
     assert "not compared" not in said(run)
-    assert all(each.evidence.limit is not None for each in held_graphs(run))
+    assert all(each.evidence.limits is not None for each in held_graphs(run))
 
 
 def test_true_edges_are_those_of_the_file(copy_of):
     run = Run.open(copy_of("complete"))
     run.write_json("truth.json", PlantedTruth(edges=(("parent1", "child1"),)).to_dict())
-    (found,) = held_graphs(Run.open(run.folder))
+    found = held_graphs(Run.open(run.folder))[0]
     tasks = found.graph.tasks
     assert found.cells.frames.sum() == 1
     assert found.cells.frames[tasks.index("child1"), tasks.index("parent1")]

@@ -49,7 +49,7 @@ def cells(
     strongest.
     """
     known = ~np.isnan(evidence.excess)  # (targets, sources)
-    dots = known & ~evidence.above & (evidence.limit is not None)
+    dots = known & ~evidence.above & (evidence.limits is not None)
     places, ends = _places(evidence, known, end)
     return Cells(
         targets=graph.tasks,
@@ -64,15 +64,16 @@ def cells(
 
 
 def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[np.ndarray, tuple[str | None, str, str]]:
-    excess, limit = evidence.excess, evidence.limit
+    excess, limits = evidence.excess, evidence.limits
     if evidence.ratio:
-        return excess.clip(-1, 1), (None if limit is not None else "half", "equal", "double")
+        return excess.clip(-1, 1), (None if limits is not None else "half", "equal", "double")
     strongest = 1.0
     if known.any() and not is_symmetric(excess):
         strongest = end or max(float(np.abs(excess[known]).max()), ALIKE)
-    if limit is None:
+    if limits is None:
         high = _rounded(strongest, strongest)
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)
+    limit = float(limits[0])  # of a signed measure all rows have the same
     if evidence.above.any() and strongest <= limit:
         strongest = float(excess[evidence.above].max())
     places = ((excess - limit) / max(strongest - limit, ALIKE)).clip(0, 1)

@@ -71,12 +71,18 @@ class LinesPanel:
         """The evaluation at which the lines are told apart: that of the kept epoch, else the last."""
         return self.epochs.index(self.kept) if self.kept in self.epochs else len(self.epochs) - 1
 
+    @property
+    def _reach(self) -> tuple[float, float] | None:
+        """How far the control goes below and above the equal share: as far in shares, not in their logarithms."""
+        return None if self.limit is None else (np.log2(max(2 - 2**self.limit, 2.0**-10)), self.limit)
+
     @cached_property
     def named(self) -> list[int]:
         """The sources whose lines have a name, the highest first."""
         last = np.nan_to_num(self.excess[self._at])  # (sources,)
         strongest = sorted(range(len(last)), key=lambda i: -abs(last[i]))[:_NAMED]
-        beyond = [i for i in strongest if abs(last[i]) > (self.limit or 0)]
+        low, high = self._reach or (0, 0)
+        beyond = [i for i in strongest if not low <= last[i] <= high]
         return sorted(beyond, key=lambda i: -self.excess[-1, i])
 
     @property
@@ -101,8 +107,8 @@ class LinesPanel:
         """Draw into an area of at least this size."""
         axes = area.axes(0.65, area.title(self.title) - _UP, _ACROSS, _UP)
         shown = self.excess.clip(-1, 1)  # (evaluations, sources)
-        if self.limit is not None:
-            axes.axhspan(-min(self.limit, 1), min(self.limit, 1), color="#eeeeee", zorder=0)
+        if self._reach is not None:
+            axes.axhspan(*np.clip(self._reach, -1, 1), color="#eeeeee", zorder=0)
         axes.axhline(0, color="#999999", linewidth=0.6)
         if self.kept is not None:
             axes.axvline(self.kept, color=TEXT_COLOUR, linewidth=0.8, linestyle=":")
@@ -191,21 +197,23 @@ def draw_history(history: History, *, kept: int | None = None, control: TaskGrap
     held = evidence(graph, control)
     epochs = [epoch for epoch, _ in history]
     excess = np.stack([_excess(own, graph) for _, own in history])  # (evaluations, targets, sources)
-    about: dict[str, Any] = {"epochs": epochs, "kept": kept, "limit": held.limit}
+    about: dict[str, Any] = {"epochs": epochs, "kept": kept}
+    limits: Sequence[float | None] = [None] * len(graph.tasks) if held.limits is None else held.limits.tolist()
     if graph.virtual:
-        panels = [LinesPanel(title="spokes", excess=excess[:, :, 0], sources=graph.tasks, **about)]
+        panels = [LinesPanel(title="spokes", excess=excess[:, :, 0], sources=graph.tasks, limit=limits[0], **about)]
         rows = "each task's spoke over the mean spoke"
     else:
         others = ~np.isnan(excess).all(axis=(0, 2))  # (targets,) that read from anything
         change = np.where(others, np.nanmax(np.nan_to_num(np.abs(excess)), axis=(0, 2)), -1)  # (targets,)
         most = np.argsort(-change, kind="stable")[: min(_MOST, int(others.sum()))]
         panels = [
-            LinesPanel(title=graph.tasks[k], excess=excess[:, k], sources=graph.tasks, **about) for k in sorted(most)
+            LinesPanel(title=graph.tasks[k], excess=excess[:, k], sources=graph.tasks, limit=limits[k], **about)
+            for k in sorted(most)
         ]
         of = "" if len(most) == others.sum() else f"; the {len(most)} of {int(others.sum())} tasks that changed most"
         rows = f"what each task reads from the others, over the equal share{of}"
     rows += "; dotted: the kept epoch" if kept is not None else ""
-    rows += "; grey band: what the control reaches" if held.limit is not None else ""
+    rows += "; grey band: what the control reaches" if held.limits is not None else ""
     return draw_panels(panels, heading=_heading(history), about=rows, widest=_WIDEST)
 
 

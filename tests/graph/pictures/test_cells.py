@@ -45,7 +45,7 @@ def test_without_a_control_there_are_no_dots():
 def test_an_affinity_goes_from_its_control_to_1():
     graph = affinity(6)
     control = by_chance(graph)
-    limit = evidence(graph, control).limit
+    limit = evidence(graph, control).limits[0]
     found = of(graph, control)
     assert found.ends == (None, f"control {limit:.2f}", "1.00")
     above = evidence(graph, control).above

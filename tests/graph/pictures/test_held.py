@@ -25,10 +25,10 @@ def test_of_a_star_the_affinity_comes_first():
     own = affinity(5)
     pair, spokes = held(star(5), beside={"affinity": own}, beside_controls={"affinity": by_chance(own)})
     assert not pair.directed
-    assert pair.evidence.limit is not None
+    assert pair.evidence.limits is not None
     assert not pair.evidence.ratio
     assert spokes.graph.virtual
-    assert spokes.evidence.limit is None
+    assert spokes.evidence.limits is None
 
 
 def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
@@ -41,7 +41,7 @@ def test_whose_answers_tell_a_tasks_labels_comes_before_the_affinity():
     assert not first.evidence.ratio
     assert first.cells.ends[2] == "0.15"  # in every picture, however much the strongest tells
     above = first.evidence.above
-    limit = first.evidence.limit
+    limit = first.evidence.limits[0]
     expected = (first.graph.matrix()[above] - limit) / (0.15 - limit)
     assert first.cells.places[above] == pytest.approx(expected.clip(0, 1))
 

@@ -75,11 +75,11 @@ def test_the_kept_epoch_is_marked_and_said():
 def test_lines_within_what_the_control_reaches_have_no_name():
     graph = complete(5)
     assert all(not axes.texts for axes in draw_history(history_of(graph, 3), control=graph).axes)
-    limit = evidence(graph, by_chance(graph)).limit
+    limits = evidence(graph, by_chance(graph)).limits
     last = evidence(graph).excess
     for k, axes in enumerate(draw_history(history_of(graph, 3), control=by_chance(graph)).axes):
         for name in lines(axes):
-            assert abs(last[k, graph.tasks.index(name)]) > limit
+            assert abs(last[k, graph.tasks.index(name)]) > limits[k]
 
 
 def test_of_many_rows_those_that_changed_most_are_drawn():
