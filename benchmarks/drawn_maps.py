@@ -8,7 +8,7 @@ targets that have true and false sources; siblings are neither true nor false.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from graphmtl.analysis.faithfulness import true_edges
 from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.comparison import auroc
-from graphmtl.graph.pictures.held import Held
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run import Run, open_runs
 from graphmtl.training.run_picture import held_graphs
@@ -49,32 +48,27 @@ def drawn_maps(run: Run) -> dict[str, Drawn]:
     """The maps of a run that lead from one task to another, by name.
 
     Raises:
-        InputError: the true task graph is not known, or the run has no control.
+        InputError: the true task graph is not known, or a map has no control.
     """
-    truth, control, maps = run.truth, run.control, held_graphs(run)
-    if truth is None or control is None:
-        missing = "a true task graph (--tasks planted)" if truth is None else "a control (--control always)"
-        raise InputError(f"{run.folder}: no {missing}")
-    found = {}
+    truth, maps, found = run.truth, held_graphs(run), {}
+    if truth is None:
+        raise InputError(f"{run.folder}: no true task graph (--tasks planted)")
     for own in maps:
         if not own.directed or own.graph.virtual:
             continue
+        if own.against is None:
+            raise InputError(f"{run.folder}: no control of its {own.name} (--control always)")
         is_true = true_edges(truth, own.graph.tasks)  # (targets, sources)
         known = ~np.isnan(own.evidence.excess)
         kinds = [known & (is_true == 1), known & (is_true == 0), known & np.isnan(is_true)]
         found[own.name] = Drawn(
             first=own is maps[0],
             area=_area(own.graph, is_true),
-            chance=_area(_control_of(control, own), is_true),
+            chance=_area(replace(own.against, tasks=own.graph.tasks), is_true),
             above=np.array([(own.evidence.above & kind).sum() for kind in kinds]),
             of=np.array([kind.sum() for kind in kinds]),
         )
     return found
-
-
-def _control_of(control: Run, own: Held) -> TaskGraph:
-    graph = control.task_graph if own.name == "edges" else control.graphs_beside[own.name]
-    return TaskGraph(arch=graph.arch, tasks=own.graph.tasks, split=graph.split, seed=graph.seed, edges=graph.edges)
 
 
 def _area(graph: TaskGraph, is_true: np.ndarray) -> float:
@@ -103,7 +97,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs")
     parser.add_argument("--results", type=Path, help="Markdown file; without it the table is only printed")
     arguments = parser.parse_args(argv)
-    lines = table(open_runs([path for path in arguments.runs if path.is_dir()]))
+    lines = table(open_runs([path for path in arguments.runs if path.suffix != ".log"]))
     print("\n".join(lines))
     if arguments.results:
         arguments.results.parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def above(found: LinearGraph | None, tasks: TaskSet) -> np.ndarray:
     """(targets, sources) bool."""
     if found is None:
         return np.zeros((len(tasks), len(tasks)), dtype=bool)
-    return evidence(found.graph, found.permuted, ratio=False, norms=True).above
+    return evidence(found.graph, found.permuted, of="linear").above
 
 
 def drawn(found: LinearGraph | None, tasks: TaskSet) -> Drawn:

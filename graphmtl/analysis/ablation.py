@@ -33,12 +33,12 @@ class Measured:
 
 
 def reliance(model: MultiTaskModel, batches: Iterable[Batch], edges: TaskGraph) -> TaskGraph:
-    """By how much the loss of a task rises when an edge into it is cut and the others have its share: ``ablation``.
+    """By how much the loss of a task rises when a source is cut and the others have its share: ``ablation``.
 
     Args:
         model: it reads.
         batches: texts with labels.
-        edges: a task graph, whose edges between nodes are cut one by one.
+        edges: a task graph, whose edges between nodes are cut, all those out of one source at a time.
     """
     plan = AblationPlan(edges, edges.seed, one_by_one=True)
     found = plan.edges(measure(model, batches, plan.ablations)) if plan.most else {}
@@ -90,7 +90,7 @@ class AblationPlan:
         attention: its edges between nodes are cut, and its weights say which are strong; what a task reads from itself
             (``cmtr``) stays.
         seed: of the random edges.
-        one_by_one: whether each edge is cut by itself and nothing else is asked, which takes a third of the time.
+        one_by_one: whether each source is cut by itself and nothing else is asked, which takes a third of the time.
     """
 
     def __init__(self, attention: TaskGraph, seed: int, *, one_by_one: bool = False):

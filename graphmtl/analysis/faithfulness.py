@@ -108,7 +108,8 @@ def _draw_rows(
     data: Mapping[str, EncodedTask], split: str, *, per_task: int, batch_size: int, seed: int
 ) -> Iterator[tuple[EncodedSplit, np.ndarray]]:
     """The texts that `draw_texts` gives, as rows of their split."""
-    for corpus, encoded in {task.corpus: getattr(task, split) for task in data.values()}.items():
+    own = {id(getattr(task, split)): task for task in data.values()}  # of a corpus new tasks may have a split of theirs
+    for corpus, encoded in [(task.corpus, getattr(task, split)) for task in own.values()]:
         rng = np.random.default_rng([seed, zlib.crc32(corpus.encode())])  # the same texts whatever the other corpora
         order = rng.permutation(len(encoded))
         labelled = np.stack([encoded.counts[task][order] > 0 for task in encoded.tasks])  # (tasks, texts)

@@ -24,7 +24,6 @@ _ALIKE = 0.7  # Spearman within rows, from which on a control shows the same pic
 _STABLE = 0.5  # the same, below which several runs do not
 _TRUE = 0.7  # AUROC below which a picture does not show the true edges
 _LOOKED_AT = ("attention", "contribution")  # what a model looks at, which need not be what it relies upon
-_RATIOS = ("contribution",)  # amounts whose scale differs from target to target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ def _verdict(
 ) -> Verdict:
     """Of one picture, with all that speaks against it and what ablation says of it."""
     graph = trained.pictures[name]
-    edges = evidence(graph, control, ratio=True if name in _RATIOS else None)
+    edges = evidence(graph, control, of=name)
     said, ours, theirs = finding(graph, edges, truth=trained.truth), areas["trained"], areas.get("shuffled")
     if ours is not None:
         said += f" (AUROC {ours:.2f}{'' if theirs is None else f', shuffled labels {theirs:.2f}'})"

@@ -6,10 +6,9 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from graphmtl.graph.pictures.figure import draw_task_graph
-from graphmtl.graph.pictures.held import BESIDE
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.task_graph import BESIDE, TaskGraph
 from graphmtl.training.run import Run
-from graphmtl.training.run_picture import has_maps, linear_control
+from graphmtl.training.run_picture import has_maps, linear_control, with_linear
 
 __all__ = ["draw_maps"]
 
@@ -28,28 +27,25 @@ def draw_maps(runs: Mapping[str, Sequence[Run]]) -> dict[str, Figure]:
 
 
 def _draw(name: str, runs: Sequence[Run]) -> Figure:
-    controls = [run.control for run in runs]
-    known = [control for control in controls if control is not None]
+    known = [run.control for run in runs if run.control is not None]
     compared = known if len(known) == len(runs) else []
     seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(str(run.options.seed) for run in runs)}"
     graph = TaskGraph.average(run.task_graph for run in runs)
-    beside, controls = _means(runs), _means(compared)
     linear = _common([run.graphs_beside.get("linear") for run in runs])
-    chance = _common([linear_control(run) for run in runs])
     return draw_task_graph(
         graph,
         control=TaskGraph.average(run.task_graph for run in compared) if compared else None,
-        beside=beside | ({"linear": linear} if linear else {}),
-        beside_controls=controls | ({"linear": chance} if chance else {}),
+        beside=with_linear(_means(runs), linear),
+        beside_controls=with_linear(_means(compared), _common([linear_control(run) for run in runs])),
         truth=runs[0].truth,
         about=f"{name}: {len(graph.tasks)} tasks, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
     )
 
 
 def _means(runs: Sequence[Run]) -> dict[str, TaskGraph]:
-    """Of each graph beside that of the edges the mean over the runs that have it; those of linear models are apart."""
-    found = {name: [run.graphs_beside[name] for run in runs if name in run.graphs_beside] for name in BESIDE}
-    return {name: TaskGraph.average(own) for name, own in found.items() if own and name != "linear"}
+    """The mean of each graph beside that of the edges which all runs have."""
+    shared = [name for name in BESIDE if runs and all(name in run.graphs_beside for run in runs)]
+    return {name: TaskGraph.average(run.graphs_beside[name] for run in runs) for name in shared}
 
 
 def _common(graphs: Sequence[TaskGraph | None]) -> TaskGraph | None:

@@ -6,9 +6,13 @@ edge counts that lies above what they reach.
 Of shares (the weights into a target sum to 1: attention, gates) the excess of :math:`j \to k` is
 :math:`\log_2 (w_{k,j} / \bar w_k)` with the equal share :math:`\bar w_k`, the mean over the sources that k may read,
 itself left out: 1 is twice the equal share, -1 half of it. Of a star's spokes :math:`\bar w` is the mean spoke. Of a
-signed measure (affinity, ablation) the excess is the weight.
+signed measure (affinity, transferability) the excess is the weight. Of what is lost when an edge is cut (ablation) it
+is the weight less the median of its row, where that has four edges or more: a task that loses as much by each cut says
+nothing of a source.
 
-How far chance reaches, the limit, follows from the control's edges: :mod:`graphmtl.graph.limits`.
+How far chance reaches, the limit, follows from the control's edges: :mod:`graphmtl.graph.limits`. A model on shuffled
+labels is sure of nothing, so that cuts change little in it; of what is lost a row's limit is not below what its own
+lowest edge lies under 0, as a source that is not relied on lies as often under the median as over it.
 """
 
 from collections.abc import Sequence
@@ -26,6 +30,13 @@ __all__ = ["SHUFFLED", "Evidence", "evidence", "finding", "is_symmetric"]
 
 SHUFFLED = "the control trained on shuffled labels"  #: what a graph is held against as a rule
 
+_SCALES = {  # of pictures by name, where their weights do not tell it
+    "contribution": "shares",
+    "linear": "norms",
+    **dict.fromkeys(("ablation", "ablation_accuracy", "ablation_zeroed"), "losses"),
+    **dict.fromkeys(("affinity", "alone", "logits", "transferability"), "measure"),
+}
+_FEWEST = 4  # edges of a row whose median says what is common to them
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
 _NAMED = 3  # edges in a title
 
@@ -49,32 +60,31 @@ class Evidence:
     sources: tuple[str, ...]
 
 
-def evidence(
-    graph: TaskGraph, control: TaskGraph | None = None, *, ratio: bool | None = None, norms: bool = False
-) -> Evidence:
+def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, of: str = "edges") -> Evidence:
     """Holds a graph against that of a control.
 
     Args:
         graph: what a trained model shows.
         control: what the same model shows that was trained on shuffled labels; None: there is none.
-        ratio: whether weights are amounts, which are compared with the mean into their target. By default the spokes of
-            a star are, and weights that sum to 1 for every target.
-        norms: whether weights are lengths of something that chance makes normal, and as often negative as positive.
+        of: what it shows, a picture of :mod:`graphmtl.analysis.faithfulness` or one that a run has beside its edges.
+            Edges are shares if they sum to 1 for every target, as are the spokes of a star; else a measure.
 
     Raises:
         ValueError: the control has other nodes, or no edges where the graph has some.
     """
-    ratio = _are_shares(graph) if ratio is None else ratio
-    excess = _excess(graph, ratio)
+    scale = _SCALES.get(of) or ("shares" if _are_shares(graph) else "measure")
+    excess = _excess(graph, scale)
     limits, above = None, np.zeros(excess.shape, dtype=bool)
     if control is not None:
         if {*control.nodes} != {*graph.nodes}:
             raise ValueError(f"control: expected a graph with the nodes {graph.nodes}, found {control.nodes}")
-        control = replace(control, tasks=graph.tasks)
-        limits = np.zeros(len(excess)) if np.isnan(excess).all() else _limits(_excess(control, ratio), ratio, norms)
-        above = np.nan_to_num(excess, nan=-np.inf) > limits[:, None] + ALIKE
+        control, known = replace(control, tasks=graph.tasks), ~np.isnan(excess)
+        limits = _limits(_excess(control, scale), scale) if known.any() else np.zeros(len(excess))
+        if scale == "losses":
+            limits = np.maximum(limits, -np.where(known, excess, 0).min(1))  # (targets,)
+        above = np.where(known, excess, -np.inf) > limits[:, None] + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
-    return Evidence(excess=excess, limits=limits, above=above, ratio=ratio, sources=sources)
+    return Evidence(excess=excess, limits=limits, above=above, ratio=scale == "shares", sources=sources)
 
 
 def _weights(graph: TaskGraph) -> np.ndarray:
@@ -94,11 +104,15 @@ def _are_shares(graph: TaskGraph) -> bool:
     return all(min(row) >= 0 and abs(sum(row) - 1) < 1e-3 for row in rows if row)
 
 
-def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
-    weights = _weights(graph)  # (targets, sources)
-    if not ratio:
-        return weights
+def _excess(graph: TaskGraph, scale: str) -> np.ndarray:
+    """(targets, sources), of spokes (targets, 1)."""
+    weights = _weights(graph)
     known = ~np.isnan(weights)
+    if scale == "losses":
+        counted = known.sum(1) >= _FEWEST  # (targets,)
+        weights[counted] -= np.nanmedian(weights[counted], axis=1, keepdims=True)
+    if scale != "shares":
+        return weights
     axis = 0 if graph.virtual else 1
     sums = np.where(known, weights, 0).sum(axis, keepdims=True)
     equal = sums / np.maximum(known.sum(axis, keepdims=True), 1)  # (targets, 1), of spokes (1, 1)
@@ -106,16 +120,17 @@ def _excess(graph: TaskGraph, ratio: bool) -> np.ndarray:
     return np.where(known, np.log2(np.maximum(shares, _LEAST)), np.nan)
 
 
-def _limits(excess: np.ndarray, ratio: bool, norms: bool) -> np.ndarray:
+def _limits(excess: np.ndarray, scale: str) -> np.ndarray:
     """(targets,), of the excesses of a control."""
     if np.isnan(excess).all():
         raise ValueError("control: expected a graph with edges, found none")
-    if not ratio:
-        symmetric = not norms and is_symmetric(excess)
-        own = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
-        return np.full(len(excess), limit_of_measure(own[~np.isnan(own)], correlations=symmetric, norms=norms))
-    rows = excess if excess.shape[1] > 1 else excess.T  # spokes are compared with each other
-    return np.broadcast_to(np.log2(1 + limits_of_shares(np.exp2(rows) - 1)), len(excess))
+    if scale == "shares":
+        rows = excess if excess.shape[1] > 1 else excess.T  # spokes are compared with each other
+        return np.broadcast_to(np.log2(1 + limits_of_shares(np.exp2(rows) - 1)), len(excess))
+    symmetric = scale == "measure" and is_symmetric(excess)
+    own = excess[np.triu_indices(len(excess), 1)] if symmetric else excess  # each pair counts once
+    limit = limit_of_measure(own[~np.isnan(own)], correlations=symmetric, norms=scale == "norms")
+    return np.full(len(excess), limit)
 
 
 def is_symmetric(matrix: np.ndarray) -> bool:

@@ -28,7 +28,10 @@ from graphmtl.graph.conversions import (
 from graphmtl.graph.edge import VIRTUAL, Edge, expect
 from graphmtl.graph.graphml import read_graphml
 
-__all__ = ["TaskGraph"]
+__all__ = ["BESIDE", "TaskGraph"]
+
+BESIDE = ("transferability", "ablation", "affinity", "linear")
+"""What a run may have a task graph of, beside that of its edges: each in its ``task_NAME.json``."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

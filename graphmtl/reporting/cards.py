@@ -97,8 +97,11 @@ def _verdicts(explanation: Mapping[str, Any], drawn: Held) -> tuple[bool | None,
     """Whether the picture that is drawn holds, and what is said of it and of ablation."""
     verdicts = {each["picture"]: each for each in explanation["verdicts"]}
     names = ("attention" if drawn.name in ("edges", "spokes") else drawn.name, "ablation")
-    shown = [verdicts[name] for name in dict.fromkeys(names) if name in verdicts] or explanation["verdicts"][:1]
-    return shown[0]["holds"], [f"{own['picture']}: {own['says']}" for own in shown]
+    shown = [verdicts[name] for name in dict.fromkeys(names) if name in verdicts]
+    known, said = _is_above(drawn), [] if names[0] in verdicts else [drawn.finding]
+    if names[0] in verdicts:
+        known = shown[0]["holds"]
+    return known, [*said, *(f"{own['picture']}: {own['says']}" for own in shown)]
 
 
 def data_card(run: Run) -> dict[str, Any]:

@@ -16,7 +16,6 @@ __all__ = ["explanation_contents"]
 
 _CONTROLS = {"untrained": "untrained model", "shuffled": "trained on shuffled labels"}
 _FORMAT = 1
-_AMOUNTS = ("contribution",)  # pictures whose weights are held against the mean into their target
 _ORDERS = ("strongest", "random", "weakest")
 _MEANINGS = {
     "attention": "how much the target looks at the source; of a star its spoke, of cmtr its gate",
@@ -69,7 +68,7 @@ def _map(name: str, graph: TaskGraph, controls: dict[str, dict]) -> dict:
     """The map of a picture, held against that of the control that was trained on shuffled labels."""
     picture = controls.get("shuffled", {}).get("pictures", {}).get(name)
     control = None if picture is None else TaskGraph.from_json(picture)
-    compared = evidence(graph, control, ratio=True if name in _AMOUNTS else None)
+    compared = evidence(graph, control, of=name)
     title = f"{_title(name)}: {finding(graph, compared)}"
     return edge_map(title, cells(graph, compared))
 

@@ -9,8 +9,7 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.edge import Edge
-from graphmtl.graph.pictures.held import BESIDE
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.task_graph import BESIDE, TaskGraph
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.conflict import GradientConflict
 from graphmtl.training.run_files import ANSWERS, REMARKS, VALIDATION, read_answers, read_remarks, read_scores

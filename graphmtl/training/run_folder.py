@@ -18,6 +18,7 @@ from graphmtl.config import FORMAT, Options
 from graphmtl.data.fingerprint import check_data
 from graphmtl.errors import InputError, check_kind, shown
 from graphmtl.files import PART, alone, remove, write_whole, writing
+from graphmtl.graph.task_graph import BESIDE
 from graphmtl.options import CHOOSING, read_options
 from graphmtl.training.run_files import ANSWERS, REMARKS, VALIDATION
 
@@ -27,8 +28,8 @@ REPLACED = "replaced"  #: a finished run that --overwrite replaces, until its su
 _LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
-    *("task_graph.json", "task_affinity.json", "task_transferability.json", "task_graph.png", "report.html"),
-    *("task_ablation.json", "task_linear.json", "task_linear_permuted.json"),
+    *("task_graph.json", *(f"task_{name}.json" for name in BESIDE), "task_linear_permuted.json"),
+    *("task_graph.png", "report.html"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json"),

@@ -18,7 +18,7 @@ from graphmtl.training.run import Run
 
 __all__ = ["graph_of_test", "save_graphs"]
 
-_MOST_READ = 50_000  # texts in all, each with one edge cut
+_MOST_READ = 50_000  # texts in all, each with one edge cut, where a task has more than the fewest
 _FEWEST = 20  # texts of a task
 
 
@@ -38,7 +38,7 @@ def save_graphs(
     control_of: Run | None = None,
     linear: LinearGraph | None = None,
 ) -> None:
-    """Writes ``task_graph.json`` and ``task_NAME.json`` of all that is measured beside it.
+    """Writes ``task_graph.json``, and ``task_NAME.json`` of all that is measured beside it and has edges.
 
     Args:
         run: its folder.

@@ -1,6 +1,6 @@
 """The picture of a run's task graph, of what its folder holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,16 @@ from graphmtl.graph.pictures.held import Held, held
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run import Run
 
-__all__ = ["PICTURE", "draw_run", "has_edges", "has_maps", "held_graphs", "linear_control", "run_picture"]
+__all__ = [
+    "PICTURE",
+    "draw_run",
+    "has_edges",
+    "has_maps",
+    "held_graphs",
+    "linear_control",
+    "run_picture",
+    "with_linear",
+]
 
 PICTURE = "task_graph.png"
 
@@ -51,9 +60,18 @@ def _held_against(run: Run) -> dict[str, Any]:
     return {
         "control": control and control.task_graph,
         "beside": run.graphs_beside,
-        "beside_controls": {**(control.graphs_beside if control else {}), **({"linear": linear} if linear else {})},
+        "beside_controls": with_linear(control.graphs_beside if control else {}, linear),
         "truth": None if run.options.shuffle_labels else run.truth,
     }
+
+
+def with_linear(graphs: Mapping[str, TaskGraph], linear: TaskGraph | None) -> dict[str, TaskGraph]:
+    """Graphs beside that of the edges, or their controls, with that of the linear models in place of one that is there.
+
+    What the linear models' graph is held against is no part of the control that was trained.
+    """
+    others = {name: own for name, own in graphs.items() if name != "linear"}
+    return others if linear is None else others | {"linear": linear}
 
 
 def linear_control(run: Run) -> TaskGraph | None:
@@ -82,7 +100,7 @@ def draw_run(run: Run) -> None:
 
 
 def has_maps(run: Run) -> bool:
-    """Whether a task or its linear model reads from another node than itself."""
+    """Whether a run has a task graph with edges to draw, of the model or beside it."""
     return has_edges(run) or any(graph.edges for graph in run.graphs_beside.values())
 
 

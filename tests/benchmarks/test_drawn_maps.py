@@ -54,5 +54,5 @@ def test_what_is_above_the_control_is_counted_by_whether_it_is_true(run, tmp_pat
 @pytest.mark.parametrize("name", ["truth.json", "controls/shuffled/metrics.json"])
 def test_what_it_needs_is_said(name, run):
     (run.folder / name).unlink()
-    with pytest.raises(InputError, match="a true task graph" if name == "truth.json" else "--control always"):
+    with pytest.raises(InputError, match="no true task graph" if name == "truth.json" else "--control always"):
         drawn_maps.table([Run.open(run.folder)])

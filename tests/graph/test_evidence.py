@@ -73,7 +73,7 @@ def test_the_excess_of_a_signed_measure_is_its_weight():
 def test_amounts_that_do_not_sum_to_1_are_ratios_where_that_is_asked():
     graph = rescaled(complete(5), 3, 0)
     assert not evidence(graph).ratio
-    np.testing.assert_allclose(evidence(graph, ratio=True).excess, evidence(complete(5)).excess)
+    np.testing.assert_allclose(evidence(graph, of="contribution").excess, evidence(complete(5)).excess)
 
 
 def test_a_weight_of_0_is_finite():
@@ -109,7 +109,7 @@ def norms(count: int, seed: int) -> TaskGraph:
 
 @pytest.mark.parametrize("count", [3, 6])
 def test_chance_is_above_the_control_in_one_of_twenty_cases_of_norms_too(count):
-    told = {"ratio": False, "norms": True}
+    told = {"of": "linear"}
     cases = [evidence(norms(count, 2 * seed), norms(count, 2 * seed + 1), **told).above.any() for seed in range(600)]
     assert 0.03 <= np.mean(cases) <= 0.07
 
@@ -120,7 +120,7 @@ def test_of_one_edge_chance_is_above_the_control_as_seldom():
     def of_one(weight):
         return TaskGraph(**ABOUT | {"tasks": names(2)}, edges=(edge(*names(2), weight),))
 
-    found = [evidence(of_one(a), of_one(b), ratio=False, norms=True).above.any() for a, b in draws]
+    found = [evidence(of_one(a), of_one(b), of="linear").above.any() for a, b in draws]
     assert 0.03 <= np.mean(found) <= 0.07
 
 
@@ -128,11 +128,11 @@ def test_the_limit_of_norms_is_a_quantile_of_t_times_their_root_mean_square():
     control = norms(3, 0)
     weights = control.matrix()[~np.eye(3, dtype=bool)]  # (6,)
     limit = t.ppf(1 - 0.05 / 12, 6) * np.sqrt(np.mean(weights**2))
-    assert evidence(control, control, ratio=False, norms=True).limits == pytest.approx([limit] * 3)
+    assert evidence(control, control, of="linear").limits == pytest.approx([limit] * 3)
 
 
 def test_norms_that_are_alike_both_ways_are_no_cosines():
-    found = evidence(rescaled(affinity(4), 0, 2), rescaled(affinity(4), 0, 2), ratio=False, norms=True)
+    found = evidence(rescaled(affinity(4), 0, 2), rescaled(affinity(4), 0, 2), of="linear")
     assert found.limits == pytest.approx([2 * t.ppf(1 - 0.05 / 24, 12)] * 4)  # of 12 edges, each of which is 2
 
 
@@ -150,6 +150,43 @@ def test_each_pair_of_a_symmetric_measure_counts_once_and_no_limit_is_beyond_1()
     bound = np.tanh(values.mean() + 3.25 * values.std(ddof=1) * np.sqrt(1.1))
     assert evidence(graph, graph).limits == pytest.approx([bound] * 5, abs=1e-3)
     assert bound < 1
+
+
+def lost(rows: list[list[float]]) -> TaskGraph:
+    """What each task loses by the cut of each other."""
+    weights = np.zeros((len(rows), len(rows)))
+    weights[~np.eye(len(rows), dtype=bool)] = np.concatenate(rows)
+    tasks = names(len(rows))
+    return TaskGraph(arch="complete", tasks=tasks, split="test", seed=0, edges=edges(tasks, weights))
+
+
+NOISE = [[0.001, -0.001, 0.002, -0.002], *[[0.0, 0.001, -0.001, 0.0]] * 4]
+
+
+def test_what_every_cut_costs_alike_says_nothing_of_a_source():
+    rows = [[0.5, 0.5, 0.5, 0.5], [0.0, 0.0, 0.1, 0.0], *NOISE[2:]]
+    found = evidence(lost(rows), lost(NOISE), of="ablation")
+    assert np.argwhere(found.above).tolist() == [[1, 3]]
+    assert found.excess[0, 1:] == pytest.approx(0)
+    assert found.excess[1, 3] == pytest.approx(0.1)
+    assert evidence(lost(rows), lost(NOISE), of="transferability").above[0, 1:].all()
+
+
+def test_of_what_is_lost_a_row_is_held_against_its_own_lowest_edge_too():
+    """Of a model on shuffled labels, which cuts hardly change, that is more than the control reaches."""
+    rows = [[-0.08, 0.0, 0.0, 0.07], [-0.01, 0.0, 0.0, 0.07], *NOISE[2:]]
+    found = evidence(lost(rows), lost(NOISE), of="ablation")
+    assert found.limits[:2] == pytest.approx([0.08, max(0.01, found.limits[2:].min())])
+    assert np.argwhere(found.above).tolist() == [[1, 4]]
+    nothing = evidence(lost([[0.001, -0.001, 0.001, -0.001]] * 5), lost([[0.0] * 4] * 5), of="ablation")
+    assert not nothing.above.any()  # of a control whose graph has no part in its answers
+
+
+def test_of_fewer_sources_than_four_what_is_lost_is_not_held_against_their_median():
+    rows, noise = [[0.5, 0.4], [0.0, 0.01], [0.0, 0.0]], [[0.001, -0.001]] * 3
+    found = evidence(lost(rows), lost(noise), of="ablation")
+    assert found.excess[0, 1:] == pytest.approx([0.5, 0.4])
+    assert found.above[0, 1:].all()
 
 
 @pytest.mark.parametrize("control", [complete(4), replace(complete(5), edges=())], ids=["nodes", "edges"])
@@ -187,9 +224,9 @@ def test_finding_of_many_edges_names_three():
 def test_finding_of_pairs_and_spokes():
     pairs = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.8), edge("b", "a", 0.8), edge("a", "c", 0), edge("c", "a", 0)))
     none = rescaled(pairs, 0, 0)
-    assert finding(pairs, evidence(pairs, none, ratio=False)) == "1 of 2 pairs are above the control: a - b"
+    assert finding(pairs, evidence(pairs, none, of="transferability")) == "1 of 2 pairs are above the control: a - b"
     truth = PlantedTruth(edges=(("b", "a"),))  # which a pair shows, whichever of both comes first
-    said = finding(pairs, evidence(pairs, none, ratio=False), truth=truth)
+    said = finding(pairs, evidence(pairs, none, of="transferability"), truth=truth)
     assert said == "1 of 1 true pairs are above the control, and no other"
     spokes = star(3)
     flat = rescaled(spokes, 0, 0.1)
@@ -201,7 +238,7 @@ def test_finding_counts_true_edges():
     graph = TaskGraph(
         **ABOUT, edges=tuple(edge(s, t, w) for s, t, w in [("a", "b", 0.8), ("a", "c", 0.1), ("b", "c", 0.7)])
     )
-    found = evidence(graph, rescaled(graph, 0, 0.1), ratio=False)
+    found = evidence(graph, rescaled(graph, 0, 0.1), of="transferability")
     truth = PlantedTruth(edges=(("a", "b"), ("a", "c")))
     assert finding(graph, found, truth=truth) == "1 of 2 true edges are above the control, and 1 of 1 others"
     siblings = PlantedTruth(edges=(("a", "b"), ("a", "c")), siblings=(("c", "b"),))

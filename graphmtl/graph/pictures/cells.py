@@ -73,7 +73,7 @@ def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[n
     if limits is None:
         high = _rounded(strongest, strongest)
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)
-    limit = float(limits[0])  # of a signed measure all rows have the same
+    limit = float(limits.min())
     if evidence.above.any() and strongest <= limit:
         strongest = float(excess[evidence.above].max())
     places = ((excess - limit) / max(strongest - limit, ALIKE)).clip(0, 1)

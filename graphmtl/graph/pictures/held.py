@@ -7,9 +7,9 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.evidence import SHUFFLED, Evidence, evidence, finding
 from graphmtl.graph.pictures.cells import Cells, cells
-from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.graph.task_graph import BESIDE, TaskGraph
 
-__all__ = ["BESIDE", "OTHER_TEXTS", "Held", "held"]
+__all__ = ["OTHER_TEXTS", "Held", "held"]
 
 OTHER_TEXTS = "what is read of answers to other texts"  #: what the linear models' graph is held against
 
@@ -22,8 +22,6 @@ class _Map:
         title: what the map shows.
         note: how it is to be read; empty where the title says it.
         verb: what a target does with its sources, in words; empty where neither task is the target.
-        ratio: see :func:`~graphmtl.graph.evidence.evidence`.
-        norms: see there.
         end: where the palette ends; None: at the strongest.
         control: what the control is.
     """
@@ -31,8 +29,6 @@ class _Map:
     title: str
     note: str = ""
     verb: str = ""
-    ratio: bool | None = False
-    norms: bool = False
     end: float | None = None
     control: str = SHUFFLED
 
@@ -48,26 +44,22 @@ _MAPS = {
         title="who reads from whom: each row from the columns",
         note="Rows are targets (they read), columns are sources.",
         verb="reads from",
-        ratio=None,
     ),
     "ablation": _Map(
-        title="whom a task relies on: how much the row's loss rises without the column",
-        note="Rows are targets, columns the sources that are cut; the loss is minus the log-likelihood of the labels.",
+        title="whom a task relies on: rise of the row's loss without the column, over the row's median",
+        note="Rows are targets, columns the sources that are cut; the loss is minus the log-likelihood of the labels. "
+        "Rows of fewer than four sources have the rise itself.",
         verb="relies on",
     ),
     "affinity": _Map(title="task affinity: do two tasks use the hub alike?"),
-    "spokes": _Map(title="spokes, how much each task reads from the hub", verb="reads from", ratio=None),
+    "spokes": _Map(title="spokes, how much each task reads from the hub", verb="reads from"),
     "linear": _Map(
         title="whose answers tell a task's linear model of words, where that helps: 1 is what is read by chance",
         note="Rows are the tasks that are told, columns those whose answers tell them; 1 is what is read by chance.",
         verb="is told by",
-        norms=True,
         control=OTHER_TEXTS,
     ),
 }
-
-BESIDE = tuple(name for name in _MAPS if name not in ("edges", "spokes"))
-"""What a run may have a task graph of, beside that of its edge weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +75,8 @@ class Held:
         cells: its map.
         finding: what it shows, in a sentence.
         verb: what a target does with its sources, in words; empty where neither task is the target, as in an affinity.
-        control: what the graph is held against.
+        control: what the graph is held against, in words.
+        against: what it is held against; None: there is none.
     """
 
     name: str
@@ -95,6 +88,7 @@ class Held:
     finding: str
     verb: str
     control: str = SHUFFLED
+    against: TaskGraph | None = None
 
     @property
     def directed(self) -> bool:
@@ -123,10 +117,11 @@ def held(
         truth: the true task graph, where it is known.
 
     Raises:
-        ValueError: ``beside`` has a graph of something else, or a control is of other tasks.
+        ValueError: ``beside`` or ``beside_controls`` has a graph of something else, or a control is of other tasks.
     """
-    if not {*(beside or {})} <= {*BESIDE}:
-        raise ValueError(f"beside: found {', '.join(beside or {})}, expected some of {', '.join(BESIDE)}")
+    for what, given in {"beside": beside, "beside_controls": beside_controls}.items():
+        if unknown := {*(given or {})} - {*BESIDE}:
+            raise ValueError(f"{what}: found {', '.join(sorted(unknown))}, expected some of {', '.join(BESIDE)}")
     own = "spokes" if graph.virtual else "edges"
     graphs, controls = {own: graph, **(beside or {})}, {own: control, **(beside_controls or {})}
     found = {
@@ -142,7 +137,7 @@ def held(
 def _held(name: str, graph: TaskGraph, control: TaskGraph | None, truth: PlantedTruth | None) -> Held:
     form = _MAPS[name]
     graph = graph if graph.virtual else clustered(graph)
-    compared = evidence(graph, control, ratio=form.ratio, norms=form.norms)
+    compared = evidence(graph, control, of=name)
     return Held(
         name=name,
         title=form.title,
@@ -153,4 +148,5 @@ def _held(name: str, graph: TaskGraph, control: TaskGraph | None, truth: Planted
         finding=finding(graph, compared, truth=truth, control=form.control),
         verb=form.verb,
         control=form.control,
+        against=control,
     )

@@ -56,7 +56,7 @@ def test_an_affinity_goes_from_its_control_to_1():
 
 def test_a_palette_ends_at_a_control_that_nothing_is_above():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", 2.0)))
-    found = cells(graph, evidence(graph, rescaled(graph, 2, 5), ratio=False))
+    found = cells(graph, evidence(graph, rescaled(graph, 2, 5), of="transferability"))
     assert found.dots.sum() == 2
     assert found.ends[0] is None
     assert found.ends[1].startswith("control ")
@@ -66,7 +66,7 @@ def test_a_palette_ends_at_a_control_that_nothing_is_above():
 def test_a_palette_goes_beyond_its_end_where_that_is_below_the_control():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", 0.02), edge("c", "a", 0.01)))
     control = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.3), edge("b", "c", 0.31), edge("c", "a", 0.29)))
-    found = cells(graph, evidence(graph, control, ratio=False), end=0.15)
+    found = cells(graph, evidence(graph, control, of="transferability"), end=0.15)
     assert found.dots.sum() == 2
     assert found.ends[2] == "4.00"
     assert np.nanmax(found.places) == 1

@@ -6,7 +6,8 @@ import pytest
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.evidence import evidence, finding
-from graphmtl.graph.pictures.held import held
+from graphmtl.graph.pictures.held import _MAPS, held
+from graphmtl.graph.task_graph import BESIDE
 from tests.graph.examples import affinity, by_chance, complete, rescaled, star, without_edges
 
 
@@ -99,3 +100,9 @@ def test_whom_a_task_relies_on_comes_first_where_the_weights_show_nothing():
 def test_a_graph_of_something_else_is_refused():
     with pytest.raises(ValueError, match="beside: found influence, expected some of transferability, ablation, aff"):
         held(complete(3), beside={"influence": complete(3)})
+    with pytest.raises(ValueError, match="beside_controls: found edges, expected some of"):
+        held(complete(3), beside_controls={"edges": complete(3)})
+
+
+def test_the_forms_are_those_that_a_run_may_have():
+    assert {*BESIDE} == {*_MAPS} - {"edges", "spokes"}

@@ -69,7 +69,7 @@ def test_an_arrow_is_as_wide_in_every_picture():
     """Twice the equal share and more is the widest; a picture without such an edge has none as wide."""
     graph = complete(6)
     flat = replace(graph, edges=tuple(replace(e, weight=0.19 + e.weight * 0.05) for e in graph.edges))
-    held = evidence(flat, by_chance(flat), ratio=True)
+    held = evidence(flat, by_chance(flat), of="contribution")
     assert held.above.any()
     weak = arrows(NodeLinkPanel(cells(flat, held)))
     assert max(arrow.get_linewidth() for arrow in weak) < max(a.get_linewidth() for a in arrows(panel_of(graph)))
