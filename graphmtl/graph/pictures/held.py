@@ -95,6 +95,11 @@ class Held:
         """Whether one task is the target and the other the source."""
         return bool(self.verb)
 
+    @property
+    def shown(self) -> int:
+        """How many edges are above the control, of pairs that are alike both ways each once."""
+        return int(self.evidence.above.sum()) // (1 if self.directed else 2)
+
 
 def held(
     graph: TaskGraph,
@@ -106,8 +111,8 @@ def held(
 ) -> list[Held]:
     """The graph of a run and those beside it, but for those without edges.
 
-    First comes what shows anything above its control: whom the linear models read before all others, since nothing that
-    is drawn is true as often. Spokes, which lead to no task, are never among the first.
+    First comes what has the most edges above its control, but whom the linear models read before all others where that
+    has any, since nothing that is drawn is true as often. Spokes, which lead to no task, are never among the first.
 
     Args:
         graph: the run's.
@@ -129,8 +134,8 @@ def held(
         for name in _MAPS
         if name in graphs and any(edge.source != edge.target for edge in graphs[name].edges)
     }
-    shown = [name for name, each in found.items() if name != "spokes" and each.evidence.above.any()]
-    first = sorted(shown, key=lambda name: name != "linear")
+    shown = {name: each.shown for name, each in found.items() if name != "spokes" and each.shown}
+    first = sorted(shown, key=lambda name: (name != "linear", -shown[name]))
     return [found[name] for name in dict.fromkeys([*first, *found])]
 
 
