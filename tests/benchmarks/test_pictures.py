@@ -1,4 +1,5 @@
 import matplotlib.image
+import numpy as np
 import pytest
 
 from benchmarks import pictures
@@ -12,7 +13,9 @@ def test_true_edges_weigh_more_than_what_chance_leaves(count):
     graph, control = pictures.graph_of(tasks, edges, seed=0), pictures.graph_of(tasks, set(), seed=1)
     found = evidence(graph, control)
     above = {(tasks[j], tasks[k]) for k in range(count) for j in range(count) if found.above[k, j]}
-    assert above == edges
+    assert above == (edges if count > 3 else set())  # of 3 tasks a control gives three numbers, which say too little
+    true = np.array([[(source, target) in edges for source in tasks] for target in tasks])  # (targets, sources)
+    assert found.excess[true].min() > np.nanmax(found.excess[~true])
 
 
 def test_two_versions_stand_side_by_side(tmp_path, monkeypatch):
