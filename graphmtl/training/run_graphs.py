@@ -40,14 +40,7 @@ def save_graphs(
 ) -> None:
     """Writes ``task_graph.json``, and ``task_NAME.json`` of all that is measured beside it and has edges.
 
-    Args:
-        run: its folder.
-        options: of the run.
-        model: the trained model.
-        data: what it was trained on.
-        recorder: the edges of the test split.
-        control_of: of a control the run that it is one of, whose training labels are the right ones.
-        linear: whom the model's linear models read.
+    What is given is as in :func:`~graphmtl.training.results.write_run`, which calls this.
     """
     graph = graph_of_test(options, model, recorder)
     graph.save(run.folder / "task_graph.json")

@@ -82,6 +82,14 @@ def test_texts_of_a_task_do_not_depend_on_the_others(data):
     assert torch.equal(alone.tokens, among.tokens)
 
 
+def test_of_a_corpus_that_two_splits_stand_for_both_are_drawn(data):
+    """As where a task joins that is another layer of the old tasks' corpus."""
+    corpus = data["x"].corpus
+    both = {"x": data["x"], "y": replace(data["y"], corpus=corpus)}
+    drawn = draw_texts(both, "test", per_task=4, batch_size=4, seed=0, device="cpu")
+    assert [batch.tasks for batch in drawn] == [("x",), ("y",)]
+
+
 def test_a_topology_has_but_its_own_edges(data):
     found = explain_model(build(data, topology="[[w, x], [y, x], [x, z]]"), data, **ABOUT)
     ends = {("w", "x"), ("y", "x"), ("x", "z")}

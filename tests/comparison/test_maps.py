@@ -43,6 +43,16 @@ def test_it_is_held_against_the_controls_where_all_runs_have_one(finished, tmp_p
     assert "not compared" not in said(draw_maps({"ours": runs})["ours"])
 
 
+def test_a_graph_beside_that_not_all_runs_have_is_not_shown(finished, tmp_path):
+    runs = two(finished, tmp_path)
+    for run in runs:
+        (run.folder / "task_ablation.json").unlink()
+    for run, count in zip(runs, (1, 2), strict=True):
+        complete(5, 7).save(run.folder / "task_ablation.json")
+        figure = draw_maps({"ours": [Run(each.folder) for each in runs]})["ours"]
+        assert ("relies on" in " ".join(axes.get_ylabel() for axes in figure.axes)) == (count == 2)
+
+
 def test_rows_without_edges_or_of_other_tasks_have_none(finished, tmp_path):
     runs = two(finished, tmp_path)
     rescaled(complete(4), 1, 0).save(runs[1].folder / "task_graph.json")

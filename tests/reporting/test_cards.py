@@ -60,6 +60,9 @@ def test_the_trust_is_that_of_the_picture_that_is_drawn_beside_ablation(holds, r
     star = [replace(graphs[0], name="affinity")]
     card = trust_card(star, {"verdicts": [*verdicts, {"picture": "affinity", "says": "alike", "holds": True}]})
     assert card["lines"] == ["affinity: alike", "ablation: of ablation"]
+    told = [replace(graphs[0], name="transferability")]  # of which the explanation says nothing
+    card = trust_card(told, {"verdicts": verdicts})
+    assert (card["level"], card["lines"]) == ("open", [graphs[0].finding, "ablation: of ablation"])
 
 
 def test_a_picture_that_was_not_explained_is_held_against_the_control_that_there_is(run):
