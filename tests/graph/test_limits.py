@@ -68,3 +68,9 @@ def test_edges_that_are_all_alike_have_no_limit_and_one_such_row_does_no_harm():
     limits = limits_of_shares(rows)
     assert np.isfinite(limits).all()
     assert 0 <= limits[0] < limits[1:].min()
+
+
+def test_an_edge_of_the_control_itself_is_never_above():
+    rows = shares(np.random.default_rng(0), np.full(12, 0.01), 40)
+    rows[3, 5] = 5.0
+    assert (rows <= limits_of_shares(rows)[:, None] + 1e-12).all()

@@ -4,7 +4,7 @@ from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.errors import InputError
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.training.run import Run
-from graphmtl.training.run_picture import draw_run, has_edges, held_graphs, run_picture
+from graphmtl.training.run_picture import draw_run, has_edges, held_graphs, run_picture, with_linear
 from tests.graph.examples import complete, write_control
 
 
@@ -71,3 +71,9 @@ def test_a_damaged_truth_is_named(copy_of):
     with pytest.raises(InputError, match=r"truth\.json: not what graphmtl writes there"):
         run_picture(run)
     assert isinstance(run.task_graph, TaskGraph)
+
+
+def test_the_linear_graph_of_a_control_that_was_trained_is_no_control():
+    graph, other = complete(3), complete(3, 1)
+    assert with_linear({"linear": graph, "ablation": other}, None) == {"ablation": other}
+    assert with_linear({"linear": graph}, other) == {"linear": other}

@@ -7,7 +7,7 @@ from PIL import Image
 
 from graphmtl.errors import InputError
 from graphmtl.graph.evidence import evidence
-from graphmtl.graph.pictures.history import draw_history, save_animation
+from graphmtl.graph.pictures.history import LinesPanel, draw_history, save_animation
 from graphmtl.graph.task_graph import TaskGraph
 from tests.graph.examples import by_chance, complete, growing, star
 from tests.graph.pictures.test_figure import cut_off, drawn_texts, overlapping
@@ -116,3 +116,8 @@ def test_animation_shows_every_evaluation_and_then_starts_again(tmp_path):
 def test_animation_cannot_be_written_nowhere(tmp_path):
     with pytest.raises(InputError, match=r"nowhere/g\.gif: cannot be written: No such file"):
         save_animation(growing(complete(3), 2), tmp_path / "nowhere" / "g.gif")
+
+
+def test_the_control_reaches_as_far_below_the_equal_share_as_above_in_shares():
+    panel = LinesPanel(title="a", epochs=[1], excess=np.array([[0.6, -0.6, -0.9]]), sources="xyz", kept=1, limit=0.5)
+    assert panel.named == [0, 2]  # 0.66 of the equal share is within 0.59 to 1.41, 0.54 is not
