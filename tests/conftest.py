@@ -28,8 +28,8 @@ settings.load_profile("busy")
 
 @pytest.fixture(scope="module", autouse=True)
 def what_is_there_is_left_alone() -> None:
-    """Modules, thousands of tests and what earlier ones keep are not looked through at the end of every training, when
-    accelerate collects what is free."""
+    """What earlier tests leave in cycles is freed, and modules and thousands of tests are not looked through again
+    whenever Python collects."""
     gc.collect()
     gc.freeze()
 

@@ -275,7 +275,6 @@ class Trainer:
         self.selection.restore(self.model)
         self._evaluated = self.model.eval()
         self.accelerator.unwrap_model(self._parallel, keep_fp32_wrapper=False)
-        self.accelerator.free_memory()
         return TrainingResult(
             budgets=self.budgets,
             cut_short=self.selection.cut_short,
