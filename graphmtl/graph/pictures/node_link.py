@@ -122,7 +122,7 @@ class NodeLinkPanel:
                 color=_EDGE_COLOUR,
                 zorder=1 + order / len(self.drawn_edges),
             )
-            axes.add_patch(arrow)
+            axes.add_artist(arrow)  # add_patch works out how far each arrow reaches, and the limits are set
 
     def _bow(self, source: str, target: str) -> float:
         """How far an arrow bends to its right, as a share of its length.
