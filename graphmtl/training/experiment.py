@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -143,65 +143,130 @@ def train_run(
     trained up to the epoch that was kept there, without a look at the validation split before that.
     """
     run = Run(folder_of(tasks, options))
-    if options.overwrite:
-        run.check_kept(_read_from(options))
-    given_data = fingerprint(tasks)  # before --refit-on-valid moves examples
-    _check_data_of_others(options, tasks, given_data)
-    options = resolve_topology(options, list(tasks))
-    if options.refit_on_valid and options.shuffle_labels:
-        raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
-    state = process_state(options.device)
-    run.check(options, given_data)  # as all checks, by every process, so that none waits for one that has failed
+    options, given_data = _checked(run, tasks, options)
+    main = process_state(options.device).is_main_process
     submission = None
     if options.write_submission is not None:
         submission = Submission(tasks, options.write_submission, overwrite=options.overwrite)
-    say = verbosity.say if state.is_main_process and up_to is None else _silent
+    say = verbosity.say if main and up_to is None else _silent
     loaded, answers = tasks, answers_for(run, tasks, options, say)
     tasks = tasks if answers is None else with_answers(tasks, answers)
-    model = _fresh(tasks, options, say)
-    apart: bool = model.architecture.own_encoder_per_task
-    data = encode_tasks(tasks, model.vocabulary, model.options, apart=apart)
-    say_truncated(data, say)
-    measured = state.is_main_process and test and up_to is None
-    first_alone = measured and not options.refit_on_valid
-    linear = fit_wide_parts(model, data, seed=options.seed, say=say, measured=first_alone)
-    callbacks = callbacks if state.is_main_process else ()
+    measured = main and test and up_to is None
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
-    parts: dict[str, Any] = {"model": model, "data": data, "options": options, "folder": run.folder}
-    trainer = Trainer(**parts, callbacks=callbacks, given=budgets)
-    for line in about(trainer.budgets):
-        say(line)
-    given = _given_teachers(options, tasks, model)
+    about_it: dict[str, Any] = {"folder": run.folder, "say": say, "measured": measured and not options.refit_on_valid}
+    own = _prepared(tasks, options, callbacks=callbacks if main else (), budgets=budgets, **about_it)
+    given = _given_teachers(options, tasks, own.model)
     with run.begun(options, given_data):
-        if answers is not None and state.is_main_process:
+        if answers is not None and main:
             run.write_json(ANSWERS, answers)
-        read_frozen_once(model, all_splits(data), progress=options.progress)
-        teachers, said = _taught_by(run, options, loaded, model, given, test=test)
-        terms = _distillation(options, tasks, model, data, teachers, folder=said)
-        looked_at = profiled(run.folder) if profile and state.is_main_process else nullcontext()
-        with trackers_finished(trainer.accelerator), looked_at:
-            result = trainer.train(resume=options.resume, keep_epochs=kept, terms=terms)
-        choose_shares(model, partial(trainer.predict_split, "valid"), data, say=say)
-        predictions = {"valid": trainer.predict_split("valid")}
+        read_frozen_once(own.model, all_splits(own.data), progress=options.progress)
+        teachers, said = _taught_by(run, options, loaded, own.model, given, test=test)
+        with profiled(run.folder) if profile and main else nullcontext():
+            result = own.train(tasks, teachers, said, keep_epochs=kept)
+        choose_shares(own.model, partial(own.trainer.predict_split, "valid"), own.data, say=say)
+        predictions = {"valid": own.trainer.predict_split("valid")}
         if not test:
-            if state.is_main_process:
-                write_validation(run, options, model, data, result, predictions)
+            if main:
+                write_validation(run, options, own.model, own.data, result, predictions)
             return run
         if options.refit_on_valid:
             tasks = train_with_valid(tasks)
-            again = (tasks, teachers, said / "refit", result, model)
-            model, data, trainer, result, linear = _refit(run, options, *again, say, measured=measured)
+            own, result = _refit(run, tasks, own, result, teachers, said / "refit", say, measured=measured)
         recorder = EdgeRecorder()
-        predictions["test"] = trainer.predict_split("test", recorder=recorder)
-        predictions |= {split: trainer.predict_split(split) for split in other_tests(data)}
-        say_unknown(data, say)
-        if state.is_main_process:
-            run.write_json(REMARKS, remarks(tasks, data))
-            about_it: dict[str, Any] = {"truth": tasks.truth, "control_of": control_of, "linear": linear}
-            write_run(run, options, model, data, result, predictions, recorder, **about_it)
+        predictions["test"] = own.trainer.predict_split("test", recorder=recorder)
+        predictions |= {split: own.trainer.predict_split(split) for split in other_tests(own.data)}
+        say_unknown(own.data, say)
+        if main:
+            run.write_json(REMARKS, remarks(tasks, own.data))
+            known: dict[str, Any] = {"truth": tasks.truth, "control_of": control_of, "linear": own.linear}
+            write_run(run, options, own.model, own.data, result, predictions, recorder, **known)
             if submission is not None:
-                verbosity.say(f"wrote {', '.join(map(str, submission.write(model)))}")
+                verbosity.say(f"wrote {', '.join(map(str, submission.write(own.model)))}")
     return run
+
+
+def _checked(run: Run, tasks: TaskSet, options: Options) -> tuple[Options, dict]:
+    """The options, with the edges of a topology that another run gave, and the data's fingerprint.
+
+    It is asked by every process, so that none waits for one that has failed, and before ``--refit-on-valid`` moves
+    examples.
+    """
+    if options.overwrite:
+        run.check_kept(_read_from(options))
+    data = fingerprint(tasks)
+    _check_data_of_others(options, tasks, data)
+    options = resolve_topology(options, list(tasks))
+    if options.refit_on_valid and options.shuffle_labels:
+        raise InputError("--refit-on-valid: the validation split has its true labels, so not with --shuffle-labels")
+    run.check(options, data)
+    return options, data
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A model with its data, and what trains it.
+
+    Attributes:
+        options: of the run.
+        model: it is trained in place.
+        data: as the model reads it.
+        trainer: of the model, on the data.
+        linear: whom the model's linear models read, where it has any and this was measured.
+    """
+
+    options: Options
+    model: MultiTaskModel
+    data: dict[str, EncodedTask]
+    trainer: Trainer
+    linear: LinearGraph | None
+
+    def train(
+        self,
+        tasks: TaskSet,
+        teachers: Mapping[str, Run],
+        said: Path,
+        *,
+        keep_epochs: int | dict[str, int] | None = None,
+    ) -> TrainingResult:
+        """Trains the model, with what teachers say of the tasks' training texts, which is kept in the folder ``said``.
+
+        With ``keep_epochs`` up to that epoch, else up to the one that validation chooses.
+        """
+        terms = _distillation(self.options, tasks, self.model, self.data, teachers, folder=said)
+        with trackers_finished(self.trainer.accelerator):
+            return self.trainer.train(resume=self.options.resume, keep_epochs=keep_epochs, terms=terms)
+
+
+def _prepared(
+    tasks: TaskSet,
+    options: Options,
+    *,
+    folder: Path,
+    say: Callable[..., Any],
+    measured: bool,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+    budgets: Mapping[str, Budget] | None = None,
+    first: MultiTaskModel | None = None,
+) -> _Training:
+    """A new model of the tasks, its linear models learned, and its trainer.
+
+    Where a ``first`` model has been trained, nothing is said of data and budgets again, and what its heads have chosen
+    on ``valid`` the new one has from the start.
+    """
+    model = _fresh(tasks, options, say)
+    data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
+    if first is None:
+        say_truncated(data, say)
+    else:
+        state, before = model.state_dict(), first.state_dict()
+        for name in chain.from_iterable(map(model.chosen, model.tasks)):
+            state[name].copy_(before[name])
+    linear = fit_wide_parts(model, data, seed=options.seed, say=say, measured=measured)
+    parts: dict[str, Any] = {"model": model, "data": data, "options": options}
+    trainer = Trainer(**parts, folder=folder, callbacks=callbacks, given=budgets)
+    for line in about(trainer.budgets) if first is None else ():
+        say(line)
+    return _Training(**parts, trainer=trainer, linear=linear)
 
 
 def _kept_epoch(run: Run) -> tuple[int | dict[str, int], dict[str, Budget] | None]:
@@ -315,37 +380,27 @@ def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str, *, te
 
 def _refit(
     run: Run,
-    options: Options,
     tasks: TaskSet,
+    first: _Training,
+    chosen: TrainingResult,
     teachers: Mapping[str, Run],
     said: Path,
-    chosen: TrainingResult,
-    first: MultiTaskModel,
-    say: Any,
+    say: Callable[..., Any],
     *,
     measured: bool,
-) -> tuple[MultiTaskModel, dict[str, EncodedTask], Trainer, TrainingResult, LinearGraph | None]:
+) -> tuple[_Training, TrainingResult]:
     """A new model, trained up to the chosen epoch of the first one, on tasks whose training split holds ``valid``.
 
-    What the first one's heads have chosen on ``valid`` the new one has from the start.
     Its ``history.jsonl`` and ``checkpoints/`` stand in ``refit`` of the run's folder. The time is that of both.
     """
     say("again from the start, on the training and validation splits")
-    model = _fresh(tasks, options, say)
-    data = encode_tasks(tasks, model.vocabulary, model.options, apart=model.architecture.own_encoder_per_task)
-    state, before = model.state_dict(), first.state_dict()
-    for name in chain.from_iterable(map(model.chosen, model.tasks)):
-        state[name].copy_(before[name])
-    linear = fit_wide_parts(model, data, seed=options.seed, say=say, measured=measured)
     folder = run.folder / "refit"
     folder.mkdir(exist_ok=True)
-    trainer = Trainer(model=model, data=data, options=options, folder=folder, given=chosen.budgets)
-    read_frozen_once(model, all_splits(data), progress=options.progress)
-    terms = _distillation(options, tasks, model, data, teachers, folder=said)
-    with trackers_finished(trainer.accelerator):
-        result = trainer.train(keep_epochs=chosen.best_epoch, resume=options.resume, terms=terms)
-    seconds = chosen.seconds + result.seconds
-    return model, data, trainer, replace(result, seconds=seconds, cut_short=chosen.cut_short), linear
+    about_it: dict[str, Any] = {"folder": folder, "say": say, "measured": measured}
+    own = _prepared(tasks, first.options, budgets=chosen.budgets, first=first.model, **about_it)
+    read_frozen_once(own.model, all_splits(own.data), progress=own.options.progress)
+    result = own.train(tasks, teachers, said, keep_epochs=chosen.best_epoch)
+    return own, replace(result, seconds=chosen.seconds + result.seconds, cut_short=chosen.cut_short)
 
 
 def _distillation(
