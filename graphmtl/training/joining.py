@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from accelerate.utils import gather_object, set_seed
 
 from graphmtl.config import Options, RunOptions, TrainingOptions, flag
@@ -237,22 +238,10 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         with trackers_finished(accelerator):
             result = training.train(resume=options.resume)
 
-        def predict(model: MultiTaskModel, data: Mapping[str, EncodedTask], record: Record | None = None) -> dict:
-            reading = {
-                "model": model.to(accelerator.device),
-                "batch_size": options.texts_at_once,
-                "accelerator": accelerator,
-            }
-            return {
-                "valid": predict_split(**reading, data=data, split="valid"),
-                "test": predict_split(**reading, data=data, split="test", record=record),
-            }
-
-        recorder = EdgeRecorder()
-        data_before = encode_tasks(known, old.vocabulary, old.options)
-        before = predict(old, data_before)
+        predict = partial(_predictions, batch_size=options.texts_at_once, accelerator=accelerator)
+        before = predict(old, encode_tasks(known, old.vocabulary, old.options))
         data = encode_tasks(known, model.vocabulary, model.options)
-        own = EdgeRecorder()  # what this process reads
+        recorder, own = EdgeRecorder(), EdgeRecorder()  # of all processes, and what this one reads
         after = predict(model, data, own.update)
         of_new = predict(model, training.data, own.update)
         for each in gather_object([own.to("cpu")]):
@@ -268,6 +257,21 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
             linear = training.linear
             write_run(run, options, model, both, result, every, recorder, linear=linear)  # metrics.json last of all
     return run
+
+
+def _predictions(
+    model: MultiTaskModel,
+    data: Mapping[str, EncodedTask],
+    record: Record | None = None,
+    *,
+    batch_size: int,
+    accelerator: Accelerator,
+) -> dict[str, dict[str, Predictions]]:
+    """Of the validation and the test split; the edges of the latter go to ``record``."""
+    model.to(accelerator.device)
+    reading: dict[str, Any] = {"model": model, "data": data, "batch_size": batch_size, "accelerator": accelerator}
+    valid = predict_split(**reading, split="valid")
+    return {"valid": valid, "test": predict_split(**reading, split="test", record=record)}
 
 
 def check_options(source: Run, options: Options) -> None:
