@@ -10,20 +10,23 @@ signed measure (affinity, transferability) the excess is the weight. Of what is 
 is the weight less the median of its row, where that has four edges or more: a task that loses as much by each cut says
 nothing of a source.
 
-How far chance reaches, the limit, follows from the control's edges: :mod:`graphmtl.graph.limits`. A model on shuffled
-labels is sure of nothing, so that cuts change little in it; of what is lost a row's limit is not below what its own
-lowest edge lies under 0, as a source that is not relied on lies as often under the median as over it.
+How far chance reaches, the limit, follows from the control's edges: :mod:`graphmtl.graph.limits`. But a model on
+shuffled labels is sure of nothing, so that cuts change little in it, and its answers tell nothing. Of what is lost a
+row's limit is not below what its own lowest edge lies under 0, as a source that is not relied on lies as often under
+the median as over it; of what answers tell (transferability) not below what the texts make of it, over which the row's
+own edges vary.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.edge import VIRTUAL
-from graphmtl.graph.limits import limit_of_measure, limits_of_shares
+from graphmtl.graph.limits import limit_of_measure, limits_of_instances, limits_of_shares
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["SHUFFLED", "Evidence", "evidence", "finding", "is_symmetric"]
@@ -34,7 +37,8 @@ _SCALES = {  # of pictures by name, where their weights do not tell it
     "contribution": "shares",
     "linear": "norms",
     **dict.fromkeys(("ablation", "ablation_accuracy", "ablation_zeroed"), "losses"),
-    **dict.fromkeys(("affinity", "alone", "logits", "transferability"), "measure"),
+    "transferability": "told",
+    **dict.fromkeys(("affinity", "alone", "logits"), "measure"),
 }
 _FEWEST = 4  # edges of a row whose median says what is common to them
 _LEAST = 2.0**-10  # of the equal share: what counts for a weight of 0
@@ -82,6 +86,8 @@ def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, of: str = "e
         limits = _limits(_excess(control, scale), scale) if known.any() else np.zeros(len(excess))
         if scale == "losses":
             limits = np.maximum(limits, -np.where(known, excess, 0).min(1))  # (targets,)
+        if scale == "told":
+            limits = np.maximum(limits, limits_of_instances(_between(graph, "std"), _between(graph, "count")))
         above = np.where(known, excess, -np.inf) > limits[:, None] + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
     return Evidence(excess=excess, limits=limits, above=above, ratio=scale == "shares", sources=sources)
@@ -92,9 +98,14 @@ def _weights(graph: TaskGraph) -> np.ndarray:
     if graph.virtual:
         spokes = {edge.target: edge.weight for edge in graph.edges}
         return np.array([[spokes.get(task, np.nan)] for task in graph.tasks]).reshape(len(graph.tasks), 1)
-    weights = graph.matrix()
-    np.fill_diagonal(weights, np.nan)
-    return weights
+    return _between(graph)
+
+
+def _between(graph: TaskGraph, of: Literal["weight", "std", "count"] = "weight") -> np.ndarray:
+    """Weights, or another number of the edges, without the diagonal: (targets, sources)."""
+    numbers = graph.matrix(of)
+    np.fill_diagonal(numbers, np.nan)
+    return numbers
 
 
 def _are_shares(graph: TaskGraph) -> bool:

@@ -21,11 +21,16 @@ of the other rows, to which an inverse chi-square with :math:`d_0` degrees of fr
     x > \tilde s_k \max(t_{d_0 + d_k, 1 - 0.05 / n}, \; \max_{k, j} x_{k,j} / \tilde s_k)
 
 Where the rows differ no more than chance makes them, :math:`d_0` is infinite and all have the same limit.
+
+**The instances** that an edge is the mean over, texts or runs, make chance too, of which the control says little where
+a model that knows nothing tells nothing (transferability). Of a row's edges, each with the standard deviation
+:math:`\sigma` over c instances, it reaches to :math:`t_{d, 1 - 0.05 / n} \, \sqrt{\mathrm{mean} \; \sigma^2 / (c -
+1)}` with the d of all of them.
 """
 
 import numpy as np
 
-__all__ = ["limit_of_measure", "limits_of_shares"]
+__all__ = ["limit_of_measure", "limits_of_instances", "limits_of_shares"]
 
 _LEVEL = 0.05  # of all edges together
 _SURE = 1 - 1e-9  # the largest cosine that has a Fisher's z
@@ -50,6 +55,24 @@ def limit_of_measure(excess: np.ndarray, *, correlations: bool = False, norms: b
     found = np.arctanh(excess.clip(-_SURE, _SURE)) if correlations else excess
     bound = float(found.mean() + t.ppf(1 - _LEVEL / count, count - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / count))
     return max(largest, float(np.tanh(bound)) if correlations else bound)
+
+
+def limits_of_instances(std: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """How far the mean over instances reaches by chance in each row, (rows,); 0 where a row has no edges of several.
+
+    Args:
+        std: the standard deviation over instances, (rows, edges); nan where there is no edge.
+        count: of how many instances, likewise.
+    """
+    from scipy.stats import t
+
+    d = np.nan_to_num(count - 1.0)  # (rows, edges)
+    several = d > 0
+    limits, rows = np.zeros(len(std)), several.any(1)
+    errors = np.square(std) / np.where(several, d, np.nan)  # squared, of the means: (rows, edges)
+    bound = t.ppf(1 - _LEVEL / max(1, (~np.isnan(std)).sum()), d[rows].sum(1))  # (rows with edges,)
+    limits[rows] = bound * np.sqrt(np.nanmean(errors[rows], 1))
+    return limits
 
 
 def limits_of_shares(excess: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
@@ -110,13 +110,14 @@ class TaskGraph:
             raise ValueError(f"target: expected one of {self.nodes}, found {target!r}")
         return sorted((edge for edge in self.edges if edge.target == target), key=lambda edge: -edge.weight)
 
-    def matrix(self) -> np.ndarray:
-        """The weights between tasks, float64, shape (K, K): rows are targets, columns sources, nan where no edge is."""
+    def matrix(self, of: Literal["weight", "std", "count"] = "weight") -> np.ndarray:
+        """The weights between tasks, or another number of the edges, float64, shape (K, K): rows are targets, columns
+        sources, nan where no edge is."""
         index = {task: i for i, task in enumerate(self.tasks)}
         matrix = np.full((len(self.tasks), len(self.tasks)), np.nan)  # (targets, sources)
         for edge in self.edges:
             if edge.source in index and edge.target in index:
-                matrix[index[edge.target], index[edge.source]] = edge.weight
+                matrix[index[edge.target], index[edge.source]] = getattr(edge, of)
         return matrix
 
     # Operations

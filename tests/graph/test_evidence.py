@@ -182,6 +182,23 @@ def test_of_what_is_lost_a_row_is_held_against_its_own_lowest_edge_too():
     assert not nothing.above.any()  # of a control whose graph has no part in its answers
 
 
+def test_of_what_answers_tell_a_row_is_held_against_what_its_texts_make_of_it_too():
+    """A model on shuffled labels tells nothing, so that all would be above it."""
+    rows = [[0.02, -0.01, 0.0, 0.2], [0.02, 0.01, 0.0, 0.0], *NOISE[2:]]
+    told = lost(rows)
+    told = replace(
+        told, edges=tuple(replace(edge, std=0.3 if edge.target == told.tasks[0] else 0.01) for edge in told.edges)
+    )
+    found = evidence(told, lost(NOISE), of="transferability")
+    bound = t.ppf(1 - 0.05 / 20, 4 * (told.edges[0].count - 1)) * 0.3 / np.sqrt(told.edges[0].count - 1)
+    assert found.limits[0] == pytest.approx(bound)
+    assert found.limits[1] < 0.01 < found.limits[0] < 0.2
+    assert np.argwhere(found.above).tolist() == [[0, 4], [1, 0], [1, 2]]
+    assert evidence(told, lost(NOISE), of="alone").above[
+        0, 1
+    ]  # of other measures the control is what they are held against
+
+
 def test_of_fewer_sources_than_four_what_is_lost_is_not_held_against_their_median():
     rows, noise = [[0.5, 0.4], [0.0, 0.01], [0.0, 0.0]], [[0.001, -0.001]] * 3
     found = evidence(lost(rows), lost(noise), of="ablation")

@@ -19,6 +19,7 @@ def test_matrix_has_a_row_for_each_target():
     expected[2, 0] = 0.25
     expected[1, 2] = 0.75
     np.testing.assert_array_equal(graph.matrix(), expected)
+    np.testing.assert_array_equal(graph.matrix("count"), np.where(np.isnan(expected), np.nan, graph.edges[0].count))
 
 
 def test_matrix_leaves_out_the_virtual_node():
