@@ -28,6 +28,7 @@ __all__ = [
     "score_text",
     "scores_table",
     "seeds_table",
+    "table_of",
     "types_table",
 ]
 
@@ -91,6 +92,14 @@ def _plain(title: str | None = None, *, show_footer: bool = False) -> Table:
     return Table(
         title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_footer=show_footer
     )
+
+
+def table_of(*columns: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = _plain()
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left")
+    return table
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from graphmtl.printed_tables import table_of
+
 __all__ = ["benefit_tables"]
 
 _TITLES = {
@@ -44,13 +46,6 @@ def benefit_tables(found: Mapping[str, Any], without_graph: Mapping[str, str]) -
     return tables
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left")
-    return table
-
-
 def _most_settled(tasks: Sequence[str], by_target: Sequence[float]) -> str:
     """The targets for which halves agree most."""
     order = sorted(range(len(tasks)), key=lambda k: -by_target[k])[:_NAMED]
@@ -59,7 +54,7 @@ def _most_settled(tasks: Sequence[str], by_target: Sequence[float]) -> str:
 
 def _predictions(found: Mapping[str, Any], without_graph: Mapping[str, str]) -> Table:
     """Who predicts the gains."""
-    table = _table("picture", "within rows", "p", "sign", "regret", "of the best")
+    table = table_of("picture", "within rows", "p", "sign", "regret", "of the best")
     for name, own in found["pictures"].items():
         table.add_row(name.replace("_", ", "), *_cells(own))
     table.add_section()
@@ -96,7 +91,7 @@ def _p(value: float) -> str:
 
 def _groups(groups: Mapping[str, Mapping[str, Sequence[float]]], without_graph: Mapping[str, str]) -> Table:
     """What each graph costs and scores, and how far it is from all edges, with a 95 % t interval over seeds."""
-    table = _table("sources by", "loss", "against all edges", "score, %")
+    table = table_of("sources by", "loss", "against all edges", "score, %")
     order = [name for name in groups if name not in _GRAPHS] + [*_GRAPHS]
     for name in order:
         loss, score = (np.array(groups[name][key]) for key in ("loss", "score"))

@@ -11,6 +11,7 @@ from graphmtl.analysis.holm import p_of
 from graphmtl.graph.comparison import Comparison
 from graphmtl.graph.pictures.cells import decimals_for
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.printed_tables import table_of
 
 __all__ = ["explanation_tables", "stability_table"]
 
@@ -43,14 +44,6 @@ def explanation_tables(trained: Explanation, controls: Mapping[str, Explanation]
     return tables
 
 
-def _table(*columns: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    table = Table(box=None, header_style="bold")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left")
-    return table
-
-
 def _number(value: float | None, sign: str = "+") -> str:
     return "-" if value is None else f"{value:{sign}.2f}"
 
@@ -60,7 +53,7 @@ def _strongest_table(trained: Explanation) -> Table:
     names = [name for name in _STRONGEST if name in trained.pictures]
     tasks = trained.pictures["attention"].tasks
     columns = [_strongest(trained.pictures[name], tasks) for name in names]
-    table = _table("task", *names)
+    table = table_of("task", *names)
     for row in zip(map(escape, tasks), *columns, strict=True):
         table.add_row(*row)
     return table
@@ -74,7 +67,7 @@ def _strongest(graph: TaskGraph, tasks: Sequence[str]) -> list[str]:
 
 
 def _agreement_table(models: Mapping[str, Explanation]) -> Table:
-    table = _table("pictures", *models)
+    table = table_of("pictures", *models)
     found = {name: own.agreement() for name, own in models.items()}
     p = {name: p_of(own) for name, own in found.items()}
     for pair in (pair for pair in found["trained"] if pair[0] in _FIRST or pair == ("contribution", "ablation")):
@@ -90,7 +83,7 @@ def _within(comparison: Comparison | None, p: float | None) -> str:
 
 def _likeness_table(trained: Explanation, controls: Mapping[str, Explanation]) -> Table:
     """A picture that an untrained model shows too says nothing of what was learned."""
-    table = _table("picture", *controls)
+    table = table_of("picture", *controls)
     found = {(name, key): own for name, each in controls.items() for key, own in trained.likeness(each).items()}
     p = p_of(found)
     for key in dict.fromkeys(key for _, key in found):
@@ -100,7 +93,7 @@ def _likeness_table(trained: Explanation, controls: Mapping[str, Explanation]) -
 
 def _removal_table(removals: Mapping[str, Mapping[str, list]]) -> Table:
     columns = [f"{name}, {order}" for name in removals for order in _ORDERS]
-    table = _table("edges", *columns)
+    table = table_of("edges", *columns)
     decimals = decimals_for([x for own in removals.values() for order in _ORDERS for x in own[order]])
     for i, size in enumerate(removals["trained"]["edges"]):
         values = (removal[order][i] for removal in removals.values() for order in _ORDERS)
@@ -110,7 +103,7 @@ def _removal_table(removals: Mapping[str, Mapping[str, list]]) -> Table:
 
 def _auroc_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
     """Of each model, picture and target."""
-    table = _table("picture", "targets", *areas)
+    table = table_of("picture", "targets", *areas)
     for picture, own in areas["trained"].items():
         means = (float(np.mean([*each[picture].values()])) if each.get(picture) else None for each in areas.values())
         table.add_row(picture, str(len(own)), *(_number(mean, "") for mean in means))
@@ -119,7 +112,7 @@ def _auroc_table(areas: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Tabl
 
 def stability_table(alike: Mapping[str, float | None]) -> Table:
     """How alike the pictures of several runs are."""
-    table = _table("picture", "stability")
+    table = table_of("picture", "stability")
     for name, value in alike.items():
         table.add_row(name, _number(value))
     return table
