@@ -15,7 +15,7 @@ from graphmtl.cli import run_verb
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.scored import load_scored
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, note
 from graphmtl.files import check_output, write_whole
 from graphmtl.printed_tables import (
     classes_table,
@@ -31,7 +31,7 @@ from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import planted_options
+from graphmtl.training.run_data import planted_options, say_truncated
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main"]
@@ -90,6 +90,7 @@ def evaluate_on(
     where = {"data_dir": data_dir or options.data_dir, **own}
     tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
     data = encoded_for(run, tasks)
+    say_truncated(data, note)
     predictions = {"test": predict(run, data, "test")}
     if predictions_to is not None:
         write_predictions(predictions_to, tasks, predictions)

@@ -218,6 +218,13 @@ def test_other_data_that_is_the_runs_own_gives_the_numbers_of_the_run(arch, copy
     assert contents(folder) == before
 
 
+def test_texts_of_other_data_that_are_cut_are_counted(copy_of, tmp_path, capsys):
+    (tmp_path / "texts.csv").write_text(f"text,label\n{'good ' * 201},positive\nbad,negative\n")
+    main(["evaluate", str(copy_of("star")), "--tasks", str(tmp_path / "texts.csv"), "--task", "child1"])
+    told = "texts cut to the words that are read (--max-length): child1 1 of 2 (50.0%)"
+    assert f"graphmtl: {told}\n" in capsys.readouterr().err
+
+
 def test_a_file_is_read_by_the_runs_columns(copy_of, scored, tmp_path):
     folder = copy_of("star")
     run = Run.open(folder)

@@ -634,3 +634,14 @@ def test_torch_geometric_is_loaded_only_where_it_is_asked_for(arch, tiny_tasks, 
     assert run.task_graph.edges
     with pytest.raises(ModuleNotFoundError, match="torch_geometric"):
         run.task_graph.to_pyg()
+
+
+def test_cut_texts_are_counted_for_each_task(tiny_tasks, tmp_path, capsys):
+    """Of words as of a transformer's pieces; in the run, and in what its report says of the data."""
+    options = {**tiny.OPTIONS, "arch": "shared", "tasks": tiny_tasks, "max_length": 7, "epochs": 1}
+    main(["run", *tiny.flags(**options, output=tmp_path / "run")])
+    told = "texts cut to the words that are read (--max-length): pairs 68 of 68 (100.0%), parent1 "
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert any(line.startswith(told) for line in json.loads((tmp_path / "run" / "remarks.json").read_text())["lines"])
+    main(["run", *tiny.flags(**{**options, "max_length": 20}, output=tmp_path / "whole")])
+    assert "texts cut" not in capsys.readouterr().out

@@ -54,7 +54,7 @@ def test_a_run_is_complete(whole):
 def test_cut_texts_are_counted_for_each_task(transformer, tiny_tasks, tmp_path, capsys):
     main(["run", *tiny.flags(**OPTIONS, arch="shared", tasks=tiny_tasks, encoder=transformer(), output=tmp_path / "r")])
     printed = capsys.readouterr().out
-    assert "pairs: 68 of 68 texts (100.0%) cut to the pieces that are read (--max-length)" in printed
+    assert "texts cut to the pieces that are read (--max-length): pairs 68 of 68 (100.0%)" in printed
     assert ": 2,508 parameters, 70 pieces" in printed
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from graphmtl.data.spelling import Spelling, WordForms
 from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
-from graphmtl.data.vocabulary import Vocabulary, truncate, truncate_pair
+from graphmtl.data.vocabulary import CutTexts, Vocabulary, truncate, truncate_pair
 from graphmtl.errors import note, unknown_name
 from graphmtl.layers.devices import moved
 from graphmtl.verbosity import progress
@@ -115,6 +115,14 @@ def made_ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             yield waiting.result()
 
 
+class FlatTexts(NamedTuple):
+    """The token ids of all texts one after the other, how many each has, and how many texts were cut."""
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    truncated: int = 0
+
+
 class EncodedSplit:
     """The texts of one split of a corpus, and the labels of all its tasks.
 
@@ -130,6 +138,7 @@ class EncodedSplit:
         groups: (examples,), how many of the texts each example has; None: each one.
 
     Attributes:
+        truncated: how many texts were cut, so that a part of them alone is read.
         lengths: (examples,), tokens of each text, or of all texts of each example.
         text_lengths: (texts,), tokens of each text; where each example is one, the same.
         labels: those of each task, or None.
@@ -141,7 +150,7 @@ class EncodedSplit:
         self,
         *,
         tasks: Sequence[str],
-        texts: Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray],
+        texts: Iterable[Sequence[int]] | SubwordTexts | FlatTexts,
         labels: Mapping[str, TextLabels | TokenLabels] | None = None,
         seen: Sequence[bool] | None = None,
         decided_by: Sequence[int] | None = None,
@@ -152,11 +161,12 @@ class EncodedSplit:
         self._pieces = texts if isinstance(texts, SubwordTexts) else None
         if isinstance(texts, SubwordTexts):
             self.text_lengths = texts.lengths
-        elif isinstance(texts, tuple) and len(texts) and isinstance(texts[0], np.ndarray):
-            self._ids, self.text_lengths = texts
+        elif isinstance(texts, FlatTexts):
+            self._ids, self.text_lengths, _ = texts
         else:
             each: Any = texts
             ((self._ids, self.text_lengths),) = one_after_the_other(((text,) for text in each), 1)
+        self.truncated = int(getattr(texts, "truncated", 0))
         self._ends = np.cumsum(self.text_lengths)
         self._groups, self.lengths = groups, self.text_lengths
         if groups is not None:
@@ -183,11 +193,6 @@ class EncodedSplit:
     def subwords(self) -> SubwordTexts | None:
         """The texts as a transformer's pieces; None where they are words."""
         return self._pieces
-
-    @property
-    def truncated(self) -> int:
-        """How many texts a transformer gets a part of only."""
-        return 0 if self._pieces is None else self._pieces.truncated
 
     @property
     def unknown(self) -> float | None:
@@ -388,7 +393,7 @@ def _encoded(
     *,
     whole: bool,
     keep_both: bool,
-) -> Iterable[Sequence[int]] | SubwordTexts | tuple[np.ndarray, np.ndarray]:
+) -> Iterable[Sequence[int]] | SubwordTexts | FlatTexts:
     """What :func:`encode_texts` makes of a split; the words of a large one are kept."""
 
     def encode() -> Iterable[Sequence[int]] | SubwordTexts:
@@ -396,14 +401,15 @@ def _encoded(
         return encode_texts(texts, vocabulary, options, forms, whole=whole, keep_both=keep_both)
 
     def flat() -> dict[str, np.ndarray]:
-        ((ids, lengths),) = one_after_the_other(((text,) for text in encode()), 1)
-        return {"ids": ids, "lengths": lengths}
+        each: Any = encode()
+        ((ids, lengths),) = one_after_the_other(((text,) for text in each), 1)
+        return {"ids": ids, "lengths": lengths, "truncated": np.array(getattr(each, "truncated", 0))}
 
     if isinstance(vocabulary, SubwordVocabulary) or forms is not None or not are_large([rows]):
         return encode()
     cut = None if whole else [options.max_length, options.truncate, keep_both]
     found = kept("encoded texts", {"texts": digest_of(rows), "words": vocabulary.digest(), "cut": cut}, flat)
-    return found["ids"], found["lengths"]
+    return FlatTexts(found["ids"], found["lengths"], int(found["truncated"]))
 
 
 def _texts(rows) -> Iterator[tuple]:
@@ -424,7 +430,7 @@ def encode_texts(
     *,
     whole: bool = False,
     keep_both: bool = False,
-) -> Iterator[list[int]] | SubwordTexts:
+) -> Iterable[list[int]] | SubwordTexts:
     """The ids of every text (or pair, or list of tokens in a tuple): its words, or its forms where there are any.
 
     With ``whole`` every word has a state of its own and none is cut off. With ``keep_both`` the longer text of a pair
@@ -434,7 +440,7 @@ def encode_texts(
         return vocabulary.encode_texts(texts, options, words=whole)
     encoded = vocabulary.encode_texts(texts) if forms is None else _form_ids(texts, vocabulary, forms)
     cut = truncate_pair if keep_both else truncate
-    return encoded if whole else (cut(ids, options.max_length, options.truncate) for ids in encoded)
+    return encoded if whole else CutTexts(encoded, cut, options.max_length, options.truncate)
 
 
 def _form_ids(texts: Iterable[tuple], vocabulary: Vocabulary, forms: WordForms) -> Iterator[list[int]]:

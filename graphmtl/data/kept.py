@@ -25,7 +25,7 @@ from graphmtl.verbosity import detail
 
 __all__ = ["are_large", "digest_of", "kept"]
 
-_FORMAT = 1  # counted on whenever the same texts give other numbers
+_FORMAT = 2  # counted on whenever the same texts give other numbers
 _LARGE = 1 << 25  # bytes of texts, from which on making takes longer than a moment
 _MOST = 20 << 30  # bytes of all that is kept
 _SPARE = 1 << 28  # bytes of the disk that are left alone

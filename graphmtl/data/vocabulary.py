@@ -49,6 +49,31 @@ def truncate_pair(ids: list[int], max_length: int, end: str) -> list[int]:
     return [*truncate(first, share, end), SEP, *truncate(second, max_length - 1 - share, end)]
 
 
+class CutTexts:
+    """Texts one after the other, each cut to at most some tokens.
+
+    Args:
+        texts: the ids of each.
+        cut: `truncate`, or `truncate_pair`.
+        max_length: how many tokens are kept.
+        end: which.
+
+    Attributes:
+        truncated: how many of those that were read so far have been cut.
+    """
+
+    def __init__(
+        self, texts: Iterable[list[int]], cut: Callable[[list[int], int, str], list[int]], max_length: int, end: str
+    ):
+        self.truncated = 0
+        self._texts, self._cut, self._max_length, self._end = texts, cut, max_length, end
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for ids in self._texts:
+            self.truncated += len(ids) > self._max_length
+            yield self._cut(ids, self._max_length, self._end)
+
+
 def share_of_first(first: int, second: int, room: int) -> int:
     """How many of ``room`` places the first of two texts gets that are too long for it; the longer one gives way."""
     return min(first, max(room - second, (room + 1) // 2))

@@ -26,7 +26,7 @@ import numpy as np
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.edge import VIRTUAL
-from graphmtl.graph.limits import limit_of_measure, limits_of_instances, limits_of_shares
+from graphmtl.graph.limits import limit_of_measure, limits_of_shares, limits_of_texts
 from graphmtl.graph.task_graph import TaskGraph
 
 __all__ = ["SHUFFLED", "Evidence", "evidence", "finding", "is_symmetric"]
@@ -87,7 +87,7 @@ def evidence(graph: TaskGraph, control: TaskGraph | None = None, *, of: str = "e
         if scale == "losses":
             limits = np.maximum(limits, -np.where(known, excess, 0).min(1))  # (targets,)
         if scale == "told":
-            limits = np.maximum(limits, limits_of_instances(_between(graph, "std"), _between(graph, "count")))
+            limits = np.maximum(limits, limits_of_texts(_between(graph, "std"), _between(graph, "count")))
         above = np.where(known, excess, -np.inf) > limits[:, None] + ALIKE
     sources = (VIRTUAL,) if graph.virtual else graph.tasks
     return Evidence(excess=excess, limits=limits, above=above, ratio=scale == "shares", sources=sources)

@@ -22,19 +22,21 @@ of the other rows, to which an inverse chi-square with :math:`d_0` degrees of fr
 
 Where the rows differ no more than chance makes them, :math:`d_0` is infinite and all have the same limit.
 
-**The instances** that an edge is the mean over, texts or runs, make chance too, of which the control says little where
-a model that knows nothing tells nothing (transferability). Of a row's edges, each with the standard deviation
-:math:`\sigma` over c instances, it reaches to :math:`t_{d, 1 - 0.05 / n} \, \sqrt{\mathrm{mean} \; \sigma^2 / (c -
-1)}` with the d of all of them.
+**The texts** that an edge is the mean over make chance too, of which the control says little where a model that knows
+nothing tells nothing (transferability). Of a row's edges, each with the standard deviation :math:`\sigma` over c texts,
+it reaches to :math:`t_{d, 1 - 0.05 / n} \, \sqrt{\mathrm{mean} \; \sigma^2 / (c - 1)}`, where d is the sum of c - 1.
+That takes a row's edges for alike: where one of five varies twice as much as the others, chance is above the limit in
+a sixth of cases, not in a twentieth. A mean over runs, whose instances are few, has no such limit.
 """
 
 import numpy as np
 
-__all__ = ["limit_of_measure", "limits_of_instances", "limits_of_shares"]
+__all__ = ["limit_of_measure", "limits_of_shares", "limits_of_texts"]
 
 _LEVEL = 0.05  # of all edges together
 _SURE = 1 - 1e-9  # the largest cosine that has a Fisher's z
 _LEAST = 1e-4  # of the mean variance: that of a row whose edges are all alike
+_FEWEST = 20  # instances of an edge, below which they are runs
 
 
 def limit_of_measure(excess: np.ndarray, *, correlations: bool = False, norms: bool = False) -> float:
@@ -57,21 +59,21 @@ def limit_of_measure(excess: np.ndarray, *, correlations: bool = False, norms: b
     return max(largest, float(np.tanh(bound)) if correlations else bound)
 
 
-def limits_of_instances(std: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """How far the mean over instances reaches by chance in each row, (rows,); 0 where a row has no edges of several.
+def limits_of_texts(std: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """How far the mean over texts reaches by chance in each row, (rows,); 0 where a row has no edges of 20 or more.
 
     Args:
-        std: the standard deviation over instances, (rows, edges); nan where there is no edge.
-        count: of how many instances, likewise.
+        std: the standard deviation over texts, (rows, edges); nan where there is no edge.
+        count: of how many texts, likewise.
     """
     from scipy.stats import t
 
-    d = np.nan_to_num(count - 1.0)  # (rows, edges)
-    several = d > 0
-    limits, rows = np.zeros(len(std)), several.any(1)
-    errors = np.square(std) / np.where(several, d, np.nan)  # squared, of the means: (rows, edges)
+    d = np.where(count >= _FEWEST, count - 1.0, 0)  # (rows, edges)
+    rows = d.any(1)
+    limits = np.zeros(len(std))
+    errors = np.square(std[rows]) / np.where(d[rows] > 0, d[rows], np.nan)  # squared, of the means: (rows, edges)
     bound = t.ppf(1 - _LEVEL / max(1, (~np.isnan(std)).sum()), d[rows].sum(1))  # (rows with edges,)
-    limits[rows] = bound * np.sqrt(np.nanmean(errors[rows], 1))
+    limits[rows] = bound * np.sqrt(np.nanmean(errors, 1))
     return limits
 
 

@@ -90,12 +90,16 @@ def read_frozen_once(
 
 
 def say_truncated(data: Mapping[str, EncodedTask], say) -> None:
-    """How many texts of each task a transformer gets a part of only."""
+    """How many texts of each task are read in part only."""
+    found, units = {}, set()
     for name, task in data.items():
         splits = task.splits.values()
-        cut, texts = sum(split.truncated for split in splits), sum(map(len, splits))
+        cut, texts = sum(split.truncated for split in splits), sum(len(split.text_lengths) for split in splits)
         if cut:
-            say(f"{name}: {cut} of {texts} texts ({cut / texts:.1%}) cut to the pieces that are read (--max-length)")
+            found[name] = f"{name} {cut:,} of {texts:,} ({cut / texts:.1%})"
+            units |= {"words" if split.subwords is None else "pieces" for split in splits}
+    if found:
+        say(f"texts cut to the {' or '.join(sorted(units))} that are read (--max-length): {', '.join(found.values())}")
 
 
 def say_unknown(data: Mapping[str, EncodedTask], say) -> None:

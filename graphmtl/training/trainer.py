@@ -275,6 +275,7 @@ class Trainer:
         self.selection.restore(self.model)
         self._evaluated = self.model.eval()
         self.accelerator.unwrap_model(self._parallel, keep_fp32_wrapper=False)
+        self.model.__dict__.pop("forward", None)  # of mixed precision: bound to the model, which would never be freed
         return TrainingResult(
             budgets=self.budgets,
             cut_short=self.selection.cut_short,

@@ -64,12 +64,15 @@ def test_it_is_ridge_regression_of_words_and_pairs():
 
 def test_of_many_texts_some_choose_the_penalty_and_all_are_learned(monkeypatch):
     (train, words), (test, others) = split(100, 0), split(50, 1)
-    sizes = []
+    read = []
     monkeypatch.setattr("graphmtl.analysis.alone._CHOSEN_ON", 30)
     real = RidgeCV.fit
-    monkeypatch.setattr(RidgeCV, "fit", lambda own, x, y: sizes.append(x.shape[0]) or real(own, x, y))
+    monkeypatch.setattr(RidgeCV, "fit", lambda own, x, y: read.append(x) or real(own, x, y))
     found = said(train, test).numpy()
-    assert sizes == [30]
+    (some,) = read
+    assert some.shape[0] == 30
+    numbers = some.getnnz(1)
+    assert numbers.min() <= 3 < 10 <= numbers.max()  # of texts of two words and of six, which are read by length
     assert min(np.abs(found - own).max() for own in references(words, others)[2].values()) < 0.005
 
 

@@ -170,8 +170,19 @@ def test_pairs_are_encoded_with_a_separator():
     ("end", "kept"), [("head", [A, B, C]), ("tail", [C, D, E]), ("both", [A, B, E])], ids=["head", "tail", "both"]
 )
 def test_long_texts_are_cut(end, kept):
-    data = task_data(Task(name="t", labels=("x", "y")), text=["a b c d e"], label=[0])
-    assert words(encoded(data, max_length=3, truncate=end).train) == [kept]
+    data = task_data(Task(name="t", labels=("x", "y")), text=["a b c d e", "a b c"], label=[0, 1])
+    found = encoded(data, max_length=3, truncate=end).train
+    assert words(found) == [kept, [A, B, C]]
+    assert found.truncated == 1
+    assert encoded(data, max_length=5).train.truncated == 0
+
+
+def test_how_many_texts_were_cut_is_kept_with_those_that_are_not_encoded_again(monkeypatch):
+    monkeypatch.setattr("graphmtl.data.batching.are_large", lambda rows: True)
+    data = task_data(Task(name="t", labels=("x", "y")), text=["a b c d e", "a b c"], label=[0, 1])
+    first, again = (encoded(data, max_length=4).train for _ in range(2))
+    assert words(first) == words(again)
+    assert first.truncated == again.truncated == 1
 
 
 def layers(**labels):

@@ -174,6 +174,19 @@ def test_a_refit_trains_on_the_validation_examples_too(refitted, finished):
     assert "of the model trained again" in refitted.printed
 
 
+def test_of_a_refit_the_linear_graph_is_measured_once_and_the_budget_told_once(tmp_path, monkeypatch, capsys):
+    measured, real = [], experiment.fit_wide_parts
+    monkeypatch.setattr(
+        experiment, "fit_wide_parts", lambda *args, **about: measured.append(about["measured"]) or real(*args, **about)
+    )
+    about = {**tiny.OPTIONS, "arch": "shared", "wide": True, "epochs": 1, "refit_on_valid": True}
+    train("planted", **about, output=str(tmp_path / "run"))
+    assert measured == [False, True]  # that of the model that is kept
+    said = capsys.readouterr().out
+    assert said.count("again from the start") == 1
+    assert said.count("batches of 16") == 1
+
+
 def test_a_refit_is_the_run_on_all_of_them_up_to_the_chosen_epoch(refitted):
     run = refitted.run
     tasks = train_with_valid(load_run_tasks(run.options))

@@ -1,9 +1,11 @@
+import gc
 import json
 import math
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -438,6 +440,22 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     assert_same_weights(ranks[0]["weights"], ranks[1]["weights"])
     assert len(read_history(tmp_path / "run")) == 4
     assert [(tmp_path / f"group-{rank}.txt").read_text() for rank in (0, 1)] == ["False", "False"]
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_model_is_freed_with_its_trainer(data, precision):
+    """At once, not when Python looks for cycles: on a GPU it would keep memory that nobody frees in time."""
+    toy_trainer(data, epochs=1).train()  # of the first one torch keeps a frame
+    trainer = toy_trainer(data, precision=precision, epochs=1)
+    gc.collect()
+    gc.disable()
+    try:
+        trainer.train()
+        model = weakref.ref(trainer.model)
+        del trainer
+        assert model() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("arch", ["complete", "star"])
