@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object, set_seed
 
+from graphmtl import verbosity
 from graphmtl.config import Options, RunOptions, TrainingOptions, flag
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.few_examples import draw_examples
@@ -35,7 +36,14 @@ from graphmtl.training.evaluation import Predictions, Record, predict_split
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import all_splits, load_run_tasks, planted_options, read_frozen_once, remarks
+from graphmtl.training.run_data import (
+    all_splits,
+    load_run_tasks,
+    planted_options,
+    read_frozen_once,
+    remarks,
+    say_truncated,
+)
 from graphmtl.training.run_files import REMARKS
 from graphmtl.training.run_graphs import graph_of_test
 from graphmtl.training.trackers import trackers_finished
@@ -224,6 +232,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     if options.overwrite:
         run.check_kept([source.folder])
     training = JoinedTraining(old=old, data=new, transfer=transfer, options=options, folder=run.folder)
+    if state.is_main_process:
+        say_truncated(training.data, verbosity.say)
     model = training.model
     known_options = asdict(model.options)
     resolved = {name: known_options[name] for name in ("topology", "chars", "pooling") if name in known_options}

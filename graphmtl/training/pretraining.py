@@ -72,6 +72,8 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
     say(f"pre-training on {texts}")
     vocabulary = build_vocabulary(tasks, chosen, vectors, say)
     train, held_out = _splits(texts, vocabulary, chosen)
+    if cut := train.truncated + held_out.truncated:
+        say(f"{cut:,} of {len(texts.texts):,} texts cut to {chosen.max_length} words (--max-length)")
     digest = hashlib.sha256(train.digest() + held_out.digest()).hexdigest()
     begun = folder / _DIGEST
     if options.resume and begun.is_file() and begun.read_text(errors="replace") != digest:
@@ -134,10 +136,13 @@ def _splits(texts: UnlabelledTexts, vocabulary: Vocabulary, options: Any) -> tup
 
     def split(places: np.ndarray) -> EncodedSplit:
         some = [texts.texts[place] for place in sorted(places)]
-        ids = [list(own) for own in encode_texts(some, vocabulary, options, forms)]
+        read: Any = encode_texts(some, vocabulary, options, forms)
+        ids = [list(own) for own in read]
         words = ids if forms is None else [forms.indices(np.array(own)).tolist() for own in ids]
         asked = asked_words(words, 2 if options.bidirectional else 1)
-        return EncodedSplit(tasks=[*asked], texts=ids, labels=asked, forms=forms)
+        found = EncodedSplit(tasks=[*asked], texts=ids, labels=asked, forms=forms)
+        found.truncated = read.truncated
+        return found
 
     return split(order[held_out:]), split(order[:held_out])
 

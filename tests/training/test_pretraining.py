@@ -61,6 +61,11 @@ def test_what_was_read_and_left_out_is_written_down(finished):
     assert {*about["perplexity"]} == {"forward", "backward"}
 
 
+def test_cut_texts_are_counted(data, tmp_path, capsys):
+    main(["pretrain", *flags(**SMALL | {"max_length": 6, "epochs": 1}, data_dir=data, output=tmp_path / "pre")])
+    assert "280 of 280 texts cut to 6 words (--max-length)\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("arch", "name"), [("star", "hub"), ("shared", "lstm"), ("shared-private", "lstm")])
 def test_a_run_starts_from_it_and_says_so(data, finished, tmp_path, capsys, arch, name):
     """Its learning rate is 0: what was loaded is there after the training, and nothing else is."""
