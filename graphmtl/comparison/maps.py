@@ -17,7 +17,8 @@ def draw_maps(runs: Mapping[str, Sequence[Run]]) -> dict[str, Figure]:
     """The picture of every row whose runs have edges between the same tasks, by the row's name.
 
     It is held against the mean of the runs' controls where all of them have one (``compare --control always``). Of whom
-    the linear models read it shows what they do in every run.
+    the linear models read it shows what they do in every run. Of a generated set, whose true graph is another for each
+    seed, there is no mean, and the first run alone is shown.
     """
     found = {}
     for name, own in runs.items():
@@ -27,9 +28,12 @@ def draw_maps(runs: Mapping[str, Sequence[Run]]) -> dict[str, Figure]:
 
 
 def _draw(name: str, runs: Sequence[Run]) -> Figure:
+    one_graph = all(run.truth == runs[0].truth for run in runs)
+    runs = runs if one_graph else runs[:1]
     known = [run.control for run in runs if run.control is not None]
     compared = known if len(known) == len(runs) else []
     seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(str(run.options.seed) for run in runs)}"
+    mean = " (mean)" if len(runs) > 1 else "" if one_graph else " (the true graph of other seeds is another)"
     graph = TaskGraph.average(run.task_graph for run in runs)
     linear = _common([run.graphs_beside.get("linear") for run in runs])
     return draw_task_graph(
@@ -38,7 +42,7 @@ def _draw(name: str, runs: Sequence[Run]) -> Figure:
         beside=with_linear(_means(runs), linear),
         beside_controls=with_linear(_means(compared), _common([linear_control(run) for run in runs])),
         truth=runs[0].truth,
-        about=f"{name}: {len(graph.tasks)} tasks, {seeds}" + (" (mean)" if len(runs) > 1 else ""),
+        about=f"{name}: {len(graph.tasks)} tasks, {seeds}{mean}",
     )
 
 

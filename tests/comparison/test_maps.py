@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphmtl.comparison.maps import draw_maps
+from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.graph.clustering import clustered
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.evidence import evidence
@@ -33,6 +34,17 @@ def test_a_map_is_that_of_the_mean_over_the_runs(finished, tmp_path):
     np.testing.assert_allclose(shown, evidence(mean).excess.clip(-1, 1))
     assert "ours: 5 tasks, seeds 0, 0 (mean)" in said(figure)
     assert "not compared with a control" in said(figure)
+
+
+def test_of_sets_whose_true_graphs_differ_the_first_is_shown(finished, tmp_path):
+    runs = two(finished, tmp_path)
+    assert runs[0].truth == runs[1].truth is not None
+    runs[1].write_json("truth.json", PlantedTruth(edges=(("child1", "parent1"),)).to_dict())
+    runs = [Run.open(run.folder) for run in runs]
+    figure = draw_maps({"ours": runs})["ours"]
+    shown = figure.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_allclose(shown, evidence(clustered(complete(5, 0))).excess.clip(-1, 1))
+    assert "ours: 5 tasks, seed 0 (the true graph of other seeds is another)" in said(figure)
 
 
 def test_it_is_held_against_the_controls_where_all_runs_have_one(finished, tmp_path):
