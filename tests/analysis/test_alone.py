@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge, RidgeCV
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from graphmtl.analysis.alone import Alone, label_numbers
 from graphmtl.data.batching import EncodedSplit
@@ -67,9 +68,16 @@ def test_of_many_texts_some_choose_the_penalty_and_all_are_learned(monkeypatch):
     read = []
     monkeypatch.setattr("graphmtl.analysis.alone._CHOSEN_ON", 30)
     real = RidgeCV.fit
-    monkeypatch.setattr(RidgeCV, "fit", lambda own, x, y: read.append(x) or real(own, x, y))
-    found = said(train, test).numpy()
-    (some,) = read
+
+    def fit(own, x, y):
+        read.append((x, {library["num_threads"] for library in threadpool_info()}))
+        return real(own, x, y)
+
+    monkeypatch.setattr(RidgeCV, "fit", fit)
+    with threadpool_limits(2):
+        found = said(train, test).numpy()
+    ((some, threads),) = read
+    assert threads == {1}
     assert some.shape[0] == 30
     numbers = some.getnnz(1)
     assert numbers.min() <= 3 < 10 <= numbers.max()  # of texts of two words and of six, which are read by length
