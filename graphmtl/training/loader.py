@@ -12,8 +12,9 @@ from graphmtl.data.batching import Batch, EncodedSplit, encode_split
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError, check_whole, shown, unknown_name
+from graphmtl.errors import InputError, check_whole, note, shown, unknown_name
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.run_data import say_cut_texts
 from graphmtl.training.sampling import TaskSampler
 
 __all__ = ["loader"]
@@ -82,7 +83,9 @@ def loader(
         vocabulary, options, apart = model.vocabulary, model.options, model.architecture.own_encoder_per_task
     if not isinstance(vocabulary, Vocabulary | SubwordVocabulary):
         raise InputError(f"model: found {shown(model)}, expected a MultiTaskModel or a Vocabulary")
-    texts = _Texts(encode_split(tasks, vocabulary, options, split, apart=apart), split)
+    corpora = encode_split(tasks, vocabulary, options, split, apart=apart)
+    say_cut_texts({name: [own] for name, own in corpora.items()}, note)
+    texts = _Texts(corpora, split)
     sampler = TaskSampler(
         lengths=texts.lengths,
         batch_size=batch_size,

@@ -1,7 +1,7 @@
 """The data of a run, loaded as its options say, what is said of them, and what a frozen part makes of them."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "planted_options",
     "read_frozen_once",
     "remarks",
+    "say_cut_texts",
     "say_truncated",
     "say_unknown",
 ]
@@ -89,15 +90,19 @@ def read_frozen_once(
         keep_lower_states(model, splits, tell=tell and main, progress=progress and main)
 
 
-def say_truncated(data: Mapping[str, EncodedTask], say) -> None:
+def say_truncated(data: Mapping[str, EncodedTask], say: Callable[[str], Any]) -> None:
     """How many texts of each task are read in part only."""
+    say_cut_texts({name: [*task.splits.values()] for name, task in data.items()}, say)
+
+
+def say_cut_texts(splits: Mapping[str, Sequence[EncodedSplit]], say: Callable[[str], Any]) -> None:
+    """:func:`say_truncated`, of some splits by the task's name, or the corpus's."""
     found, units = {}, set()
-    for name, task in data.items():
-        splits = task.splits.values()
-        cut, texts = sum(split.truncated for split in splits), sum(len(split.text_lengths) for split in splits)
+    for name, own in splits.items():
+        cut, texts = sum(split.truncated for split in own), sum(len(split.text_lengths) for split in own)
         if cut:
             found[name] = f"{name} {cut:,} of {texts:,} ({cut / texts:.1%})"
-            units |= {"words" if split.subwords is None else "pieces" for split in splits}
+            units |= {"words" if split.subwords is None else "pieces" for split in own}
     if found:
         say(f"texts cut to the {' or '.join(sorted(units))} that are read (--max-length): {', '.join(found.values())}")
 

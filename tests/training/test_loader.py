@@ -8,7 +8,7 @@ import graphmtl
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.training.loader import loader
 from graphmtl.training.sampling import TaskSampler
 
@@ -86,6 +86,15 @@ def test_without_shuffling_texts_come_in_the_order_of_the_data(tasks, vocabulary
     assert [text.split()[0] for text in seen] == [first for first, *_ in exact]
     assert [len(text.split()) for text in seen] == [len(text) for text in exact]
     assert [len(batch.lengths) for batch in batches] == [4, 2]
+
+
+def test_cut_texts_are_counted(vocabulary):
+    long = {"text": [f"{'x ' * 201}{n}" for n in range(40)], "label": ["a", "b"] * 20}
+    tasks = graphmtl.load_tasks({"one": long})
+    count = len(tasks["one"].train)
+    told = rf"^texts cut to the words that are read \(--max-length\): one {count} of {count} \(100.0%\)$"
+    with pytest.warns(DataWarning, match=told):
+        loader(tasks, vocabulary, batch_size=4)
 
 
 def test_a_task_alone_comes_without_the_texts_that_it_has_no_label_for(tasks, vocabulary):
