@@ -34,7 +34,7 @@ from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
 from graphmtl.errors import note
 from graphmtl.layers.pooling import mean_over_tokens
-from graphmtl.training.teachers import TeacherOutputs, fits
+from graphmtl.training.teacher_outputs import TeacherOutputs, fits
 from graphmtl.training.term import Term
 
 __all__ = ["AUTO", "Distillation", "DistillationOptions", "divergence", "say_idle", "who_teaches"]

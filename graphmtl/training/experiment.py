@@ -9,11 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-from accelerate.utils import set_seed
-
 from graphmtl import verbosity
-from graphmtl.architectures import architecture_class, resolve_topology
+from graphmtl.architectures import resolve_topology
 from graphmtl.architectures.adapterfusion import AdapterFusionOptions
 from graphmtl.architectures.architecture import TopologyOptions
 from graphmtl.config import Options
@@ -27,10 +24,10 @@ from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
-from graphmtl.options import changed, make_options
+from graphmtl.options import make_options
 from graphmtl.training.budget import Budget, about
 from graphmtl.training.building import build_model
-from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
+from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.linear_graph import LinearGraph
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.processes import process_state
@@ -40,17 +37,16 @@ from graphmtl.training.run import Run
 from graphmtl.training.run_data import (
     all_splits,
     left_out,
-    load_fitted_tasks,
     load_run_tasks,
     read_frozen_once,
     remarks,
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_files import ANSWERS, REMARKS, VALIDATION
+from graphmtl.training.run_files import ANSWERS, REMARKS
 from graphmtl.training.self_training import answers_for
 from graphmtl.training.submission import Submission
-from graphmtl.training.teachers import check_imitable, check_unseen, find_teachers, read_by_teachers
+from graphmtl.training.teachers import distillation_of, folder_of_outputs, given_teachers, trained_teachers
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
@@ -155,12 +151,13 @@ def train_run(
     kept, budgets = (None, None) if up_to is None else _kept_epoch(up_to)
     about_it: dict[str, Any] = {"folder": run.folder, "say": say, "measured": measured and not options.refit_on_valid}
     own = _prepared(tasks, options, callbacks=callbacks if main else (), budgets=budgets, **about_it)
-    given = _given_teachers(options, tasks, own.model)
+    given = given_teachers(options, tasks, own.model)
     with run.begun(options, given_data):
         if answers is not None and main:
             run.write_json(ANSWERS, answers)
         read_frozen_once(own.model, all_splits(own.data), progress=options.progress)
-        teachers, said = _taught_by(run, options, loaded, own.model, given, test=test)
+        teachers = given or trained_teachers(run, options, loaded, own.model, train=train_run, test=test)
+        said = folder_of_outputs(run, options)
         with profiled(run.folder) if profile and main else nullcontext():
             result = own.train(tasks, teachers, said, keep_epochs=kept)
         choose_shares(own.model, partial(own.trainer.predict_split, "valid"), own.data, say=say)
@@ -232,7 +229,7 @@ class _Training:
 
         With ``keep_epochs`` up to that epoch, else up to the one that validation chooses.
         """
-        terms = _distillation(self.options, tasks, self.model, self.data, teachers, folder=said)
+        terms = distillation_of(self.options, tasks, self.model, self.data, teachers, folder=said)
         with trackers_finished(self.trainer.accelerator):
             return self.trainer.train(resume=self.options.resume, keep_epochs=keep_epochs, terms=terms)
 
@@ -316,68 +313,6 @@ def _check_data_of_others(options: Options, tasks: TaskSet, data: Mapping) -> No
             source.check_data(data)
 
 
-def _given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
-    """The runs that ``--teachers`` names, by task; none where they are still to be trained."""
-    if not isinstance(options, DistillationOptions) or options.teachers is None:
-        return {}
-    check_imitable(model.tasks)
-    say_idle(options)
-    if who_teaches(options) == "ema" or _arch_of_teachers(options) is not None:
-        return {}
-    folders = str(options.teachers).split(",")
-    if not all(folders):
-        raise InputError(
-            f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train, train:ARCH, "
-            "ema"
-        )
-    teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
-    for run in dict.fromkeys(teachers.values()):
-        names = [name for name, own in teachers.items() if own is run]
-        if not run.model.architecture.own_encoder_per_task:  # it learned from the texts of all its tasks
-            names = list(run.model.tasks)
-        check_unseen(run, names, load_fitted_tasks(run), tasks)
-    return teachers
-
-
-def _arch_of_teachers(options: DistillationOptions) -> str | None:
-    """The architecture of teachers that are to be trained first, or None.
-
-    Raises:
-        InputError: there is no such architecture.
-    """
-    first, _, arch = (who_teaches(options) or "").partition(":")
-    if first != "train":
-        return None
-    architecture_class(arch)
-    return arch
-
-
-def _taught_by(
-    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, given: dict[str, Run], *, test: bool
-) -> tuple[dict[str, Run], Path]:
-    """The teachers by task, trained first where that is asked for, and the folder of what they say."""
-    said = run.folder / "teachers" / "outputs"
-    if not isinstance(options, DistillationOptions):
-        return given, said
-    said, arch = Path(options.teacher_outputs or said), _arch_of_teachers(options)
-    if arch is None:
-        return given, said
-    return find_teachers([_train_teachers(run, tasks, options, arch, test=test)], model.tasks), said
-
-
-def _train_teachers(run: Run, tasks: TaskSet, options: Options, arch: str, *, test: bool) -> Run:
-    """Teachers of an architecture, in ``teachers/ARCH`` of the run; what is there already is gone on with."""
-    teachers = Run(run.folder / "teachers" / arch.rpartition(":")[2])
-    if not (teachers.folder / ("metrics.json" if test else VALIDATION)).is_file():
-        changes: dict[str, Any] = {"refit_on_valid": False, "write_submission": None, "teachers": None}
-        if architecture_class(arch).own_encoder_per_task:
-            changes |= {"balancing": "equal", "conflict_every": 0, "pretrained": None}  # they share nothing
-        first = changed(options, arch=arch, **changes)
-        train_run(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False), test=test)
-    PartialState().wait_for_everyone()
-    return Run.open(teachers.folder) if test else teachers
-
-
 def _refit(
     run: Run,
     tasks: TaskSet,
@@ -401,33 +336,6 @@ def _refit(
     read_frozen_once(own.model, all_splits(own.data), progress=own.options.progress)
     result = own.train(tasks, teachers, said, keep_epochs=chosen.best_epoch)
     return own, replace(result, seconds=chosen.seconds + result.seconds, cut_short=chosen.cut_short)
-
-
-def _distillation(
-    options: Options, tasks: TaskSet, model: MultiTaskModel, data: Any, teachers: Mapping[str, Run], *, folder: Path
-) -> list[Distillation]:
-    """What the teachers say of all training texts, kept in a folder, and heads to imitate them; nothing without any."""
-    if not teachers or not isinstance(options, DistillationOptions):
-        return []
-    state = PartialState()
-    with state.main_process_first():
-        outputs = read_by_teachers(
-            teachers,
-            tasks,
-            target=options.kd_target,
-            folder=folder,
-            device=state.device,
-            write=state.is_main_process,
-        )
-    set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
-    distillation = Distillation(
-        tasks=model.tasks,
-        node_size=model.architecture.node_size,  # type: ignore[arg-type]
-        outputs=outputs,
-        own={name: each.corpus for name, each in data.items()},
-        options=options,
-    )
-    return [distillation]
 
 
 def _silent(*_args: Any) -> None:

@@ -30,7 +30,7 @@ from graphmtl.data.task import Task
 from graphmtl.layers.pooling import mean_over_tokens
 from graphmtl.training.distillation import DistillationOptions, divergence, who_teaches
 from graphmtl.training.optimization import WeightAverage
-from graphmtl.training.teachers import fits
+from graphmtl.training.teacher_outputs import fits
 from graphmtl.training.term import Term
 
 __all__ = ["MeanTeacher"]

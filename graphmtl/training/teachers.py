@@ -1,52 +1,36 @@
-"""Teachers, models that were trained before, and what they say of training texts, kept on disk."""
+"""Who teaches a run: runs that are named, or that are trained before it, and the term by which it imitates them."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from accelerate import PartialState
+from accelerate.utils import set_seed
 
-from graphmtl.data.batching import EncodedSplit, encode_tasks
+from graphmtl.architectures import architecture_class
+from graphmtl.config import Options
+from graphmtl.data.batching import EncodedTask
 from graphmtl.data.overlap import row_keys
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.errors import InputError, note, shown
-from graphmtl.files import alone, read_json, write_whole
-from graphmtl.layers.pooling import token_mask
-from graphmtl.models.lower_states import keep_lower_states
+from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.options import changed
+from graphmtl.training.distillation import Distillation, DistillationOptions, say_idle, who_teaches
 from graphmtl.training.run import Run
-from graphmtl.verbosity import say
+from graphmtl.training.run_data import load_fitted_tasks
+from graphmtl.training.run_files import VALIDATION
+from graphmtl.training.teacher_outputs import read_by_teachers
 
 __all__ = [
-    "TeacherOutputs",
     "check_imitable",
     "check_unseen",
+    "distillation_of",
     "find_teachers",
-    "fits",
-    "read_by_teachers",
-    "teacher_outputs",
+    "folder_of_outputs",
+    "given_teachers",
+    "trained_teachers",
 ]
-
-_AT_ONCE = 64  # texts that a teacher reads in one go
-_SUM = "sha256"  # of all outputs, in the .json
-_CHUNK = 1024  # texts whose outputs are written in one go; of these, texts of like length are read together
-
-
-@dataclass(frozen=True)
-class TeacherOutputs:
-    """What all teachers that fit say of the training texts of a corpus.
-
-    Attributes:
-        lengths: (texts,), tokens of each text.
-        values: by the teacher's task, (texts, size), of taggers (tokens of all texts, size).
-    """
-
-    lengths: np.ndarray
-    values: dict[str, np.ndarray]
 
 
 def check_imitable(tasks: Mapping[str, Task]) -> None:
@@ -123,153 +107,110 @@ def check_unseen(run: Run, names: Iterable[str], theirs: TaskSet, ours: TaskSet,
             )
 
 
-def fits(teacher: Task, task: Task) -> bool:
-    """Whether a teacher of one task can read the instances of another: one text, a pair, or tokens to be tagged."""
-    return (teacher.of_kind.reads_tokens, teacher.is_pair) == (task.of_kind.reads_tokens, task.is_pair)
-
-
-def read_by_teachers(
-    teachers: Mapping[str, Run], tasks: TaskSet, *, target: str, folder: Path, device: torch.device, write: bool = True
-) -> dict[str, TeacherOutputs]:
-    """What the teachers say of the training texts of every corpus; see :func:`teacher_outputs`.
-
-    Args:
-        teachers: the run that holds each task's teacher.
-        tasks: the run's tasks, and their texts.
-        device: where the teachers read.
-    """
-    outputs: dict[str, TeacherOutputs] = {}
-    for run in dict.fromkeys(teachers.values()):
-        model = run.model.to(device)
-        encoded = encode_tasks(tasks, model.vocabulary, model.options)
-        keep_lower_states(model, (each.train for each in encoded.values()), tell=False)
-        for corpus, split in {each.corpus: each.train for each in encoded.values()}.items():
-            found = outputs.setdefault(corpus, TeacherOutputs(split.lengths, {}))
-            for name, own in teachers.items():
-                if own is run and any(fits(model.tasks[name], tasks[other].task) for other in split.tasks):
-                    found.values[name] = teacher_outputs(
-                        run=run, task=name, split=split, target=target, folder=folder, write=write
-                    )
-    return outputs
-
-
-def teacher_outputs(
-    *, run: Run, task: str, split: EncodedSplit, target: str, folder: Path, write: bool = True
-) -> np.ndarray:
-    """What a teacher says of every text of a split, read from ``folder``, and written there first where it is not.
-
-    ``TASK-on-FIRST_TASK_OF_SPLIT.float32`` holds the outputs of the texts, or of tags those of all tokens, one after
-    the other; its ``.json`` says by which weights they were made of which texts, and once all are there their checksum.
-    A file that was not finished is gone on with, a damaged one is named and made anew.
-
-    Args:
-        run: the teacher's run.
-        task: the task that it teaches.
-        split: the texts, encoded for the teacher.
-        target: ``logits``, or ``hidden`` for what the teacher's head reads.
-        folder: of all teachers' outputs.
-        write: False where another process does that.
-
-    Returns:
-        (texts, size), or of tags (tokens of all texts, size), float32, mapped into memory.
+def given_teachers(options: Options, tasks: TaskSet, model: MultiTaskModel) -> dict[str, Run]:
+    """The runs that ``--teachers`` names, by task; none where they are still to be trained.
 
     Raises:
-        InputError: the outputs there were made by other weights or of other texts, or the folder cannot be written.
+        InputError: no run, no teacher for a task, or one that has seen what this run validates or tests on.
     """
-    path = folder / f"{task}-on-{split.tasks[0]}.float32"
-    model = run.model
-    of_tokens = model.tasks[task].of_kind.reads_tokens
-    ends = split.lengths.cumsum() if of_tokens else np.arange(1, len(split) + 1)  # (texts,)
-    about = path.with_suffix(".json")
-    try:
-        if write:
-            folder.mkdir(parents=True, exist_ok=True)
-            waits = f"{path}: another process writes it; its end is waited for"
-            with alone(path.with_name(f".{path.name}.lock"), otherwise=lambda: say(waits, flush=True)):
-                _check_key(path, about, _key(run, task, split, target), lambda: _size(model, task, split, target))
-                if not _is_whole(path, about):
-                    _write(path, model, task, split, target, ends, _about(about)["size"])
-                    write_whole(about, json.dumps(_about(about) | {_SUM: _checksum(path)}) + "\n")
-        size = _about(about)["size"]
-    except OSError as error:
-        raise InputError(f"{error.filename}: teachers' outputs cannot be kept here ({error.strerror})") from None
-    return np.memmap(path, dtype=np.float32, mode="r", shape=(int(ends[-1]), size))
-
-
-def _key(run: Run, task: str, split: EncodedSplit, target: str) -> str:
-    digest = hashlib.sha256(f"{task} {target}".encode())
-    for file in sorted((run.folder / "model").rglob("*")):
-        digest.update(file.read_bytes() if file.is_file() else b"")
-    digest.update(split.digest())
-    return digest.hexdigest()
-
-
-def _about(path: Path) -> dict:
-    found = read_json(path)
-    if not isinstance(found.get("key"), str) or not isinstance(found.get("size"), int) or found["size"] < 1:
-        raise InputError(f"{path}: found {shown(found)}, expected the key and the size of a teacher's outputs")
-    return found
-
-
-def _check_key(path: Path, about: Path, key: str, size) -> None:
-    """Whether the file that is there may be used; where there is none, what will be in it is written down."""
-    if not about.is_file():
-        path.write_bytes(b"")
-        write_whole(about, json.dumps({"key": key, "size": size()}) + "\n")
-    elif _about(about)["key"] != key:
+    if not isinstance(options, DistillationOptions) or options.teachers is None:
+        return {}
+    check_imitable(model.tasks)
+    say_idle(options)
+    if who_teaches(options) == "ema" or _arch_of_teachers(options) is not None:
+        return {}
+    folders = str(options.teachers).split(",")
+    if not all(folders):
         raise InputError(
-            f"{path}: made by a teacher with other weights, of other texts or with another --kd-target; remove it, or "
-            "name another folder with --teacher-outputs"
+            f"--teachers {options.teachers!r}: folders of runs with commas between are expected, or train, train:ARCH, "
+            "ema"
         )
+    teachers = find_teachers([Run.open(folder) for folder in folders], model.tasks)
+    for run in dict.fromkeys(teachers.values()):
+        names = [name for name, own in teachers.items() if own is run]
+        if not run.model.architecture.own_encoder_per_task:  # it learned from the texts of all its tasks
+            names = list(run.model.tasks)
+        check_unseen(run, names, load_fitted_tasks(run), tasks)
+    return teachers
 
 
-def _is_whole(path: Path, about: Path) -> bool:
-    """Whether all is written, and as it was written; what is damaged is emptied."""
-    expected = _about(about).get(_SUM)
-    if expected is None:
-        path.touch()
-        return False
-    if path.is_file() and _checksum(path) == expected:
-        return True
-    note(f"{path}: damaged, and made anew")
-    path.write_bytes(b"")
-    return False
+def _arch_of_teachers(options: Options) -> str | None:
+    """The architecture of teachers that are to be trained first, or None.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    who = who_teaches(options) if isinstance(options, DistillationOptions) else None
+    first, _, arch = (who or "").partition(":")
+    if first != "train":
+        return None
+    architecture_class(arch)
+    return arch
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def trained_teachers(
+    run: Run, options: Options, tasks: TaskSet, model: MultiTaskModel, *, train: Callable[..., Run], test: bool
+) -> dict[str, Run]:
+    """The teachers by task that ``--teachers train`` asks for, in ``teachers/ARCH`` of the run; none where it does not.
+
+    What is there already is gone on with.
+
+    Args:
+        run: that which they will teach.
+        options: its.
+        tasks: their texts too.
+        model: whose tasks they teach.
+        train: :func:`graphmtl.training.experiment.train_run`.
+        test: whether they are tested.
+    """
+    arch = _arch_of_teachers(options)
+    if arch is None:
+        return {}
+    teachers = Run(run.folder / "teachers" / arch.rpartition(":")[2])
+    if not (teachers.folder / ("metrics.json" if test else VALIDATION)).is_file():
+        changes: dict[str, Any] = {"refit_on_valid": False, "write_submission": None, "teachers": None}
+        if architecture_class(arch).own_encoder_per_task:
+            changes |= {"balancing": "equal", "conflict_every": 0, "pretrained": None}  # they share nothing
+        first = changed(options, arch=arch, **changes)
+        train(tasks, replace(first, output=str(teachers.folder), resume=True, overwrite=False), test=test)
+    PartialState().wait_for_everyone()
+    return find_teachers([Run.open(teachers.folder) if test else teachers], model.tasks)
 
 
-def _size(model: MultiTaskModel, task: str, split: EncodedSplit, target: str) -> int:
-    return _say(model, task, split, np.array([0]), target)[0].size(-1)
+def folder_of_outputs(run: Run, options: Options) -> Path:
+    """Where what the teachers of a run say is kept."""
+    given = options.teacher_outputs if isinstance(options, DistillationOptions) else None
+    return Path(given or run.folder / "teachers" / "outputs")
 
 
-def _write(
-    path: Path, model: MultiTaskModel, task: str, split: EncodedSplit, target: str, ends: np.ndarray, size: int
-) -> None:
-    """Appends the outputs of the texts that the file lacks, in order."""
-    with path.open("r+b") as file:
-        done = int(np.searchsorted(ends, file.seek(0, 2) // (4 * size), side="right"))  # whole texts
-        file.truncate(4 * size * (int(ends[done - 1]) if done else 0))
-        file.seek(0, 2)
-        for start in range(done, len(split), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(split)))
-            order = rows[split.lengths[rows].argsort(kind="stable")]
-            said: dict[int, Tensor] = {}
-            for some in np.split(order, range(_AT_ONCE, len(order), _AT_ONCE)):
-                said |= zip(some.tolist(), _say(model, task, split, some, target), strict=True)
-            file.write(torch.cat([said[row] for row in rows.tolist()]).numpy().tobytes())
-
-
-@torch.no_grad()
-def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[int] | np.ndarray, target: str):
-    """The outputs of some texts, each (1, size), or of tags (tokens, size)."""
-    device = next(model.parameters()).device
-    batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
-    output = model.eval()(batch)[task]
-    values = model.classify(output.hidden, task) if target == "logits" else output.hidden  # of every token, all finite
-    if not model.tasks[task].of_kind.reads_tokens:
-        return values.float().cpu().view(len(rows), 1, -1).unbind()
-    inside = token_mask(batch.lengths, values)  # (batch, tokens)
-    return values[inside].float().cpu().split(batch.lengths.tolist())
+def distillation_of(
+    options: Options,
+    tasks: TaskSet,
+    model: MultiTaskModel,
+    data: Mapping[str, EncodedTask],
+    teachers: Mapping[str, Run],
+    *,
+    folder: Path,
+) -> list[Distillation]:
+    """What the teachers say of all training texts, kept in a folder, and heads to imitate them; nothing without any."""
+    if not teachers or not isinstance(options, DistillationOptions):
+        return []
+    state = PartialState()
+    with state.main_process_first():
+        outputs = read_by_teachers(
+            teachers,
+            tasks,
+            target=options.kd_target,
+            folder=folder,
+            device=state.device,
+            write=state.is_main_process,
+        )
+    set_seed(options.seed)  # the first weights of the heads are the same whether teachers were at hand or not
+    distillation = Distillation(
+        tasks=model.tasks,
+        node_size=model.architecture.node_size,  # type: ignore[arg-type]
+        outputs=outputs,
+        own={name: each.corpus for name, each in data.items()},
+        options=options,
+    )
+    return [distillation]

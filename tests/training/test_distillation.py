@@ -8,7 +8,7 @@ import torch
 
 from graphmtl.data.task import Task
 from graphmtl.training.distillation import AUTO, Distillation, DistillationOptions
-from graphmtl.training.teachers import TeacherOutputs
+from graphmtl.training.teacher_outputs import TeacherOutputs
 from tests import tiny
 from tests.tiny import without_clock
 

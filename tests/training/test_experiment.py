@@ -409,22 +409,3 @@ def test_a_run_that_is_read_is_not_replaced(copy_of, tiny_tasks, error_of):
     given = tiny.OPTIONS | {"arch": "cmtr", "tasks": tiny_tasks, "teachers": f"{source}", "output": source}
     assert "--overwrite would remove" in error_of("run", *flags(**given), "--overwrite")
     assert (source / "metrics.json").is_file()
-
-
-@pytest.mark.parametrize("teachers", ["", "run,"])
-def test_teachers_without_a_name(teachers, tiny_tasks, tmp_path, error_of):
-    given = tiny.OPTIONS | {"arch": "cmtr", "tasks": tiny_tasks, "output": tmp_path / "run", "teachers": teachers}
-    assert "--teachers" in error_of("run", *flags(**given))
-
-
-@pytest.mark.parametrize(("arch", "checked"), [("single", ["child1"]), ("shared", [*tiny.TASKS])])
-def test_a_teacher_has_seen_the_texts_of_all_tasks_that_it_shares_with(
-    arch, checked, finished, tiny_tasks, monkeypatch
-):
-    teacher = finished(arch).run
-    seen = []
-    monkeypatch.setattr(experiment, "check_unseen", lambda run, names, theirs, ours: seen.append([*names]))
-    model = SimpleNamespace(architecture=SimpleNamespace(node_size=4), tasks={"child1": teacher.model.tasks["child1"]})
-    options = make_options(arch="cmtr", teachers=str(teacher.folder))
-    assert [*experiment._given_teachers(options, tiny_tasks, model)] == ["child1"]
-    assert seen == [checked]
