@@ -45,8 +45,8 @@ def cells(
     """The map of a graph.
 
     Of ratios the palette goes from half of the equal share to double. Of affinities it goes from -1 to 1, or, where
-    there is a control, from what it reaches to 1. Of other signed measures it goes as far as ``end``, by default as the
-    strongest.
+    there is a control, from what it reaches to 1, in the row where that is least. Of other signed measures it goes as
+    far as ``end``, by default as the strongest.
     """
     known = ~np.isnan(evidence.excess)  # (targets, sources)
     dots = known & ~evidence.above & (evidence.limits is not None)
@@ -73,12 +73,14 @@ def _places(evidence: Evidence, known: np.ndarray, end: float | None) -> tuple[n
     if limits is None:
         high = _rounded(strongest, strongest)
         return (excess / strongest).clip(-1, 1), (f"-{high}", "0", high)
-    limit = float(limits.min())
+    own = limits[known.any(1)] if known.any() else limits  # of the rows that have edges
+    limit = float(own.min())
     if evidence.above.any() and strongest <= limit:
         strongest = float(excess[evidence.above].max())
     places = ((excess - limit) / max(strongest - limit, ALIKE)).clip(0, 1)
     high = _rounded(strongest, strongest) if evidence.above.any() else ""
-    return places, (None, f"control {_rounded(limit, strongest)}", high)
+    low, top = (_rounded(float(each), strongest) for each in (limit, own.max()))
+    return places, (None, f"{'control' if low == top else 'lowest control'} {low}", high)
 
 
 def _rounded(number: float, strongest: float) -> str:

@@ -63,6 +63,16 @@ def test_a_palette_ends_at_a_control_that_nothing_is_above():
     assert found.ends[2] == ""
 
 
+def test_a_palette_begins_where_the_lowest_control_of_rows_with_edges_ends():
+    graph = affinity(3)
+    found = evidence(graph, by_chance(graph))
+    own = cells(graph, replace(found, limits=np.array([0.1, 0.1, 0.3])))
+    assert own.ends[1] == "lowest control 0.10"
+    without = np.where(np.arange(3)[:, None] == 2, np.nan, found.excess)  # the last row has no edges
+    own = cells(graph, replace(found, excess=without, limits=np.array([0.1, 0.1, 0.0])))
+    assert own.ends[1] == "control 0.10"
+
+
 def test_a_palette_goes_beyond_its_end_where_that_is_below_the_control():
     graph = TaskGraph(**ABOUT, edges=(edge("a", "b", 4.0), edge("b", "c", 0.02), edge("c", "a", 0.01)))
     control = TaskGraph(**ABOUT, edges=(edge("a", "b", 0.3), edge("b", "c", 0.31), edge("c", "a", 0.29)))
