@@ -167,7 +167,8 @@ def _check_edges(run: Run) -> None:
 def stability(explanations: Sequence[Explanation]) -> dict[str, float | None]:
     """Of each picture how alike several runs are: Spearman within rows, the mean over pairs of runs."""
     pairs = [a.likeness(b) for a, b in combinations(explanations, 2)]
-    values = {name: np.array([pair[name].within for pair in pairs], dtype=float) for name in pairs[0]}  # None is nan
+    names = [name for name in pairs[0] if all(name in pair for pair in pairs)]
+    values = {name: np.array([pair[name].within for pair in pairs], dtype=float) for name in names}  # None is nan
     return {name: None if np.isnan(own).any() else float(own.mean()) for name, own in values.items()}
 
 

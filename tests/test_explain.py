@@ -163,6 +163,8 @@ def test_stability_is_the_mean_over_pairs():
     explanations = [Explanation(pictures={"attention": each}, removal=None) for each in scaled]
     assert stability(explanations)["attention"] == pytest.approx((1 - 1 - 1) / 3)
     assert stability(explanations[:2])["attention"] == pytest.approx(1)
+    more = [Explanation(pictures={**own.pictures, "gates": graph}, removal=None) for own in explanations[:2]]
+    assert [*stability([*more, explanations[2]])] == ["attention"]  # which all of them have
 
 
 @pytest.mark.parametrize(

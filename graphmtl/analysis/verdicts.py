@@ -144,12 +144,17 @@ def _agree(comparison: Comparison, p: float | None) -> bool:
 
 
 def _gains(graph: TaskGraph) -> str:
-    """Of measured gains, which need no control: how many are beyond the chance of the texts."""
-    from scipy.stats import norm  # takes a second, which verbs without it need not spend
+    """Of measured gains, which need no control: how many are beyond the chance of the seeds."""
+    from scipy.stats import t  # takes a second, which verbs without it need not spend
 
     edges = [edge for edge in graph.edges if edge.source != edge.target]
     errors = [edge.std / edge.count**0.5 or np.inf for edge in edges]
-    p = holm([2 * norm.sf(abs(edge.weight) / error) for edge, error in zip(edges, errors, strict=True)])
+    degrees = [max(1, edge.count - 1) for edge in edges]
+    ratios = [abs(edge.weight) / error for edge, error in zip(edges, errors, strict=True)]
+    p = holm((2 * t.sf(ratios, degrees)).tolist())
     beyond = [edge.weight for edge, own in zip(edges, p, strict=True) if own < _SMALL]
     gain, loss = sum(weight > 0 for weight in beyond), sum(weight < 0 for weight in beyond)
-    return f"of {len(edges)} sources {gain} help their target and {loss} harm it, beyond the chance of the texts read"
+    return (
+        f"of {len(edges)} sources {gain} {'helps its' if gain == 1 else 'help their'} target and {loss} "
+        f"{'harms' if loss == 1 else 'harm'} it, beyond the chance of the seeds"
+    )

@@ -117,15 +117,15 @@ class Benefit:
     texts: tuple[int, ...]
 
     def graph(self) -> TaskGraph:
-        """The gains of training together as a picture, the mean over seeds; ``std`` is that over seeds."""
+        """The gains of training together as a picture, the mean over seeds; ``std`` and ``count`` are of seeds."""
         values = self.gains["together"].values  # (seeds, targets, sources)
         edges = [
             Edge(
                 source=self.tasks[j],
                 target=self.tasks[k],
                 weight=float(values[:, k, j].mean()),
-                std=float(values[:, k, j].std()),
-                count=self.texts[k],
+                std=float(values[:, k, j].std(ddof=1)),
+                count=len(self.seeds),
             )
             for k, j in permutations(range(len(self.tasks)), 2)
         ]

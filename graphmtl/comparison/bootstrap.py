@@ -31,10 +31,11 @@ import numpy as np
 
 from graphmtl.training.example_sums import ExampleSums, draws
 
-__all__ = ["DRAWS", "Difference", "differences", "drawn_scores"]
+__all__ = ["DRAWS", "Difference", "differences", "drawn_scores", "is_defined"]
 
 DRAWS = 10_000
 _LEVEL = 0.05
+_DEFINED = 0.5  # share of the draws of which there must be scores
 _OTHERS_COUNT = 4  # degrees of freedom that other tasks' variance between seeds counts as, at most
 
 
@@ -90,11 +91,23 @@ def differences(
 
     Args:
         pairs: of each task the scores of the one row and of the other, each (1 + draws, seeds), of `drawn_scores` or
-            a mean of such over tasks, of the same examples and seeds.
+            a mean of such over tasks, of the same examples and seeds. Draws in which a score is undefined (nan), as the
+            area under the ROC curve is without a right example, are left out; see :func:`is_defined`.
     """
-    found = {name: (ours - theirs).astype(np.float64) for name, (ours, theirs) in pairs.items()}
+    found = {name: _defined((ours - theirs).astype(np.float64)) for name, (ours, theirs) in pairs.items()}
     by_seeds = {name: _variance_by_seeds(own) for name, own in found.items()}
     return {name: _difference(own, by_seeds[name], [*by_seeds.values()]) for name, own in found.items()}
+
+
+def is_defined(scores: np.ndarray) -> bool:
+    """Whether there is a score, and one of most draws too, (1 + draws, seeds)."""
+    known = ~np.isnan(scores).any(1)  # (1 + draws,)
+    return bool(known[0]) and known.mean() > _DEFINED
+
+
+def _defined(found: np.ndarray) -> np.ndarray:
+    """The draws in which there is a difference, (1 + draws, seeds)."""
+    return found[~np.isnan(found).any(1)]
 
 
 def _variance_by_seeds(found: np.ndarray) -> float:

@@ -7,11 +7,12 @@ from functools import cached_property
 import numpy as np
 
 from graphmtl.analysis.holm import holm
-from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores
+from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.kinds.scored import ScoredKind
+from graphmtl.metrics.named import METRICS
 from graphmtl.metrics.probabilities import ece
 from graphmtl.registry import is_outside
 from graphmtl.training.evaluation import Predictions
@@ -157,11 +158,27 @@ class Compared:
     @property
     def one_metric(self) -> bool:
         """All tasks are measured by the same, so that a mean over tasks says something."""
-        return len({self.metrics[name] for name in self._in_mean}) == 1
+        return len({self.metrics[name] for name in self.in_mean}) == 1
+
+    @cached_property
+    def in_mean(self) -> list[str]:
+        """The tasks that count in the mean over tasks."""
+        known = {name: task for name, task in self.tasks.items() if name not in self._left_out}
+        return [name for name, task in known.items() if task.in_mean] or [*known]
+
+    @cached_property
+    def undefined(self) -> dict[str, list[str]]:
+        """The tasks whose first metric is undefined on the test split, or on most draws of its examples, for some rows.
+
+        So is the area under the ROC curve where all labels are the same. A row has no score of the task then, and where
+        it was trained the task is in no difference and in no mean.
+        """
+        found = {name: [row for row, x in own.items() if not is_defined(x)] for name, own in self._all_drawn.items()}
+        return {name: rows for name, rows in found.items() if rows}
 
     @property
-    def _in_mean(self) -> list[str]:
-        return [name for name, task in self.tasks.items() if task.in_mean] or [*self.tasks]
+    def _left_out(self) -> list[str]:
+        return [name for name, rows in self.undefined.items() if any(not self.rows[row].is_baseline for row in rows)]
 
     @property
     def cut_short(self) -> list[str]:
@@ -203,24 +220,36 @@ class Compared:
         }
 
     @cached_property
-    def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
+    def _all_drawn(self) -> dict[str, dict[str, np.ndarray]]:
         """Of every task and row the scores, whole and drawn, (1 + draws, seeds)."""
         return {
             name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in self._sums.items()
         }
 
     @cached_property
+    def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
+        """The same where there is a score."""
+        return {
+            name: {row: scores for row, scores in own.items() if row not in self.undefined.get(name, [])}
+            for name, own in self._all_drawn.items()
+            if name not in self._left_out
+        }
+
+    @cached_property
     def _drawn_dedup(self) -> dict[str, dict[str, np.ndarray]]:
         """The same on unseen texts, of the tasks that have some and that are in the mean."""
         unseen = {
-            name: {row: [each.unseen() for each in own] for row, own in self._sums[name].items()}
-            for name in self._in_mean
+            name: {row: [each.unseen() for each in self._sums[name][row]] for row in self._drawn[name]}
+            for name in self.in_mean
         }
         unseen = {name: own for name, own in unseen.items() if all(map(len, next(iter(own.values()))))}
         seen = any(each.seen.any() for own in self._sums.values() for each in next(iter(own.values())))
         if not seen:
             return {name: self._drawn[name] for name in unseen}
-        return {name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()}
+        drawn = {
+            name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()
+        }
+        return {name: own for name, own in drawn.items() if all(map(is_defined, own.values()))}
 
     @cached_property
     def floor(self) -> dict[str, np.ndarray]:
@@ -233,15 +262,15 @@ class Compared:
 
     def _mean(self, drawn: Mapping[str, Mapping[str, np.ndarray]], row: str) -> np.ndarray | None:
         """The mean score, (1 + draws, seeds)."""
-        counted = [own for name, own in drawn.items() if name in self._in_mean]
+        counted = [own for name, own in drawn.items() if name in self.in_mean]
         if not counted or not self.one_metric or not all(row in own for own in counted):
             return None
         return np.mean([own[row] for own in counted], axis=0)
 
     def _mean_share(self, row: str) -> np.ndarray | None:
         """The mean normalised score, (1 + draws, seeds), of rows that answer all tasks."""
-        names = self._in_mean
-        if not all(name in self.floor and row in self._drawn[name] for name in names):
+        names = self.in_mean
+        if not names or not all(name in self.floor and row in self._drawn[name] for name in names):
             return None
         return np.mean([(self._drawn[n][row] - self.floor[n]) / (1 - self.floor[n]) for n in names], axis=0)
 
@@ -324,7 +353,8 @@ def _calibration(row: Row) -> list[float] | None:
 
 
 def _ece(task: Task, predictions: Predictions) -> float | None:
-    """None where answers have no probabilities."""
+    """None where answers have no probabilities, or none for each that there might be."""
     if predictions.probabilities is None or not isinstance(task.of_kind, ScoredKind) or not len(predictions):
         return None
-    return ece(task.of_kind.answered(predictions))
+    answered = task.of_kind.answered(predictions)
+    return ece(answered) if answered.form in METRICS["ece"].forms else None

@@ -13,7 +13,7 @@ import pandas
 
 from graphmtl.architectures import architecture_class
 from graphmtl.comparison.comparing import Compared
-from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds
+from graphmtl.comparison.grid import Cell, Grid, check_same_data, check_seeds, train_cells
 from graphmtl.comparison.maps import draw_maps
 from graphmtl.comparison.report import write_report
 from graphmtl.comparison.rows import baseline_rows, grouped, rows_of_runs
@@ -171,7 +171,7 @@ def compare_variants(
         taken = grid.variants
         grid = Grid(folder=folder, variants=[*chosen, _wide(grid, tasks)], seeds=seeds, flags=flags)
         grid.choose(taken)
-        failed += [cell for cell in grid.train(jobs=jobs) if cell not in failed]
+        failed += train_cells([cell for cell in grid.cells() if cell.name == WIDE], jobs=jobs)
     runs = grid.runs()
     check_same_data({**runs, "search": [each.run for each in searched if each.run is not None]})
     told: dict[str, Any] = {"against": against, "baselines": baselines, "command": command}
@@ -271,7 +271,7 @@ def _wide(grid: Grid, tasks: TaskSet) -> Variant:
     shared = next((each for each in grid.variants if each.name == "shared"), Variant(name="shared", arch="shared"))
     hidden = as_large(grid.cell(shared, grid.seeds[0]).options(), tasks, sizes[largest])
     say(f"{WIDE}: --hidden {hidden}, for the {sizes[largest]:,} parameters of {largest}")
-    return Variant(name=WIDE, arch=shared.arch, flags=(*shared.flags, "--hidden", str(hidden)))
+    return Variant(name=WIDE, arch=shared.arch, flags=(*shared.flags, "--hidden", str(hidden)), found=str(hidden))
 
 
 def _written(

@@ -124,8 +124,10 @@ class Grid:
         self.folder, self.variants, self.seeds, self.flags = folder, [*variants], [*seeds], [*flags]
         options = {each.name: self.cell(each, self.seeds[0]).options() for each in self.variants}
         self._say_idle(options)
-        self._options = {name: without_seed(own) for name, own in options.items()}
-        self._defaults = {name: {each.name: each.default for each in fields(own)} for name, own in options.items()}
+        self._options = {each.place: without_seed(options[each.name]) for each in self.variants}
+        self._defaults = {
+            each.place: {own.name: own.default for own in fields(options[each.name])} for each in self.variants
+        }
         self._begin()
 
     def cell(self, variant: Variant, seed: int) -> Cell:
@@ -133,8 +135,7 @@ class Grid:
         common = [each.replace("{seed}", str(seed)) for each in self.flags]
         alone = ("--no-baselines", "--control", "never")  # which a comparison has once, and does not look at
         flags = (*alone, *common, *variant.of_seed(seed), "--seed", str(seed))
-        trial = "" if variant.trial is None else f"-trial-{variant.trial}"
-        place = self.folder / "runs" / f"{variant.name}{trial}-{seed}"
+        place = self.folder / "runs" / f"{variant.place}-{seed}"
         return Cell(name=variant.name, seed=seed, folder=place, flags=flags)
 
     def choose(self, variants: Sequence[Variant]) -> None:

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.reporting.page import render_comparison
 
 __all__ = ["gain_panels", "gains_of", "write_report"]
+
+_LONGEST = 100  # characters of a row's name in a file's
 
 PICTURES: dict[str, tuple[str, Callable[[Compared], Figure]]] = {
     "forest": (
@@ -72,13 +75,22 @@ def write_report(
         write_whole(folder / name, text + "\n")
     drawn = {name: draw(compared) for name, (_, draw) in PICTURES.items()} if compared.others else {}
     maps = maps or {}
-    drawn |= {f"map-{name}": figure for name, figure in maps.items()}
+    drawn |= {f"map-{name}": figure for name, figure in zip(_file_names(maps), maps.values(), strict=True)}
     for name, figure in drawn.items():
         for ending in (".png", ".svg"):
             save_figure(figure, folder / f"{name}{ending}")
     write_whole(folder / "report.html", _page(compared, maps, made_by, searched))
     pictures = [folder / f"{name}{ending}" for name in drawn for ending in (".png", ".svg")]
     return [*(folder / name for name in texts), *pictures, folder / "report.html"]
+
+
+def _file_names(names: Iterable[str]) -> list[str]:
+    """A file's name for each row, whose own may hold the path of an encoder, a name for each."""
+    found: list[str] = []
+    for name in names:
+        short = re.sub(r"[^\w.+=-]+", "_", name)[:_LONGEST]
+        found.append(short if short not in found else f"{short}-{len(found)}")
+    return found
 
 
 def _page(compared: Compared, maps: Mapping[str, Figure], made_by: list[str], searched: Sequence[Searched]) -> str:

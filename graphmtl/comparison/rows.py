@@ -125,11 +125,13 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
         for name in dict.fromkeys(name for own in options for name in own)
         if name != "arch" and len({own[name] for own in options if name in own}) > 1
     ]
-    names = [_name(own, [name for name in differ if name in own]) for own in options]
+    whole = {own["arch"] for own in options}
+    short = [arch.rpartition(":")[2] for arch in whole]  # of classes of two modules the same, which are told apart
+    archs = {arch: arch if short.count(arch.rpartition(":")[2]) > 1 else arch.rpartition(":")[2] for arch in whole}
+    names = [_name(archs[own["arch"]], own, [name for name in differ if name in own]) for own in options]
     return dict(zip(names, groups.values(), strict=True))
 
 
-def _name(options: Mapping[str, Any], differ: Sequence[str]) -> str:
-    arch = options["arch"].rpartition(":")[2]
+def _name(arch: str, options: Mapping[str, Any], differ: Sequence[str]) -> str:
     values = {name: "auto" if name in _FOLLOW and not options[name] else options[name] for name in differ}
     return " ".join([arch, *(f"{name.replace('_', '-')}={value}" for name, value in values.items())])

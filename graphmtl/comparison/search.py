@@ -148,7 +148,7 @@ def _tried(variant: Variant, number: int, options: Mapping[str, Any]) -> Variant
     if number == 0:
         return variant
     flags = chain.from_iterable(as_flags(name, value) for name, value in options.items())
-    return replace(variant, flags=(*variant.flags, *flags), trial=number)
+    return replace(variant, flags=(*variant.flags, *flags), found=f"trial-{number}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +182,7 @@ class Search:
         self.space = space_of(variant.name, whole, self.options, named(variant.flags))
         self.folder = grid.folder / "search"
         self.trials = self._read()
+        self._write()  # before the first training, whose folder says nothing of the space that its number is of
 
     def searched(self, trials: int) -> Searched:
         """What the first so many trials came to."""
@@ -203,14 +204,17 @@ class Search:
     def keep(self, cells: Sequence[_TrialCell]) -> None:
         """Writes down what trials came to, and removes their models."""
         self.trials += [self._result(cell) for cell in cells]
+        self._write()
+        for cell, name in ((cell, name) for cell in cells for name in _LARGE):
+            shutil.rmtree(cell.folder / name, ignore_errors=True)
+
+    def _write(self) -> None:
         content = {"format": _FORMAT, "seed": self.seed, "space": as_plain(self.space)}
         content["trials"] = [asdict(trial) for trial in self.trials]
         path = self._path(".json")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.searched(len(self.trials)).frame().to_csv(self._path(".csv"), index=False)
         write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        for cell, name in ((cell, name) for cell in cells for name in _LARGE):
-            shutil.rmtree(cell.folder / name, ignore_errors=True)
 
     def _result(self, cell: _TrialCell) -> Trial:
         if not cell.is_finished:
@@ -240,7 +244,7 @@ class Search:
         try:
             return [_trial(each) for each in found["trials"]]
         except (KeyError, TypeError) as error:
-            raise InputError(f"{path}: damaged ({error}); remove it, and the search begins anew") from None
+            raise InputError(f"{path}: damaged ({error}); remove {self.folder}, and the search begins anew") from None
 
 
 def _trial(found: Mapping[str, Any]) -> Trial:

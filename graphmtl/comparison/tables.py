@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 from graphmtl.comparison.bootstrap import DRAWS, Difference
-from graphmtl.comparison.comparing import Compared, Summary
+from graphmtl.comparison.comparing import MAJORITY, Compared, Summary
 from graphmtl.comparison.verdict import sentences
 
 __all__ = ["MARKS", "as_json", "as_lines", "frame", "latex", "markdown", "notes", "terminal"]
@@ -124,22 +124,42 @@ def notes(compared: Compared) -> Iterator[str]:
 def _notes_on_scores(compared: Compared) -> Iterator[str]:
     several = len(compared.seeds) > 1
     over = "test examples and seeds" if several else "test examples; of one seed nothing is known of other seeds"
-    better, worse, tasks = MARKS["better"], MARKS["worse"], len(compared.tasks)
+    better, worse = MARKS["better"], MARKS["worse"]
+    numbers = {len(own.tasks) for own in compared.to_reference.values()}
+    tasks = "the number of tasks" if len(numbers) != 1 else "1 task" if numbers == {1} else f"{numbers.pop()} tasks"
     yield (
-        f"Seeds {', '.join(map(str, compared.seeds))}. Intervals are paired, 95 %, over {over} (bootstrap, {DRAWS:,} "
-        f"draws). {better} and {worse}: beyond chance, corrected for {tasks} task{'s' if tasks > 1 else ''} (Holm)."
+        f"Seed{'s' if several else ''} {', '.join(map(str, compared.seeds))}. Intervals are paired, 95 %, over {over} "
+        f"(bootstrap, {DRAWS:,} draws). {better} and {worse}: beyond chance, corrected for {tasks} (Holm)."
     )
-    if not compared.one_metric:
-        metrics = ", ".join(dict.fromkeys(compared.metrics.values()))
+    if compared.undefined:
         yield (
-            f"The tasks are measured by different metrics ({metrics}), so their scores are not averaged; "
-            + ("normalised scores are." if compared.floor else "without baselines there are no normalised ones either.")
+            "Undefined on the test examples, and so in no difference and no mean: "
+            f"{'; '.join(_undefined(compared, name) for name in compared.undefined)}."
         )
+    if not compared.one_metric and compared.in_mean:
+        yield _why_no_mean(compared)
     if compared.cut_short:
         yield (
             f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may "
             "give better scores."
         )
+
+
+def _undefined(compared: Compared, task: str) -> str:
+    rows = compared.undefined[task]
+    trained = any(not compared.rows[name].is_baseline for name in rows)  # else the task is compared without them
+    return f"{compared.metrics[task]} of {task}" + ("" if trained else f" for {', '.join(rows)}")
+
+
+def _why_no_mean(compared: Compared) -> str:
+    metrics = ", ".join(dict.fromkeys(compared.metrics[name] for name in compared.in_mean))
+    if compared.summary(compared.against).share is not None:
+        then = "; normalised scores are"
+    elif MAJORITY in compared.rows:
+        then = ", nor normalised, since the share of the way to a perfect score is not known of all of them"
+    else:
+        then = "; without baselines there are no normalised ones either"
+    return f"The tasks are measured by different metrics ({metrics}), so their scores are not averaged{then}."
 
 
 def frame(compared: Compared) -> pandas.DataFrame:
@@ -246,7 +266,7 @@ def terminal(compared: Compared) -> list[str]:
         columns[name] = {**shown, "mean": "" if own.mean is None else f"{own.mean.mean:+.1f}  "}
     tasks = [*compared.tasks, *(["mean"] if compared.one_metric else [])]
     told = [*_notes_on_scores(compared)]
-    if not compared.one_metric and compared.floor:
+    if not compared.one_metric and reference.share is not None:
         told.append(_NORMALISED)
         tasks.append("normalised, %")
         scores[tasks[-1]] = _spread(reference.share, digits=1)

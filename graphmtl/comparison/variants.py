@@ -22,13 +22,19 @@ class Variant:
         name: what it is called in tables, and its runs' folders.
         arch: the architecture, or ``module:Class``.
         flags: its options as a command line has them; ``{seed}`` is the run's seed.
-        trial: the number of a search's trial whose options are among them; None: all are its own.
+        found: what its options follow from where not all are its own, such as a search's trial; it stands behind the
+            name of its runs' folders, which another finding leaves alone.
     """
 
     name: str
     arch: str
     flags: tuple[str, ...] = ()
-    trial: int | None = None
+    found: str = ""
+
+    @property
+    def place(self) -> str:
+        """What its runs' folders are called, but for the seed."""
+        return f"{self.name}-{self.found}" if self.found else self.name
 
     def of_seed(self, seed: int) -> list[str]:
         """The flags of a run."""

@@ -13,6 +13,8 @@ def sentence(compared: Compared, found: Differences) -> str:
     better, worse, rest = (found.which(verdict) for verdict in ("better", "worse", "within chance"))
     tasks = len(found.tasks)
     ours, theirs = (compared.rows[name].in_a_sentence for name in (found.ours, found.theirs))
+    if not tasks:
+        return f"no task has a score of both {ours} and {theirs}"
     if not better and not worse:
         return f"{ours} is within chance of {theirs} for {f'all {tasks} tasks' if tasks != 1 else 'the one task'}"
     harmed = f"{len(worse)} ({', '.join(worse)})" if worse else "none"

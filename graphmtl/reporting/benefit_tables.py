@@ -16,7 +16,12 @@ _TITLES = {
     "left_out": "Gain from one task among all, against all others",
 }
 _NAMED = 3  # targets
-_GRAPHS = {"gains": "by the gains themselves", "random": "drawn at random", "all": "all edges", "alone": "none, alone"}
+_GRAPHS = {
+    "gains": "by the gains on these texts",
+    "random": "drawn at random",
+    "all": "all edges",
+    "alone": "none, alone",
+}
 
 
 def benefit_tables(found: Mapping[str, Any], without_graph: Mapping[str, str]) -> dict[str, Table]:

@@ -117,8 +117,9 @@ def _trained(options: Options, folder: Path, control_of: Run, *, up_to: Run | No
     """The finished run with these options in a folder."""
     tasks = load_run_tasks(options)
     if (folder / "metrics.json").is_file():
-        run = Run.open(folder)
-        run.check_data(fingerprint(tasks), otherwise="remove the folder, and the control is trained again")
+        run, otherwise = Run.open(folder), "remove the folder, and the control is trained again"
+        run.check_options(options, otherwise=otherwise)
+        run.check_data(fingerprint(tasks), otherwise=otherwise)
         return run
     options = replace(options, output=str(folder), resume=True, overwrite=False, write_submission=None)
     return train_run(tasks, options, control_of=control_of, up_to=up_to)

@@ -6,6 +6,7 @@ is answered, how often it is the right one, and how often both; of Pearson's cor
 correlation, the area under the ROC curve and functions of the user's own are computed anew for every draw.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphmtl.data.task import Task
+from graphmtl.errors import InputError
 from graphmtl.kinds.scored import ScoredKind
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.classes import SCORES, right_and_answered
@@ -55,12 +57,18 @@ class ExampleSums:
             times: (draws, examples), how often each example is in each draw.
 
         Returns:
-            (draws,).
+            (draws,), nan where a draw has no score.
         """
         if self.rescore is None:
             return self.score(times.astype(float) @ self.sums)
         places = np.arange(len(self))
-        return np.array([self.rescore(np.repeat(places, own)) for own in times])
+        return np.array([self._rescored(np.repeat(places, own)) for own in times])
+
+    def _rescored(self, some: np.ndarray) -> float:
+        try:
+            return self.rescore(some)  # type: ignore[misc]
+        except InputError:  # a user's own function need not have a value for every draw
+            return math.nan
 
     def whole(self) -> float:
         """The score of all examples, each once."""

@@ -60,7 +60,7 @@ class RunFolder:
         if not self._taken():
             return
         if options.resume:
-            self._check_same(options)
+            self.check_options(options)
             if data is not None:
                 goes_on = "a run goes on with the data it began with; --overwrite begins anew, --output elsewhere"
                 self.check_data(data, in_order=True, otherwise=goes_on)
@@ -230,7 +230,18 @@ class RunFolder:
             return self.folder.exists()
         return any(path.name != _LOCK and not _is_part(path.name) for path in self.folder.iterdir())
 
-    def _check_same(self, options: Options) -> None:
+    def check_options(self, options: Options, *, otherwise: str = "") -> None:
+        """Whether the run is one with these options, but for such as change nothing that it learns.
+
+        Args:
+            options: those that are asked for.
+            otherwise: what helps; by default that a run is resumed with its own.
+
+        Raises:
+            InputError: one differs.
+        """
+        own = f"{self.folder}/config.yaml"
+        otherwise = otherwise or f"a run is resumed with the options it was started with (--config {own})"
         ours, theirs = asdict(options), asdict(self.options)
         free = (
             *("resume", "overwrite", "output", "progress", "device", "baselines", "control", "write_submission"),
@@ -238,10 +249,7 @@ class RunFolder:
         )
         for key in (*CHOOSING, *(key for key in ours if key not in (*free, *CHOOSING))):
             if ours[key] != theirs[key]:
-                raise InputError(
-                    f"{self.folder}/config.yaml: {key} is {shown(theirs[key])}, not {shown(ours[key])}; a run is "
-                    f"resumed with the options it was started with (--config {self.folder}/config.yaml)"
-                )
+                raise InputError(f"{own}: {key} is {shown(theirs[key])}, not {shown(ours[key])}; {otherwise}")
 
     def check_writable(self) -> None:
         """Whether files can be written into the folder, which a long work is to end with.

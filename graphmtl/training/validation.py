@@ -1,5 +1,6 @@
 """What a model in training says of a split, and by which scores its epochs are compared."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from graphmtl.data.batching import EncodedTask
-from graphmtl.errors import InputError, unknown_name
+from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.epoch_losses import check_finite
 from graphmtl.training.evaluation import Predictions, predict_split, score
@@ -39,6 +40,7 @@ class Validation:
         self.accelerator = accelerator
         self.batch_size = batch_size
         self.select_by = select_by
+        self._undefined: set[str] = set()
 
     def predict_split(
         self, model: nn.Module, split: str, *, recorder: EdgeRecorder | None = None
@@ -77,13 +79,26 @@ class Validation:
     def scores(
         self, metrics: Mapping[str, Mapping[str, float]], groups: Iterable[str]
     ) -> dict[str, tuple[float, float]]:
-        """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss."""
-        pairs = {name: (values[self.data[name].task.metrics[0]], -values["loss"]) for name, values in metrics.items()}
+        """By what each group is selected: its tasks' mean first metric and, for equal ones, mean negative loss.
+
+        A metric that is undefined (nan) counts as 0.
+        """
+        firsts = {name: values[self.data[name].task.metrics[0]] for name, values in metrics.items()}
+        self._say_undefined(name for name, score in firsts.items() if math.isnan(score))
+        pairs = {name: (0.0 if math.isnan(score) else score, -metrics[name]["loss"]) for name, score in firsts.items()}
         joint = [pairs[name] for name in pairs if self.data[name].task.in_mean] or [*pairs.values()]
         if self.select_by != "mean":
             joint = [pairs[self.select_by]]
         chosen = {group: [pairs[group]] if group in pairs else joint for group in groups}
         return {group: tuple(np.mean(values, axis=0).tolist()) for group, values in chosen.items()}
+
+    def _say_undefined(self, names: Iterable[str]) -> None:
+        """Once of each task: so is the area under the ROC curve where all labels are the same."""
+        for name in names:
+            if name not in self._undefined and self.accelerator.is_main_process:
+                metric = self.data[name].task.metrics[0]
+                note(f"task {name!r}: {metric} is undefined on the validation split; the best epoch is chosen without")
+            self._undefined.add(name)
 
     def check_examples(self) -> None:
         """Whether every task has validation examples.

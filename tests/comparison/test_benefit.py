@@ -122,7 +122,9 @@ def test_gains_are_what_a_source_is_worth(name, measured, worth):
 def test_the_benefit_as_a_picture(measured, worth):
     found, _ = measured(worth=worth, picture=worth)
     (edge,) = (each for each in found.graph().edges if (each.source, each.target) == ("b", "a"))
-    assert (edge.weight, edge.count) == (pytest.approx(worth[0, 1], abs=2e-3), 20)
+    assert (edge.weight, edge.count) == (pytest.approx(worth[0, 1], abs=2e-3), 3)
+    values = found.gains["together"].values[:, 0, 1]
+    assert edge.std == pytest.approx(values.std(ddof=1))
 
 
 @pytest.mark.parametrize("has_topology", [True, False])

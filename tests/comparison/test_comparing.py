@@ -1,12 +1,19 @@
+import json
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.comparing import Compared
+from graphmtl.comparison.tables import as_json, markdown, notes, terminal
+from graphmtl.comparison.verdict import sentence
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.metrics.probabilities import ece
 from tests.comparison.small import classes, named, numbers, row, rows_of, share_right
+from tests.parts import lists, predictions_of
 
 RIGHT = {
     "single": {"a": 0.6, "b": 0.6, "c": 0.8},
@@ -137,3 +144,91 @@ def test_time_size_and_epochs_are_the_runs():
     own = Compared([row("star", answers, parameters=7, seconds=120, best={"a": 2, "b": 5})], seeds=[0]).summary("star")
     assert (own.parameters, own.minutes, own.epochs) == (7, 2, ["2 to 5"])
     assert Compared([row("star", answers, best=4)], seeds=[0]).summary("star").epochs == ["4"]
+
+
+# where a score is undefined
+
+
+def _areas(positives, *, names=("single", "star", "majority"), size=60):
+    """Rows of two tasks measured by the area under the ROC curve, of the first of which few labels are right."""
+    rng = np.random.default_rng(0)
+    spam, other = (named(name, metrics=("auc",)) for name in ("spam", "other"))
+    labels = {spam: np.arange(size) < positives, other: np.arange(size) < size // 2}
+
+    def answers(strength):
+        found = {}
+        for task, own in labels.items():
+            sure = 1 / (1 + np.exp(-(strength * (2 * own - 1) + rng.normal(size=size))))
+            both = np.stack([1 - sure, sure], 1)
+            found[task] = predictions_of(own.astype(int), (sure > 0.5).astype(int), probabilities=both)
+        return found
+
+    strengths = {"single": 0.2, "star": 2.0, "majority": 0.0}
+    return [row(name, [answers(strengths[name])], arch=None if name == "majority" else name) for name in names]
+
+
+def test_draws_without_a_score_are_left_out():
+    found = Compared(_areas(3), seeds=[0])
+    assert found.undefined == {}
+    own = found.differences("star", "single")
+    for each in (own.tasks["spam"].found, own.mean):
+        assert each.low < each.mean < each.high
+    assert own.tasks["other"].verdict == "better"
+    assert not np.isfinite(found._drawn["spam"]["star"]).all()
+
+
+def test_a_task_without_a_score_is_in_no_difference_and_no_mean_and_this_is_said():
+    for positives in (0, 60):
+        found = Compared(_areas(positives), seeds=[0])
+        assert found.undefined == {"spam": ["single", "star", "majority"]}
+        own = found.differences("star", "single")
+        assert [*own.tasks] == ["other"]
+        assert own.mean == own.tasks["other"].found
+        assert found.summary("star").test == found.summary("star").scores["other"]
+        assert "Undefined on the test examples, and so in no difference and no mean: auc of spam." in [*notes(found)]
+        assert "NaN" not in json.dumps(as_json(found))
+
+
+def test_of_no_task_is_there_a_score():
+    found = Compared([row(own.name, [_only(own, "spam")], arch=own.arch) for own in _areas(0)], seeds=[0])
+    assert "no task has a score of both star and training alone" in sentence(found, found.differences("star", "single"))
+    assert found.differences("star", "single").mean is None
+    assert markdown(found)
+    assert terminal(found)
+
+
+def _only(own, task):
+    return {about: answers for name, (about, answers) in own.answers[0].items() if name == task}
+
+
+def test_a_metric_of_ones_own_need_not_have_a_value_for_every_draw_nor_for_a_baseline():
+    def fails(some):
+        raise InputError("only one label")
+
+    rows = rows_of({"single": {"a": 0.6}, "star": {"a": 0.9}, "majority": {"a": 0.5}}, seeds=1, size=30)
+    found = Compared(rows, seeds=[0])
+    whole = found._sums["a"]
+    right = {name: each.sums[:, 0] for name, (each,) in whole.items()}
+    rare = 0  # the place of an example without which there is no value
+
+    def own(name, some):
+        if rare not in some:
+            raise InputError("the example is missing")
+        return float(right[name][some].mean())
+
+    for name, (each,) in whole.items():
+        scored = fails if name == "majority" else partial(own, name)
+        whole[name] = [replace(each, sums=each.sums[:, :0], rescore=scored)]
+    difference = found.differences("star", "single").tasks["a"].found
+    assert np.isfinite([difference.low, difference.high]).all()
+    assert found.undefined == {"a": ["majority"]}
+    assert found.floor == {}
+    assert "no mean: accuracy of a for majority." in " ".join(notes(found))
+
+
+def test_answers_that_have_one_probability_alone_have_no_calibration_error():
+    task = Task(name="asked", kind="question-answering", text=("question", "context"))
+    spans = lists([({"text": "x", "answer_start": 0},)] * 4)
+    own = predictions_of(spans, spans, probabilities=np.full((4, 1), 0.5, np.float32))
+    rows = [row(name, [{task: own}], arch=name) for name in ("single", "star")]
+    assert Compared(rows, seeds=[0]).summary("star").calibration is None

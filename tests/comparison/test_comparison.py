@@ -82,12 +82,39 @@ def test_shared_with_as_many_parameters_as_the_largest_graph(trained, tiny_tasks
         output=tmp_path / "c",
         **OPTIONS,
     )
-    flags = trained[f"{WIDE}-0"]
+    (flags,) = (own for name, own in trained.items() if name.startswith(WIDE))
     assert flags[flags.index("--arch") + 1] == "shared"
     assert int(flags[len(flags) - flags[::-1].index("--hidden")]) > tiny.OPTIONS["hidden"]
     assert WIDE in found.compared.rows
     with pytest.raises(InputError, match="no finished run has a graph"):
         compare(tiny_tasks, archs=["single"], same_size=True, output=tmp_path / "d", **OPTIONS)
+
+
+def test_where_a_larger_graph_joins_another_size_is_trained(trained, tiny_tasks, tmp_path, monkeypatch):
+    given = {"baselines": False, "same_size": True, "output": tmp_path / "c", "archs": ["single", "star"], **OPTIONS}
+    sizes = iter([30, 30, 40])
+    monkeypatch.setattr(comparison, "as_large", lambda *_: next(sizes))
+    for mine in ({}, {}, {"mine": "complete"}):
+        found = compare(tiny_tasks, own=mine, **given)
+        assert WIDE in found.compared.rows
+    assert [name for name in trained if name.startswith(WIDE)] == [f"{WIDE}-30-0", f"{WIDE}-40-0"]
+
+
+def test_a_run_that_failed_is_not_tried_a_second_time_for_another_size(trained, tiny_tasks, tmp_path, monkeypatch):
+    tried = []
+    run = _Training._run
+    monkeypatch.setattr(_Training, "_run", lambda self, cell, *rest: tried.append(cell.name) or run(self, cell, *rest))
+    with pytest.warns(match="mmoe has no finished run, and is left out"):
+        found = compare(
+            tiny_tasks,
+            archs=["single", "star", "mmoe"],
+            baselines=False,
+            same_size=True,
+            output=tmp_path / "c",
+            **OPTIONS,
+        )
+    assert sorted(tried) == sorted(["single", "star", "mmoe", WIDE])
+    assert list(map(str, found.failed)) == ["mmoe, seed 0"]
 
 
 @pytest.mark.parametrize(

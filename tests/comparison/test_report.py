@@ -78,3 +78,15 @@ def test_one_row_alone_has_tables_and_no_pictures(tmp_path, monkeypatch):
     files = write_report(Compared(rows_of({"star": {"a": 0.5}}), seeds=[0, 1]), tmp_path, made_by=[])
     assert not [path for path in files if path.suffix == ".png"]
     assert 'class="gains"' not in (tmp_path / "report.html").read_text()
+
+
+def test_maps_of_rows_whose_names_hold_paths_have_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)
+    names = ["star encoder=some/bert", "star encoder=some\\bert", "star " + 300 * "x"]
+    rows = rows_of({"single": {"a": 0.6}, **{name: {"a": 0.9} for name in names}}, seeds=1)
+    maps = {name: draw_task_graph(star(3)) for name in names}
+    files = write_report(Compared(rows, seeds=[0]), tmp_path, made_by=[], maps=maps)
+    found = [path.name for path in files if path.name.startswith("map-") and path.suffix == ".png"]
+    assert found[:2] == ["map-star_encoder=some_bert.png", "map-star_encoder=some_bert-1.png"]
+    assert len(found) == 3
+    assert all(path.is_file() for path in files)

@@ -42,6 +42,15 @@ def test_a_folder_that_ends_like_a_seed_is_the_same_folder():
         assert [*grouped([SimpleNamespace(options=own) for own in options])] == ["cmtr"]
 
 
+def test_classes_of_two_modules_that_share_a_name_are_told_apart():
+    options = [make_options(arch=arch) for arch in ("star", "single", "single")]
+    for own, arch in zip(options, ("a:Net", "b:Net", "c:Other"), strict=True):
+        object.__setattr__(own, "arch", arch)
+    found = grouped([SimpleNamespace(options=own) for own in options])
+    assert [name.split()[0] for name in found] == ["a:Net", "b:Net", "Other"]
+    assert [own.options for (own,) in found.values()] == options
+
+
 def test_what_follows_from_the_texts_is_called_so():
     options = [make_options(arch="star"), make_options(arch="star", epochs=3)]
     assert [*grouped([SimpleNamespace(options=own) for own in options])] == ["star epochs=auto", "star epochs=3"]

@@ -199,6 +199,15 @@ def test_another_search_in_the_folder_is_refused(changes, message, trained, tmp_
         search(grid_in(tmp_path, "star", seed=changes.get("seed", 0)), trials=2, space=changes.get("space", SPACE))
 
 
+def test_a_search_that_was_ended_in_its_first_trials_goes_on_with_its_space(tmp_path):
+    star = Variant(name="star", arch="star")
+    Search(grid=grid_in(tmp_path, "star"), variant=star, space=SPACE).cells(2)  # which are being trained
+    with pytest.raises(InputError, match="a search goes on with what it was started with"):
+        Search(grid=grid_in(tmp_path, "star"), variant=star, space={"lr": (0.5, 0.25)})
+    with pytest.raises(InputError, match="seed is 0, not 7"):
+        Search(grid=grid_in(tmp_path, "star", seed=7), variant=star, space=SPACE)
+
+
 def test_a_damaged_file_is_named(trained, tmp_path):
     search(grid_in(tmp_path, "star"), trials=2, space=SPACE)
     path = tmp_path / "search" / "star.json"
@@ -209,7 +218,7 @@ def test_a_damaged_file_is_named(trained, tmp_path):
         ('"seconds": ', '"seconds": 1, "tasks": '),
     ):
         path.write_text(whole.replace(*wrong))
-        with pytest.raises(InputError, match=r"star\.json: damaged .*; remove it, and the search begins anew"):
+        with pytest.raises(InputError, match=r"star\.json: damaged .*; remove .*search, and the search begins anew"):
             Search(grid=grid_in(tmp_path, "star"), variant=Variant(name="star", arch="star"), space=SPACE)
 
 

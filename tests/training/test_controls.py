@@ -172,3 +172,13 @@ def test_a_history_that_does_not_tell_the_epoch_is_named(history, copy_of):
     (folder / "history.jsonl").write_text(history)
     with pytest.raises(InputError, match=r"history\.jsonl, line 1: epoch: found "):
         control_of(Run.open(folder), "auto")
+
+
+def test_a_control_of_other_options_is_not_taken_for_the_runs_own(copy_of, tmp_path):
+    run = keeping(copy_of("complete"), 1)
+    shuffled(run, tmp_path / "control")
+    assert shuffled(run, tmp_path / "control").options.shuffle_labels
+    other = Run.open(run.folder)
+    other.__dict__["options"] = replace(run.options, hidden=run.options.hidden + 1)
+    with pytest.raises(InputError, match=r"config\.yaml: hidden is \d+, not \d+; remove the folder, and the control"):
+        shuffled(other, tmp_path / "control")

@@ -6,7 +6,7 @@ import pytest
 from accelerate import Accelerator
 
 from graphmtl.data.batching import EncodedSplit
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.training.validation import Validation
 from tests.parts import label_arrays
@@ -29,6 +29,18 @@ def test_groups_are_compared_by_their_tasks_first_metric_then_by_loss():
     assert make(data).scores(METRICS, ["a", "b"]) == {"a": (0.5, -1.0), "b": (0.9, -3.0)}
     object.__setattr__(data["b"].task, "in_mean", False)
     assert make(data).scores(METRICS, ["mean"]) == {"mean": (0.5, -1.0)}
+
+
+def test_a_metric_that_is_undefined_leaves_the_choice_to_the_others_and_is_said_once():
+    own = make(toy_data(a=3, b=3))
+    undefined = {"a": {"accuracy": math.nan, "loss": 1.0}, "b": {"accuracy": 0.5, "loss": 3.0}}
+    with pytest.warns(DataWarning, match="task 'a': accuracy is undefined on the validation split") as said:
+        first = own.scores(undefined, ["mean", "a"])
+    later = own.scores({**undefined, "b": {"accuracy": 0.9, "loss": 3.0}}, ["mean", "a"])
+    assert len(said) == 1
+    assert later["mean"] > first["mean"]
+    assert first["a"] == later["a"] == (0.0, -1.0)
+    assert own.scores({**undefined, "a": {"accuracy": math.nan, "loss": 0.5}}, ["a"])["a"] > first["a"]
 
 
 def test_no_such_task():
