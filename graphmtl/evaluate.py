@@ -5,7 +5,7 @@ The file is this verb's own and says which split it is of; another evaluation re
 
 import json
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
+from graphmtl.data.overlap import row_keys
 from graphmtl.data.scored import load_scored
+from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, note
 from graphmtl.files import check_output, write_whole
 from graphmtl.printed_tables import (
@@ -31,7 +33,7 @@ from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import planted_options, say_truncated
+from graphmtl.training.run_data import many_unknown, planted_options, say_truncated
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main"]
@@ -91,6 +93,8 @@ def evaluate_on(
     tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
     data = encoded_for(run, tasks)
     say_truncated(data, note)
+    for line in [*_blank(tasks), *many_unknown(data)]:
+        note(line)
     predictions = {"test": predict(run, data, "test")}
     if predictions_to is not None:
         write_predictions(predictions_to, tasks, predictions)
@@ -98,6 +102,13 @@ def evaluate_on(
     for name, each in tasks.items():
         results[name] |= {"n_unlabelled": each.unlabelled["test"]} if each.unlabelled else {}
     return results
+
+
+def _blank(tasks: TaskSet) -> Iterator[str]:
+    for name, own in tasks.items():
+        count = row_keys(own.test).count("")
+        if count:
+            yield f"{name}: {count:,} of {len(own.test):,} examples have no text, and are scored with the rest"
 
 
 def _results(

@@ -8,11 +8,19 @@ from accelerate import PartialState
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.data.overlap import Overlap
 from graphmtl.errors import InputError
 from graphmtl.files import write_whole
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.options import make_options, parse_options
-from graphmtl.printed_tables import forgetting_table, incoming_table, print_table, same_as_test, scores_table
+from graphmtl.printed_tables import (
+    forgetting_table,
+    incoming_table,
+    overlap_table,
+    print_table,
+    same_as_test,
+    scores_table,
+)
 from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, transfer_run
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
@@ -100,7 +108,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _report(run: Run) -> None:
-    about, metrics = run.transfer, run.metrics
+    about, metrics, known = run.transfer, run.metrics, run.remarks or {"overlap": {}}
+    overlap = overlap_table({name: Overlap(**own) for name, own in known["overlap"].items()})
+    if overlap is not None:
+        print_table(overlap)
     new = {name: metrics["tasks"][name] for name in about["new"]}
     headings = {"test": "test"} | ({} if same_as_test(new) else {"test_dedup": "test_dedup"}) | {"valid": "validation"}
     means = {split: mean_of_first_metrics(new, split) for split in headings}

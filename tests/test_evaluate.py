@@ -225,6 +225,14 @@ def test_texts_of_other_data_that_are_cut_are_counted(copy_of, tmp_path, capsys)
     assert f"graphmtl: {told}\n" in capsys.readouterr().err
 
 
+def test_other_data_whose_words_are_unknown_or_that_have_no_text_are_named(copy_of, tmp_path, capsys):
+    (tmp_path / "texts.csv").write_text("text,label\nqwfp zxcd bnmv,positive\n,negative\nluyj arst,negative\n")
+    main(["evaluate", str(copy_of("star")), "--tasks", str(tmp_path / "texts.csv"), "--task", "child1"])
+    told = capsys.readouterr().err
+    assert "child1: 1 of 3 examples have no text, and are scored with the rest" in told
+    assert "more than 25% of the tokens are unknown in child1, and nothing was learned of them" in told
+
+
 def test_a_file_is_read_by_the_runs_columns(copy_of, scored, tmp_path):
     folder = copy_of("star")
     run = Run.open(folder)

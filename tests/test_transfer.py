@@ -13,13 +13,16 @@ def test_it_prints_new_scores_what_old_tasks_have_lost_and_what_the_new_one_read
     source = finished("complete").run
     (tmp_path / "new.csv").write_text("text,label\n" + "".join(f"word {i},{'ab'[i % 2]}\n" for i in range(39)))
     with (tmp_path / "new.csv").open("a") as file:
-        file.write(f"{'longer ' * 201},a\n")
+        file.write(f"{'longer ' * 201},a\nno label,\n,b\n")
     (tmp_path / "new.yaml").write_text("tasks: {tone: {train: new.csv, test: 0.25, valid: 0.25}}")
     capsys.readouterr()
     main(["transfer", str(source.folder), "--task", str(tmp_path / "new.yaml"), *QUICK, "--output", f"{tmp_path}/new"])
     printed = capsys.readouterr().out
-    assert "texts cut to the words that are read (--max-length): tone 1 of 40 (2.5%)\n" in printed
-    lines = [line.split() for line in printed.splitlines()]
+    assert "texts cut to the words that are read (--max-length): tone 1 of 41 (2.4%)\n" in printed
+    assert "tone: 1 rows without a label are not learned" in printed
+    assert "Texts that occur more than once" in printed
+    assert ["tone", "0", "0", "0", "0", "1"] in [line.split() for line in printed.splitlines()]  # one has no text
+    lines = [line.split() for line in printed[printed.index("new in the graph of") :].splitlines()]
     run = Run.open(tmp_path / "new")
     own = run.metrics["tasks"]["tone"]
     scores = [f"{100 * own[split]['accuracy']:.1f}" for split in ("test", "valid")]

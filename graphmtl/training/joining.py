@@ -38,11 +38,13 @@ from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import (
     all_splits,
+    left_out,
     load_run_tasks,
     planted_options,
     read_frozen_once,
     remarks,
     say_truncated,
+    say_unknown,
 )
 from graphmtl.training.run_files import REMARKS
 from graphmtl.training.run_graphs import graph_of_test
@@ -233,7 +235,10 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         run.check_kept([source.folder])
     training = JoinedTraining(old=old, data=new, transfer=transfer, options=options, folder=run.folder)
     if state.is_main_process:
+        for line in left_out(_only(tasks, names)):
+            verbosity.say(line)
         say_truncated(training.data, verbosity.say)
+        say_unknown(training.data, verbosity.say)
     model = training.model
     known_options = asdict(model.options)
     resolved = {name: known_options[name] for name in ("topology", "chars", "pooling") if name in known_options}

@@ -24,6 +24,7 @@ __all__ = [
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
+    "many_unknown",
     "planted_options",
     "read_frozen_once",
     "remarks",
@@ -115,7 +116,7 @@ def say_unknown(data: Mapping[str, EncodedTask], say) -> None:
     listed = ", ".join(f"{name} {100 * valid:.1f} / {100 * test:.1f}" for name, (valid, test) in found.items())
     listed = f"unknown tokens of validation / test in %: {listed}"
     say(textwrap.fill(listed, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
-    for line in _many_unknown(data):
+    for line in many_unknown(data):
         say(f"warning: {line}")
 
 
@@ -125,7 +126,8 @@ def _unknown(data: Mapping[str, EncodedTask]) -> dict[str, tuple[float, float]]:
     return {name: (own[0] or 0.0, own[1] or 0.0) for name, own in shares.items() if own != (None, None)}
 
 
-def _many_unknown(data: Mapping[str, EncodedTask]) -> Iterator[str]:
+def many_unknown(data: Mapping[str, EncodedTask]) -> Iterator[str]:
+    """A line where there are tasks of which more than a quarter of the tokens are unknown."""
     many = [name for name, own in _unknown(data).items() if max(own) > _MANY_UNKNOWN]
     if many:
         yield (
@@ -145,7 +147,7 @@ def remarks(tasks: TaskSet, data: Mapping[str, EncodedTask]) -> dict[str, Any]:
     lines = [*left_out(tasks)]
     say_truncated(data, lines.append)
     overlap = {corpus: asdict(counts) for corpus, counts in tasks.overlap.items()}
-    return {"overlap": overlap, "lines": [*lines, *_many_unknown(data)]}
+    return {"overlap": overlap, "lines": [*lines, *many_unknown(data)]}
 
 
 def left_out(tasks: TaskSet) -> Iterator[str]:
