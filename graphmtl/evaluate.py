@@ -108,7 +108,7 @@ def _blank(tasks: TaskSet) -> Iterator[str]:
     for name, own in tasks.items():
         count = row_keys(own.test).count("")
         if count:
-            yield f"{name}: {count:,} of {len(own.test):,} examples have no text, and are scored with the rest"
+            yield f"{name}: without a text, and scored with the rest: {count:,} of {len(own.test):,} examples"
 
 
 def _results(

@@ -229,7 +229,7 @@ def test_other_data_whose_words_are_unknown_or_that_have_no_text_are_named(copy_
     (tmp_path / "texts.csv").write_text("text,label\nqwfp zxcd bnmv,positive\n,negative\nluyj arst,negative\n")
     main(["evaluate", str(copy_of("star")), "--tasks", str(tmp_path / "texts.csv"), "--task", "child1"])
     told = capsys.readouterr().err
-    assert "child1: 1 of 3 examples have no text, and are scored with the rest" in told
+    assert "child1: without a text, and scored with the rest: 1 of 3 examples" in told
     assert "more than 25% of the tokens are unknown in child1, and nothing was learned of them" in told
 
 

@@ -10,6 +10,7 @@ import pandas
 from graphmtl.comparison.bootstrap import DRAWS, Difference
 from graphmtl.comparison.comparing import MAJORITY, Compared, Summary
 from graphmtl.comparison.verdict import sentences
+from graphmtl.printed_tables import is_share
 
 __all__ = ["MARKS", "as_json", "as_lines", "frame", "latex", "markdown", "notes", "terminal"]
 
@@ -138,6 +139,8 @@ def _notes_on_scores(compared: Compared) -> Iterator[str]:
         )
     if not compared.one_metric and compared.in_mean:
         yield _why_no_mean(compared)
+    if unbounded := [metric for metric in dict.fromkeys(compared.metrics.values()) if not is_share(metric)]:
+        yield f"Scores and differences of {', '.join(unbounded)}, which need not be shares, stand times 100 too."
     if compared.cut_short:
         yield (
             f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may "

@@ -131,12 +131,12 @@ def _seen(tasks: Mapping[str, dict]) -> list[str]:
 def _overlap(overlap: Mapping[str, Mapping[str, int]]) -> list[str]:
     words = {
         "dropped": "training texts left out, since they stand in the validation or test split of another task",
-        "repeated": "training texts repeat others",
-        "valid_seen": "validation texts stand in training",
-        "empty": "examples have no text",
+        "repeated": "training texts that repeat others",
+        "valid_seen": "validation texts that stand in training",
+        "empty": "examples without a text",
     }
     counts = {key: {name: own.get(key, 0) for name, own in overlap.items()} for key in words}
-    return [f"{sum(own.values()):,} {words[key]} ({_listed(own)})" for key, own in counts.items() if any(own.values())]
+    return [f"{words[key]}: {sum(own.values()):,} ({_listed(own)})" for key, own in counts.items() if any(own.values())]
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -93,11 +93,30 @@ def test_that_metrics_differ_is_said():
     ]
     text = " ".join(terminal(Compared(rows, seeds=[0])))
     assert "different metrics (accuracy, pearson), so their scores are not averaged; normalised scores are." in text
-    assert " mean " not in text.split("Seeds")[0]
+    assert " mean " not in text.split("Seed 0")[0]
     assert "normalised, %" in text
     assert text.endswith("to 1, percent.")
     without = " ".join(terminal(Compared(rows[:2], seeds=[0])))
     assert "without baselines there are no normalised ones either" in without
+    rows[2] = row("majority", [{named("a"): share_right(1.0), score: numbers(noise=1e9)}], arch=None)
+    perfect = " ".join(terminal(Compared(rows, seeds=[0])))
+    assert "so their scores are not averaged, nor normalised, since the share of the way to a perfect" in perfect
+    assert "normalised, %" not in perfect
+
+
+def test_a_metric_of_ones_own_is_said_to_stand_times_100():
+    task = named("a", metrics=("tests.comparison.test_tables:right",))
+    rows = [row(name, [{task: share_right(share, size=40)}]) for name, share in {"single": 0.6, "star": 0.9}.items()]
+    assert any("test_tables:right, which need not be shares, stand times 100 too" in each for each in notes_of(rows))
+    assert not any("times 100" in each for each in notes_of(rows_of(RIGHT)))
+
+
+def right(labels, answers):
+    return sum(a == b for a, b in zip(labels, answers, strict=True))
+
+
+def notes_of(rows):
+    return [*notes(Compared(rows, seeds=range(len(rows[0].answers))))]
 
 
 def test_rows_that_were_stopped_while_they_still_rose_are_named():

@@ -94,9 +94,9 @@ def test_seen_and_dropped_texts_cut_ones_and_a_short_training_are_named(run):
     assert card["level"] == "bad"
     assert card["lines"] == [
         f"30 of 3,000 test texts stand in training ({names[2]} 20, {names[1]} 10); test_dedup is without them",
-        "4 training texts left out, since they stand in the validation or test split of another task "
+        "training texts left out, since they stand in the validation or test split of another task: 4 "
         "(pairs 3, child1 1)",
-        "2 examples have no text (child1 2)",
+        "examples without a text: 2 (child1 2)",
         "pairs: 7 of 9 texts cut",
         "the validation score still rose in the last epoch; more of them (--epochs) may give a better one",
     ]
