@@ -6,6 +6,7 @@ The module can be called, as :func:`graphmtl.comparison.comparison.compare`: ``g
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -35,12 +36,17 @@ def _compared(arguments: Namespace, command: Sequence[str]) -> Comparison:
     settings = [word for word in arguments.words if is_setting(word, names)]
     runs = [word for word in arguments.words if word not in settings]
     if runs:
-        given = [*arguments.rest, *arguments.set, *settings, *arguments.variant]
-        if given or arguments.same_size or arguments.search or arguments.seeds is not None:
+        flags = {"--variant": arguments.variant, "--same-size": arguments.same_size, "--search": arguments.search}
+        flags["--seeds"] = arguments.seeds is not None
+        given = [*arguments.rest, *arguments.set, *settings, *(flag for flag, value in flags.items() if value)]
+        nowhere = next((each for each in runs if not Path(each).is_dir()), None)
+        if nowhere is not None:
             raise InputError(
-                f"{runs[0]}: finished runs are compared as they are, without options of training; an option of an "
-                "architecture is NAME.OPTION=VALUE, with a NAME of --archs"
+                f"{nowhere}: no such run folder; an option of an architecture is NAME.OPTION=VALUE, with a NAME of "
+                "--archs"
             )
+        if given:
+            raise InputError(f"{given[0]}: finished runs are compared as they are, without options of training")
         return compare_runs(runs, **common, command=command)
     return compare_variants(
         variants(arguments.archs.split(","), [*arguments.set, *settings], arguments.variant),

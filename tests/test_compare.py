@@ -79,11 +79,16 @@ def test_finished_runs(finished, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN", "--seeds", "0"], "RUN: finished runs are compared as they are"),
-        (["RUN", "--epochs", "3"], "RUN: finished runs are compared as they are"),
+        ([".", "--seeds", "0"], "--seeds: finished runs are compared as they are"),
+        ([".", "--overwrite"], "--overwrite: finished runs are compared as they are"),
+        ([".", "--epochs", "3"], "--epochs: finished runs are compared as they are"),
+        (
+            ["stra.score=dot", "--epochs", "3"],
+            "stra.score=dot: no such run folder; an option of an architecture is NAME",
+        ),
         (["sta.score=dot"], "sta.score=dot: no such run folder"),
         (["RUN"], "RUN: no such run folder"),
-        (["RUN", "--search", "3"], "RUN: finished runs are compared as they are"),
+        ([".", "--search", "3"], "--search: finished runs are compared as they are"),
         (["--search", "1"], "--search: found 1, expected 2 trials or more"),
         (["--search", "2", "--space", "space.yaml"], "space.yaml: no such file"),
         (["--space", "space.yaml"], "--space: says how --search N goes; found no --search"),
