@@ -96,7 +96,7 @@ def _quoted_rows(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[in
     try:
         for fields in reader:
             number, before = before + 1, reader.line_num  # a record may span lines: name its first
-            if len(fields) > 1 or any(map(str.strip, fields)):  # a blank line is no record
+            if fields == [""] or len(fields) > 1 or any(map(str.strip, fields)):  # a blank line is no record, "" is one
                 yield number, fields
     except csv.Error as error:
         raise InputError(f"{path}, line {before + 1}: not CSV ({error})") from None
