@@ -4,14 +4,12 @@ The texts stand a text a line, or in the columns of a file; with ``--output`` a 
 the answers beside it.
 """
 
-import codecs
 import gzip
 import json
 import lzma
 import shutil
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
 from graphmtl.data.choices import Columns, every_column
 from graphmtl.data.delimited import Reading
+from graphmtl.data.lines import each_line_of
 from graphmtl.data.raw_texts import Text, check_columns, text_of_line, texts_of_table
 from graphmtl.data.readers import ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
@@ -72,31 +71,11 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, str]]:
-    """Line numbers and lines; only a newline ends a line, and the byte order mark before the first is left out."""
-    numbered = enumerate(file, 1)
-    while True:
-        try:
-            number, line = next(numbered)
-        except StopIteration:
-            return
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
-            raise InputError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        try:
-            yield number, line.decode(encoding).rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            where, found = f"{name}, line {number}", f"byte {line[error.start]:#04x}"
-            raise InputError(f"{where}: {found} is not {encoding}; --encoding names another") from None
-        except LookupError:
-            raise InputError(f"--encoding: unknown encoding {encoding!r}") from None
-
-
 def _parts_of_lines(
     file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str, at_once: int
 ) -> Iterator[_Part]:
     """The lines of a file, some thousands at once; tasks of pairs and of choices read what stands between TABs."""
-    lines, start = _lines(file, name, encoding), 0
+    lines, start = enumerate(each_line_of(file, name, encoding), 1), 0
     while chunk := [*islice(lines, at_once)]:
         numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
         single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]

@@ -83,9 +83,7 @@ def test_a_line_of_json_for_each_line_of_text(arch, finished, predicted):
 def test_a_byte_order_mark_is_no_word(folder, predicted, stdin):
     found = predicted(folder, b"\xef\xbb\xbf" + lines(TEXTS).encode(), "--task", "child1", "--edges", stdin=stdin)
     assert found == predicted(folder, lines(TEXTS), "--task", "child1", "--edges")
-    assert predicted(folder, b"\xef\xbb\xbf", "--task", "child1", stdin=stdin) == predicted(
-        folder, "\n", "--task", "child1"
-    )
+    assert predicted(folder, b"\xef\xbb\xbf", "--task", "child1", stdin=stdin) == []
 
 
 def test_standard_input_is_as_good_as_a_file(folder, predicted):
@@ -125,6 +123,32 @@ def test_the_last_line_needs_no_newline(folder, predicted):
 def test_lines_may_end_as_on_windows(folder, predicted):
     found = predicted(folder, "good\r\nbad\r\n", "--task", "child1")
     assert found == predicted(folder, "good\nbad\n", "--task", "child1")
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_carriage_return_ends_lines_where_no_newline_does(stdin, folder, predicted):
+    found = predicted(folder, "good\rbad\r\rdull film", "--task", "child1", stdin=stdin)
+    assert found == predicted(folder, "good\nbad\n\ndull film\n", "--task", "child1")
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+@pytest.mark.parametrize(
+    ("mark", "codec", "encoding"),
+    [
+        ("", "utf-16", "utf-16"),
+        ("\ufeff", "utf-16-le", "utf-16"),
+        ("\ufeff", "utf-16-be", "utf-16"),
+        ("\ufeff", "utf-16-be", "utf-16-be"),
+        ("", "utf-16-le", "utf-16-le"),
+        ("", "utf-32", "utf-32"),
+        ("", "utf-8-sig", "utf-8-sig"),
+    ],
+)
+def test_lines_of_characters_of_several_bytes(mark, codec, encoding, stdin, folder, predicted, monkeypatch):
+    monkeypatch.setattr("graphmtl.data.lines._FLOW", 7)  # which cuts characters in two
+    text = "good film\nnot dull\n\nna\u00efve \u0a0a\U0001f3ac\nbad\n"
+    found = predicted(folder, (mark + text).encode(codec), "--task", "child1", "--encoding", encoding, stdin=stdin)
+    assert found == predicted(folder, text, "--task", "child1")
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])

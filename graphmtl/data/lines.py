@@ -5,9 +5,9 @@ import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from graphmtl.data.encodings import likely_encoding
 from graphmtl.errors import InputError, shown
@@ -17,6 +17,7 @@ from graphmtl.verbosity import detail
 __all__ = [
     "check_encodable",
     "each_line",
+    "each_line_of",
     "each_piece",
     "holds_quotes",
     "lines_of",
@@ -27,6 +28,7 @@ __all__ = [
 
 _UNPACK: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 1 << 22  # bytes that are read at once of a file that may be larger than the memory
+_FLOW = 1 << 18  # bytes that are read at once of what may come in slowly, such as standard input
 _RATIO, _LEAST = 100, 1 << 26  # how far a packed file may grow, and how many bytes in any case
 _HALF = re.compile("[\ud800-\udfff]")  # a lone surrogate: half of a character, as JSON's \ud83d without its \ude00
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "a zip archive (or xlsx)", b"BZh": "bzip2"}
@@ -78,7 +80,25 @@ def each_line(path: Path, encoding: str) -> Iterator[str]:
     Raises:
         InputError: as `read_lines`, once what is wrong is met.
     """
-    return (line.removesuffix("\n").removesuffix("\r") for line in each_piece(path, encoding))
+    return map(_without_end, each_piece(path, encoding))
+
+
+def each_line_of(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+    """The lines of an open file, as `each_line` gives them; it may be empty.
+
+    Args:
+        file: the file, or standard input.
+        name: what an error calls it.
+        encoding: its encoding.
+
+    Raises:
+        InputError: it cannot be read or decoded, once what is wrong is met.
+    """
+    return map(_without_end, _pieces(_read(file, name, _FLOW), name, encoding))
+
+
+def _without_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
 
 
 def each_piece(path: Path, encoding: str) -> Iterator[str]:
@@ -87,63 +107,67 @@ def each_piece(path: Path, encoding: str) -> Iterator[str]:
     Raises:
         InputError: as `read_text`, once what is wrong is met.
     """
+    yield from _pieces(_blocks(path), path, encoding)
+    _say_read(path)
+
+
+def _pieces(blocks: Iterable[bytes], name: object, encoding: str) -> Iterator[str]:
     rest, old = "", None
-    for text in _decoded(path, encoding):
+    for text in _decoded(blocks, name, encoding):
         if old is None:  # as old programs end lines
             old = "\n" not in text and "\r" in text
         *lines, rest = (rest + (text.replace("\r", "\n") if old else text)).split("\n")
         yield from (f"{line}\n" for line in lines)
     if rest:
         yield rest
-    _say_read(path)
 
 
-def _decoded(path: Path, encoding: str) -> Iterator[str]:
+def _decoded(blocks: Iterable[bytes], name: object, encoding: str) -> Iterator[str]:
     """The characters of a file, some at once."""
     decoder, lines = None, 0
-    for block in _blocks(path):
+    for block in blocks:
         if decoder is None:
-            _check_unpacked(path, block)
-            decoder = _decoder(path, encoding)
+            _check_unpacked(name, block)
+            decoder = _decoder(name, encoding)
             block = block.removeprefix(codecs.BOM_UTF8)
-            text = _decode_block(path, encoding, decoder, block, lines).removeprefix("\ufeff")
+            text = _decode_block(name, encoding, decoder, block, lines).removeprefix("\ufeff")
         else:
-            text = _decode_block(path, encoding, decoder, block, lines)
+            text = _decode_block(name, encoding, decoder, block, lines)
         lines += block.count(b"\n")
         yield text
     if decoder is not None:
-        yield _decode_block(path, encoding, decoder, b"", lines)
+        yield _decode_block(name, encoding, decoder, b"", lines)
 
 
-def _decoder(path: Path, encoding: str) -> codecs.IncrementalDecoder:
+def _decoder(name: object, encoding: str) -> codecs.IncrementalDecoder:
     try:
         b" ".decode(encoding, "ignore")  # which finds out that it makes text
         return codecs.getincrementaldecoder(encoding)()
     except LookupError:
-        raise InputError(f"{path}: unknown encoding {encoding!r}") from None
+        raise InputError(f"{name}: unknown encoding {encoding!r}") from None
 
 
-def _decode_block(path: Path, encoding: str, decoder: codecs.IncrementalDecoder, block: bytes, lines: int) -> str:
+def _decode_block(name: object, encoding: str, decoder: codecs.IncrementalDecoder, block: bytes, lines: int) -> str:
     """The characters of a block, which stands behind so many lines; the last one has no bytes."""
     try:
         return decoder.decode(block, final=not block)
     except UnicodeDecodeError as error:
-        raise _undecodable(path, encoding, error, lines) from None
+        raise _undecodable(name, encoding, error, lines) from None
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, lines: int = 0) -> InputError:
+def _undecodable(name: object, encoding: str, error: UnicodeDecodeError, lines: int = 0) -> InputError:
     """The error for bytes that are not of an encoding, in what stands behind so many lines."""
     line = lines + error.object[: error.start].count(b"\n") + 1
     likely = likely_encoding(error.object)
     hint = "the key `encoding` in the YAML file (predict: --encoding) names another"
-    hint = hint if likely is None else f"try `encoding: {likely}`"
-    return InputError(f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not {encoding}; {hint}")
+    hint = hint if likely is None else f"try `encoding: {likely}` (predict: --encoding {likely})"
+    return InputError(f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {encoding}; {hint}")
 
 
-def _check_unpacked(path: Path, content: bytes) -> None:
+def _check_unpacked(name: object, content: bytes) -> None:
     if content.startswith(tuple(_PACKED)):
-        what = next(name for start, name in _PACKED.items() if content.startswith(start))
-        raise InputError(f"{path}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
+        what = next(packed for start, packed in _PACKED.items() if content.startswith(start))
+        raise InputError(f"{name}: holds {what}, expected text; a packed file's name ends in .gz or .xz")
 
 
 def _decode(line: bytes, fallback: str) -> str:
@@ -207,7 +231,7 @@ def _blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
     blank, count = True, 0
     try:
         with unpack(path, "rb") as file:
-            while block := file.read(_BLOCK if size is None else size):
+            for block in _read(file, path, _BLOCK if size is None else size):
                 count += len(block)
                 if room is not None and count > room:
                     raise InputError(
@@ -215,10 +239,21 @@ def _blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
                     )
                 blank = blank and not block.removeprefix(codecs.BOM_UTF8).strip()
                 yield block
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if blank:
         raise InputError(f"{path}: the file is empty")
+
+
+def _read(file: BinaryIO, name: object, size: int) -> Iterator[bytes]:
+    """The content of an open file, so many bytes at once; a terminal is asked once whether there is more."""
+    try:
+        while block := file.read(size):
+            yield block
+            if len(block) < size:
+                return
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:  # a damaged .gz raises three of them
+        raise InputError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _say_read(path: Path) -> None:

@@ -1,4 +1,5 @@
 import gzip
+import io
 import lzma
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.data import lines
-from graphmtl.data.lines import each_line, each_piece, holds_quotes, read_bytes, read_lines
+from graphmtl.data.lines import each_line, each_line_of, each_piece, holds_quotes, read_bytes, read_lines
 from graphmtl.errors import InputError
 
 
@@ -78,3 +79,29 @@ def test_what_is_wrong_in_a_later_block_is_named_with_its_line(tmp_path, monkeyp
     with pytest.raises(InputError, match="holds gzip, expected text"):
         [*each_line(write(tmp_path, "c.txt", gzip.compress(b"a")), "utf-8")]
     assert [holds_quotes(path), holds_quotes(write(tmp_path, "d.txt", 'a line "b"'))] == [False, True]
+
+
+class Terminal(io.BytesIO):
+    """Gives what was typed, and would go on to ask after its end."""
+
+    ended = False
+
+    def read(self, size=-1):
+        assert not self.ended
+        block = super().read(size)
+        self.ended = len(block) < size
+        return block
+
+
+def test_the_lines_of_an_open_file_which_may_be_empty(monkeypatch):
+    monkeypatch.setattr(lines, "_FLOW", 3)
+    assert [*each_line_of(Terminal(b"\xef\xbb\xbfone\r\n\nt\xc3\xa9o"), "texts", "utf-8")] == ["one", "", "téo"]
+    assert [*each_line_of(Terminal(b"\n \n"), "texts", "utf-8")] == ["", " "]
+    assert [*each_line_of(Terminal(b""), "texts", "utf-8")] == []
+    for content, encoding, message in (
+        (b"one\ntw\xffo", "utf-8", "texts, line 2: byte 0xff is not utf-8; the key `encoding`"),
+        (b"\xff\xfeo\0", "utf-8", r"texts, line 1: byte 0xff .* `encoding: utf-16` \(predict: --encoding utf-16\)"),
+        (b"one", "hex", "texts: unknown encoding 'hex'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            [*each_line_of(Terminal(content), "texts", encoding)]
