@@ -28,8 +28,9 @@ from graphmtl.data.raw_texts import Text, check_columns, text_of_line, texts_of_
 from graphmtl.data.readers import ending
 from graphmtl.data.rows import OUTPUT_FORMATS, ROW_FORMATS, Rows, Write, open_rows, read_rows
 from graphmtl.data.section import Given
+from graphmtl.data.split_files import ENDINGS
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError, note, unknown_name
+from graphmtl.errors import InputError, note, shown, unknown_name
 from graphmtl.files import check_output, check_regular
 from graphmtl.training.run import Run
 from graphmtl.verbosity import say
@@ -71,12 +72,31 @@ def _open(path: str | None) -> AbstractContextManager[BinaryIO]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def _texts_alone(lines: Iterator[str], name: str, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """The lines, the first of which is none of names.
+
+    Raises:
+        InputError: it holds TABs and the name of a column that a task reads.
+    """
+    known = {column for task in tasks.values() for column in every_column(task.reads)}
+    for first in islice(lines, 1):
+        fields = first.split("\t")
+        found = next((field.strip() for field in fields if field.strip() in known), None)
+        if found is not None and len(fields) > 1:
+            raise InputError(
+                f"{name}, line 1: {shown(first)} holds TABs and the name of the column {found!r}; --format tsv reads "
+                "the columns of a table, --format lines each line as a text"
+            )
+        yield first
+    yield from lines
+
+
 def _parts_of_lines(
-    file: BinaryIO, name: str, tasks: Mapping[str, Task], pretokenized: bool, encoding: str, at_once: int
+    lines: Iterator[str], name: str, tasks: Mapping[str, Task], pretokenized: bool, at_once: int
 ) -> Iterator[_Part]:
-    """The lines of a file, some thousands at once; tasks of pairs and of choices read what stands between TABs."""
-    lines, start = enumerate(each_line_of(file, name, encoding), 1), 0
-    while chunk := [*islice(lines, at_once)]:
+    """Some thousands of lines at once; tasks of pairs and of choices read what stands between TABs."""
+    numbered, start = enumerate(lines, 1), 0
+    while chunk := [*islice(numbered, at_once)]:
         numbers, texts = [number for number, _ in chunk], [line for _, line in chunk]
         single: list[Text] = [line.split() for line in texts] if pretokenized else [*texts]
         forms = {(task.is_pair, bool(task.choices)): task for task in reversed([*tasks.values()])}
@@ -190,11 +210,22 @@ def _written(write: Write, tasks: Mapping[str, Task], edges: bool, as_objects: b
 
 
 def _kind(path: str | None, given: str | None) -> str:
-    """The format of the input: ``lines``, or one of `ROW_FORMATS`."""
+    """The format of the input: ``lines``, or one of `ROW_FORMATS`.
+
+    Raises:
+        InputError: the file's ending is one that is read for training alone.
+    """
     if given is not None:
         return given
-    found = "" if path is None else ending(Path(path)).removeprefix(".")
-    return found if found in ROW_FORMATS else "lines"
+    found = "" if path is None else ending(Path(path))
+    if found.removeprefix(".") in ROW_FORMATS:
+        return found.removeprefix(".")
+    if found in ENDINGS - {".txt"}:
+        raise InputError(
+            f"{path}: predict reads no {found} files; give the texts a line, with --pretokenized their tokens with "
+            "spaces between, or say what the file is with --format"
+        )
+    return "lines"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -243,8 +274,9 @@ def main(argv: Sequence[str]) -> None:
     at_once = _EDGES_AT_ONCE if arguments.edges else _LINES_AT_ONCE
     if kind == "lines":
         with _open(arguments.file) as file:
-            parts = _parts_of_lines(file, where, tasks, arguments.pretokenized, arguments.encoding, at_once)
-            answer(parts, ["text"], None)
+            lines = each_line_of(file, where, arguments.encoding)
+            lines = lines if arguments.format else _texts_alone(lines, where, tasks)
+            answer(_parts_of_lines(lines, where, tasks, arguments.pretokenized, at_once), ["text"], None)
         return
     rows = _read_rows(arguments.file, kind, reading)
     columns = _columns(tasks, arguments.text, rows, where)

@@ -447,6 +447,31 @@ def test_the_lines_of_a_table(folder, predicted, tmp_path, answered):
     )
 
 
+@pytest.mark.parametrize("ending", ["conll", "conllu", "CoNLLu.gz"])
+def test_a_file_that_training_alone_reads_is_not_read_as_texts(ending, folder, answered, tmp_path, error_of):
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes((gzip.compress if ending.endswith("gz") else bytes)(b"good O\nfilm B\n"))
+    error = error_of("predict", folder, path, "--task", "child1")
+    assert f"{path}: predict reads no .{ending.lower().removesuffix('.gz')} files; give the texts a line" in error
+    assert answered(folder, path, "--task", "child1", "--format", "lines").count("\n") == 2
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_line_of_names_is_no_text(stdin, folder, predicted, tmp_path, error_of, monkeypatch):
+    content = "id\ttext\tlabel\n1\tgood film\tpositive\n"
+    tables = predicted(folder, content, "--task", "child1", "--format", "tsv", stdin=stdin)
+    assert_same(tables, [answer | {"line": 2} for answer in predicted(folder, "good film\n", "--task", "child1")])
+    assert len(predicted(folder, content, "--task", "child1", "--format", "lines", stdin=stdin)) == 2
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    where = [] if stdin else [tmp_path / "texts.txt"]
+    (tmp_path / "texts.txt").write_text(content)
+    error = error_of("predict", folder, *where, "--task", "all")
+    name = "standard input" if stdin else where[0]
+    assert f"{name}, line 1: 'id\\ttext\\tlabel' holds TABs and the name of the column 'text'; --format tsv" in error
+    for first in ("text", "a text\tgood"):  # a text itself, and none of the names
+        assert len(predicted(folder, f"{first}\n{content}", "--task", "child1", stdin=stdin)) == 3
+
+
 @pytest.mark.parametrize("at_once", [2, 4096])
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_the_input_stands_beside_the_answers(ending, at_once, finished, answered, tmp_path, monkeypatch):
