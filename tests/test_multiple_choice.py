@@ -167,9 +167,15 @@ def test_lines_and_columns_are_labelled(finished_choice, tmp_path, capsys, error
     run = finished_choice("cmtr")
     (tmp_path / "lines.txt").write_text("0 saw w3\tthen w1 came\tthen w3 came\n\n1 saw w5\tthen w5 came\n")
     error = error_of("predict", run.folder, "--task", "cause", tmp_path / "lines.txt")
-    reads = "task 'cause' reads a context and two or more choices with a TAB between, found 1 TABs"
-    assert f"{tmp_path / 'lines.txt'}, line 3: {reads}" in error
-    (tmp_path / "lines.txt").write_text("0 saw w3\tthen w1 came\tthen w3 came\n\n")
+    reads = "task 'cause' reads a context and two or more choices with a TAB between, found"
+    assert f"{tmp_path / 'lines.txt'}, line 3: {reads} 1 choices" in error
+    (tmp_path / "lines.txt").write_text("0 saw w3\tthen w1 came\t\t\n")
+    error = error_of("predict", run.folder, "--task", "cause", tmp_path / "lines.txt")
+    assert f"{tmp_path / 'lines.txt'}, line 1: {reads} 1 choices" in error
+    (tmp_path / "lines.txt").write_text("0 saw w3\tthen w1 came\t\tthen w3 came\n")
+    error = error_of("predict", run.folder, "--task", "cause", tmp_path / "lines.txt")
+    assert f"{tmp_path / 'lines.txt'}, line 1: choice 2 of 3 is empty, expected a text" in error
+    (tmp_path / "lines.txt").write_text("0 saw w3\tthen w1 came\tthen w3 came\t\n\n")
     main(["predict", str(run.folder), "--task", "cause", str(tmp_path / "lines.txt")])
     first, blank = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     (expected,) = run.model.predict(TEXTS[:1], "cause")
@@ -190,13 +196,29 @@ def test_lines_and_columns_are_labelled(finished_choice, tmp_path, capsys, error
 
 @pytest.mark.parametrize(
     ("text", "task"),
-    [("a text", "cause"), (("a", ["b"]), "cause"), (("a", []), "cause"), (("a", "b"), "cause"), (TEXTS[0], "films")],
+    [
+        ("a text", "cause"),
+        (("a", ["b"]), "cause"),
+        (("a", ["b", ""]), "cause"),
+        (("a", ["", " "]), "cause"),
+        (("a", []), "cause"),
+        (("a", "b"), "cause"),
+        (TEXTS[0], "films"),
+    ],
 )
 def test_what_a_task_does_not_read_is_named(finished_choice, text, task):
     with pytest.raises(
         InputError, match=r"texts\[0\]: task '(cause' reads a context and a list of two or|films' reads one)"
     ):
         finished_choice("star").model.predict([text], task)
+
+
+def test_an_empty_choice_at_the_end_is_none(finished_choice):
+    model, (context, choices) = finished_choice("star").model, TEXTS[0]
+    assert model.predict([(context, [*choices, "", " "])], "cause") == model.predict([(context, choices)], "cause")
+    assert model.predict([("", ["", ""])], "cause") == [{"task": "cause", "choice": None}]
+    with pytest.raises(InputError, match=r"texts\[0\]: choice 1 of 2 is empty, expected a text"):
+        model.predict([(context, ["", "b"])], "cause")
 
 
 def test_verbs_of_a_run_with_choices(finished_choice, tmp_path, error_of):

@@ -160,18 +160,20 @@ def test_only_a_newline_ends_a_line(mark, folder, predicted):
 
 def test_pairs_stand_with_a_tab_between(finished, predicted):
     run = finished("star").run
-    found = predicted(run.folder, "good film\tit is good\nbad\t\n\ndull\tnot\tdull\n", "--task", "pairs")
-    pairs = [("good film", "it is good"), ("bad", ""), "", ("dull", "not\tdull")]
+    found = predicted(run.folder, "good film\tit is good\nbad\t\n\ndull\tnot dull\n", "--task", "pairs")
+    pairs = [("good film", "it is good"), ("bad", ""), "", ("dull", "not dull")]
     expected = [{"line": i, **answer} for i, answer in enumerate(run.model.predict(pairs, "pairs"), 1)]
     assert_same(found, expected)
     assert list(found[0]["probabilities"]) == ["no", "maybe", "yes"]
 
 
-def test_a_pair_without_a_tab(folder, tmp_path, error_of):
-    (tmp_path / "texts.txt").write_text("good\tfilm\nbad film\n")
+@pytest.mark.parametrize(("line", "found"), [("bad film", "no TABs"), ("bad\tfilm\tyes", "2 TABs")])
+def test_a_pair_without_a_tab_or_with_several(line, found, folder, tmp_path, error_of):
+    (tmp_path / "texts.txt").write_text(f"good\tfilm\n{line}\n")
     for task in ("pairs", "all"):
         error = error_of("predict", folder, tmp_path / "texts.txt", "--task", task)
-        assert f"{tmp_path}/texts.txt, line 2: task 'pairs' reads a pair of texts with a TAB between" in error
+        reads = "task 'pairs' reads a pair of texts with a TAB between"
+        assert f"{tmp_path}/texts.txt, line 2: {reads}, found {found}" in error
 
 
 def test_edges_of_the_complete_graph_sum_to_1(folder, predicted):

@@ -13,7 +13,7 @@ from graphmtl.data.table import Table
 from graphmtl.data.values import texts, written_list
 from graphmtl.errors import InputError, shown
 
-__all__ = ["Columns", "are_of_choices", "choice_keys", "choices", "contexts", "every_column"]
+__all__ = ["Columns", "are_of_choices", "choice_keys", "choices", "contexts", "every_column", "filled"]
 
 Columns = tuple[str | tuple[str, ...], ...]
 """What a task reads: the column of the text or of the tokens, or the two of a pair. Of choices the one or two of the
@@ -60,14 +60,24 @@ def choices(table: Table, columns: Columns, *, none: bool = False) -> list[list[
     read = zip(*(texts(table, name) for name in own), strict=True) if len(own) > 1 else _lists(table, own[0])
     found = []
     for i, row in enumerate(read):
-        size = max((j for j, choice in enumerate(row, 1) if choice.strip()), default=0)
-        for j, choice in enumerate(row[:size]):
-            if not choice.strip():
-                raise InputError(f"{table.where(i, own[0])}: choice {j + 1} of {size} is empty, expected a text")
-        if size < (0 if none and not size else 2):
-            raise InputError(f"{table.where(i, own[0])}: found {size} choices, expected 2 or more")
-        found.append([*row[:size]])
+        given = filled(row, table.where(i, own[0]))
+        if len(given) < (0 if none and not given else 2):
+            raise InputError(f"{table.where(i, own[0])}: found {len(given)} choices, expected 2 or more")
+        found.append(given)
     return found
+
+
+def filled(row: Sequence[str], where: str) -> list[str]:
+    """The choices of an example; empty ones at its end are none.
+
+    Raises:
+        InputError: a choice is empty and one behind it is not.
+    """
+    size = max((j for j, choice in enumerate(row, 1) if choice.strip()), default=0)
+    for j, choice in enumerate(row[:size], 1):
+        if not choice.strip():
+            raise InputError(f"{where}: choice {j} of {size} is empty, expected a text")
+    return [*row[:size]]
 
 
 def choice_keys(table: Table, columns: Columns) -> list[list[str] | None]:

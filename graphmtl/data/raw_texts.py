@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from graphmtl.data.choices import Columns, are_of_choices, choices, contexts, every_column
+from graphmtl.data.choices import Columns, are_of_choices, choices, contexts, every_column, filled
 from graphmtl.data.column import EachValue
 from graphmtl.data.memory import Data, column_names, is_data, plain, read_data
 from graphmtl.data.table import Table
@@ -69,20 +69,24 @@ def texts_of_split(rows: Dataset) -> list[Collection[Any]]:
 
 
 def text_of_line(line: str, task: Task, where: str) -> Text:
-    """What a task reads of a line: of a pair both sides of the first TAB, of choices what stands between TABs.
+    """What a task reads of a line: of a pair both sides of the TAB, of choices what stands between TABs.
 
     Raises:
-        InputError: there are too few TABs.
+        InputError: there are too few or too many TABs, or a choice is empty and one behind it is not.
     """
     if not line.strip() or not (task.is_pair or task.choices):
         return line
-    first, *others = line.split("\t", 1 if task.is_pair else -1)
-    if task.is_pair and not others:
-        raise InputError(f"{where}: task {task.name!r} reads a pair of texts with a TAB between, found no TAB")
-    if task.choices and len(others) < 2:
+    first, *others = line.split("\t")
+    if task.is_pair and len(others) != 1:
+        reads = "a pair of texts with a TAB between"
+        raise InputError(f"{where}: task {task.name!r} reads {reads}, found {len(others) or 'no'} TABs")
+    if task.is_pair:
+        return first, others[0]
+    given = filled(others, where)
+    if len(given) < 2:
         reads = "a context and two or more choices with a TAB between"
-        raise InputError(f"{where}: task {task.name!r} reads {reads}, found {len(others)} TABs")
-    return (first, others) if task.choices else (first, others[0])
+        raise InputError(f"{where}: task {task.name!r} reads {reads}, found {len(given)} choices")
+    return first, given
 
 
 def texts_by_task(given: Any, tasks: Sequence[Task]) -> dict[str, list[Text]]:

@@ -9,6 +9,7 @@ import torch
 
 from graphmtl.config import ModelOptions
 from graphmtl.data.batching import Batch, EncodedSplit, encode_texts, read_by_word, word_forms
+from graphmtl.data.choices import filled
 from graphmtl.data.long_texts import batches_of, warn_of_long
 from graphmtl.data.raw_texts import Text, as_read, texts_by_task
 from graphmtl.data.subwords import SubwordVocabulary
@@ -176,6 +177,10 @@ def _tokens(model: Any, texts: Sequence[tuple], batch: Batch) -> tuple[list[list
 def _checked(texts: list[Text], tasks: Sequence[Task]) -> list[Text]:
     """The texts, all of which the tasks read; for tasks of tokens a tuple of words is a list of them."""
     of_pairs = any(task.is_pair for task in tasks)
+    if any(task.choices for task in tasks):
+        texts = [
+            (text[0], filled(text[1], f"texts[{i}]")) if _has_choices(text) else text for i, text in enumerate(texts)
+        ]
     for i, text in enumerate(texts):
         if not (isinstance(text, str) or _are_texts(text) or _has_choices(text)):
             accepted = "a text, a list of tokens, a pair of texts, or a context and a list of its choices"
