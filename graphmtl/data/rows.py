@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -220,11 +221,15 @@ def open_rows(
         rows: the rows that are written, if they were read from a file of rows.
 
     Raises:
-        InputError: a column that is added is there already, or the file cannot be written.
+        InputError: a column that is added is there already, two columns have one name, which csv and tsv files alone
+            can have, or the file cannot be written.
     """
     for name in added:
         if name in names:
             raise InputError(f"--output {path}: the input has a column {name!r} already")
+    for name, count in Counter(names).items():
+        if count > 1 and path.suffix.lower() not in (".csv", ".tsv"):
+            raise InputError(f"--output {path}: column {name!r} stands {count} times in the input; give .csv or .tsv")
     try:
         with written_whole(path) as part, _WRITERS[path.suffix.lower()](part, names, added, rows) as write:
             yield write

@@ -197,6 +197,21 @@ def test_a_column_is_not_added_twice(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "tsv", "parquet"])
+def test_two_columns_of_one_name_are_kept_or_refused(ending, tmp_path):
+    write_csv(tmp_path / "a.csv", [["id", "text", "id"], ["1", "a", "x"]])
+    path = tmp_path / f"b.{ending}"
+    if ending in ("jsonl", "parquet"):  # which such a parquet file could not be read from
+        with pytest.raises(InputError, match=rf"b\.{ending}: column 'id' stands 2 times in the input; give \.csv or"):
+            copied(tmp_path / "a.csv", path)
+        assert not path.exists()
+        return
+    copied(tmp_path / "a.csv", path)
+    found = read_rows(path)
+    assert found.names == ("id", "text", "id", *ADDED)
+    assert found.values[0][:3] == ["1", "a", "x"]
+
+
 @quoted
 def test_a_tab_in_a_text_alone_is_read_again_from_a_tsv_file(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "a\\tb"}\n')
