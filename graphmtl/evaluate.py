@@ -179,6 +179,8 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
         raise InputError("--split: is one of the run's own data, and --tasks FILE has other data")
     if output is not None:
         check_output(output, option="--output", overwrite=arguments.overwrite)
+        if arguments.predictions is not None and output.resolve() == arguments.predictions.resolve():
+            raise InputError(f"--output {output}: is the file of --predictions too; give another")
     tasks = evaluate_on(
         run,
         arguments.tasks,

@@ -261,6 +261,10 @@ def test_a_file_is_read_by_the_runs_columns(copy_of, scored, tmp_path):
         (["--tasks", "a.csv", "--split", "test"], "--split: is one of the run's own data"),
         (["--tasks", "a.csv", "--output", "no/x.json"], "--output no/x.json: there is no folder no"),
         (["--tasks", "a.csv", "--output", "a.csv"], "a.csv exists; give --overwrite to replace it"),
+        (
+            ["--tasks", "a.csv", "--output", "x.csv", "--predictions", "./x.csv"],
+            "--output x.csv: is the file of --predictions too; give another",
+        ),
         (["--tasks", "no.csv"], "no.csv: no such file"),
         (["--tasks", "no.yaml"], "no.yaml: no such file"),
         (["--tasks", "plantd"], "unknown task set 'plantd'; did you mean 'planted'"),
