@@ -21,7 +21,7 @@ from graphmtl.data.lines import check_encodable, each_line, read_bytes, read_lin
 from graphmtl.data.readers import ending
 from graphmtl.data.squad import is_squad, squad_rows
 from graphmtl.data.table import Table
-from graphmtl.errors import InputError, shown, unknown_name
+from graphmtl.errors import InputError, note, shown, unknown_name
 from graphmtl.files import parse_json, written_whole
 
 __all__ = ["OUTPUT_FORMATS", "ROW_FORMATS", "Rows", "open_rows", "read_rows"]
@@ -239,23 +239,40 @@ def open_rows(
 
 @contextmanager
 def _json_lines(part: Path, names: Sequence[str], added: Mapping, rows: Rows | None) -> Iterator[Write]:
+    lost: list[float] = []
     with part.open("w", encoding="utf-8", newline="\n") as file:
 
         def write(start: int, own: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
             for values, new in zip(own, more, strict=True):
                 row = {k: v for k, v in zip((*names, *added), (*values, *new), strict=True) if v is not _ABSENT}
-                file.write(_as_json({name: _finite(value) for name, value in row.items()}) + "\n")
+                file.write(_as_json(row, lost) + "\n")
 
         yield write
+    _say_lost(lost)
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _as_json(value: Any, lost: list[float]) -> str:
+    """JSON; of what it has no form for, such as a date, as text, and of numbers as null, which are put to the lost."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:  # NaN, or infinite
+        return json.dumps(_finite(value, lost), ensure_ascii=False, default=str, allow_nan=False)
 
 
-def _as_json(value: Any) -> str:
-    """JSON; of what it has no form for, such as a date, as text."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _finite(value: Any, lost: list[float]) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each, lost) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each, lost) for each in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    lost.append(value)
+    return None
+
+
+def _say_lost(lost: Sequence[float]) -> None:
+    if lost:
+        note(f"--output: {len(lost):,} numbers that JSON has no form for (NaN, infinite) are written as null")
 
 
 @contextmanager
@@ -280,22 +297,24 @@ def _needs_quotes(value: Any) -> bool:
 
 @contextmanager
 def _fields(part: Path, names: Sequence[str], added: Mapping, **form: Any) -> Iterator[Write]:
+    lost: list[float] = []
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n", **form)
         writer.writerow([*names, *added])
 
         def write(start: int, own: Sequence[Sequence[Any]], more: Sequence[Sequence[Any]]) -> None:
             for values, new in zip(own, more, strict=True):
-                writer.writerow([_field(value) for value in (*values, *new)])
+                writer.writerow([_field(value, lost) for value in (*values, *new)])
 
         yield write
+    _say_lost(lost)
 
 
-def _field(value: Any) -> Any:
+def _field(value: Any, lost: list[float]) -> Any:
     """What stands in a field: nothing where there is nothing, JSON for lists and objects, ``true`` and ``false``."""
     if value is None or value is _ABSENT:
         return ""
-    return _as_json(value) if isinstance(value, list | dict | bool) else value
+    return _as_json(value, lost) if isinstance(value, list | dict | bool) else value
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graphmtl.data.delimited import Reading
 from graphmtl.data.readers import read_file
 from graphmtl.data.rows import open_rows, read_rows
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 HARD = ["plain", " spaces ", "", "a, b; c", 'said "no"', "two\nlines", "007", "1e3", "naïve 日本語 🎬", "null", "a\tb"]
 ADDED = {"x.label": pa.string(), "x.probability": pa.float64(), "y.labels": pa.list_(pa.string())}
@@ -127,10 +127,30 @@ def test_types_of_parquet_stay(tmp_path):
     assert found.select(table.column_names).schema.equals(table.schema)
     assert found.drop_columns([*ADDED, "score"]).to_pylist() == table.drop_columns(["score"]).to_pylist()
     assert found["y.labels"].to_pylist() == [["O", "B-PER"]] * 3
-    copied(tmp_path / "a.parquet", tmp_path / "b.jsonl")
+    with pytest.warns(DataWarning, match="1 numbers that JSON has no form for"):
+        copied(tmp_path / "a.parquet", tmp_path / "b.jsonl")
     lines = (tmp_path / "b.jsonl").read_text().splitlines()
     assert json.loads(lines[1], parse_constant=pytest.fail)["score"] is None
     assert json.loads(lines[0])["when"].startswith("1970-01-01")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_numbers_that_json_cannot_hold_are_null_and_counted(ending, tmp_path):
+    lines = ['{"t": "a", "x": 1e400, "m": {"y": [NaN, 1.5, {"z": -Infinity}]}}', '{"t": "b", "x": 2.5, "m": [1e300]}']
+    (tmp_path / "a.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    count = 3 if ending == "jsonl" else 2  # a field of its own may hold inf
+    with pytest.warns(DataWarning, match=f"--output: {count} numbers that JSON has no form for .* as null$"):
+        copied(tmp_path / "a.jsonl", tmp_path / f"b.{ending}", added={})
+    if ending == "jsonl":
+        first, second = (tmp_path / "b.jsonl").read_text().splitlines()
+        assert json.loads(first, parse_constant=pytest.fail)["x"] is None
+        found = json.loads(first)["m"]
+        assert json.loads(second) == json.loads(lines[1])
+    else:
+        _, (_, x, m), _ = fields_of(tmp_path / f"b.{ending}", {"csv": ",", "tsv": "\t"}[ending])
+        assert x == "inf"
+        found = json.loads(m, parse_constant=pytest.fail)
+    assert found == {"y": [None, 1.5, {"z": None}]}
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
