@@ -47,8 +47,8 @@ def load_scored(
             Tasks of it that the model has not are left, which is said.
         tasks: the tasks of the model.
         names: those that are scored; None: all that ``given`` has.
-        trained_on: gives what read the tasks in training. It is asked only where labels of a file of rows are not those
-            of the model: they may be what its names stand for.
+        trained_on: gives what read the tasks in training. It is asked where labels of a file of rows are not those of
+            the model, since they may be what its names stand for, or none; where texts have no such labels always.
         data_dir: as in `load_tasks`.
         seed: as in `load_tasks`.
         planted: as in `load_tasks`.
@@ -103,13 +103,17 @@ def _of_rows(
 def _as_in_training(
     name: str, task: Task, table: Table, trained_on: Callable[[], Mapping[str, Open]]
 ) -> dict[str, Any]:
-    """The names of labels and what stands for none, as in training, where the labels are not those of the model."""
+    """The names of labels and what stands for none, as in training, unless all labels are those of the model."""
     found = {*task.of_kind.counts(table, task.label)}
-    if {*map(whole_numbers([*found, *task.labels]), found)} <= {*task.labels}:
+    if found and {*map(whole_numbers([*found, *task.labels]), found)} <= {*task.labels}:
         return {}
     try:
         source = trained_on()[name]()
-    except (InputError, KeyError):  # the data of the run are gone: names are all that there is
+    except KeyError:
+        return {}
+    except InputError:  # the data of the run are gone: names are all that there is
+        if not task.labels:
+            note(f"{table.source}: what stands for no label in task {name!r} is not known: the run's data are gone")
         return {}
     more = {"missing": source.missing} if source.missing else {}
     return more | ({"labels": source.names} if source.names else {})

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -114,6 +115,31 @@ def test_codes_are_known_as_they_were_in_training(tmp_path):
     trained.unlink()
     with pytest.raises(InputError, match=r"a\.csv, line 2: label '0' is not among the task's labels .known: good, bad"):
         load_scored(path, {"mood": MOOD}, trained_on=trained_on)
+
+
+@pytest.mark.parametrize("kind", ["regression", "tags"])
+def test_what_is_missing_in_training_is_so_where_labels_do_not_tell(kind, tmp_path):
+    rows = [{"body": f"text {i}", "price": i % 5 - 1, "words": ["a", "b"], "ner": ["B-A", "?"]} for i in range(20)]
+    train = tmp_path / "train.jsonl"
+    train.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = {
+        "regression": "price: {kind: regression, text: body, label: price, scale: [0, 5], missing: -1",
+        "tags": "tags: {tokens: words, label: ner, labels: [O, B-A, I-A], missing: ['?']",
+    }[kind]
+    trained = write(tmp_path, "t.yaml", f"tasks:\n  {own}, train: train.jsonl, test: 0.2}}\n")
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+
+    def trained_on():
+        return open_sources(trained)
+
+    task = {"regression": PRICE, "tags": TAGS}[kind]
+    found = labels(load_scored(path, {task.name: replace(task, scale=None)}, trained_on=trained_on))[task.name]
+    assert str(found) == {"regression": "[nan, 0.0]", "tags": str([[1, NO_LABEL]] * 2)}[kind]
+    train.unlink()
+    if kind == "regression":
+        with pytest.warns(DataWarning, match="a.jsonl: what stands for no label in task 'price' is not known"):
+            assert labels(load_scored(path, {"price": replace(PRICE, scale=None)}, trained_on=trained_on))
 
 
 def test_what_is_no_label_in_training_is_none_here(tmp_path):
