@@ -195,10 +195,10 @@ def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[
     Raises:
         InputError: there is no such column.
     """
-    none = _none("", *missing)
+    none = _none_by_number("", *missing)
     return [
         any(
-            not _is_missing(each) and without_zeros(str(each).strip()) not in none
+            not _is_missing(each) and str(each).strip() not in none and _number(each) not in none
             for each in (value if isinstance(value, list) else [value])
         )
         and not (column in table.names and value == -1)
@@ -275,18 +275,15 @@ def scores(table: Table, column: str, *, missing: Iterable[str], accepted: str, 
     Raises:
         InputError: there is no such column, or a score is no number, too low or too high.
     """
-    none = _none("", *NO_NUMBER, *missing)
+    none = _none_by_number("", *NO_NUMBER, *missing)
     return [_score(table, column, none, accepted, low, high, i, value) for i, value in enumerate(table[column])]
 
 
-def _score(table, column: str, none: set[str], accepted: str, low: float, high: float, i: int, value: Any) -> float:
+def _score(table, column: str, none: set, accepted: str, low: float, high: float, i: int, value: Any) -> float:
     value = value.strip() if isinstance(value, str) else value
-    if _is_missing(value) or without_zeros(str(value)) in none or str(value).lower() in NO_NUMBER:
+    score = _number(value)
+    if _is_missing(value) or score in none or str(value) in none or str(value).lower() in NO_NUMBER:
         return math.nan
-    try:
-        score = math.nan if "_" in str(value) else float(value)  # to Python 1_000 is a number
-    except (TypeError, ValueError, OverflowError):
-        score = math.nan
     if not (math.isfinite(score) and low <= score <= high):
         hint = "; the key `missing` lists what stands where there is none"
         hint = hint if str(value).lower() in LOOKS_MISSING else ""
@@ -297,6 +294,19 @@ def _score(table, column: str, none: set[str], accepted: str, low: float, high: 
     return score
 
 
+def _number(value: Any) -> float:
+    """A number, however it is written; nan for all else."""
+    try:
+        return math.nan if "_" in str(value) else float(value)  # to Python 1_000 is a number
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def _none(*missing: str) -> set[str]:
     """What stands in the place of a label that is not there, as `without_zeros` writes it."""
     return {without_zeros(value) for value in missing}
+
+
+def _none_by_number(*missing: str) -> set:
+    """What stands in the place of a score that is not there, as texts and as numbers."""
+    return {*missing, *(number for value in missing if math.isfinite(number := _number(value)))}

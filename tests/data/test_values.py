@@ -113,6 +113,14 @@ def test_a_number_that_is_missing_is_so_however_it_is_written(value, missing):
     assert str(scores(made, "label", missing=(missing,), **about)) == "[nan, 2.0]"
 
 
+@pytest.mark.parametrize("value", ["-9.5", "-9.50", " -9.500", "-95e-1", -9.5])
+@pytest.mark.parametrize("missing", ["-9.5", "-9.50"])
+def test_a_score_that_is_missing_is_a_number(value, missing):
+    made = table(label=[value, "2"])
+    assert str(scores(made, "label", missing=(missing,), accepted="a number", low=-10, high=5)) == "[nan, 2.0]"
+    assert labelled(made, "label", missing=(missing,)) == [False, True]
+
+
 def test_what_is_no_number_among_scores():
     about = {"accepted": "a number", "low": -5, "high": 5000, "missing": ()}
     assert str(scores(table(label=["NaN", " nan", "<NA>"]), "label", **about)) == "[nan, nan, nan]"
