@@ -77,7 +77,7 @@ class Section:
         """A text or a number, or a list of such, as texts; a text may be empty."""
         value = self.value(key)
         values = [*value] if isinstance(value, list | tuple) else [value]
-        if not _plain(values):
+        if not all(isinstance(each, str) or (is_number(each) and math.isfinite(each)) for each in values):
             raise self.wrong(key, f"a text {_QUOTES}, a number, or a list of these")
         return tuple(map(_written, values))
 
@@ -206,4 +206,5 @@ def _plain(values: Iterable[object]) -> bool:
 
 
 def _written(value: Any) -> str:
-    return value if isinstance(value, str) else str(int(value))
+    """A label or a number as a text; a whole number without a fraction."""
+    return str(int(value)) if is_number(value) and value % 1 == 0 else str(value)
