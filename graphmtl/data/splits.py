@@ -19,8 +19,8 @@ from graphmtl.data.overlap import CleanSplits, SplitKeys, clean, digest, normali
 from graphmtl.data.source import Corpus, Source, described
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task, TaskData
-from graphmtl.data.values import labelled, labels, texts, tokens
-from graphmtl.errors import InputError
+from graphmtl.data.values import labelled, labels, texts, tokens, unused
+from graphmtl.errors import InputError, note
 
 __all__ = ["build", "text_columns"]
 
@@ -47,6 +47,7 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool, max_t
     corpora = dict.fromkeys(source.corpus for source in sources.values())
     whole = {corpus: cut_corpus(corpus, seed) for corpus in corpora}
     splits = {corpus: {**own, "train": _drawn(corpus, own["train"], max_train, seed)} for corpus, own in whole.items()}
+    _say_unused(sources, whole)
     names = _unit_names(sources)
     units = {names[name]: (source.corpus, source.task.reads) for name, source in sources.items()}
     keys = {unit: _split_keys(splits[corpus], columns) for unit, (corpus, columns) in units.items()}
@@ -64,6 +65,21 @@ def build(sources: Mapping[str, Source], *, seed: int, keep_overlap: bool, max_t
         beyond = len(whole[source.corpus]["train"]) - len(splits[source.corpus]["train"])
         each.overlap = replace(each.overlap, beyond=beyond)
     return data
+
+
+def _say_unused(sources: Mapping[str, Source], whole: Mapping[Corpus, Mapping[str, Table]]) -> None:
+    """Which values of the key ``missing`` stand nowhere in any of the tasks that have it: they may be misspelled."""
+    standing: set[str] = set()
+    tasks: dict[str, list[str]] = defaultdict(list)
+    for name, source in sources.items():
+        splits = whole[source.corpus]
+        nowhere = unused(splits.values(), source.task.label, source.missing)
+        standing |= {*source.missing} - {*nowhere}
+        for value in nowhere:
+            tasks[value].append(f"task {name!r} ({splits['train'].source})")
+    for value, own in tasks.items():
+        if value not in standing:
+            note(f"{', '.join(own)}: `missing` {value!r} stands nowhere among the labels")
 
 
 def _unit_names(sources: Mapping[str, Source]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,22 @@ from graphmtl.data.table import Table
 from graphmtl.data.tags import MISSING
 from graphmtl.errors import InputError, note, shown
 
-__all__ = ["LARGEST", "label_sets", "labelled", "labels", "listed", "scores", "tags", "texts", "tokens", "written_list"]
+__all__ = [
+    "LARGEST",
+    "label_sets",
+    "labelled",
+    "labels",
+    "listed",
+    "scores",
+    "tags",
+    "texts",
+    "tokens",
+    "unused",
+    "written_list",
+]
 
 LARGEST = float(np.finfo(np.float32).max)  #: scores are learned as float32
+_NOTHING = ("", "nan", "none", "null", "<na>")  # is always none, or as good as that
 _SOME = 10  # rows from which on it is odd that each has one token
 _LIST = re.compile(
     r"""\[\s*["'].*\] | \[[-\d,.\s]*\] | \[\s*(?:null|None|nan|NaN)\s*(?:,.*)?\]  # as JSON or Python writes it
@@ -204,6 +217,25 @@ def labelled(table: Table, column: str, *, missing: Iterable[str] = ()) -> list[
         and not (column in table.names and value == -1)
         for value in table[column]
     ]
+
+
+def unused(tables: Iterable[Table], column: str, missing: Iterable[str]) -> list[str]:
+    """Those of ``missing`` that stand in no row of a column, alone or in a list.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    missing = [value for value in missing if value.lower() not in _NOTHING]
+    values = chain.from_iterable(table[column] for table in tables) if missing else ()
+    found = _none_by_number(*(str(each).strip() for value in values for each in _each(value)))
+    return [value for value in missing if value not in found and _number(value) not in found]
+
+
+def _each(value: Any) -> list:
+    """What stands in a list, which may be written as a text, or the value itself."""
+    if isinstance(value, str) and _LIST.fullmatch(value.strip()):
+        return _of_json(value.strip()) or _of_python(value.strip()) or [value]
+    return value if isinstance(value, list) else [value]
 
 
 def tags(table: Table, column: str, *, of: Sequence[Sequence[str]], missing: Iterable[str] = ()) -> list[list[str]]:

@@ -102,7 +102,7 @@ def test_tasks_that_the_model_has_not_are_named(tmp_path):
 
 def test_codes_are_known_as_they_were_in_training(tmp_path):
     codes = [{"body": f"text {i}", "mood": str(i % 2)} for i in range(20)]
-    write(tmp_path, "train.csv", codes)
+    write(tmp_path, "train.csv", [*codes, {"body": "one more", "mood": "x"}])
     task = "{train: train.csv, test: 0.2, text: body, label: mood, labels: {0: good, 1: bad}, missing: [x]}"
     trained = write(tmp_path, "t.yaml", f"tasks:\n  mood: {task}\n")
     path = write(tmp_path, "a.csv", [*codes[:2], {"body": "more", "mood": "x"}])

@@ -8,7 +8,7 @@ from graphmtl.data.source import Corpus, Source
 from graphmtl.data.splits import build
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 
 def rows(pairs, source="train.tsv", **fields):
@@ -58,6 +58,17 @@ def test_more_training_rows_than_asked_for_are_left_out_and_counted():
     assert some.test["seen"][:] == [text in some.train["text"][:] for text in test["text"]] != whole.test["seen"][:]
     assert some.train["text"][:] == again != other
     assert len(build({"one": source(many())}, seed=3, keep_overlap=False, max_train=80)[0].train) == 80
+
+
+def test_a_value_that_means_none_and_stands_nowhere_is_said():
+    sources = {name: replace(source(many(), name=name), missing=("unknwon",)) for name in ("one", "two")}
+    with pytest.warns(DataWarning) as told:
+        build(sources, seed=0, keep_overlap=True)
+    assert [str(each.message) for each in told] == [
+        "task 'one' (train.tsv), task 'two' (train.tsv): `missing` 'unknwon' stands nowhere among the labels"
+    ]
+    test = rows([("t", "a"), ("u", "b"), ("v", "unknwon")], "test.tsv")  # one of them has it
+    build({**sources, "two": replace(source(many(), test=test), missing=("unknwon",))}, seed=0, keep_overlap=True)
 
 
 def test_columns_and_labels():

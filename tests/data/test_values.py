@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmtl.data.table import Table
-from graphmtl.data.values import labelled, labels, listed, scores, tags, texts, tokens
+from graphmtl.data.values import labelled, labels, listed, scores, tags, texts, tokens, unused
 from graphmtl.errors import DataWarning, InputError
 
 NAN = float("nan")
@@ -119,6 +119,12 @@ def test_a_score_that_is_missing_is_a_number(value, missing):
     made = table(label=[value, "2"])
     assert str(scores(made, "label", missing=(missing,), accepted="a number", low=-10, high=5)) == "[nan, 2.0]"
     assert labelled(made, "label", missing=(missing,)) == [False, True]
+
+
+def test_which_values_that_mean_none_stand_nowhere():
+    made = [table(label=["a", " ? ", None]), table(label=["-9.50", ["b", "n/a"], '["x", "y"]', {"text": []}])]
+    assert unused(made, "label", ["?", "-9.5", "-9.500", "n/a", "x", "", "null"]) == []
+    assert unused(made, "label", ["??", "-9", "A", "[", "none"]) == ["??", "-9", "A", "["]
 
 
 def test_what_is_no_number_among_scores():
