@@ -22,8 +22,8 @@
         weight: 0.5                  # optional: of the task's loss beside those of other tasks; default: 1
         max_length: 400              # optional: tokens kept of a text; default: as --max-length says; of tasks over
                                      # the same texts the largest
-        unlabelled: more.txt         # optional: texts without a label, one a line, that `pretrain` and --self-training
-                                     # read; or several files
+        unlabelled: more.txt         # optional: texts without a label that `pretrain` and --self-training read: one a
+                                     # line, or in the column of the text of a csv, jsonl, ... file; or several files
         source: https://example.org  # optional: where the data is from, for the model card; likewise
         licence: cc-by-4.0           # what it may be used for, and
         language: en                 # the language of the texts; or several, [en, de]
@@ -112,7 +112,7 @@ from jsonl, json, parquet or the Hub, or a column file:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -121,15 +121,17 @@ from graphmtl.data.column_files import TOKEN_FORMATS
 from graphmtl.data.corpus_files import CorpusFiles, Place, read_corpus
 from graphmtl.data.delimited import Reading
 from graphmtl.data.kind import Kind, default_kind, kind_class
-from graphmtl.data.lines import read_lines
+from graphmtl.data.lines import each_line, read_lines
 from graphmtl.data.memory import ACCEPTED, Data, is_data, splits_of
-from graphmtl.data.readers import FORMATS
+from graphmtl.data.readers import FORMATS, ending, read_file
 from graphmtl.data.section import Given, Section, YamlSection, is_number
 from graphmtl.data.source import Corpus, Source, SourceSet
 from graphmtl.data.tags import SCHEMES
 from graphmtl.data.task import Task
+from graphmtl.data.values import texts
 from graphmtl.data.yaml_lines import read_yaml
 from graphmtl.errors import InputError
+from graphmtl.files import is_there
 from graphmtl.registry import KINDS
 
 __all__ = ["given_tasks", "read_task_file"]
@@ -236,7 +238,6 @@ class _Entry:
     default_metrics: bool
     class_weights: Mapping[str, float] | str | None
     unlabelled: tuple[Path, ...]
-    encoding: str  # of these
     where: str
 
 
@@ -263,9 +264,29 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
         default_metrics=entry.default_metrics,
         class_weights=entry.class_weights,
         names=entry.names,
-        unlabelled=lambda: [text for path in entry.unlabelled for text in read_lines(path, encoding=entry.encoding)],
+        unlabelled=lambda: [
+            text for path in entry.unlabelled for text in _unlabelled_texts(path, entry.task, entry.files.reading)
+        ],
         where=entry.where,
     )
+
+
+def _unlabelled_texts(path: Path, task: Task, reading: Reading) -> Sequence[str]:
+    """The texts of a file without labels: one a line, or in the columns of the task's text.
+
+    Raises:
+        InputError: the file is one of tokens, is damaged, or lacks a column.
+    """
+    kind = ending(path)
+    if kind in (".conll", ".conllu"):
+        raise InputError(f"{path}: unlabelled texts are read one a line, or from csv, jsonl, ...; found a {kind} file")
+    is_table = kind in FORMATS
+    if kind == ".txt":
+        is_table = {*task.text} < {*next(each_line(path, reading.encoding)).split("\t")}
+    if not is_table:
+        return read_lines(path, encoding=reading.encoding)
+    table = read_file(path, task.text, replace(reading, format=None))
+    return [text for column in task.text for text in texts(table, column)]
 
 
 def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, scored: bool = False) -> _Entry:
@@ -282,12 +303,17 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
         default_metrics="metrics" not in section,
         class_weights=_class_weights(section["class_weights"], names) if "class_weights" in section else None,
-        unlabelled=tuple(folder / name for name in section["unlabelled"].texts("unlabelled"))
-        if "unlabelled" in section
-        else (),
-        encoding=section["encoding"].text("encoding") if "encoding" in section else Reading.encoding,
+        unlabelled=_unlabelled_files(section["unlabelled"], folder) if "unlabelled" in section and not scored else (),
         where=section["positive"].where("positive") if "positive" in section else where,
     )
+
+
+def _unlabelled_files(section: Section, folder: Path) -> tuple[Path, ...]:
+    paths = tuple(folder / name for name in section.texts("unlabelled"))
+    for path in paths:
+        if not is_there(path):
+            raise InputError(f"{section.where('unlabelled')}: `unlabelled` is {path}: no such file")
+    return paths
 
 
 def _inherited(name: str, own: Section, top: Section, where: str) -> dict[str, Section]:

@@ -308,6 +308,7 @@ TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
         (TASK + "    quoting: all\n", "line 5: unknown quoting 'all'.*known: csv, none"),
         (TASK + "    format: xml\n", "line 5: unknown format 'xml'.*LABEL text.*word/TAG"),
         (TASK + "    missing: {a: b}\n", "line 5: `missing` holds several values, expected a text"),
+        (TASK + "    unlabelled: no.txt\n", r"line 5: `unlabelled` is .*no\.txt: no such file"),
         (TASK + "    valid: true\n", "line 5: `valid` is 'true', expected"),
         (
             "tasks:\n  a:\n    train: 0.5\n    test: x\n",
@@ -323,6 +324,36 @@ def test_faults_name_the_file_and_the_line(folder, content, message):
         read(folder, content)
     assert str(error.value).startswith(str(folder / "my-tasks.yaml"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("more.txt", "a film\nno, film\n"),
+        ("more.csv", 'id,review,stars\n1,a film,good\n2,"no, film",\n'),
+        ("more.tsv", "review\na film\nno, film\n"),
+        ("more.txt", "review\tstars\na film\tgood\nno, film\tbad\n"),
+        ("more.jsonl", '{"review": "a film", "stars": 1}\n{"review": "no, film"}\n'),
+    ],
+)
+def test_texts_without_labels_stand_one_a_line_or_in_the_column_of_the_text(name, content, folder):
+    (folder / name).write_text(content)
+    source = read(folder, TASK + f"    text: review\n    label: stars\n    unlabelled: {name}\n").sources["a"]()
+    assert [*source.unlabelled()] == ["a film", "no, film"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("more.csv", "id,body\n1,a\n", "more.csv: unknown column 'review'"),
+        ("more.conll", "a\tO\n", "more.conll: unlabelled texts are read one a line, or .*found a .conll file"),
+    ],
+)
+def test_files_of_texts_without_labels_that_cannot_be_read(name, content, message, folder):
+    (folder / name).write_text(content)
+    source = read(folder, TASK + f"    text: review\n    label: stars\n    unlabelled: {name}\n").sources["a"]()
+    with pytest.raises(InputError, match=message):
+        source.unlabelled()
 
 
 def test_a_missing_task_file(tmp_path):
