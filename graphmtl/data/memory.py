@@ -1,7 +1,8 @@
 """Data that are at hand in Python: pandas DataFrames, data sets of the datasets library, and lists."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import datasets
@@ -59,19 +60,20 @@ def column_names(rows: Any) -> list[str]:
     return [*dict.fromkeys(str(name) for row in ([rows] if isinstance(rows, Mapping) else rows) for name in row)]
 
 
-def splits_of(data: Mapping[str, Any], what: str, named: Collection[str] = ()) -> dict[str, Any]:
+def splits_of(data: Mapping[str, Any], what: str, named: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     """The splits of a DatasetDict by the names that a task file has for them, as far as they are there.
 
     Args:
         data: the splits.
         what: what a note about those that are not read calls the place.
-        named: the names of splits that are read otherwise.
+        named: what some are called otherwise, {split: name}.
     """
-    known = [name for names in _SPLITS.values() for name in names]
-    others = [name for name in data if name not in known and name not in named]
+    usual = {split: next((name for name in names if name in data), None) for split, names in _SPLITS.items()}
+    found = {**usual, **named}
+    others = [name for name in data if name not in found.values()]
     if others:
-        note(f"{what}: not read: {', '.join(map(repr, others))}; the splits are called {', '.join(known)}")
-    found = {split: next((name for name in names if name in data), None) for split, names in _SPLITS.items()}
+        known = ", ".join(name for names in _SPLITS.values() for name in names)
+        note(f"{what}: not read: {', '.join(map(repr, others))}; the splits are called {known}, the first of a kind")
     return {split: data[name] for split, name in found.items() if name is not None}
 
 

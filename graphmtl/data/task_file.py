@@ -204,7 +204,7 @@ def _given_keys(value: Any, what: str) -> dict[str, Any]:
     if _is_splits(data):
         names = {split: keys[split] for split in _SPLITS if isinstance(keys.get(split), str) and keys[split] in data}
         named = {split: data[name] for split, name in names.items()}
-        keys = {**splits_of(data, what, names.values()), **keys, **named}
+        keys = {**splits_of(data, what, names), **keys, **named}
     elif data is not None:
         keys.setdefault("train", data)
     if "train" not in keys:

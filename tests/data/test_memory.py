@@ -73,11 +73,15 @@ def test_values_have_no_types_of_libraries():
 
 def test_splits_by_the_names_that_they_go_by():
     assert splits_of({"train": 1, "dev": 2, "test": 3}, "task 'a'") == {"train": 1, "valid": 2, "test": 3}
-    assert splits_of({"train": 1, "dev": 2, "validation": 3}, "task 'a'") == {"train": 1, "valid": 3}
-    assert splits_of({"train": 1, "extra": 2}, "task 'a'", named=["extra"]) == {"train": 1}
+    assert splits_of({"train": 1, "extra": 2}, "task 'a'", {"test": "extra"}) == {"train": 1, "test": 2}
 
 
 def test_splits_that_are_not_read_are_said():
+    several = {"train": 1, "eval": 2, "dev": 2, "validation": 3}
+    with pytest.warns(DataWarning, match="task 'a': not read: 'eval', 'dev'; the splits are called .*, the first of a"):
+        assert splits_of(several, "task 'a'") == {"train": 1, "valid": 3}
+    with pytest.warns(DataWarning, match="task 'a': not read: 'dev', 'validation'; the splits"):
+        assert splits_of(several, "task 'a'", {"valid": "eval"}) == {"train": 1, "valid": 2}
     message = r"task 'a': not read: 'test_other'; the splits are called train, validation, valid, dev, val, eval, test"
     with pytest.warns(DataWarning, match=message):
         splits_of({"train": 1, "test_other": 2}, "task 'a'")
