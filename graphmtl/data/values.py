@@ -327,9 +327,9 @@ def _score(table, column: str, none: set, accepted: str, low: float, high: float
 
 
 def _number(value: Any) -> float:
-    """A number, however it is written; nan for all else."""
+    """A number, however it is written; nan for all else, such as a truth value."""
     try:
-        return math.nan if "_" in str(value) else float(value)  # to Python 1_000 is a number
+        return math.nan if isinstance(value, bool) or "_" in str(value) else float(value)  # to Python 1_000 is one
     except (TypeError, ValueError, OverflowError):
         return math.nan
 
