@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -273,14 +274,33 @@ def parse_json(text: str, name: object, line: int = 1) -> Any:
         line: the number of its first line there.
 
     Raises:
-        InputError: it is no JSON, is nested too deep, or has a number of more than 4,300 digits.
+        InputError: it is no JSON, is nested too deep, has a number of more than 4,300 digits, or an object has a key
+            twice.
     """
     try:
-        return json.loads(text)
+        return _JSON.decode(text)
     except json.JSONDecodeError as error:
         found = shown(text.split("\n")[error.lineno - 1])
         raise InputError(f"{name}, line {line + error.lineno - 1}: not JSON ({error.msg}): {found}") from None
     except RecursionError:
         raise InputError(f"{name}, line {line}: not JSON that can be read (lists or objects nested too deep)") from None
+    except _RepeatedKeyError as error:
+        place = name if "\n" in text.strip() else f"{name}, line {line}"
+        raise InputError(f"{place}: {error}") from None
     except ValueError as error:
         raise InputError(f"{name}, line {line}: not JSON that can be read ({error})") from None
+
+
+class _RepeatedKeyError(ValueError):
+    """A key stands twice in an object."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key, times = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise _RepeatedKeyError(f"the key {shown(key)} stands {times} times in an object: {shown(found)}")
+    return found
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object)

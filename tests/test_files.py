@@ -66,6 +66,8 @@ def test_no_more_is_read_than_was_asked_for(tmp_path):
         (b"[" * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
         (b'{"a":' * 10_000, ", line 1: not JSON that can be read (lists or objects nested too deep)"),
         (b"9" * 5_000, ", line 1: not JSON that can be read (Exceeds the limit (4300 digits)"),
+        (b'[{"a": {"b": 1, "b": 2}}]', ", line 1: the key 'b' stands 2 times in an object: {'b': 2}"),
+        (b'{\n"a": 1, "a": [2]}\n', ": the key 'a' stands 2 times in an object: {'a': [2]}"),
         (b"[1]", ": an object ({...}) is expected in the file, found [1]"),
     ],
 )
