@@ -11,8 +11,9 @@ import pandas as pd
 
 from graphmtl.data.arrow import read_dataset
 from graphmtl.data.lines import check_encodable
+from graphmtl.data.readers import check_column
 from graphmtl.data.table import Table
-from graphmtl.errors import InputError, note, shown, unknown_name
+from graphmtl.errors import InputError, note, shown
 
 __all__ = ["ACCEPTED", "Data", "column_names", "is_data", "plain", "read_data", "splits_of"]
 
@@ -94,19 +95,17 @@ def read_data(data: Data, wanted: Sequence[str], *, least: int = 1) -> Table:
     if not is_data(rows):
         raise InputError(f"{source}: found {shown(rows)}, expected {ACCEPTED}")
     if isinstance(rows, pd.DataFrame):
-        columns: dict[str, Any] = {str(name): rows[name] for name in rows.columns}
+        found = [(name, rows.iloc[:, place]) for place, name in enumerate(rows.columns)]
     elif isinstance(rows, datasets.Dataset):  # one without rows
-        columns = {name: [] for name in rows.column_names}
+        found = [(name, []) for name in rows.column_names]
     elif isinstance(rows, Mapping):
-        columns = {str(name): values for name, values in rows.items()}
+        found = [*rows.items()]
     else:
-        names = dict.fromkeys(str(name) for row in rows for name in row)
-        columns = {name: [row.get(name) for row in rows] for name in names}
+        names = dict.fromkeys(name for row in rows for name in row)
+        found = [(name, [row.get(name) for row in rows]) for name in names]
     for column in wanted:
-        if column not in columns:
-            raise InputError(f"{source}: {unknown_name('column', column, columns)}")
-        if isinstance(columns[column], pd.DataFrame):
-            raise InputError(f"{source}: column {column!r} stands there {columns[column].shape[1]} times")
+        check_column(source, column, [str(name) for name, _ in found])
+    columns: dict[str, Any] = {str(name): values for name, values in found}
     lengths = {name: len(columns[name]) for name in wanted}
     if len(set(lengths.values())) > 1:
         raise InputError(

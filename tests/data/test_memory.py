@@ -41,15 +41,23 @@ def test_what_holds_no_rows(value):
     [
         (FRAME, "unknown column 'txet'; did you mean 'text'"),
         (FRAME[["text", "text"]].rename(columns={"text": "txet"}), "column 'txet' stands there 2 times"),
+        (FRAME.assign(txet="a", **{"1": 1}).rename(columns={"1": 1, "more": "1"}), "column '1' stands there 2 times"),
+        ({"1": ["a"], 1: ["b"], "label": [1]}, "column '1' stands there 2 times"),
+        ([{"1": "a", "label": 1}, {1: "b", "label": 1}], "column '1' stands there 2 times"),
         ({"txet": ["a"], "label": [1, 2]}, r"the columns have unlike lengths \(label: 2, txet: 1\)"),
         (FRAME[:0].assign(txet=[]), "no examples in it"),
         (datasets.Dataset.from_dict({"label": [], "txet": []}), "no examples in it"),
     ],
 )
 def test_what_a_task_cannot_read(rows, message):
-    rows = rows.assign(label=1) if "2 times" in message else rows
+    rows = rows.assign(label=1) if "'txet' stands" in message else rows
     with pytest.raises(InputError, match=f"^task 'a', train: {message}"):
-        read(rows, "label", "txet")
+        read(rows, "label", "1" if "'1'" in message else "txet")
+
+
+def test_names_of_columns_that_are_numbers():
+    for rows in (pd.DataFrame({0: ["a"], 1: [2]}), {0: ["a"], 1: [2]}, [{0: "a", 1: 2}]):
+        assert dict(read(rows, "0", "1").columns) == {"0": ["a"], "1": [2]}
 
 
 def test_texts_to_be_labelled_may_be_none():
