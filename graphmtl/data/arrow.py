@@ -123,8 +123,10 @@ def read_dataset(
         columns: the names of all columns that there are, where ``rows`` has not all of them.
 
     Raises:
-        InputError: there are no rows, or a column does not exist.
+        InputError: there are no rows, a column does not exist, or rows are transformed whenever they are read.
     """
+    if rows.format["type"] == "custom":
+        raise InputError(f"{source}: it has a transform, which is not applied; accepted: what its `map` gives")
     if not len(rows) and columns is None:
         raise InputError(f"{source}: no examples in it")
     known = rows.column_names if columns is None else columns

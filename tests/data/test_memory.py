@@ -60,6 +60,13 @@ def test_names_of_columns_that_are_numbers():
         assert dict(read(rows, "0", "1").columns) == {"0": ["a"], "1": [2]}
 
 
+def test_a_data_set_with_a_transform_is_refused():
+    rows = FORMS["a data set"]
+    with pytest.raises(InputError, match=r"^task 'a', train: it has a transform, which is not applied; accepted: what"):
+        read(rows.with_transform(lambda batch: {"text": [f"{text}!" for text in batch["text"]]}), "text")
+    assert read(rows.with_format("numpy"), "text")["text"] == ["a", None, "c"]
+
+
 def test_texts_to_be_labelled_may_be_none():
     for rows in (FRAME[:0], datasets.Dataset.from_dict({"text": []}), {"text": []}):
         assert read(rows, "text", least=0)["text"] == []
