@@ -10,7 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from graphmtl.data.choices import Columns
-from graphmtl.data.kind import Kind, kind_class
+from graphmtl.data.kind import NO_LABEL, Kind, kind_class
 from graphmtl.data.overlap import Overlap
 from graphmtl.data.planted_truth import PlantedTruth
 from graphmtl.data.submission_file import SubmissionFile
@@ -226,6 +226,15 @@ class TaskData:
         labelled = self.task.of_kind.is_labelled
         counts = {split: sum(not labelled(x) for x in rows["label"]) for split, rows in self.splits.items()}
         return {split: count for split, count in counts.items() if count}
+
+    @property
+    def untagged(self) -> dict[str, tuple[int, int]]:
+        """How many tokens of each split have no tag, and of how many, in rows that have some; none but of tags."""
+        if not self.task.of_kind.labels_tokens:
+            return {}
+        labelled = self.task.of_kind.is_labelled
+        tagged = {split: [*filter(labelled, rows["label"])] for split, rows in self.splits.items()}
+        return {split: (sum(x.count(NO_LABEL) for x in own), sum(map(len, own))) for split, own in tagged.items()}
 
     def __repr__(self) -> str:
         return f"TaskData({self.task.name!r}, {len(self.train)} / {len(self.valid)} / {len(self.test)})"

@@ -141,8 +141,9 @@ def remarks(tasks: TaskSet, data: Mapping[str, EncodedTask]) -> dict[str, Any]:
     """What a reader of the scores should know of the data, the content of ``remarks.json``.
 
     Returns:
-        ``overlap``, the counts of :class:`~graphmtl.data.overlap.Overlap` of every corpus, and ``lines``: rows without
-        a label, training texts that are left out, texts that are cut, and tasks with many unknown tokens.
+        ``overlap``, the counts of :class:`~graphmtl.data.overlap.Overlap` of every corpus, and ``lines``: rows and
+        tokens without a label, training texts that are left out, texts that are cut, and tasks with many tokens that
+        are unknown.
     """
     lines = [*left_out(tasks)]
     say_truncated(data, lines.append)
@@ -151,11 +152,14 @@ def remarks(tasks: TaskSet, data: Mapping[str, EncodedTask]) -> dict[str, Any]:
 
 
 def left_out(tasks: TaskSet) -> Iterator[str]:
-    """A line for each task with rows that have no label, and for each corpus that has lost many training texts."""
+    """A line for each task with rows or tokens that have no label, and for each corpus that has lost many texts."""
     for name, data in tasks.items():
         if counts := data.unlabelled:
             each = ", ".join(f"{split} {count}" for split, count in counts.items())
             yield f"{name}: {sum(counts.values())} rows without a label are not learned ({each})"
+        if some := {split: count for split, (count, _) in data.untagged.items() if count}:
+            each, total = ", ".join(f"{k} {n:,}" for k, n in some.items()), sum(n for _, n in data.untagged.values())
+            yield f"{name}: {sum(some.values()):,} of {total:,} tokens have no tag and are not learned ({each})"
     for corpus, rows in {data.corpus: len(data.train) for data in tasks.values()}.items():
         dropped, beyond = tasks.overlap[corpus].dropped, tasks.overlap[corpus].beyond
         if beyond:

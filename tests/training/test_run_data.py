@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict
 
 from graphmtl import load_tasks, train
@@ -42,6 +43,21 @@ def test_how_many_training_texts_are_taken_is_told(tiny_tasks):
     assert [*left_out(tasks)] == ["parent1: 40 of 60 training texts are taken (--max-train)"]
     assert {name: len(data.train) for name, data in tasks.items()} == {"parent1": 40, "child1": 30}
     assert tasks.loaded_with["max_train"] == 40
+
+
+def test_tokens_without_a_tag_are_told(tmp_path):
+    rows = [{"tokens": ["a", "b", f"c{i}"], "tags": [*"XY", "XY"[i % 2]]} for i in range(30)]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:5]))
+    tasks = "tasks: {u: {tokens: tokens, label: tags, train: train.jsonl, valid: test.jsonl, test: test.jsonl}}\n"
+    (tmp_path / "tasks.yaml").write_text(tasks)
+    for tags, lines in (
+        (["_", "_", None], ["u: 1 rows without a label are not learned (train 1)"]),
+        (["X", "_", None], ["u: 2 of 108 tokens have no tag and are not learned (train 2)"]),
+    ):
+        more = [*rows[5:], {"tokens": ["a", "b", "d"], "tags": tags}]
+        (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in more))
+        options = make_options(**tiny.OPTIONS | {"tasks": str(tmp_path / "tasks.yaml")})
+        assert [*left_out(load_run_tasks(options))] == lines
 
 
 def test_what_is_odd_in_the_data_is_kept(tiny_tasks, tmp_path):
