@@ -25,7 +25,7 @@ _RARE: dict[str, Any] = {
     "weight": 1.0,
     "choices": [],
     "language": [],
-    **dict.fromkeys(("class_weights", "max_length", "first", "separator", "source", "licence")),
+    **dict.fromkeys(("class_weights", "max_length", "first", "separator", "scheme", "source", "licence")),
 }
 
 
@@ -60,6 +60,7 @@ class Task:
             texts of choices; None: as the labels look.
         separator: what stands between the labels of a text where they are written as one, of a multi-label task; None:
             they are lists.
+        scheme: ``none`` for tags that look like those of spans (IOB2) and are none; None: they are what they look like.
         source: where the data is from, for the model card; likewise the two below.
         licence: what the data may be used for, such as ``cc-by-4.0``.
         language: of the texts, such as ``en``; or several.
@@ -86,6 +87,7 @@ class Task:
     choices: tuple[str, ...] = ()
     first: str | None = None
     separator: str | None = None
+    scheme: str | None = None
     source: str | None = None
     licence: str | None = None
     language: tuple[str, ...] = ()
@@ -167,7 +169,7 @@ _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and what is in it where that is a list
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
     **dict.fromkeys(("text", "labels", "metrics", "choices", "language"), (list, str)),
-    **dict.fromkeys(("positive", "head", "first", "separator", "source", "licence"), ((str, type(None)), ())),
+    **dict.fromkeys(("positive", "head", "first", "separator", "scheme", "source", "licence"), ((str, type(None)), ())),
     **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),

@@ -372,6 +372,8 @@ def _task(name: str, section: Mapping[str, Section], names: Mapping[str, str], w
         codes = {name: label for label, name in names.items()}
         (positive,) = section["positive"].plain("positive")[:1]
         fields["positive"] = codes.get(positive, positive)
+    if "scheme" in section and section["scheme"].text("scheme") == "none":
+        fields["scheme"] = "none"
     if "separator" in section:
         fields["separator"] = section["separator"].separator("separator")
     if "tokens" in section:

@@ -111,7 +111,7 @@ class Tagging(ScoredKind):
     @property
     def is_spans(self) -> bool:
         """The labels are tags of spans."""
-        return is_iob2(self.task.labels)
+        return self.task.scheme != "none" and is_iob2(self.task.labels)
 
     @property
     def spans(self) -> bool | None:
@@ -134,8 +134,11 @@ class Tagging(ScoredKind):
 
     def read(self, source: Any, splits: Mapping[str, Table], training: Collection[str]) -> tuple[Any, dict[str, list]]:
         values = _read_tags(source, splits)
-        task = with_labels(self.task, source, splits, values, training)
-        if is_iob2(task.labels) and source.default_metrics and source.scheme != "none":
+        task = replace(self.task, scheme="none") if source.scheme == "none" else self.task
+        task = with_labels(task, source, splits, values, training)
+        if not is_iob2(task.labels):
+            task = replace(task, scheme=None)  # of which there was no doubt
+        if task.of_kind.is_spans and source.default_metrics:
             task = replace(task, metrics=_OF_SPANS)
         index: dict[str, int] = {label: i for i, label in enumerate(task.labels)} | {MISSING: NO_LABEL}
         return task, {split: [[index[tag] for tag in row] for row in own] for split, own in values.items()}

@@ -10,6 +10,7 @@ from graphmtl.data.splits import build
 from graphmtl.data.table import Table
 from graphmtl.data.task import Task
 from graphmtl.errors import DataWarning, InputError
+from graphmtl.kinds.tagging import LinearTagHead
 
 
 def sentences(*rows, source="a.conll", s_type=None):
@@ -124,6 +125,12 @@ def test_labels_and_names_of_a_layer():
     data = load(layer("ner", corpus(), scheme="none"))["ner"]
     assert data.task.labels == ("O", "I-L", "B-P", "I-P")
     assert data.task.metrics == ("accuracy",)
+    assert not data.task.of_kind.is_spans
+    assert Task.from_dict(data.task.to_dict()) == data.task
+    head = data.task.of_kind.head(input_size=3, dropout=0.0, tag_head="auto")
+    assert isinstance(head, LinearTagHead)
+    assert load(layer("ner", corpus(), scheme="none", metrics=("macro_f1", "f1:I-L"), default_metrics=False))
+    assert load(layer("pos", corpus(), scheme="none"))["pos"].task.scheme is None
 
 
 @pytest.mark.parametrize(
