@@ -175,9 +175,11 @@ def _written_out(tasks: str, only: str, find: Callable[[str], SourceSet]) -> str
 
 def _with_its_set(part: str, sets: Sequence[str], find: Callable[[str], SourceSet]) -> str:
     """``books`` as ``fdu-mtl:books`` where one of the sets has it; all else as it is."""
-    if part in TASK_SETS or ":" in part or is_task_file(part) or is_data(part) or is_treebank(part):
+    if ":" in part or is_task_file(part) or is_data(part) or is_treebank(part):
         return part
     own = [name for name in dict.fromkeys(sets) if part in find(name).sources]
+    if part in TASK_SETS and not own:
+        return part
     if len(own) != 1:
         known = sorted({task for name in sets for task in find(name).sources})
         raise InputError(f"{unknown_name('task', part, known)}, a task set with NAME:TASK, or a .yaml file")

@@ -1,7 +1,7 @@
 """Larger training splits: with the validation split, for a model that is trained again once its epoch is chosen, or
 with other rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,15 +16,18 @@ __all__ = ["train_with_valid", "with_answers", "with_more_training"]
 _NO_ROW = -1  # of the file with the labelled texts
 
 
-def train_with_valid(tasks: TaskSet) -> TaskSet:
-    """The tasks with their validation examples at the end of the training split; ``valid`` itself stays.
+def train_with_valid(tasks: TaskSet, names: Collection[str] | None = None) -> TaskSet:
+    """The tasks, or those of these names, with their validation examples at the end of the training split.
+
+    ``valid`` itself stays.
 
     Validation examples whose text stands in another task's test split are left out, as training examples are.
     """
     one = {data.corpus: data for data in tasks.values()}  # task of each corpus, whose layers have the same texts
     tests = {corpus: {key for rows in _tests(data).values() for key in row_keys(rows)} for corpus, data in one.items()}
     chosen = {corpus: _fit_for_training(data, tests) for corpus, data in one.items()}
-    valid = {name: data.valid.select(chosen[data.corpus]).remove_columns("seen") for name, data in tasks.items()}
+    names = tasks if names is None else names
+    valid = {name: tasks[name].valid.select(chosen[tasks[name].corpus]).remove_columns("seen") for name in names}
     return with_more_training(tasks, valid)
 
 

@@ -19,6 +19,7 @@ from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.raw_texts import texts_of_split
+from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.data.vocabulary import Vocabulary
@@ -42,11 +43,12 @@ from graphmtl.training.run_data import (
     load_run_tasks,
     planted_options,
     read_frozen_once,
+    refitted,
     remarks,
     say_truncated,
     say_unknown,
 )
-from graphmtl.training.run_files import REMARKS
+from graphmtl.training.run_files import ANSWERS, REMARKS
 from graphmtl.training.run_graphs import graph_of_test
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
@@ -222,13 +224,18 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     where: dict[str, Any] = {"data_dir": options.data_dir, "seed": options.seed, "planted": planted_options(options)}
     joined, names = join_tasks(options.tasks, task, only=options.only, **where)
     tasks = load_tasks(joined, keep_overlap=True, max_train=options.max_train, **where)
+    given_data = fingerprint(tasks)
+    learned = load_run_tasks(replace(source.options, data_dir=options.data_dir))
+    _check_held_out(fingerprint(learned), given_data, options.seed, source)
+    answers, again = source.answers, refitted(source, learned)  # what the graph has learned besides, which is seen
+    tasks = tasks if answers is None else with_answers(tasks, answers)
+    tasks = train_with_valid(tasks, again) if again else tasks
     new = draw_examples({name: tasks[name] for name in names}, transfer.examples, draw=transfer.draw)
     known = _only(tasks, [name for name in tasks if name not in names])
     if not known.are_learned_like(old.tasks):
         raise InputError(
             f"{source.folder}: the data has the tasks {', '.join(known)}, the model {', '.join(old.tasks)}"
         )
-    source.check_data(fingerprint(load_run_tasks(replace(source.options, data_dir=options.data_dir))))
     state = process_state(options.device)
     run = Run(options.output or f"{source.folder}-{'-'.join(names)}")
     if options.overwrite:
@@ -244,11 +251,13 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     resolved = {name: known_options[name] for name in ("topology", "chars", "pooling") if name in known_options}
     options = changed(training.options, tasks=joined, only=None, keep_overlap=True, **resolved)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
-    given_data = fingerprint(tasks)
+    asked |= {"refitted": again} if again else {}
     _check(run, options, asked, given_data)  # by every process, so that none waits for one that has failed
     with run.begun(options, given_data):
         if state.is_main_process and not (run.folder / "transfer.json").is_file():  # of a finished run it has more
             run.write_json("transfer.json", asked)
+        if state.is_main_process and answers is not None:
+            run.write_json(ANSWERS, answers)
         accelerator = training.trainer.accelerator
         with trackers_finished(accelerator):
             result = training.train(resume=options.resume)
@@ -305,6 +314,23 @@ def check_options(source: Run, options: Options) -> None:
         ours, theirs = getattr(options, field.name), getattr(source.options, field.name, field.default)
         if ours != theirs:
             raise InputError(f"{flag(field.name)} {shown(ours)}: the trained graph has {shown(theirs)}, which stays")
+
+
+def _check_held_out(then: Mapping[str, Any], now: Mapping[str, Any], seed: int, source: Run) -> None:
+    """Whether the data is the source's, and its tasks have the validation and test splits that they had.
+
+    Raises:
+        InputError: it is not, or another seed draws other splits, with texts that the graph has learned.
+    """
+    source.check_data(then)
+    for name in then["tasks"].keys() & now["tasks"].keys():
+        ours, theirs = now["tasks"][name], then["tasks"][name]
+        for split in theirs.keys() - {"train"}:
+            if ours[split]["text_sum"] != theirs[split]["text_sum"]:
+                raise InputError(
+                    f"--seed {seed}: draws other splits of task {name!r} than --seed {source.options.seed}, with which "
+                    f"{source.folder} has learned some of their texts; take that one"
+                )
 
 
 def _only(tasks: TaskSet, names: Sequence[str]) -> TaskSet:

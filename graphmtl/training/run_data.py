@@ -27,6 +27,7 @@ __all__ = [
     "many_unknown",
     "planted_options",
     "read_frozen_once",
+    "refitted",
     "remarks",
     "say_cut_texts",
     "say_truncated",
@@ -70,7 +71,14 @@ def load_fitted_tasks(run: Run) -> TaskSet:
     """:func:`load_tasks_again`, with the training split that the run's last model was trained on."""
     tasks, answers = load_tasks_again(run), run.answers
     tasks = tasks if answers is None else with_answers(tasks, answers)
-    return train_with_valid(tasks) if run.options.refit_on_valid else tasks
+    return train_with_valid(tasks, names) if (names := refitted(run, tasks)) else tasks
+
+
+def refitted(run: Run, tasks: Iterable[str]) -> list[str]:
+    """The tasks whose validation split the run has learned too, with ``--refit-on-valid``, or the run it began with."""
+    if run.options.refit_on_valid:
+        return [*tasks]
+    return run.transfer.get("refitted", []) if (run.folder / "transfer.json").is_file() else []
 
 
 def all_splits(data: Mapping[str, EncodedTask]) -> Iterator[EncodedSplit]:

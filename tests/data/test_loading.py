@@ -222,6 +222,15 @@ def test_new_tasks_beside_those_of_a_run(new, joined, names, data_dir):
     assert list(load_tasks(joined, **about)) == ["parent1", *names]
 
 
+def test_a_task_of_the_runs_sets_goes_before_a_set_of_its_name(tmp_path):
+    (tmp_path / "two.csv").write_text("text,label\n" + "".join(f"word {i},{'ab'[i % 2]}\n" for i in range(20)))
+    keys = "{train: two.csv, test: 0.2, valid: 0.2}"
+    file = tmp_path / "two.yaml"
+    file.write_text(f"tasks: {{films: {keys}, shop: {keys}}}")
+    assert join_tasks(f"{file}:films", "shop") == (f"{file}:films+{file}:shop", ["shop"])
+    assert join_tasks("planted:parent1", "shop", planted=SMALL)[0] == "planted:parent1+shop"
+
+
 def test_tasks_that_only_leaves_out_may_join():
     joined = join_tasks("planted:child1+planted:parent1,parent2", "child1", only="parent2", planted=SMALL)
     assert joined == ("planted:parent2+planted:child1", ["child1"])

@@ -431,7 +431,7 @@ def test_a_language_that_yaml_reads_as_no(folder):
 
 def test_tags_that_are_no_spans_may_have_metrics_of_classes(tmp_path):
     (tmp_path / "t.conll").write_text("".join(f"{a}\tO\n{b}\tB-X\nc\tI-X\n\n" for a, b in ("de", "fg", "hi", "jk")))
-    keys = "train: t.conll, test: 0.25, valid: 0.25, tokens: word, label: tag, columns: [word, tag], scheme: none, metrics: [macro_f1]"
-    (tmp_path / "t.yaml").write_text(f"tasks: {{t: {{{keys}, labels: [O, B-X, I-X]}}}}")
+    keys = "train: t.conll, test: 0.25, valid: 0.25, columns: [word, tag], tokens: word, label: tag, scheme: none"
+    (tmp_path / "t.yaml").write_text(f"tasks: {{t: {{{keys}, metrics: [macro_f1], labels: [O, B-X, I-X]}}}}")
     (source,) = read_task_file(tmp_path / "t.yaml").sources.values()
     assert not source().task.of_kind.is_spans

@@ -12,9 +12,10 @@ from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import make_options
 from graphmtl.registry import ARCHITECTURES
+from graphmtl.training.experiment import train
 from graphmtl.training.joining import _same, options_for, with_steps
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_data import load_fitted_tasks, load_run_tasks
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import lists, predictions_of
@@ -41,6 +42,7 @@ def tone(tmp_path) -> str:
     rows += ["so\tso so", "well well\tfine", "well\tfine", "so so so\tso so"]
     (tmp_path / "tone.tsv").write_text("\n".join(["text\tlabel", *rows, ""]))
     (tmp_path / "tone.yaml").write_text(FILE)
+    (tmp_path / "more.yaml").write_text(FILE.replace("tone:", "more:"))
     return str(tmp_path / "tone.yaml")
 
 
@@ -263,3 +265,28 @@ def test_what_the_texts_of_the_graph_chose_says_nothing_of_new_tasks(given, expe
     source = SimpleNamespace(options=make_options(epochs=given[0], batch_size=given[1]))
     options = options_for(source)
     assert (options.epochs, options.batch_size) == expected
+
+
+def test_a_seed_that_draws_other_splits_is_refused(finished, tone, error_of, tmp_path):
+    source = finished("star").run
+    told = error_of("transfer", source.folder, "--task", tone, "--seed", "7", "--output", tmp_path / "new")
+    assert f"--seed 7: draws other splits of task 'parent1' than --seed {source.options.seed}, with which" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_the_graph_has_learned_of_its_validation_split_is_seen_and_told(tmp_path, transfer, tone):
+    labels = ["good", "bad"]
+    for split, texts in {"train": "abcdefgh", "valid": "ijkl", "test": "klmn"}.items():  # two texts of valid in test
+        rows = [f"film {text},{labels[i % 2]}" for i, text in enumerate(texts)]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    keys = "{train: train.csv, valid: valid.csv, test: test.csv}"
+    (tmp_path / "tasks.yaml").write_text(f"tasks: {{films: {keys}, plays: {keys}}}")
+    options = {"arch": "star", "epochs": 1, "hidden": 4, "progress": False, "device": "cpu", "keep_overlap": True}
+    source = train(str(tmp_path / "tasks.yaml"), output=str(tmp_path / "run"), refit_on_valid=True, **options)
+    run = transfer(source.folder, tone)
+    again = transfer(run.folder, tone.replace("tone.yaml", "more.yaml"), output="more")
+    for own in (run, again):
+        assert own.transfer["refitted"] == ["films", "plays"]
+        tasks = load_fitted_tasks(own)
+        assert [len(tasks[name].train) for name in ("films", "plays")] == [12, 12]
+        assert own.metrics["tasks"]["films"]["n_test_dedup"] == source.metrics["tasks"]["films"]["n_test_dedup"] == 2
