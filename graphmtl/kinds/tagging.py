@@ -138,7 +138,7 @@ class Tagging(ScoredKind):
         task = with_labels(task, source, splits, values, training)
         if not is_iob2(task.labels):
             task = replace(task, scheme=None)  # of which there was no doubt
-        if task.of_kind.is_spans and source.default_metrics:
+        if Tagging(task).is_spans and source.default_metrics:
             task = replace(task, metrics=_OF_SPANS)
         index: dict[str, int] = {label: i for i, label in enumerate(task.labels)} | {MISSING: NO_LABEL}
         return task, {split: [[index[tag] for tag in row] for row in own] for split, own in values.items()}
