@@ -16,7 +16,8 @@ intervals too narrow, since S is 3 or 5.
 
 What 2 or 3 seeds say of :math:`\sigma` is little. Of several tasks it is drawn towards their mean, as moderated t
 statistics do it (Smyth 2004): the others count as 4 seeds more, or as many as they are, in :math:`\hat\sigma^2` and in
-the degrees of freedom.
+the degrees of freedom. What is drawn towards the mean is :math:`\hat\sigma^2` as a multiple of the variance of
+:math:`\bar d_b`: the score of a task of few spans varies more than that of one of many tokens, by seeds as by examples.
 
 ``scipy.stats.bootstrap(paired=True)`` draws the examples of two models, and that alone: it knows of no seeds, and so
 gives the interval of one model, which is too narrow for a method. It also draws anew for every pair and scores every
@@ -95,8 +96,13 @@ def differences(
             area under the ROC curve is without a right example, are left out; see :func:`is_defined`.
     """
     found = {name: _defined((ours - theirs).astype(np.float64)) for name, (ours, theirs) in pairs.items()}
-    by_seeds = {name: _variance_by_seeds(own) for name, own in found.items()}
-    return {name: _difference(own, by_seeds[name], [*by_seeds.values()]) for name, own in found.items()}
+    by_seeds = np.array([_variance_by_seeds(own) for own in found.values()])  # (tasks,)
+    by_examples = np.array([own[1:].mean(1).var() for own in found.values()])
+    variances = _moderated(by_seeds, by_examples, max((own.shape[1] for own in found.values()), default=1))
+    return {
+        name: _difference(own, variance, tasks=len(found))
+        for (name, own), variance in zip(found.items(), variances.tolist(), strict=True)
+    }
 
 
 def is_defined(scores: np.ndarray) -> bool:
@@ -122,12 +128,33 @@ def _variance_by_seeds(found: np.ndarray) -> float:
     return float(2 * between - found[1:].var(axis=1, ddof=1).mean())
 
 
-def _difference(found: np.ndarray, by_seeds: float, of_all: Sequence[float]) -> Difference:
-    """A task's, whose variance between seeds is ``by_seeds``, and that of all tasks ``of_all``."""
+def _degrees(seeds: int, tasks: int) -> tuple[int, int]:
+    """The degrees of freedom of a task's own variance between seeds, and those that the other tasks count as."""
+    return seeds - 1, min(_OTHERS_COUNT, (seeds - 1) * (tasks - 1))
+
+
+def _moderated(by_seeds: np.ndarray, by_examples: np.ndarray, seeds: int) -> np.ndarray:
+    """The variance between seeds of each task, drawn towards that of all, (tasks,), 0 where it is estimated below.
+
+    Args:
+        by_seeds: each task's own, (tasks,), which may be below 0.
+        by_examples: the variance that is due to the examples, (tasks,), of which the other is taken as a multiple. A
+            task that has none, since both rows answer it alike, has none by seeds; where no task has, the others are
+            taken as they stand.
+        seeds: how many there are.
+    """
+    own, others = _degrees(seeds, len(by_seeds))
+    unit = by_examples if by_examples.any() else np.ones_like(by_examples)
+    multiples = np.divide(by_seeds, unit, out=np.zeros_like(unit), where=unit > 0)
+    mean = multiples[unit > 0].mean() if len(unit) else 0.0
+    return np.maximum(0, (own * multiples + others * mean) / max(1, own + others)) * unit
+
+
+def _difference(found: np.ndarray, variance: float, *, tasks: int) -> Difference:
+    """A task's, one of so many, whose variance between seeds is ``variance``."""
     mean, drawn, seeds = float(found[0].mean()), found[1:].mean(1), found.shape[1]  # drawn (draws,)
     if seeds > 1:
-        own, others = seeds - 1, min(_OTHERS_COUNT, (seeds - 1) * (len(of_all) - 1))  # degrees of freedom
-        variance = max(0.0, (own * by_seeds + others * float(np.mean(of_all))) / (own + others))
+        own, others = _degrees(seeds, tasks)
         t = np.random.default_rng(0).standard_t(own + others, size=len(drawn))  # (draws,)
         drawn = drawn + np.sqrt(variance / seeds) * t
     low, high = np.percentile(drawn, [100 * _LEVEL / 2, 100 - 100 * _LEVEL / 2])

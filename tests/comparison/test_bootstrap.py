@@ -74,6 +74,15 @@ def test_seeds_that_differ_widen_the_interval_and_other_tasks_steady_it(few_draw
     assert alone.low < among.low < 0.15 < among.high < alone.high
 
 
+def test_a_task_that_is_answered_alike_is_no_less_sure_for_the_others(few_draws):
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(0.1, 0.05, (1001, 2))
+    noisy[0] = 0.0, 0.3
+    found = differences({"alike": (np.ones((1001, 2)), np.ones((1001, 2))), "other": (noisy, np.zeros((1001, 2)))})
+    assert (found["alike"].low, found["alike"].high) == (0, 0)
+    assert found["other"].low < one(noisy[1:], np.zeros((1000, 2))).low
+
+
 def test_draws_are_paired_between_rows_and_between_seeds_of_the_same_examples(few_draws):
     right = np.random.default_rng(0).random(80) < 0.6
     found = drawn(a=[right, right], b=[right, right])
@@ -84,29 +93,35 @@ def test_draws_are_paired_between_rows_and_between_seeds_of_the_same_examples(fe
     assert np.array_equal(other, drawn(a=[right, right], same=False)["a"])  # and the same again
 
 
-def coverage(seeds, *, by_seed, same, times=160, n=80):
-    """How often the interval holds the true difference, 0, where tasks, seeds and examples are drawn anew.
+def coverage(seeds, *, by_seed, same, times=160, n=80, scales=(1, 1, 1, 1)):
+    """How often the interval holds the true difference, 0, where tasks, seeds and examples are drawn anew: (tasks,).
 
-    ``by_seed`` is the standard deviation of a seed's own difference, beside 0.03 that is due to the examples.
+    ``by_seed`` is the standard deviation of a seed's own difference, beside 0.03 that is due to the examples, both
+    times the task's scale.
     """
     rng, inside = np.random.default_rng(1), []
     for _ in range(times):
         pairs = {}
         weights = rng.multinomial(n, np.full(n, 1 / n), size=400) / n  # (draws, examples)
-        for task in range(4):
+        for task, scale in enumerate(scales):
             gains = rng.normal(0, 0.3, size=(1 if same else seeds, n)) + rng.normal(0, 0.1, size=(seeds, n))
-            gains += rng.normal(0, by_seed, size=(seeds, 1))
+            gains = scale * (gains + rng.normal(0, by_seed, size=(seeds, 1)))
             draws = [weights[rng.permutation(len(weights))] if not same else weights for _ in range(seeds)]
             scores = np.stack([own @ gains[s] for s, own in enumerate(draws)], 1)  # (draws, seeds)
             pairs[task] = (np.concatenate([gains.mean(1)[None], scores]), np.zeros((401, seeds)))
-        inside += [own.low <= 0 <= own.high for own in differences(pairs).values()]
-    return np.mean(inside)
+        inside.append([own.low <= 0 <= own.high for own in differences(pairs).values()])
+    return np.mean(inside, axis=0)
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["same examples", "others"])
 @pytest.mark.parametrize(("seeds", "by_seed"), [(1, 0.0), (2, 0.03), (3, 0.0), (3, 0.1), (5, 0.03)])
 def test_intervals_hold_the_true_difference_at_about_their_rate(seeds, by_seed, same):
-    assert 0.915 <= coverage(seeds, by_seed=by_seed, same=same) <= 0.99
+    assert 0.915 <= coverage(seeds, by_seed=by_seed, same=same).mean() <= 0.99
+
+
+def test_they_do_so_of_tasks_whose_scores_vary_more_and_less():
+    found = coverage(2, by_seed=0.03, same=True, scales=(0.05, 1, 1, 10))
+    assert ((found >= 0.9) & (found < 1)).all()
 
 
 def test_another_unit():
