@@ -1,6 +1,7 @@
 """Words: the vocabulary."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -22,6 +23,7 @@ __all__ = [
     "truncate_pair",
 ]
 _TOKENIZER = "tokenizer.json"
+_ESCAPED = " escaped"  # ends the first line of a file in whose words line feeds and backslashes are escaped
 
 
 def truncate(ids: list[int], max_length: int, end: str) -> list[int]:
@@ -207,16 +209,19 @@ class Vocabulary:
     def save(self, path: Path | str, tokenizer: Path | str | None = None) -> None:
         """Writes one word a line, and the rules that cut texts into words.
 
-        The first line, the only one that holds a space, says ``lower_case true`` or not. ``tokenizers.Tokenizer``, read
-        from the rules, gives the indices of the words of a text or a pair, those of :meth:`encode`; with a tokenizer
-        that has pieces it gives the pieces, which are to be looked up.
+        The first line says ``lower_case true`` or not. Where a word holds a line feed it says ``escaped`` too: a line
+        feed is then written as a backslash and an n, and a backslash as two. ``tokenizers.Tokenizer``, read from the
+        rules, gives the indices of the words of a text or a pair, those of :meth:`encode`; with a tokenizer that has
+        pieces it gives the pieces, which are to be looked up.
 
         Args:
             path: of the words.
             tokenizer: of the rules; ``tokenizer.json`` beside the words by default.
         """
-        lines = [f"lower_case {str(self.lower_case).lower()}", *self.words]
-        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        head, words = f"lower_case {str(self.lower_case).lower()}", self.words
+        if any("\n" in word for word in words):
+            head, words = head + _ESCAPED, [word.replace("\\", r"\\").replace("\n", r"\n") for word in words]
+        Path(path).write_text("".join(f"{line}\n" for line in (head, *words)), encoding="utf-8", newline="\n")
         rules = Path(path).with_name(_TOKENIZER) if tokenizer is None else Path(tokenizer)
         rules.write_text(self._encoder.to_str(pretty=True) + "\n", encoding="utf-8", newline="\n")
 
@@ -232,6 +237,9 @@ class Vocabulary:
                 head, *words = file.read().removesuffix("\n").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot read the vocabulary ({error})") from None
+        if head.endswith(_ESCAPED):
+            head = head.removesuffix(_ESCAPED)
+            words = [re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], word) for word in words]
         if head not in ("lower_case true", "lower_case false"):
             raise InputError(f"{path}, line 1: 'lower_case true' or 'lower_case false' expected, found {head[:60]!r}")
         lower_case, rules = head.endswith("true"), Path(path).with_name(_TOKENIZER)

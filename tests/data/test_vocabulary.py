@@ -57,6 +57,24 @@ def test_a_saved_vocabulary_encodes_the_same(tmp_path, lower_case):
     assert str(loaded) == f"Vocabulary({len(vocabulary)} words, lower_case={lower_case})"
 
 
+BREAKING = ["a\nb", "a\\nb", "a\\\nb", "\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\\", "c\\", "\\\\"]
+
+
+@pytest.mark.parametrize("words", [BREAKING, [word for word in BREAKING if "\n" not in word], ["a\n", ""]])
+def test_words_with_line_breaks_and_backslashes_are_saved(tmp_path, words):
+    vocabulary = Vocabulary.build([words], tokenizer=Tokenizer("spaces"))
+    vocabulary.save(tmp_path / "vocabulary.txt")
+    loaded = Vocabulary.load(tmp_path / "vocabulary.txt")
+    assert loaded.words == vocabulary.words
+    assert loaded.encode(words) == vocabulary.encode(words)
+
+
+def test_a_backslash_alone_is_written_as_it_is(tmp_path):
+    Vocabulary.build([["a\\nb"]]).save(tmp_path / "vocabulary.txt")
+    lines = (tmp_path / "vocabulary.txt").read_text().split("\n")
+    assert (lines[0], lines[4]) == ("lower_case true", "a\\nb")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
