@@ -29,7 +29,8 @@ _LOCK = ".lock"
 _WRITTEN = (  # all that a run and the verbs leave in its folder
     *("config.yaml", "data.json", "metrics.json", "evaluation.json", "explanation.json", "transfer.json"),
     *("task_graph.json", *(f"task_{name}.json" for name in BESIDE), "task_linear_permuted.json"),
-    *("task_graph.png", "report.html"),
+    *("task_graph.png", "history.png", "text.png", "report.html"),
+    *("model.onnx", "model.vocabulary.txt", "model.tokenizer.json", "profile.json.gz"),
     *("history.jsonl", "graph_history.jsonl"),
     *("gradient_conflict.json", "trackers.json", "model", "checkpoints", "tensorboard", "wandb", "refit", "teachers"),
     *("controls", "affinity", "benefit", "baselines.json", "test_answers.npz", "truth.json"),

@@ -195,6 +195,19 @@ def test_everything_a_run_leaves_is_removed(copy_of):
     assert {path.name for path in folder.iterdir()} <= {"config.yaml", "replaced", ".lock"}
 
 
+def test_what_verbs_make_of_a_finished_run_goes_with_it(folder):
+    made = {
+        *("model.onnx", "model.vocabulary.txt", "model.tokenizer.json"),  # by export
+        *("history.png", "text.png"),  # by plot
+        "profile.json.gz",
+    }
+    for name in (*made, "metrics.json"):
+        (folder / name).write_text("old")
+    Run(folder).create(replace(OPTIONS, overwrite=True))
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "replaced"}
+    assert {path.name for path in (folder / "replaced").iterdir()} == {"config.yaml", "metrics.json", *made}
+
+
 def test_a_link_to_a_run_stays_a_link(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     Run(tmp_path / "link").create(replace(OPTIONS, seed=4, overwrite=True))
