@@ -11,6 +11,7 @@ from graphmtl.data.batching import Batch
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import Ablation
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.predictions import ModelOutput
 
@@ -48,18 +49,19 @@ def reliance(model: MultiTaskModel, batches: Iterable[Batch], edges: TaskGraph) 
 @torch.no_grad()
 def measure(model: MultiTaskModel, batches: Iterable[Batch], ablations: Sequence[Ablation]) -> dict[str, Measured]:
     """What every ablation does to every task, on texts with labels; a text without a label of a task is left out."""
-    model.eval()
     found: dict[str, list[Tensor]] = {}
-    for batch in batches:
-        of_others = () if model.architecture.reads_nodes else model.tasks  # whether cuts into others reach these tasks
-        places = _alike(ablations, {*batch.tasks, *of_others})  # what comes to the same is read once
-        outputs = [  # for each that differs {task: (2, texts)}
-            {name: _fit(output) for name, output in own.items()} for own in model.ablate(batch, [*places])
-        ]
-        of_each = [i for _, i in sorted((place, i) for i, own in enumerate(places.values()) for place in own)]
-        for name in batch.tasks:
-            parts = torch.stack([own[name] for own in outputs], 1)  # (2, those that differ, texts)
-            found.setdefault(name, []).append(parts[:, of_each])  # (2, ablations, texts)
+    with evaluating(model):
+        for batch in batches:
+            # whether cuts into others reach these tasks
+            of_others = () if model.architecture.reads_nodes else model.tasks
+            places = _alike(ablations, {*batch.tasks, *of_others})  # what comes to the same is read once
+            outputs = [  # for each that differs {task: (2, texts)}
+                {name: _fit(output) for name, output in own.items()} for own in model.ablate(batch, [*places])
+            ]
+            of_each = [i for _, i in sorted((place, i) for i, own in enumerate(places.values()) for place in own)]
+            for name in batch.tasks:
+                parts = torch.stack([own[name] for own in outputs], 1)  # (2, those that differ, texts)
+                found.setdefault(name, []).append(parts[:, of_each])  # (2, ablations, texts)
     return {name: Measured(*torch.cat(parts, 2).double().cpu().numpy()) for name, parts in found.items()}
 
 

@@ -29,6 +29,7 @@ from graphmtl.data.batching import Batch, EncodedSplit, batches_by_length
 from graphmtl.errors import InputError
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.layers.modes import evaluating
 from graphmtl.layers.packing import Packing
 from graphmtl.models.model import MultiTaskModel
 
@@ -85,15 +86,15 @@ def task_affinity(model: MultiTaskModel, batches: Iterable[Batch], *, split: str
         split: the split that the texts come from, for the record.
         seed: the run's seed, for the record.
     """
-    model.eval()
     recorders = {source: EdgeRecorder() for source in model.tasks}
-    for batch in batches:
-        attributions = _hub_attributions(model, batch)
-        cosines = torch.einsum("kbf,jbf->bkj", attributions, attributions)  # (batch, targets, sources)
-        for k, target in enumerate(model.tasks):
-            for j, source in enumerate(model.tasks):
-                if k != j and (target in batch.tasks or source in batch.tasks):
-                    recorders[source].add(target, (source,), cosines[:, k, j : j + 1])
+    with evaluating(model):
+        for batch in batches:
+            attributions = _hub_attributions(model, batch)
+            cosines = torch.einsum("kbf,jbf->bkj", attributions, attributions)  # (batch, targets, sources)
+            for k, target in enumerate(model.tasks):
+                for j, source in enumerate(model.tasks):
+                    if k != j and (target in batch.tasks or source in batch.tasks):
+                        recorders[source].add(target, (source,), cosines[:, k, j : j + 1])
     return _graph(recorders, model, split=split, seed=seed)
 
 
@@ -110,13 +111,13 @@ def logit_correlation(model: MultiTaskModel, batches: Iterable[Batch], *, split:
     Pearson's correlation of the two heads' logits over the texts of both tasks and all labels (of tags their means over
     a text), each label's logits centred; for tasks with the same labels only. Arguments as for :func:`task_affinity`.
     """
-    model.eval()
     answers: dict[str, list[Tensor]] = {name: [] for name in model.tasks}
     owners: list[tuple[str, ...]] = []
-    for batch in batches:
-        owners += [batch.tasks] * len(batch.lengths)
-        for name, answer in answers_of_tasks(model, batch, [*model.tasks]).items():
-            answers[name].append(answer)
+    with evaluating(model):
+        for batch in batches:
+            owners += [batch.tasks] * len(batch.lengths)
+            for name, answer in answers_of_tasks(model, batch, [*model.tasks]).items():
+                answers[name].append(answer)
     logits = {name: torch.cat(parts) for name, parts in answers.items()}  # (texts, classes)
     recorders = {source: EdgeRecorder() for source in model.tasks}
     for target, source in permutations(model.tasks, 2):

@@ -39,6 +39,7 @@ from graphmtl.graph.comparison import Comparison, auroc
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.layers.interaction import EdgeWeights
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["Explanation", "draw_texts", "explain_model", "true_edges"]
@@ -185,20 +186,20 @@ def _read(
     Returns:
         The recorder of each picture, and its AUROC per text for the tasks that have ``deciders``.
     """
-    model.eval()
     device = next(model.parameters()).device
     recorders = {"attention": EdgeRecorder()}
     followed: dict[str, TextWeights] = {}
-    for encoded, rows in drawn:
-        batch = encoded.batch(rows).to(device)
-        for output in model(batch, edges=True).values():
-            edges, keep = output.edges, batch.by_text(output.counts > 0)  # (texts,)
-            for name, weights in _per_text(edges).items():
-                recorders.setdefault(name, EdgeRecorder()).add(edges.target, edges.sources, weights, keep)
-                if encoded.decided_by is not None:
-                    decided_by = batch.by_text(torch.from_numpy(encoded.decided_by[rows]))[keep.cpu()]  # (kept,)
-                    own = followed.setdefault(name, TextWeights(deciders))
-                    own.add(edges.target, edges.sources, weights[keep], decided_by)
+    with evaluating(model):
+        for encoded, rows in drawn:
+            batch = encoded.batch(rows).to(device)
+            for output in model(batch, edges=True).values():
+                edges, keep = output.edges, batch.by_text(output.counts > 0)  # (texts,)
+                for name, weights in _per_text(edges).items():
+                    recorders.setdefault(name, EdgeRecorder()).add(edges.target, edges.sources, weights, keep)
+                    if encoded.decided_by is not None:
+                        decided_by = batch.by_text(torch.from_numpy(encoded.decided_by[rows]))[keep.cpu()]  # (kept,)
+                        own = followed.setdefault(name, TextWeights(deciders))
+                        own.add(edges.target, edges.sources, weights[keep], decided_by)
     seen = {name: recorder for name, recorder in recorders.items() if name == "attention" or recorder.edges()}
     areas = {name: own.auroc() for name, own in followed.items()}
     return seen, {name: own for name, own in areas.items() if own}

@@ -32,6 +32,7 @@ from graphmtl.analysis.answers import answers_of_tasks
 from graphmtl.data.batching import Batch, EncodedTask
 from graphmtl.graph.edge import Edge
 from graphmtl.graph.task_graph import TaskGraph
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.model import MultiTaskModel
 
 __all__ = ["MOST_TEXTS", "transferability"]
@@ -62,19 +63,21 @@ def transferability(
         split: the split that the texts come from, for the record.
         seed: the run's seed, for the record; it draws the folds.
     """
-    model.eval()
     names = [name for name, task in model.tasks.items() if task.of_kind.form in _FORMS]
     answers: dict[str, list[dict[str, Tensor]]] = {}
     labels: dict[str, list[Tensor]] = {}
     alone: dict[str, list[Tensor]] = {}
     knows = {name: Alone(model, data[name].train, name, seed=seed) for name in names}
-    for batch in batches:
-        found = answers_of_tasks(model, batch, names)  # each (batch, classes)
-        for target in (name for name in batch.tasks if name in names):
-            wanted, known = label_numbers(model, batch, target)  # (batch, targets), (batch,)
-            labels.setdefault(target, []).append(wanted[known])
-            alone.setdefault(target, []).append(knows[target](batch)[known.cpu()])
-            answers.setdefault(target, []).append({name: own[known] for name, own in found.items() if name != target})
+    with evaluating(model):
+        for batch in batches:
+            found = answers_of_tasks(model, batch, names)  # each (batch, classes)
+            for target in (name for name in batch.tasks if name in names):
+                wanted, known = label_numbers(model, batch, target)  # (batch, targets), (batch,)
+                labels.setdefault(target, []).append(wanted[known])
+                alone.setdefault(target, []).append(knows[target](batch)[known.cpu()])
+                answers.setdefault(target, []).append(
+                    {name: own[known] for name, own in found.items() if name != target}
+                )
     edges = []
     for target, own in answers.items():
         y = torch.cat(labels[target]).double().cpu().numpy()  # (texts, numbers)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.data.batching import Batch
+from graphmtl.layers.modes import evaluating
 from graphmtl.layers.packing import Packing
 
 __all__ = ["FrozenStates"]
@@ -50,9 +51,7 @@ class FrozenStates:
         lengths = batch.lengths[rows]
         tokens = batch.tokens[rows, : int(lengths.max())]  # (texts, tokens)
         some = Batch(batch.tasks, tokens, lengths, None, torch.ones(len(rows)))
-        training = model.training
-        model.eval()
-        x = model.encode(some).states  # (texts, tokens, dim)
-        nodes = model.architecture.node_states(x, lengths, [self._task])  # (D, N, ...)
-        model.train(training)
+        with evaluating(model):
+            x = model.encode(some).states  # (texts, tokens, dim)
+            nodes = model.architecture.node_states(x, lengths, [self._task])  # (D, N, ...)
         return [own.clone() for own in Packing(lengths, x.size(1), x.device).by_text(nodes)]

@@ -24,6 +24,7 @@ from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.label_arrays import TokenLabels
 from graphmtl.data.task import Task
 from graphmtl.layers.message_lstm import LSTM, run_side_by_side
+from graphmtl.layers.modes import evaluating
 from graphmtl.layers.packing import Packing
 from graphmtl.models.encoder import LockedDropout
 from graphmtl.models.predictions import ModelOutput, ModelOutputs
@@ -96,14 +97,13 @@ class LanguageModel(nn.Module):
     @torch.no_grad()
     def perplexity(self, split: EncodedSplit, batch_size: int) -> dict[str, float]:
         """Of every direction exp of the mean loss of a word, without dropout; nan without a word."""
-        training, device = self.training, next(self.parameters()).device
-        self.eval()
+        device = next(self.parameters()).device
         total, count = dict.fromkeys(self.tasks, 0.0), dict.fromkeys(self.tasks, 0)
-        for rows in _slices(len(split), batch_size):
-            for name, output in self(split.batch(rows).to(device)).items():
-                total[name] += float(output.losses.double().sum())
-                count[name] += int(output.counts.sum())
-        self.train(training)
+        with evaluating(self):
+            for rows in _slices(len(split), batch_size):
+                for name, output in self(split.batch(rows).to(device)).items():
+                    total[name] += float(output.losses.double().sum())
+                    count[name] += int(output.counts.sum())
         return {name: float(np.exp(total[name] / count[name])) if count[name] else float("nan") for name in self.tasks}
 
     # What the training asks of a model

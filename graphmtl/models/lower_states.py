@@ -34,6 +34,7 @@ from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.subwords import SubwordTexts
 from graphmtl.errors import InputError, note, shown
 from graphmtl.files import read_bounded, read_json, user_cache
+from graphmtl.layers.modes import evaluating
 from graphmtl.layers.pooling import token_mask
 from graphmtl.models.transformer import TransformerEncoder
 from graphmtl.verbosity import detail, is_quiet, say
@@ -130,22 +131,19 @@ def _checked(encoder: TransformerEncoder, batch: Batch, dtype: str) -> Tensor:
         _NotKeptError: they say something else, or the states change in training.
     """
     windows: Any = replace(batch.windows, states=None)  # type: ignore[type-var]
-    batch, training = replace(batch, windows=windows), encoder.training
-    encoder.eval()
-    kind = encoder.model.config.model_type
+    batch, kind = replace(batch, windows=windows), encoder.model.config.model_type
     try:
-        with torch.enable_grad():
-            lower = encoder.lower_states(batch)
-        if lower.requires_grad:
-            raise _NotKeptError(f"the lower layers of {kind} read weights that are trained with those above")
-        with torch.no_grad():
-            lower = lower.detach() * token_mask(windows.lengths, lower).unsqueeze(-1)  # as it is kept, 0 at padding
-            kept = replace(batch, windows=replace(windows, states=lower.to(getattr(torch, dtype))))
-            expected, found = (encoder(each).states for each in (batch, kept))  # (batch, pieces or words, dim)
+        with evaluating(encoder):
+            with torch.enable_grad():
+                lower = encoder.lower_states(batch)
+            if lower.requires_grad:
+                raise _NotKeptError(f"the lower layers of {kind} read weights that are trained with those above")
+            with torch.no_grad():
+                lower = lower.detach() * token_mask(windows.lengths, lower).unsqueeze(-1)  # as it is kept, 0 at padding
+                kept = replace(batch, windows=replace(windows, states=lower.to(getattr(torch, dtype))))
+                expected, found = (encoder(each).states for each in (batch, kept))  # (batch, pieces or words, dim)
     except _EXOTIC as error:
         raise _NotKeptError(f"{kind} cannot be read from a layer on ({type(error).__name__}: {error})") from None
-    finally:
-        encoder.train(training)
     inside = token_mask(batch.lengths, expected)
     if not _near(found[inside], expected[inside], dtype):
         raise _NotKeptError(f"the layers of {kind} say something else where the lower ones are left out")

@@ -16,6 +16,7 @@ from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
 from graphmtl.errors import InputError, check_kind, note, shown, unknown_name
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
 
 __all__ = ["predict", "predict_each"]
@@ -59,15 +60,14 @@ def predict_each(
     same: dict[int, list[str]] = {}
     for name, read in texts.items():
         same.setdefault(id(read), []).append(name)
-    training = model.training
-    model.eval()
     rows = len(next(iter(texts.values()), ()))
     predictions: list[dict[str, dict]] = [{} for _ in range(rows)]
-    for names in same.values():
-        checked = _checked(texts[names[0]], [model.tasks[name] for name in names])
-        for own, found in zip(predictions, _predictions(model, checked, names, edges, batch_size, reads), strict=True):
-            own |= found
-    model.train(training)
+    with evaluating(model):
+        for names in same.values():
+            checked = _checked(texts[names[0]], [model.tasks[name] for name in names])
+            found = _predictions(model, checked, names, edges, batch_size, reads)
+            for own, more in zip(predictions, found, strict=True):
+                own |= more
     return predictions
 
 

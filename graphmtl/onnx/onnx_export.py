@@ -35,6 +35,7 @@ from graphmtl.errors import InputError, unknown_name
 from graphmtl.kinds.head import Units
 from graphmtl.layers.interaction import SCORES
 from graphmtl.layers.message_lstm import LSTM, MessageLSTM
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.word_encoder import WordEncoderOptions
 from graphmtl.onnx.onnx_wide import OnnxNgrams
@@ -365,22 +366,22 @@ def largest_difference(file: bytes, model: MultiTaskModel, names: Sequence[str])
     play no part.
     """
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    model.eval()
     device = next(model.parameters()).device
     rng = np.random.default_rng(0)
     differences = []
     known = len(model.vocabulary)
-    for (batch, length), words in itertools.product(CHECKED_SIZES, (known, min(known, _FEW))):
-        tokens = rng.integers(words, size=(batch, length))  # (batch, length)
-        lengths = rng.integers(1, length, size=batch, endpoint=True)  # (batch,)
-        lengths[0] = length
-        found = session.run([*names], {"tokens": tokens, "lengths": lengths})
-        for name, answers in zip(names, found, strict=True):
-            texts = Batch((name,), torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
-            output, units = model(texts.to(device))[name], model.heads[[*model.tasks].index(name)].units()
-            expected = output.logits if units is None else output.answers  # (batch, classes) or (batch,)
-            std = 1.0 if units is None else float(units.std)
-            differences.append(np.abs(expected.cpu().numpy() - answers).max() / std)
+    with evaluating(model):
+        for (batch, length), words in itertools.product(CHECKED_SIZES, (known, min(known, _FEW))):
+            tokens = rng.integers(words, size=(batch, length))  # (batch, length)
+            lengths = rng.integers(1, length, size=batch, endpoint=True)  # (batch,)
+            lengths[0] = length
+            found = session.run([*names], {"tokens": tokens, "lengths": lengths})
+            for name, answers in zip(names, found, strict=True):
+                texts = Batch((name,), torch.from_numpy(tokens), torch.from_numpy(lengths), None, torch.ones(batch))
+                output, units = model(texts.to(device))[name], model.heads[[*model.tasks].index(name)].units()
+                expected = output.logits if units is None else output.answers  # (batch, classes) or (batch,)
+                std = 1.0 if units is None else float(units.std)
+                differences.append(np.abs(expected.cpu().numpy() - answers).max() / std)
     return float(np.max(differences))  # nan where there is one
 
 

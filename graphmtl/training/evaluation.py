@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from graphmtl.data.batching import Batch, EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.data.task import Task
 from graphmtl.layers.interaction import EdgeWeights
+from graphmtl.layers.modes import evaluating
 
 __all__ = ["Predictions", "Record", "predict_split", "score"]
 
@@ -96,23 +97,21 @@ def predict_split(
     Returns:
         ``{task: predictions}``.
     """
-    training = model.training
-    model.eval()
     data = {name: task for name, task in data.items() if split in task.splits}
     processes, rank = accelerator.num_processes, accelerator.process_index
     predictions: dict[str, Predictions] = {}
-    for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
-        done: list[tuple[np.ndarray, dict[str, _Said]]] = []
-        for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
-            batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
-            with accelerator.autocast():
-                done.append((rows, _predict(model, batch, record)))
-        done = [(rows, {name: tuple(map(_to_numpy, own)) for name, own in said.items()}) for rows, said in done]
-        done = done if processes == 1 else gather_object(done)
-        for name in encoded.tasks:
-            own = [(rows, said[name]) for rows, said in done]
-            predictions[name] = _in_order(encoded, own, data[name].task)
-    model.train(training)
+    with evaluating(model):
+        for encoded in {task.corpus: task.splits[split] for task in data.values()}.values():
+            done: list[tuple[np.ndarray, dict[str, _Said]]] = []
+            for rows in list(batches_by_length(encoded.lengths, batch_size))[rank::processes]:
+                batch = encoded.batch(rows).to(accelerator.device)  # tokens (batch, tokens)
+                with accelerator.autocast():
+                    done.append((rows, _predict(model, batch, record)))
+            done = [(rows, {name: tuple(map(_to_numpy, own)) for name, own in said.items()}) for rows, said in done]
+            done = done if processes == 1 else gather_object(done)
+            for name in encoded.tasks:
+                own = [(rows, said[name]) for rows, said in done]
+                predictions[name] = _in_order(encoded, own, data[name].task)
     return {name: predictions[name] for name in data}
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from graphmtl.data.batching import Batch, EncodedTask
+from graphmtl.layers.modes import evaluating
 from graphmtl.training.conflict import GradientConflict
 
 __all__ = ["LookAhead"]
@@ -58,24 +59,24 @@ class LookAhead:
         Args:
             lr: the step's length, as a learning rate.
         """
-        training = self.model.training
-        self.model.eval()
-        batches = {name: self._draw(name) for name in self.data}
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        gradients = [self._gradient(name, batch, parameters) for name, batch in batches.items()]
-        self._conflict.add([*batches], torch.stack([torch.cat([own.flatten() for own in each]) for each in gradients]))
-        before = self._losses(batches)  # (targets,)
-        kept = [parameter.detach().clone() for parameter in parameters]
-        for source, own in enumerate(gradients):
-            step = lr * self._shortened(own)
-            with torch.no_grad():
-                for parameter, gradient in zip(parameters, own, strict=True):
-                    parameter.sub_(step * gradient)
-                self._sums[:, source] += 1 - self._losses(batches) / before
-                for parameter, value in zip(parameters, kept, strict=True):
-                    parameter.copy_(value)
+        with evaluating(self.model):
+            batches = {name: self._draw(name) for name in self.data}
+            parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            gradients = [self._gradient(name, batch, parameters) for name, batch in batches.items()]
+            self._conflict.add(
+                [*batches], torch.stack([torch.cat([own.flatten() for own in each]) for each in gradients])
+            )
+            before = self._losses(batches)  # (targets,)
+            kept = [parameter.detach().clone() for parameter in parameters]
+            for source, own in enumerate(gradients):
+                step = lr * self._shortened(own)
+                with torch.no_grad():
+                    for parameter, gradient in zip(parameters, own, strict=True):
+                        parameter.sub_(step * gradient)
+                    self._sums[:, source] += 1 - self._losses(batches) / before
+                    for parameter, value in zip(parameters, kept, strict=True):
+                        parameter.copy_(value)
         self._count += 1
-        self.model.train(training)
 
     def _draw(self, name: str) -> Batch:
         """Training texts with a label of a task, on the model's device."""

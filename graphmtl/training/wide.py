@@ -34,6 +34,7 @@ from scipy import sparse
 from graphmtl.data.batching import EncodedSplit, EncodedTask, batches_by_length
 from graphmtl.errors import note
 from graphmtl.kinds.head import Head
+from graphmtl.layers.modes import evaluating
 from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.wide import FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
@@ -167,28 +168,26 @@ def fit_wide_parts(
     without = [name for name in data if model.wide_part(name) is None]
     if without:
         note(f"--wide: no wide part for {', '.join(without)}: it is for tasks that label single texts")
-    training = model.training
-    model.eval()  # losses without the weights of classes
-    parts = {name: _Part(model, name, own) for name, own in data.items() if name not in without}
-    apart: bool = model.architecture.own_encoder_per_task
-    before = {name: model.wide_part(name) for name in model.tasks if name not in data and not apart}
-    before = {name: wide for name, wide in before.items() if wide is not None and wide.strength}
-    for together in [[own] for own in parts.values()] if apart else [[*parts.values()]]:
-        _count(together, [*before.values()])
-    groups = [] if apart else _groups(model, [*parts])
-    known = {name: Linear(wide.weight.numpy(), wide.bias.numpy()) for name, wide in before.items()}
-    learned = _learned_forms(parts, groups, [*known.values()], seed)
-    for name, found in learned.items():
-        parts[name].take(parts[name].best(found))
-    own = {name: found[0].learned for name, found in learned.items()}
-    told = {
-        name: ToldTask(part.features, part.labels, part.wide.strength.item())
-        for name, part in parts.items()
-        if len(part.train) and part.wide.form == _TOLD
-    }
-    about = {"arch": model.options.arch, "tasks": tuple(model.tasks)}
-    graph = linear_graph(told, known | own, seed=seed, **about) if measured else None
-    model.train(training)
+    with evaluating(model):  # losses without the weights of classes
+        parts = {name: _Part(model, name, own) for name, own in data.items() if name not in without}
+        apart: bool = model.architecture.own_encoder_per_task
+        before = {name: model.wide_part(name) for name in model.tasks if name not in data and not apart}
+        before = {name: wide for name, wide in before.items() if wide is not None and wide.strength}
+        for together in [[own] for own in parts.values()] if apart else [[*parts.values()]]:
+            _count(together, [*before.values()])
+        groups = [] if apart else _groups(model, [*parts])
+        known = {name: Linear(wide.weight.numpy(), wide.bias.numpy()) for name, wide in before.items()}
+        learned = _learned_forms(parts, groups, [*known.values()], seed)
+        for name, found in learned.items():
+            parts[name].take(parts[name].best(found))
+        own = {name: found[0].learned for name, found in learned.items()}
+        told = {
+            name: ToldTask(part.features, part.labels, part.wide.strength.item())
+            for name, part in parts.items()
+            if len(part.train) and part.wide.form == _TOLD
+        }
+        about = {"arch": model.options.arch, "tasks": tuple(model.tasks)}
+        graph = linear_graph(told, known | own, seed=seed, **about) if measured else None
     if parts:
         strengths = sorted({own.wide.strength.item() for own in parts.values()})
         forms = Counter(FORMS[int(own.wide.form)] for own in parts.values())

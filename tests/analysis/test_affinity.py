@@ -29,7 +29,7 @@ def star(tasks="xyz", **options):
     ).double()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
-    return model
+    return model.eval()
 
 
 def batch(rows, task="x"):

@@ -229,3 +229,14 @@ def test_a_task_reads_as_much_of_a_text_as_it_says(arch):
         both = model.predict([long, short], [TASKS[0].name])
     assert_same_answers(both[:1], both[1:])
     assert model.predict([long], [TASKS[1].name]) != model.predict([short], [TASKS[1].name])
+
+
+def test_a_refused_prediction_leaves_every_part_in_its_mode():
+    model = build("star").train()
+    model.encoders.eval()
+    before = [module.training for module in model.modules()]
+    with pytest.raises(InputError):
+        model.predict([("good", "bad")], "a")
+    assert [module.training for module in model.modules()] == before
+    model.predict(["good"], "a")
+    assert [module.training for module in model.modules()] == before
