@@ -114,7 +114,7 @@ def _export_onnx(arguments: Namespace) -> None:
         if path.exists() and not arguments.overwrite:
             raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --output")
     model = run.model
-    names = [*model.tasks] if arguments.task == "all" else arguments.task.split(",")
+    names = [*model.tasks] if arguments.task == "all" else [*dict.fromkeys(arguments.task.split(","))]
     file, difference = checked_onnx(model, names)
     sizes = ", ".join(f"{batch} x {length}" for batch, length in CHECKED_SIZES)
     say(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")

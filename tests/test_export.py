@@ -52,7 +52,10 @@ def test_the_files_alone_predict_what_the_run_predicts(arch, finished, tmp_path,
         assert list(answers(output, task, TEXTS)) == [pytest.approx(each, abs=1e-6) for each in expected]
 
 
-@pytest.mark.parametrize(("task", "names"), [("all", [*TASKS]), ("child1,pairs", ["child1", "pairs"])])
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [("all", [*TASKS]), ("child1,pairs", ["child1", "pairs"]), ("pairs,child1,pairs", ["pairs", "child1"])],
+)
 def test_the_tasks_asked_for_are_the_outputs(task, names, copy_of):
     folder = copy_of("star")
     main(["export", str(folder), "--task", task])
