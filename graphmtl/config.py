@@ -239,6 +239,7 @@ class TrainingOptions(OptionGroup):
         500,
         "updates of the weights that --epochs 0 gives at least for each task, whether alone or together with others",
         low=0,
+        unless=("epochs", "which says how many there are"),
     )
     batch_size: int = option(
         0,
@@ -274,7 +275,9 @@ class TrainingOptions(OptionGroup):
     label_smoothing: float = option(0.0, "share of the target spread over all labels", low=0, high=1)
     ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
     sampling: Sampling = option("proportional", "how the task of a step is drawn")
-    temperature: float = option(2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1)
+    temperature: float = option(
+        2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1, needs="sampling"
+    )
     patience: int = option(5, "evaluations without progress before training stops; 0 never stops early", low=0)
     refit_on_valid: bool = option(
         False, "once the epoch is chosen, train again from the start on training and validation split; for the test"

@@ -58,6 +58,7 @@ from graphmtl.layers.task_interaction import TaskInteraction
 __all__ = ["CMTR", "CMTROptions"]
 
 _VIEWS = ("own", "others")
+_UNIFORM = ("uniform_gates", "which are not learned")
 _SLOPE = 4  # of the gates' scores by b, which then moves as fast as it must where few examples are learned from
 
 
@@ -84,17 +85,26 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
     train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
     gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
     gate_range: float = option(
-        1.0, "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same", low=0
+        1.0,
+        "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same",
+        low=0,
+        unless=_UNIFORM,
     )
     uniform_gates: bool = option(False, "equal gates for all tasks (ablation)")
     gate_prior: float = option(
-        0.5, "the own task's share at the start, and in --gate-reg prior for good", low=0, high=1
+        0.5,
+        "the own task's share at the start, and in --gate-reg prior for good",
+        low=0,
+        high=1,
+        unless=_UNIFORM,
     )
     gate_reg: GateReg = option(
         "none", "what the gates are pulled towards: prior, mostly the own task; entropy, few tasks; balance, all alike"
     )
-    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, trains=True)
-    gate_ramp: float = option(0.1, "share of all steps in which that weight rises from 0", low=0, high=1, trains=True)
+    gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, needs="gate_reg", trains=True)
+    gate_ramp: float = option(
+        0.1, "share of all steps in which that weight rises from 0", low=0, high=1, needs="gate_reg", trains=True
+    )
 
 
 class CMTR(Shared):

@@ -18,6 +18,7 @@ from graphmtl.models.encoder import Encoded, Encoder, LockedDropout, VocabularyO
 __all__ = ["CHARACTERS", "CharacterCNN", "CharacterLSTM", "SpellingEncoder", "WordEncoder", "WordEncoderOptions"]
 
 _CHARACTER, _SHAPE = 30, 10  # dimensions of the embeddings; 30: Ma and Hovy 2016
+_FROZEN = ("freeze_embeddings", "which are never trained")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,12 @@ class WordEncoderOptions(VocabularyOptions):
         shown="DIR",
     )
     freeze_embeddings: bool = option(False, "never train the word embeddings")
-    embedding_lr: float = option(1.0, "learning rate of the embeddings as a share of --lr", low=0, trains=True)
-    freeze_embeddings_epochs: int = option(0, "epochs before the embeddings are trained", low=0, trains=True)
+    embedding_lr: float = option(
+        1.0, "learning rate of the embeddings as a share of --lr", low=0, unless=_FROZEN, trains=True
+    )
+    freeze_embeddings_epochs: int = option(
+        0, "epochs before the embeddings are trained", low=0, unless=_FROZEN, trains=True
+    )
     chars: Literal["auto", "none", "cnn", "lstm"] = option(
         "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
     )

@@ -122,6 +122,17 @@ def test_options_by_name():
         ),
         ({"mix": True}, "--mix has no effect without --accumulate"),
         ({"mix": True, "accumulate": 2}, None),
+        ({"temperature": 5.0}, "--temperature has no effect without --sampling"),
+        ({"temperature": 5.0, "sampling": "temperature"}, None),
+        ({"min_updates": 9, "epochs": 2}, "--min-updates has no effect with --epochs, which says how many there are"),
+        ({"min_updates": 9}, None),
+        ({"embedding_lr": 0.1, "freeze_embeddings": True}, "--embedding-lr has no effect with --freeze-embeddings"),
+        ({"freeze_embeddings_epochs": 1, "freeze_embeddings": True}, "--freeze-embeddings-epochs has no effect with"),
+        ({"arch": "cmtr", "gate_ramp": 0.5}, "--gate-ramp has no effect without --gate-reg"),
+        ({"arch": "cmtr", "gate_reg_weight": 0.5}, "--gate-reg-weight has no effect without --gate-reg"),
+        ({"arch": "cmtr", "gate_reg_weight": 0.5, "gate_reg": "prior"}, None),
+        ({"arch": "cmtr", "gate_prior": 0.1, "uniform_gates": True}, "--gate-prior has no effect with --uniform-gates"),
+        ({"arch": "cmtr", "gate_range": 2.0, "uniform_gates": True}, "--gate-range has no effect with --uniform-gates"),
     ],
 )
 @pytest.mark.filterwarnings("always:--:graphmtl.errors.DataWarning")
