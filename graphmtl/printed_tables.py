@@ -11,8 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from graphmtl.metrics.by_class import most_confused
-from graphmtl.metrics.named import METRICS
-from graphmtl.registry import is_outside
+from graphmtl.metrics.named import METRICS, is_own
 from graphmtl.verbosity import is_quiet, is_verbose
 
 __all__ = [
@@ -115,7 +114,7 @@ def score_text(value: float | None, metric: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether scores by a metric may be shown in percent."""
-    return not is_outside(metric) and (metric not in METRICS or METRICS[metric].is_share)
+    return not is_own(metric) and (metric not in METRICS or METRICS[metric].is_share)
 
 
 def same_as_test(tasks: Mapping[str, dict]) -> bool:

@@ -14,6 +14,7 @@ from graphmtl.printed_tables import (
     overlap_table,
     print_table,
     same_as_test,
+    score_text,
     scores_table,
     seeds_table,
     types_table,
@@ -51,6 +52,11 @@ def test_sizes_are_there_where_all_is_asked_for():
         table = lines_of(scores_table("run", TASKS, {"test": "test"}, {}))
     assert table[1] == ["task", "metric", "n_train", "n_test", "test"]
     assert table[2:5] == [["mood", "f1", "40", "9", "0.0"], ["accuracy", "33.3"], [ODD, "accuracy", "7", "-"]]
+
+
+@pytest.mark.parametrize("metric", ["f1:good", "precision:B-A", "recall:two words"])
+def test_scores_of_one_label_are_percent(metric):
+    assert score_text(0.5714, metric) == "57.1"
 
 
 def test_one_metric_for_all_tasks_stands_in_the_title():

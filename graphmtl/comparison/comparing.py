@@ -12,9 +12,8 @@ from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.kinds.scored import ScoredKind
-from graphmtl.metrics.named import METRICS
+from graphmtl.metrics.named import METRICS, is_own
 from graphmtl.metrics.probabilities import ece
-from graphmtl.registry import is_outside
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.example_sums import ExampleSums, sums_of
 
@@ -257,7 +256,7 @@ class Compared:
         return {
             name: own[MAJORITY][0]
             for name, own in self._drawn.items()
-            if MAJORITY in own and not is_outside(self.metrics[name]) and (own[MAJORITY][0] < 1).all()
+            if MAJORITY in own and not is_own(self.metrics[name]) and (own[MAJORITY][0] < 1).all()
         }
 
     def _mean(self, drawn: Mapping[str, Mapping[str, np.ndarray]], row: str) -> np.ndarray | None:

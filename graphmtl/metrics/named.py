@@ -14,7 +14,7 @@ from graphmtl.metrics.answered import Answered, Metric
 from graphmtl.metrics.own import own_metric
 from graphmtl.registry import is_outside
 
-__all__ = ["METRICS", "check_metric", "compute", "find_metric", "metrics_of"]
+__all__ = ["METRICS", "check_metric", "compute", "find_metric", "is_own", "metrics_of"]
 
 _CLASSES = ("classes", "label-sets", "tags")
 
@@ -82,13 +82,23 @@ def check_metric(
         if labels and label not in labels:
             raise unknown_name(what, name, [f"{score}:{each}" for each in labels])
         return
-    if score is None and is_outside(name):
+    if is_own(name):
         return
     if name in METRICS and METRICS[name].fits(form, spans=None) and not METRICS[name].fits(form, spans=spans):
         tags = "tags of spans" if spans else "no spans (O, B-TYPE, I-TYPE)"
         raise InputError(f"{what} {name!r}: its tags are {tags}; known: {', '.join(metrics_of(form, spans=spans))}")
     if name not in METRICS or not METRICS[name].fits(form, spans=spans):
         raise unknown_name(what, name, metrics_of(form, spans=spans))
+
+
+def is_own(name: str) -> bool:
+    """Whether a metric is a user's own function, of whose values nothing is known.
+
+    >>> is_own("my_metrics:cost"), is_own("f1:good"), is_own("accuracy")
+    (True, False, False)
+    """
+    score, _ = _score_and_label(name)
+    return score is None and is_outside(name)
 
 
 def find_metric(name: str, *, what: str = "metric") -> Metric:

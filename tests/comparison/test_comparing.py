@@ -85,6 +85,18 @@ def test_different_metrics_are_not_averaged_but_normalised_scores_are():
     assert without.floor == {}
 
 
+def test_scores_of_one_label_are_normalised():
+    task = named("a", metrics=("f1:yes",))
+    shares = {"single": 0.6, "star": 0.9, "majority": 0.5}
+    rows = [
+        row(name, [{task: share_right(share)}], arch=None if name == "majority" else name)
+        for name, share in shares.items()
+    ]
+    both = Compared(rows, seeds=[0])
+    assert both.differences("star", "single").mean_share.mean > 0
+    assert "need not be shares" not in " ".join(notes(both))
+
+
 def test_a_task_that_is_not_in_the_mean_is_not_in_it():
     rows = [
         row(name, [{named("a"): share_right(share), named("b", in_mean=False): share_right(0.1)}], arch=name)
