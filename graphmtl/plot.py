@@ -11,7 +11,7 @@ from graphmtl.errors import InputError
 from graphmtl.files import check_writable
 from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
-from graphmtl.graph.pictures.token_map import draw_token_maps
+from graphmtl.graph.pictures.token_map import draw_token_maps, reads_others
 from graphmtl.training.run import Run
 from graphmtl.training.run_picture import run_picture
 
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Figure:
-    """What each token of a text read, a map for every task."""
+    """What each token of a text read, a map for every task that is named, or that reads from another."""
     model = run.model
     of_tokens = [name for name, own in model.tasks.items() if own.of_kind.reads_tokens]
     of_one = [name for name, own in model.tasks.items() if not (own.is_pair or own.choices)]
@@ -29,6 +29,7 @@ def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Fig
     read: Text = text_of_line(text, of_several[0], "--text") if several else text
     read = text.split() if pretokenized else read
     answers = model.predict([read], names, edges="tokens")
+    answers = answers if task else [answer for answer in answers if reads_others(answer)] or answers
     return draw_token_maps(answers, heading=f"{model.options.arch}: one text, seed {run.options.seed}")
 
 

@@ -348,7 +348,7 @@ def test_plot_a_text(arch, options, trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arch", "text", "message"),
     [
-        ("shared", "Ada", "task 'pos' reads from no node"),
+        ("shared", "Ada", "task 'pos' reads from no other node"),
         ("star", " ", "--text has 0 tokens"),
         ("star", "a " * 121, "--text has 121 tokens; a text of 1 to 120"),
     ],

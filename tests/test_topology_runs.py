@@ -52,6 +52,18 @@ def test_the_config_repeats_the_run_and_resumes_it(sparse, tmp_path):
     assert without_clock(Run.open(again.folder).metrics) == without_clock(sparse.run.metrics)
 
 
+@pytest.mark.parametrize("arch", ["complete", "cmtr"])
+def test_a_task_that_reads_from_no_other_is_not_drawn_of_a_text(arch, error_of, tiny_tasks, tmp_path):
+    run = ["run", *tiny.flags(**tiny.OPTIONS, arch=arch, topology="[[parent1, child1]]", tasks=tiny_tasks)]
+    main([*run, "--output", f"{tmp_path}/run", "--epochs", "1"])
+    plot = ["plot", f"{tmp_path}/run", "--text", "good film"]
+    assert "task 'parent1' reads from no other node, so there is nothing to draw" in error_of(
+        *plot, "--task", "parent1"
+    )
+    main(plot)
+    assert (tmp_path / "run" / "text.png").is_file()
+
+
 def test_evaluate_predict_and_plot(sparse, tmp_path, capsys):
     folder = sparse.run.folder
     main(["evaluate", str(folder), "--overwrite"])

@@ -24,7 +24,7 @@ from graphmtl.graph.pictures.panels import (
     title_height,
 )
 
-__all__ = ["LONGEST", "StripPanel", "TokenMapPanel", "draw_token_maps", "over_equal", "rows_are_alike"]
+__all__ = ["LONGEST", "StripPanel", "TokenMapPanel", "draw_token_maps", "over_equal", "reads_others", "rows_are_alike"]
 
 LONGEST = 120
 """Tokens of a text that can be drawn."""
@@ -174,7 +174,7 @@ def draw_token_maps(answers: Sequence[dict], *, heading: str) -> Figure:
         heading: what stands above.
 
     Raises:
-        InputError: no token, too many tokens, or no edges.
+        InputError: no token, too many tokens, or a task that reads from no other node.
     """
     tokens = answers[0].get("tokens", ())
     if not 0 < len(tokens) <= LONGEST:
@@ -183,10 +183,15 @@ def draw_token_maps(answers: Sequence[dict], *, heading: str) -> Figure:
     return draw_panels([_panel(answer) for answer in answers], heading=heading, about=about, widest=_WIDEST)
 
 
+def reads_others(answer: dict) -> bool:
+    """Whether a task reads from another node than itself."""
+    return any(edge["source"] != answer["task"] for edges in answer.get("edges", ()) for edge in edges)
+
+
 def _panel(answer: dict) -> Panel:
     tokens, edges, task = answer["tokens"], answer["edges"], answer["task"]
-    if not edges[0]:
-        raise InputError(f"--text: task {task!r} reads from no node, so there is nothing to draw")
+    if not reads_others(answer):
+        raise InputError(f"--text: task {task!r} reads from no other node, so there is nothing to draw")
     labels = answer.get("labels")
     rows = tokens if labels is None else [f"{token}  {label}" for token, label in zip(tokens, labels, strict=True)]
     reads_words = "reads" in edges[0][0]

@@ -79,6 +79,13 @@ def test_rows_that_show_the_same_are_one_strip(apart, alike):
         assert boxes["the"][0] > boxes["the"][2]
 
 
+@pytest.mark.parametrize("edges", [[], [{"source": "books", "weight": 1.0}]])
+def test_of_a_task_that_reads_from_no_other_there_is_nothing_to_draw(edges):
+    answer = {"task": "books", "tokens": WORDS, "edges": [edges] * len(WORDS)}
+    with pytest.raises(InputError, match="--text: task 'books' reads from no other node, so there is nothing to draw"):
+        draw_token_maps([*answers(2), answer], heading="")
+
+
 @pytest.mark.parametrize("tokens", [0, LONGEST + 1])
 def test_only_some_lengths_can_be_drawn(tokens):
     with pytest.raises(InputError, match=f"--text has {tokens} tokens; a text of 1 to {LONGEST} can be drawn"):
