@@ -13,7 +13,7 @@ from graphmtl.graph.pictures.figure import save_figure
 from graphmtl.graph.pictures.history import draw_history, save_animation
 from graphmtl.graph.pictures.token_map import draw_token_maps, reads_others
 from graphmtl.training.run import Run
-from graphmtl.training.run_picture import run_picture
+from graphmtl.training.run_picture import has_edges, run_picture
 
 __all__ = ["main"]
 
@@ -50,6 +50,8 @@ def main(argv: Sequence[str]) -> None:
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output} exists; give --overwrite to replace it, or another file with --output")
     check_writable(output)
+    if arguments.history and not has_edges(run):
+        raise InputError(f"{run.folder}: --arch {run.options.arch} learned no edges, so there is nothing to draw")
     if arguments.history and output.suffix.lower() == ".gif":
         save_animation(run.graph_history, output)
         print(f"wrote {output}")

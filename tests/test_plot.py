@@ -8,10 +8,11 @@ from graphmtl.cli import run_verb
 from graphmtl.errors import InputError
 from graphmtl.graph.pictures.figure import draw_task_graph, save_figure
 from graphmtl.graph.pictures.history import draw_history
+from graphmtl.graph.task_graph import TaskGraph
 from graphmtl.options import make_options
 from graphmtl.plot import main
 from graphmtl.training.run import Run
-from tests.graph.examples import affinity, complete, growing, star, write_control, write_history
+from tests.graph.examples import affinity, complete, edge, growing, star, write_control, write_history
 
 
 @pytest.fixture
@@ -116,6 +117,16 @@ def test_history_is_an_animation(run, tmp_path, capsys):
     main([str(run), "--history", "--output", str(tmp_path / "grows.gif")])
     assert (tmp_path / "grows.gif").read_bytes().startswith(b"GIF89a")
     assert capsys.readouterr().out == f"wrote {tmp_path / 'grows.gif'}\n"
+
+
+@pytest.mark.parametrize("output", ["strip.png", "grows.gif"])
+def test_a_task_that_reads_itself_alone_has_no_history(run, output, tmp_path):
+    """As that of a run of cmtr with one task."""
+    graph = TaskGraph(arch="cmtr", tasks=("a",), split="test", seed=0, edges=(edge("a", "a", 1.0),))
+    graph.save(run / "task_graph.json")
+    write_history(run, [(1, graph), (2, graph)])
+    with pytest.raises(InputError, match="learned no edges, so there is nothing to draw"):
+        main([str(run), "--history", "--output", str(tmp_path / output)])
 
 
 def test_history_needs_its_file(run):
