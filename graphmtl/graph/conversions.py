@@ -1,5 +1,6 @@
 """A task graph in the forms of pandas, networkx, JSON and torch_geometric, and back."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,7 @@ def from_json(data: dict, build: Build) -> Any:
             expect(f"an entry of {key}", entry, dict)
             for name in names:
                 _required(entry, name, f"an entry of {key}", str)
+        _check_once(key, [tuple(entry[name] for name in names) for entry in data[key]])
     return from_networkx(nx.node_link_graph(data, edges="edges"), build)
 
 
@@ -116,6 +118,13 @@ def from_pyg(data, build: Build) -> Any:
         virtual=len(names) > len(data.tasks),
         edges=tuple(edges),
     )
+
+
+def _check_once(key: str, found: list[tuple[str, ...]]) -> None:
+    """networkx would take the last of those that stand twice."""
+    twice = next((each for each, times in Counter(found).items() if times > 1), None)
+    if twice is not None:
+        raise ValueError(f"{key}: {' -> '.join(map(repr, twice))} occurs twice")
 
 
 def _required(values: dict, name: str, where: str, kind: type = object):

@@ -238,7 +238,7 @@ def _written(node: yaml.Node) -> str:
 
 
 def _graphml_edges(path: Path) -> list[_Edge]:
-    graph = nx.DiGraph(read_graphml(path))
+    graph = read_graphml(path).to_directed()
     if not graph.edges:
         raise InputError(f"{path}: no edges; expected: GraphML whose nodes are tasks, with an edge or more")
     return [_Edge(source, target, str(path), _weight(data)) for source, target, data in graph.edges(data=True)]

@@ -63,6 +63,16 @@ def test_json_is_the_contract(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "message"), [("edges", "edges: 'books' -> 'electronics' occurs twice"), ("nodes", "nodes: 'books' occurs")]
+)
+def test_what_stands_twice_in_json_is_refused(key, message):
+    data = complete(3).to_json()
+    data[key].append(data[key][0] | ({"weight": 0.75} if key == "edges" else {}))
+    with pytest.raises(ValueError, match=f"^{message}"):
+        TaskGraph.from_json(data)
+
+
 def test_networkx_reads_the_file_alone(tmp_path):
     graph = complete(4)
     graph.save(tmp_path / "g.json")

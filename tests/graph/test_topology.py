@@ -195,6 +195,13 @@ def test_mistakes_in_graphml(content, message, tmp_path):
     assert message_of(read_topology, str(path), TASKS).startswith(f"{path}{message}")
 
 
+def test_an_edge_that_stands_twice_in_graphml(tmp_path):
+    path = tmp_path / "edges.graphml"
+    nx.write_graphml(nx.MultiDiGraph([("books", "dvd"), ("books", "dvd")]), path)
+    with pytest.raises(InputError, match="edge 'books' -> 'dvd' occurs twice"):
+        read_topology(str(path), TASKS)
+
+
 def test_an_unknown_task_in_graphml(tmp_path):
     path = tmp_path / "edges.graphml"
     nx.write_graphml(nx.DiGraph([("books", "vidio")]), path)
