@@ -1,6 +1,6 @@
 """An edge of a task graph, and the name of the one node that is no task."""
 
-import sys
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -30,12 +30,18 @@ class Edge:
             raise ValueError(f"{name}: weight is a finite number, not {self.weight!r}")
         if not _is_finite(self.std) or self.std < 0:
             raise ValueError(f"{name}: std is a number from 0 up, not {self.std!r}")
-        if not isinstance(self.count, Integral) or self.count < 1:
+        if not isinstance(self.count, Integral) or isinstance(self.count, bool) or self.count < 1:
             raise ValueError(f"{name}: count is a whole number from 1 up, not {self.count!r}")
+        object.__setattr__(self, "weight", float(self.weight))  # what JSON takes, where numpy's were given
+        object.__setattr__(self, "std", float(self.std))
+        object.__setattr__(self, "count", int(self.count))
 
 
 def _is_finite(value) -> bool:
-    return isinstance(value, Real) and abs(value) <= sys.float_info.max
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def expect(name: str, value, kind) -> None:
