@@ -56,10 +56,10 @@ def _order(layers: Sequence[TaskData], rng: np.random.Generator) -> np.ndarray:
     """The rows that have a label, each text once, in random order; labels alternate as their shares allow."""
     labels = [each.train["label"] for each in layers]
     known = [map(each.task.of_kind.is_labelled, own) for each, own in zip(layers, labels, strict=True)]
-    labelled = map(any, zip(*known, strict=True))
-    first = {key or i: i for i, key in reversed(list(enumerate(row_keys(layers[0].train))))}
-    rows = np.array([i for i, known in enumerate(labelled) if known], dtype=np.int64)
-    rows = rng.permutation(rows[np.isin(rows, list(first.values()))])  # (rows,)
+    labelled = [i for i, known in enumerate(map(any, zip(*known, strict=True))) if known]
+    keys = row_keys(layers[0].train)
+    first = {keys[i] or i: i for i in reversed(labelled)}
+    rows = rng.permutation(np.array(sorted(first.values()), dtype=np.int64))  # (rows,)
     strata = layers[0].task.of_kind.strata(labels[0]) if len(layers) == 1 else None
     if strata is None:
         return rows

@@ -74,3 +74,9 @@ def test_texts_without_a_score_are_not_drawn():
     few = draw_examples(data, 12, draw=0)["prices"]
     assert len(few.train) == 12
     assert all(score == score for score in few.train["label"])
+
+
+def test_a_text_is_drawn_where_one_without_a_label_equals_it():
+    rows = {"text": ["a film", "A film", "a film", "a book"], "label": [None, 1.5, 2.5, 3.5]}
+    data = load_tasks({"prices": {"data": rows, "kind": "regression", "valid": rows, "test": rows}})
+    assert sorted(draw_examples(data, 2, draw=0)["prices"].train["label"]) == [1.5, 3.5]
