@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from graphmtl.printed_tables import is_share, score_text
 from graphmtl.training.leave_one_out import Cell
 
 __all__ = ["area_between", "curves_table", "draw_curves", "interval"]
@@ -15,7 +16,7 @@ __all__ = ["area_between", "curves_table", "draw_curves", "interval"]
 _COLOURS = ("#0072b2", "#e69f00", "#555555")  # of Okabe and Ito, which the colour-blind tell apart
 
 Curves = Mapping[tuple[str, int], Mapping[int, Mapping[str, float]]]
-"""For each (target, draw) and number of training and validation examples the score of every arm, in points."""
+"""For each (target, draw) and number of training and validation examples the score of every arm, a share in points."""
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float, float]:
@@ -52,13 +53,19 @@ def _curves(cells: Sequence[Cell], split: str) -> Curves:
         scores = {arm: own[split] for arm, own in cell.arms.items()}
         if cell.examples != 0 and None not in scores.values():
             size = cell.n_train + cell.n_valid
-            points = {arm: 100 * score for arm, score in scores.items() if score is not None}
+            scale = 100 if is_share(cell.metric) else 1
+            points = {arm: scale * score for arm, score in scores.items() if score is not None}
             curves.setdefault((cell.target, cell.draw), {})[size] = points
     return curves
 
 
-def _targets(cells: Sequence[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.target for cell in cells))
+def _metrics(cells: Sequence[Cell]) -> dict[str, str]:
+    """Of every target its metric."""
+    return {cell.target: cell.metric for cell in cells}
+
+
+def _in_unit(metric: str) -> str:
+    return f"{metric} in points" if is_share(metric) else metric
 
 
 def _number(examples: int | None) -> str:
@@ -72,41 +79,51 @@ def _in_order(cells: Sequence[Cell]) -> list[int | None]:
 
 
 def curves_table(cells: Sequence[Cell], split: str = "test") -> str:
-    """The curves in Markdown: scores in points, the mean over draws ± their standard deviation, and the differences.
+    """The curves in Markdown: scores, the mean over draws ± their standard deviation, and for each metric differences.
+
+    Scores that are shares are in points.
 
     Args:
         cells: finished cells.
         split: ``test``, or ``test_dedup``: without test texts that stand in a training split.
     """
     arms = list(next(cell.arms for cell in cells if cell.examples != 0))
-    lines = [f"| target | examples | {' | '.join(arms)} |", "|---" * (2 + len(arms)) + "|"]
-    for target in _targets(cells):
+    lines = [f"| target | metric | examples | {' | '.join(arms)} |", "|---" * (3 + len(arms)) + "|"]
+    for target, metric in _metrics(cells).items():
         for examples in _in_order(cells):
             own = [cell for cell in cells if (cell.target, cell.examples) == (target, examples)]
             if own:
-                shown = [_spread([cell.arms[arm][split] for cell in own]) for arm in arms]
-                lines.append(f"| {target} | {_number(examples)} | {' | '.join(shown)} |")
-    lines += ["", *_differences(cells, split, arms)]
+                shown = [_spread([cell.arms[arm][split] for cell in own], metric) for arm in arms]
+                lines.append(f"| {target} | {metric} | {_number(examples)} | {' | '.join(shown)} |")
+    for metric in dict.fromkeys(cell.metric for cell in cells if cell.examples != 0):
+        lines += ["", *_differences([cell for cell in cells if cell.metric == metric], split, arms, metric)]
     zero = [cell for cell in cells if cell.examples == 0 and cell.arms]
     if zero:
         ways = list(zero[0].arms)
-        lines += ["", "Without any example:", "", f"| target | {' | '.join(ways)} |", "|---" * (1 + len(ways)) + "|"]
-        lines += [f"| {c.target} | {' | '.join(_spread([c.arms[way][split]]) for way in ways)} |" for c in zero]
+        lines += ["", "Without any example:", ""]
+        lines += [f"| target | metric | {' | '.join(ways)} |", "|---" * (2 + len(ways)) + "|"]
+        for cell in zero:
+            shown = [_spread([cell.arms[way][split]], cell.metric) for way in ways]
+            lines.append(f"| {cell.target} | {cell.metric} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
 
-def _spread(scores: Sequence[float | None]) -> str:
-    values = [100 * score for score in scores if score is not None]
+def _spread(scores: Sequence[float | None], metric: str) -> str:
+    values = [score for score in scores if score is not None]
     if not values:
         return "-"
-    return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+    spread = f" ± {score_text(float(np.std(values, ddof=1)), metric)}" if len(values) > 1 else ""
+    return score_text(float(np.mean(values)), metric) + spread
 
 
-def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str]) -> list[str]:
-    """Rows of the first arms' differences from the last one, for every number of examples, and the area."""
+def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str], metric: str) -> list[str]:
+    """Rows of the first arms' differences from the last one, for every number of examples, and the area.
+
+    The cells are of one metric, since a mean over several says nothing.
+    """
     *others, base = arms
     lines = [
-        "Differences in points, each the mean over targets and draws with its 95 % t interval:",
+        f"Differences of {_in_unit(metric)}, each the mean over targets and draws with its 95 % t interval:",
         "",
         f"| examples | {' | '.join(f'{arm} - {base}' for arm in others)} |",
         "|---" * (1 + len(others)) + "|",
@@ -114,7 +131,7 @@ def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str]) -> list
     for examples in _in_order(cells):
         pairs = _curves([cell for cell in cells if cell.examples == examples], split)
         scores = [score for curve in pairs.values() for score in curve.values()]
-        shown = [_with_interval([score[arm] - score[base] for score in scores]) for arm in others]
+        shown = [_with_interval([score[arm] - score[base] for score in scores], metric) for arm in others]
         lines.append(f"| {_number(examples)} | {' | '.join(shown)} |")
     curves = _curves(cells, split)
     sizes = {key: {cell.examples for cell in cells if (cell.target, cell.draw) == key} - {0} for key in curves}
@@ -126,38 +143,43 @@ def _differences(cells: Sequence[Cell], split: str, arms: Sequence[str]) -> list
             areas = [
                 area_between(*({n: s[a] for n, s in curve.items()} for a in (arm, base))) for curve in curves.values()
             ]
-            shown.append(_with_interval(areas))
+            shown.append(_with_interval(areas, metric))
         lines.append(f"| area between the curves | {' | '.join(shown)} |")
     return lines
 
 
-def _with_interval(differences: Sequence[float]) -> str:
+def _with_interval(differences: Sequence[float], metric: str) -> str:
     if not differences:
         return "-"
-    mean, low, high = interval(differences)
-    return f"{mean:+.1f}" + ("" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
+    mean, low, high = (f"{value:{'+.1f' if is_share(metric) else '+.4g'}}" for value in interval(differences))
+    return mean if len(differences) < 2 else f"{mean} [{low}, {high}]"
 
 
 def draw_curves(cells: Sequence[Cell], split: str = "test") -> Figure:
     """A panel per target: the mean score over draws by the number of examples, in a band of a standard deviation."""
-    targets = _targets(cells)
+    metrics = _metrics(cells)
+    targets, one_metric = [*metrics], len({*metrics.values()}) == 1
     arms = list(next(cell.arms for cell in cells if cell.examples != 0))
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
     figure = Figure(figsize=(3.2 * columns + 0.6, 2.9 * rows + 0.4), dpi=150, layout="constrained")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    panels = figure.subplots(rows, columns, sharey=one_metric, squeeze=False).flat
     for panel, target in zip(panels, targets, strict=False):
         own = {key: curve for key, curve in _curves(cells, split).items() if key[0] == target}
         for arm, colour in zip(arms, _COLOURS, strict=False):
             _draw_curve(panel, arm, colour, list(own.values()))
         sizes = sorted({size for curve in own.values() for size in curve})
-        panel.set(title=target, xscale="log", xlabel="labelled examples")
+        panel.set(
+            title=target if one_metric else f"{target}: {_in_unit(metrics[target])}",
+            xscale="log",
+            xlabel="labelled examples",
+        )
         panel.set_xticks(sizes, [str(size) for size in sizes])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
     for panel in list(figure.axes)[len(targets) :]:
         panel.remove()
-    figure.axes[0].set_ylabel(f"{next(cell.metric for cell in cells)}, points")
+    figure.axes[0].set_ylabel(_in_unit(metrics[targets[0]]) if one_metric else "")
     figure.axes[0].legend(loc="best", frameon=False)
     return figure
 

@@ -48,15 +48,34 @@ def test_the_table_and_the_picture():
     zero = {"star mean": {"test": 0.7, "test_dedup": None}}
     cells.append(Cell(target="dvd", examples=0, draw=0, n_train=0, n_valid=0, metric="accuracy", arms=zero))
     lines = curves_table(cells).splitlines()
-    assert "| books | 50 | 80.5 ± 0.7 | 60.0 ± 0.0 | 60.0 ± 0.0 |" in lines
+    assert "| books | accuracy | 50 | 80.5 ± 0.7 | 60.0 ± 0.0 | 60.0 ± 0.0 |" in lines
     assert "| all | +20.5 [+19.6, +21.4] | +0.0 [+0.0, +0.0] |" in lines
     assert "| area between the curves | +20.5 [+19.6, +21.4] | +0.0 [+0.0, +0.0] |" in lines
-    assert "| dvd | 70.0 |" in lines
-    assert "| dvd | - |" in curves_table(cells, "test_dedup")
+    assert "| dvd | accuracy | 70.0 |" in lines
+    assert "| dvd | accuracy | - |" in curves_table(cells, "test_dedup")
     panels = draw_curves(cells).axes
     assert [panel.get_title() for panel in panels] == ["books", "dvd"]
+    assert panels[0].get_ylabel() == "accuracy in points"
     assert [line.get_label() for line in panels[0].get_lines()] == ["star", "shared", "single"]
     assert panels[0].get_lines()[0].get_xydata().tolist() == [[50, 80.5], [400, 80.5]]
+
+
+def test_metrics_are_held_apart_and_what_is_no_share_stays_as_it_is():
+    costs = [replace(cell("films", n, d, 140.0 + d, 120.0), metric="my_metrics:cost") for n in (20, 50) for d in (0, 1)]
+    cells = [*costs, *(cell("books", n, d, 0.8, 0.6) for n in (20, 50) for d in (0, 1))]
+    table = curves_table(cells)
+    lines = table.splitlines()
+    assert "| films | my_metrics:cost | 20 | 140.5 ± 0.7071 | 120 ± 0 | 120 ± 0 |" in lines
+    assert "Differences of my_metrics:cost, each" in table
+    assert "Differences of accuracy in points, each" in table
+    assert [line for line in lines if line.startswith("| area")] == [
+        "| area between the curves | +20.5 [+14.15, +26.85] | +0 [+0, +0] |",
+        "| area between the curves | +20.0 [+20.0, +20.0] | +0.0 [+0.0, +0.0] |",
+    ]
+    panels = draw_curves(cells).axes
+    assert [panel.get_title() for panel in panels] == ["films: my_metrics:cost", "books: accuracy in points"]
+    assert panels[0].get_lines()[0].get_xydata().tolist() == [[20, 140.5], [50, 140.5]]
+    assert panels[0].get_ylim() != panels[1].get_ylim()
 
 
 def test_a_number_that_not_every_draw_has_is_no_part_of_the_area():
@@ -68,5 +87,5 @@ def test_a_number_that_not_every_draw_has_is_no_part_of_the_area():
 def test_a_split_without_a_text_has_no_differences():
     cells = [replace(cell("books", n, 0, 0.8, 0.6), arms=dict.fromkeys(("star", "single"), NONE)) for n in (20, 50)]
     lines = curves_table(cells).splitlines()
-    assert "| books | 20 | - | - |" in lines
+    assert "| books | accuracy | 20 | - | - |" in lines
     assert "| 20 | - |" in lines

@@ -46,7 +46,7 @@ def test_cells_and_arms(finished):
         assert set(metrics["tasks"]) == {"parent1", "parent2"}
     assert (finished / "learning_curves.png").is_file()
     text = (finished / "learning_curves.md").read_text()
-    assert "| child1 | all |" in text
+    assert "| child1 | accuracy | all |" in text
     assert "area between the curves" in text
     assert "star mixture" in text
 
