@@ -33,7 +33,7 @@ from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import many_unknown, planted_options, say_truncated
+from graphmtl.training.run_data import many_unknown, planted_options, refitted, say_truncated
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main"]
@@ -51,6 +51,8 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
         predictions_to: where the answers are written, as :func:`write_predictions` does; None: nowhere.
     """
     tasks = fitted_tasks(run)
+    if split == "valid" and (learned := refitted(run, tasks)):
+        note(f"the validation split was learned too (--refit-on-valid), of {', '.join(learned)}")
     data = encoded_for(run, tasks)
     whole = predict(run, data, split)
     others = {other: predict(run, data, other) for other in other_tests(data)} if split == "test" else {}
@@ -93,7 +95,7 @@ def evaluate_on(
     tasks = load_scored(given, run.model.tasks, names=names, trained_on=trained_on, **where)
     data = encoded_for(run, tasks)
     say_truncated(data, note)
-    for line in [*_blank(tasks), *many_unknown(data)]:
+    for line in [*_not_whole(tasks), *many_unknown(data)]:
         note(line)
     predictions = {"test": predict(run, data, "test")}
     if predictions_to is not None:
@@ -104,8 +106,12 @@ def evaluate_on(
     return results
 
 
-def _blank(tasks: TaskSet) -> Iterator[str]:
+def _not_whole(tasks: TaskSet) -> Iterator[str]:
+    """A line for each task with examples that have no text, or tokens that have no tag."""
     for name, own in tasks.items():
+        untagged, tokens = own.untagged.get("test", (0, 0))
+        if untagged:
+            yield f"{name}: without a tag, and not scored: {untagged:,} of {tokens:,} tokens"
         count = row_keys(own.test).count("")
         if count:
             yield f"{name}: without a text, and scored with the rest: {count:,} of {len(own.test):,} examples"

@@ -7,9 +7,11 @@ import pytest
 from graphmtl.cli import main
 from graphmtl.evaluate import evaluate
 from graphmtl.registry import ARCHITECTURES
+from graphmtl.training.experiment import train
 from graphmtl.training.finished import predict_run
 from graphmtl.training.run import Run
 from tests import tiny
+from tests.tagging import tagging_tasks
 
 every_architecture = pytest.mark.parametrize("arch", list(ARCHITECTURES))
 
@@ -289,3 +291,22 @@ def test_columns_may_have_other_names_in_the_data_than_in_the_model(copy_of, eva
     assert Run.open(folder).model.tasks["pairs"].text == ("sentence1", "hypothesis")
     written, _ = evaluated(folder)
     assert written["tasks"]["pairs"]["test"] == Run.open(folder).metrics["tasks"]["pairs"]["test"]
+
+
+def test_tokens_without_a_tag_are_counted(tmp_path, capsys):
+    sizes = {"epochs": 1, "hidden": 4, "embedding_size": 5, "progress": False, "device": "cpu"}
+    run = train(tagging_tasks("pos"), arch="single", output=str(tmp_path / "run"), **sizes)
+    rows = [{"text": ["Ada", "sees"], "label": ["name", "_"]}, {"text": ["Rome"], "label": ["name"]}]
+    (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    main(["evaluate", str(run.folder), "--tasks", str(tmp_path / "new.jsonl")])
+    assert "pos: without a tag, and not scored: 1 of 3 tokens" in capsys.readouterr().err
+
+
+def test_that_the_validation_split_was_learned_is_said(copy_of, capsys):
+    folder = copy_of("star")
+    main(["evaluate", str(folder), "--split", "valid"])
+    assert capsys.readouterr().err == ""
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("refit_on_valid: false", "refit_on_valid: true"))
+    main(["evaluate", str(folder), "--split", "valid"])
+    assert "the validation split was learned too (--refit-on-valid), of pairs, parent1" in capsys.readouterr().err

@@ -117,7 +117,7 @@ def options_for(run: Run) -> Options:
     given = run.options
     training: dict[str, Any] = {"epochs": given.epochs or 8, "batch_size": given.texts_at_once, "select_by": "mean"}
     training |= {"patience": 0, "lr": given.lr * JOINING_LR, **_UNUSED}
-    return changed(run.options, **training, output=None, resume=False, overwrite=False)
+    return changed(run.options, **training, control="auto", output=None, resume=False, overwrite=False)
 
 
 class JoinedTraining:
@@ -307,6 +307,8 @@ def check_options(source: Run, options: Options) -> None:
     for name, unused in _UNUSED.items():
         if getattr(options, name, unused) != unused:
             raise InputError(f"--{name.replace('_', '-')}: has no meaning for a task that joins a trained graph")
+    if options.control == "always":
+        raise InputError("--control always: a transfer trains no control; `graphmtl explain RUN` does")
     may_differ = {field.name for group in (RunOptions, TrainingOptions) for field in fields(group)} | {"data_dir"}
     for field in fields(options):
         if field.name in may_differ or field.metadata["trains"]:
@@ -323,7 +325,7 @@ def _check_held_out(then: Mapping[str, Any], now: Mapping[str, Any], seed: int, 
         InputError: it is not, or another seed draws other splits, with texts that the graph has learned.
     """
     source.check_data(then)
-    for name in then["tasks"].keys() & now["tasks"].keys():
+    for name in filter(now["tasks"].__contains__, then["tasks"]):
         ours, theirs = now["tasks"][name], then["tasks"][name]
         for split in theirs.keys() - {"train"}:
             if ours[split]["text_sum"] != theirs[split]["text_sum"]:

@@ -179,6 +179,12 @@ def _areas(positives, *, names=("single", "star", "majority"), size=60):
     return [row(name, [answers(strengths[name])], arch=None if name == "majority" else name) for name in names]
 
 
+@pytest.fixture
+def _fewer_draws(monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)  # each of which is scored anew
+
+
+@pytest.mark.usefixtures("_fewer_draws")
 def test_draws_without_a_score_are_left_out():
     found = Compared(_areas(3), seeds=[0])
     assert found.undefined == {}
@@ -189,6 +195,7 @@ def test_draws_without_a_score_are_left_out():
     assert not np.isfinite(found._drawn["spam"]["star"]).all()
 
 
+@pytest.mark.usefixtures("_fewer_draws")
 def test_a_task_without_a_score_is_in_no_difference_and_no_mean_and_this_is_said():
     for positives in (0, 60):
         found = Compared(_areas(positives), seeds=[0])
@@ -201,6 +208,7 @@ def test_a_task_without_a_score_is_in_no_difference_and_no_mean_and_this_is_said
         assert "NaN" not in json.dumps(as_json(found))
 
 
+@pytest.mark.usefixtures("_fewer_draws")
 def test_of_no_task_is_there_a_score():
     found = Compared([row(own.name, [_only(own, "spam")], arch=own.arch) for own in _areas(0)], seeds=[0])
     assert "no task has a score of both star and training alone" in sentence(found, found.differences("star", "single"))

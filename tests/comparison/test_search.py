@@ -215,7 +215,7 @@ def test_a_damaged_file_is_named(trained, tmp_path):
     for wrong in (
         ('"number"', '"numbr"'),
         ('"why": null', '"why": 3'),
-        ('"seconds": ', '"seconds": 1, "tasks": '),
+        ('"seconds": ', '"seconds": 1, "more": '),
     ):
         path.write_text(whole.replace(*wrong))
         with pytest.raises(InputError, match=r"star\.json: damaged .*; remove .*search, and the search begins anew"):

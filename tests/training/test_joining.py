@@ -213,6 +213,7 @@ def test_what_users_get_wrong(finished, transfer, tone, tmp_path, error_of):
     assert "--steps: found -1" in error("--task", tone, "--steps", "-1")
     assert "--hidden 16: the trained graph has 8" in error("--task", tone, "--hidden", "16")
     assert "--refit-on-valid: has no meaning" in error("--task", tone, "--refit-on-valid")
+    assert "--control always: a transfer trains no control" in error("--task", tone, "--control", "always")
     assert "--write-submission: has no meaning" in error("--task", tone, "--write-submission", tmp_path / "files")
     assert "single has nothing to transfer" in error("--task", tone, run=finished("single").run.folder)
     assert not (tmp_path / "new").exists()
@@ -270,7 +271,7 @@ def test_what_the_texts_of_the_graph_chose_says_nothing_of_new_tasks(given, expe
 def test_a_seed_that_draws_other_splits_is_refused(finished, tone, error_of, tmp_path):
     source = finished("star").run
     told = error_of("transfer", source.folder, "--task", tone, "--seed", "7", "--output", tmp_path / "new")
-    assert f"--seed 7: draws other splits of task 'parent1' than --seed {source.options.seed}, with which" in told
+    assert f"--seed 7: draws other splits of task 'pairs' than --seed {source.options.seed}, with which" in told
     assert not (tmp_path / "new").exists()
 
 
