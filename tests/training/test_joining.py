@@ -10,12 +10,13 @@ import yaml
 from graphmtl.architectures import architecture_class
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.options import make_options
+from graphmtl.options import changed, make_options
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.experiment import train
 from graphmtl.training.joining import _same, options_for, with_steps
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_fitted_tasks, load_run_tasks
+from graphmtl.training.run_files import ANSWERS
 from graphmtl.training.trainer import Trainer
 from tests import tiny
 from tests.parts import lists, predictions_of
@@ -284,10 +285,21 @@ def test_what_the_graph_has_learned_of_its_validation_split_is_seen_and_told(tmp
     (tmp_path / "tasks.yaml").write_text(f"tasks: {{films: {keys}, plays: {keys}}}")
     options = {"arch": "star", "epochs": 1, "hidden": 4, "progress": False, "device": "cpu", "keep_overlap": True}
     source = train(str(tmp_path / "tasks.yaml"), output=str(tmp_path / "run"), refit_on_valid=True, **options)
+    assert source.metrics["tasks"]["films"]["n_test_dedup"] == 2
+    own = {"text": ["film m"], "label": ["good"]}  # as if it had learned a text without a label too
+    answers = {"films": own, "plays": own}
+    source.write_json(ANSWERS, answers)
     run = transfer(source.folder, tone)
     again = transfer(run.folder, tone.replace("tone.yaml", "more.yaml"), output="more")
     for own in (run, again):
         assert own.transfer["refitted"] == ["films", "plays"]
+        assert own.answers == answers
         tasks = load_fitted_tasks(own)
-        assert [len(tasks[name].train) for name in ("films", "plays")] == [12, 12]
-        assert own.metrics["tasks"]["films"]["n_test_dedup"] == source.metrics["tasks"]["films"]["n_test_dedup"] == 2
+        assert [len(tasks[name].train) for name in ("films", "plays")] == [13, 13]
+        assert own.metrics["tasks"]["films"]["n_test_dedup"] == 1
+
+
+def test_the_control_of_the_source_is_not_asked_for(copy_of):
+    run = Run.open(copy_of("star"))
+    run.__dict__["options"] = changed(run.options, control="always")
+    assert options_for(run).control == "auto"
