@@ -29,6 +29,7 @@ __all__ = [
     "accepted",
     "check_fields",
     "flag",
+    "is_given",
     "option",
     "part",
     "picked",
@@ -60,8 +61,8 @@ def option(
         help: the sentence that ``--help`` prints for it.
         low: the lowest value.
         high: the highest value.
-        needs: the option without which nothing looks at it.
-        unless: the option with which nothing looks at it, and why.
+        needs: the option without which nothing looks at it, or NAME=VALUE.
+        unless: the option, or NAME=VALUE, with which nothing looks at it, and why.
         shown: what ``--help`` prints for its value.
         trains: it says how a part is trained, not what it is, and so may differ where a trained one is trained on.
         names: what it takes besides ``module:Class``; empty: any text.
@@ -104,6 +105,13 @@ def accepted(option: Field, value: Any) -> Any:
     return value
 
 
+def is_given(condition: str, values: Mapping[str, Any], own: Mapping[str, Field]) -> bool:
+    """Whether an option has the value that NAME=VALUE says; of NAME alone, whether it has another than its default."""
+    name, has_value, value = condition.partition("=")
+    found = values.get(name, own[name].default)
+    return str(found) == value if has_value else found != own[name].default
+
+
 def _is_of(kind: Any, value: Any) -> bool:
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
@@ -137,12 +145,12 @@ _Group = TypeVar("_Group", bound=OptionGroup)
 
 
 def picked(kind: type[_Group], values: Mapping[str, Any]) -> _Group:
-    """The options of a group, out of values by name; one whose ``needs`` is at its default is left at its own."""
+    """The options of a group, out of values by name; one that nothing looks at for want of another is left out."""
     own = {field.name: field for field in fields(kind)}
     found = {name: value for name, value in values.items() if name in own}
     for name in [*found]:
         needs = own[name].metadata["needs"]
-        if needs is not None and found.get(needs, own[needs].default) == own[needs].default:
+        if needs is not None and not is_given(needs, found, own):
             del found[name]
     return kind(**found)
 
@@ -197,7 +205,11 @@ class ModelOptions(OptionGroup):
     same_start: bool = option(
         True, "tasks' LSTMs, and their heads where the labels are the same, start from equal weights"
     )
-    common_head: bool = option(True, "heads of tasks with the same labels are a common head plus each task's own")
+    common_head: bool = option(
+        True,
+        "heads of tasks with the same labels are a common head plus each task's own",
+        unless=("arch=single", "in which no task shares anything"),
+    )
     head_layers: int = option(
         0,
         "hidden layers between what a head reads and its answer, common to the tasks that have a common head",
@@ -276,7 +288,7 @@ class TrainingOptions(OptionGroup):
     ema: float = option(0.0, "decay of the moving average of the weights; 0 turns it off", low=0, high=1)
     sampling: Sampling = option("proportional", "how the task of a step is drawn")
     temperature: float = option(
-        2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1, needs="sampling"
+        2.0, "temperature sampling: a task is drawn with n^(1/temperature)", low=1, needs="sampling=temperature"
     )
     patience: int = option(5, "evaluations without progress before training stops; 0 never stops early", low=0)
     refit_on_valid: bool = option(
@@ -291,7 +303,12 @@ class TrainingOptions(OptionGroup):
     self_confidence: float = option(
         0.9, "the probability from which on an answer of that run is learned", low=0, high=1
     )
-    select_by: str = option("mean", "what picks the best epoch: mean, or the name of a task", shown="TASK")
+    select_by: str = option(
+        "mean",
+        "what picks the best epoch: mean, or the name of a task",
+        unless=("arch=single", "in which each task has its own best epoch"),
+        shown="TASK",
+    )
     precision: Literal["no", "bf16", "fp16"] = option("no", "mixed precision")
     device: str = option(
         "auto", "cpu, cuda, cuda:1, mps, ...; auto takes the accelerator when there is one", shown="DEVICE"

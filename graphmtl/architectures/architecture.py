@@ -26,7 +26,13 @@ Read = tuple[Tensor, EdgeWeights | None]
 class MessageOptions(ArchitectureOptions):
     """Of architectures whose LSTMs read messages."""
 
-    attention: int = option(64, "dimensions of the attention's keys and queries", low=1, high=WIDEST)
+    attention: int = option(
+        64,
+        "dimensions of the attention's keys and queries",
+        low=1,
+        high=WIDEST,
+        unless=("score=static", "which has none"),
+    )
     score: Score = option("additive", "how a query is matched with a node")
     message_start: Literal["auto", "random", "identity"] = option(
         "auto",

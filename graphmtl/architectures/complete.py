@@ -50,7 +50,9 @@ __all__ = ["Complete", "CompleteOptions"]
 class CompleteOptions(TopologyOptions, MessageOptions):
     """Of ``complete``."""
 
-    node_bias: bool = option(True, "learned scalar per source task in the attention")
+    node_bias: bool = option(
+        True, "learned scalar per source task in the attention", unless=("score=static", "which is that scalar")
+    )
     bias_rate: float = option(
         8.0,
         "learning rate of these scalars, as a multiple of --lr: a task of few examples has few updates to find sources",

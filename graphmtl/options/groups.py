@@ -17,7 +17,7 @@ from torch import nn
 
 from graphmtl.analysis.affinity import AffinityOptions
 from graphmtl.architectures import architecture_class
-from graphmtl.config import OptionGroup, Options, accepted, flag, picked
+from graphmtl.config import OptionGroup, Options, accepted, flag, is_given, picked
 from graphmtl.errors import InputError, note, unknown_name
 from graphmtl.models.encoders import encoder_class
 from graphmtl.models.model_options import model_options_class, put_together
@@ -160,7 +160,7 @@ def what_holds(values: Mapping[str, Any]) -> tuple[Options, list[str]]:
             raise unknown_name("option", name, [*own, *elsewhere()])
         other = elsewhere()[name]
         if accepted(other.field, plain(other.field, values[name])) != other.field.default:
-            idle[other.chooser, *other.owners].append(name)
+            idle[other.chooser, *other.owners].append(_as_given(other.field))
     lines = [_of_others(names, chooser, owners, values) for (chooser, *owners), names in idle.items()]
     options = kind(**{name: plain(field, values[name]) for name, field in own.items() if name in values})
     if options.resume and options.overwrite:
@@ -168,21 +168,32 @@ def what_holds(values: Mapping[str, Any]) -> tuple[Options, list[str]]:
     return options, [*lines, *_idle(options)]
 
 
-def _of_others(names: Sequence[str], chooser: str, owners: Sequence[str], values: Mapping[str, Any]) -> str:
+def _of_others(flags: Sequence[str], chooser: str, owners: Sequence[str], values: Mapping[str, Any]) -> str:
     """A line for options that runs with another value of ``chooser`` look at."""
-    has, it_is = ("has", "it is") if len(names) == 1 else ("have", "they are")
+    has, it_is = ("has", "it is") if len(flags) == 1 else ("have", "they are")
     there = f"{flag(chooser)} {values.get(chooser, _DEFAULTS[chooser])}"
-    return f"{', '.join(map(flag, names))} {has} no effect with {there}; {it_is} for {', '.join(owners)}"
+    return f"{', '.join(flags)} {has} no effect with {there}; {it_is} for {', '.join(owners)}"
 
 
 def _idle(options: Options) -> Iterator[str]:
     """A line for each option that another one puts out of use."""
-    at_default = {field.name: getattr(options, field.name) == field.default for field in fields(options)}
-    for field in fields(options):
+    own, values = {field.name: field for field in fields(options)}, asdict(options)
+    for name, field in own.items():
         needs, unless = field.metadata["needs"], field.metadata["unless"]
-        if at_default[field.name]:
+        if values[name] == field.default:
             continue
-        if needs is not None and at_default[needs]:
-            yield f"{flag(field.name)} has no effect without {flag(needs)}"
-        elif unless is not None and not at_default[unless[0]]:
-            yield f"{flag(field.name)} has no effect with {flag(unless[0])}, {unless[1]}"
+        if needs is not None and not is_given(needs, values, own):
+            yield f"{_as_given(field)} has no effect without {_shown(needs)}"
+        elif unless is not None and is_given(unless[0], values, own):
+            yield f"{_as_given(field)} has no effect with {_shown(unless[0])}, {unless[1]}"
+
+
+def _as_given(field: Field) -> str:
+    """What the command line has where an option is not at its default: the switch off, where it is on by default."""
+    return flag(f"no_{field.name}" if field.default is True else field.name)
+
+
+def _shown(condition: str) -> str:
+    """NAME or NAME=VALUE as it is given on the command line."""
+    name, _, value = condition.partition("=")
+    return f"{flag(name)} {value}".rstrip()

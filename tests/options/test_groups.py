@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from graphmtl.architectures import architecture_class
-from graphmtl.config import Options
+from graphmtl.config import Options, accepted
 from graphmtl.errors import DataWarning, InputError
 from graphmtl.models.model_options import make_model_options
 from graphmtl.options import changed, make_options, parse_options, read_options
@@ -122,7 +122,24 @@ def test_options_by_name():
         ),
         ({"mix": True}, "--mix has no effect without --accumulate"),
         ({"mix": True, "accumulate": 2}, None),
-        ({"temperature": 5.0}, "--temperature has no effect without --sampling"),
+        ({"temperature": 5.0}, "--temperature has no effect without --sampling temperature"),
+        (
+            {"temperature": 5.0, "sampling": "uniform"},
+            "--temperature has no effect without --sampling temperature",
+        ),
+        (
+            {"arch": "single", "select_by": "a"},
+            "--select-by has no effect with --arch single, in which each task has its own best epoch",
+        ),
+        (
+            {"arch": "single", "common_head": False},
+            "--no-common-head has no effect with --arch single, in which no task shares anything",
+        ),
+        (
+            {"arch": "complete", "node_bias": False, "score": "static"},
+            "--no-node-bias has no effect with --score static, which is that scalar",
+        ),
+        ({"attention": 8, "score": "static"}, "--attention has no effect with --score static, which has none"),
         ({"temperature": 5.0, "sampling": "temperature"}, None),
         ({"min_updates": 9, "epochs": 2}, "--min-updates has no effect with --epochs, which says how many there are"),
         ({"min_updates": 9}, None),
@@ -167,8 +184,10 @@ def test_what_a_run_looks_at_must_be_there(given, error, tmp_path):
 
 def test_options_need_options_that_exist():
     for field in FIELDS.values():
-        assert field.metadata["needs"] in (None, *FIELDS)
-        assert (field.metadata["unless"] or (None,))[0] in (None, *FIELDS)
+        for condition in filter(None, (field.metadata["needs"], (field.metadata["unless"] or (None,))[0])):
+            name, has_value, value = condition.partition("=")
+            assert not has_value or accepted(FIELDS[name], value) != FIELDS[name].default
+            assert name in FIELDS
 
 
 @pytest.mark.parametrize(("name", "found", "edge"), list(outside()))
