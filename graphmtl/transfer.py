@@ -21,11 +21,12 @@ from graphmtl.printed_tables import (
     same_as_test,
     scores_table,
 )
-from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for, transfer_run
+from graphmtl.training.joining import JOINING_LR, TransferOptions, options_for
 from graphmtl.training.learning_curves import curves_table, draw_curves
 from graphmtl.training.leave_one_out import LeaveOneOut, read_cells
 from graphmtl.training.results import mean_of_first_metrics
 from graphmtl.training.run import Run
+from graphmtl.training.transfer_run import transfer_run
 from graphmtl.verbosity import say
 
 __all__ = ["main"]

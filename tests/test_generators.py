@@ -14,9 +14,10 @@ from graphmtl.options import make_options
 from graphmtl.predict import main as predict
 from graphmtl.report import main as report
 from graphmtl.training.building import build_model
-from graphmtl.training.joining import TransferOptions, options_for, transfer_run
+from graphmtl.training.joining import TransferOptions, options_for
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.transfer_run import transfer_run
 from tests import tiny
 
 
