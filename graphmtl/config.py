@@ -30,6 +30,7 @@ __all__ = [
     "check_fields",
     "flag",
     "is_given",
+    "listed",
     "option",
     "part",
     "picked",
@@ -69,6 +70,11 @@ def option(
     """
     metadata = {"help": help, "range": (low, high), "needs": needs, "unless": unless, "shown": shown}
     return field(default=default, metadata={**metadata, "trains": trains, "names": tuple(names)})
+
+
+def listed(text: str) -> list[str]:
+    """The names in a text with commas between, each once."""
+    return [*dict.fromkeys(name.strip() for name in text.split(","))]
 
 
 def flag(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.config import listed
 from graphmtl.data.batching import EncodedTask
 from graphmtl.data.loading import open_sources
 from graphmtl.data.overlap import row_keys
@@ -190,7 +191,7 @@ def _score_other_data(run: Run, arguments: Namespace) -> None:
     tasks = evaluate_on(
         run,
         arguments.tasks,
-        names=None if arguments.task is None else arguments.task.split(","),
+        names=None if arguments.task is None else listed(arguments.task),
         data_dir=arguments.data_dir,
         predictions_to=arguments.predictions,
     )

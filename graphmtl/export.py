@@ -12,6 +12,7 @@ from torch import nn
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.config import listed
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError, unknown_name
 from graphmtl.files import writing, written_whole
@@ -114,7 +115,7 @@ def _export_onnx(arguments: Namespace) -> None:
         if path.exists() and not arguments.overwrite:
             raise InputError(f"{path} exists; give --overwrite to replace it, or another file with --output")
     model = run.model
-    names = [*model.tasks] if arguments.task == "all" else [*dict.fromkeys(arguments.task.split(","))]
+    names = [*model.tasks] if arguments.task == "all" else listed(arguments.task)
     file, difference = checked_onnx(model, names)
     sizes = ", ".join(f"{batch} x {length}" for batch, length in CHECKED_SIZES)
     say(f"largest difference from the model's logits: {difference:.1e} (texts x tokens: {sizes})")

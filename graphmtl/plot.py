@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.config import listed
 from graphmtl.data.raw_texts import Text, text_of_line
 from graphmtl.errors import InputError
 from graphmtl.files import check_writable
@@ -23,7 +24,7 @@ def _draw_text(run: Run, text: str, task: str | None, pretokenized: bool) -> Fig
     model = run.model
     of_tokens = [name for name, own in model.tasks.items() if own.of_kind.reads_tokens]
     of_one = [name for name, own in model.tasks.items() if not (own.is_pair or own.choices)]
-    names = task.split(",") if task else of_tokens or of_one or [*model.tasks]
+    names = listed(task) if task else of_tokens or of_one or [*model.tasks]
     of_several = [own for name, own in model.tasks.items() if name in names and (own.is_pair or own.choices)]
     several = "\t" in text and len(of_several) > 0
     read: Text = text_of_line(text, of_several[0], "--text") if several else text

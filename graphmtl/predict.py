@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.config import listed
 from graphmtl.data.choices import Columns, every_column
 from graphmtl.data.delimited import Reading
 from graphmtl.data.lines import each_line_of
@@ -237,7 +238,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.reads is not None and not arguments.edges:
         raise InputError("--reads: says how many --edges tell, which is not given")
     model = Run.open(arguments.run).model
-    names = list(model.tasks) if arguments.task == "all" else arguments.task.split(",")
+    names = list(model.tasks) if arguments.task == "all" else listed(arguments.task)
     for name in names:
         if name not in model.tasks:
             raise unknown_name("task", name, [*model.tasks, "all"])

@@ -8,6 +8,7 @@ from accelerate import PartialState
 
 from graphmtl.arguments import ARGUMENTS
 from graphmtl.cli import run_verb
+from graphmtl.config import listed
 from graphmtl.data.overlap import Overlap
 from graphmtl.errors import InputError
 from graphmtl.files import write_whole
@@ -72,8 +73,8 @@ def _leave_one_out(arguments: argparse.Namespace) -> None:
         transfer=_transfer_options(arguments, None, 0),
         target_options=target_options,
     )
-    targets = arguments.targets.split(",") if arguments.targets else list(experiment.tasks)
-    for cell in experiment.run(targets, [_number(text) for text in arguments.examples.split(",")], arguments.draws):
+    targets = listed(arguments.targets) if arguments.targets else list(experiment.tasks)
+    for cell in experiment.run(targets, [_number(text) for text in listed(arguments.examples)], arguments.draws):
         scores = "  ".join(f"{arm} {_score(own)}" for arm, own in cell.arms.items())
         say(f"{cell.target}, {_shown(cell.examples)} examples, draw {cell.draw}: {scores}", flush=True)
     _write_curves(experiment)

@@ -157,9 +157,9 @@ def test_a_text_that_the_task_does_not_read(finished, tmp_path):
         main([str(finished("star").run.folder), *flags])
 
 
-def test_a_tab_in_one_text_is_a_space(finished, tmp_path):
-    for name, text in (("a", "good film\tit is bad"), ("b", "good film it is bad")):
-        flags = ["--text", text, "--task", "child1", "--output", str(tmp_path / f"{name}.png")]
+def test_a_tab_in_one_text_is_a_space_and_a_task_is_drawn_once(finished, tmp_path):
+    for name, text, task in (("a", "good film\tit is bad", "child1"), ("b", "good film it is bad", "child1, child1")):
+        flags = ["--text", text, "--task", task, "--output", str(tmp_path / f"{name}.png")]
         main([str(finished("star").run.folder), *flags])
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from graphmtl.config import listed
 from graphmtl.data.catalog import TASK_SETS, Settings, find_set, is_path, is_task_file, is_treebank
 from graphmtl.data.guessing import is_data
 from graphmtl.data.planted import PlantedOptions
@@ -267,7 +268,7 @@ def _kept(names: list[list[tuple[str, str]]], only: str | None) -> list[list[tup
     """Of each part's (name in its set, name in the run) those that ``--only`` names."""
     if only is None:
         return names
-    wanted = [task.strip() for task in only.split(",")]
+    wanted = listed(only)
     known = [new for part in names for _, new in part]
     for task in wanted:
         if task not in known:
