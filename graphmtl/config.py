@@ -267,7 +267,10 @@ class TrainingOptions(OptionGroup):
     )
     accumulate: int = option(1, "batches in an update of the weights", low=1)
     mix: bool = option(
-        False, "the batches of an update are of different tasks, as far as there are", needs="accumulate"
+        False,
+        "the batches of an update are of different tasks, as far as there are",
+        needs="accumulate",
+        unless=("arch=single", "in which each task has updates of its own"),
     )
     balancing: str = option(
         "equal",

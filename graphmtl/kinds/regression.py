@@ -52,7 +52,7 @@ class RegressionHead(LinearHead):
         values = torch.as_tensor(labels[:])  # (examples,)
         known = values[~values.isnan()].double()
         self.mean.fill_(known.mean().item())
-        self.std.fill_(known.std(correction=0).item())
+        self.std.fill_(known.std(correction=0).item() or 1.0)  # few scores may all be equal
 
     def forward(self, pooled: Tensor, common: nn.Linear | None = None) -> Tensor:
         return super().forward(pooled, common).squeeze(-1)  # (batch,)

@@ -23,6 +23,7 @@ from graphmtl.data.batching import Batch, EncodedSplit
 from graphmtl.data.kind import NO_LABEL
 from graphmtl.data.label_arrays import TokenLabels
 from graphmtl.data.task import Task
+from graphmtl.kinds.head import at_least_single
 from graphmtl.layers.message_lstm import LSTM, run_side_by_side
 from graphmtl.layers.modes import evaluating
 from graphmtl.layers.packing import Packing
@@ -89,10 +90,13 @@ class LanguageModel(nn.Module):
     def _losses(self, states: Tensor, asked: Tensor, text: Tensor, texts: int) -> Tensor:
         """States (N, H), the word that each is asked for, or none, and the text of each (N,), to losses (texts,)."""
         known = asked != NO_LABEL  # (N,)
+        states = at_least_single(states)
         losses = states.new_zeros(texts)
         if not bool(known.any()):  # texts of one word
             return losses + 0 * states.sum()
-        return losses.index_add(0, text[known], -self.softmax(states[known], asked[known]).output)
+        with torch.autocast(states.device.type, enabled=False):  # the softmax writes into what it has made before
+            said = self.softmax(states[known], asked[known]).output
+        return losses.index_add(0, text[known], -said)
 
     @torch.no_grad()
     def perplexity(self, split: EncodedSplit, batch_size: int) -> dict[str, float]:

@@ -111,11 +111,11 @@ class ModelOutputs(dict[str, ModelOutput]):
 
     @property
     def loss(self) -> Tensor:
-        """What a step of training minimises, (): the sum of the tasks' losses, each times the task's weight.
+        """The sum of the tasks' losses, (), each times the task's weight; a batch is mostly of one task.
 
-        Most batches are of one task.
-
-        An architecture's own penalty (cmtr's, with ``gate_reg``) is not in it; it stands at each task's output.
+        ``graphmtl run`` adds what the architecture asks for besides: a penalty (cmtr's, with ``gate_reg``) and the
+        losses of other views (cmtr's and complete's), which stand at each task's output, ``penalty`` and ``views``; and
+        the terms of the objective (``adversarial``, teachers).
 
         Raises:
             InputError: the batch has no labels.

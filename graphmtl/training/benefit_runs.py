@@ -266,39 +266,45 @@ class _Training:
         return self.folder / "cells" / cell.file
 
     @cached_property
-    def _sizes(self) -> dict[str, int]:
-        """The labelled training texts of each corpus."""
-        sizes: dict[str, int] = {}
-        for own in self.tasks.values():
-            labelled = sum(map(own.task.of_kind.is_labelled, own.train["label"]))
-            sizes[own.corpus] = max(labelled, sizes.get(own.corpus, 0))
-        return sizes
+    def _labelled(self) -> dict[str, np.ndarray]:
+        """Of each task which training texts have a label, (examples,) bool."""
+        return {
+            name: np.array([own.task.of_kind.is_labelled(label) for label in own.train["label"]], bool)
+            for name, own in self.tasks.items()
+        }
+
+    def _sizes(self, tasks: Iterable[str]) -> dict[str, int]:
+        """Of each corpus of these tasks the training texts that one of them labels."""
+        labelled: dict[str, np.ndarray] = {}
+        for name in tasks:
+            corpus = self.tasks[name].corpus
+            labelled[corpus] = self._labelled[name] | labelled.get(corpus, False)
+        return {corpus: int(own.sum()) for corpus, own in labelled.items()}
 
     @cached_property
     def _whole(self) -> tuple[int, int]:
         """The size of a batch, and the epochs of all tasks together."""
-        found = budget(self._sizes.values(), self.options)
+        found = budget(self._sizes(self.tasks).values(), self.options)
         return found.batch_size, found.epochs
 
     def epochs(self, tasks: Sequence[str]) -> int:
         """After how many epochs of these tasks each has had as many batches as in the training of all."""
         _, epochs = self._whole
-        corpora = [*dict.fromkeys(self.tasks[name].corpus for name in tasks)]
-        ours, whole = self._batches(corpora, epochs), self._batches([*self._sizes], epochs)
-        return max(1, round(epochs * float(np.mean([whole[corpus] / ours[corpus] for corpus in corpora]))))
+        ours, whole = self._batches(tasks, epochs), self._batches([*self.tasks], epochs)
+        return max(1, round(epochs * float(np.mean([whole[corpus] / own for corpus, own in ours.items()]))))
 
-    def _batches(self, corpora: Sequence[str], epochs: int) -> dict[str, float]:
-        """The batches of each corpus in an epoch of these, on average."""
-        options = self.options
+    def _batches(self, tasks: Sequence[str], epochs: int) -> dict[str, float]:
+        """The batches of each corpus in an epoch of these tasks, on average."""
+        options, sizes = self.options, self._sizes(tasks)
         sampler = TaskSampler(
-            lengths={corpus: np.ones(self._sizes[corpus]) for corpus in corpora},
+            lengths={corpus: np.ones(size) for corpus, size in sizes.items()},
             batch_size=self._whole[0],
             sampling=options.sampling,
             temperature=options.temperature,
             epochs=epochs,
         )
         shares = [sampler.probabilities(epoch) for epoch in range(1, epochs + 1)]
-        return {corpus: len(sampler) * float(np.mean([own[corpus] for own in shares])) for corpus in corpora}
+        return {corpus: len(sampler) * float(np.mean([own[corpus] for own in shares])) for corpus in sizes}
 
     @generators_kept()
     def do(self, cell: Cell) -> None:
@@ -337,7 +343,7 @@ class _Training:
         texts = draw_texts(data, "test", per_task=count, batch_size=size, seed=self.options.seed, device=device)
         measured = measure(model, texts, [Ablation()])
         scores = trainer.evaluate("test")
-        batches = self._batches([*dict.fromkeys(own.corpus for own in data.values())], epochs)
+        batches = self._batches([*data], epochs)
         return Outcome(
             losses={name: own.losses[0] for name, own in measured.items()},
             scores={name: float(scores[name][own.task.metrics[0]]) for name, own in data.items()},
@@ -347,7 +353,7 @@ class _Training:
 
     def _encoded(self, tasks: TaskSet, model: Any) -> Mapping[str, EncodedTask]:
         """The tasks for a model; a transformer's pieces are the same whoever else is there, and made once."""
-        if not isinstance(model.vocabulary, SubwordVocabulary) or len(self._sizes) < len(self.tasks):
+        if not isinstance(model.vocabulary, SubwordVocabulary) or len(self._sizes(self.tasks)) < len(self.tasks):
             return encode_tasks(tasks, model.vocabulary, model.options)
         if self._pieces is None:
             self._pieces = encode_tasks(self.tasks, model.vocabulary, model.options)

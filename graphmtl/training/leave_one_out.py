@@ -19,7 +19,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,11 @@ from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.building import learn_from_labels
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.experiment import train_run
-from graphmtl.training.joining import JoinedTraining, TransferOptions
+from graphmtl.training.joining import UNUSED, JoinedTraining, TransferOptions
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.trainer import Trainer
+from graphmtl.training.wide import choose_shares, fit_wide_parts
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
 from graphmtl.verbosity import say
 
@@ -128,10 +129,11 @@ class LeaveOneOut:
         if len(self.tasks) < 2:
             raise InputError(f"--leave-one-out: found {len(self.tasks)} task in --tasks, expected 2 or more")
         self.folder, self.options, self.transfer = folder, options, transfer
-        alone = changed(options, adversarial_weight=0.0)  # as in a transfer
+        own = {name: value for name, value in UNUSED.items() if hasattr(options, name)}  # as in a transfer
         self.fine_tuning = replace(
-            alone, patience=0, select_by="mean", output=None, resume=False, overwrite=False, **target_options
-        )
+            changed(options, **own), patience=0, select_by="mean", output=None, resume=False, overwrite=False,
+            **target_options,
+        )  # fmt: skip
         ours = asdict(replace(options, output=None, resume=False, overwrite=False, progress=False))
         how = {key: value for key, value in asdict(transfer).items() if key not in ("examples", "draw")}
         self._begin({"options": ours, "transfer": how, "target": dict(target_options)})
@@ -217,11 +219,8 @@ class LeaveOneOut:
             others = [name for name in self.tasks if name != target]
             tasks = TaskSet(name=run.folder.name, data=[self.tasks[name] for name in others])
             say(f"{run.folder}: {arch} on {len(others)} tasks", flush=True)
-            if self.options.self_training is not None:
-                note("--self-training is left out where a task is left out, which that run may have learned")
-            given = {"output": str(run.folder), "resume": run.folder.exists(), "self_training": None}
-            options = changed(self.options, arch=arch, **given)
-            train_run(tasks, options)
+            options = changed(self.options, arch=arch, **_sources(self.options))
+            train_run(tasks, replace(options, output=str(run.folder), resume=run.folder.exists()))
         return run.model
 
     def _cell(self, target: str, examples: int | None, draw: int, sources: Mapping[str, MultiTaskModel]) -> Cell:
@@ -261,9 +260,11 @@ class LeaveOneOut:
             model.load_encoder()
         elif self.vectors is not None:
             model.load_vectors(self.vectors)
+        fit_wide_parts(model, joined.data, seed=joined.options.seed)
         options = replace(joined.options, lr=self.options.lr)  # from scratch, as the sources were trained
         trainer = Trainer(model=model, data=joined.data, options=options)
         trainer.train(keep_epochs=joined.keep_epochs)
+        choose_shares(model, partial(trainer.predict_split, "valid"), joined.data)
         return trainer
 
     def _zero_shot(self, target: str, sources: Mapping[str, MultiTaskModel]) -> Cell:
@@ -280,6 +281,15 @@ class LeaveOneOut:
                     about = {"model": model, "names": names, "target": data, "accelerator": accelerator}
                     arms[f"{arch} {how}"] = _test(data.task, zero_shot(**about, weights=own))
         return Cell(target=target, examples=0, draw=0, n_train=0, n_valid=0, metric=data.task.metrics[0], arms=arms)
+
+
+def _sources(options: Options) -> dict[str, Any]:
+    """What a source graph leaves out, which is said: texts of the target could be learned by it."""
+    if options.self_training is not None:
+        note("--self-training is left out where a task is left out, which that run may have learned")
+    if options.refit_on_valid:
+        note("--refit-on-valid is left out where a task is left out: its test texts may stand in a validation split")
+    return {"self_training": None, "refit_on_valid": False}
 
 
 def _test(task: Task, predictions: Predictions) -> dict[str, float | None]:

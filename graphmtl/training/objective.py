@@ -74,7 +74,7 @@ def check_balancing(
     name = (
         f"--conflict-every {options.conflict_every}" if options.conflict_every else f"--balancing {options.balancing}"
     )
-    if processes > 1 and (gradients or method.waits):
+    if processes > 1 and compares:
         raise InputError(
             f"{name}: found {processes} processes, which exchange the gradient of all tasks together; train with one "
             "process, or with --balancing equal, uncertainty, imtl-l, dwa or random and no --conflict-every"
@@ -213,7 +213,7 @@ class Objective:
             self._propagate(rest)
         else:
             self._open.hold(losses, rest, part)
-            if part.last or not self.balancing.waits:
+            if part.last or not self.balancing.compares:
                 self._propagate(self._weighed(weight, part) + self._open.rest)
                 self._open.let_go()
         if part.last:

@@ -1,7 +1,7 @@
 """What is updated, how fast, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from types import MappingProxyType
@@ -107,20 +107,26 @@ class WeightAverage:
     Args:
         model: the model; parameters that are tied in it are tied in the copy.
         decay: d, from 0 to 1.
+        groups: names of parameters that have updates of their own, by the group's name; None: all have the same.
     """
 
-    def __init__(self, *, model: nn.Module, decay: float) -> None:
+    def __init__(self, *, model: nn.Module, decay: float, groups: Mapping[str, Collection[str]] | None = None) -> None:
         self.model = deepcopy(model).requires_grad_(False)
         self.decay = decay
-        self.updates = 0
+        names = [name for name, _ in model.named_parameters()]
+        groups = {"all": names} if groups is None else groups
+        self._names = {group: [name for name in names if name in own] for group, own in groups.items()}
+        self.updates = dict.fromkeys(self._names, 0)
 
-    def update(self, model: nn.Module) -> None:
-        """Take one step towards the model's parameters; those that are not trained stay as they are."""
-        self.updates += 1
-        decay = min(self.decay, self.updates / (self.updates + 9))
-        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
-        averages, trained = zip(*((a, p.detach()) for a, p in pairs if p.requires_grad), strict=True)
-        get_ema_multi_avg_fn(decay)(averages, trained, None)
+    def update(self, model: nn.Module, groups: Iterable[str] = ("all",)) -> None:
+        """Take one step of these groups towards the model's parameters; those that are not trained stay as they are."""
+        ours, theirs = dict(self.model.named_parameters()), dict(model.named_parameters())
+        for group in groups:
+            self.updates[group] += 1
+            decay = min(self.decay, self.updates[group] / (self.updates[group] + 9))
+            names = [name for name in self._names[group] if theirs[name].requires_grad]
+            averages, trained = [ours[name] for name in names], [theirs[name].detach() for name in names]
+            get_ema_multi_avg_fn(decay)(averages, trained, None)
 
     def state_dict(self) -> dict:
         """What :meth:`load_state_dict` of an average of the same model needs."""
@@ -128,5 +134,5 @@ class WeightAverage:
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self.updates = state["updates"]
+        self.updates = dict(state["updates"])
         self.model.load_state_dict(state["model"])

@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import set_seed
 from torch import nn
 
-from graphmtl.config import Options, TrainingOptions, part
+from graphmtl.config import Options, TrainingOptions, flag, part
 from graphmtl.data.batching import EncodedSplit, EncodedTask, encode_texts, word_forms
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import open_sources
@@ -19,7 +19,7 @@ from graphmtl.data.task import TaskSet
 from graphmtl.data.unlabelled import UnlabelledTexts, unlabelled_texts
 from graphmtl.data.vectors import read_vectors
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import InputError
+from graphmtl.errors import InputError, note
 from graphmtl.files import read_json, write_whole, written_whole
 from graphmtl.generators import generators_kept
 from graphmtl.layers.message_lstm import LSTM
@@ -39,6 +39,16 @@ __all__ = ["load_pretrained", "pretrain"]
 
 _WEIGHTS, _ABOUT, _VOCABULARY = "pretrained.safetensors", "pretraining.json", "vocabulary.txt"
 _DIGEST = "texts.sha256"
+_OF_TASKS: dict[str, Any] = {  # options of what is between tasks, and of labels
+    "balancing": "equal",
+    "conflict_every": 0,
+    "terms": None,
+    "sampling": "proportional",
+    "mix": False,
+    "select_by": "mean",
+    "refit_on_valid": False,
+    "label_smoothing": 0.0,
+}
 _HELD_OUT, _MOST = 0.05, 500  # of the texts, whose perplexity is measured
 
 
@@ -117,9 +127,10 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
 
 def _training(options: Options) -> TrainingOptions:
     """How a language model is trained: as the run, but for what is between tasks, and up to the last epoch."""
-    alone = {"balancing": "equal", "conflict_every": 0, "terms": None, "sampling": "proportional", "track": None}
-    values = vars(part(options, TrainingOptions)) | alone
-    return TrainingOptions(**values | {"select_by": "mean", "refit_on_valid": False, "mix": False})
+    left_out = [name for name, value in _OF_TASKS.items() if getattr(options, name) != value]
+    if left_out:
+        note(f"{', '.join(map(flag, left_out))}: of no effect on pre-training, which has one task and no labels")
+    return TrainingOptions(**vars(part(options, TrainingOptions)) | _OF_TASKS | {"track": None})
 
 
 def _splits(texts: UnlabelledTexts, vocabulary: Vocabulary, options: Any) -> tuple[EncodedSplit, EncodedSplit]:

@@ -50,6 +50,7 @@ class TaskSampler:
         seed: of the order.
         accumulate: batches in an update.
         mix: an update's batches are of different tasks.
+        apart: an update's batches are of one task, for tasks that are trained beside one another and share nothing.
 
     Raises:
         InputError: an unknown sampling, a task without examples, a batch size or temperature that is not positive.
@@ -70,6 +71,7 @@ class TaskSampler:
         seed: int = 0,
         accumulate: int = 1,
         mix: bool = False,
+        apart: bool = False,
     ) -> None:
         if sampling not in (*_ALPHA, "temperature", "annealed"):
             raise unknown_name("sampling", sampling, [*_ALPHA, "temperature", "annealed"])
@@ -90,6 +92,7 @@ class TaskSampler:
         self.seed = seed
         self.accumulate = accumulate
         self.mix = mix
+        self.apart = apart and accumulate > 1
         self._following = 1  # the epoch that is iterated next
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -107,7 +110,12 @@ class TaskSampler:
 
     @property
     def updates_per_epoch(self) -> int:
-        return -(-len(self) // self.accumulate)
+        """Updates of an epoch; of tasks ``apart`` that are drawn at random the most that there may be."""
+        if not self.apart:
+            return -(-len(self) // self.accumulate)
+        if self.sampling == "proportional":
+            return sum(-(-count // self.accumulate) for count in self._batches().values())
+        return len(self) // self.accumulate + len(self.lengths)
 
     def epoch(self, epoch: int) -> Iterator[tuple[str, np.ndarray]]:
         """Task and rows, (batch,) int64, of every step of an epoch; epochs count from 1."""
@@ -118,9 +126,25 @@ class TaskSampler:
         streams = {task: self._stream(task, epoch) for task in self.lengths}
         order = self._tasks(epoch)
         size = self.accumulate
-        updates = self._mixed(order, epoch) if self.mix else [order[i : i + size] for i in range(0, len(order), size)]
+        if self.apart:
+            updates = self._apart(order)
+        elif self.mix:
+            updates = self._mixed(order, epoch)
+        else:
+            updates = [order[i : i + size] for i in range(0, len(order), size)]
         for tasks in updates:
             yield [(task, next(streams[task])) for task in tasks]
+
+    def _apart(self, order: Sequence[str]) -> list[list[str]]:
+        """The tasks of every update, each of one task, out of those of every step."""
+        updates: list[list[str]] = []
+        open_: dict[str, list[str]] = {}
+        for task in order:
+            update = open_.setdefault(task, [])
+            update.append(task)
+            if len(update) == self.accumulate:
+                updates.append(open_.pop(task))
+        return [*updates, *open_.values()]
 
     def _mixed(self, order: Sequence[str], epoch: int) -> list[list[str]]:
         """The tasks of every update, out of those of every step: each task's batches go where there is most room."""

@@ -114,7 +114,8 @@ def teacher_outputs(
 
 
 def _key(run: Run, task: str, split: EncodedSplit, target: str) -> str:
-    digest = hashlib.sha256(f"{task} {target}".encode())
+    wide = "" if run.model.wide_part(task) is None else " with the linear part"
+    digest = hashlib.sha256(f"{task} {target}{wide}".encode())
     for file in sorted((run.folder / "model").rglob("*")):
         digest.update(file.read_bytes() if file.is_file() else b"")
     digest.update(split.digest())
@@ -185,7 +186,9 @@ def _say(model: MultiTaskModel, task: str, split: EncodedSplit, rows: Sequence[i
     device = next(model.parameters()).device
     batch = replace(split.batch(rows, tasks=()), tasks=(task,), labels=None).to(device)
     output = model.eval()(batch)[task]
-    values = model.classify(output.hidden, task) if target == "logits" else output.hidden  # of every token, all finite
+    values = output.hidden
+    if target == "logits":  # of every token, all finite; a text's are pooled with those of the linear part
+        values = model.classify(values, task) if model.wide_part(task) is None else output.logits
     if not model.tasks[task].of_kind.reads_tokens:
         return values.float().cpu().view(len(rows), 1, -1).unbind()
     inside = token_mask(batch.lengths, values)  # (batch, tokens)

@@ -1,7 +1,7 @@
 """The training loop: every task in one model, an update after one batch of one corpus or after several."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -37,6 +37,7 @@ from graphmtl.training.validation import Validation
 __all__ = ["Trainer"]
 
 _CHECK_EVERY = 50  # steps between two looks at the losses
+_LOOK_SECONDS = 2.0  # between two looks of several processes at whether one is to end
 
 
 class Trainer:
@@ -82,11 +83,13 @@ class Trainer:
             data=data, accelerator=self.accelerator, batch_size=options.texts_at_once, select_by=options.select_by
         )
         self._groups = model.selection_groups()
-        together = len(self._groups) == 1
+        self._together: bool = len(self._groups) == 1
         self.budgets = budgets(self.data, self._groups, options) if given is None else dict(given)  # by group
-        check_balancing(options, self.corpora, together=together, processes=self.accelerator.num_processes)
+        check_balancing(options, self.corpora, together=self._together, processes=self.accelerator.num_processes)
         self.model = model.to(self.accelerator.device)
         self._evaluated = self.model
+        # the update after which several processes looked for a signal, when that was, and the updates to the next look
+        self._looked: tuple[int, float, int]
 
     @generators_kept()
     def train(
@@ -133,7 +136,7 @@ class Trainer:
                 progress.seconds += time.perf_counter() - started
                 scores = self.validation.scores(metrics, self.selection.groups) if metrics else {}
                 self.selection.update(model=self._evaluated, epoch=progress.epoch, scores=scores)
-                line = progress.record(losses=losses, metrics=metrics, lr=self._schedule.get_last_lr()[0])
+                line = progress.record(losses=losses, metrics=metrics, lr=self._last_rate)
                 log.add(line | self.objective.end_epoch(losses))
                 log.put("gradient_conflict.json", self.objective.conflict.as_json())
                 graphs.add(epoch=progress.epoch, step=progress.step, edges=recorder.edges())
@@ -142,7 +145,7 @@ class Trainer:
                 bar.show(epoch=str(progress.epoch), valid=valid)
                 for callback in self.callbacks:
                     callback(progress.history[-1])
-                signum = self._asked_to_end()
+                signum = self._asked_to_end(now=True)
                 if signum:
                     raise Interrupted(signum, f"ended after epoch {self.epoch}{self._how_to_go_on}")
         log.close()
@@ -168,7 +171,7 @@ class Trainer:
         progress.batches = 0
         for number, part in enumerate(self._batches.epoch(self.epoch, without=settled, done=done), done + 1):
             self._leave_out(progress.begun + part.update.place - progress.step)
-            if len(self._groups) > 1 and part.first:  # no task's draws depend on which others are trained still
+            if not self._together and part.first:  # no task's draws depend on which others are trained still
                 set_seed(crc32(f"{self.options.seed} {progress.step}".encode()), device_specific=True)
             with self.objective.alone(part, self._parallel):
                 own = self.objective.backward(self._parallel, part, progress.step)
@@ -178,7 +181,7 @@ class Trainer:
             progress.tokens += part.tokens
             if not part.last:
                 continue
-            self._update(frozen)
+            self._update(frozen, part.update.labels)
             bar.step()
             if progress.step % _CHECK_EVERY == 0:
                 speed = (progress.tokens - tokens) / (time.perf_counter() - started)
@@ -191,14 +194,18 @@ class Trainer:
         losses.check()
         return losses.means()
 
-    def _asked_to_end(self) -> int:
-        """The signal that has come, 0: none. Several processes, which must all end alike, look now and then."""
+    def _asked_to_end(self, *, now: bool = False) -> int:
+        """The signal that has come, 0: none. Several processes, which must all end alike, look every few seconds."""
         if self.accelerator.num_processes == 1:
             return self._signals.wanted
-        if self.progress.step % _CHECK_EVERY:
+        step, (before, clock, after) = self.progress.step, self._looked
+        if step < before + after and not now:
             return 0
-        mine = torch.tensor([self._signals.wanted], device=self.accelerator.device)
-        return int(self.accelerator.gather(mine).max())
+        own = torch.tensor([[self._signals.wanted, time.monotonic() - clock]], device=self.accelerator.device)  # (1, 2)
+        wanted, seconds = self.accelerator.gather(own).amax(0).tolist()  # of all processes, which thus look again alike
+        again = int(max(step - before, 1) * _LOOK_SECONDS / max(seconds, 1e-3))
+        self._looked = step, time.monotonic(), min(max(again, 1), _CHECK_EVERY)
+        return int(wanted)
 
     def _interrupt(self, signum: int, losses: EpochLosses, *, batches: int, seconds: float) -> None:
         """Keeps how far an epoch is.
@@ -218,25 +225,42 @@ class Trainer:
     def _how_to_go_on(self) -> str:
         return "" if self.folder is None else "; the same command with --resume (resume=True) goes on from there"
 
+    @property
+    def _last_rate(self) -> float:
+        """The learning rate of the last update; the schedule tells that of the next one."""
+        schedule: Any = self._schedule.scheduler  # accelerate's wraps it
+        return schedule.base_lrs[0] * schedule.lr_lambdas[0](max(self.progress.step - 1, 0))
+
     def _leave_out(self, updates: int) -> None:
         """The clock of the learning rates goes on where tasks that are trained to their end have no more updates."""
         for _ in range(updates):
             self._schedule.step()
             self.progress.step += 1
 
-    def _update(self, frozen: Sequence[nn.Parameter]) -> None:
-        """The weights take a step; what is frozen gets none."""
+    def _update(self, frozen: Sequence[nn.Parameter], tasks: Iterable[str]) -> None:
+        """The weights take a step, with the labels of these tasks; what is frozen gets none."""
         for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
             parameter.grad = None
         if self.options.clip > 0:
-            self.accelerator.clip_grad_norm_(self._trained, self.options.clip)
+            self._clip()
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad(set_to_none=True)  # a task that is absent from an update is not changed at all
         if self._average is not None:
-            self._average.update(self.model)
+            self._average.update(self.model, *(() if self._together else (tasks,)))
         self.progress.step += 1
         self.objective.updated(self._parallel)
+
+    def _clip(self) -> None:
+        """Shortens the gradient, of models that are trained beside one another that of each."""
+        if self._together:
+            self.accelerator.clip_grad_norm_(self._trained, self.options.clip)
+            return
+        self.accelerator.unscale_gradients()
+        parameters = dict(self.model.named_parameters())
+        for names in self._groups.values():
+            own = [parameters[name] for name in names if name in parameters]
+            torch.nn.utils.clip_grad_norm_(own, self.options.clip)
 
     def predict_split(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, Predictions]:
         """See :meth:`~graphmtl.training.validation.Validation.predict_split`."""
@@ -250,16 +274,21 @@ class Trainer:
         options = self.options
         set_seed(options.seed, device_specific=True)
         self.progress = Progress()
+        self._looked = (0, time.monotonic(), 1)
         groups, last = self._groups, {group: own.epochs for group, own in self.budgets.items()}
         if keep_epochs is None:
             self.selection: BestEpochs | GivenEpochs = BestEpochs(groups=groups, patience=options.patience, last=last)
         else:
             self.selection = GivenEpochs(groups=groups, epochs=keep_epochs, last=last)
-        self._average = WeightAverage(model=self.model, decay=options.ema) if options.ema > 0 else None
+        own = None if self._together else groups
+        average = WeightAverage(model=self.model, decay=options.ema, groups=own) if options.ema > 0 else None
+        self._average: WeightAverage | None = average
         self._evaluated = self.model if self._average is None else self._average.model
         terms = terms_of(self.model, options, given)
         parts = {"options": options, "accelerator": self.accelerator, "terms": terms}
-        self._batches = UpdateBatches(corpora=self.corpora, budgets=of_corpora(self.data, self.budgets), **parts)
+        self._batches = UpdateBatches(
+            corpora=self.corpora, budgets=of_corpora(self.data, self.budgets), apart=not self._together, **parts
+        )
         steps = {group: epochs * self._batches.updates_per_epoch for group, epochs in last.items()}
         self._steps = max(steps.values())
         self.objective = Objective(model=self.model, tasks=[*self.data], steps=self._steps, **parts)

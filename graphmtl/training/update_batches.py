@@ -73,6 +73,7 @@ class UpdateBatches:
         budgets: of each corpus the size of its batches and how many epochs there may be.
         accelerator: says which process this is, and where batches go.
         terms: those that may need more of a text than is in a batch.
+        apart: the corpora are trained beside one another and share nothing, so that each has updates of its own.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class UpdateBatches:
         budgets: Mapping[str, Budget],
         accelerator: Accelerator,
         terms: Sequence[Term] = (),
+        apart: bool = False,
     ) -> None:
         self.corpora = dict(corpora)
         self.sampler = TaskSampler(
@@ -94,6 +96,7 @@ class UpdateBatches:
             seed=options.seed,
             accumulate=options.accumulate,
             mix=options.mix,
+            apart=apart,
         )
         self.accelerator = accelerator
         self.terms = list(terms)

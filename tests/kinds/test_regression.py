@@ -34,6 +34,13 @@ def test_a_regression_standardises_its_labels():
     assert head.linear.weight.grad.isfinite().all()
 
 
+def test_scores_that_are_all_equal_can_be_learned():
+    head = regression()
+    head.learn_from(torch.tensor([2.0, 2.0, float("nan")]))
+    losses = head.losses(torch.tensor([0.5, 0.0]), torch.tensor([2.0, 3.0]), torch.ones(2))
+    assert losses.tolist() == [0.25, 1.0]
+
+
 def test_no_score_outside_the_scale():
     logits = torch.tensor([-100.0, 0.0, 100.0], dtype=torch.float64)
     assert regression((0.0, 4.0)).answers(logits, None).tolist() == [0, 3, 4]

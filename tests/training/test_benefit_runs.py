@@ -4,10 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from graphmtl.data.batching import encode_tasks
 from graphmtl.errors import DataWarning, InputError
 from graphmtl.options import make_options
 from graphmtl.training import benefit_runs
 from graphmtl.training.benefit_runs import BenefitRuns, Cell, Outcome
+from graphmtl.training.building import build_model
 from graphmtl.training.run_data import load_run_tasks
 from tests import tiny
 
@@ -157,6 +159,32 @@ def test_a_task_is_trained_as_often_whoever_else_is_there(sampling, tmp_path):
     assert updates("child1") == pytest.approx(together, rel=0.05)
     if sampling == "proportional":
         assert (updates("child1"), together) == pytest.approx((300, 300))
+
+
+def test_a_corpus_has_the_texts_that_one_of_its_tasks_labels(tmp_path):
+    for split, count in (("train", 60), ("test", 20)):
+        rows = [f"word{i % 7} {split}{i},{'yn'[i % 2] * (i < 40)},{'yn'[i % 2] * (i >= 30)}" for i in range(count)]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,p,q", *rows, ""]))
+    keys = "train: train.csv, test: train.csv, valid: train.csv, text: text, missing: ['']"
+    (tmp_path / "tasks.yaml").write_text(f"tasks: {{p: {{{keys}, label: p}}, q: {{{keys}, label: q}}}}")
+    options = make_options(tasks=str(tmp_path / "tasks.yaml"), keep_overlap=True, arch="shared")
+    training = benefit_runs._Training(options, tmp_path, 1, 1)
+    model = build_model(training.tasks, options, say=lambda *_: None)
+    data = encode_tasks(training.tasks, model.vocabulary, model.options)
+    for names, size in ((["p"], 40), (["q"], 30), (["p", "q"], 60)):
+        assert [*training._sizes(names).values()] == [size]
+    assert len(data["p"].train) == 60
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_looking_ahead_takes_a_step_as_long_as_the_last_one(finished, tmp_path, epochs, monkeypatch):
+    steps = []
+    monkeypatch.setattr(benefit_runs.LookAhead, "measure", lambda _, lr: steps.append(lr))
+    options = replace(finished("complete").run.options, epochs=epochs, output=None)
+    training = benefit_runs._Training(options, tmp_path, 1, 1)
+    training._outcome(replace(WHOLE, pictures=True))
+    assert all(step > 0 for step in steps)
+    assert len({*steps}) == epochs
 
 
 def test_long_names_have_files(runs):

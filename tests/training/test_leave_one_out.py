@@ -11,6 +11,7 @@ from graphmtl.training import joining as transfer
 from graphmtl.training import leave_one_out
 from graphmtl.training.joining import JOINING_LR
 from graphmtl.training.leave_one_out import read_cells
+from graphmtl.training.run import Run
 from tests.tiny import OPTIONS, flags
 
 SIZES = ["--targets", "child1", "--examples", "0,10,all", "--draws", "2", "--steps", "0", "--target-epochs", "1"]
@@ -49,6 +50,30 @@ def test_cells_and_arms(finished):
     assert "| child1 | accuracy | all |" in text
     assert "area between the curves" in text
     assert "star mixture" in text
+
+
+def test_every_arm_has_its_linear_part(tmp_path, monkeypatch):
+    strengths = {}
+
+    def noted(model, data, **how):
+        fitted(model, data, **how)
+        strengths[model.options.arch] = float(model.wide_part("child1").strength)
+
+    fitted = leave_one_out.fit_wide_parts
+    for module in (transfer, leave_one_out):
+        monkeypatch.setattr(module, "fit_wide_parts", noted)
+    run(tmp_path / "one", "--wide", "--examples", "all", "--draws", "1")
+    assert strengths.keys() == {"star", "shared", "single"}
+    assert all(strength > 0 for strength in strengths.values())
+
+
+def test_what_would_read_the_target_is_left_out_and_what_others_cannot_read_too(tmp_path, capsys):
+    arguments = ["--arch", "cmtr", "--teachers", "ema", "--refit-on-valid", "--examples", "10", "--draws", "1"]
+    cells = run(tmp_path / "one", *arguments)
+    assert list(cells[0].arms) == ["cmtr", "shared", "single"]
+    assert "--refit-on-valid is left out where a task is left out" in capsys.readouterr().err
+    for arch in ("cmtr", "shared"):
+        assert not Run.open(tmp_path / "one" / "sources" / f"{arch}-without-child1").options.refit_on_valid
 
 
 def test_it_goes_on_where_it_stopped(finished, tmp_path, monkeypatch):

@@ -444,6 +444,21 @@ class Halves(Balancing):
         return 0.5 * torch.ones_like(losses)
 
 
+class Largest(Balancing):
+    compares = True
+
+    def weights(self, places, losses, shares):
+        return (losses == losses.max()).to(losses)
+
+
+def test_a_method_from_outside_that_compares_sees_all_losses_of_an_update():
+    data = toy_data(a=16, b=8)
+    (plain,) = gradients(toy_trainer(data, **MIXED))
+    (found,) = gradients(toy_trainer(data, balancing="tests.training.test_objective:Largest", **MIXED))
+    heads = {name.split(".")[1]: found[name].abs().sum() > 0 for name in plain if name.startswith("heads.")}
+    assert sorted(heads.values()) == [False, True]
+
+
 def test_a_method_from_outside():
     data = toy_data(a=16, b=8)
     (plain,) = gradients(toy_trainer(data, **MIXED))

@@ -82,6 +82,14 @@ def test_a_run_starts_from_it_and_says_so(data, finished, tmp_path, capsys, arch
     assert different == {*(f"architecture.{name}.{part}" for part in "WUb"), "encoders.0.embedding.weight"}
 
 
+def test_half_precision_and_what_has_no_effect(data, tmp_path, capsys):
+    half = {"precision": "bf16", "epochs": 1, "label_smoothing": 0.1, "mix": True, "accumulate": 2}
+    main(["pretrain", *flags(**SMALL | half, data_dir=data, output=tmp_path / "half")])
+    assert "--mix, --label-smoothing: of no effect on pre-training" in capsys.readouterr().err
+    perplexity = json.loads((tmp_path / "half" / "pretraining.json").read_text())["perplexity"]
+    assert all(1 < value < 100 for value in perplexity.values())
+
+
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(data, finished, tmp_path, monkeypatch, error_of):
     def stop(line):
         raise KeyboardInterrupt

@@ -51,6 +51,18 @@ def test_outputs_are_what_the_teacher_says_text_by_text(single, tmp_path, target
         np.testing.assert_allclose(found[row], expected[0].detach().numpy(), atol=1e-5)
 
 
+def test_a_teacher_with_a_linear_part_says_what_both_say(tmp_path):
+    options = tiny.OPTIONS | {"arch": "single", "wide": True, "epochs": 1}
+    run = train("planted", output=str(tmp_path / "run"), **options)
+    split = split_of(run)
+    run.model.wide_part("child1").share.fill_(0.7)
+    found = outputs(run, tmp_path / "outputs", split)
+    texts = load_run_tasks(run.options)["parent1"].train["text"][:3]
+    for said, answer in zip(found, run.model.predict([*texts], "child1"), strict=False):
+        probabilities = torch.from_numpy(np.array(said)).softmax(-1)
+        torch.testing.assert_close(probabilities.tolist(), [*answer["probabilities"].values()], atol=1e-5, rtol=0)
+
+
 def test_outputs_of_taggers_are_those_of_all_tokens(tmp_path):
     tasks = tagging_tasks("pos", "plain")
     sizes = {"epochs": 1, "hidden": 4, "embedding_size": 5, "progress": False, "device": "cpu"}

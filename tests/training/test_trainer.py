@@ -442,6 +442,59 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     assert [(tmp_path / f"group-{rank}.txt").read_text() for rank in (0, 1)] == ["False", "False"]
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"ema": 0.9}, {"clip": 0.01}, {"accumulate": 2}, {"accumulate": 3, "sampling": "sqrt"}]
+)
+def test_models_beside_one_another_are_trained_as_each_alone(options):
+    def weights(**tasks):
+        trainer = toy_trainer(toy_data(**tasks), own=True, schedule="constant", warmup=0.0, patience=0, **options)
+        trainer.train()
+        return {name: weight for name, weight in weights_of(trainer).items() if ".a." in name}
+
+    beside = weights(a=40, b=44, c=60)
+    if "sampling" in options:  # so that there are other batches of it
+        assert all(weight.isfinite().all() for weight in beside.values())
+    else:
+        assert_same_weights(weights(a=40), beside)
+
+
+ONE_IS_TOLD_TO_END = """
+import os, signal, sys
+from pathlib import Path
+from graphmtl.interruption import Interrupted
+from graphmtl.training.trainer import Trainer
+from tests.training.toy import toy_data, toy_trainer
+
+rank, folder, update = os.environ["RANK"], Path(sys.argv[1]), Trainer._update
+
+
+def killed(trainer, *arguments):
+    update(trainer, *arguments)
+    if trainer.progress.step == 3 and rank == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+Trainer._update = killed
+trainer = toy_trainer(toy_data(a=50, b=21), folder=folder, epochs=3)
+try:
+    trainer.train()
+except Interrupted:
+    (folder / rank).write_text(str(trainer.progress.step))
+"""
+
+
+def test_several_processes_end_when_one_is_told_to(tmp_path):
+    (tmp_path / "train.py").write_text(ONE_IS_TOLD_TO_END)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*command, str(tmp_path / "train.py"), str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    ended = [int((tmp_path / rank).read_text()) for rank in "01"]
+    assert ended[0] == ended[1] < 3 * 10  # updates of three epochs
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_a_model_is_freed_with_its_trainer(data, precision):
     """At once, not when Python looks for cycles: on a GPU it would keep memory that nobody frees in time."""

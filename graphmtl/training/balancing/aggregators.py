@@ -30,6 +30,8 @@ __all__ = [
     "UPGrad",
 ]
 
+_AT_ONCE = 1 << 20  # parameters, whose products are taken in double precision
+
 
 class _Aggregator(GradientBalancing):
     """A method of ``torchjd.aggregation``, by its name there.
@@ -61,8 +63,21 @@ class _Aggregator(GradientBalancing):
 
     def combine(self, rows: Tensor, places: list[int]) -> Tensor:
         length = rows.norm()  # (); without it TorchJD takes short gradients for none
-        vector = length * self.aggregate(rows / length)  # (parameters,)
+        vector = length * self._direction(rows / length)  # (parameters,)
         return len(rows) * vector if self.of_mean else vector
+
+    def _direction(self, rows: Tensor) -> Tensor:
+        """Out of the rows (tasks, parameters) by way of their products, in double precision: of rows of unlike lengths
+        the small ones are lost in single precision, and the direction with them."""
+        weights = self.aggregate.gramian_weighting(_gramian(rows))  # (tasks,)
+        return weights.to(rows) @ rows  # (parameters,)
+
+
+def _gramian(rows: Tensor) -> Tensor:
+    """The products of the rows, (tasks, tasks); a copy in double precision of a part of them at a time."""
+    double = torch.float32 if rows.device.type == "mps" else torch.float64
+    parts = (part.to(double) for part in rows.split(_AT_ONCE, dim=1))  # (tasks, some)
+    return torch.stack([part @ part.mT for part in parts]).sum(0)
 
 
 class PCGrad(_Aggregator):
@@ -193,3 +208,6 @@ class GradDrop(_Aggregator):
 
     name = "GradDrop"
     of_mean = False
+
+    def _direction(self, rows: Tensor) -> Tensor:
+        return self.aggregate(rows)  # which looks at each parameter

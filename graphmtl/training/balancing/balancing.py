@@ -33,8 +33,7 @@ class Balancing(nn.Module):
     """
 
     Options: ClassVar[type[OptionGroup]] = OptionGroup
-    compares: ClassVar[bool] = False  # tasks of one update: where each update has one task, nothing is balanced
-    waits: ClassVar[bool] = False  # until all losses of an update are there, before there are weights
+    compares: ClassVar[bool] = False  # the tasks of an update, whose losses are waited for before there are weights
     looks_back: ClassVar[bool] = False  # at the losses of an update once more when the weights are updated
 
     def __init__(self, *, tasks: Sequence[str], options: OptionGroup | None = None, seed: int = 0) -> None:

@@ -37,7 +37,6 @@ class FAMO(Balancing):
 
     Options = FAMOOptions
     compares = True
-    waits = True
     looks_back = True
 
     def __init__(self, *, tasks: Sequence[str], options: OptionGroup | None = None, seed: int = 0) -> None:

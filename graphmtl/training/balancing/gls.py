@@ -19,7 +19,6 @@ class GLS(Balancing):
     """
 
     compares = True
-    waits = True
 
     def weights(self, places: list[int], losses: Tensor, shares: Tensor) -> Tensor:
         losses = losses.clamp_min(_LEAST)

@@ -53,6 +53,16 @@ def test_the_scale_of_all_gradients_is_that_of_the_direction(name, scale):
     close(combined(name, scale * rows) / scale, combined(name, rows))
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("nash-mtl", "graddrop", "pcgrad")])
+def test_rows_of_unlike_lengths_give_in_single_precision_what_they_give_in_double(name):
+    rows = torch.randn(3, 500, generator=torch.Generator().manual_seed(0)) * torch.tensor([[1.0], [3000.0], [1.0]])
+    single = made(name, 3).combine(rows, [0, 1, 2])
+    close(single, combined(name, rows.double()), rtol=1e-3)
+    if name == "imtl-g":  # alike along every task's gradient
+        along = single.double() @ torch.nn.functional.normalize(rows.double(), dim=1).T
+        close(along / along[0], torch.ones(3), rtol=1e-3)
+
+
 def test_pcgrad_projects_what_conflicts():
     g, h = torch.tensor(CONFLICT, dtype=torch.float64)
     close(combined("pcgrad", CONFLICT), g - (g @ h) / (h @ h) * h + h - (h @ g) / (g @ g) * g)
