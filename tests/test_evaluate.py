@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from graphmtl.cli import main
-from graphmtl.evaluate import evaluate
+from graphmtl.errors import DataWarning
+from graphmtl.evaluate import evaluate, evaluate_on
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.experiment import train
 from graphmtl.training.finished import predict_run
@@ -310,3 +311,43 @@ def test_that_the_validation_split_was_learned_is_said(copy_of, capsys):
     (folder / "config.yaml").write_text(config.replace("refit_on_valid: false", "refit_on_valid: true"))
     main(["evaluate", str(folder), "--split", "valid"])
     assert "the validation split was learned too (--refit-on-valid), of pairs, parent1" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:tone, mood. tasks over the same texts")
+@pytest.mark.parametrize(
+    ("tone", "mood", "read"),
+    [
+        ("max_length: 30", "max_length: 4", (30, False)),
+        ("max_length: 4", "weight: 1.0", (None, False)),
+        (
+            "kind: token-classification, tokens: tokens",
+            "kind: text-classification, tokens: tokens, max_length: 4",
+            (None, True),
+        ),
+    ],
+)
+def test_a_task_alone_is_read_as_it_was_learned_over_the_same_texts(tmp_path, tone, mood, read):
+    rows = [
+        {"text": f"{'dull ' * 15}{'yes' if i % 2 else 'no'} w{i}", "mood": "ab"[i % 2], "tone": "xy"[i // 2 % 2]}
+        for i in range(48)
+    ]
+    for row in rows:
+        row["tokens"] = row["text"].split()
+        row["tone"] = [row["tone"]] * len(row["tokens"]) if "tokens" in tone else row["tone"]
+    for split, own in {"train": rows[:36], "test": rows[36:]}.items():
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    files = "train: train.jsonl, test: test.jsonl"
+    path = tmp_path / "both.yaml"
+    path.write_text(f"tasks: {{tone: {{{files}, label: tone, {tone}}}, mood: {{{files}, label: mood, {mood}}}}}")
+    how = {"epochs": 1, "hidden": 4, "embedding_size": 4, "batch_size": 8, "truncate": "head", "device": "cpu"}
+    how |= {"baselines": False, "control": "never", "progress": False}
+    with pytest.warns(DataWarning, match="tone, mood: tasks over the same texts are read alike, "):
+        run = train(str(path), arch="shared", output=str(tmp_path / "run"), **how)
+    assert (run.model.tasks["mood"].max_length, run.model.tasks["mood"].whole) == read
+    alone = evaluate_on(run, path, names=["mood"])["mood"]
+    assert alone["test"] == pytest.approx(run.metrics["tasks"]["mood"]["test"])
+    texts = [row["tokens"] if read[1] else row["text"] for row in rows[36:]]
+    answers = run.model.predict(texts, "mood")
+    expected = predict_run(run, "test")[1]["mood"].probabilities  # (texts, labels)
+    found = [[*answer["probabilities"].values()] for answer in answers]
+    assert np.allclose(sorted(found), sorted(expected.tolist()), atol=1e-5)

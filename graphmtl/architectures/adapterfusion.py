@@ -8,10 +8,10 @@ learns to fuse all adapters by attention:
     g_{k,j} = \mathrm{softmax}_j(Q_k h \cdot K_k z_j / \sqrt A), \quad
     y_k = \mathrm{head}_k\left(V_k \textstyle\sum_j g_{k,j} z_j\right)
 
-V_k starts as the identity. It departs from the paper in that the adapters stand after the encoder alone, and in the
-:math:`\sqrt A`. ``--adapters RUN`` gives the finished run of the first stage; without it the adapters are trained at
-the same time as the fusion. What task k reads from task j's adapter is the edge j -> k of the task graph, k -> k among
-them.
+Q_k and K_k have a bias each, and V_k starts as the identity. It departs from the paper in that the adapters stand after
+the encoder alone, and in the :math:`\sqrt A`. ``--adapters RUN`` gives the finished run of the first stage; without it
+the adapters are trained at the same time as the fusion. What task k reads from task j's adapter is the edge j -> k of
+the task graph, k -> k among them.
 """
 
 from dataclasses import dataclass

@@ -79,11 +79,13 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
         needs="interaction",
     )
     fusion_values: Literal["raw", "interacted"] = option(
-        "raw", "what the gates sum up, the tasks' representations before or after the interaction"
+        "raw", "what the gates sum up, the tasks' representations before or after the interaction", needs="interaction"
     )
     residual: bool = option(True, "the head also reads the text itself, h, beside what the gates let through")
     train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
-    gate_bias: bool = option(True, "the scores of the gates that all texts of a task have in common are learned")
+    gate_bias: bool = option(
+        True, "the scores of the gates that all texts of a task have in common are learned", unless=_UNIFORM
+    )
     gate_range: float = option(
         1.0,
         "how far a text may move the scores of the gates, up or down; 0: all texts of a task have the same",
@@ -99,7 +101,9 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
         unless=_UNIFORM,
     )
     gate_reg: GateReg = option(
-        "none", "what the gates are pulled towards: prior, mostly the own task; entropy, few tasks; balance, all alike"
+        "none",
+        "what the gates are pulled towards: prior, mostly the own task; entropy, few tasks; balance, all alike",
+        unless=_UNIFORM,
     )
     gate_reg_weight: float = option(0.1, "weight of --gate-reg in the loss", low=0, needs="gate_reg", trains=True)
     gate_ramp: float = option(
@@ -194,9 +198,8 @@ class CMTR(Shared):
         source, target = self.topology.edge_index
         edges[target, source] = True
         self.sources = [row.nonzero().flatten().tolist() for row in edges]
-        self.interacted = options.fusion_values == "interacted"
-        two_steps = self.interacted and options.interaction != "none"  # what is fused was itself read from tasks
-        reached = edges.float() @ edges.float() > 0 if two_steps else edges  # (K, K)
+        self.interacted = options.fusion_values == "interacted" and options.interaction != "none"
+        reached = edges.float() @ edges.float() > 0 if self.interacted else edges  # (K, K), of what was itself read
         self.reached = [row.nonzero().flatten().tolist() for row in reached]
         self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size, residual=False)
         self.task_embedding = nn.Parameter(torch.empty(K, size))
@@ -241,7 +244,7 @@ class CMTR(Shared):
             seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
         if edges:
             reached = self.reached[task]
-            if self.interacted and alpha is not None:
+            if self.interacted:
                 alpha = alpha[:, self.sources[task]][..., reached]  # (N, S, reached)
                 gates = (gates.unsqueeze(-2) @ alpha).squeeze(-2)  # (N, reached)
             seen.edges = self.edge_weights(gates, _chosen(z, 1, reached), reached, h, lengths, task)
@@ -263,7 +266,7 @@ class CMTR(Shared):
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
         asked = self.adapters.norm(h).flatten(0, -2)  # (N, dim)
-        values, alpha = z + self.task_embedding if self.interacted else z, None  # (N, K, dim)
+        values, alpha = z, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
             read, alpha = self.interaction(z + self.task_embedding, cut, return_edge_weights=True)

@@ -57,6 +57,7 @@ class CompleteOptions(TopologyOptions, MessageOptions):
         8.0,
         "learning rate of these scalars, as a multiple of --lr: a task of few examples has few updates to find sources",
         low=0,
+        unless=("node_bias", "which leaves none to learn"),
         trains=True,
     )
     detach_sources: bool = option(

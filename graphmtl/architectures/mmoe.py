@@ -4,7 +4,7 @@ All tasks share the experts, and each mixes them by a gate of its own that looks
 
 .. math::
     y_k = \mathrm{head}_k\left(\sum_e g_{k,e}\, \mathrm{relu}(W_e h + b_e)\right), \quad
-    g_k = \mathrm{softmax}(W_{g_k} h)
+    g_k = \mathrm{softmax}(W_{g_k} h + b_{g_k})
 
 h is what ``shared`` gives a head: one vector of a text, or one of each token where tokens are tagged. The gates are
 over experts, which belong to no task, so there is no task graph.

@@ -4,8 +4,9 @@ Every task has experts of its own, and some are shared. In each extraction layer
 ones, and the shared stream s mixes all (section 4.2; one layer is CGC, section 4.1):
 
 .. math::
-    x_k^{l} &= \mathrm{softmax}(W_{g_k} x_k^{l-1})\, [e_k(x_k^{l-1}); e_s(x_s^{l-1})], \quad x_k^0 = x_s^0 = h \\
-    x_s^{l} &= \mathrm{softmax}(W_{g_s} x_s^{l-1})\, [e_1(x_1^{l-1}); \dots; e_K(x_K^{l-1}); e_s(x_s^{l-1})]
+    x_k^{l} &= \mathrm{softmax}(W_{g_k} x_k^{l-1} + b_{g_k})\, [e_k(x_k^{l-1}); e_s(x_s^{l-1})],
+        \quad x_k^0 = x_s^0 = h \\
+    x_s^{l} &= \mathrm{softmax}(W_{g_s} x_s^{l-1} + b_{g_s})\, [e_1(x_1^{l-1}); \dots; e_K(x_K^{l-1}); e_s(x_s^{l-1})]
 
 Each expert is a linear layer and a ReLU; the head of task k reads :math:`x_k` of the last layer, which has no shared
 stream. The gates are over experts, so there is no task graph.

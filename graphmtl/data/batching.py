@@ -24,7 +24,7 @@ from graphmtl.data.subwords import SubwordTexts, SubwordVocabulary, Windows
 from graphmtl.data.task import Task, TaskData
 from graphmtl.data.tokenizer import PAD, SEP, UNK
 from graphmtl.data.vocabulary import CutTexts, Vocabulary, truncate, truncate_pair
-from graphmtl.errors import note, unknown_name
+from graphmtl.errors import unknown_name
 from graphmtl.layers.devices import moved
 from graphmtl.verbosity import progress
 
@@ -340,8 +340,8 @@ def read_by_word(task: Task, vocabulary: Vocabulary | SubwordVocabulary, *, ever
         every_token: tags, or edge weights of every token, are wanted.
     """
     if isinstance(vocabulary, SubwordVocabulary):
-        return task.tokens or task.of_kind.reads_tokens
-    return every_token
+        return task.tokens or task.whole or task.of_kind.reads_tokens
+    return every_token or task.whole
 
 
 def _encode_split(
@@ -361,11 +361,7 @@ def _encode_split(
         kept = [i for i, found in enumerate(zip(*known, strict=True)) if any(found)]
         if len(kept) < len(rows):
             rows, labels = rows.select(kept), {name: [its[i] for i in kept] for name, its in labels.items()}
-    limits = {name: kind.task.kept_tokens(options.max_length) for name, kind in kinds.items()}
-    longest = max(limits.values())
-    if training and len({*limits.values()}) > 1:
-        note(f"{', '.join(limits)}: tasks over the same texts have the same max_length, the largest, {longest}")
-    options = replace(options, max_length=longest)
+    options = replace(options, max_length=max(kind.task.kept_tokens(options.max_length) for kind in kinds.values()))
     by_word = any(read_by_word(kind.task, vocabulary, every_token=kind.reads_tokens) for kind in kinds.values())
     groups = (
         np.array([*map(len, EachValue(rows, "choices"))], dtype=np.int64) if "choices" in rows.column_names else None

@@ -5,7 +5,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import NoneType
@@ -18,9 +18,9 @@ from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.shuffled import shuffle_labels as shuffled
 from graphmtl.data.source import Source, SourceSet
 from graphmtl.data.splits import build
-from graphmtl.data.task import TaskSet
+from graphmtl.data.task import Task, TaskData, TaskSet
 from graphmtl.data.task_file import given_tasks
-from graphmtl.errors import InputError, check_kind, check_whole, unknown_name
+from graphmtl.errors import InputError, check_kind, check_whole, note, unknown_name
 
 __all__ = ["IN_MEMORY", "join_tasks", "load_tasks", "open_sources"]
 
@@ -74,7 +74,7 @@ def load_tasks(
         for part, renamed in zip(chosen, names, strict=True)
         if part.source_set.truth
     ]
-    data = build(sources, seed=seed, keep_overlap=keep_overlap, max_train=max_train)
+    data = _read_alike(build(sources, seed=seed, keep_overlap=keep_overlap, max_train=max_train))
     return TaskSet(
         name=_slug("-".join([*(part.slug for part in chosen), *(only.split(",") if only else ())])),
         data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
@@ -90,6 +90,25 @@ def load_tasks(
             **(asdict(planted) if truths else {}),  # planted alone has a true graph
         },
     )
+
+
+def _read_alike(data: Sequence[TaskData]) -> list[TaskData]:
+    """The tasks, those over the same texts with the same ``max_length``, and ``whole`` where one speaks of each token:
+    texts are read once for all tasks, and a task alone must be read as it was learned."""
+    corpora: dict[str, list[TaskData]] = {}
+    for each in data:
+        corpora.setdefault(each.corpus, []).append(each)
+    return [replace(each, task=_as_read_with(each.task, corpora[each.corpus])) for each in data]
+
+
+def _as_read_with(task: Task, others: Sequence[TaskData]) -> Task:
+    limits = {each.task.max_length for each in others}
+    longest = None if None in limits else max(limit for limit in limits if limit is not None)
+    if len(limits) > 1 and task is others[0].task:  # said once
+        kept = "as much as --max-length says" if longest is None else f"{longest} tokens"
+        note(f"{', '.join(each.task.name for each in others)}: tasks over the same texts are read alike, {kept}")
+    of_tokens = any(each.task.of_kind.reads_tokens for each in others)
+    return replace(task, max_length=longest, whole=of_tokens and not task.of_kind.reads_tokens)
 
 
 def open_sources(

@@ -25,6 +25,7 @@ _RARE: dict[str, Any] = {
     "weight": 1.0,
     "choices": [],
     "language": [],
+    "whole": False,
     **dict.fromkeys(("class_weights", "max_length", "first", "separator", "scheme", "source", "licence")),
 }
 
@@ -54,6 +55,8 @@ class Task:
         weight: of its loss among those of all tasks.
         class_weights: the weight of each label's examples in the loss, in the order of ``labels``; None: all are 1.
         max_length: tokens kept of a text, where that is not as the run's options say.
+        whole: no token of a text is cut off, whatever the kind of the task; so where a task over the same texts speaks
+            of each.
         choices: the column that holds lists of choices, or those that hold one each; ``text`` is then the context's
             column, or two that are joined with a space.
         first: what the label is where the first choice is right: ``0``, ``1``, ``A``, or ``text`` where labels are the
@@ -84,6 +87,7 @@ class Task:
     weight: float = 1.0
     class_weights: tuple[float, ...] | None = None
     max_length: int | None = None
+    whole: bool = False
     choices: tuple[str, ...] = ()
     first: str | None = None
     separator: str | None = None
@@ -138,7 +142,7 @@ class Task:
     def is_learned_like(self, other: "Task") -> bool:
         """Whether a model of the one is a model of the other: all is the same but how the columns are written,
         and what is only said of the data."""
-        free = ("text", "label", "choices", "first", "separator", "source", "licence", "language")
+        free = ("text", "label", "choices", "first", "separator", "source", "licence", "language", "whole")
         own: dict[str, Any] = {name: getattr(self, name) for name in free}
         return self.is_pair == other.is_pair and self == replace(other, **own)
 
@@ -170,7 +174,7 @@ _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and wha
     **dict.fromkeys(("name", "kind", "label"), (str, ())),
     **dict.fromkeys(("text", "labels", "metrics", "choices", "language"), (list, str)),
     **dict.fromkeys(("positive", "head", "first", "separator", "scheme", "source", "licence"), ((str, type(None)), ())),
-    **dict.fromkeys(("in_mean", "tokens"), (bool, ())),
+    **dict.fromkeys(("in_mean", "tokens", "whole"), (bool, ())),
     "scale": ((list, type(None)), (int, float)),
     "weight": ((int, float), ()),
     "class_weights": ((list, type(None)), (int, float)),

@@ -7,6 +7,7 @@ text's tags (:mod:`graphmtl.kinds.crf`).
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,7 +134,9 @@ class Tagging(ScoredKind):
     # Labels
 
     def read(self, source: Any, splits: Mapping[str, Table], training: Collection[str]) -> tuple[Any, dict[str, list]]:
-        values = _read_tags(source, splits)
+        values, scheme = _read_tags(source, splits)
+        if source.task.labels and scheme not in ("none", "iob2"):
+            source = replace(source, task=replace(source.task, labels=_in_iob2(source)))
         task = replace(self.task, scheme="none") if source.scheme == "none" else self.task
         task = with_labels(task, source, splits, values, training)
         if not is_iob2(task.labels):
@@ -204,8 +207,16 @@ class Tagging(ScoredKind):
         return Answered(form=self.form, names=self.task.labels, spans=self.is_spans, **found)
 
 
-def _read_tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
-    """The tags of the rows of each split by their names; those of spans in IOB2."""
+def _in_iob2(source: Source) -> tuple[str, ...]:
+    """The labels that a task names as its data has them, in IOB1, BIOES and the like: of each type what IOB2 has."""
+    named = [source.names.get(label, label) for label in source.task.labels]
+    both = ((f"B-{tag[2:]}", f"I-{tag[2:]}") if tag[1:2] == "-" else (tag,) for tag in named)
+    iob2 = [*dict.fromkeys(chain.from_iterable(both))]
+    return tuple(named if {*named} == {*iob2} else iob2)
+
+
+def _read_tags(source: Source, splits: Mapping[str, Table]) -> tuple[dict[str, list], str]:
+    """The tags of the rows of each split by their names, those of spans in IOB2; and the scheme they were in."""
     task, read = source.task, {}
     for split, table in splits.items():
         read[split] = tags(table, task.label, of=tokens(table, task.text[0]), missing=source.missing)
@@ -214,7 +225,7 @@ def _read_tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
     if not task.labels and (alike := alike_labels({*flat([row for own in read.values() for row in own])})) is not None:
         note(f"task {task.name!r} ({splits['train'].source}): {alike}")
     if source.scheme == "none":
-        return read
+        return read, "none"
     read = _respelled(source, read, splits["train"].source)
     scheme = source.scheme or _recognised([row for own in read.values() for row in own])
     if scheme == "none":
@@ -222,11 +233,11 @@ def _read_tags(source: Source, splits: Mapping[str, Table]) -> dict[str, list]:
         if looks and not source.task.labels:
             about = f"{splits['train'].source}: tags of {task.label!r} such as {', '.join(looks[:3])}"
             note(f"{about} are taken for classes, not for spans, whose tags are B-TYPE, I-TYPE and O")
-        return read
+        return read, scheme
     for split, table in splits.items():
         faults = {tag: fault for tag in set(flat(read[split])) if (fault := check(tag, scheme))}
         fail_at_first(task.label, table, read[split], faults)
-    return {split: [to_iob2(row) for row in own] for split, own in read.items()}
+    return {split: [to_iob2(row) for row in own] for split, own in read.items()}, scheme
 
 
 def _respelled(source: Source, read: dict[str, list], where: str) -> dict[str, list]:

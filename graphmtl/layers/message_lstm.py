@@ -152,7 +152,7 @@ class MessageLSTM(_Gates):
         m_t &= \sigma(W_m r_t + V_m c_t), \quad h_t = o \odot \tanh(c_t + m_t \odot W_r r_t)
 
     The nodes n_j are states of other LSTMs of the same size, such as those of other tasks at token t, or the states of
-    one LSTM at all tokens of the text. With the score ``dot`` :math:`s_{t,j} = (W_n n_j) \cdot (W_q q) / \sqrt A +
+    one LSTM at all tokens of the text. With the score ``dot`` :math:`s_{t,j} = (W_n n_j) \cdot (W_q q) / \sqrt H +
     \beta_j`, for the query q = [h_{t-1}; x_t], computed as n_j . (W_n^T W_q q), so that no key is ever needed; with
     ``static`` :math:`s_{t,j} = \beta_j`. :math:`\beta_j` is there where ``sources`` is given, and starts at 0. All
     weights but :math:`\beta` belong to the direction: forward reads forward states, and backward backward ones.

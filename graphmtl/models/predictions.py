@@ -173,11 +173,12 @@ def _check_finite(task: Task, output: ModelOutput) -> None:
     Raises:
         InputError: they are not, as where the weights are not.
     """
-    for values in (output.answers, output.probabilities):
-        if values is not None and values.is_floating_point() and not values.isfinite().all():
-            raise InputError(
-                f"task {task.name!r}: the model answers nan or inf, so its weights are damaged; train it again"
-            )
+    found = (values for values in (output.answers, output.probabilities) if values is not None)
+    finite = all(values.isfinite().all() for values in found if values.is_floating_point())
+    if not finite or output.logits.isnan().any():  # of tags there is no probability
+        raise InputError(
+            f"task {task.name!r}: the model answers nan or inf, so its weights are damaged; train it again"
+        )
 
 
 def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:

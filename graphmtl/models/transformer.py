@@ -19,6 +19,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from graphmtl.config import WIDEST, OptionGroup, option
 from graphmtl.data.batching import Batch
@@ -36,6 +37,7 @@ _FAILURES = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, ArithmeticError),
     *(SafetensorError, StrictDataclassError, UnpicklingError, EOFError),
 )
+_ALIKE = 1e-5  # of the length of a text's states: what filling up may change in them
 _MOST = {  # of config.json: beyond it a file that is to fill the memory, or the day
     **dict.fromkeys(("num_hidden_layers", "num_attention_heads"), 1 << 10),
     **dict.fromkeys(("hidden_size", "intermediate_size", "embedding_size"), 1 << 17),
@@ -144,7 +146,7 @@ def _new_model(config: Any, name: str) -> Any:
 
     try:
         model = AutoModel.from_config(deepcopy(config), dtype=torch.float32, trust_remote_code=False)
-        readable = "input_ids" in inspect.signature(model.forward).parameters
+        readable = {"input_ids", "attention_mask"} <= inspect.signature(model.forward).parameters.keys()
     except _FAILURES as error:
         raise InputError(
             f"encoder {name!r}: no transformer can be built from config.json ({_one_line(error)})"
@@ -154,6 +156,38 @@ def _new_model(config: Any, name: str) -> Any:
             f"encoder {name!r}: {config.model_type} does not read text to hidden states; encoders such as BERT do"
         )
     return _without_pooler(model)
+
+
+def _check_reading(model: Any, name: str) -> None:
+    """Whether the model reads a text, whatever else is in the batch.
+
+    Raises:
+        InputError: it does not.
+    """
+    kind = model.config.model_type
+    try:
+        alike = _is_read_alike(model)
+    except Exception as error:  # of the model's own code: anything
+        raise InputError(
+            f"encoder {name!r}: {kind} cannot read a text ({_one_line(error)}); encoders such as BERT do"
+        ) from None
+    if not alike:
+        raise InputError(
+            f"encoder {name!r}: what {kind} makes of a text depends on how far its batch is filled up; encoders such "
+            "as BERT leave that out"
+        )
+
+
+@torch.no_grad()
+def _is_read_alike(model: Any) -> bool:
+    """Whether a short text has the same states where it is filled up."""
+    model = deepcopy(model).eval()  # reading changes some, such as BigBird, for good
+    ids = torch.arange(1, 6).unsqueeze(0) % model.config.vocab_size  # (1, 5)
+    mask = torch.ones_like(ids)
+    alone = model(input_ids=ids, attention_mask=mask).last_hidden_state  # (1, 5, dim)
+    more = [F.pad(values, (0, 3)) for values in (ids, mask)]
+    filled = model(input_ids=more[0], attention_mask=more[1]).last_hidden_state[:, :5]  # (1, 5, dim)
+    return bool((alone - filled).norm() <= _ALIKE * alone.norm())
 
 
 def _checkpoint_activations(model: Any) -> None:
@@ -230,6 +264,7 @@ class TransformerEncoder(Encoder):
     def __init__(self, *, vocabulary: SubwordVocabulary, options: TransformerOptions):
         super().__init__(vocabulary=vocabulary, options=options)
         self.model = _new_model(vocabulary.config, vocabulary.config.name_or_path)
+        _check_reading(self.model, vocabulary.config.name_or_path)
         self.output_size: int = vocabulary.config.hidden_size
         self.has_cls = vocabulary.starts_with_cls
         self._padding = vocabulary.tokenizer.pad_token_id or 0

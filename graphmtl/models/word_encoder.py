@@ -50,7 +50,13 @@ class WordEncoderOptions(VocabularyOptions):
     chars: Literal["auto", "none", "cnn", "lstm"] = option(
         "auto", "read how words are written, their characters and shape; auto: cnn where a task tags tokens"
     )
-    char_size: int = option(50, "dimensions of what --chars makes of a word's characters", low=2, high=WIDEST)
+    char_size: int = option(
+        50,
+        "dimensions of what --chars makes of a word's characters",
+        low=2,
+        high=WIDEST,
+        unless=("chars=none", "which reads none"),
+    )
     word_dropout: float = option(0.0, "share of tokens replaced by the unknown word in training", low=0, high=0.99)
     embedding_dropout: float = option(0.3, "locked dropout on the token vectors (one mask per text)", low=0, high=0.99)
 

@@ -285,6 +285,8 @@ def _metadata(model: MultiTaskModel, names: Sequence[str]) -> dict[str, str]:
         own |= model.heads[[*model.tasks].index(name)].exported_with()
         if model.tasks[name].max_length is not None:
             own["max_length"] = model.tasks[name].max_length
+        if model.tasks[name].whole:
+            own["whole"] = True
     values = {
         "tasks": tasks,
         "lower_case": model.vocabulary.lower_case,

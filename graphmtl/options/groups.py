@@ -183,9 +183,9 @@ def _idle(options: Options) -> Iterator[str]:
         if values[name] == field.default:
             continue
         if needs is not None and not is_given(needs, values, own):
-            yield f"{_as_given(field)} has no effect without {_shown(needs)}"
+            yield f"{_as_given(field)} has no effect without {_shown(needs, own)}"
         elif unless is not None and is_given(unless[0], values, own):
-            yield f"{_as_given(field)} has no effect with {_shown(unless[0])}, {unless[1]}"
+            yield f"{_as_given(field)} has no effect with {_shown(unless[0], own)}, {unless[1]}"
 
 
 def _as_given(field: Field) -> str:
@@ -193,7 +193,7 @@ def _as_given(field: Field) -> str:
     return flag(f"no_{field.name}" if field.default is True else field.name)
 
 
-def _shown(condition: str) -> str:
+def _shown(condition: str, own: Mapping[str, Field]) -> str:
     """NAME or NAME=VALUE as it is given on the command line."""
     name, _, value = condition.partition("=")
-    return f"{flag(name)} {value}".rstrip()
+    return f"{_as_given(own[name])} {value}".rstrip()

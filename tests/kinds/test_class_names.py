@@ -203,6 +203,26 @@ def test_spans_in_another_spelling_are_the_same_task(spell):
     assert other.train["label"][:] == usual.train["label"][:]
 
 
+@pytest.mark.parametrize(
+    ("scheme", "given", "found"),
+    [
+        ("iob1", ("O", "I-P", "I-L"), ("O", "B-P", "I-P", "B-L", "I-L")),
+        (None, ("I-L", "B-L", "O", "I-P", "B-P"), ("I-L", "B-L", "O", "I-P", "B-P")),
+        ("bioes", ("B-P", "I-P", "E-P", "S-P", "O", "S-L", "E-L"), ("B-P", "I-P", "O", "B-L", "I-L")),
+        ("iob2", ("O", "B-P", "I-P", "B-L"), ("O", "B-P", "I-P", "B-L")),
+    ],
+)
+def test_labels_that_are_named_in_the_scheme_of_the_data_become_iob2_with_it(scheme, given, found):
+    def written(tag):
+        return {"bioes": {"I-P": "S-P", "B-P": "S-P", "I-L": "S-L"}, "iob2": {"I-P": "B-P", "I-L": "B-L"}}.get(
+            str(scheme), {}
+        ).get(tag, tag)
+
+    splits = {name: retagged(split, written) for name, split in {"train": TRAIN, "valid": VALID, "test": TEST}.items()}
+    own = load(layer("ner", corpus(**splits), scheme=scheme, labels=given))["ner"].task
+    assert (own.labels, own.metrics[0]) == (found, "span_f1")
+
+
 def test_spans_in_another_spelling_stay_as_they_are_where_that_is_asked_for():
     spelled = {
         name: retagged(split, lambda tag: tag.replace("-", "_"))

@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 
 import datasets
@@ -240,3 +241,14 @@ def test_a_refused_prediction_leaves_every_part_in_its_mode():
     assert [module.training for module in model.modules()] == before
     model.predict(["good"], "a")
     assert [module.training for module in model.modules()] == before
+
+
+def test_a_task_that_is_read_whole_is_not_cut():
+    tasks = [replace(TASKS[0], whole=True), *TASKS[1:]]
+    model = build("shared", tasks=tasks, max_length=2)
+    texts = [" ".join(WORDS[:5]), " ".join(WORDS[:2])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        long, short = model.predict(texts, tasks[0].name)
+    assert_same_answers([long], [{**long, "probabilities": answer_alone(model, texts[0], tasks[0])}])
+    assert long["probabilities"] != short["probabilities"]

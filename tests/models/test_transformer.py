@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, T5Config, ViTConfig
+from transformers import AutoModel, AutoTokenizer, BertModel, FNetConfig, SqueezeBertConfig, T5Config, ViTConfig
 
 from graphmtl.architectures import architecture_class
 from graphmtl.config import TrainingOptions
@@ -19,7 +19,7 @@ from graphmtl.data.task import Task
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import InputError
 from graphmtl.models.model import MultiTaskModel
-from graphmtl.models.transformer import TransformerEncoder, load_subwords
+from graphmtl.models.transformer import TransformerEncoder, TransformerOptions, load_subwords
 from graphmtl.models.wide import count_ngrams, ngrams_of
 from graphmtl.registry import ARCHITECTURES
 from graphmtl.training.optimization import adamw
@@ -505,3 +505,32 @@ def test_words_are_no_pieces(transformer):
 def test_transformers_is_not_loaded_without_need():
     code = "import graphmtl, sys; assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (FNetConfig, "fnet does not read text to hidden states"),  # it looks at no mask
+        (SqueezeBertConfig, "squeezebert cannot read a text (TypeError"),  # it wants its pooler
+    ],
+)
+def test_encoders_that_cannot_be_read_as_they_are(tmp_path, config, message, error_of):
+    write_transformer(tmp_path, "bert")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
+    groups = {f"{part}_groups": 1 for part in ("q", "k", "v", "post_attention", "intermediate", "output")}
+    made = config(vocab_size=200, embedding_size=8, **sizes, **(groups if config is SqueezeBertConfig else {}))
+    AutoModel.from_config(made).save_pretrained(tmp_path)
+    told = error_of("run", "--encoder", tmp_path, "--planted-rich", "20", "--output", tmp_path / "run")
+    assert f"encoder '{tmp_path}': {message}" in told
+
+
+def test_an_encoder_to_which_filling_up_matters_is_refused(transformer, monkeypatch):
+    vocabulary = load_subwords(transformer("bert"))
+    forward = BertModel.forward
+
+    def without_mask(model, input_ids=None, attention_mask=None, **others):
+        return forward(model, input_ids=input_ids, attention_mask=torch.ones_like(attention_mask), **others)
+
+    monkeypatch.setattr(BertModel, "forward", without_mask)
+    with pytest.raises(InputError, match="what bert makes of a text depends on how far its batch is filled up"):
+        TransformerEncoder(vocabulary=vocabulary, options=TransformerOptions())

@@ -139,6 +139,23 @@ def test_options_by_name():
             {"arch": "complete", "node_bias": False, "score": "static"},
             "--no-node-bias has no effect with --score static, which is that scalar",
         ),
+        (
+            {"arch": "complete", "node_bias": False, "bias_rate": 2.0},
+            "--bias-rate has no effect with --no-node-bias, which leaves none to learn",
+        ),
+        ({"chars": "none", "char_size": 12}, "--char-size has no effect with --chars none, which reads none"),
+        (
+            {"arch": "cmtr", "uniform_gates": True, "gate_bias": False},
+            "--no-gate-bias has no effect with --uniform-gates",
+        ),
+        (
+            {"arch": "cmtr", "uniform_gates": True, "gate_reg": "prior"},
+            "--gate-reg has no effect with --uniform-gates",
+        ),
+        (
+            {"arch": "cmtr", "fusion_values": "interacted"},
+            "--fusion-values has no effect without --interaction",
+        ),
         ({"attention": 8, "score": "static"}, "--attention has no effect with --score static, which has none"),
         ({"temperature": 5.0, "sampling": "temperature"}, None),
         ({"min_updates": 9, "epochs": 2}, "--min-updates has no effect with --epochs, which says how many there are"),

@@ -294,7 +294,7 @@ def test_famo_sees_the_losses_of_the_same_texts_after_the_update():
     trainer.objective.begin_epoch([])
     for part in trainer._batches.epoch(1):
         trainer.objective.backward(trainer._parallel, part, 0)
-    trainer._update([])
+    trainer._update([], ["a", "b"])
     for name, loss in seen[0].items():
         split = trainer.data[name].train
         batch = split.batch(range(len(split)))

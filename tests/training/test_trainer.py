@@ -91,7 +91,7 @@ BALANCED = [
 ]
 
 
-APART = {"own": True, "epochs": 0, "min_updates": 25, "patience": 1}  # tasks that end at times of their own
+APART = {"own": True, "epochs": 0, "min_updates": 25, "patience": 3}  # tasks that end at times of their own
 
 
 @pytest.mark.parametrize("options", [{"own": True}, APART, {"sampling": "annealed"}, {"ema": 0.0}, *ARCHS, *BALANCED])
@@ -119,10 +119,10 @@ def signalled(trainer, *, updates: int, signum: int = signal.SIGINT) -> None:
     """Trains, and gets a signal in the middle of an update."""
     update = trainer._update
 
-    def update_and_signal(frozen):
+    def update_and_signal(*arguments):
         if trainer.progress.step == updates:
             os.kill(os.getpid(), signum)
-        update(frozen)
+        update(*arguments)
 
     trainer._update = update_and_signal
     trainer.train(resume=True)
@@ -345,7 +345,7 @@ def test_history_has_a_line_for_each_evaluation(data, tmp_path):
         assert set(line["metrics"]["a"]) == {"accuracy", "matthews", "loss"}
         assert line["tokens_per_second"] > 0
     assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
-    assert lines[-1]["lr"] == 0.0
+    assert 0 < lines[-1]["lr"] < 0.1 * lines[0]["lr"]  # of the epoch's last update; after it there is none
 
 
 def test_without_a_folder_nothing_is_written(data, tmp_path, monkeypatch):
@@ -541,5 +541,5 @@ def test_of_tasks_apart_each_has_its_own_end_and_is_trained_as_if_alone(tmp_path
     updates = sum(own.batches for own in trainer.budgets.values())
     assert [line["step"] for line in result.history] == [updates * epoch for epoch in range(1, 13)]
     rates = [line["lr"] for line in result.history]  # of the optimiser's first group, which is a's
-    assert rates[7] == 0
-    assert all(rates[:7])
+    assert all(rates[:8])
+    assert not any(rates[8:])
