@@ -264,7 +264,8 @@ class TransformerEncoder(Encoder):
     def __init__(self, *, vocabulary: SubwordVocabulary, options: TransformerOptions):
         super().__init__(vocabulary=vocabulary, options=options)
         self.model = _new_model(vocabulary.config, vocabulary.config.name_or_path)
-        _check_reading(self.model, vocabulary.config.name_or_path)
+        if self.model.device.type != "meta":  # of a saved model, whose weights are read into it
+            _check_reading(self.model, vocabulary.config.name_or_path)
         self.output_size: int = vocabulary.config.hidden_size
         self.has_cls = vocabulary.starts_with_cls
         self._padding = vocabulary.tokenizer.pad_token_id or 0
