@@ -115,18 +115,18 @@ class WeightAverage:
         self.decay = decay
         names = [name for name, _ in model.named_parameters()]
         groups = {"all": names} if groups is None else groups
-        self._names = {group: [name for name in names if name in own] for group, own in groups.items()}
-        self.updates = dict.fromkeys(self._names, 0)
+        self._places = {group: [i for i, name in enumerate(names) if name in own] for group, own in groups.items()}
+        self.updates = dict.fromkeys(self._places, 0)
 
     def update(self, model: nn.Module, groups: Iterable[str] = ("all",)) -> None:
         """Take one step of these groups towards the model's parameters; those that are not trained stay as they are."""
-        ours, theirs = dict(self.model.named_parameters()), dict(model.named_parameters())
+        pairs = [*zip(self.model.parameters(), model.parameters(), strict=True)]
         for group in groups:
             self.updates[group] += 1
             decay = min(self.decay, self.updates[group] / (self.updates[group] + 9))
-            names = [name for name in self._names[group] if theirs[name].requires_grad]
-            averages, trained = [ours[name] for name in names], [theirs[name].detach() for name in names]
-            get_ema_multi_avg_fn(decay)(averages, trained, None)
+            own = [(a, p.detach()) for a, p in (pairs[i] for i in self._places[group]) if p.requires_grad]
+            if own:
+                get_ema_multi_avg_fn(decay)(*zip(*own, strict=True), None)
 
     def state_dict(self) -> dict:
         """What :meth:`load_state_dict` of an average of the same model needs."""
