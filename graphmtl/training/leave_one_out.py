@@ -130,10 +130,8 @@ class LeaveOneOut:
             raise InputError(f"--leave-one-out: found {len(self.tasks)} task in --tasks, expected 2 or more")
         self.folder, self.options, self.transfer = folder, options, transfer
         own = {name: value for name, value in UNUSED.items() if hasattr(options, name)}  # as in a transfer
-        self.fine_tuning = replace(
-            changed(options, **own), patience=0, select_by="mean", output=None, resume=False, overwrite=False,
-            **target_options,
-        )  # fmt: skip
+        given = {"patience": 0, "select_by": "mean", "output": None, "resume": False, "overwrite": False}
+        self.fine_tuning = replace(changed(options, **own), **given | target_options)
         ours = asdict(replace(options, output=None, resume=False, overwrite=False, progress=False))
         how = {key: value for key, value in asdict(transfer).items() if key not in ("examples", "draw")}
         self._begin({"options": ours, "transfer": how, "target": dict(target_options)})

@@ -39,7 +39,7 @@ __all__ = ["load_pretrained", "pretrain"]
 
 _WEIGHTS, _ABOUT, _VOCABULARY = "pretrained.safetensors", "pretraining.json", "vocabulary.txt"
 _DIGEST = "texts.sha256"
-_OF_TASKS: dict[str, Any] = {  # options of what is between tasks, and of labels
+_LEFT_OUT: dict[str, Any] = {  # options of what is between tasks, of labels and of who looks on, and what they are
     "balancing": "equal",
     "conflict_every": 0,
     "terms": None,
@@ -48,6 +48,7 @@ _OF_TASKS: dict[str, Any] = {  # options of what is between tasks, and of labels
     "select_by": "mean",
     "refit_on_valid": False,
     "label_smoothing": 0.0,
+    "track": None,
 }
 _HELD_OUT, _MOST = 0.05, 500  # of the texts, whose perplexity is measured
 
@@ -127,10 +128,10 @@ def pretrain(tasks: TaskSet, options: Options, folder: Path, say: Callable[..., 
 
 def _training(options: Options) -> TrainingOptions:
     """How a language model is trained: as the run, but for what is between tasks, and up to the last epoch."""
-    left_out = [name for name, value in _OF_TASKS.items() if getattr(options, name) != value]
+    left_out = [name for name, value in _LEFT_OUT.items() if getattr(options, name) != value]
     if left_out:
-        note(f"{', '.join(map(flag, left_out))}: of no effect on pre-training, which has one task and no labels")
-    return TrainingOptions(**vars(part(options, TrainingOptions)) | _OF_TASKS | {"track": None})
+        note(f"{', '.join(map(flag, left_out))}: of no effect on pre-training")
+    return TrainingOptions(**vars(part(options, TrainingOptions)) | _LEFT_OUT)
 
 
 def _splits(texts: UnlabelledTexts, vocabulary: Vocabulary, options: Any) -> tuple[EncodedSplit, EncodedSplit]:

@@ -229,7 +229,7 @@ class Trainer:
     def _last_rate(self) -> float:
         """The learning rate of the last update; the schedule tells that of the next one."""
         schedule: Any = self._schedule.scheduler  # accelerate's wraps it
-        return schedule.base_lrs[0] * schedule.lr_lambdas[0](max(self.progress.step - 1, 0))
+        return schedule.base_lrs[0] * schedule.lr_lambdas[0](max(schedule.last_epoch - 1, 0))
 
     def _leave_out(self, updates: int) -> None:
         """The clock of the learning rates goes on where tasks that are trained to their end have no more updates."""
@@ -242,7 +242,7 @@ class Trainer:
         for parameter in frozen:  # not by requires_grad, which must not change under DistributedDataParallel
             parameter.grad = None
         if self.options.clip > 0:
-            self._clip()
+            self._clip(tasks)
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad(set_to_none=True)  # a task that is absent from an update is not changed at all
@@ -251,16 +251,14 @@ class Trainer:
         self.progress.step += 1
         self.objective.updated(self._parallel)
 
-    def _clip(self) -> None:
+    def _clip(self, tasks: Iterable[str]) -> None:
         """Shortens the gradient, of models that are trained beside one another that of each."""
         if self._together:
             self.accelerator.clip_grad_norm_(self._trained, self.options.clip)
             return
         self.accelerator.unscale_gradients()
-        parameters = dict(self.model.named_parameters())
-        for names in self._groups.values():
-            own = [parameters[name] for name in names if name in parameters]
-            torch.nn.utils.clip_grad_norm_(own, self.options.clip)
+        for task in tasks:
+            torch.nn.utils.clip_grad_norm_(self._own[task], self.options.clip)
 
     def predict_split(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, Predictions]:
         """See :meth:`~graphmtl.training.validation.Validation.predict_split`."""
@@ -294,6 +292,8 @@ class Trainer:
         self.objective = Objective(model=self.model, tasks=[*self.data], steps=self._steps, **parts)
         apart = groups if len({*steps.values()}) > 1 else {}
         optimizer = adamw(self.model, options, also=self.objective.parameters, apart=apart)
+        named = dict(self.model.named_parameters())
+        self._own = {group: [named[name] for name in names if name in named] for group, names in groups.items()}
         self._trained = [*self.model.parameters(), *(p for term in terms for p in term.parameters())]
         of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
         schedule = learning_rate_schedule(optimizer, options, steps=of_groups)

@@ -17,7 +17,7 @@ from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.refit import train_with_valid, with_answers
-from graphmtl.data.task import TaskSet
+from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import DataWarning, InputError, shown
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
@@ -67,6 +67,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     _check_options(source, options)
     old = source.model
     data = _load(source, task, options)
+    _check_reading(data.known, old.tasks)
     if not data.known.are_learned_like(old.tasks):
         raise InputError(
             f"{source.folder}: the data has the tasks {', '.join(data.known)}, the model {', '.join(old.tasks)}"
@@ -148,6 +149,21 @@ def _load(source: Run, task: str, options: Options) -> _TransferData:
     tasks = tasks if answers is None else with_answers(tasks, answers)
     tasks = train_with_valid(tasks, again) if again else tasks
     return _TransferData(joined=joined, names=names, tasks=tasks, answers=answers, refitted=again, fingerprint=now)
+
+
+def _check_reading(tasks: TaskSet, learned: Mapping[str, Task]) -> None:
+    """Whether the old tasks' texts are read as they were learned, now that new tasks may read them too.
+
+    Raises:
+        InputError: they are not.
+    """
+    for name in filter(learned.__contains__, tasks):
+        now, then = tasks[name].task, learned[name]
+        if (now.max_length, now.whole) != (then.max_length, then.whole):
+            raise InputError(
+                f"task {name!r}: a new task over the same texts has them read in another length than the graph has "
+                "learned them in; give the new one a file of its own"
+            )
 
 
 def _options_of(training: JoinedTraining, data: _TransferData) -> Options:

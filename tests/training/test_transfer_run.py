@@ -198,3 +198,19 @@ def test_what_is_said_of_the_data_is_said_once(transfer, tmp_path, capsys):
     transfer(source.folder, str(tmp_path / "plays.csv"))
     said = [line for line in capsys.readouterr().err.splitlines() if ": guessed task" in line]
     assert [line.split(": guessed")[0].rsplit("/")[-1] for line in said] == ["films.csv", "plays.csv"]
+
+
+def test_a_task_that_would_have_old_texts_read_otherwise_is_refused(tmp_path, error_of):
+    for split, count in (("train", 24), ("test", 8)):
+        rows = [{"tokens": ["so", f"{split}{i}"], "mood": "ab"[i % 2], "tone": ["x", "y"]} for i in range(count)]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = "train: train.jsonl, test: test.jsonl, tokens: tokens"
+    (tmp_path / "both.yaml").write_text(
+        f"tasks: {{mood: {{{files}, kind: text-classification, label: mood}}, "
+        f"tone: {{{files}, kind: token-classification, label: tone}}}}"
+    )
+    options = {"arch": "star", "epochs": 1, "hidden": 4, "progress": False, "device": "cpu", "baselines": False}
+    source = train(f"{tmp_path / 'both.yaml'}:mood", output=str(tmp_path / "run"), **options)
+    told = error_of("transfer", source.folder, "--task", f"{tmp_path / 'both.yaml'}:tone", "--output", tmp_path / "new")
+    assert "task 'mood': a new task over the same texts has them read in another length" in told
+    assert not (tmp_path / "new").exists()
