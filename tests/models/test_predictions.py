@@ -193,7 +193,7 @@ def test_a_task_counts_in_the_loss_as_it_weighs():
     torch.testing.assert_close(outputs.loss, 3 * losses["class"] + losses["score"] + losses["ner"] / 2)
 
 
-@pytest.mark.parametrize("task", ["class", "score"])
+@pytest.mark.parametrize("task", ["class", "score", "ner"])
 def test_weights_that_are_no_numbers_are_named(model, task):
     with torch.no_grad():
         for parameter in model.parameters():

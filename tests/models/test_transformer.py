@@ -1,3 +1,4 @@
+import inspect
 import json
 import pickle
 import shutil
@@ -522,6 +523,20 @@ def test_encoders_that_cannot_be_read_as_they_are(tmp_path, config, message, err
     AutoModel.from_config(made).save_pretrained(tmp_path)
     told = error_of("run", "--encoder", tmp_path, "--planted-rich", "20", "--output", tmp_path / "run")
     assert f"encoder '{tmp_path}': {message}" in told
+
+
+def test_reading_before_the_weights_are_there_leaves_nothing_behind(transformer, monkeypatch):
+    """BigBird, say, has another attention for good once it has read a short text."""
+    forward = BertModel.forward
+
+    def changed(model, *args, attention_mask=None, **others):
+        model.read = True
+        return forward(model, *args, attention_mask=attention_mask, **others)
+
+    changed.__signature__ = inspect.signature(forward)
+    monkeypatch.setattr(BertModel, "forward", changed)
+    encoder = TransformerEncoder(vocabulary=load_subwords(transformer("bert")), options=TransformerOptions())
+    assert not hasattr(encoder.model, "read")
 
 
 def test_an_encoder_to_which_filling_up_matters_is_refused(transformer, monkeypatch):

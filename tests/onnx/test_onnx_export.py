@@ -1,6 +1,7 @@
 """The ONNX file computes what the model computes, for every architecture it can hold, any batch and any length."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -142,6 +143,14 @@ def test_inputs_and_outputs_have_names_and_free_sizes():
         (task.name, "tensor(float)", ["batch"] if (task.kind == "regression") else ["batch", len(task.labels)])
         for task in TASKS
     ]
+
+
+def test_the_metadata_say_how_much_of_a_text_a_task_reads():
+    tasks = [replace(TASKS[0], max_length=5), replace(TASKS[1], whole=True), TASKS[3]]
+    model = build("star", tasks=tasks)
+    said = json.loads(session_of(model, [task.name for task in tasks]).get_modelmeta().custom_metadata_map["tasks"])
+    found = [{key: own[key] for key in ("max_length", "whole") if key in own} for own in said.values()]
+    assert found == [{"max_length": 5}, {"whole": True}, {}]
 
 
 def test_the_metadata_say_what_is_needed_without_graphmtl():

@@ -53,18 +53,22 @@ def test_cells_and_arms(finished):
 
 
 def test_every_arm_has_its_linear_part(tmp_path, monkeypatch):
-    strengths = {}
+    strengths, chosen = {}, []
 
     def noted(model, data, **how):
         fitted(model, data, **how)
         strengths[model.options.arch] = float(model.wide_part("child1").strength)
 
-    fitted = leave_one_out.fit_wide_parts
+    fitted, choose = leave_one_out.fit_wide_parts, leave_one_out.choose_shares
     for module in (transfer, leave_one_out):
         monkeypatch.setattr(module, "fit_wide_parts", noted)
+        monkeypatch.setattr(
+            module, "choose_shares", lambda model, *own: chosen.append(model.options.arch) or choose(model, *own)
+        )
     run(tmp_path / "one", "--wide", "--examples", "all", "--draws", "1")
     assert strengths.keys() == {"star", "shared", "single"}
     assert all(strength > 0 for strength in strengths.values())
+    assert chosen == ["star", "shared", "single"]
 
 
 def test_what_would_read_the_target_is_left_out_and_what_others_cannot_read_too(tmp_path, capsys):

@@ -177,3 +177,17 @@ def test_mixed_updates_are_a_function_of_seed_and_epoch():
 def test_tasks_of_one_size_are_all_in_every_update():
     sampler = make_sampler(sizes={"a": 80, "b": 80, "c": 80}, accumulate=3, mix=True)
     assert [sorted(task for task, _ in update) for update in sampler.updates(1)] == [["a", "b", "c"]] * 10
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_of_tasks_apart_an_update_has_batches_of_one(sampling):
+    sampler = make_sampler(sampling, accumulate=3, apart=True)
+    for epoch in (1, 2):
+        updates = [[task for task, _ in update] for update in sampler.updates(epoch)]
+        assert all(len({*update}) == 1 for update in updates)
+        short = Counter(update[0] for update in updates if len(update) < 3)
+        assert set(short.values()) <= {1}  # the last one of a task
+        assert sum(map(len, updates)) == len(sampler)
+        if sampling == "proportional":
+            assert len(updates) == sampler.updates_per_epoch
+        assert len(updates) <= sampler.updates_per_epoch

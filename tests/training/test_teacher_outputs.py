@@ -63,6 +63,14 @@ def test_a_teacher_with_a_linear_part_says_what_both_say(tmp_path):
         torch.testing.assert_close(probabilities.tolist(), [*answer["probabilities"].values()], atol=1e-5, rtol=0)
 
 
+def test_with_a_linear_part_the_key_is_another_one(single, monkeypatch):
+    split = split_of(single)
+    keys = [module._key(single, "child1", split, "logits")]
+    monkeypatch.setattr(type(single.model), "wide_part", lambda *_: object())
+    keys.append(module._key(single, "child1", split, "logits"))
+    assert keys[0] != keys[1]
+
+
 def test_outputs_of_taggers_are_those_of_all_tokens(tmp_path):
     tasks = tagging_tasks("pos", "plain")
     sizes = {"epochs": 1, "hidden": 4, "embedding_size": 5, "progress": False, "device": "cpu"}
