@@ -278,6 +278,7 @@ class TransformerEncoder(Encoder):
             if not self.model.supports_gradient_checkpointing:
                 raise InputError(f"--gradient-checkpointing: {self.model.config.model_type} does not support it")
             _checkpoint_activations(self.model)
+        self.train(self.training)  # what is frozen is in evaluation mode from the start
 
     def load_pretrained(self, name: str) -> None:
         """Starts from the weights in a folder, or of a name on the Hub.
