@@ -3,9 +3,9 @@ r"""CMTR on part of GLUE: one encoder, an adaptation layer per task, and gates t
     python examples/cmtr_glue.py --data-dir $GRAPHMTL_DATA --encoder $GRAPHMTL_DATA/minilm
 
 The options are those of the preset ``glue``: CoLA, 10,000 examples of SST-2, MRPC, STS-B and RTE over all-MiniLM-L6-v2,
-of which the last layer is trained and the others are computed once. Without ``--encoder FOLDER`` it comes from the
-Hugging Face Hub. Options of ``graphmtl run`` may follow, such as ``--tasks glue:cola,sst2,mrpc,stsb,rte,wnli``. At the
-end stands what every task read from the others, on average over its test texts.
+of which the last two layers are trained and the others are computed once. Without ``--encoder FOLDER`` it comes from
+the Hugging Face Hub. Options of ``graphmtl run`` may follow, such as ``--tasks glue:cola,sst2,mrpc,stsb,rte,wnli``. At
+the end stands what every task read from the others, on average over its test texts.
 """
 
 from collections.abc import Sequence
