@@ -22,7 +22,7 @@ LAYERS = 3
 KINDS = ("bert", "roberta", "deberta")
 _OTHERS = {"electra": ElectraConfig, "modernbert": ModernBertConfig, "albert": AlbertConfig}
 _SIZES = {"hidden_size": 8, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 12}
-_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+_DROPOUT = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}  # published encoders have some
 _BERT = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
