@@ -17,9 +17,11 @@ from graphmtl.verbosity import is_quiet, is_verbose
 __all__ = [
     "classes_table",
     "confusion_tables",
+    "counted_tasks",
     "forgetting_table",
     "incoming_table",
     "is_share",
+    "mean_heading",
     "other_test_splits",
     "overlap_table",
     "print_table",
@@ -129,6 +131,25 @@ def same_as_test(tasks: Mapping[str, dict]) -> bool:
     )
 
 
+def counted_tasks(tasks: Mapping[str, dict]) -> list[str]:
+    """The tasks that count in the mean over tasks: those that are not ``in_mean`` do not, unless all are such.
+
+    Args:
+        tasks: scores in the form of ``metrics.json``'s "tasks".
+    """
+    return [name for name, task in tasks.items() if task.get("in_mean", True)] or [*tasks]
+
+
+def mean_heading(tasks: Mapping[str, dict], what: str = "mean") -> str:
+    """What the row of means is called; it names the tasks that do not count.
+
+    >>> mean_heading({"rte": {}, "wnli": {"in_mean": False}})
+    'mean without wnli'
+    """
+    left_out = tasks.keys() - counted_tasks(tasks)
+    return f"{what} without {', '.join(name for name in tasks if name in left_out)}" if left_out else what
+
+
 def scores_table(
     title: str, tasks: Mapping[str, dict], splits: Mapping[str, str], means: Mapping[str, float | None]
 ) -> Table:
@@ -169,11 +190,11 @@ def _metrics_table(title: str, tasks: Mapping[str, dict], split: str) -> tuple[T
     metrics = list(dict.fromkeys(metric for task in tasks.values() for metric in task[split]))
     if len(metrics) == 1:
         table = _plain(f"{title}: {metrics[0]}{', %' * is_share(metrics[0])}", show_footer=True)
-        table.add_column("task", footer="mean")
+        table.add_column("task", footer=escape(mean_heading(tasks)))
         return table, metrics[0]
     first = [task.get("metric") or next(iter(task[split])) for task in tasks.values()]
     table = _plain(f"{title}: %" if any(map(is_share, metrics)) else title, show_footer=True)
-    table.add_column("task", footer="mean of first metrics")
+    table.add_column("task", footer=escape(mean_heading(tasks, "mean of first metrics")))
     table.add_column("metric")
     return table, next((metric for metric in first if not is_share(metric)), first[0])
 

@@ -59,6 +59,20 @@ def test_scores_of_one_label_are_percent(metric):
     assert score_text(0.5714, metric) == "57.1"
 
 
+def test_the_row_of_means_names_the_tasks_that_are_not_in_it():
+    tasks = {name: {"metric": "f1", "test": {"f1": 0.5}, "in_mean": name == "rte"} for name in ("rte", "wnli")}
+    assert lines_of(scores_table("run", tasks, {"test": "test"}, {"test": 0.5}))[-1] == [
+        "mean",
+        "without",
+        "wnli",
+        "50.0",
+    ]
+    seeds = [{"mean": {"test": 0.5}, "tasks": tasks}]
+    assert lines_of(seeds_table("run", seeds, {"test": "test"}))[-1] == ["mean", "without", "wnli", "50.0"]
+    alone = {"wnli": tasks["wnli"]}
+    assert lines_of(scores_table("run", alone, {"test": "test"}, {"test": 0.5}))[-1] == ["mean", "50.0"]
+
+
 def test_one_metric_for_all_tasks_stands_in_the_title():
     tasks = {name: {"metric": "f1", "test": {"f1": score}} for name, score in {"mood": 0.5, "pos": 0.7}.items()}
     assert lines_of(scores_table("run", tasks, {"test": "test"}, {"test": 0.6})) == [

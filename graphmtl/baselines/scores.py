@@ -8,6 +8,7 @@ from graphmtl.baselines.reading import read_baselines
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json, user_cache
+from graphmtl.printed_tables import counted_tasks
 from graphmtl.training.results import mean_of_first_metrics, split_scores
 from graphmtl.training.run import Run
 
@@ -79,7 +80,7 @@ def means(rows: Mapping[str, dict], baselines: Iterable[str]) -> dict[str, float
     """
     found = {}
     for name in baselines:
-        whole = all(own[name].get(own["metric"]) is not None for own in rows.values() if own.get("in_mean", True))
+        whole = all(rows[task][name].get(rows[task]["metric"]) is not None for task in counted_tasks(rows))
         found[name] = mean_of_first_metrics(rows, name) if whole else None
     return found
 

@@ -39,6 +39,7 @@ from graphmtl.comparison.space import Range, Space, as_plain, default_space, spa
 from graphmtl.comparison.variants import Variant, as_flags
 from graphmtl.errors import InputError, note, shown
 from graphmtl.files import read_json, write_whole
+from graphmtl.printed_tables import counted_tasks
 from graphmtl.training.run import Run
 from graphmtl.verbosity import say
 
@@ -221,7 +222,7 @@ class Search:
             return Trial(number=cell.number, options=cell.tried, why=last_line(cell.log))
         found = cell.scores
         tasks = {name: own["valid"][own["metric"]] for name, own in found["tasks"].items()}
-        counted = [name for name, own in found["tasks"].items() if own.get("in_mean", True)] or [*tasks]
+        counted = counted_tasks(found["tasks"])
         counted = counted if self.options.select_by == "mean" else [self.options.select_by]
         score = sum(tasks[name] or 0.0 for name in counted) / len(counted)  # None: of equal answers no correlation
         seconds = found["train_seconds"]

@@ -137,6 +137,8 @@ def _notes_on_scores(compared: Compared) -> Iterator[str]:
             "Undefined on the test examples, and so in no difference and no mean: "
             f"{'; '.join(_undefined(compared, name) for name in compared.undefined)}."
         )
+    if apart := [name for name in compared.tasks if name not in {*compared.in_mean, *compared.undefined}]:
+        yield f"Not in the mean over tasks: {', '.join(apart)}."
     if not compared.one_metric and compared.in_mean:
         yield _why_no_mean(compared)
     if unbounded := [metric for metric in dict.fromkeys(compared.metrics.values()) if not is_share(metric)]:

@@ -12,7 +12,7 @@ from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.pictures.cells import decimals_for
 from graphmtl.graph.pictures.held import Held
 from graphmtl.graph.pictures.panels import short_name
-from graphmtl.printed_tables import is_share, same_as_test, score_text
+from graphmtl.printed_tables import is_share, mean_heading, same_as_test, score_text
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts
@@ -126,7 +126,7 @@ def _compared(runs: Sequence[Run], scores: list[dict], tasks: list[str], split: 
     means = [run.metrics["mean"][split] for run in runs]
     same = all(_first_metrics(each) == _first_metrics(scores[0]) for each in scores)
     values = _with_differences(means) if same else [(mean, None) for mean in means]
-    return [*rows, {"task": "mean", "metric": "first metrics", "values": values}]
+    return [*rows, {"task": mean_heading(scores[0]), "metric": "first metrics", "values": values}]
 
 
 def _first_metrics(tasks: dict[str, dict]) -> dict[str, str]:
@@ -190,6 +190,7 @@ def _results(run: Run, baselines: dict[str, dict]) -> dict:
         "columns": columns,
         "sizes": [*sizes.values()],
         "rows": rows,
+        "mean": mean_heading(tasks),
         "means": [score_text(mean[column], metric) for column in columns],
         "not_above": below,
         "in_percent": any(is_share(row["metric"]) for row in rows),

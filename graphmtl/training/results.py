@@ -13,6 +13,7 @@ from graphmtl.data.task import Task, TaskData
 from graphmtl.files import written_whole
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.printed_tables import counted_tasks
 from graphmtl.training.evaluation import Predictions, score
 from graphmtl.training.example_sums import sums_of
 from graphmtl.training.linear_graph import LinearGraph
@@ -194,9 +195,8 @@ def _version(name: str) -> str:
 def mean_of_first_metrics(tasks: Mapping[str, dict], split: str) -> float | None:
     """The mean over tasks of each one's first metric, in the form of ``metrics.json``'s "tasks".
 
-    Tasks that are not ``in_mean`` are left out, unless all are such.
+    See :func:`~graphmtl.printed_tables.counted_tasks`.
     """
-    counted = [task for task in tasks.values() if task.get("in_mean", True)] or tasks.values()
-    values = [task[split][task["metric"]] for task in counted]
+    values = [tasks[name][split][tasks[name]["metric"]] for name in counted_tasks(tasks)]
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None

@@ -105,6 +105,7 @@ def test_a_task_that_is_not_in_the_mean_is_not_in_it():
     both = Compared(rows, seeds=[0])
     assert both.summary("star").test == pytest.approx(both.summary("star").scores["a"])
     assert [*both.differences("star", "single").tasks] == ["a", "b"]
+    assert "Not in the mean over tasks: b." in [*notes(both)]
 
 
 def test_a_baseline_without_some_task_has_the_others_and_no_mean():

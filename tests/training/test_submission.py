@@ -54,6 +54,7 @@ def test_a_file_for_every_test_split_of_glue(data_dir, tmp_path):
     assert list(mnli["test_mismatched"]) == ["accuracy"]
     assert "test_mismatched" in finished.printed
     assert metrics["tasks"]["wnli"]["in_mean"] is False
+    assert "mean of first metrics without wnli" in " ".join(finished.printed.split())
     others = [task["test"][task["metric"]] for name, task in metrics["tasks"].items() if name != "wnli"]
     assert metrics["mean"]["test"] == pytest.approx(sum(others) / 8)
 
