@@ -136,7 +136,8 @@ class NashMTL(_Aggregator):
     .. math:: d = \sum_k \alpha_k g_k, \quad G G^\top \alpha = 1 / \alpha
 
     where G holds the rows, which are divided by the square root of :math:`|G G^\top|` before it is solved, and d is cut
-    to the length ``--nash-norm``. Each solution begins at the tasks' last one.
+    to the length ``--nash-norm``. Each solution begins at the tasks' last one. The paper weighs all of a task's loss
+    with :math:`\alpha_k`; here what one task alone reaches keeps its plain gradient, as with the other methods.
     """
 
     name = "NashMTL"
@@ -203,7 +204,8 @@ class GradDrop(_Aggregator):
 
     .. math:: d = \sum_k M_k \circ g_k, \quad P = \frac{1}{2} \left(1 + \frac{\sum_k g_k}{\sum_k |g_k|}\right)
 
-    where at each parameter either the rows above 0 stay, with the probability P, or those below 0.
+    where at each parameter either the rows above 0 stay, with the probability P, or those below 0. The paper drops the
+    gradients of shared activations, each times its activation's sign; here, as in TorchJD, those of parameters.
     """
 
     name = "GradDrop"
