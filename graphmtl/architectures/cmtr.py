@@ -16,7 +16,7 @@ topology, and k itself. The gates g_k are the edges of the task graph, k -> k am
 With ``--interaction`` the tasks' representations read each other, :math:`Z' = \mathrm{TaskInteraction}(Z + E)`, and
 what comes out for k asks with the text, :math:`q(\mathrm{LayerNorm}(h) + z'_k)`. With ``--fusion-values interacted``
 the head reads z'_j in the place of z_j, and the edges are :math:`\sum_i g_{k,i} \alpha_{i,j}`, with the interaction's
-weights :math:`\alpha`.
+weights :math:`\alpha`; without an interaction :math:`Z' = Z + E`, and the edges are the gates.
 
 In training the head must answer from two further views of the text too (:class:`~graphmtl.training.views.Views`), from
 what its own task says alone and from what it reads of the others:
@@ -79,7 +79,7 @@ class CMTROptions(TopologyOptions, ArchitectureOptions):
         needs="interaction",
     )
     fusion_values: Literal["raw", "interacted"] = option(
-        "raw", "what the gates sum up, the tasks' representations before or after the interaction", needs="interaction"
+        "raw", "what the gates sum up, the tasks' representations before or after the interaction"
     )
     residual: bool = option(True, "the head also reads the text itself, h, beside what the gates let through")
     train_sources: bool = option(False, "a task's loss also trains the representations of the tasks that it reads")
@@ -198,8 +198,9 @@ class CMTR(Shared):
         source, target = self.topology.edge_index
         edges[target, source] = True
         self.sources = [row.nonzero().flatten().tolist() for row in edges]
-        self.interacted = options.fusion_values == "interacted" and options.interaction != "none"
-        reached = edges.float() @ edges.float() > 0 if self.interacted else edges  # (K, K), of what was itself read
+        self.interacted = options.fusion_values == "interacted"
+        two_steps = self.interacted and options.interaction != "none"  # what is fused was itself read from tasks
+        reached = edges.float() @ edges.float() > 0 if two_steps else edges  # (K, K)
         self.reached = [row.nonzero().flatten().tolist() for row in reached]
         self.adapters = Adapters(tasks=K, size=size, bottleneck=options.adapter_size, residual=False)
         self.task_embedding = nn.Parameter(torch.empty(K, size))
@@ -244,7 +245,7 @@ class CMTR(Shared):
             seen.penalty = self.penalty(per_text, self.sources[task], task)  # (batch,)
         if edges:
             reached = self.reached[task]
-            if self.interacted:
+            if self.interacted and alpha is not None:
                 alpha = alpha[:, self.sources[task]][..., reached]  # (N, S, reached)
                 gates = (gates.unsqueeze(-2) @ alpha).squeeze(-2)  # (N, reached)
             seen.edges = self.edge_weights(gates, _chosen(z, 1, reached), reached, h, lengths, task)
@@ -266,7 +267,7 @@ class CMTR(Shared):
             own = torch.arange(len(self.tasks), device=z.device) == task  # (K,)
             z = torch.where(own.unsqueeze(-1), z, z.detach())
         asked = self.adapters.norm(h).flatten(0, -2)  # (N, dim)
-        values, alpha = z, None  # (N, K, dim)
+        values, alpha = z + self.task_embedding if self.interacted else z, None  # (N, K, dim)
         if self.interaction is not None:
             cut = None if ablation is None else ablation.cut(self.tasks[task], self.tasks, h.device)  # (K,)
             read, alpha = self.interaction(z + self.task_embedding, cut, return_edge_weights=True)

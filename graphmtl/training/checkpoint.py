@@ -10,7 +10,8 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,34 +86,35 @@ class Checkpoints:
                 save_state(unfinished / f"{name}.safetensors", part.state_dict())
             save_state(unfinished / _STATE, state)
 
-    def load(self) -> dict | None:
-        """Puts back what :meth:`save` wrote last and returns its state; None where there is no checkpoint.
+    def load(self, put_back: Callable[[dict], None]) -> None:
+        """Puts back what :meth:`save` wrote last, if anything; of its state ``put_back`` does so.
 
         One that is damaged is named, and the one before it taken.
 
         Raises:
-            InputError: all are damaged, or were written by more or fewer processes.
+            InputError: all are damaged, or the last one was written by more or fewer processes, or by a version of
+                graphmtl whose states have another form.
         """
         found = [*self._found()]
         for place, path in enumerate(found):
             fault = _fault(path)
             if fault is None:
-                return self._put_back(path)
+                self._put_back(path, put_back)
+                return
             if place == len(found) - 1:
                 raise InputError(f"{fault}; no checkpoint is left to go on from: --overwrite begins anew")
             if self.accelerator.is_main_process:
                 note(f"{fault}; {found[place + 1].name} is gone on from")
-        return None
 
-    def _put_back(self, path: Path) -> dict:
+    def _put_back(self, path: Path, rest: Callable[[dict], None]) -> None:
         if not (path / self._random).is_file():
             theirs, ours = len([*path.glob("random-*.safetensors")]), self.accelerator.num_processes
             raise InputError(f"{path}: written by {theirs} processes, found {ours}; resume with as many")
-        for name, part in self._parts():
-            part.load_state_dict(load_state(path / f"{name}.safetensors"))
-        state = load_state(path / _STATE)
+        with _of_this_version(path):
+            for name, part in self._parts():
+                part.load_state_dict(load_state(path / f"{name}.safetensors"))
+            rest(load_state(path / _STATE))
         _set_random_state(load_state(path / self._random), self.accelerator.device)
-        return state
 
     @property
     def _random(self) -> str:
@@ -167,6 +169,21 @@ def _fault(path: Path) -> str | None:
         if _checksum(own) != expected:
             return f"{own}: damaged (its checksum is not that of {_SUMS})"
     return None
+
+
+@contextmanager
+def _of_this_version(path: Path) -> Iterator[None]:
+    """What a whole checkpoint holds and cannot be put back is of another version's form."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{path}: written by another version of graphmtl, whose states have another form ({why}); go on with that "
+            "one, or --overwrite begins anew"
+        ) from error
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:

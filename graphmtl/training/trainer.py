@@ -332,9 +332,10 @@ class Trainer:
             self._checkpoints(self.folder).save(state, epoch=self.epoch, update=update)
 
     def _load_checkpoint(self) -> None:
-        state = None if self.folder is None else self._checkpoints(self.folder).load()
-        if self.folder is None or state is None:
-            return
+        if self.folder is not None:
+            self._checkpoints(self.folder).load(self._put_back)
+
+    def _put_back(self, state: dict) -> None:
         self.progress.load_state_dict(state["progress"], history=self._written(state["progress"]["epoch"]))
         self._losses = state["losses"]
         for name, part in self._kept().items():

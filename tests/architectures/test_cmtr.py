@@ -173,6 +173,14 @@ def test_edges_of_fused_interacted_values_come_from_the_sources_sources():
     assert (edges.sources, edges.weights.shape) == (("b", "c"), (4, 1, 2))
 
 
+def test_without_an_interaction_what_is_fused_has_the_tasks_embeddings():
+    h, whole = states(4), {"interaction": "none", "residual": False}
+    raw, interacted = build(**whole), build(fusion_values="interacted", **whole)
+    gates = interacted.interact(h, LENGTHS, 2, edges=True).edges.weights.squeeze(1)  # (batch, K)
+    added = gates @ interacted.task_embedding
+    assert_equal(interacted.interact(h, LENGTHS, 2).h, raw.interact(h, LENGTHS, 2).h + added)
+
+
 def test_contributions_are_the_gates_times_what_they_let_through():
     cmtr, h = build(), states(4)
     edges = cmtr.interact(h, LENGTHS, 2, edges=True).edges

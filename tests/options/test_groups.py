@@ -152,10 +152,7 @@ def test_options_by_name():
             {"arch": "cmtr", "uniform_gates": True, "gate_reg": "prior"},
             "--gate-reg has no effect with --uniform-gates",
         ),
-        (
-            {"arch": "cmtr", "fusion_values": "interacted"},
-            "--fusion-values has no effect without --interaction",
-        ),
+        ({"arch": "cmtr", "fusion_values": "interacted"}, None),  # tasks' embeddings are added
         ({"attention": 8, "score": "static"}, "--attention has no effect with --score static, which has none"),
         ({"temperature": 5.0, "sampling": "temperature"}, None),
         ({"min_updates": 9, "epochs": 2}, "--min-updates has no effect with --epochs, which says how many there are"),

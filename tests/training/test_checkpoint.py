@@ -37,7 +37,9 @@ class Prepared:
         self.checkpoints(folder).save({"epoch": epoch, "x": (1.5,)}, epoch=epoch, update=update)
 
     def load(self, folder) -> dict | None:
-        return self.checkpoints(folder).load()
+        found: list[dict] = []
+        self.checkpoints(folder).load(found.append)
+        return found[0] if found else None
 
 
 def names(folder: Path) -> list[str]:
@@ -53,6 +55,15 @@ def test_goes_on_exactly(tmp_path):
     second.step()  # on the same random numbers, with the same momentum and rate
     assert torch.equal(first.model.weight, second.model.weight)
     assert first.schedule.get_last_lr() == second.schedule.get_last_lr()
+
+
+def test_states_of_another_form_are_a_line(tmp_path):
+    """As of an earlier version, whose averages had one number of updates for all parameters."""
+    prepared = Prepared()
+    prepared.save(tmp_path, 1)
+    expected = r"epoch-1: written by another version of graphmtl, .* \(KeyError: 'average'\); go on .*, or --overwrite"
+    with pytest.raises(InputError, match=expected):
+        prepared.checkpoints(tmp_path).load(lambda state: state["average"])
 
 
 def test_the_last_two_are_kept(tmp_path):
