@@ -252,13 +252,13 @@ class Trainer:
         self.objective.updated(self._parallel)
 
     def _clip(self, tasks: Iterable[str]) -> None:
-        """Shortens the gradient, of models that are trained beside one another that of each."""
+        """Shortens the gradient, of models that are trained beside one another that of each, and of the terms."""
         if self._together:
-            self.accelerator.clip_grad_norm_(self._trained, self.options.clip)
+            self.accelerator.clip_grad_norm_([*self.model.parameters(), *self._of_terms], self.options.clip)
             return
         self.accelerator.unscale_gradients()
-        for task in tasks:
-            torch.nn.utils.clip_grad_norm_(self._own[task], self.options.clip)
+        for own in (*(self._own[task] for task in tasks), self._of_terms):
+            torch.nn.utils.clip_grad_norm_(own, self.options.clip)
 
     def predict_split(self, split: str, *, recorder: EdgeRecorder | None = None) -> dict[str, Predictions]:
         """See :meth:`~graphmtl.training.validation.Validation.predict_split`."""
@@ -294,7 +294,7 @@ class Trainer:
         optimizer = adamw(self.model, options, also=self.objective.parameters, apart=apart)
         named = dict(self.model.named_parameters())
         self._own = {group: [named[name] for name in names if name in named] for group, names in groups.items()}
-        self._trained = [*self.model.parameters(), *(p for term in terms for p in term.parameters())]
+        self._of_terms = [parameter for term in terms for parameter in term.parameters()]
         of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
         schedule = learning_rate_schedule(optimizer, options, steps=of_groups)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)

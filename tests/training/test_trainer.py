@@ -489,7 +489,10 @@ def test_gradients_of_models_beside_one_another_are_clipped_each(data):
     trainer._prepare(1, [])
     for name, parameter in trainer.model.named_parameters():
         parameter.grad = torch.full_like(parameter, 7.0 if ".a." in name else 0.7)
+    trainer._of_terms = [torch.zeros(4, requires_grad=True)]  # of --terms
+    trainer._of_terms[0].grad = torch.full((4,), 7.0)
     trainer._clip(["a", "b"])
+    torch.testing.assert_close(trainer._of_terms[0].grad.norm(), torch.tensor(0.5))
     for task in "ab":
         own = [parameter.grad for name, parameter in trainer.model.named_parameters() if f".{task}." in name]
         torch.testing.assert_close(torch.cat([each.flatten() for each in own]).norm(), torch.tensor(0.5))
