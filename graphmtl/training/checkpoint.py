@@ -176,7 +176,7 @@ def _of_this_version(path: Path) -> Iterator[None]:
     """What a whole checkpoint holds and cannot be put back is of another version's form."""
     try:
         yield
-    except InputError:
+    except (InputError, torch.OutOfMemoryError):
         raise
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())

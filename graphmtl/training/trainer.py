@@ -254,7 +254,7 @@ class Trainer:
     def _clip(self, tasks: Iterable[str]) -> None:
         """Shortens the gradient, of models that are trained beside one another that of each, and of the terms."""
         if self._together:
-            self.accelerator.clip_grad_norm_([*self.model.parameters(), *self._of_terms], self.options.clip)
+            self.accelerator.clip_grad_norm_(self._trained, self.options.clip)
             return
         self.accelerator.unscale_gradients()
         for own in (*(self._own[task] for task in tasks), self._of_terms):
@@ -295,6 +295,7 @@ class Trainer:
         named = dict(self.model.named_parameters())
         self._own = {group: [named[name] for name in names if name in named] for group, names in groups.items()}
         self._of_terms = [parameter for term in terms for parameter in term.parameters()]
+        self._trained = [*self.model.parameters(), *self._of_terms]
         of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
         schedule = learning_rate_schedule(optimizer, options, steps=of_groups)
         self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)

@@ -230,11 +230,12 @@ def _check_options(source: Run, options: Options) -> None:
             raise InputError(f"--{name.replace('_', '-')}: has no meaning for a task that joins a trained graph")
     if options.control == "always":
         raise InputError("--control always: a transfer trains no control; `graphmtl explain RUN` does")
+    trained = changed(source.options)  # without what it did not look at
     may_differ = {field.name for group in (RunOptions, TrainingOptions) for field in fields(group)} | {"data_dir"}
     for field in fields(options):
         if field.name in may_differ or field.metadata["trains"]:
             continue
-        ours, theirs = getattr(options, field.name), getattr(source.options, field.name, field.default)
+        ours, theirs = getattr(options, field.name), getattr(trained, field.name, field.default)
         if ours != theirs:
             raise InputError(f"{flag(field.name)} {shown(ours)}: the trained graph has {shown(theirs)}, which stays")
 

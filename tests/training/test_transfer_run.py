@@ -51,6 +51,12 @@ def test_the_report(finished, transfer, tone, capsys):
         assert ["tone", edge["source"], f"{edge['weight']:.3f}", f"{edge['std']:.3f}", str(edge["count"])] in lines
 
 
+def test_an_option_that_the_graph_never_looked_at_is_no_difference(tiny_tasks, transfer, tone, tmp_path):
+    source = tiny.run(arch="cmtr", interaction_heads=2, epochs=1, tasks=tiny_tasks, output=tmp_path / "source").run
+    assert source.options.interaction_heads == 2
+    assert "tone" in transfer(source.folder, tone, "--examples", 20).metrics["tasks"]
+
+
 def test_texts_that_the_graph_was_trained_on_are_seen(finished, transfer, tmp_path):
     """Test texts of the new task that stand in an old task's training split do not count in test_dedup."""
     source = finished("shared").run
