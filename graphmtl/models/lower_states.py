@@ -101,8 +101,7 @@ def _kept(encoders: Sequence[TransformerEncoder], texts: Sequence[SubwordTexts],
     lower, *_ = [_checked(encoder, sample, dtype) for encoder in encoders]  # (windows, pieces, dim)
     store = _Store(_folder(options.frozen_states), encoders[0], digests.pop(), lower.size(2), dtype)
     keys = {each: each.digests() for each in texts}
-    with evaluating(encoders[0]):
-        store.fill(encoders[0], keys, progress=progress)
+    store.fill(encoders[0], keys, progress=progress)
     for each, own in keys.items():
         each.states = store.states(own, each.pieces)
     inside = token_mask(sample.windows.lengths, lower)
