@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -139,12 +140,18 @@ class Task:
         """The columns that it reads."""
         return (*self.text, self.choices) if self.choices else self.text
 
-    def is_learned_like(self, other: "Task") -> bool:
-        """Whether a model of the one is a model of the other: all is the same but how the columns are written,
-        and what is only said of the data."""
-        free = ("text", "label", "choices", "first", "separator", "source", "licence", "language", "whole")
-        own: dict[str, Any] = {name: getattr(self, name) for name in free}
-        return self.is_pair == other.is_pair and self == replace(other, **own)
+    def unlike(self, learned: "Task") -> str | None:
+        """In what a model of the other task is none of this one, for errors; None: in nothing.
+
+        How the columns are written, and what is only said of the data, is free.
+        """
+        if self.is_pair != learned.is_pair:
+            return f"its examples are {'pairs of texts' if self.is_pair else 'single texts'}, the model's are not"
+        for name in _FIELDS:
+            own, other = getattr(self, name), getattr(learned, name)
+            if own != other and name not in _FREE:
+                return f"its `{name}` is {shown(own)}, the model's {shown(other)}"
+        return None
 
     def to_dict(self) -> dict:
         """The task as plain lists and strings, for JSON; what few tasks have stands there where they have it."""
@@ -180,6 +187,9 @@ _FIELDS: dict[str, tuple[_Kinds, _Kinds]] = {  # what JSON has for each, and wha
     "class_weights": ((list, type(None)), (int, float)),
     "max_length": ((int, type(None)), ()),
 }
+
+
+_FREE = {"text", "label", "choices", "first", "separator", "source", "licence", "language", "whole"}
 
 
 def _is_of_kind(value: object, kinds: _Kinds, within: _Kinds) -> bool:
@@ -288,9 +298,17 @@ class TaskSet(Mapping[str, TaskData]):
         """The tasks without their data."""
         return {name: each.task for name, each in self._data.items()}
 
-    def are_learned_like(self, tasks: Mapping[str, Task]) -> bool:
-        """Whether these are such tasks, whatever their columns are called."""
-        return self.keys() == tasks.keys() and all(own.is_learned_like(tasks[name]) for name, own in self.tasks.items())
+    def check_learned(self, learned: Mapping[str, Task], run: Path) -> None:
+        """Whether these are the tasks of a run's model, whatever their columns are called.
+
+        Raises:
+            InputError: they are not; what differs is named.
+        """
+        if self.keys() != learned.keys():
+            raise InputError(f"{run}: the data has the tasks {', '.join(self)}, the model {', '.join(learned)}")
+        for name, task in self.tasks.items():
+            if unlike := task.unlike(learned[name]):
+                raise InputError(f"{run}: task {name!r} is not what the model has learned: {unlike}")
 
     @property
     def overlap(self) -> dict[str, Overlap]:

@@ -237,7 +237,7 @@ class _Entry:
     scheme: str | None
     default_metrics: bool
     class_weights: Mapping[str, float] | str | None
-    unlabelled: tuple[Path, ...]
+    unlabelled: Callable[[], Sequence[str]]
     where: str
 
 
@@ -264,11 +264,22 @@ def _source(entry: _Entry, corpus: Callable[[CorpusFiles], Corpus]) -> Source:
         default_metrics=entry.default_metrics,
         class_weights=entry.class_weights,
         names=entry.names,
-        unlabelled=lambda: [
-            text for path in entry.unlabelled for text in _unlabelled_texts(path, entry.task, entry.files.reading)
-        ],
+        unlabelled=entry.unlabelled,
         where=entry.where,
     )
+
+
+def _unlabelled(section: Section, folder: Path, task: Task, reading: Reading) -> Callable[[], Sequence[str]]:
+    """Reads the files that the key `unlabelled` names, which nobody but `pretrain` and self-training looks for."""
+    paths, where = [folder / name for name in section.texts("unlabelled")], section.where("unlabelled")
+
+    def read() -> list[str]:
+        for path in paths:
+            if not is_there(path):
+                raise InputError(f"{where}: `unlabelled` is {path}: no such file")
+        return [text for path in paths for text in _unlabelled_texts(path, task, reading)]
+
+    return read
 
 
 def _unlabelled_texts(path: Path, task: Task, reading: Reading) -> Sequence[str]:
@@ -295,25 +306,19 @@ def _entry(name: str, own: Section, top: Section, *, folder: Path, where: str, s
     names = _label_names(section["labels"], folder) if "labels" in section else {}
     task = _task(name, section, names, where)
     _check_form(task, section, own, where)
+    files = _files(task, section, folder, where, scored)
+    unlabelled = _unlabelled(section["unlabelled"], folder, task, files.reading) if "unlabelled" in section else tuple
     return _Entry(
         task=task,
-        files=_files(task, section, folder, where, scored),
+        files=files,
         names=names,
         missing=section["missing"].plain("missing") if "missing" in section else (),
         scheme=section["scheme"].choice("scheme", (*SCHEMES, "none")) if "scheme" in section else None,
         default_metrics="metrics" not in section,
         class_weights=_class_weights(section["class_weights"], names) if "class_weights" in section else None,
-        unlabelled=_unlabelled_files(section["unlabelled"], folder) if "unlabelled" in section and not scored else (),
+        unlabelled=unlabelled,
         where=section["positive"].where("positive") if "positive" in section else where,
     )
-
-
-def _unlabelled_files(section: Section, folder: Path) -> tuple[Path, ...]:
-    paths = tuple(folder / name for name in section.texts("unlabelled"))
-    for path in paths:
-        if not is_there(path):
-            raise InputError(f"{section.where('unlabelled')}: `unlabelled` is {path}: no such file")
-    return paths
 
 
 def _inherited(name: str, own: Section, top: Section, where: str) -> dict[str, Section]:

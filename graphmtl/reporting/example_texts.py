@@ -10,7 +10,6 @@ from datasets import Dataset
 from graphmtl.data.planted_truth import DECIDED_BY
 from graphmtl.data.raw_texts import as_read, text_of_row
 from graphmtl.data.task import Task
-from graphmtl.errors import InputError
 from graphmtl.graph.comparison import ALIKE
 from graphmtl.graph.pictures.token_map import rows_are_alike
 from graphmtl.models.model import MultiTaskModel
@@ -46,8 +45,7 @@ def example_texts(run: Run, *, per_task: int, seed: int) -> dict[str, list[dict]
         InputError: The run's data or its model cannot be loaded, or the data has changed.
     """
     data, model = load_tasks_again(run), run.model
-    if not data.are_learned_like(model.tasks):
-        raise InputError(f"{run.folder}: the data has other tasks or labels than the model")
+    data.check_learned(model.tasks, run.folder)
     reads_tasks = model.architecture.has_edges and model.architecture.virtual_node is None
     examples = {}
     for name, task in data.tasks.items():

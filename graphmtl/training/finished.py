@@ -6,7 +6,6 @@ from torch import nn
 
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.task import TaskSet
-from graphmtl.errors import InputError
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.evaluation import Predictions, predict_split
 from graphmtl.training.run import Run
@@ -24,14 +23,10 @@ def fitted_tasks(run: Run) -> TaskSet:
     """The data of a finished run, as it was when the run was trained.
 
     Raises:
-        InputError: the model has other tasks.
+        InputError: the model has other tasks, or has learned them otherwise.
     """
-    tasks, model = load_fitted_tasks(run), run.model
-    if not tasks.are_learned_like(model.tasks):
-        raise InputError(
-            f"{run.folder}: the data has the tasks {', '.join(tasks)}, the model {', '.join(model.tasks)}; a run is "
-            "scored on the tasks and labels that it was trained on"
-        )
+    tasks = load_fitted_tasks(run)
+    tasks.check_learned(run.model.tasks, run.folder)
     return tasks
 
 

@@ -140,5 +140,5 @@ def _check_tasks(tasks: Mapping[str, TaskData], model: MultiTaskModel) -> None:
     for name, data in tasks.items():
         if name not in model.tasks:
             raise unknown_name("task", name, model.tasks)
-        if not data.task.is_learned_like(model.tasks[name]):
-            raise InputError(f"task {name!r}: the model learns it from other columns or labels than the data has")
+        if unlike := data.task.unlike(model.tasks[name]):
+            raise InputError(f"task {name!r} of the data is not the model's: {unlike}")

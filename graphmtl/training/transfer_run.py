@@ -67,11 +67,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     _check_options(source, options)
     old = source.model
     data = _load(source, task, options)
-    _check_reading(data.known, old.tasks)
-    if not data.known.are_learned_like(old.tasks):
-        raise InputError(
-            f"{source.folder}: the data has the tasks {', '.join(data.known)}, the model {', '.join(old.tasks)}"
-        )
+    _check_reading(data, old.tasks)
+    data.known.check_learned(old.tasks, source.folder)
     state = process_state(options.device)
     run = Run(options.output or f"{source.folder}-{'-'.join(data.names)}")
     if options.overwrite:
@@ -151,15 +148,16 @@ def _load(source: Run, task: str, options: Options) -> _TransferData:
     return _TransferData(joined=joined, names=names, tasks=tasks, answers=answers, refitted=again, fingerprint=now)
 
 
-def _check_reading(tasks: TaskSet, learned: Mapping[str, Task]) -> None:
-    """Whether the old tasks' texts are read as they were learned, now that new tasks may read them too.
+def _check_reading(data: _TransferData, learned: Mapping[str, Task]) -> None:
+    """Whether the old tasks' texts are read as they were learned where new tasks read them too.
 
     Raises:
         InputError: they are not.
     """
-    for name in filter(learned.__contains__, tasks):
-        now, then = tasks[name].task, learned[name]
-        if (now.max_length, now.whole) != (then.max_length, then.whole):
+    read_by_new = {each.corpus for each in data.new.values()}
+    for name, each in data.known.items():
+        now, then = each.task, learned.get(name, each.task)
+        if each.corpus in read_by_new and (now.max_length, now.whole) != (then.max_length, then.whole):
             raise InputError(
                 f"task {name!r}: a new task over the same texts has them read in another length than the graph has "
                 "learned them in; give the new one a file of its own"

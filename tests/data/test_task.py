@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
@@ -106,3 +107,22 @@ def test_a_task_set_keeps_its_order_and_finds_by_name():
     assert str(tasks["b"]) == "TaskData('b', 1 / 1 / 1)"
     with pytest.raises(KeyError, match="tasks: b, a, c"):
         tasks["d"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"max_length": 40}, "its `max_length` is None, the model's 40"),
+        ({"scheme": "none"}, "its `scheme` is None, the model's 'none'"),
+        ({"labels": ("x", "y", "z")}, r"its `labels` is \('x', 'y'\), the model's \('x', 'y', 'z'\)"),
+        ({"text": ("a", "b")}, "its examples are single texts, the model's are not"),
+    ],
+)
+def test_what_a_model_has_learned_otherwise_is_named(changes, named):
+    tasks = TaskSet(name="set", data=[data("a"), data("b")])
+    learned = {name: replace(task, source="a shop", text=("said",)) for name, task in tasks.tasks.items()}
+    tasks.check_learned(learned, Path("runs/old"))
+    with pytest.raises(InputError, match=f"^runs/old: task 'b' is not what the model has learned: {named}$"):
+        tasks.check_learned(learned | {"b": replace(learned["b"], **changes)}, Path("runs/old"))
+    with pytest.raises(InputError, match=r"^runs/old: the data has the tasks a, b, the model a$"):
+        tasks.check_learned({"a": learned["a"]}, Path("runs/old"))

@@ -308,7 +308,6 @@ TASK = "tasks:\n  a:\n    train: books.tsv\n    test: books.tsv\n"
         (TASK + "    quoting: all\n", "line 5: unknown quoting 'all'.*known: csv, none"),
         (TASK + "    format: xml\n", "line 5: unknown format 'xml'.*LABEL text.*word/TAG"),
         (TASK + "    missing: {a: b}\n", "line 5: `missing` holds several values, expected a text"),
-        (TASK + "    unlabelled: no.txt\n", r"line 5: `unlabelled` is .*no\.txt: no such file"),
         (TASK + "    valid: true\n", "line 5: `valid` is 'true', expected"),
         (
             "tasks:\n  a:\n    train: 0.5\n    test: x\n",
@@ -353,6 +352,13 @@ def test_files_of_texts_without_labels_that_cannot_be_read(name, content, messag
     (folder / name).write_text(content)
     source = read(folder, TASK + f"    text: review\n    label: stars\n    unlabelled: {name}\n").sources["a"]()
     with pytest.raises(InputError, match=message):
+        source.unlabelled()
+
+
+def test_a_missing_file_of_texts_without_labels_is_named_where_it_is_read_and_nobody_else_looks_for_it(folder):
+    source = read(folder, TASK + "    text: review\n    label: stars\n    unlabelled: no.txt\n").sources["a"]()
+    assert len(source.corpus.train["review"]) == 3
+    with pytest.raises(InputError, match=r"my-tasks\.yaml, line 7: `unlabelled` is .*no\.txt: no such file"):
         source.unlabelled()
 
 
@@ -420,7 +426,7 @@ def test_what_is_said_of_the_data_is_kept_and_changes_no_task(folder):
     assert Task.from_dict(json.loads(json.dumps(books.to_dict()))) == books
     plain = read(folder, BOOKS, "books").task
     assert plain != books
-    assert plain.is_learned_like(books)
+    assert plain.unlike(books) is None
     assert not {"source", "licence", "language"} & plain.to_dict().keys()
 
 

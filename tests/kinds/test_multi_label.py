@@ -149,7 +149,7 @@ def test_fields_of_other_kinds():
         Task(name="mood", kind="multi-label", metrics=("pearson",))
     written = Task(name="mood", kind="multi-label", separator=";")
     assert Task.from_dict(written.to_dict()) == written
-    assert written.is_learned_like(Task(name="mood", kind="multi-label", label="moods"))
+    assert written.unlike(Task(name="mood", kind="multi-label", label="moods")) is None
 
 
 def test_a_draw_and_weights_that_are_balanced():

@@ -225,7 +225,7 @@ def test_a_task_is_written_and_read_again():
     assert Task.from_dict(task.to_dict()) == task
     assert not task.is_pair
     assert task.reads == ("p", "q", ("b", "c"))
-    assert task.is_learned_like(Task(name="a", kind="multiple-choice", choices=("d",)))
+    assert task.unlike(Task(name="a", kind="multiple-choice", choices=("d",))) is None
     assert "choices" not in Task(name="a").to_dict()
 
 
