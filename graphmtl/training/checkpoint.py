@@ -26,6 +26,7 @@ from graphmtl.training.state_file import load_state, save_state
 
 __all__ = ["Checkpoints"]
 
+_REVISION = 2  # goes up where the same options train otherwise, so that no run is begun in one way and ended in another
 _KEPT = 2
 _NAME = re.compile(r"epoch-(\d+)(?:-update-(\d+))?")
 _SUMS = "checksums.json"
@@ -84,7 +85,7 @@ class Checkpoints:
         if self.accelerator.is_main_process:
             for name, part in self._parts():
                 save_state(unfinished / f"{name}.safetensors", part.state_dict())
-            save_state(unfinished / _STATE, state)
+            save_state(unfinished / _STATE, {"revision": _REVISION, **state})
 
     def load(self, put_back: Callable[[dict], None]) -> None:
         """Puts back what :meth:`save` wrote last, if anything; of its state ``put_back`` does so.
@@ -93,7 +94,7 @@ class Checkpoints:
 
         Raises:
             InputError: all are damaged, or the last one was written by more or fewer processes, or by a version of
-                graphmtl whose states have another form.
+                graphmtl that trains otherwise or whose states have another form.
         """
         found = [*self._found()]
         for place, path in enumerate(found):
@@ -110,10 +111,13 @@ class Checkpoints:
         if not (path / self._random).is_file():
             theirs, ours = len([*path.glob("random-*.safetensors")]), self.accelerator.num_processes
             raise InputError(f"{path}: written by {theirs} processes, found {ours}; resume with as many")
+        state = load_state(path / _STATE)
+        if (found := state.pop("revision", 1)) != _REVISION:
+            raise _of_another_version(path, f"which trains otherwise (revision {found}, this one {_REVISION})")
         with _of_this_version(path):
             for name, part in self._parts():
                 part.load_state_dict(load_state(path / f"{name}.safetensors"))
-            rest(load_state(path / _STATE))
+            rest(state)
         _set_random_state(load_state(path / self._random), self.accelerator.device)
 
     @property
@@ -180,10 +184,13 @@ def _of_this_version(path: Path) -> Iterator[None]:
         raise
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
-            f"{path}: written by another version of graphmtl, whose states have another form ({why}); go on with that "
-            "one, or --overwrite begins anew"
-        ) from error
+        raise _of_another_version(path, f"whose states have another form ({why})") from error
+
+
+def _of_another_version(path: Path, which: str) -> InputError:
+    return InputError(
+        f"{path}: written by another version of graphmtl, {which}; go on with that one, or --overwrite begins anew"
+    )
 
 
 def _random_state(device: torch.device) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import nn
 from graphmtl.errors import DataWarning, InputError
 from graphmtl.training import checkpoint
 from graphmtl.training.checkpoint import Checkpoints
+from graphmtl.training.state_file import save_state
 
 
 class Prepared:
@@ -55,6 +56,26 @@ def test_goes_on_exactly(tmp_path):
     second.step()  # on the same random numbers, with the same momentum and rate
     assert torch.equal(first.model.weight, second.model.weight)
     assert first.schedule.get_last_lr() == second.schedule.get_last_lr()
+
+
+def test_a_version_that_trains_otherwise_does_not_go_on(tmp_path, monkeypatch):
+    """As one before training had a revision."""
+    prepared = Prepared()
+    with monkeypatch.context() as earlier:
+
+        def without(path, state):
+            save_state(path, {key: state[key] for key in state if key != "revision"})
+
+        earlier.setattr(checkpoint, "save_state", without)
+        prepared.save(tmp_path, 1)
+    weight = prepared.model.weight.clone()
+    prepared.step()
+    expected = (
+        r"epoch-1: written by another version of graphmtl, which trains otherwise \(revision 1, this one 2\); go on"
+    )
+    with pytest.raises(InputError, match=expected):
+        prepared.load(tmp_path)
+    assert not torch.equal(prepared.model.weight, weight)  # nothing was put back
 
 
 def test_states_of_another_form_are_a_line(tmp_path):
