@@ -286,6 +286,13 @@ def test_comparison_tells_the_differences_to_the_first_run(finished, tmp_path):
     assert rows["mean"][1][1] == pytest.approx(-0.25)
 
 
+def test_means_name_the_tasks_that_are_not_in_them(copy_of):
+    run = Run(copy_of("complete"))
+    run.metrics["tasks"]["child1"]["in_mean"] = False
+    assert contents(run)["results"]["mean"] == "mean without child1"
+    assert comparison([run, run], ["a", "b"])["splits"]["test"][-1]["task"] == "mean without child1"
+
+
 def test_runs_with_other_tasks_are_not_compared(finished, tmp_path):
     run = finished("complete").run
 
