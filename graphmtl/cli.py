@@ -101,14 +101,15 @@ def _most_memory() -> str:
 
 @contextmanager
 def _notes_on_stderr() -> Iterator[None]:
-    """Prints what `graphmtl.errors.note` says as a line, each time; other warnings stay as they are."""
-    shown = warnings.showwarning
+    """Prints what `graphmtl.errors.note` says as a line, the same one once; other warnings stay as they are."""
+    shown, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
-            if is_quiet():
-                return
-            print(f"graphmtl: {' '.join(str(message).split())}", file=sys.stderr)
+            line = " ".join(str(message).split())
+            if not is_quiet() and line not in said:  # as of data that are read again, for each of a run's controls
+                print(f"graphmtl: {line}", file=sys.stderr)
+            said.add(line)
         else:
             shown(message, category, *place, **more)
 

@@ -231,6 +231,16 @@ def test_how_much_is_said(flags, out, err, capsys):
     assert capsys.readouterr() == ("how it goes\nresult\n", "graphmtl: a note\n")  # it is of one call alone
 
 
+def test_the_same_note_is_said_once_in_a_command_and_again_in_the_next(capsys):
+    def verb(argv):
+        for message in ("a note", "another", "a note"):
+            note(message)
+
+    for _ in range(2):
+        run_verb(verb, [])
+        assert capsys.readouterr().err == "graphmtl: a note\ngraphmtl: another\n"
+
+
 def test_what_stands_after_two_hyphens_is_text(capsys):
     run_verb(spoken, ["--", "-q"])
     assert capsys.readouterr().out == "how it goes\nresult -- -q\n"
