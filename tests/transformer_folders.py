@@ -14,13 +14,19 @@ from transformers import (
     PretrainedConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
+    SqueezeBertConfig,
 )
 from transformers.utils import logging
 
 TEXTS = ["Ada sees Rome in 1999 !", "Böll left Málaga , NYC", "a good film", "never so bad a book", "word parent own"]
 LAYERS = 3
 KINDS = ("bert", "roberta", "deberta")
-_OTHERS = {"electra": ElectraConfig, "modernbert": ModernBertConfig, "albert": AlbertConfig}
+_OTHERS = {
+    "electra": ElectraConfig,
+    "modernbert": ModernBertConfig,
+    "albert": AlbertConfig,
+    "squeezebert": SqueezeBertConfig,
+}
 _SIZES = {"hidden_size": 8, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 12}
 _DROPOUT = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}  # published encoders have some
 _BERT = {
@@ -83,7 +89,7 @@ def _fast(tokenizer: Tokenizer, special: dict[str, str]) -> PreTrainedTokenizerF
 def write_transformer(folder: Path, kind: str = "bert", **changes) -> str:
     """Writes the weights, ``config.json`` and tokenizer of a random model; for ``--encoder``.
 
-    Those of :data:`KINDS` have tokenizers of their own, ``electra``, ``modernbert`` and ``albert`` that of ``bert``.
+    Those of :data:`KINDS` have tokenizers of their own, the others that of ``bert``.
     """
     special = _ROBERTA if kind == "roberta" else _BERT
     tokenizer = _fast({"roberta": _byte_level_bpe, "deberta": _unigram}.get(kind, _wordpiece)(), special)

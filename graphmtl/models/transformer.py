@@ -198,7 +198,7 @@ def _checkpoint_activations(model: Any) -> None:
 
 def _without_pooler(model: Any) -> Any:
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None
+        model.pooler = nn.Identity()  # some, such as SqueezeBERT, call it in any case
     return model
 
 
