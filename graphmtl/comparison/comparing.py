@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from graphmtl.analysis.holm import holm
-from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined
+from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined, with_scores
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -16,6 +16,7 @@ from graphmtl.metrics.named import METRICS, is_own
 from graphmtl.metrics.probabilities import ece
 from graphmtl.training.evaluation import Predictions
 from graphmtl.training.example_sums import ExampleSums, sums_of
+from graphmtl.training.results import mean_of_first_metrics
 
 __all__ = ["MAJORITY", "Compared", "Differences", "Summary", "TaskDifference"]
 
@@ -90,13 +91,13 @@ class Summary:
 
     Attributes:
         scores: of each task, with each seed, from 0 to 1.
-        valid: the mean validation score with each seed.
+        valid: the mean validation score with each seed, of the same tasks as ``test``.
         test: the mean test score with each seed; None: a task is missing, or the first metrics differ.
         dedup: the same on test texts that no training split has.
         share: the mean normalised score with each seed.
-        calibration: the mean calibration error over the tasks that have probabilities, with each seed.
+        calibration: the mean calibration error over those that have probabilities, with each seed.
         parameters: of the model.
-        minutes: of training, the mean over seeds.
+        minutes: of training, with validation after every epoch, the mean over seeds.
         epochs: the best ones, of every seed, or the first and the last over tasks.
     """
 
@@ -229,7 +230,7 @@ class Compared:
     def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
         """The same where there is a score."""
         return {
-            name: {row: scores for row, scores in own.items() if row not in self.undefined.get(name, [])}
+            name: with_scores({row: own[row] for row in own if row not in self.undefined.get(name, [])})
             for name, own in self._all_drawn.items()
             if name not in self._left_out
         }
@@ -248,7 +249,7 @@ class Compared:
         drawn = {
             name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()
         }
-        return {name: own for name, own in drawn.items() if all(map(is_defined, own.values()))}
+        return {name: with_scores(own) for name, own in drawn.items() if all(map(is_defined, own.values()))}
 
     @cached_property
     def floor(self) -> dict[str, np.ndarray]:
@@ -313,23 +314,30 @@ class Compared:
         row = self.rows[name]
         means = [self._mean(self._drawn, name), self._mean(self._drawn_dedup, name), self._mean_share(name)]
         test, dedup, share = (None if each is None else each[0].tolist() for each in means)
-        valid = [own["mean"]["valid"] for own in row.metrics]
+        counted = [{name: own["tasks"][name] for name in self.in_mean} for own in row.metrics]
+        means_of_valid = [mean_of_first_metrics(tasks, "valid") for tasks in counted]
+        valid = [mean for mean in means_of_valid if mean is not None]
         return Summary(
             scores={task: own[name][0].tolist() for task, own in self._drawn.items() if name in own},
-            valid=valid if valid and None not in valid and self.one_metric else None,
+            valid=valid if valid and len(valid) == len(counted) and self.one_metric else None,
             test=test,
             dedup=dedup,
             share=share,
-            calibration=_calibration(row),
+            calibration=self._calibration(row),
             parameters=row.metrics[0]["parameters"] if row.metrics else None,
             minutes=float(np.mean([own["train_seconds"] for own in row.metrics])) / 60 if row.metrics else None,
             epochs=[_epoch(own["best_epoch"]) for own in row.metrics],
         )
 
+    def _calibration(self, row: Row) -> list[float] | None:
+        found = [[_ece(*own[name]) for name in self.in_mean if name in own] for own in row.answers]
+        known = [[value for value in own if value is not None] for own in found]
+        return [float(np.mean(own)) for own in known] if all(known) else None
+
 
 def _of_means(ours: np.ndarray | None, theirs: np.ndarray | None) -> Difference | None:
-    """The difference of two means over tasks, where there are both, (1 + draws, seeds)."""
-    if ours is None or theirs is None:
+    """The difference of two means over tasks, where there are both, (1 + draws, seeds), in most draws."""
+    if ours is None or theirs is None or not is_defined(ours - theirs):
         return None
     return differences({"mean": (ours, theirs)})["mean"].times(100)
 
@@ -343,12 +351,6 @@ def _same(a: Predictions, b: Predictions) -> bool:
     if len(a) != len(b) or a.labels.dtype != object:
         return np.array_equal(a.labels, b.labels)
     return all(np.array_equal(x, y) for x, y in zip(a.labels, b.labels, strict=True))
-
-
-def _calibration(row: Row) -> list[float] | None:
-    found = [[_ece(*pair) for pair in own.values()] for own in row.answers]
-    known = [[value for value in own if value is not None] for own in found]
-    return [float(np.mean(own)) for own in known] if all(known) else None
 
 
 def _ece(task: Task, predictions: Predictions) -> float | None:

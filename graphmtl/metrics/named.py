@@ -118,7 +118,7 @@ def find_metric(name: str, *, what: str = "metric") -> Metric:
 
 
 def compute(metrics: Sequence[str], answered: Answered) -> dict[str, float]:
-    """Every metric of a task, in the order of ``metrics``, to 7 digits.
+    """Every metric of a task, in the order of ``metrics``, to 7 digits, however small it is.
 
     Returns:
         ``{METRIC: value}``; every value is ``nan`` where there is no example at all.
@@ -128,7 +128,7 @@ def compute(metrics: Sequence[str], answered: Answered) -> dict[str, float]:
     """
     if answered.is_empty:
         return dict.fromkeys(metrics, math.nan)
-    return {name: round(find_metric(name).function(answered), 7) for name in metrics}
+    return {name: float(f"{find_metric(name).function(answered):.7g}") for name in metrics}
 
 
 def _score_and_label(name: str) -> tuple[str | None, str]:

@@ -6,14 +6,14 @@ import numpy as np
 
 from graphmtl.metrics.answered import Answered
 
-__all__ = ["mae", "pearson", "rmse", "spearman"]
+__all__ = ["mae", "pair", "pearson", "rmse", "spearman"]
 
 
 def rmse(answered: Answered) -> float:
     """The root of the mean squared error, in the labels' unit; 0 is the best."""
     from sklearn.metrics import root_mean_squared_error
 
-    right, given = _pair(answered)
+    right, given = pair(answered)
     return float(root_mean_squared_error(right, given)) if np.isfinite(given).all() else math.nan
 
 
@@ -21,24 +21,24 @@ def mae(answered: Answered) -> float:
     """The mean absolute error, in the labels' unit; 0 is the best."""
     from sklearn.metrics import mean_absolute_error
 
-    right, given = _pair(answered)
+    right, given = pair(answered)
     return float(mean_absolute_error(right, given)) if np.isfinite(given).all() else math.nan
 
 
 def pearson(answered: Answered) -> float:
     """The linear correlation, from -1 to 1; 0 where all answers or all labels are the same."""
-    return _correlation(*_pair(answered))
+    return _correlation(*pair(answered))
 
 
 def spearman(answered: Answered) -> float:
     """The correlation of ranks, from -1 to 1; equal numbers have the mean of their ranks. 0 as of `pearson`."""
     from scipy.stats import rankdata
 
-    right, given = _pair(answered)
+    right, given = pair(answered)
     return _correlation(rankdata(right), rankdata(given) if np.isfinite(given).all() else given)
 
 
-def _pair(answered: Answered) -> tuple[np.ndarray, np.ndarray]:
+def pair(answered: Answered) -> tuple[np.ndarray, np.ndarray]:
     """Labels and answers, (examples,) double."""
     return np.asarray(answered.labels, dtype=np.float64), np.asarray(answered.answers, dtype=np.float64)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from graphmtl.metrics.answered import Answered
 
-__all__ = ["auc", "ece"]
+__all__ = ["auc", "ece", "measured", "probabilities_and_right"]
 
 _BINS = 15
 
@@ -21,18 +21,19 @@ def auc(answered: Answered) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    probabilities, right = _probabilities(answered), _right(answered)  # (examples, classes)
+    probabilities, right = probabilities_and_right(answered)  # (examples, classes)
     if np.isnan(probabilities).any():
         return math.nan
     areas = [
         roc_auc_score(right[:, i], probabilities[:, i])
-        for i in _measured(answered)
+        for i in measured(answered)
         if right[:, i].any() and not right[:, i].all()
     ]
     return float(np.mean(areas)) if areas else math.nan
 
 
-def _measured(answered: Answered) -> list[int]:
+def measured(answered: Answered) -> list[int]:
+    """The labels whose areas :func:`auc` is the mean of."""
     if answered.positive is not None:
         return [answered.index_of(answered.positive)]
     if answered.form == "classes" and len(answered.names) == 2:
@@ -49,7 +50,7 @@ def ece(answered: Answered) -> float:
     classes and choices the confidence is the largest probability of an example. Of label-sets every label of every
     example counts: its confidence is its probability, and it is right where the example has it.
     """
-    probabilities, right = _probabilities(answered), _right(answered)  # (examples, classes)
+    probabilities, right = probabilities_and_right(answered)  # (examples, classes)
     if np.isnan(probabilities).any():
         return math.nan
     if answered.form != "label-sets":
@@ -61,14 +62,10 @@ def ece(answered: Answered) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _probabilities(answered: Answered) -> np.ndarray:
-    """(examples, classes), double."""
+def probabilities_and_right(answered: Answered) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities, (examples, classes) double, and which labels each example has, (examples, classes) bool."""
     if answered.probabilities is None:
         raise ValueError("probabilities: found None, expected those of every example")
-    return np.asarray(answered.probabilities, dtype=np.float64)
-
-
-def _right(answered: Answered) -> np.ndarray:
-    """Which labels each example has, (examples, classes) bool."""
-    labels = np.asarray(answered.labels)
-    return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(_probabilities(answered).shape[1])
+    probabilities, labels = np.asarray(answered.probabilities, dtype=np.float64), np.asarray(answered.labels)
+    right = labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(probabilities.shape[1])
+    return probabilities, right

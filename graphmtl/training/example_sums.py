@@ -3,22 +3,26 @@ r"""What a task's first metric is made of, example by example, so that the score
 Of most metrics each example has a few numbers, and the score of some examples follows from the sum of theirs: of
 accuracy whether the answer is right; of precision, recall, :math:`F_1` and Matthews' correlation how often each label
 is answered, how often it is the right one, and how often both; of Pearson's correlation the moments. Spearman's
-correlation, the area under the ROC curve and functions of the user's own are computed anew for every draw.
+correlation and the area under the ROC curve follow from how often a draw has each example
+(:mod:`~graphmtl.metrics.of_draws`); functions of the user's own are computed anew for every draw.
 """
 
 import math
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from graphmtl.data.kind import Kind
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
 from graphmtl.kinds.scored import ScoredKind
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.classes import SCORES, right_and_answered
 from graphmtl.metrics.named import METRICS, find_metric
+from graphmtl.metrics.numbers import pair
+from graphmtl.metrics.of_draws import OfDraws, auc_of_draws, correlation, moments, spearman_of_draws
 from graphmtl.metrics.span_scores import count, types_of
 from graphmtl.training.evaluation import Predictions
 
@@ -26,6 +30,7 @@ __all__ = ["ExampleSums", "draws", "sums_of"]
 
 _AT_ONCE = 250  # draws
 _OF_AN_INTERVAL = 1000  # likewise
+_OF_RANKS = {"auc": auc_of_draws, "spearman": spearman_of_draws}
 
 Sums = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
 """Numbers of each example, (examples, S), and a function of their sums (..., S) to scores (...)."""
@@ -37,15 +42,17 @@ class ExampleSums:
 
     Attributes:
         seen: (examples,) bool, whose text any training split has.
-        sums: (examples, S), numbers of each example; of metrics that do not follow from sums the places, (examples, 0).
+        sums: (examples, S), numbers of each example; (examples, 0) of metrics that do not follow from sums.
         score: sums of examples (..., S) to scores (...).
-        rescore: where sums say nothing: which examples, (n,) int, to their score.
+        of_draws: where sums say nothing: how often each draw has each example, (draws, examples), to scores (draws,).
+        is_quick: a thousand draws take no time worth mentioning.
     """
 
     seen: np.ndarray
     sums: np.ndarray
     score: Callable[[np.ndarray], np.ndarray]
-    rescore: Callable[[np.ndarray], float] | None = None
+    of_draws: OfDraws | None = None
+    is_quick: bool = True
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -59,16 +66,9 @@ class ExampleSums:
         Returns:
             (draws,), nan where a draw has no score.
         """
-        if self.rescore is None:
+        if self.of_draws is None:
             return self.score(times.astype(float) @ self.sums)
-        places = np.arange(len(self))
-        return np.array([self._rescored(np.repeat(places, own)) for own in times])
-
-    def _rescored(self, some: np.ndarray) -> float:
-        try:
-            return self.rescore(some)  # type: ignore[misc]
-        except InputError:  # a user's own function need not have a value for every draw
-            return math.nan
+        return self.of_draws(times)
 
     def whole(self) -> float:
         """The score of all examples, each once."""
@@ -77,23 +77,32 @@ class ExampleSums:
     def interval(self, key: str) -> tuple[float, float] | None:
         """The 95 % interval of the score for other examples of the kind, with this one model.
 
-        It is the bootstrap's percentiles. None where there is no example, or every draw were to be scored anew, which
-        takes long.
+        It is the bootstrap's percentiles, of the draws that have a score. None where there is no example, most draws
+        have none, or every draw were to be scored anew, which takes long.
 
         Args:
             key: as of `draws`.
         """
-        if not len(self) or self.rescore is not None:
+        if not len(self) or not self.is_quick:
             return None
         found = np.concatenate([self.drawn(times) for _, times in draws(key, len(self), _OF_AN_INTERVAL)])
-        low, high = np.percentile(found, [2.5, 97.5])
+        known = found[~np.isnan(found)]
+        if 2 * len(known) <= len(found):
+            return None
+        low, high = np.percentile(known, [2.5, 97.5])
         return float(low), float(high)
 
     def unseen(self) -> "ExampleSums":
         """The same of the examples whose text no training split has (``test_dedup``)."""
-        kept = np.flatnonzero(~self.seen)
-        rescore = None if self.rescore is None else (lambda some, whole=self.rescore: whole(kept[some]))
-        return ExampleSums(seen=self.seen[kept], sums=self.sums[kept], score=self.score, rescore=rescore)
+        kept, whole = ~self.seen, self.of_draws  # (examples,)
+
+        def of_draws(times: np.ndarray) -> np.ndarray:
+            of_all = np.zeros((len(times), len(kept)), times.dtype)  # (draws, examples)
+            of_all[:, kept] = times
+            return whole(of_all)  # type: ignore[misc]
+
+        own = None if whole is None else of_draws
+        return replace(self, seen=self.seen[kept], sums=self.sums[kept], of_draws=own)
 
 
 def draws(key: str, n: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -116,16 +125,27 @@ def sums_of(task: Task, predictions: Predictions) -> ExampleSums:
         task: the task.
         predictions: of the split.
     """
-    kind = task.of_kind
-    found = _sums(task.metrics[0], kind.answered(predictions)) if isinstance(kind, ScoredKind) else None
-    if found is not None:
-        return ExampleSums(seen=predictions.seen, sums=found[0], score=found[1])
-
-    def rescore(some: np.ndarray) -> float:
-        return kind.scores(predictions.chosen(some))[task.metrics[0]]
-
+    kind, metric, seen = task.of_kind, task.metrics[0], predictions.seen
+    of_draws, is_quick = _scored_anew(kind, metric, predictions), False
+    if isinstance(kind, ScoredKind):
+        answered = kind.answered(predictions)
+        if (found := _sums(metric, answered)) is not None:
+            return ExampleSums(seen=seen, sums=found[0], score=found[1])
+        if metric in _OF_RANKS and not answered.is_empty:
+            of_draws, is_quick = _OF_RANKS[metric](answered), True
     nothing = np.zeros((len(predictions), 0))
-    return ExampleSums(seen=predictions.seen, sums=nothing, score=lambda sums: sums, rescore=rescore)
+    return ExampleSums(seen=seen, sums=nothing, score=lambda sums: sums, of_draws=of_draws, is_quick=is_quick)
+
+
+def _scored_anew(kind: Kind, metric: str, predictions: Predictions) -> OfDraws:
+    def score(some: np.ndarray) -> float:
+        try:
+            return kind.scores(predictions.chosen(some))[metric]
+        except InputError:  # a user's own function need not have a value for every draw
+            return math.nan
+
+    places = np.arange(len(predictions))
+    return lambda times: np.array([score(np.repeat(places, own)) for own in times])
 
 
 def _sums(metric: str, answered: Answered) -> Sums | None:
@@ -133,7 +153,7 @@ def _sums(metric: str, answered: Answered) -> Sums | None:
     name, _, label = metric.partition(":")
     score = name.rpartition("_")[-1]
     if metric == "pearson":
-        return _moments(answered)
+        return moments(*pair(answered)), correlation
     if metric in ("exact_match", "token_f1"):
         return _by_example(metric, answered)
     if metric == "accuracy":
@@ -234,18 +254,5 @@ def _matthews(both: np.ndarray, given: np.ndarray, right: np.ndarray) -> np.ndar
     return found / np.sqrt(np.where(spread > 0, spread, 1)) * (spread > 0)
 
 
-def _moments(answered: Answered) -> Sums:
-    """What a correlation follows from: (examples, 6)."""
-    x, y = np.asarray(answered.answers, float), np.asarray(answered.labels, float)  # (examples,)
-    x, y = x - x.mean(), y - y.mean()  # so that no digits are lost in the difference of two sums
-    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1), _correlation
-
-
 def _ratio(sums: np.ndarray) -> np.ndarray:
     return _share(sums[..., 0], sums[..., 1])
-
-
-def _correlation(sums: np.ndarray) -> np.ndarray:
-    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    spread = np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0)
-    return np.divide(n * xy - x * y, np.sqrt(spread), out=np.zeros_like(spread), where=spread > 1e-9 * n)

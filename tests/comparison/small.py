@@ -51,7 +51,10 @@ def tags_of(task, sentences=60, seed=0):
 def metrics(tasks, *, valid=0.5, parameters=100, seconds=60.0, best=3, train=90):
     """What a comparison reads of ``metrics.json``."""
     return {
-        "tasks": {name: {"n_train": train} for name in tasks},
+        "tasks": {
+            name: {"n_train": train, "metric": task.metrics[0], "valid": {task.metrics[0]: valid}}
+            for name, (task, _) in tasks.items()
+        },
         "mean": {"valid": valid},
         "parameters": parameters,
         "train_seconds": seconds,

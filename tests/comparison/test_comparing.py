@@ -162,9 +162,9 @@ def test_time_size_and_epochs_are_the_runs():
 # where a score is undefined
 
 
-def _areas(positives, *, names=("single", "star", "majority"), size=60):
+def _areas(positives, *, names=("single", "star", "majority"), size=60, seed=0):
     """Rows of two tasks measured by the area under the ROC curve, of the first of which few labels are right."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     spam, other = (named(name, metrics=("auc",)) for name in ("spam", "other"))
     labels = {spam: np.arange(size) < positives, other: np.arange(size) < size // 2}
 
@@ -180,12 +180,6 @@ def _areas(positives, *, names=("single", "star", "majority"), size=60):
     return [row(name, [answers(strengths[name])], arch=None if name == "majority" else name) for name in names]
 
 
-@pytest.fixture
-def _fewer_draws(monkeypatch):
-    monkeypatch.setattr(bootstrap, "DRAWS", 250)  # each of which is scored anew
-
-
-@pytest.mark.usefixtures("_fewer_draws")
 def test_draws_without_a_score_are_left_out():
     found = Compared(_areas(3), seeds=[0])
     assert found.undefined == {}
@@ -193,10 +187,28 @@ def test_draws_without_a_score_are_left_out():
     for each in (own.tasks["spam"].found, own.mean):
         assert each.low < each.mean < each.high
     assert own.tasks["other"].verdict == "better"
-    assert not np.isfinite(found._drawn["spam"]["star"]).all()
+    assert np.isfinite(found._drawn["spam"]["star"]).all()
+    assert found._drawn["other"] == found._all_drawn["other"]
 
 
-@pytest.mark.usefixtures("_fewer_draws")
+def test_a_mean_has_an_interval_however_many_tasks_have_no_score_in_some_draws():
+    """Of 30 such tasks next to no draw has all scores."""
+    few = [_areas(1, size=24, seed=seed) for seed in range(30)]
+    rows = []
+    for own in zip(*few, strict=True):
+        answers = {named(f"spam{i}", metrics=("auc",)): each.answers[0]["spam"][1] for i, each in enumerate(own)}
+        rows.append(row(own[0].name, [answers], arch=own[0].arch))
+    found = Compared(rows, seeds=[0])
+    assert found.undefined == {}
+    assert all(np.isnan(own["star"]).any() for own in found._all_drawn.values())
+    own = found.differences("star", "single")
+    alone = np.mean([each.found.mean for each in own.tasks.values()])
+    assert own.mean.mean == pytest.approx(alone)
+    assert own.mean.low < alone < own.mean.high
+    assert own.mean.p < 0.01  # which it can be only of hundreds of draws
+    assert own.mean.high - own.mean.low < np.mean([each.found.high - each.found.low for each in own.tasks.values()]) / 3
+
+
 def test_a_task_without_a_score_is_in_no_difference_and_no_mean_and_this_is_said():
     for positives in (0, 60):
         found = Compared(_areas(positives), seeds=[0])
@@ -205,11 +217,14 @@ def test_a_task_without_a_score_is_in_no_difference_and_no_mean_and_this_is_said
         assert [*own.tasks] == ["other"]
         assert own.mean == own.tasks["other"].found
         assert found.summary("star").test == found.summary("star").scores["other"]
+        assert found.summary("star").calibration == [ece(_answered(found, "star", "other"))]
+        changed = found.rows["star"].metrics[0]["tasks"]
+        changed["spam"]["valid"]["auc"], changed["other"]["valid"]["auc"] = 0.1, 0.7
+        assert found.summary("star").valid == [0.7]
         assert "Undefined on the test examples, and so in no difference and no mean: auc of spam." in [*notes(found)]
         assert "NaN" not in json.dumps(as_json(found))
 
 
-@pytest.mark.usefixtures("_fewer_draws")
 def test_of_no_task_is_there_a_score():
     found = Compared([row(own.name, [_only(own, "spam")], arch=own.arch) for own in _areas(0)], seeds=[0])
     assert "no task has a score of both star and training alone" in sentence(found, found.differences("star", "single"))
@@ -218,28 +233,28 @@ def test_of_no_task_is_there_a_score():
     assert terminal(found)
 
 
+def _answered(found, name, task):
+    about, predictions = found.rows[name].answers[0][task]
+    return about.of_kind.answered(predictions)
+
+
 def _only(own, task):
     return {about: answers for name, (about, answers) in own.answers[0].items() if name == task}
 
 
 def test_a_metric_of_ones_own_need_not_have_a_value_for_every_draw_nor_for_a_baseline():
-    def fails(some):
-        raise InputError("only one label")
-
     rows = rows_of({"single": {"a": 0.6}, "star": {"a": 0.9}, "majority": {"a": 0.5}}, seeds=1, size=30)
     found = Compared(rows, seeds=[0])
     whole = found._sums["a"]
     right = {name: each.sums[:, 0] for name, (each,) in whole.items()}
     rare = 0  # the place of an example without which there is no value
 
-    def own(name, some):
-        if rare not in some:
-            raise InputError("the example is missing")
-        return float(right[name][some].mean())
+    def own(name, times):
+        known = (times[:, rare] > 0) & (name != "majority")
+        return np.where(known, times @ right[name] / times.sum(1), np.nan)
 
     for name, (each,) in whole.items():
-        scored = fails if name == "majority" else partial(own, name)
-        whole[name] = [replace(each, sums=each.sums[:, :0], rescore=scored)]
+        whole[name] = [replace(each, sums=each.sums[:, :0], of_draws=partial(own, name))]
     difference = found.differences("star", "single").tasks["a"].found
     assert np.isfinite([difference.low, difference.high]).all()
     assert found.undefined == {"a": ["majority"]}

@@ -13,7 +13,7 @@ THREE = {"labels": ("no", "maybe", "yes")}
 def label_sets(size=80, seed=0):
     rng = np.random.default_rng(seed)
     labels, answers = (rng.integers(2, size=(size, 3)) for _ in range(2))
-    return predictions_of(labels, answers)
+    return predictions_of(labels, answers, probabilities=rng.integers(20, size=(size, 3)) / 20)
 
 
 def texts(size=30, seed=0):
@@ -22,6 +22,12 @@ def texts(size=30, seed=0):
     labels = [[{"text": text} for text in some[i]] for i in rng.integers(4, size=size)]
     answers = [[{"text": text} for text in some[i][:1]] for i in rng.integers(4, size=size)]
     return predictions_of(_objects(labels), _objects(answers))
+
+
+def told(labels, probabilities):
+    """Predictions of two classes by the probability of the second, (examples,)."""
+    labels, probabilities = np.asarray(labels, int), np.asarray(probabilities)
+    return predictions_of(labels, labels, probabilities=np.stack([1 - probabilities, probabilities], 1))
 
 
 def _objects(values):
@@ -43,7 +49,8 @@ def cases():
     for metric in ("f1", "micro_f1", "macro_f1", "weighted_f1", "precision", "recall", "balanced_accuracy", "matthews"):
         yield f"{metric} of three", of(metric, **THREE), three
     yield "f1 of maybe", of("f1:maybe", **THREE), three
-    for metric in ("accuracy", "macro_f1", "micro_f1", "recall:maybe"):
+    yield "auc of three", of("auc", **THREE), three
+    for metric in ("accuracy", "macro_f1", "micro_f1", "recall:maybe", "auc"):
         yield f"{metric} of sets", of(metric, kind="multi-label", **THREE), label_sets()
     for metric in ("pearson", "spearman"):
         yield metric, Task(name="score", kind="regression", metrics=(metric,)), numbers()
@@ -81,6 +88,44 @@ def test_a_correlation_with_what_is_always_the_same_is_0():
     assert sums_of(score, predictions_of(np.array([0.0, 1.0, 2.0]), np.ones(3))).whole() == 0
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-5, 1, 1e9])
+@pytest.mark.parametrize("metric", ["pearson", "spearman"])
+def test_a_correlation_has_no_unit(metric, unit):
+    score, known = Task(name="score", kind="regression", metrics=(metric,)), numbers()
+    scaled = predictions_of(known.labels * unit + 3 * unit, known.answers * unit)
+    assert sums_of(score, scaled).whole() == pytest.approx(score.of_kind.scores(known)[metric], abs=1e-6)
+    assert sums_of(score, scaled).interval("a") == pytest.approx(sums_of(score, known).interval("a"), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "predictions"),
+    [
+        (of("auc"), told([0, 1, 1], [0, 1, np.nan])),
+        (
+            Task(name="score", kind="regression", metrics=("pearson",)),
+            predictions_of(np.arange(3.0), np.full(3, np.nan)),
+        ),
+        (
+            Task(name="score", kind="regression", metrics=("spearman",)),
+            predictions_of(np.arange(3.0), np.full(3, np.nan)),
+        ),
+    ],
+)
+def test_answers_that_are_no_numbers_have_no_score(task, predictions):
+    assert np.isnan(sums_of(task, predictions).whole())
+
+
+def test_a_function_that_has_no_value_for_some_draws(tmp_path, monkeypatch):
+    (tmp_path / "ratio.py").write_text(
+        "def of(labels, answers):\n    return labels.count('yes') / labels.count('no')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = sums_of(of("ratio:of"), predictions_of(np.array([0, 1, 1]), np.array([1, 1, 1])))
+    drawn = found.drawn(np.array([[1, 1, 1], [0, 2, 1], [2, 0, 1]]))
+    assert np.array_equal(drawn, [2, np.nan, 0.5], equal_nan=True)
+    assert found.interval("a") is None  # every draw is scored anew, which takes long
+
+
 def test_a_function_of_the_users_own_whose_name_is_like_a_metrics(tmp_path, monkeypatch):
     (tmp_path / "my_f1.py").write_text(
         "def cost(labels, answers):\n    return sum(map(str.__eq__, labels, answers)) / 7\n"
@@ -106,8 +151,10 @@ def test_an_interval_is_that_of_the_share_that_is_right():
     assert sums.interval("a") != sums.interval("b")
 
 
-def test_no_interval_without_examples_or_where_every_draw_is_scored_anew():
-    assert sums_of(of("auc"), share_right(0.7)).interval("a") is None
+def test_no_interval_without_examples_or_where_most_draws_have_no_score():
+    rare = told(np.arange(30) == 0, np.arange(30) / 30)
+    assert sums_of(of("auc"), rare).interval("a") == (0, 0)  # of the two thirds of the draws that have example 0
+    assert sums_of(of("auc"), rare.chosen(np.arange(1, 30))).interval("a") is None
     assert sums_of(KNOWN, share_right(0.7)).unseen().interval("a") is not None
     assert sums_of(KNOWN, share_right(0.7, seen=300)).unseen().interval("a") is None
 

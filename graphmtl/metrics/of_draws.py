@@ -1,0 +1,94 @@
+"""Correlations and areas of many draws of the same examples at once, from how often each draw has each example."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from graphmtl.metrics.answered import Answered
+from graphmtl.metrics.numbers import pair
+from graphmtl.metrics.probabilities import measured, probabilities_and_right
+
+__all__ = ["OfDraws", "auc_of_draws", "correlation", "moments", "spearman_of_draws"]
+
+_CONSTANT = 1e-12  # share of the mean square below which a variance is rounding
+
+OfDraws = Callable[[np.ndarray], np.ndarray]
+"""How often each draw has each example, (draws, examples), to the scores of the draws, (draws,)."""
+
+
+def moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What the correlation of any examples follows from as a sum, (examples, 6), of their x and y, (examples,)."""
+    x, y = (values - values.mean() for values in (x, y))  # so that no digits are lost in the difference of two sums
+    x, y = (values / (values.std() or 1.0) for values in (x, y))  # nor by the unit
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1)
+
+
+def correlation(sums: np.ndarray) -> np.ndarray:
+    """Pearson's, of sums of moments (..., 6): (...); 0 where all x or all y are the same."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread_x, spread_y = n * xx - x * x, n * yy - y * y
+    varies = (spread_x > _CONSTANT * n * xx) & (spread_y > _CONSTANT * n * yy)
+    spread = np.where(varies, spread_x * spread_y, 1)
+    return np.where(varies, (n * xy - x * y) / np.sqrt(spread), 0 * (xx + yy))  # nan of what is no number
+
+
+def spearman_of_draws(answered: Answered) -> OfDraws:
+    """:func:`~graphmtl.metrics.numbers.spearman` of draws."""
+    values = pair(answered)
+    if not all(np.isfinite(own).all() for own in values):
+        return _undefined
+    given, right = (_Ranked(own) for own in values)
+
+    def of_draws(times: np.ndarray) -> np.ndarray:
+        middle = (times.sum(1, keepdims=True) + 1) / 2  # (draws, 1)
+        x, y = given.ranks(times) - middle, right.ranks(times) - middle  # (draws, examples)
+        sums = [(times * own).sum(1) for own in (np.ones_like(x), x, y, x * x, y * y, x * y)]
+        return correlation(np.stack(sums, -1))
+
+    return of_draws
+
+
+def auc_of_draws(answered: Answered) -> OfDraws:
+    """:func:`~graphmtl.metrics.probabilities.auc` of draws."""
+    probabilities, right = probabilities_and_right(answered)  # (examples, classes)
+    if np.isnan(probabilities).any():
+        return _undefined
+    labels = [(_Ranked(probabilities[:, i]), right[:, i]) for i in measured(answered)]
+
+    def of_draws(times: np.ndarray) -> np.ndarray:
+        areas = np.stack([_areas(ranked, own, times) for ranked, own in labels])  # (labels, draws)
+        known = ~np.isnan(areas)
+        count = known.sum(0)  # (draws,)
+        return np.where(count > 0, np.where(known, areas, 0).sum(0) / np.maximum(count, 1), np.nan)
+
+    return of_draws
+
+
+class _Ranked:
+    """Values (examples,), of which equal ones are one."""
+
+    def __init__(self, values: np.ndarray):
+        _, self._place, counts = np.unique(values, return_inverse=True, return_counts=True)  # (examples,), (values,)
+        self._order = self._place.argsort(kind="stable")
+        self._starts = np.cumsum(counts) - counts
+
+    def counts(self, times: np.ndarray) -> np.ndarray:
+        """How often each value is drawn, the smallest first, (draws, examples) to (draws, values)."""
+        return np.add.reduceat(times[:, self._order], self._starts, axis=1)
+
+    def ranks(self, times: np.ndarray) -> np.ndarray:
+        """Of each example among those drawn, equal ones the mean of theirs, (draws, examples)."""
+        counts = self.counts(times)
+        return (counts.cumsum(1) - (counts - 1) / 2)[:, self._place]
+
+
+def _areas(ranked: _Ranked, right: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Under the ROC curve of a label that some examples have, (examples,) bool: (draws,); nan where none or all do."""
+    positive, negative = ranked.counts(times * right), ranked.counts(times * ~right)  # (draws, values)
+    below = negative.cumsum(1) - negative / 2
+    pairs = positive.sum(1) * negative.sum(1)  # (draws,)
+    return np.where(pairs > 0, (positive * below).sum(1) / np.maximum(pairs, 1), np.nan)
+
+
+def _undefined(times: np.ndarray) -> np.ndarray:
+    return np.full(len(times), np.nan)
