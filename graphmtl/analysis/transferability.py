@@ -43,6 +43,7 @@ MOST_TEXTS = 200
 _FOLDS = 10
 _FEWEST = 20  # texts with a label of a task, below which nothing is fitted
 _PENALTIES = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0]  # answers have variance 1
+_ROUNDING = 1e-24  # what is left of the square of a double, less itself
 _FORMS = ("classes", "numbers", "label-sets", "tags")  # of kinds whose answers have the same width for every text
 
 
@@ -99,9 +100,9 @@ def _shares(said: Mapping[str, np.ndarray], alone: np.ndarray, y: np.ndarray, se
         y: the target's labels, (texts, numbers).
         seed: draws the folds.
     """
-    y = y - y.mean(0)
+    size, y = np.square(y).sum(1).mean(), y - y.mean(0)
     variance = np.square(y).sum(1).mean()
-    if not said or len(y) < _FEWEST or variance < 1e-12:
+    if not said or len(y) < _FEWEST or variance <= _ROUNDING * size:
         return {}
     blocks = [_standard(own) for own in said.values()]  # each (texts, classes)
     x, ends = np.concatenate(blocks, 1), np.cumsum([block.shape[1] for block in blocks])[:-1]

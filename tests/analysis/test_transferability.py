@@ -154,6 +154,19 @@ def test_a_task_with_few_texts_or_with_one_label_alone_has_no_edges(say):
     assert weights(model_of(**CLASSES), texts(labels=LABELS[:20]))
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e9])
+def test_scores_have_no_unit(unit):
+    rng = np.random.default_rng(0)
+    y, alone = rng.normal(size=(60, 1)), rng.normal(size=(60, 1))
+    said = {"right": y + 0.1, "noise": rng.normal(size=(60, 1))}
+    expected = module._shares(said, alone, y, 0)
+    found = module._shares(said, alone, unit * (y + 7), 0)
+    assert expected["right"].mean() > 0.5
+    for name, own in found.items():
+        assert own == pytest.approx(expected[name], abs=1e-6)
+    assert module._shares(said, alone, np.full((60, 1), 0.1 * unit), 0) == {}
+
+
 def test_texts_without_a_label_are_left_out(say):
     answers = {"k": NOISE[0], "right": RIGHT, "noise": NOISE[1], "echo": NOISE[2]}
     say(**answers)
