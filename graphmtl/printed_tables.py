@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from graphmtl.metrics.by_class import most_confused
-from graphmtl.metrics.named import METRICS, is_own
+from graphmtl.metrics.named import is_share
 from graphmtl.verbosity import is_quiet, is_verbose
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "counted_tasks",
     "forgetting_table",
     "incoming_table",
-    "is_share",
     "mean_heading",
     "other_test_splits",
     "overlap_table",
@@ -112,11 +111,6 @@ def score_text(value: float | None, metric: str) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f}" if is_share(metric) else f"{value:.4g}"
-
-
-def is_share(metric: str) -> bool:
-    """Whether scores by a metric may be shown in percent."""
-    return not is_own(metric) and (metric not in METRICS or METRICS[metric].is_share)
 
 
 def same_as_test(tasks: Mapping[str, dict]) -> bool:

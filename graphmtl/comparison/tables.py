@@ -10,7 +10,7 @@ import pandas
 from graphmtl.comparison.bootstrap import DRAWS, Difference
 from graphmtl.comparison.comparing import MAJORITY, Compared, Summary
 from graphmtl.comparison.verdict import sentences
-from graphmtl.printed_tables import is_share
+from graphmtl.metrics.named import is_share
 
 __all__ = ["MARKS", "as_json", "as_lines", "frame", "latex", "markdown", "notes", "terminal"]
 

@@ -14,7 +14,7 @@ from graphmtl.metrics.answered import Answered, Metric
 from graphmtl.metrics.own import own_metric
 from graphmtl.registry import is_outside
 
-__all__ = ["METRICS", "check_metric", "compute", "find_metric", "is_own", "metrics_of"]
+__all__ = ["METRICS", "check_metric", "compute", "find_metric", "is_own", "is_share", "metrics_of"]
 
 _CLASSES = ("classes", "label-sets", "tags")
 
@@ -99,6 +99,15 @@ def is_own(name: str) -> bool:
     """
     score, _ = _score_and_label(name)
     return score is None and is_outside(name)
+
+
+def is_share(name: str) -> bool:
+    """Whether scores by a metric may be shown in percent.
+
+    >>> is_share("accuracy"), is_share("rmse"), is_share("my_metrics:cost")
+    (True, False, False)
+    """
+    return not is_own(name) and (name not in METRICS or METRICS[name].is_share)
 
 
 def find_metric(name: str, *, what: str = "metric") -> Metric:

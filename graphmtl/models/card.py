@@ -8,7 +8,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, shown
-from graphmtl.metrics.named import METRICS
+from graphmtl.metrics.named import METRICS, is_share
 
 __all__ = ["check_scores", "model_card"]
 
@@ -99,13 +99,15 @@ def _scores(scores: Mapping[str, Any]) -> str:
     rows = []
     for name, own in scores.items():
         for i, (metric, value) in enumerate(own["test"].items()):
+            form = ".3f" if is_share(metric) else ".4g"
             ends = own["interval"] if i == 0 else None
-            interval = "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
-            rows.append((name, own["examples"], metric, "" if value is None else f"{value:.3f}", interval))
+            interval = "" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
+            rows.append((name, own["examples"], metric, "" if value is None else f"{value:{form}}", interval))
     lower = [metric for metric in dict.fromkeys(row[2] for row in rows) if _lower_is_better(metric)]
     about = (
         "Of the test splits, as published. The 95 % intervals are those for other test texts (bootstrap), with this "
-        "one model; other seeds may differ by more. There are none of metrics that every draw computes anew."
+        "one model; other seeds may differ by more. There are none of metrics of one's own, nor of one that most draws "
+        "of the texts leave undefined."
     )
     remark = f" Of {', '.join(lower)} less is better." if lower else ""
     return f"{_table(('task', 'test examples', 'metric', 'score', '95 % interval'), rows)}\n\n{about}{remark}"

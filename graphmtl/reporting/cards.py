@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphmtl.graph.pictures.held import Held
-from graphmtl.printed_tables import is_share
+from graphmtl.metrics.named import is_share
 from graphmtl.reporting.gains import Gain, gain_panel
 from graphmtl.training.results import cut_short
 from graphmtl.training.run import Run

@@ -12,7 +12,8 @@ from graphmtl.files import read_json, read_json_lines
 from graphmtl.graph.pictures.cells import decimals_for
 from graphmtl.graph.pictures.held import Held
 from graphmtl.graph.pictures.panels import short_name
-from graphmtl.printed_tables import is_share, mean_heading, same_as_test, score_text
+from graphmtl.metrics.named import is_share
+from graphmtl.printed_tables import mean_heading, same_as_test, score_text
 from graphmtl.reporting.cards import baseline_gains, data_card, gain_card, trust_card
 from graphmtl.reporting.class_tables import class_tables
 from graphmtl.reporting.example_texts import example_texts

@@ -10,7 +10,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from graphmtl.graph.pictures.colours import css
-from graphmtl.printed_tables import is_share, score_text
+from graphmtl.metrics.named import is_share
+from graphmtl.printed_tables import score_text
 
 __all__ = ["is_report", "render", "render_comparison"]
 

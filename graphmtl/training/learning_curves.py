@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from graphmtl.printed_tables import is_share, score_text
+from graphmtl.metrics.named import is_share
+from graphmtl.printed_tables import score_text
 from graphmtl.training.leave_one_out import Cell
 
 __all__ = ["area_between", "curves_table", "draw_curves", "interval"]

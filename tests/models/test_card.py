@@ -44,8 +44,10 @@ def test_scores_have_their_intervals():
     assert "| a | 40 | accuracy | 0.875 | 0.750 to 0.963 |" in table
     assert "| b | 30 | f1 | 0.500 |  |\n| b | 30 | accuracy |  |  |" in table
     assert "less is better" not in table
-    errors = {"n": {"examples": 9, "test": {"rmse": 1.5}, "interval": None}}
-    assert "Of rmse less is better." in section(card_of([Task(name="n", kind="regression")], errors), "Scores")
+    errors = {"n": {"examples": 9, "test": {"rmse": 0.0000152}, "interval": None}}
+    table = section(card_of([Task(name="n", kind="regression")], errors), "Scores")
+    assert "Of rmse less is better." in table
+    assert "| n | 9 | rmse | 1.52e-05 |  |" in table
 
 
 def test_a_model_that_was_not_tested_says_so():
