@@ -157,7 +157,7 @@ def test_data_whose_labels_have_changed(copy_of, tmp_path, error_of):
     (tmp_path / "tasks.yaml").write_text((tmp_path / "tasks.yaml").read_text().replace('"no", maybe', 'maybe, "no"'))
     line = next(line for line in (folder / "config.yaml").read_text().splitlines() if line.startswith("tasks: "))
     edit(folder, line, f"tasks: {tasks}")
-    assert "tasks and labels" in error_of("evaluate", folder)
+    assert "is not what the model has learned: its `labels` is " in error_of("evaluate", folder)
 
 
 def test_a_folder_whose_name_holds_brackets(copy_of, evaluated, tmp_path):

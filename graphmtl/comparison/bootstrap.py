@@ -32,7 +32,7 @@ import numpy as np
 
 from graphmtl.training.example_sums import ExampleSums, draws
 
-__all__ = ["DRAWS", "Difference", "differences", "drawn_scores", "is_defined", "with_scores"]
+__all__ = ["DRAWS", "Difference", "differences", "drawn_scores", "is_defined", "mean_scores"]
 
 DRAWS = 10_000
 _LEVEL = 0.05
@@ -93,8 +93,7 @@ def differences(
     Args:
         pairs: of each task the scores of the one row and of the other, each (1 + draws, seeds), of `drawn_scores` or
             a mean of such over tasks, of the same examples and seeds. Draws in which a score is undefined (nan), as the
-            area under the ROC curve is without a right example, are left out; see :func:`is_defined` and
-            :func:`with_scores`.
+            area under the ROC curve is without a right example, are left out; see :func:`is_defined`.
     """
     found = {name: _defined((ours - theirs).astype(np.float64)) for name, (ours, theirs) in pairs.items()}
     by_seeds = np.array([_variance_by_seeds(own) for own in found.values()])  # (tasks,)
@@ -112,20 +111,27 @@ def is_defined(scores: np.ndarray) -> bool:
     return bool(known[0]) and known.mean() > _DEFINED
 
 
-def with_scores(drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A task's scores, in which draws without a score of some row are replaced by others that have one of every row.
+def mean_scores(tasks: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """The mean over tasks of each of some rows.
 
-    So draws of a mean over tasks have all their tasks, however many of these are undefined in some draw: the draws of
-    one task are independent of another's. Where no draw has a score of every row, all stay as they are.
+    Where a task has no score in some draws, others take their places in the mean, the same for all rows: the draws of
+    one task are independent of another's, and in next to none of them all of many such tasks would have a score.
 
     Args:
-        drawn: of every row (1 + draws, seeds).
+        tasks: of each task the scores of each row, (1 + draws, seeds).
+
+    Returns:
+        Of each row (1 + draws, seeds), nan in all draws where of a task most have no score of some row.
     """
-    known = np.all([~np.isnan(own[1:]).any(1) for own in drawn.values()], axis=0)  # (draws,)
-    if known.all() or not known.any():
-        return dict(drawn)
-    places = np.append(0, 1 + np.resize(np.flatnonzero(known), len(known)))  # (1 + draws,)
-    return {name: own[places] for name, own in drawn.items()}
+    tasks = [_with_scores(rows) for rows in tasks] if len(tasks) > 1 else tasks
+    return [np.mean(own, axis=0) for own in zip(*tasks, strict=True)]
+
+
+def _with_scores(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    known = np.all([~np.isnan(own[1:]).any(1) for own in rows], axis=0)  # (draws,)
+    kept = np.flatnonzero(known) if known.mean() > _DEFINED else np.arange(len(known))
+    places = np.append(0, 1 + np.resize(kept, len(known)))  # (1 + draws,)
+    return [own[places] for own in rows]
 
 
 def _defined(found: np.ndarray) -> np.ndarray:

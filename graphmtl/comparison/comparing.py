@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from graphmtl.analysis.holm import holm
-from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined, with_scores
+from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined, mean_scores
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -230,7 +230,7 @@ class Compared:
     def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
         """The same where there is a score."""
         return {
-            name: with_scores({row: own[row] for row in own if row not in self.undefined.get(name, [])})
+            name: {row: scores for row, scores in own.items() if row not in self.undefined.get(name, [])}
             for name, own in self._all_drawn.items()
             if name not in self._left_out
         }
@@ -249,7 +249,7 @@ class Compared:
         drawn = {
             name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()
         }
-        return {name: with_scores(own) for name, own in drawn.items() if all(map(is_defined, own.values()))}
+        return {name: own for name, own in drawn.items() if all(map(is_defined, own.values()))}
 
     @cached_property
     def floor(self) -> dict[str, np.ndarray]:
@@ -260,19 +260,20 @@ class Compared:
             if MAJORITY in own and not is_own(self.metrics[name]) and (own[MAJORITY][0] < 1).all()
         }
 
-    def _mean(self, drawn: Mapping[str, Mapping[str, np.ndarray]], row: str) -> np.ndarray | None:
-        """The mean score, (1 + draws, seeds)."""
+    def _means(self, drawn: Mapping[str, Mapping[str, np.ndarray]], *rows: str) -> list[np.ndarray] | None:
+        """The mean score of each row, (1 + draws, seeds)."""
         counted = [own for name, own in drawn.items() if name in self.in_mean]
-        if not counted or not self.one_metric or not all(row in own for own in counted):
+        if not counted or not self.one_metric or not all(row in own for own in counted for row in rows):
             return None
-        return np.mean([own[row] for own in counted], axis=0)
+        return mean_scores([[own[row] for row in rows] for own in counted])
 
-    def _mean_share(self, row: str) -> np.ndarray | None:
-        """The mean normalised score, (1 + draws, seeds), of rows that answer all tasks."""
+    def _mean_shares(self, *rows: str) -> list[np.ndarray] | None:
+        """The mean normalised score of each row, (1 + draws, seeds), of rows that answer all tasks."""
         names = self.in_mean
-        if not names or not all(name in self.floor and row in self._drawn[name] for name in names):
+        if not names or not all(name in self.floor and row in self._drawn[name] for name in names for row in rows):
             return None
-        return np.mean([(self._drawn[n][row] - self.floor[n]) / (1 - self.floor[n]) for n in names], axis=0)
+        floor, drawn = self.floor, self._drawn
+        return mean_scores([[(drawn[name][row] - floor[name]) / (1 - floor[name]) for row in rows] for name in names])
 
     def differences(self, ours: str, theirs: str) -> Differences:
         """One row against another."""
@@ -290,9 +291,9 @@ class Compared:
             for (name, own), p in zip(found.items(), corrected, strict=True)
         }
         means = [
-            _of_means(self._mean(self._drawn, ours), self._mean(self._drawn, theirs)),
-            _of_means(self._mean(self._drawn_dedup, ours), self._mean(self._drawn_dedup, theirs)),
-            _of_means(self._mean_share(ours), self._mean_share(theirs)),
+            _of_means(self._means(self._drawn, ours, theirs)),
+            _of_means(self._means(self._drawn_dedup, ours, theirs)),
+            _of_means(self._mean_shares(ours, theirs)),
         ]
         return Differences(
             ours=ours, theirs=theirs, tasks=tasks, mean=means[0], mean_dedup=means[1], mean_share=means[2]
@@ -312,8 +313,8 @@ class Compared:
     def summary(self, name: str) -> Summary:
         """What is said of a row alone."""
         row = self.rows[name]
-        means = [self._mean(self._drawn, name), self._mean(self._drawn_dedup, name), self._mean_share(name)]
-        test, dedup, share = (None if each is None else each[0].tolist() for each in means)
+        means = [self._means(self._drawn, name), self._means(self._drawn_dedup, name), self._mean_shares(name)]
+        test, dedup, share = (None if each is None else each[0][0].tolist() for each in means)
         counted = [{name: own["tasks"][name] for name in self.in_mean} for own in row.metrics]
         means_of_valid = [mean_of_first_metrics(tasks, "valid") for tasks in counted]
         valid = [mean for mean in means_of_valid if mean is not None]
@@ -335,11 +336,11 @@ class Compared:
         return [float(np.mean(own)) for own in known] if all(known) else None
 
 
-def _of_means(ours: np.ndarray | None, theirs: np.ndarray | None) -> Difference | None:
-    """The difference of two means over tasks, where there are both, (1 + draws, seeds), in most draws."""
-    if ours is None or theirs is None or not is_defined(ours - theirs):
+def _of_means(means: list[np.ndarray] | None) -> Difference | None:
+    """The difference of two means over tasks, each (1 + draws, seeds), where most draws have both."""
+    if means is None or not is_defined(means[0] - means[1]):
         return None
-    return differences({"mean": (ours, theirs)})["mean"].times(100)
+    return differences({"mean": (means[0], means[1])})["mean"].times(100)
 
 
 def _epoch(best: int | Mapping[str, int]) -> str:

@@ -127,7 +127,7 @@ def find_metric(name: str, *, what: str = "metric") -> Metric:
 
 
 def compute(metrics: Sequence[str], answered: Answered) -> dict[str, float]:
-    """Every metric of a task, in the order of ``metrics``, to 7 digits, however small it is.
+    """Every metric of a task, in the order of ``metrics``, to 7 decimals, or 7 digits where it is below 1.
 
     Returns:
         ``{METRIC: value}``; every value is ``nan`` where there is no example at all.
@@ -137,7 +137,11 @@ def compute(metrics: Sequence[str], answered: Answered) -> dict[str, float]:
     """
     if answered.is_empty:
         return dict.fromkeys(metrics, math.nan)
-    return {name: float(f"{find_metric(name).function(answered):.7g}") for name in metrics}
+    return {name: _rounded(find_metric(name).function(answered)) for name in metrics}
+
+
+def _rounded(value: float) -> float:
+    return round(value, 7) if abs(value) >= 1 else float(f"{value:.7g}")
 
 
 def _score_and_label(name: str) -> tuple[str | None, str]:

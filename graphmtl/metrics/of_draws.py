@@ -1,6 +1,7 @@
 """Correlations and areas of many draws of the same examples at once, from how often each draw has each example."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from graphmtl.metrics.probabilities import measured, probabilities_and_right
 
 __all__ = ["OfDraws", "auc_of_draws", "correlation", "moments", "spearman_of_draws"]
 
+_AT_ONCE = 1_000_000  # examples of all draws that are ranked in one go, which takes some of their size of memory
 _CONSTANT = 1e-12  # share of the mean square below which a variance is rounding
 
 OfDraws = Callable[[np.ndarray], np.ndarray]
@@ -24,12 +26,13 @@ def moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def correlation(sums: np.ndarray) -> np.ndarray:
-    """Pearson's, of sums of moments (..., 6): (...); 0 where all x or all y are the same."""
+    """Pearson's, of sums of moments (..., 6): (...); 0 where all x or all y are the same, nan where there are none."""
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     spread_x, spread_y = n * xx - x * x, n * yy - y * y
     varies = (spread_x > _CONSTANT * n * xx) & (spread_y > _CONSTANT * n * yy)
     spread = np.where(varies, spread_x * spread_y, 1)
-    return np.where(varies, (n * xy - x * y) / np.sqrt(spread), 0 * (xx + yy))  # nan of what is no number
+    constant = np.where(n > 0, 0 * (xx + yy), np.nan)  # nan of what is no number too
+    return np.where(varies, (n * xy - x * y) / np.sqrt(spread), constant)
 
 
 def spearman_of_draws(answered: Answered) -> OfDraws:
@@ -39,13 +42,13 @@ def spearman_of_draws(answered: Answered) -> OfDraws:
         return _undefined
     given, right = (_Ranked(own) for own in values)
 
-    def of_draws(times: np.ndarray) -> np.ndarray:
+    def correlations(times: np.ndarray) -> np.ndarray:
         middle = (times.sum(1, keepdims=True) + 1) / 2  # (draws, 1)
         x, y = given.ranks(times) - middle, right.ranks(times) - middle  # (draws, examples)
         sums = [(times * own).sum(1) for own in (np.ones_like(x), x, y, x * x, y * y, x * y)]
         return correlation(np.stack(sums, -1))
 
-    return of_draws
+    return partial(_in_blocks, correlations)
 
 
 def auc_of_draws(answered: Answered) -> OfDraws:
@@ -55,13 +58,13 @@ def auc_of_draws(answered: Answered) -> OfDraws:
         return _undefined
     labels = [(_Ranked(probabilities[:, i]), right[:, i]) for i in measured(answered)]
 
-    def of_draws(times: np.ndarray) -> np.ndarray:
+    def means(times: np.ndarray) -> np.ndarray:
         areas = np.stack([_areas(ranked, own, times) for ranked, own in labels])  # (labels, draws)
         known = ~np.isnan(areas)
         count = known.sum(0)  # (draws,)
         return np.where(count > 0, np.where(known, areas, 0).sum(0) / np.maximum(count, 1), np.nan)
 
-    return of_draws
+    return partial(_in_blocks, means)
 
 
 class _Ranked:
@@ -88,6 +91,13 @@ def _areas(ranked: _Ranked, right: np.ndarray, times: np.ndarray) -> np.ndarray:
     below = negative.cumsum(1) - negative / 2
     pairs = positive.sum(1) * negative.sum(1)  # (draws,)
     return np.where(pairs > 0, (positive * below).sum(1) / np.maximum(pairs, 1), np.nan)
+
+
+def _in_blocks(score: OfDraws, times: np.ndarray) -> np.ndarray:
+    """The scores of some draws at a time, of a long matrix (draws, examples)."""
+    draws, examples = times.shape
+    size = max(1, _AT_ONCE // max(examples, 1))
+    return np.concatenate([score(times[start : start + size]) for start in range(0, draws, size)])
 
 
 def _undefined(times: np.ndarray) -> np.ndarray:

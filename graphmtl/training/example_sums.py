@@ -45,7 +45,7 @@ class ExampleSums:
         sums: (examples, S), numbers of each example; (examples, 0) of metrics that do not follow from sums.
         score: sums of examples (..., S) to scores (...).
         of_draws: where sums say nothing: how often each draw has each example, (draws, examples), to scores (draws,).
-        is_quick: a thousand draws take no time worth mentioning.
+        is_quick: no draw is scored by a function that knows of one alone.
     """
 
     seen: np.ndarray

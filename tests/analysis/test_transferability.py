@@ -162,6 +162,7 @@ def test_scores_have_no_unit(unit):
     expected = module._shares(said, alone, y, 0)
     found = module._shares(said, alone, unit * (y + 7), 0)
     assert expected["right"].mean() > 0.5
+    assert found.keys() == expected.keys()
     for name, own in found.items():
         assert own == pytest.approx(expected[name], abs=1e-6)
     assert module._shares(said, alone, np.full((60, 1), 0.1 * unit), 0) == {}

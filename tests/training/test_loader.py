@@ -1,5 +1,7 @@
 """A loader of one's own loop gives the batches that a run is trained on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -9,8 +11,10 @@ from graphmtl.config import ModelOptions
 from graphmtl.data.batching import encode_tasks
 from graphmtl.data.vocabulary import Vocabulary
 from graphmtl.errors import DataWarning, InputError
+from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.loader import loader
 from graphmtl.training.sampling import TaskSampler
+from tests.parts import model_options
 
 
 def rows(word, count=60):
@@ -138,3 +142,12 @@ def test_what_is_no_loader(tasks, vocabulary, changes, message):
     with pytest.raises(InputError) as error:
         loader(**{"tasks": tasks, "model": vocabulary, **changes})
     assert message in str(error.value)
+
+
+def test_data_that_the_model_has_learned_otherwise_are_named(tasks, vocabulary):
+    learned = {"one": tasks["one"].task, "two": replace(tasks["two"].task, labels=("b", "a"))}
+    model = MultiTaskModel(tasks=learned, vocabulary=vocabulary, options=model_options())
+    told = r"task 'two' of the data is not the model's: its `labels` is \('a', 'b'\), the model's \('b', 'a'\)"
+    with pytest.raises(InputError, match=told):
+        loader({name: tasks[name] for name in learned}, model)
+    assert len(loader({"one": tasks["one"]}, model)) > 0

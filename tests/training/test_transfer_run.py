@@ -219,4 +219,12 @@ def test_a_task_that_would_have_old_texts_read_otherwise_is_refused(tmp_path, er
     source = train(f"{tmp_path / 'both.yaml'}:mood", output=str(tmp_path / "run"), **options)
     told = error_of("transfer", source.folder, "--task", f"{tmp_path / 'both.yaml'}:tone", "--output", tmp_path / "new")
     assert "task 'mood': a new task over the same texts has them read in another length" in told
+    (tmp_path / "both.yaml").write_text(
+        (tmp_path / "both.yaml").read_text().replace("label: mood", "max_length: 9, label: mood")
+    )
+    rows = "".join(f"good film {i},1\nbad film {i},0\n" for i in range(12))
+    (tmp_path / "films.csv").write_text(f"text,label\n{rows}")
+    (tmp_path / "films.yaml").write_text("tasks: {films: {train: films.csv, test: 0.25}}")
+    told = error_of("transfer", source.folder, "--task", tmp_path / "films.yaml", "--output", tmp_path / "new")
+    assert "task 'mood' is not what the model has learned: its `max_length` is 9, the model's None" in told
     assert not (tmp_path / "new").exists()
