@@ -146,7 +146,7 @@ def test_what_is_no_loader(tasks, vocabulary, changes, message):
 
 def test_data_that_the_model_has_learned_otherwise_are_named(tasks, vocabulary):
     learned = {"one": tasks["one"].task, "two": replace(tasks["two"].task, labels=("b", "a"))}
-    model = MultiTaskModel(tasks=learned, vocabulary=vocabulary, options=model_options())
+    model = MultiTaskModel(tasks=[*learned.values()], vocabulary=vocabulary, options=model_options())
     told = r"task 'two' of the data is not the model's: its `labels` is \('a', 'b'\), the model's \('b', 'a'\)"
     with pytest.raises(InputError, match=told):
         loader({name: tasks[name] for name in learned}, model)
