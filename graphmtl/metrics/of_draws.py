@@ -11,7 +11,7 @@ from graphmtl.metrics.probabilities import measured, probabilities_and_right
 
 __all__ = ["OfDraws", "auc_of_draws", "correlation", "moments", "spearman_of_draws"]
 
-_AT_ONCE = 1_000_000  # examples of all draws that are ranked in one go, which takes some of their size of memory
+_AT_ONCE = 1_000_000  # examples of all draws that are ranked in one go: some 50 MB
 _CONSTANT = 1e-12  # share of the mean square below which a variance is rounding
 
 OfDraws = Callable[[np.ndarray], np.ndarray]
@@ -21,7 +21,6 @@ OfDraws = Callable[[np.ndarray], np.ndarray]
 def moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """What the correlation of any examples follows from as a sum, (examples, 6), of their x and y, (examples,)."""
     x, y = (values - values.mean() for values in (x, y))  # so that no digits are lost in the difference of two sums
-    x, y = (values / (values.std() or 1.0) for values in (x, y))  # nor by the unit
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], 1)
 
 
@@ -40,11 +39,11 @@ def spearman_of_draws(answered: Answered) -> OfDraws:
     values = pair(answered)
     if not all(np.isfinite(own).all() for own in values):
         return _undefined
-    given, right = (_Ranked(own) for own in values)
+    right, given = (_Ranked(own) for own in values)
 
     def correlations(times: np.ndarray) -> np.ndarray:
         middle = (times.sum(1, keepdims=True) + 1) / 2  # (draws, 1)
-        x, y = given.ranks(times) - middle, right.ranks(times) - middle  # (draws, examples)
+        x, y = right.ranks(times) - middle, given.ranks(times) - middle  # (draws, examples)
         sums = [(times * own).sum(1) for own in (np.ones_like(x), x, y, x * x, y * y, x * y)]
         return correlation(np.stack(sums, -1))
 

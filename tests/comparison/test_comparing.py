@@ -208,6 +208,12 @@ def test_a_mean_has_an_interval_however_many_tasks_have_no_score_in_some_draws()
     assert own.mean.high - own.mean.low < np.mean([each.found.high - each.found.low for each in own.tasks.values()]) / 3
 
 
+def test_the_mean_of_one_task_is_that_task_where_draws_have_no_score():
+    found = Compared([row(own.name, [_only(own, "spam")], arch=own.arch) for own in _areas(1)], seeds=[0])
+    own = found.differences("star", "single")
+    assert own.mean == own.tasks["spam"].found
+
+
 def test_no_mean_where_two_rows_have_few_draws_in_common():
     """Each has a score in more than half, both in a twentieth."""
     found = Compared(rows_of({"single": {"a": 0.4, "b": 0.4}, "star": {"a": 0.9, "b": 0.9}}, seeds=1), seeds=[0])

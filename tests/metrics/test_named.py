@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphmtl.errors import InputError
-from graphmtl.metrics.answered import FORMS
+from graphmtl.metrics.answered import FORMS, Answered
 from graphmtl.metrics.named import METRICS, check_metric, compute, find_metric, metrics_of
 from tests.metrics.answers import classes, label_sets, numbers, tags, texts
 
@@ -117,3 +117,9 @@ def test_what_is_not_known_yet_is_not_complained_of():
         check_metric(name, "tags")
     check_metric("f1:B-A", "tags", names=SPANS, spans=False)
     check_metric("f1:A", "tags", names=SPANS, spans=True)
+
+
+@pytest.mark.parametrize(("error", "told"), [(1.23456789e-8, 1.234568e-8), (123456789.25, 123456789.25)])
+def test_small_values_have_seven_digits_and_large_ones_all(error, told):
+    answered = Answered(form="numbers", labels=np.zeros(2), answers=np.full(2, error))
+    assert compute(["mae"], answered) == {"mae": told}

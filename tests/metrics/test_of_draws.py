@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
+from graphmtl.metrics import of_draws
 from graphmtl.metrics.answered import Answered
 from graphmtl.metrics.numbers import spearman
 from graphmtl.metrics.of_draws import auc_of_draws, correlation, moments, spearman_of_draws
@@ -46,6 +47,18 @@ def test_ranks_are_those_of_the_examples_that_are_drawn(rows, seed):
     assert spearman_of_draws(answered)(times) == pytest.approx(expected, abs=1e-9)
 
 
+def test_many_examples_are_read_in_blocks_of_draws(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels, answers = rng.normal(size=(2, 30))
+    answered = Answered(form="numbers", labels=labels, answers=answers)
+    times = rng.multinomial(30, np.full(30, 1 / 30), size=7)
+    whole = spearman_of_draws(answered)(times)
+    monkeypatch.setattr(of_draws, "_AT_ONCE", 60)  # two draws at a time, and one is left
+    assert np.array_equal(spearman_of_draws(answered)(times), whole)
+    monkeypatch.setattr(of_draws, "_AT_ONCE", 1)
+    assert np.array_equal(spearman_of_draws(answered)(times), whole)
+
+
 @pytest.mark.parametrize("unit", [1e-30, 1e-5, 1, 1e12])
 def test_a_correlation_has_no_unit_and_is_0_of_what_does_not_vary(unit):
     x, y = unit * np.array([1.0, 2, 5, 1, 1]), np.array([3.0, 1, 4, 1, 5])
@@ -54,3 +67,4 @@ def test_a_correlation_has_no_unit_and_is_0_of_what_does_not_vary(unit):
     assert correlation(own[:3].sum(0)) == pytest.approx(pearsonr(x[:3], y[:3]).statistic)
     assert correlation(own[3:].sum(0)) == 0  # x is the same twice
     assert correlation(own[[2, 2, 2]].sum(0)) == 0
+    assert np.isnan(correlation(own[:0].sum(0)))

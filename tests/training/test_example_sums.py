@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,8 @@ def test_no_interval_without_examples_or_where_most_draws_have_no_score():
     rare = told(np.arange(30) == 0, np.arange(30) / 30)
     assert sums_of(of("auc"), rare).interval("a") == (0, 0)  # of the two thirds of the draws that have example 0
     assert sums_of(of("auc"), rare.chosen(np.arange(1, 30))).interval("a") is None
+    twice = replace(sums_of(of("auc"), rare), of_draws=lambda times: np.where(times[:, 0] > 1, 0.5, np.nan))
+    assert twice.interval("a") is None  # a quarter of the draws has one
     assert sums_of(KNOWN, share_right(0.7)).unseen().interval("a") is not None
     assert sums_of(KNOWN, share_right(0.7, seen=300)).unseen().interval("a") is None
 
