@@ -19,7 +19,7 @@ from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.vectors import Vectors
 from graphmtl.data.vocabulary import Vocabulary
-from graphmtl.errors import check_kind, unknown_name
+from graphmtl.errors import InputError, check_kind, unknown_name
 from graphmtl.generators import generators_kept
 from graphmtl.kinds.head import Head
 from graphmtl.kinds.tagging import tag_head_class
@@ -55,18 +55,19 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             and the 95 % ``interval`` of its first metric, or None; nothing where it was not tested, or is trained on.
 
     Raises:
-        InputError: the architecture or encoder does not exist, or the topology does not fit the tasks.
+        InputError: the architecture or encoder does not exist, the topology does not fit the tasks, or two of these
+            have one name.
     """
 
     def __init__(self, *, tasks: Sequence[Task], vocabulary: Vocabulary | SubwordVocabulary, options: ModelOptions):
         super().__init__()
+        self.tasks = _by_name(tasks)
         options = part(options, model_options_class(options.arch, options.encoder))
         if options.tag_head != "auto":
             tag_head_class(options.tag_head)  # whether there is one, also where no task tags
         if reads_words(options.encoder) == isinstance(vocabulary, SubwordVocabulary):
             raise unknown_name("encoder", options.encoder, ENCODERS)
         options = resolve(options, tasks, vocabulary if isinstance(vocabulary, SubwordVocabulary) else None)
-        self.tasks = {task.name: task for task in tasks}
         self._position = {name: i for i, name in enumerate(self.tasks)}
         architecture = architecture_class(options.arch)
         copies = len(self.tasks) if architecture.own_encoder_per_task else 1
@@ -493,3 +494,13 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
             folder = Path(snapshot_download(model_id, local_files_only=local_files_only, **where))
             check_files(folder)
         return load_model(folder, cls)
+
+
+def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
+    found: dict[str, Task] = {}
+    for task in tasks:
+        check_kind("tasks", task, Task, "a list of Task")
+        if task.name in found:
+            raise InputError(f"tasks: {task.name!r} stands there twice, expected a name of its own for each")
+        found[task.name] = task
+    return found

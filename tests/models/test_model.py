@@ -246,3 +246,16 @@ def test_unknown_names(options, message):
     with pytest.raises(InputError) as error:
         MultiTaskModel(tasks=TASKS, vocabulary=VOCABULARY, options=model_options(**options))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ({task.name: task for task in TASKS}, "tasks: found 'a', expected a list of Task"),
+        ([*TASKS, TASKS[0]], "tasks: 'a' stands there twice"),
+    ],
+)
+def test_tasks_are_a_list_and_each_has_a_name_of_its_own(tasks, message):
+    with pytest.raises(InputError) as error:
+        MultiTaskModel(tasks=tasks, vocabulary=VOCABULARY, options=model_options())
+    assert message in str(error.value)
