@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from graphmtl.data.digits import shortest
 from graphmtl.data.label_arrays import TextLabels, TokenLabels
 from graphmtl.data.table import Table
 from graphmtl.errors import InputError, unknown_name
@@ -247,7 +248,7 @@ class Kind:
             texts: what was read; of an example that is several texts the list of them.
             vocabulary: what has made tokens of them.
         """
-        return answers.tolist()
+        return shortest(answers)
 
     def by_name(self, probabilities: Sequence[float]) -> Any:
         """``{LABEL: p}``."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from graphmtl.data.digits import shortest
 from graphmtl.data.raw_texts import Text
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
@@ -151,8 +152,8 @@ def in_words(
     """
     assert output.answers is not None
     _check_finite(task, output)
-    given = output.answers.tolist() if answers is None else answers
-    probabilities = [None] * len(given) if output.probabilities is None else output.probabilities.tolist()
+    given = shortest(output.answers) if answers is None else answers
+    probabilities = [None] * len(given) if output.probabilities is None else shortest(output.probabilities)
     found = [
         {"task": task.name, **task.of_kind.answer(answer, own, tokens)}
         for answer, own, tokens in zip(given, probabilities, words or [[]] * len(given), strict=True)
@@ -185,7 +186,7 @@ def text_edges(read: EdgeWeights | None, texts: int) -> list[list[dict]]:
     """For every text what was read from each source, the mean over its tokens; nothing where there is no graph."""
     if read is None:
         return [[] for _ in range(texts)]
-    return [_edges(read, row) for row in read.per_instance().tolist()]
+    return [_edges(read, row) for row in shortest(read.per_instance())]
 
 
 def token_edges(
@@ -202,12 +203,12 @@ def token_edges(
     if read is None:
         return [[[] for _ in own] for own in words]
     edges = [
-        [_edges(read, row) for row in rows[: len(own)]] for own, rows in zip(words, read.weights.tolist(), strict=True)
+        [_edges(read, row) for row in rows[: len(own)]] for own, rows in zip(words, shortest(read.weights), strict=True)
     ]
     if read.positions is not None:
         for own, weights in zip(edges, read.positions(), strict=True):
             among = weights[: len(own), : len(own)]  # (tokens, tokens)
-            told = among.tolist() if reads is None else _most(among, reads)
+            told = shortest(among) if reads is None else _most(among, reads)
             for (edge,), row in zip(own, told, strict=True):
                 edge["reads"] = row
     return edges
@@ -216,7 +217,7 @@ def token_edges(
 def _most(weights: Tensor, number: int) -> list[list[list]]:
     """The largest of every row of (tokens, tokens), each with its place, the largest first."""
     found, places = weights.topk(min(number, weights.size(1)), dim=1)  # (tokens, number)
-    rows = zip(places.tolist(), found.tolist(), strict=True)
+    rows = zip(places.tolist(), shortest(found), strict=True)
     return [[[place, weight] for place, weight in zip(*row, strict=True)] for row in rows]
 
 

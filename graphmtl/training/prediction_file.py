@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from graphmtl.data.digits import shortest
 from graphmtl.data.task import Task, TaskSet
 from graphmtl.files import written_whole
 from graphmtl.training.evaluation import Predictions
@@ -84,13 +85,13 @@ def _lines(task: Task, rows: Dataset, predictions: Predictions) -> Iterator[dict
     for i, (row, label, answer) in enumerate(zip(_labelled(task, rows), labels, answers, strict=True)):
         line = {**_example(row), "label": kind.named(label), "answer": kind.named(answer)}
         if predictions.probabilities is not None:
-            own = predictions.probabilities[i].tolist()  # of choices as many as the example has that has the most
+            own = shortest(predictions.probabilities[i])  # of choices as many as the example has that has the most
             line["probabilities"] = kind.by_name(own[: len(row["choices"])] if "choices" in row else own)
         yield line | _seen(row)
 
 
 def _plain(values: np.ndarray) -> Iterator[Any]:
-    return (value.tolist() if isinstance(value, np.ndarray | np.generic) else value for value in values)
+    return (shortest(value) if isinstance(value, np.ndarray | np.generic) else value for value in values)
 
 
 def _json_writer(file) -> Callable[[dict], None]:

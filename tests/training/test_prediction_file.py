@@ -31,12 +31,12 @@ def written(tmp_path):
     """The lines of a file of two tasks, one of them with a label that is missing."""
     texts = {"text": ["one,\n\u2028", "ça", '"3"'], "text_pair": ["p", "q", "r"]}
     pairs = data_of(PAIRS, **texts, label=[1, NO_LABEL, 0], row=[2, 5, 9], seen=[True, False, False])
-    prices = data_of(PRICES, text=["x", "y"], label=[0.5, float("nan")])
+    prices = data_of(PRICES, text=["x", "y"], label=[3.8, float("nan")])
     tasks = TaskSet(name="set", data=[pairs, prices])
     logits = torch.tensor([[0.0, 1.0], [0.0, 3.0]])
     predictions = {
         "pairs": class_predictions([1, 0], logits, seen=[True, False]),
-        "prices": predictions_of(np.array([0.5]), np.array([0.25])),
+        "prices": predictions_of(np.array([3.8], np.float32), np.array([0.1], np.float32)),
     }
 
     def written(name, splits=("test",)):
@@ -57,7 +57,7 @@ def test_each_scored_example_is_a_line_with_names_and_not_indices(written):
     ]
     assert first["probabilities"] == pytest.approx({"no": 0.2689, "yes": 0.7311}, abs=1e-4)
     assert (second["row"], second["text"], second["label"], second["answer"]) == (9, '"3"', "no", "yes")
-    assert third == {"task": "prices", "split": "test", "text": "x", "label": 0.5, "answer": 0.25}
+    assert third == {"task": "prices", "split": "test", "text": "x", "label": 3.8, "answer": 0.1}
 
 
 def test_csv_has_the_same(written):
