@@ -403,7 +403,7 @@ class MultiTaskModel(nn.Module, ModelHubMixin):
     def chosen(self, task: str) -> list[str]:
         """Names of the buffers that a task's head, and its wide part, choose on the validation split."""
         k, wide = self._position[task], self.wide_part(task)
-        of_wide = [] if wide is None else [f"wide.{k}.{name}" for name in ("strength", "form", "share")]
+        of_wide = [] if wide is None else [f"wide.{k}.{name}" for name in ("strength", "form", "share", "temperature")]
         return [f"heads.{k}.{name}" for name in self.heads[k].chosen] + of_wide
 
     def choose(self, task: str, predictions: Any) -> Any:

@@ -162,10 +162,19 @@ def _check_shapes(model: nn.Module, folder: Path) -> None:
     with safe_open(folder / _WEIGHTS, "pt") as file:
         found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  it is no dict
     wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in _added_later(model):
+        found.setdefault(name, wanted[name])
     for name in (*wanted, *found):
         ours, theirs = wanted.get(name, "no such tensor"), found.get(name, "no such tensor")
         if ours != theirs:
             raise InputError(f"{folder}: tensor {name}: {theirs} in {_WEIGHTS}, {ours} in the model of {_CONFIG}")
+
+
+def _added_later(model: nn.Module) -> list[str]:
+    """Names of the tensors that models of earlier versions do not have, and get when they are loaded."""
+    return [
+        f"{prefix}.{name}" for prefix, module in model.named_modules() for name in getattr(module, "added_later", ())
+    ]
 
 
 def check_files(folder: Path) -> None:

@@ -15,9 +15,12 @@ squares, and the logits of task k are :math:`W_k x + b_k`. Where it pays, the ot
 which is a graph of linear models; how they learn stands in :mod:`graphmtl.training.wide`. The answers of the wide part
 and of the graph are pooled (a logarithmic opinion pool: the weighted geometric mean of their probabilities),
 
-.. math:: z_k = (1 - s_k) z_k^{\text{graph}} + s_k z_k^{\text{wide}}
+.. math:: z_k = (1 - s_k) z_k^{\text{graph}} / T_k + s_k z_k^{\text{wide}}
 
-in equal parts while the graph is trained, and then by the share s that the validation split prefers.
+in equal parts while the graph is trained (:math:`s_k = 1/2`, :math:`T_k = 1`), and then by the share s and the
+temperature T that the validation split prefers (:func:`graphmtl.training.wide.choose_shares`). A graph that is too sure
+of its answers would else lose its share to the wide part for no other reason (Guo et al., On calibration of modern
+neural networks, ICML 2017, section 4.2).
 
 n-grams are hashed into :data:`BUCKETS` places (Weinberger et al., Feature hashing for large scale multitask learning,
 ICML 2009), so that none has to be kept.
@@ -25,6 +28,7 @@ ICML 2009), so that none has to be kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,7 +37,7 @@ from torch.nn import functional as F
 
 from graphmtl.data.batching import Batch
 from graphmtl.data.task import Task
-from graphmtl.kinds.head import Head
+from graphmtl.kinds.head import Head, at_least_single
 
 __all__ = [
     "APART",
@@ -56,6 +60,7 @@ FORMS = ("augmented", "own", "told")
 """What a wide part learns from: the texts of all tasks with its labels, its own, or its own and the other parts."""
 GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  #: 2^64 over the golden ratio (Knuth, volume 3, section 6.4), as int64
 APART = 1 << 31  #: more than there are words
+_LEAST, _MOST = torch.finfo(torch.float32).tiny, 1 - 2**-24  # of a probability in 32 bits, neither 0 nor 1
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,10 @@ class Wide(nn.Module):
     idf: Tensor  # (BUCKETS,), 0 where no training text has the n-gram
     strength: Tensor  # (), the C that the validation split has chosen; 0: nothing is learned yet
     share: Tensor  # (), of the answer, from 0 to 1; chosen too
+    temperature: Tensor  # (), what the graph's logits are divided by; chosen too
     form: Tensor  # () int64, the place in FORMS of what it has learned from, chosen too
+    added_later: ClassVar[dict[str, float]] = {"form": 0, "share": 0.5, "temperature": 1.0}
+    """What of these models of earlier versions do not have, with the values that they were used with."""
 
     def __init__(self, *, columns: int, separate: bool):
         super().__init__()
@@ -168,11 +176,12 @@ class Wide(nn.Module):
         self.register_buffer("idf", torch.zeros(BUCKETS))
         self.register_buffer("strength", torch.tensor(0.0))
         self.register_buffer("share", torch.tensor(0.5))
+        self.register_buffer("temperature", torch.tensor(1.0))
         self.register_buffer("form", torch.tensor(0))
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for name, value in {"form": torch.tensor(0), "share": torch.tensor(0.5)}.items():
-            state_dict.setdefault(prefix + name, value)  # models of earlier versions have none
+        for name, value in self.added_later.items():
+            state_dict.setdefault(prefix + name, torch.tensor(value))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def values(self, ngrams: Ngrams) -> Tensor:
@@ -195,6 +204,16 @@ class Wide(nn.Module):
             return torch.cat([-scores, scores], 1) / 2
         return F.logsigmoid(scores)
 
+    def logits_of(self, probabilities: Tensor) -> Tensor:
+        """Logits that the probabilities of the labels, (batch, labels), are those of; of one of them but for a sum."""
+        p = probabilities.clamp(_LEAST, _MOST if self.separate else 1)  # (batch, labels)
+        return p.logit() if self.separate else p.log()
+
+    def pool(self, logits: Tensor, own: Tensor) -> Tensor:
+        """The graph's logits and this part's own, (batch, labels) each, as one."""
+        logits = at_least_single(logits)
+        return torch.lerp(logits / self.temperature.to(logits), own.to(logits), self.share.to(logits))
+
     def pooled(self, logits: Tensor, ngrams: Ngrams) -> Tensor:
         """The graph's logits, (batch, labels), with these; alone before this part has learned."""
-        return torch.lerp(logits, self(ngrams).to(logits), self.share.to(logits)) if self.strength else logits
+        return self.pool(logits, self(ngrams)) if self.strength else logits

@@ -44,12 +44,12 @@ class OnnxNgrams:
 
     def pooled(self, logits: str, wide: Wide) -> str:
         """Logits (B, labels) as :meth:`Wide.pooled` makes them with a part that has learned."""
-        op, share = self._op, wide.share.item()
+        op, share, T = self._op, wide.share.item(), wide.temperature.item()
         values = op.Unsqueeze(self._values(_with_none(wide.idf).tobytes()), [1])  # (B, 1, N)
         weights = op.Gather(_with_none(wide.weight), self._buckets)  # (B, N, columns)
         scores = op.Add(op.Squeeze(op.MatMul(values, weights), [1]), wide.bias.float().cpu().numpy())  # (B, columns)
         own = self._logits(scores, wide)
-        return op.Add(op.Mul(logits, np.float32(1 - share)), op.Mul(own, np.float32(share)))
+        return op.Add(op.Mul(logits, np.float32((1 - share) / T)), op.Mul(own, np.float32(share)))
 
     def _values_of(self, idf: bytes) -> str:
         """TF-IDF of the n-gram at each place, over how often it stands there, (B, N)."""

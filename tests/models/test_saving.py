@@ -99,6 +99,21 @@ def test_every_option_of_the_model_is_saved_and_others_are_left_out(tmp_path):
     assert MultiTaskModel.from_pretrained(tmp_path).options == expected
 
 
+def test_a_wide_part_of_an_earlier_version_answers_as_it_did(tmp_path):
+    model = build("shared", wide=True)
+    for name in ("a", "b"):
+        part = model.wide_part(name)
+        part.weight.normal_()
+        part.idf.fill_(1)
+        part.strength.fill_(1)
+    model.save_pretrained(tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    later = ("form", "share", "temperature")
+    save_file({name: own for name, own in load_file(weights).items() if not name.endswith(later)}, weights)
+    texts = ["good film", "very bad"]
+    assert MultiTaskModel.from_pretrained(tmp_path / "model").predict(texts, "a") == model.predict(texts, "a")
+
+
 @pytest.mark.parametrize("fault", ["deleted", "added", "shape"])
 def test_tensors_that_do_not_fit_are_not_passed_over(fault, saved):
     _, folder = saved("star")

@@ -1,6 +1,7 @@
 """The wide part: its features are scikit-learn's, its answers are pooled with the graph's."""
 
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -150,3 +151,28 @@ def test_it_is_saved_with_the_model(tmp_path):
 def test_gradients_do_not_reach_it():
     assert not {name for name, _ in build("shared", wide=True).named_parameters() if name.startswith("wide")}
     assert wide.BUCKETS == 2**18
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_probabilities_come_back_as_logits(separate):
+    part = Wide(columns=3, separate=separate)
+    logits = torch.randn(50, 3) * torch.tensor([1.0, 4.0, 12.0])
+    to_probabilities = torch.sigmoid if separate else partial(torch.softmax, dim=-1)
+    expected = logits.clamp(-80, 16) if separate else logits.log_softmax(-1)
+    found = part.logits_of(to_probabilities(logits))
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, expected, rtol=0, atol=2.0 if separate else 1e-3)
+    near = expected.abs() < 8
+    torch.testing.assert_close(found[near], expected[near], rtol=1e-3, atol=1e-3)
+    sure = part.logits_of(torch.tensor([[0.0, 1.0, 0.5]]))
+    assert sure.isfinite().all()
+    assert (sure[0, 0], sure[0, 1]) < (-80, 17)
+
+
+def test_logits_of_few_bits_are_pooled_in_32():
+    part = Wide(columns=1, separate=False)
+    part.share.fill_(0.25)
+    part.temperature.fill_(2)
+    graph, own = torch.randn(4, 2).bfloat16(), torch.randn(4, 2)
+    torch.testing.assert_close(part.pool(graph, own), 0.375 * graph.float() + 0.25 * own)
+    assert part.pool(graph.double(), own).dtype == torch.float64

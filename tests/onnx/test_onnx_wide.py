@@ -36,6 +36,7 @@ def with_wide_parts(arch="shared", **options):
         part.idf.copy_(idf * (idf > 1.2))
         part.strength.fill_(1)
         part.share.fill_(share)
+        part.temperature.fill_(1 + share)
     return model
 
 

@@ -2,11 +2,12 @@
 
 import json
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from scipy import sparse
+from scipy import sparse, stats
 from sklearn.linear_model import LogisticRegression
 
 from graphmtl import Run, train
@@ -24,7 +25,10 @@ from graphmtl.training.finished import read_run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.run_picture import held_graphs, linear_control, run_picture
 from graphmtl.training.wide import (
+    SHARES,
     STRENGTHS,
+    TEMPERATURES,
+    _best_pool,
     _count,
     _learned_forms,
     _Part,
@@ -35,7 +39,7 @@ from graphmtl.training.wide import (
 from tests import tiny
 from tests.models.small import build
 from tests.parts import label_arrays
-from tests.training.wide_models import SPECIAL, TASKS, data_of, fitted
+from tests.training.wide_models import SPECIAL, TASKS, data_of, data_of_any, fitted
 
 
 def test_it_is_logistic_regression_of_common_and_own_features():
@@ -115,17 +119,15 @@ def test_after_an_earlier_choice_the_models_that_others_read_have_its_strength()
 
 
 def test_a_run_and_a_transfer_choose_shares(run, tmp_path):
-    """The chosen shares are those with which validation is predicted best: no other one has a smaller loss."""
+    """Those are kept that are chosen once the graph is trained."""
     model, data = run.model, read_run(run)
-    chosen = {name: model.wide_part(name).share.item() for name in data}
-    predict = partial(
-        predict_split, model=model, data=data, split="valid", batch_size=8, accelerator=plain_accelerator("cpu")
-    )
+    chosen = chosen_pools(model, data)
     for name in data:
         model.wide_part(name).share.fill_(0.5)
-    choose_shares(model, predict, data)
-    assert {name: model.wide_part(name).share.item() for name in data} == chosen
-    assert {*chosen.values()} != {0.5}
+        model.wide_part(name).temperature.fill_(5.0)
+    choose_shares(model, validation_of(model, data), data)
+    assert chosen_pools(model, data) == chosen
+    assert {share for share, _ in chosen.values()} != {0.5}
 
 
 def test_the_tasks_of_before_tell_a_new_one():
@@ -167,27 +169,88 @@ def test_a_run_and_a_refit_draw_whom_linear_models_read(run, tmp_path):
         held_graphs(Run.open(alone.folder))
 
 
-def test_the_share_of_a_part_has_the_least_loss_on_validation():
+def validation_of(model, data):
+    """What gives the predictions of the validation split."""
+    accelerator = plain_accelerator("cpu")
+    return partial(predict_split, model=model, data=data, split="valid", batch_size=8, accelerator=accelerator)
+
+
+def chosen_pools(model, data):
+    return {name: (model.wide_part(name).share.item(), model.wide_part(name).temperature.item()) for name in data}
+
+
+def slow_choice(model, data, together):
+    """Of every task share and temperature, each tried: the best of all, or a task's own where it is surely better."""
+    losses = {}
+    pools = [*product(SHARES, TEMPERATURES)]
+    for share, temperature in pools:
+        for name in data:
+            model.wide_part(name).share.fill_(share)
+            model.wide_part(name).temperature.fill_(temperature)
+        for name, said in validation_of(model, data)().items():
+            losses[name, share, temperature] = said.losses
+    of_all = min(pools, key=lambda pool: np.mean([losses[name, *pool].mean() for name in data]))
+    found = {}
+    for name in data:
+        own = min(pools, key=lambda pool: losses[name, *pool].mean())
+        gains = losses[name, *of_all] - losses[name, *own]
+        takes_own = gains.mean() > 2 * stats.sem(gains) if together else True
+        found[name] = own if takes_own else of_all
+    return found
+
+
+@pytest.mark.parametrize("arch", ["shared", "single"])
+@pytest.mark.parametrize("sure", [1.0, 10.0])  # of an untrained graph
+def test_share_and_temperature_have_the_least_loss_on_validation(arch, sure):
+    tasks = [*TASKS, Task(name="any", kind="multi-label", labels=("x", "y"))]
+    data = {task.name: data_of(task, 10 * k, flipped=k == 1) for k, task in enumerate(TASKS)}
+    data["any"] = data_of_any(tasks[2], 7)
+    model = build(arch, tasks=tasks, wide=True)
+    fit_wide_parts(model, data, seed=0)
+    with torch.no_grad():
+        for head, name in zip(model.heads, data, strict=True):
+            head.linear.weight.mul_(sure)
+            model.wide_part(name).weight.mul_(sure / 3)
+    said = []
+    choose_shares(model, validation_of(model, data), data, say=said.append)
+    chosen = chosen_pools(model, data)
+    assert chosen == slow_choice(model, data, together=arch == "shared")
+    listed = [f"{name} {s:g}" + (f" ({T:g})" if T != 1 else "") for name, (s, T) in chosen.items()]
+    assert " ".join(said[0].split()) == (
+        f"wide: its share of the answers (and the temperature of the graph's): {', '.join(listed)}"
+    )
+
+
+@pytest.mark.parametrize(("examples", "found"), [(0, 1), (1, 1), (100, 1), (1000, 2)])
+def test_a_task_takes_its_own_best_where_it_is_better_by_two_errors(examples, found):
+    gains = np.random.default_rng(0).normal(size=examples)
+    gains += 0.1 - gains.mean() if examples else 0
+    losses = np.stack([np.full(examples, 3.0), np.full(examples, 2.0), 2.0 - gains])  # (pools, examples)
+    assert _best_pool(losses, 1, errors=2) == found
+    assert _best_pool(losses, 1, errors=0) == (2 if examples else 0)
+
+
+def test_a_task_without_validation_examples_does_as_the_others():
+    task, other = TASKS
+    data = {"a": data_of(task, 0, valid=0), "b": data_of(other, 10, valid=300)}
+    model = fitted("shared", data)
+    choose_shares(model, validation_of(model, data), data)
+    found = chosen_pools(model, data)
+    assert found["a"] == found["b"] != (0.5, 1.0)
+
+
+def test_with_no_share_of_the_wide_part_the_graph_answers_alone():
     data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
     model = fitted("shared", data)
-    said = []
-    accelerator = plain_accelerator("cpu")
-
-    def predict(name="valid"):
-        return predict_split(model=model, data=data, split=name, batch_size=8, accelerator=accelerator)
-
-    with torch.no_grad():  # of an untrained graph nothing is worth being heard, of one that is sure and wrong less
-        choose_shares(model, predict, data, say=said.append)
-        assert min(model.wide_part(name).share for name in data) >= 0.75
-        assert said == ["wide: its share of the answers: a 1, b 0.75"]
-        model.wide_part("b").weight.neg_()
-        choose_shares(model, predict, ["b"])
-    assert model.wide_part("b").share == 0
+    for name in data:
+        model.wide_part(name).share.fill_(0)
     alone = build("shared", tasks=TASKS)
     alone.load_state_dict({name: own for name, own in model.state_dict().items() if not name.startswith("wide")})
     batch = data["b"].valid.batch(range(30))
-    expected = alone.eval()(batch)["b"].probabilities
-    assert torch.allclose(model.eval()(batch)["b"].probabilities, expected)
+    expected = alone.eval()(batch)["b"].logits
+    torch.testing.assert_close(model.eval()(batch)["b"].logits, expected)
+    model.wide_part("b").temperature.fill_(2)
+    torch.testing.assert_close(model(batch)["b"].logits, expected / 2)
 
 
 def test_heads_choose_again_once_shares_are_chosen(monkeypatch):
@@ -195,9 +258,7 @@ def test_heads_choose_again_once_shares_are_chosen(monkeypatch):
     data = {task.name: data_of(task, 10 * k) for k, task in enumerate(TASKS)}
     model, heard = fitted("shared", data), {}
     monkeypatch.setattr(model, "choose", lambda name, said: heard.update({name: said.losses.sum()}))
-    predict = partial(
-        predict_split, model=model, data=data, split="valid", batch_size=8, accelerator=plain_accelerator("cpu")
-    )
+    predict = validation_of(model, data)
     choose_shares(model, predict, ["a"])
     assert heard == {"a": predict()["a"].losses.sum()}
 
@@ -205,22 +266,17 @@ def test_heads_choose_again_once_shares_are_chosen(monkeypatch):
 def test_equal_parts_where_no_share_is_better():
     data = {task.name: data_of(task, 10 * k, valid=0) for k, task in enumerate(TASKS)}
     model = fitted("shared", data)
-    accelerator = plain_accelerator("cpu")
-
-    def predict():
-        return predict_split(model=model, data=data, split="valid", batch_size=8, accelerator=accelerator)
-
-    choose_shares(model, predict, data)
-    assert {model.wide_part(name).share.item() for name in data} == {0.5}
+    choose_shares(model, validation_of(model, data), data)
+    assert {*chosen_pools(model, data).values()} == {(0.5, 1.0)}
 
 
 def test_a_model_of_an_earlier_version_says_nothing_of_the_form():
     part = fitted("shared", {TASKS[0].name: data_of(TASKS[0], 0)}).wide_part("a")
-    state = {name: value for name, value in part.state_dict().items() if name not in ("form", "share")}
+    state = {name: value for name, value in part.state_dict().items() if name not in ("form", "share", "temperature")}
     again = build("shared", tasks=TASKS, wide=True).wide_part("a")
     again.load_state_dict(state)
     assert torch.equal(again.weight, part.weight)
-    assert (int(again.form), again.share.item()) == (0, 0.5)
+    assert (int(again.form), again.share.item(), again.temperature.item()) == (0, 0.5, 1)
 
 
 def test_the_strength_has_the_least_loss_on_validation():
@@ -314,7 +370,7 @@ def test_refit_keeps_the_strength(run, tmp_path):
     for task in ("parent1", "child1"):
         first, second = (each.model.wide_part(task) for each in (run, again))
         assert first.strength == second.strength > 0
-        assert (first.form, first.share) == (second.form, second.share)
+        assert (first.form, first.share, first.temperature) == (second.form, second.share, second.temperature)
         assert not torch.equal(first.weight, second.weight)  # of more texts
 
 

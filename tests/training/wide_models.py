@@ -27,6 +27,17 @@ def data_of(task, seed, *, valid=30, flipped=False):
     return EncodedTask(task, *splits)
 
 
+def data_of_any(task, seed):
+    """Of the two labels that may apply the one says whether 3 stands in a text, the other whether 4 does."""
+    splits = []
+    for size in (40, 30, 30):
+        rng = np.random.default_rng(seed + len(splits))
+        texts = [rng.integers(3, 9, size=6).tolist() for _ in range(size)]
+        labels = task.of_kind.arrays([[int(3 in text), int(4 in text)] for text in texts], np.full(size, 6))
+        splits.append(EncodedSplit(tasks=[task.name], texts=texts, labels={task.name: labels}))
+    return EncodedTask(task, *splits)
+
+
 def fitted(arch, data, form=None):
     """A model whose parts have learned, in a form of their own choice or in one that is given."""
     model = build(arch, tasks=TASKS, wide=True)
