@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     RobertaConfig,
     SqueezeBertConfig,
+    XLNetConfig,
 )
 from transformers.utils import logging
 
@@ -26,6 +27,7 @@ _OTHERS = {
     "modernbert": ModernBertConfig,
     "albert": AlbertConfig,
     "squeezebert": SqueezeBertConfig,
+    "xlnet": XLNetConfig,
 }
 _SIZES = {"hidden_size": 8, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 12}
 _DROPOUT = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}  # published encoders have some
@@ -96,7 +98,8 @@ def write_transformer(folder: Path, kind: str = "bert", **changes) -> str:
     sizes = {**_SIZES, **_DROPOUT, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | changes
     config: PretrainedConfig
     if kind in _OTHERS:
-        config = _OTHERS[kind](**{"max_position_embeddings": 40} | sizes)
+        limit = {} if kind == "xlnet" else {"max_position_embeddings": 40}  # it has none
+        config = _OTHERS[kind](**limit | sizes)
     elif kind == "bert":
         config = BertConfig(**{"max_position_embeddings": 40} | sizes)
     elif kind == "roberta":

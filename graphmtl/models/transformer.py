@@ -83,7 +83,8 @@ def load_subwords(name: str) -> SubwordVocabulary:
         raise InputError(f"encoder {name!r}: no config.json of a transformer ({_one_line(error)})") from None
     for size, most in _MOST.items():
         found = getattr(config, size, None)
-        if found is not None and (not isinstance(found, int) or not 1 <= found <= most):
+        is_given = not isinstance(getattr(type(config), size, None), property)  # as XLNet says that it has no limit
+        if is_given and found is not None and (not isinstance(found, int) or not 1 <= found <= most):
             raise InputError(f"encoder {name!r}: {size} in config.json: found {shown(found)}, expected 1 to {most:,}")
     if getattr(config, "is_encoder_decoder", False):
         raise InputError(

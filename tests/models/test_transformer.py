@@ -68,7 +68,11 @@ def logits_of(model, rows=(0, 1, 2)):
 
 @pytest.mark.parametrize(
     ("kind", "changes"),
-    [*((kind, {}) for kind in KINDS), ("squeezebert", {"embedding_size": 8})],  # which calls its pooler in any case
+    [
+        *((kind, {}) for kind in KINDS),
+        ("squeezebert", {"embedding_size": 8}),  # which calls its pooler in any case
+        ("xlnet", {"d_inner": 12, "d_head": 4}),  # which reads texts of any length
+    ],
 )
 def test_states_are_the_last_hidden_states_and_cls_the_first_of_them(kind, changes, transformer):
     folder = transformer(kind, **changes)
