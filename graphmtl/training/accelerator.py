@@ -1,7 +1,9 @@
 """accelerate's Accelerator for a training and for reading: device, precision, processes."""
 
 import os
+import warnings
 from functools import cache
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration, DistributedDataParallelKwargs
@@ -13,7 +15,7 @@ from graphmtl.training.device import chosen_device, reading_device
 from graphmtl.training.processes import process_state
 from graphmtl.training.trackers import tracker_names
 
-__all__ = ["make_accelerator", "plain_accelerator"]
+__all__ = ["make_accelerator", "plain_accelerator", "prepared"]
 
 _BF16 = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")  # instructions for bf16, of x86 and of ARM
 
@@ -43,6 +45,13 @@ def make_accelerator(options: TrainingOptions) -> Accelerator:
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )
+
+
+def prepared(accelerator: Accelerator, *parts: Any) -> Any:
+    """Parts of a training as they are used in its processes, without torch's word that accelerate's options are old."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return accelerator.prepare(*parts)
 
 
 @cache

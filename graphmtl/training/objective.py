@@ -13,6 +13,7 @@ from graphmtl.config import TrainingOptions, picked
 from graphmtl.data.batching import EncodedSplit
 from graphmtl.errors import InputError, note
 from graphmtl.registry import BALANCINGS, OBJECTIVES, find_class
+from graphmtl.training.accelerator import prepared
 from graphmtl.training.balancing.balancing import Balancing, GradientBalancing
 from graphmtl.training.balancing.task_gradients import TaskGradients
 from graphmtl.training.conflict import GradientConflict
@@ -162,7 +163,7 @@ class Objective:
         self.conflict = GradientConflict(tasks)
         self._all = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._trained = self._all  # in this epoch
-        self._parallel = [accelerator.prepare(term) if [*term.parameters()] else term for term in self.terms]
+        self._parallel = [prepared(accelerator, term) if [*term.parameters()] else term for term in self.terms]
         self._open = _OpenUpdate()
 
     @property

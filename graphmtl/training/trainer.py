@@ -18,7 +18,7 @@ from graphmtl.files import read_json_lines
 from graphmtl.generators import generators_kept
 from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.interruption import Interrupted, signals_wait
-from graphmtl.training.accelerator import make_accelerator
+from graphmtl.training.accelerator import make_accelerator, prepared
 from graphmtl.training.budget import Budget, budgets, of_corpora
 from graphmtl.training.checkpoint import Checkpoints
 from graphmtl.training.epoch_losses import EpochLosses
@@ -298,7 +298,7 @@ class Trainer:
         self._trained = [*self.model.parameters(), *self._of_terms]
         of_groups = [steps.get(own["apart"], self._steps) for own in optimizer.param_groups]
         schedule = learning_rate_schedule(optimizer, options, steps=of_groups)
-        self._parallel, self._optimizer, self._schedule = self.accelerator.prepare(self.model, optimizer, schedule)
+        self._parallel, self._optimizer, self._schedule = prepared(self.accelerator, self.model, optimizer, schedule)
         self._losses = EpochLosses(accelerator=self.accelerator).state_dict()  # of an epoch that was interrupted
 
     def _finish(self) -> TrainingResult:

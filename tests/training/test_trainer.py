@@ -419,6 +419,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     command += ["-m", "tests.training.two_processes", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "FutureWarning" not in done.stderr
     one = two_processes.train(tmp_path / "one")
     ranks = [torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert one["processes"] == 1
