@@ -18,9 +18,9 @@ and of the graph are pooled (a logarithmic opinion pool: the weighted geometric 
 .. math:: z_k = (1 - s_k) z_k^{\text{graph}} / T_k + s_k z_k^{\text{wide}}
 
 in equal parts while the graph is trained (:math:`s_k = 1/2`, :math:`T_k = 1`), and then by the share s and the
-temperature T that the validation split prefers (:func:`graphmtl.training.wide.choose_shares`). A graph that is too sure
-of its answers would else lose its share to the wide part for no other reason (Guo et al., On calibration of modern
-neural networks, ICML 2017, section 4.2).
+temperature T that the validation split prefers (:mod:`graphmtl.training.wide_shares`). A graph that is too sure of its
+answers would else lose its share to the wide part for no other reason (Guo et al., On calibration of modern neural
+networks, ICML 2017, section 4.2).
 
 n-grams are hashed into :data:`BUCKETS` places (Weinberger et al., Feature hashing for large scale multitask learning,
 ICML 2009), so that none has to be kept.

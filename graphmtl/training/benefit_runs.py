@@ -55,7 +55,8 @@ from graphmtl.training.run import Run
 from graphmtl.training.run_data import all_splits, load_run_tasks, load_tasks_again, read_frozen_once
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.trainer import Trainer
-from graphmtl.training.wide import choose_shares, fit_wide_parts
+from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide_shares import choose_shares
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["BenefitRuns", "Cell", "Outcome"]

@@ -50,7 +50,8 @@ from graphmtl.training.teachers import distillation_of, folder_of_outputs, given
 from graphmtl.training.trackers import trackers_finished
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import choose_shares, fit_wide_parts
+from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide_shares import choose_shares
 
 __all__ = ["folder_of", "train", "train_run"]
 

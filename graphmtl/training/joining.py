@@ -28,7 +28,8 @@ from graphmtl.training.run import Run
 from graphmtl.training.run_data import all_splits, read_frozen_once
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.training_result import TrainingResult
-from graphmtl.training.wide import choose_shares, fit_wide_parts
+from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide_shares import choose_shares
 
 __all__ = ["JOINING_LR", "UNUSED", "JoinedTraining", "TransferOptions", "options_for", "with_steps"]
 

@@ -47,7 +47,8 @@ from graphmtl.training.joining import UNUSED, JoinedTraining, TransferOptions
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_run_tasks
 from graphmtl.training.trainer import Trainer
-from graphmtl.training.wide import choose_shares, fit_wide_parts
+from graphmtl.training.wide import fit_wide_parts
+from graphmtl.training.wide_shares import choose_shares
 from graphmtl.training.zero_shot import answering_tasks, task_weights, zero_shot
 from graphmtl.verbosity import say
 

@@ -16,18 +16,13 @@ Each form's features stand in :mod:`graphmtl.training.wide_forms`. Whom the told
 (:mod:`graphmtl.training.linear_graph`).
 
 Where tasks are separate models (``single``) each is learned alone. How much the labels weigh against the penalty, C, is
-what has the smallest loss on the validation split too.
-
-Once the graph is trained, share and temperature are chosen: those that have the smallest mean over the tasks of their
-mean losses on validation, for all tasks. A few hundred examples tell more than that too poorly: a task takes its own
-best ones only where its examples say by two standard errors that these are better. Separate models take their own.
+what has the smallest loss on the validation split too. What share the wide part has of the answers is chosen once the
+graph is trained (:mod:`graphmtl.training.wide_shares`).
 """
 
 import math
-import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -42,20 +37,14 @@ from graphmtl.layers.modes import evaluating
 from graphmtl.models.linear import Linear, logistic, tfidf_rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.models.wide import FORMS, Ngrams, Wide, idf_of, joined, ngrams_of
-from graphmtl.training.evaluation import Predictions
 from graphmtl.training.linear_graph import LinearGraph, ToldTask, linear_graph
 from graphmtl.training.wide_forms import Augmented, Told, learner
 
-__all__ = ["ERRORS", "SHARES", "STRENGTHS", "TEMPERATURES", "choose_shares", "fit_wide_parts"]
+__all__ = ["STRENGTHS", "fit_wide_parts"]
 
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0)  #: values of C
-SHARES = (0.5, 0.25, 0.75, 0.0, 1.0)  #: of a task's answers; of equal ones the first
-TEMPERATURES = (1.0, 1.5, 2.0, 3.0)  #: of the graph's
-ERRORS = 2.0  #: by which a task's own share and temperature are better than those of all, where it takes its own
 _TOLD = FORMS.index("told")
 _TEXTS_AT_ONCE = 512
-_POOLS = tuple(product(SHARES, TEMPERATURES))
-_Predict = Callable[[], Mapping[str, Predictions]]
 
 
 class _Texts:
@@ -203,89 +192,6 @@ def fit_wide_parts(
         said = f"{len(parts)} linear models of words ({listed}), C {' and '.join(f'{C:g}' for C in strengths)}"
         say(f"wide: {said}, in {perf_counter() - began:.0f} s")
     return graph
-
-
-@torch.no_grad()
-def choose_shares(
-    model: MultiTaskModel,
-    predict: _Predict,
-    names: Iterable[str],
-    *,
-    say: Callable[..., Any] = lambda _: None,
-) -> None:
-    """Gives each wide part its share of its task's answers, and the graph beside it its temperature (see above).
-
-    Args:
-        model: trained.
-        predict: what it says of the validation split.
-        names: the tasks whose parts choose; without an example a task does as the others.
-        say: is told what was chosen.
-    """
-    parts: dict[str, Wide] = {name: model.wide_part(name) for name in names}
-    parts = {name: own for name, own in parts.items() if own is not None and own.strength}
-    if not parts:
-        return
-    graph, wide = (_alone(parts, share, predict) for share in (0.0, 1.0))
-    heads: dict[str, Any] = dict(zip(model.tasks, model.heads, strict=True))
-    with evaluating(model):  # losses without the weights of classes
-        losses = {name: _pooled_losses(own, heads[name], graph[name], wide[name]) for name, own in parts.items()}
-    known = [each.mean(1) for each in losses.values() if each.size]
-    of_all = int(np.argmin(np.sum(known, axis=0))) if known else 0
-    alone = model.architecture.own_encoder_per_task
-    for name, own in parts.items():
-        _set_pool(own, *_POOLS[_best_pool(losses[name], of_all, errors=0 if alone else ERRORS)])
-    for name, predictions in predict().items():
-        if name in parts:
-            model.choose(name, predictions)  # such as a threshold, which depends on it
-    listed = ", ".join(f"{name} {_told_pool(own)}" for name, own in parts.items())
-    said = f"wide: its share of the answers (and the temperature of the graph's): {listed}"
-    say(textwrap.fill(said, 80, subsequent_indent="  ", break_long_words=False))
-
-
-def _alone(parts: Mapping[str, Wide], share: float, predict: _Predict) -> Mapping[str, Predictions]:
-    """What the graph says of the validation split without the wide parts (0), or these without the graph (1)."""
-    for own in parts.values():
-        _set_pool(own, share, 1.0)
-    return predict()
-
-
-def _set_pool(part: Wide, share: float, temperature: float) -> None:
-    part.share.fill_(share)
-    part.temperature.fill_(temperature)
-
-
-def _told_pool(part: Wide) -> str:
-    share, temperature = part.share.item(), part.temperature.item()
-    return f"{share:g}" if temperature == 1 else f"{share:g} ({temperature:g})"
-
-
-def _pooled_losses(part: Wide, head: Head, graph: Predictions, wide: Predictions) -> np.ndarray:
-    """The loss of every validation example with every share and temperature, (pools, examples)."""
-    losses = np.zeros((len(_POOLS), len(graph)))
-    if not len(graph):
-        return losses
-    z_graph, z_wide = (part.logits_of(torch.as_tensor(said.probabilities)) for said in (graph, wide))
-    labels, lengths = torch.as_tensor(graph.labels), torch.ones(len(graph))
-    for own, pool in zip(losses, _POOLS, strict=True):
-        _set_pool(part, *pool)
-        own[:] = head.losses(part.pool(z_graph, z_wide), labels, lengths)
-    return losses
-
-
-def _best_pool(losses: np.ndarray, of_all: int, *, errors: float) -> int:
-    """The place of a task's own best share and temperature, or of those of all tasks.
-
-    Args:
-        losses: (pools, examples).
-        of_all: the place of the latter.
-        errors: standard errors by which its own have to be better.
-    """
-    own = int(losses.sum(1).argmin())
-    gains = losses[of_all] - losses[own]  # (examples,)
-    if not errors:
-        return own
-    known = len(gains) > 1 and gains.sum() > errors * gains.std(ddof=1) * math.sqrt(len(gains))
-    return own if known else of_all
 
 
 def _learned_forms(
