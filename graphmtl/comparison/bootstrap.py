@@ -19,6 +19,13 @@ statistics do it (Smyth 2004): the others count as 4 seeds more, or as many as t
 the degrees of freedom. What is drawn towards the mean is :math:`\hat\sigma^2` as a multiple of the variance of
 :math:`\bar d_b`: the score of a task of few spans varies more than that of one of many tokens, by seeds as by examples.
 
+Of one seed, or of several tasks, intervals hold the true difference in about 95 of 100 cases. Of one task or one mean
+with 2 seeds it is in 88 to 91, with 3 in 90 to 93, and in 95 with 5: where the few seeds happen to differ little,
+:math:`\hat\sigma^2` is 0.
+
+Tasks that label the same texts are drawn together (:mod:`~graphmtl.comparison.examples`), so that a mean over them is
+no surer than it should be.
+
 ``scipy.stats.bootstrap(paired=True)`` draws the examples of two models, and that alone: it knows of no seeds, and so
 gives the interval of one model, which is too narrow for a method. It also draws anew for every pair and scores every
 draw by itself, where here all rows share their draws and most scores are one product of matrices
@@ -30,6 +37,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphmtl.comparison.examples import Pool
 from graphmtl.training.example_sums import ExampleSums, draws
 
 __all__ = ["DRAWS", "Difference", "differences", "drawn_scores", "is_defined", "mean_scores"]
@@ -61,27 +69,28 @@ class Difference:
         return Difference(mean=factor * self.mean, low=factor * self.low, high=factor * self.high, p=self.p)
 
 
-def drawn_scores(cells: Mapping[str, Sequence[ExampleSums]], key: str, *, same_examples: bool) -> dict[str, np.ndarray]:
+def drawn_scores(cells: Mapping[str, Sequence[ExampleSums]], pools: Sequence[Pool]) -> dict[str, np.ndarray]:
     """A task's scores with each seed, on its test examples and on 10,000 draws of as many.
 
     Args:
         cells: of every row of the comparison what each seed's model made of the examples.
-        key: what the draws are of, such as the task's name: the same draws for the same key.
-        same_examples: the test examples are the same for every seed, and so are their draws.
+        pools: of each seed what is drawn; of the same pool the same draws.
 
     Returns:
-        Of every row (1 + draws, seeds).
+        Of every row (1 + draws, seeds), nan where a draw has none of the task's examples.
     """
     seeds = max(map(len, cells.values()))
     found = {name: np.empty((1 + DRAWS, len(own)), np.float32) for name, own in cells.items()}
     for seed in range(seeds):
         those = {name: own[seed] for name, own in cells.items() if seed < len(own)}
-        n = len(next(iter(those.values())))
+        pool = pools[seed]
         for name, own in those.items():
             found[name][0, seed] = own.whole()
-        for start, times in draws(key if same_examples else f"{key} {seed}", n, DRAWS):
+        for start, times in draws(pool.key, pool.size, DRAWS):
+            times = times if pool.places is None else times[:, pool.places]  # (some draws, examples)
             for name, own in those.items():
-                found[name][1 + start : 1 + start + len(times), seed] = own.drawn(times)
+                scores = np.where(times.any(1), own.drawn(times), np.nan)  # (some draws,)
+                found[name][1 + start : 1 + start + len(times), seed] = scores
     return found
 
 
@@ -115,7 +124,7 @@ def mean_scores(tasks: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
     """The mean over tasks of each of some rows.
 
     Where a task has no score in some draws, others take their places in the mean, the same for all rows: the draws of
-    one task are independent of another's, and in next to none of them all of many such tasks would have a score.
+    most tasks are independent of another's, and in next to none of them all of many such tasks would have a score.
 
     Args:
         tasks: of each task the scores of each row, (1 + draws, seeds).

@@ -1,13 +1,16 @@
 """What differs between the rows of a comparison, per task and over all, and by how much more than chance."""
 
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from graphmtl.analysis.holm import holm
 from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined, mean_scores
+from graphmtl.comparison.examples import pools
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -22,6 +25,8 @@ __all__ = ["MAJORITY", "Compared", "Differences", "Summary", "TaskDifference"]
 
 MAJORITY = "majority"  # the row that answers the most frequent label, or the mean
 _BEYOND_CHANCE = 0.05
+_Texts = Mapping[str, Sequence[np.ndarray]]
+"""Of every task, with each seed, by which its texts are known, (examples,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,28 +208,67 @@ class Compared:
                 if not all(_same(a, b) for a, b in zip(ours, theirs, strict=True)):
                     raise InputError(f"task {task}: {name} was tested on other examples than {first}")
 
-    def _same_for_seeds(self, task: str) -> bool:
-        first, *others = next(own for row in self.rows.values() if (own := self._predictions(row, task)))
-        return all(_same(each, first) for each in others)
+    @cached_property
+    def _asked(self) -> dict[str, list[Predictions]]:
+        """Of every task the examples, with each seed, as one of the rows answers them."""
+        return {
+            name: next(own for row in self.rows.values() if (own := self._predictions(row, name)))
+            for name in self.tasks
+        }
+
+    @cached_property
+    def _same_for_seeds(self) -> dict[str, bool]:
+        return {name: all(_same(each, own[0]) for each in own) for name, own in self._asked.items()}
+
+    @cached_property
+    def _seen(self) -> dict[str, list[np.ndarray]]:
+        """Of every task, with each seed, whose text a training split of any row has, (examples,) bool.
+
+        A row that was trained with the validation split too (``--refit-on-valid``) has seen more than others.
+        """
+        answered = {name: [self._predictions(row, name) for row in self.rows.values()] for name in self.tasks}
+        return {
+            name: [np.any([each.seen for each in of_seed], axis=0) for of_seed in zip(*filter(None, rows), strict=True)]
+            for name, rows in answered.items()
+        }
+
+    @property
+    def saw_more(self) -> list[str]:
+        """The rows that have learned from more of the test texts than others."""
+        found = set()
+        for task in self.tasks:
+            counts = {
+                row.name: [each.seen.sum() for each in self._predictions(row, task)] for row in self.rows.values()
+            }
+            least = np.min([own for own in counts.values() if own], axis=0)  # (seeds,)
+            found |= {name for name, own in counts.items() if own and (own > least).any()}
+        return [name for name in self.rows if name in found]
 
     @cached_property
     def _sums(self) -> dict[str, dict[str, list[ExampleSums]]]:
         """Of every task and row that answers it what the score is made of, with each seed."""
         return {
             name: {
-                row.name: [sums_of(task, each) for each in own]
+                row.name: [replace(sums_of(task, a), seen=b) for a, b in zip(own, self._seen[name], strict=True)]
                 for row in self.rows.values()
                 if (own := self._predictions(row, name))
             }
             for name, task in self.tasks.items()
         }
 
+    def _draw(self, sums: Mapping[str, Mapping[str, list[ExampleSums]]], texts: _Texts) -> dict[str, dict[str, Any]]:
+        """Of tasks and rows the scores, whole and drawn, (1 + draws, seeds)."""
+        drawn_from = pools(texts, same=self._same_for_seeds)
+        return {name: drawn_scores(own, drawn_from[name]) for name, own in sums.items()}
+
+    @cached_property
+    def _texts(self) -> _Texts:
+        return {name: [_known(name, each) for each in own] for name, own in self._asked.items()}
+
     @cached_property
     def _all_drawn(self) -> dict[str, dict[str, np.ndarray]]:
         """Of every task and row the scores, whole and drawn, (1 + draws, seeds)."""
-        return {
-            name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in self._sums.items()
-        }
+        return self._draw(self._sums, self._texts)
 
     @cached_property
     def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
@@ -243,12 +287,10 @@ class Compared:
             for name in self.in_mean
         }
         unseen = {name: own for name, own in unseen.items() if all(map(len, next(iter(own.values()))))}
-        seen = any(each.seen.any() for own in self._sums.values() for each in next(iter(own.values())))
-        if not seen:
+        if not any(each.any() for own in self._seen.values() for each in own):
             return {name: self._drawn[name] for name in unseen}
-        drawn = {
-            name: drawn_scores(own, name, same_examples=self._same_for_seeds(name)) for name, own in unseen.items()
-        }
+        texts = {name: [a[~b] for a, b in zip(self._texts[name], self._seen[name], strict=True)] for name in unseen}
+        drawn = self._draw(unseen, texts)
         return {name: own for name, own in drawn.items() if all(map(is_defined, own.values()))}
 
     @cached_property
@@ -347,8 +389,17 @@ def _epoch(best: int | Mapping[str, int]) -> str:
     return str(best) if isinstance(best, int) else f"{min(best.values())} to {max(best.values())}"
 
 
+def _known(task: str, predictions: Predictions) -> np.ndarray:
+    """By which the texts are known, (examples,); of no other task where that was not asked."""
+    if predictions.texts is not None:
+        return predictions.texts
+    return np.arange(len(predictions), dtype=np.uint64) + np.uint64(zlib.crc32(task.encode()) << 32)
+
+
 def _same(a: Predictions, b: Predictions) -> bool:
-    """Whether the right answers are the same, which those to other examples are not."""
+    """Whether the texts and the right answers are the same, which those to other examples are not."""
+    if a.texts is not None and b.texts is not None and not np.array_equal(a.texts, b.texts):
+        return False
     if len(a) != len(b) or a.labels.dtype != object:
         return np.array_equal(a.labels, b.labels)
     return all(np.array_equal(x, y) for x, y in zip(a.labels, b.labels, strict=True))

@@ -1,7 +1,8 @@
 """What a finished run's model answers on the test splits, kept in the run's folder: a run is asked once.
 
 ``test_answers.npz`` holds arrays alone, nothing that is executed when it is read: of each task labels, answers,
-probabilities, losses, counts and seen, each ``TASK/WHAT``; lists, as tags are, as JSON; and the tasks themselves.
+probabilities, losses, counts, seen and by what texts are known, each ``TASK/WHAT``; lists, as tags are, as JSON; and
+the tasks themselves. Examples stand in the order of their texts, whatever that of a file is.
 """
 
 import io
@@ -14,21 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from graphmtl.comparison.examples import in_order_of_texts
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, note
 from graphmtl.files import read_bounded, written_whole
 from graphmtl.training.evaluation import Predictions
-from graphmtl.training.finished import predict, read_run
+from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import read_frozen_once
 
 __all__ = ["KEPT", "Answers", "answers_of"]
 
 KEPT = "test_answers.npz"
-_FORMAT = 1
+_FORMAT = 2
 _MOST = 1 << 30  # bytes
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-_ARRAYS = ("labels", "answers", "probabilities", "losses", "counts", "seen")
+_ARRAYS = ("labels", "answers", "probabilities", "losses", "counts", "seen", "texts")
 Answers = dict[str, tuple[Task, Predictions]]
 """The tasks, by name, and what was answered on their test splits."""
 
@@ -40,11 +42,12 @@ def answers_of(run: Run) -> Answers:
         InputError: the data cannot be loaded, or is no longer the run's; or the file is damaged.
     """
     path = run.folder / KEPT
-    if path.exists():
-        return _read(path)
-    data, model = read_run(run), run.model
+    if path.exists() and (kept := _read(path)) is not None:
+        return kept
+    tasks, model = fitted_tasks(run), run.model
+    data = encoded_for(run, tasks)
     read_frozen_once(model, (task.test for task in data.values()), tell=False, progress=False)
-    predictions = predict(run, data, "test", model)
+    predictions = in_order_of_texts(predict(run, data, "test", model), tasks)
     answers = {name: (data[name].task, own) for name, own in predictions.items()}
     try:
         _write(path, answers)
@@ -85,11 +88,14 @@ def _unpacked(content: np.ndarray) -> Any:
     return json.loads(content.tobytes())
 
 
-def _read(path: Path) -> Answers:
+def _read(path: Path) -> Answers | None:
+    """None of an earlier version, which did not know texts."""
     content = io.BytesIO(read_bounded(path, most=_MOST))
     try:
         with np.load(content, allow_pickle=False) as file:
             about = _unpacked(file["about"])
+            if about["format"] == 1:
+                return None
             if about["format"] != _FORMAT:
                 raise InputError(f"{path}: format {about['format']}; this version of graphmtl reads format {_FORMAT}")
             tasks = [Task.from_dict(own) for own in about["tasks"]]
@@ -104,7 +110,7 @@ def _read(path: Path) -> Answers:
 
 
 def _predictions(file: Mapping[str, np.ndarray], task: str) -> Predictions:
-    values: dict[str, Any] = {"probabilities": None}
+    values: dict[str, Any] = {"probabilities": None, "texts": None}
     for key in _ARRAYS:
         if f"{task}/{key}" in file:
             values[key] = file[f"{task}/{key}"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphmtl.architectures import architecture_class
 from graphmtl.baselines.reading import read_baselines
+from graphmtl.comparison.examples import in_order_of_texts
 from graphmtl.comparison.grid import without_seed
 from graphmtl.comparison.kept_answers import Answers, answers_of
 from graphmtl.errors import InputError, note
@@ -103,7 +104,8 @@ def baseline_rows(runs: Sequence[Run]) -> list[Row]:
     for run in runs:
         tasks = load_tasks_again(run)
         for name, own in read_baselines(tasks, folder=user_cache("baselines"), seed=run.options.seed).items():
-            answers = {task: (tasks[task].task, each) for task, each in own.get("test", {}).items()}
+            said = in_order_of_texts(own.get("test", {}), tasks)
+            answers = {task: (tasks[task].task, each) for task, each in said.items()}
             found.setdefault(name, []).append(answers)
     return [Row(name=name, arch=None, answers=answers) for name, answers in found.items() if any(answers)]
 

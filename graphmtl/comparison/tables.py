@@ -143,6 +143,11 @@ def _notes_on_scores(compared: Compared) -> Iterator[str]:
         yield _why_no_mean(compared)
     if unbounded := [metric for metric in dict.fromkeys(compared.metrics.values()) if not is_share(metric)]:
         yield f"Scores and differences of {', '.join(unbounded)}, which need not be shares, stand times 100 too."
+    if compared.saw_more:
+        yield (
+            f"test_dedup leaves out what a training split of any row has, for all rows: {', '.join(compared.saw_more)} "
+            "learned from more texts than others."
+        )
     if compared.cut_short:
         yield (
             f"Still better in the last epoch than in any before: {', '.join(compared.cut_short)}. More --epochs may "

@@ -26,7 +26,7 @@ from graphmtl.data.task import Task, TaskSet
 from graphmtl.errors import InputError, shown
 from graphmtl.files import read_json
 
-__all__ = ["check_data", "difference", "fingerprint", "read_fingerprint"]
+__all__ = ["check_data", "difference", "fingerprint", "read_fingerprint", "text_ids"]
 
 _FORMAT = 1
 _DIGEST = 32  # bytes of one
@@ -52,6 +52,25 @@ def fingerprint(tasks: TaskSet) -> dict:
                 texts[data.corpus, split] = _text_digests(rows)
             found[name][split] = _of_split(data.task, texts[data.corpus, split], rows)
     return {"format": _FORMAT, "name": tasks.name, "tasks": found}
+
+
+def text_ids(tasks: TaskSet, split: str) -> dict[str, np.ndarray]:
+    """By which the texts of a split that have a label are known: the first 64 bits of their digests.
+
+    Returns:
+        Of each task that has the split (examples,) uint64, in the split's order.
+    """
+    known: dict[str, np.ndarray] = {}  # of layers once
+    found: dict[str, np.ndarray] = {}
+    for name, data in tasks.items():
+        if split in data.splits:
+            rows, labelled = data.splits[split], data.task.of_kind.is_labelled
+            if data.corpus not in known:
+                digests = np.frombuffer(_text_digests(rows), ">u8").reshape(len(rows), _DIGEST // 8)
+                known[data.corpus] = digests[:, 0].astype(np.uint64)
+            kept = np.array([labelled(label) for label in EachValue(rows, "label")], dtype=bool)
+            found[name] = known[data.corpus][kept]
+    return found
 
 
 def _text_digests(rows: Dataset) -> bytes:

@@ -38,6 +38,8 @@ class Predictions:
         losses: (examples,), the sum over each text's labels, without label smoothing.
         counts: (examples,), how many labels each text has.
         seen: (examples,), bool: the text occurs in a training split of the run.
+        texts: (examples,) uint64, by which the text is known (:func:`~graphmtl.data.fingerprint.text_ids`); None where
+            nobody has asked.
     """
 
     labels: np.ndarray
@@ -46,6 +48,7 @@ class Predictions:
     losses: np.ndarray
     counts: np.ndarray
     seen: np.ndarray
+    texts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,7 +58,7 @@ class Predictions:
         return self.chosen(~self.seen)
 
     def chosen(self, keep: np.ndarray) -> "Predictions":
-        """The predictions for some of the texts, ``keep`` (examples,) bool."""
+        """The predictions for some of the texts, ``keep`` (examples,) bool, or their places, (some,)."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         chosen: dict[str, Any] = {name: None if values is None else values[keep] for name, values in own.items()}
         return Predictions(**chosen)

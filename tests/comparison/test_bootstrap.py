@@ -3,6 +3,7 @@ import pytest
 
 from graphmtl.comparison import bootstrap
 from graphmtl.comparison.bootstrap import differences, drawn_scores
+from graphmtl.comparison.examples import Pool
 from graphmtl.training.example_sums import sums_of
 from tests.comparison.small import KNOWN, classes
 
@@ -15,7 +16,8 @@ def few_draws(monkeypatch):
 def drawn(*seeds, key="known", same=True, **rows):
     """Of rows of {name: [which are right, for every seed]} the drawn scores."""
     cells = {name: [sums_of(KNOWN, classes(right)) for right in own] for name, own in rows.items()}
-    return drawn_scores(cells, key, same_examples=same)
+    sizes = [len(own) for own in next(iter(rows.values()))]
+    return drawn_scores(cells, [Pool(key=key if same else f"{key} {s}", size=n) for s, n in enumerate(sizes)])
 
 
 def one(ours, theirs):

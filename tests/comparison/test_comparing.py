@@ -127,6 +127,47 @@ def test_seen_texts_are_left_out_of_test_dedup():
     assert (both.summary("single").test, both.summary("single").dedup) == ([0.75], [1.0])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_any_row_has_seen_is_left_out_for_all(order):
+    """As where one of them was trained with the validation split too."""
+    right = np.arange(40) >= 12
+    rows = [
+        row("single", [{named("a"): classes(right)}], arch="single"),
+        row("refit", [{named("a"): classes(right | (np.arange(40) < 6), seen=10)}]),
+        row("tfidf", [{named("a"): classes(~right)}], arch=None),
+    ]
+    both = Compared(rows[::order], seeds=[0], against="single")
+    found = {name: both.summary(name).dedup[0] for name in both.rows}
+    assert found == pytest.approx({"single": 28 / 30, "refit": 28 / 30, "tfidf": 2 / 30})
+    assert both.summary("single").test == pytest.approx([0.7])
+    assert both.differences("refit", "single").mean_dedup.mean == 0
+    assert both.saw_more == ["refit"]
+    assert "for all rows: refit learned from more texts than others." in " ".join(notes(both))
+    assert Compared(rows[::2], seeds=[0]).saw_more == []
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_mean_over_tasks_that_label_the_same_texts_is_no_surer_than_one_of_them(apart):
+    tasks = [named(name) for name in "abcd"]
+    texts = np.arange(200, dtype=np.uint64)
+
+    def answers(share, draw):
+        own = share_right(share, size=200, draw=draw)
+        return [{task: replace(own, texts=texts + np.uint64(300 * k * apart)) for k, task in enumerate(tasks)}]
+
+    rows = [row("single", answers(0.6, 0), arch="single"), row("star", answers(0.7, 1))]
+    found = Compared(rows, seeds=[0]).differences("star", "single")
+    width, of_one = (own.high - own.low for own in (found.mean, found.tasks["a"].found))
+    assert width == pytest.approx(of_one / 2 if apart else of_one, rel=0.1 if apart else 1e-6)
+
+
+def test_rows_of_other_texts_with_the_same_labels_are_not_compared():
+    known = [replace(classes([True] * 8), texts=np.arange(8, dtype=np.uint64) + np.uint64(k)) for k in (0, 1)]
+    rows = [row(name, [{named("a"): own}], arch=name) for name, own in zip(("single", "star"), known, strict=True)]
+    with pytest.raises(InputError, match="task a: star was tested on other examples than single"):
+        Compared(rows, seeds=[0])
+
+
 def test_what_a_row_is_compared_with():
     shares = {"shared": {"a": 0.5}, "single": {"a": 0.5}, "tfidf": {"a": 0.5}}
     assert compared(shares).against == "single"

@@ -1,13 +1,15 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from graphmtl.comparison import kept_answers
+from graphmtl.comparison.examples import in_order_of_texts
 from graphmtl.comparison.kept_answers import KEPT, _read, _write, answers_of
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError
-from graphmtl.training.finished import predict_run
+from graphmtl.training.finished import fitted_tasks, predict_run
 from graphmtl.training.run import Run
 from tests import tagging
 from tests.comparison.small import KNOWN, classes, named, numbers, share_right, tags_of
@@ -34,10 +36,11 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_read(kind, tmp_path):
     task, predictions = KINDS[kind]
+    predictions = replace(predictions, texts=np.arange(len(predictions), dtype=np.uint64) << np.uint64(50))
     _write(tmp_path / KEPT, {task.name: (task, predictions)})
     again, found = _read(tmp_path / KEPT)[task.name]
     assert again == task
-    for name in ("labels", "answers", "probabilities", "losses", "counts", "seen"):
+    for name in ("labels", "answers", "probabilities", "losses", "counts", "seen", "texts"):
         ours, theirs = getattr(found, name), getattr(predictions, name)
         if theirs is None:
             assert ours is None
@@ -50,15 +53,25 @@ def test_what_is_written_is_read(kind, tmp_path):
 def test_a_run_is_asked_once_and_answers_as_when_it_was_tested(copy_of, monkeypatch):
     run = Run(copy_of("star"))
     found = answers_of(run)
-    expected = predict_run(Run(run.folder), "test")[1]
+    expected = in_order_of_texts(predict_run(Run(run.folder), "test")[1], fitted_tasks(run))
     assert [*found] == [*expected]
     for name, own in expected.items():
         assert np.array_equal(found[name][1].answers, own.answers)
         scores = found[name][0].of_kind.scores(found[name][1])
         assert scores == pytest.approx(run.metrics["tasks"][name]["test"])
-    monkeypatch.setattr(kept_answers, "read_run", None)  # to call it would be an error
+    monkeypatch.setattr(kept_answers, "fitted_tasks", None)  # to call it would be an error
     again = answers_of(Run(run.folder))
     assert all(np.array_equal(again[name][1].answers, own.answers) for name, own in expected.items())
+
+
+def test_what_an_earlier_version_kept_without_texts_is_asked_anew(copy_of, monkeypatch):
+    run = Run(copy_of("star"))
+    found = answers_of(run)
+    monkeypatch.setattr(kept_answers, "_FORMAT", 1)
+    _write(run.folder / KEPT, {name: (task, replace(own, texts=None)) for name, (task, own) in found.items()})
+    monkeypatch.undo()
+    again = answers_of(Run(run.folder))
+    assert all(np.array_equal(again[name][1].texts, own.texts) for name, (_, own) in found.items())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", b"\x80\x04N."])
