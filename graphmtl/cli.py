@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from signal import SIGINT, SIGTERM
 from typing import Any
 
 from graphmtl.arguments import ARGUMENTS, Parser
-from graphmtl.errors import DataWarning, InputError, unknown_name
+from graphmtl.errors import CountWarning, DataWarning, InputError, unknown_name
 from graphmtl.interruption import Interrupted, dropped_signals_come_again, exit_code, leave, terminated
 from graphmtl.manual.pages import TOPICS, print_page, question
 from graphmtl.verbosity import FLAGS, NORMAL, QUIET, VERBOSE, detail, is_quiet, verbosity
@@ -101,22 +102,34 @@ def _most_memory() -> str:
 
 @contextmanager
 def _notes_on_stderr() -> Iterator[None]:
-    """Prints what `graphmtl.errors.note` says as a line, the same one once; other warnings stay as they are."""
-    shown, said = warnings.showwarning, set[str]()
+    """Prints what `graphmtl.errors.note` says as a line, the same one once; other warnings stay as they are.
+
+    What is counted is told at the end, of all that was read one part after the other.
+    """
+    shown, said, counts = warnings.showwarning, set[str](), Counter[tuple[str, str]]()
+
+    def tell(message: Warning | str) -> None:
+        line = " ".join(str(message).split())
+        if not is_quiet() and line not in said:  # as of data that are read again, for each of a run's controls
+            print(f"graphmtl: {line}", file=sys.stderr)
+        said.add(line)
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning):
-            line = " ".join(str(message).split())
-            if not is_quiet() and line not in said:  # as of data that are read again, for each of a run's controls
-                print(f"graphmtl: {line}", file=sys.stderr)
-            said.add(line)
+        if isinstance(message, CountWarning):
+            counts[message.about] += message.count
+        elif issubclass(category, DataWarning):
+            tell(message)
         else:
             shown(message, category, *place, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
         warnings.showwarning = show
-        yield
+        try:
+            yield
+        finally:
+            for (before, after), count in counts.items():
+                tell(CountWarning(before, count, after))
 
 
 def _keep_freed_memory() -> None:

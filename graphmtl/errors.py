@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
-__all__ = ["DataWarning", "InputError", "check_kind", "check_whole", "note", "shown", "unknown_name"]
+__all__ = ["CountWarning", "DataWarning", "InputError", "check_kind", "check_whole", "note", "shown", "unknown_name"]
 
 _LONGEST = 60  # characters of a user's value that a message shows
 
@@ -25,7 +25,21 @@ class DataWarning(UserWarning):
     """What a user should know of the data or of options, where it is no mistake for certain."""
 
 
-def note(message: str) -> None:
+class CountWarning(DataWarning):
+    """Of how many texts something is to be known.
+
+    Args:
+        before: what is said before the number.
+        count: the number.
+        after: what is said after it.
+    """
+
+    def __init__(self, before: str, count: int, after: str):
+        super().__init__(f"{before} {count:,} {after}")
+        self.about, self.count = (before, after), count
+
+
+def note(message: str | DataWarning) -> None:
     """Warns of something that the user should know; the command line prints it as one line on stderr.
 
     The place of the warning is that of the call from outside the package.

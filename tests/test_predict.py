@@ -205,6 +205,15 @@ def test_how_many_are_read_at_once_plays_no_part(arguments, folder, predicted, m
     assert_same(predicted(folder, texts, "--task", "child1,parent1", *arguments), expected)
 
 
+def test_texts_that_are_cut_are_counted_over_all_parts_of_the_input(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict_module, "_LINES_AT_ONCE", 2)
+    long = " ".join(["good film"] * 300)
+    (tmp_path / "texts.txt").write_text(lines([long, "good", "bad", "good", long, long]))
+    main(["predict", str(folder), str(tmp_path / "texts.txt"), "--task", "child1,parent1"])
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["graphmtl: child1, parent1, the texts to be predicted: 3 cut to 200 tokens, as in training"]
+
+
 def test_fewer_lines_are_held_where_each_has_edges(folder, predicted, monkeypatch):
     read = []
     whole = predicted(folder, lines(TEXTS), "--task", "child1", "--edges")

@@ -15,7 +15,7 @@ from graphmtl.data.raw_texts import Text, as_read, texts_by_task
 from graphmtl.data.subwords import SubwordVocabulary
 from graphmtl.data.task import Task
 from graphmtl.data.tokenizer import Span
-from graphmtl.errors import InputError, check_kind, note, shown, unknown_name
+from graphmtl.errors import CountWarning, InputError, check_kind, note, shown, unknown_name
 from graphmtl.layers.modes import evaluating
 from graphmtl.models.predictions import ModelOutput, blank_prediction, in_words
 
@@ -126,8 +126,7 @@ def _read(
     where = f"{', '.join(names)}, the texts to be predicted"
     warn_of_long(lengths, options, where, training=False, told=told and reads is None)
     if split.truncated:
-        share = f"{split.truncated:,} of {len(split.text_lengths):,}"
-        note(f"{where}: {share} cut to {options.max_length} tokens, as in training")
+        note(CountWarning(f"{where}:", split.truncated, f"cut to {options.max_length} tokens, as in training"))
     order = split.lengths.argsort(kind="stable")  # (examples,)
     for cut in batches_of(split.lengths[order], options, batch_size=batch_size, told=told):
         some = order[cut]
