@@ -20,8 +20,8 @@ the degrees of freedom. What is drawn towards the mean is :math:`\hat\sigma^2` a
 :math:`\bar d_b`: the score of a task of few spans varies more than that of one of many tokens, by seeds as by examples.
 
 Of one seed, or of several tasks, intervals hold the true difference in about 95 of 100 cases. Of one task or one mean
-with 2 seeds it is in 88 to 91, with 3 in 90 to 93, and in 95 with 5: where the few seeds happen to differ little,
-:math:`\hat\sigma^2` is 0.
+they do where examples matter as much as seeds; where seeds matter more, with 2 seeds in as few as 88, with 3 in 91 and
+with 5 in 93: of seeds that happen to differ little, :math:`\hat\sigma^2` is 0.
 
 Tasks that label the same texts are drawn together (:mod:`~graphmtl.comparison.examples`), so that a mean over them is
 no surer than it should be.
