@@ -286,13 +286,21 @@ def _written(
 ) -> Comparison:
     """Finished runs, compared and told in a folder."""
     compared = compared_runs(runs, against=against, baselines=baselines)
-    versions = next(row.metrics[0]["versions"] for row in compared.rows.values() if row.metrics)
     made_by = [f"Command: `{shown_command(command)}`"] if command else []
-    made_by.append("; ".join(f"{name} {version}" for name, version in versions.items()) + ".")
+    made_by.append(_versions(compared))
     if failed:
         made_by.append(f"Not in the tables, since they failed: {'; '.join(map(str, failed))}.")
     write_report(compared, folder, made_by=made_by, searched=searched, maps=draw_maps(runs))
     return Comparison(folder=folder, compared=compared, failed=tuple(failed))
+
+
+def _versions(compared: Compared) -> str:
+    """With what the runs were trained, several versions where they differ."""
+    found: dict[str, dict[str, None]] = {}
+    for metrics in (each for row in compared.rows.values() for each in row.metrics):
+        for name, version in metrics["versions"].items():
+            found.setdefault(name, {})[version] = None
+    return "; ".join(f"{name} {' and '.join(own)}" for name, own in found.items()) + "."
 
 
 def compared_runs(runs: Mapping[str, Sequence[Run]], *, against: str | None = None, baselines: bool = True) -> Compared:

@@ -163,6 +163,16 @@ def test_finished_runs(finished, tmp_path, monkeypatch):
         compare_runs(folders, folder=tmp_path / "c")
 
 
+def test_versions_with_which_runs_were_trained_are_all_told(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "DRAWS", 250)
+    folders = [shutil.copytree(finished(arch).run.folder, tmp_path / arch) for arch in ("star", "shared")]
+    metrics = json.loads((folders[1] / "metrics.json").read_text())
+    ours, metrics["versions"]["torch"] = metrics["versions"]["torch"], "1.0"
+    (folders[1] / "metrics.json").write_text(json.dumps(metrics))
+    compare_runs(folders, folder=tmp_path / "c", baselines=False)
+    assert f"; torch {ours} and 1.0; " in (tmp_path / "c" / "comparison.md").read_text()
+
+
 def test_the_scores_are_those_of_the_runs(trained, tiny_tasks, tmp_path, finished):
     found = compare_variants(
         variants(["single", "star"]),
