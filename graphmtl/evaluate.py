@@ -34,7 +34,7 @@ from graphmtl.training.finished import encoded_for, fitted_tasks, predict
 from graphmtl.training.prediction_file import PREDICTION_FORMATS, write_predictions
 from graphmtl.training.results import mean_of_first_metrics, other_tests, split_scores
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import many_unknown, planted_options, refitted, say_truncated
+from graphmtl.training.run_data import many_unknown, note_learned, planted_options, say_truncated
 from graphmtl.verbosity import is_quiet, say
 
 __all__ = ["evaluate", "evaluate_on", "main"]
@@ -52,8 +52,7 @@ def evaluate(run: Run, split: str, predictions_to: Path | None = None) -> dict[s
         predictions_to: where the answers are written, as :func:`write_predictions` does; None: nowhere.
     """
     tasks = fitted_tasks(run)
-    if split == "valid" and (learned := refitted(run, tasks)):
-        note(f"the validation split was learned too (--refit-on-valid), of {', '.join(learned)}")
+    note_learned(run, split, tasks)
     data = encoded_for(run, tasks)
     whole = predict(run, data, split)
     others = {other: predict(run, data, other) for other in other_tests(data)} if split == "test" else {}

@@ -32,7 +32,7 @@ from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import shuffled, untrained
 from graphmtl.training.progress_bar import ProgressBar
 from graphmtl.training.run import Run, open_runs
-from graphmtl.training.run_data import load_tasks_again, read_frozen_once
+from graphmtl.training.run_data import load_fitted_tasks, note_learned, read_frozen_once
 from graphmtl.verbosity import is_verbose, say
 
 __all__ = ["Report", "explain_run", "main", "stability"]
@@ -117,7 +117,8 @@ def explain_run(
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks, device = load_tasks_again(run), plain_accelerator(options.device).device
+    tasks, device = load_fitted_tasks(run), plain_accelerator(options.device).device
+    note_learned(run, split, tasks)
 
     def explained(model: MultiTaskModel, what: str, *, cut: bool = True) -> Explanation:
         data = encode_tasks(tasks, model.vocabulary, model.options)

@@ -112,6 +112,19 @@ def test_all_tables_are_printed_where_all_is_asked_for(explained, capsys):
     assert "-v" not in printed
 
 
+def test_a_split_that_was_learned_is_said(tmp_path, tiny_tasks, capsys):
+    run = tiny.run(arch="star", tasks=tiny_tasks, output=tmp_path / "run", epochs=1, refit_on_valid=True).run
+    capsys.readouterr()
+    main(["explain", str(run.folder), "--split", "valid", "--no-controls"])
+    said = "the validation split was learned too (--refit-on-valid), of pairs, parent1, child1"
+    assert said in capsys.readouterr().err
+    main(["explain", str(run.folder), "--no-controls", "--overwrite"])
+    assert said not in capsys.readouterr().err
+    own = json.loads((run.folder / "task_transferability.json").read_text())["edges"]
+    found = json.loads((run.folder / "explanation.json").read_text())["pictures"]["transferability"]["edges"]
+    assert [edge["weight"] for edge in found] == pytest.approx([edge["weight"] for edge in own], abs=1e-6)
+
+
 def test_again_takes_the_control_that_is_there(explained, capsys):
     folder, content, _ = explained("complete")
     before = (folder / "controls" / "shuffled" / "metrics.json").stat().st_mtime_ns

@@ -68,6 +68,7 @@ class Kind:
     labels_tokens: ClassVar[bool] = False  #: True where every token has a label
     reads_tokens: ClassVar[bool] = False  #: True where the head reads every token's state, so that none is cut off
     one_of_several: ClassVar[bool] = False  #: True where logits are those of classes of which one is right
+    labels_ordered: ClassVar[bool] = False  #: True where the order of the labels says something
     stratified: ClassVar[bool] = True  #: True where a cut keeps the proportions of the labels
     columns: ClassVar[Mapping[str, pa.DataType]]  #: the keys of an answer in words that are columns of a table
 

@@ -75,6 +75,7 @@ def load_tasks(
         if part.source_set.truth
     ]
     data = _read_alike(build(sources, seed=seed, keep_overlap=keep_overlap, max_train=max_train))
+    _note_other_orders([each.task for each in data])
     return TaskSet(
         name=_slug("-".join([*(part.slug for part in chosen), *(only.split(",") if only else ())])),
         data=[shuffled(each, seed=seed) for each in data] if shuffle_labels else data,
@@ -90,6 +91,18 @@ def load_tasks(
             **(asdict(planted) if truths else {}),  # planted alone has a true graph
         },
     )
+
+
+def _note_other_orders(tasks: Sequence[Task]) -> None:
+    """Says which tasks have the same labels in another order, and so are not taken for alike."""
+    first: dict[tuple, Task] = {}
+    for task in tasks:
+        other = first.setdefault((task.kind, frozenset(task.labels)), task)
+        if other.labels != task.labels:
+            note(
+                f"task {task.name!r} has the labels of {other.name!r} in another order ({', '.join(task.labels)}), so "
+                "that they share no head and no baseline; `labels` in its section of a task file gives their order"
+            )
 
 
 def _read_alike(data: Sequence[TaskData]) -> list[TaskData]:

@@ -11,7 +11,7 @@ from graphmtl.data.overlap import row_keys, seen_in
 from graphmtl.data.task import TaskData, TaskSet
 from graphmtl.errors import InputError
 
-__all__ = ["train_with_valid", "with_answers", "with_more_training"]
+__all__ = ["train_with_valid", "with_answers", "with_more_training", "with_other_training"]
 
 _NO_ROW = -1  # of the file with the labelled texts
 
@@ -36,11 +36,16 @@ def with_more_training(tasks: TaskSet, rows: Mapping[str, Dataset]) -> TaskSet:
 
     Tasks over the same texts must have the same texts in their rows.
     """
-    merged = [_merged(data, rows[name]) if name in rows else data for name, data in tasks.items()]
-    training = {key for data in merged for key in row_keys(data.train)}
+    return with_other_training(tasks, {name: _merged(tasks[name], own) for name, own in rows.items()})
+
+
+def with_other_training(tasks: TaskSet, others: Mapping[str, TaskData]) -> TaskSet:
+    """The tasks, some of them with other training splits; ``seen`` marks the texts of the splits as they are then."""
+    whole = [others.get(name, data) for name, data in tasks.items()]
+    training = {key for data in whole for key in row_keys(data.train)}
     return TaskSet(
         name=tasks.name,
-        data=[_marked(data, training) for data in merged],
+        data=[_marked(data, training) for data in whole],
         truth=tasks.truth,
         loaded_with=tasks.loaded_with,
     )

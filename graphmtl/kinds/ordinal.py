@@ -53,6 +53,8 @@ class OrdinalHead(ClassificationHead):
 class Ordinal(Classification):
     """``ordinal``: one of several labels that have an order, the lowest first, for every text."""
 
+    labels_ordered = True
+
     def read(self, source: Any, splits: Mapping[str, Table], training: Collection[str]) -> tuple[Any, dict[str, list]]:
         task, values = super().read(source, splits, training)
         if not source.task.labels and not are_numbers(task.labels):

@@ -52,7 +52,7 @@ from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.look_ahead import LookAhead
 from graphmtl.training.pretraining import load_pretrained
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import all_splits, load_run_tasks, load_tasks_again, read_frozen_once
+from graphmtl.training.run_data import all_splits, load_run_tasks, read_frozen_once
 from graphmtl.training.sampling import TaskSampler
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.wide import fit_wide_parts
@@ -160,7 +160,8 @@ class BenefitRuns:
     """
 
     def __init__(self, run: Run, folder: Path, *, per_task: int = 500, probe: int = 100) -> None:
-        tasks = load_tasks_again(run)
+        tasks = load_run_tasks(run.options)
+        run.check_data(fingerprint(tasks))
         self.folder = folder
         self.training = _Training(_kept_options(run.options), folder, per_task, probe, tasks)
         self._begin(fingerprint(tasks))

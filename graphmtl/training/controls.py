@@ -18,6 +18,7 @@ from accelerate import PartialState
 
 from graphmtl.config import Options
 from graphmtl.data.fingerprint import fingerprint
+from graphmtl.data.shuffled import shuffle_labels
 from graphmtl.data.task import TaskSet
 from graphmtl.errors import DataWarning, InputError, shown
 from graphmtl.files import read_json_lines
@@ -26,8 +27,9 @@ from graphmtl.training.building import build_model
 from graphmtl.training.device import reading_device
 from graphmtl.training.distillation import DistillationOptions
 from graphmtl.training.experiment import train_run
+from graphmtl.training.joining import training_of_graph
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import load_run_tasks
+from graphmtl.training.run_data import learned_by, load_run_tasks
 from graphmtl.training.run_picture import draw_run, has_edges
 
 __all__ = ["control_of", "shuffled", "untrained"]
@@ -45,10 +47,12 @@ def shuffled(run: Run, folder: Path) -> Run:
     """The run again, in another folder, with the labels of each task's training split permuted.
 
     It is trained up to the epoch that the run kept: with fewer updates a model shows less by chance. That of a run in
-    which tasks joined another's graph is trained from the start, to its own best epoch.
+    which tasks joined another's graph is trained from the start, on the examples that it has learned, with the graph's
+    own learning rate and epochs, to its own best epoch.
     """
     options = replace(run.options, shuffle_labels=True, refit_on_valid=False, track=None)
     joined = (run.folder / "transfer.json").is_file()
+    options = replace(options, **training_of_graph(run)) if joined else options
     return _trained(replace(options, device=reading_device(options.device)), folder, run, up_to=None if joined else run)
 
 
@@ -113,9 +117,23 @@ def _told(run: Run, what: str) -> list[float]:
     return found
 
 
+def _shuffled_tasks(options: Options, run: Run) -> TaskSet:
+    """The data of a run with permuted labels; of one in which tasks joined another's graph the rows of both.
+
+    A task whose few examples were all trained on has the validation split of its file, by which an epoch is chosen.
+    """
+    if not (run.folder / "transfer.json").is_file():
+        return load_run_tasks(options)
+    whole = load_run_tasks(run.options)
+    tasks = learned_by(run, whole)
+    data = [own if len(own.valid) else replace(own, valid=whole[name].valid) for name, own in tasks.items()]
+    data = [shuffle_labels(own, seed=options.seed) for own in data]
+    return TaskSet(name=tasks.name, data=data, truth=tasks.truth, loaded_with=tasks.loaded_with)
+
+
 def _trained(options: Options, folder: Path, control_of: Run, *, up_to: Run | None) -> Run:
     """The finished run with these options in a folder."""
-    tasks = load_run_tasks(options)
+    tasks = _shuffled_tasks(options, control_of)
     if (folder / "metrics.json").is_file():
         run, otherwise = Run.open(folder), "remove the folder, and the control is trained again"
         run.check_options(options, otherwise=otherwise)

@@ -31,7 +31,15 @@ from graphmtl.training.training_result import TrainingResult
 from graphmtl.training.wide import fit_wide_parts
 from graphmtl.training.wide_shares import choose_shares
 
-__all__ = ["JOINING_LR", "UNUSED", "JoinedTraining", "TransferOptions", "options_for", "with_steps"]
+__all__ = [
+    "JOINING_LR",
+    "UNUSED",
+    "JoinedTraining",
+    "TransferOptions",
+    "options_for",
+    "training_of_graph",
+    "with_steps",
+]
 
 JOINING_LR = 1 / 3  # of the learning rate that the graph was trained with
 UNUSED: dict[str, Any] = {  # options that mean nothing to a task that joins, and what they are
@@ -91,9 +99,17 @@ def options_for(run: Run) -> Options:
     as good as a third).
     """
     given = run.options
-    training: dict[str, Any] = {"epochs": given.epochs or 8, "batch_size": given.texts_at_once, "select_by": "mean"}
-    training |= {"patience": 0, "lr": given.lr * JOINING_LR, **UNUSED}
+    of_graph = training_of_graph(run)
+    training: dict[str, Any] = {"epochs": of_graph["epochs"] or 8, "batch_size": given.texts_at_once}
+    training |= {"select_by": "mean", "patience": 0, "lr": of_graph["lr"] * JOINING_LR, **UNUSED}
     return changed(run.options, **training, control="auto", output=None, resume=False, overwrite=False)
+
+
+def training_of_graph(run: Run) -> dict[str, Any]:
+    """With which ``lr`` and for how many ``epochs`` a run's graph was trained, before any tasks joined it."""
+    if not (run.folder / "transfer.json").is_file():
+        return {"lr": run.options.lr, "epochs": run.options.epochs}
+    return run.transfer.get("graph", {"lr": run.options.lr / JOINING_LR, "epochs": run.options.epochs})
 
 
 class JoinedTraining:

@@ -188,6 +188,7 @@ def draw_curves(cells: Sequence[Cell], split: str = "test") -> Figure:
 def _draw_curve(panel: Axes, arm: str, colour: str, curves: Sequence[Mapping[int, Mapping[str, float]]]) -> None:
     sizes = sorted({size for curve in curves for size in curve})
     scores = [[curve[size][arm] for curve in curves if size in curve] for size in sizes]
-    mean, spread = np.array([np.mean(own) for own in scores]), np.array([np.std(own) for own in scores])  # (sizes,)
+    mean = np.array([np.mean(own) for own in scores])  # (sizes,)
+    spread = np.array([np.std(own, ddof=1) if len(own) > 1 else 0.0 for own in scores])  # (sizes,)
     panel.plot(sizes, mean, marker="o", markersize=3, color=colour, label=arm)
     panel.fill_between(sizes, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)

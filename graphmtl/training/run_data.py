@@ -14,17 +14,21 @@ from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import TaskSet
+from graphmtl.data.transferred import learned_rows
+from graphmtl.errors import note
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.run import Run
 
 __all__ = [
     "all_splits",
+    "learned_by",
     "left_out",
     "load_fitted_tasks",
     "load_run_tasks",
     "load_tasks_again",
     "many_unknown",
+    "note_learned",
     "planted_options",
     "read_frozen_once",
     "refitted",
@@ -64,7 +68,17 @@ def load_tasks_again(run: Run) -> TaskSet:
     """
     tasks = load_run_tasks(run.options)
     run.check_data(fingerprint(tasks))
-    return tasks
+    return learned_by(run, tasks)
+
+
+def learned_by(run: Run, tasks: TaskSet) -> TaskSet:
+    """The run's tasks, and where some joined another's graph the rows that were learned alone."""
+    if not (run.folder / "transfer.json").is_file():
+        return tasks
+    how = run.transfer  # of earlier versions without what was left out
+    return learned_rows(
+        tasks, new=how["new"], examples=how["examples"], draw=how["draw"], left_out=how.get("left_out", {})
+    )
 
 
 def load_fitted_tasks(run: Run) -> TaskSet:
@@ -79,6 +93,12 @@ def refitted(run: Run, tasks: Iterable[str]) -> list[str]:
     if run.options.refit_on_valid:
         return [*tasks]
     return run.transfer.get("refitted", []) if (run.folder / "transfer.json").is_file() else []
+
+
+def note_learned(run: Run, split: str, tasks: Iterable[str]) -> None:
+    """Says so where the split that is read was learned, though it is the validation split."""
+    if split == "valid" and (learned := refitted(run, tasks)):
+        note(f"the validation split was learned too (--refit-on-valid), of {', '.join(learned)}")
 
 
 def all_splits(data: Mapping[str, EncodedTask]) -> Iterator[EncodedSplit]:

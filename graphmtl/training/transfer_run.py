@@ -13,11 +13,11 @@ from accelerate.utils import gather_object
 from graphmtl import verbosity
 from graphmtl.config import Options, RunOptions, TrainingOptions, flag
 from graphmtl.data.batching import EncodedTask, encode_tasks
-from graphmtl.data.few_examples import draw_examples
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import Task, TaskSet
+from graphmtl.data.transferred import learned_rows, never_learned
 from graphmtl.errors import DataWarning, InputError, shown
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
@@ -25,11 +25,12 @@ from graphmtl.graph.recorder import EdgeRecorder
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.options import changed
 from graphmtl.training.evaluation import Predictions, Record, predict_split
-from graphmtl.training.joining import UNUSED, JoinedTraining, TransferOptions
+from graphmtl.training.joining import UNUSED, JoinedTraining, TransferOptions, training_of_graph
 from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import (
+    learned_by,
     left_out,
     load_run_tasks,
     planted_options,
@@ -52,8 +53,8 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
 
     It is an ordinary one, in whose ``config.yaml`` the tasks are the old and the new ones. ``transfer.json`` has what
     was asked for, the old tasks' scores before and after, and the new tasks' incoming edges. No training text is left
-    out because it stands in another task's held-out split, since the trained graph has seen it: ``test_dedup`` counts
-    every training text as seen.
+    out because it stands in another task's held-out split, but of old tasks what the trained graph never learned for
+    that reason: ``test_dedup`` counts every text as seen that is learned.
 
     Args:
         source: the finished run.
@@ -66,15 +67,14 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
     """
     _check_options(source, options)
     old = source.model
-    data = _load(source, task, options)
+    data = _load(source, task, transfer, options)
     _check_reading(data, old.tasks)
     data.known.check_learned(old.tasks, source.folder)
     state = process_state(options.device)
     run = Run(options.output or f"{source.folder}-{'-'.join(data.names)}")
     if options.overwrite:
         run.check_kept([source.folder])
-    new = draw_examples(data.new, transfer.examples, draw=transfer.draw)
-    training = JoinedTraining(old=old, data=new, transfer=transfer, options=options, folder=run.folder)
+    training = JoinedTraining(old=old, data=data.new, transfer=transfer, options=options, folder=run.folder)
     if state.is_main_process:
         for line in left_out(data.new):
             verbosity.say(line)
@@ -82,6 +82,7 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         say_unknown(training.data, verbosity.say)
     options = _options_of(training, data)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
+    asked |= {"graph": training_of_graph(source)} | ({"left_out": data.left_out} if data.left_out else {})
     asked |= {"refitted": data.refitted} if data.refitted else {}
     _check(run, options, asked, data.fingerprint)  # by every process, so that none waits for one that has failed
     with run.begun(options, data.fingerprint):
@@ -105,6 +106,7 @@ class _TransferData:
         tasks: all of them.
         answers: those that the graph was trained on where texts have no label, if it was.
         refitted: the old tasks whose validation split the graph has learned too.
+        left_out: texts of old tasks' training splits that it has not learned.
         fingerprint: of the data as it is read.
     """
 
@@ -113,6 +115,7 @@ class _TransferData:
     tasks: TaskSet
     answers: dict[str, dict[str, list[str]]] | None
     refitted: list[str]
+    left_out: dict[str, list[str]]
     fingerprint: dict[str, Any]
 
     @property
@@ -129,8 +132,8 @@ class _TransferData:
         return TaskSet(name=self.tasks.name, data=[self.tasks[name] for name in names])
 
 
-def _load(source: Run, task: str, options: Options) -> _TransferData:
-    """The data, whose old tasks have the splits that the source has learned from.
+def _load(source: Run, task: str, transfer: TransferOptions, options: Options) -> _TransferData:
+    """The data, whose old tasks have the rows that the source has learned, and the new ones those that are drawn.
 
     Raises:
         InputError: there is no such task, or the source's data has changed or would be split in another way.
@@ -138,14 +141,35 @@ def _load(source: Run, task: str, options: Options) -> _TransferData:
     where: dict[str, Any] = {"data_dir": options.data_dir, "seed": options.seed, "planted": planted_options(options)}
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # said where the data is read for good
         joined, names = join_tasks(options.tasks, task, only=options.only, **where)
-        learned = load_run_tasks(replace(source.options, data_dir=options.data_dir))
+        read = load_run_tasks(replace(source.options, data_dir=options.data_dir))
     tasks = load_tasks(joined, keep_overlap=True, max_train=options.max_train, **where)
     now = fingerprint(tasks)
-    _check_held_out(fingerprint(learned), now, options.seed, source)
+    _check_held_out(fingerprint(read), now, options.seed, source)
+    learned = learned_by(source, read)
+    missing = never_learned(tasks, learned)
+    how: dict[str, Any] = {"examples": transfer.examples, "draw": transfer.draw, "left_out": missing}
+    tasks = learned_rows(tasks, new=names, **how)
+    _check_learned(tasks, learned, options.seed, source)
     answers, again = source.answers, refitted(source, learned)
     tasks = tasks if answers is None else with_answers(tasks, answers)
     tasks = train_with_valid(tasks, again) if again else tasks
-    return _TransferData(joined=joined, names=names, tasks=tasks, answers=answers, refitted=again, fingerprint=now)
+    return _TransferData(
+        joined=joined, names=names, tasks=tasks, answers=answers, refitted=again, left_out=missing, fingerprint=now
+    )
+
+
+def _check_learned(tasks: TaskSet, learned: TaskSet, seed: int, source: Run) -> None:
+    """Whether the old tasks have the training rows that the graph has learned.
+
+    Raises:
+        InputError: another seed draws others, as ``--max-train`` does.
+    """
+    for name, own in learned.items():
+        if len(tasks[name].train) != len(own.train):
+            raise InputError(
+                f"--seed {seed}: draws other training texts of task {name!r} than --seed {source.options.seed}, which "
+                f"{source.folder} has learned; take that one"
+            )
 
 
 def _check_reading(data: _TransferData, learned: Mapping[str, Task]) -> None:

@@ -18,10 +18,12 @@ _WORDS = 20_000  # of the domain classifier
 
 
 def answering_tasks(model: MultiTaskModel, task: Task) -> list[str]:
-    """The tasks of a model that can answer for a task: those of texts that have its labels."""
+    """The tasks of a model that can answer for a task: those of texts that have its labels, in whatever order."""
     kind, known = task.of_kind, model.tasks.values()
-    answers = kind.one_of_several and not kind.labels_tokens
-    return [own.name for own in known if answers and (own.kind, own.labels) == (task.kind, task.labels)]
+    if not kind.one_of_several or kind.labels_tokens:
+        return []
+    alike = tuple if kind.labels_ordered else frozenset
+    return [own.name for own in known if own.kind == task.kind and alike(own.labels) == alike(task.labels)]
 
 
 def task_weights(sources: Mapping[str, TaskData], texts: Dataset) -> np.ndarray:
@@ -39,6 +41,11 @@ def task_weights(sources: Mapping[str, TaskData], texts: Dataset) -> np.ndarray:
     x = vectorizer.fit_transform([text for own in read.values() for text in own])  # (examples, words)
     y = [k for k, own in enumerate(read.values()) for _ in own]
     return LogisticRegression(max_iter=200).fit(x, y).predict_proba(vectorizer.transform(_plain(texts)))
+
+
+def _by_labels_of(task: Task, other: Task, said: Predictions) -> np.ndarray:
+    """Another task's probabilities in the order of a task's labels, (texts, classes)."""
+    return np.asarray(said.probabilities)[:, [other.labels.index(label) for label in task.labels]]
 
 
 def _plain(rows: Dataset) -> list[str]:
@@ -66,7 +73,8 @@ def zero_shot(
     found = predict_split(model=model, data=data, split="test", batch_size=64, accelerator=accelerator)
     first, *_ = found.values()
     labelled = data[names[0]].test.counts[names[0]] > 0  # (texts of the split,)
-    own = np.stack([np.asarray(each.probabilities) for each in found.values()], 1)  # (texts, names, classes)
+    in_order = [_by_labels_of(target.task, model.tasks[name], each) for name, each in found.items()]
+    own = np.stack(in_order, 1)  # (texts, names, classes)
     mixture = (own * weights[labelled][..., None]).sum(1)  # (texts, classes)
     chosen = np.take_along_axis(mixture, first.labels[:, None], 1).squeeze(1)  # (texts,)
     return replace(first, probabilities=mixture, answers=mixture.argmax(-1), losses=-np.log(chosen))

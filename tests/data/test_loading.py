@@ -12,7 +12,7 @@ from graphmtl.data.loading import join_tasks, load_tasks
 from graphmtl.data.planted import PlantedOptions, generate
 from graphmtl.data.planted_truth import DECIDED_BY, PlantedTruth
 from graphmtl.data.refit import train_with_valid
-from graphmtl.errors import InputError
+from graphmtl.errors import DataWarning, InputError
 
 SMALL = PlantedOptions(planted_rich=60, planted_poor=30, planted_test=20)
 
@@ -96,6 +96,19 @@ def test_a_task_file(task_file):
     assert list(tasks) == ["books", "films"]
     assert tasks["books"].task.labels == ("0", "1", "2")
     assert list(load_tasks(f"{task_file}:films")) == ["films"]
+
+
+def test_labels_in_another_order_are_said(tmp_path):
+    for name in "abc":
+        rows = "".join(f"{name} {i}\t{('good', 'bad')[i % 2]}\n" for i in range(20))
+        (tmp_path / f"{name}.tsv").write_text(f"text\tlabel\n{rows}")
+    files = {name: f"{name}: {{train: {name}.tsv, test: 0.2" for name in "abc"}
+    own = f"tasks: {{{files['a']}}}, {files['b']}, labels: [good, bad]}}, {files['c']}}}}}"
+    (tmp_path / "tasks.yaml").write_text(own)
+    said = r"^task 'b' has the labels of 'a' in another order \(good, bad\), so that they share no head"
+    with pytest.warns(DataWarning, match=said) as found:
+        load_tasks(tmp_path / "tasks.yaml")
+    assert len(found) == 1
 
 
 def test_joined_sets_and_names_that_clash(task_file, data_dir):

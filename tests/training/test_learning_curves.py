@@ -58,6 +58,8 @@ def test_the_table_and_the_picture():
     assert panels[0].get_ylabel() == "accuracy in points"
     assert [line.get_label() for line in panels[0].get_lines()] == ["star", "shared", "single"]
     assert panels[0].get_lines()[0].get_xydata().tolist() == [[50, 80.5], [400, 80.5]]
+    heights = panels[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((80.5 - 0.5**0.5, 80.5 + 0.5**0.5))  # the ± of the table
 
 
 def test_metrics_are_held_apart_and_what_is_no_share_stays_as_it_is():

@@ -1,6 +1,8 @@
 """The folder that comes of tasks that join the graph of a finished run."""
 
 import json
+import warnings
+from collections import Counter
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import yaml
 
 from graphmtl.cli import main
 from graphmtl.models.model import MultiTaskModel
+from graphmtl.training.controls import _shuffled_tasks, shuffled
 from graphmtl.training.experiment import train
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import load_fitted_tasks, load_run_tasks
@@ -168,6 +171,73 @@ def test_a_seed_that_draws_other_splits_is_refused(finished, tone, error_of, tmp
     told = error_of("transfer", source.folder, "--task", tone, "--seed", "7", "--output", tmp_path / "new")
     assert f"--seed 7: draws other splits of task 'pairs' than --seed {source.options.seed}, with which" in told
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def overlapping(tmp_path):
+    """A run of two tasks, of which the one has lost the training texts that the other is tested on."""
+    labels = ["bad", "good"]
+    for name, texts in {"p": range(60), "q": range(40, 100)}.items():
+        rows = [f"film number {i},{labels[i % 2]}" for i in texts]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    for name in ("play", "book"):
+        rows = [f"{name} {i},{labels[i % 2]}" for i in range(20)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    files = {
+        "p": {"train": "p.csv", "valid": 0.2, "test": "play.csv"},
+        "q": {"train": "book.csv", "valid": 0.2, "test": "q.csv"},
+    }
+    (tmp_path / "both.yaml").write_text(json.dumps({"tasks": files}))
+    options = {"epochs": 1, "hidden": 4, "progress": False, "device": "cpu", "baselines": False}
+    with warnings.catch_warnings(action="ignore"):
+        return train(str(tmp_path / "both.yaml"), arch="shared", output=str(tmp_path / "run"), **options)
+
+
+@pytest.mark.filterwarnings("ignore::graphmtl.errors.DataWarning")
+def test_texts_that_the_graph_has_never_learned_are_not_seen(overlapping, transfer, tone):
+    run = transfer(overlapping.folder, tone, "--freeze", "all-but-new", output="new")
+    again = transfer(run.folder, tone.replace("tone.yaml", "more.yaml"), "--freeze", "all-but-new", output="more")
+    before = overlapping.metrics["tasks"]["q"]["n_test_dedup"], overlapping.metrics["tasks"]["p"]["n_train"]
+    assert overlapping.remarks["overlap"]["p"]["dropped"] > 0
+    assert before[0] == 60
+    for own in (run, again):
+        assert (own.metrics["tasks"]["q"]["n_test_dedup"], own.metrics["tasks"]["p"]["n_train"]) == before
+        assert own.remarks["overlap"]["p"]["dropped"] == overlapping.remarks["overlap"]["p"]["dropped"]
+        assert len(load_fitted_tasks(own)["p"].train) == before[1]
+        main(["evaluate", str(own.folder)])
+        written = json.loads((own.folder / "evaluation.json").read_text())
+        assert written["tasks"]["q"]["n_test_dedup"] == 60
+
+
+def test_a_seed_that_draws_other_training_texts_is_refused(finished, tone, error_of, tmp_path):
+    source = tiny.run(arch="shared", epochs=1, max_train=20, output=tmp_path / "source", tasks="planted").run
+    told = error_of("transfer", source.folder, "--task", tone, "--seed", "7", "--output", tmp_path / "new")
+    assert "--seed 7: draws other" in told
+
+
+def test_what_is_done_afterwards_knows_the_drawn_examples_alone(finished, transfer, tone, tmp_path):
+    source = finished("star").run
+    run = transfer(source.folder, tone, "--examples", 40)
+    own = run.metrics["tasks"]["tone"]
+    assert (own["n_train"], own["n_valid"]) == (40, 0)
+    data = load_fitted_tasks(run)
+    assert (len(data["tone"].train), len(data["tone"].valid)) == (40, 0)
+    main(["evaluate", str(run.folder), "--split", "train"])
+    assert json.loads((run.folder / "evaluation.json").read_text())["tasks"]["tone"]["n_train"] == 40
+    control = shuffled(run, run.folder / "controls" / "shuffled")
+    assert control.metrics["tasks"]["tone"]["n_train"] == 40
+    assert control.options.lr == source.options.lr
+    assert Counter(data["tone"].train["label"]) == Counter(shuffled_labels(run, control))
+    again = transfer(run.folder, tone.replace("tone.yaml", "more.yaml"), output="more")
+    assert again.options.lr == run.options.lr == pytest.approx(source.options.lr / 3)
+    assert len(load_fitted_tasks(again)["tone"].train) == 40
+
+
+def shuffled_labels(run, control):
+    tasks = _shuffled_tasks(control.options, run)
+    assert tasks["tone"].train["text"] == load_fitted_tasks(run)["tone"].train["text"]
+    assert tasks["tone"].train["label"] != load_fitted_tasks(run)["tone"].train["label"]
+    return tasks["tone"].train["label"]
 
 
 def test_what_the_graph_has_learned_of_its_validation_split_is_seen_and_told(tmp_path, transfer, tone):

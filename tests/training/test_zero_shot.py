@@ -42,6 +42,23 @@ def test_the_mixture_of_the_old_tasks_probabilities(share):
     assert found.labels.tolist() == target.test["label"]
 
 
+def test_tasks_with_the_same_labels_in_another_order_answer_too():
+    turned = replace(LONGER, labels=LONGER.labels[::-1])
+    model, target = make(PLAIN, turned, chars="none"), tagging_tasks("plain")["plain"]
+    assert answering_tasks(model, PLAIN) == ["plain", "longer"]
+    assert answering_tasks(model, replace(PLAIN, kind="ordinal")) == []
+    ordinal = make(replace(PLAIN, kind="ordinal"), chars="none")
+    assert answering_tasks(ordinal, replace(turned, kind="ordinal")) == []
+    weights = np.ones((len(target.test), 1))
+    about = {"model": model, "target": target, "accelerator": Accelerator(cpu=True), "weights": weights}
+    found = zero_shot(**about, names=["longer"])
+    answers = [answer["probabilities"] for answer in model.predict(target.test["text"], "longer")]
+    expected = np.array([[own[label] for label in PLAIN.labels] for own in answers])
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-5, rtol=1e-4)
+    right = expected[np.arange(len(expected)), target.test["label"]]
+    np.testing.assert_allclose(found.losses, -np.log(right), atol=1e-4)
+
+
 def test_texts_without_a_label_are_left_out():
     model = make(PLAIN, LONGER, chars="none")
     whole = tagging_tasks("plain")["plain"]
