@@ -120,7 +120,7 @@ _TASKS = {
         folder="WNLI",
         text=_PAIR,
         label="label",
-        labels=(("0", "not_entailment"), ("1", "entailment")),
+        labels=(("1", "entailment"), ("0", "not_entailment")),  # as RTE and QNLI have them
         metrics=("accuracy",),
     ),
 }

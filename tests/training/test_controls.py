@@ -66,7 +66,7 @@ def test_a_star_and_its_control_are_told_beside_the_same_right_labels(finished, 
 def test_the_control_of_a_transfer_has_its_own_best_epoch(copy_of, tmp_path):
     """The epoch that a transfer kept is one of its new tasks alone."""
     run = keeping(copy_of("complete"), 1)
-    run.write_json("transfer.json", {})
+    run.write_json("transfer.json", {"new": [], "examples": None, "draw": 0})
     shuffled(run, tmp_path / "control")
     history = read_json_lines(tmp_path / "control" / "history.jsonl")
     assert len(history) == 2

@@ -81,8 +81,8 @@ def test_steps_are_updates_of_the_weights(accumulate, updates):
 
 
 @pytest.mark.parametrize(("given", "expected"), [((0, 0), (8, 32)), ((3, 16), (3, 16))])
-def test_what_the_texts_of_the_graph_chose_says_nothing_of_new_tasks(given, expected):
-    source = SimpleNamespace(options=make_options(epochs=given[0], batch_size=given[1]))
+def test_what_the_texts_of_the_graph_chose_says_nothing_of_new_tasks(given, expected, tmp_path):
+    source = SimpleNamespace(options=make_options(epochs=given[0], batch_size=given[1]), folder=tmp_path)
     options = options_for(source)
     assert (options.epochs, options.batch_size) == expected
 
