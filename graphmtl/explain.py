@@ -30,9 +30,10 @@ from graphmtl.reporting.benefit_tables import benefit_tables
 from graphmtl.reporting.explanation_tables import explanation_tables, stability_table
 from graphmtl.training.accelerator import plain_accelerator
 from graphmtl.training.controls import shuffled, untrained
+from graphmtl.training.finished import fitted_tasks
 from graphmtl.training.progress_bar import ProgressBar
 from graphmtl.training.run import Run, open_runs
-from graphmtl.training.run_data import load_fitted_tasks, note_learned, read_frozen_once
+from graphmtl.training.run_data import note_learned, read_frozen_once
 from graphmtl.verbosity import is_verbose, say
 
 __all__ = ["Report", "explain_run", "main", "stability"]
@@ -117,7 +118,7 @@ def explain_run(
     """
     _check_edges(run)
     options, folder = run.options, folder or run.folder
-    tasks, device = load_fitted_tasks(run), plain_accelerator(options.device).device
+    tasks, device = fitted_tasks(run), plain_accelerator(options.device).device
     note_learned(run, split, tasks)
 
     def explained(model: MultiTaskModel, what: str, *, cut: bool = True) -> Explanation:

@@ -4,13 +4,12 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from graphmtl.analysis.holm import holm
 from graphmtl.comparison.bootstrap import Difference, differences, drawn_scores, is_defined, mean_scores
-from graphmtl.comparison.examples import pools
+from graphmtl.comparison.examples import Pool, pools
 from graphmtl.comparison.rows import Row
 from graphmtl.data.task import Task
 from graphmtl.errors import InputError, unknown_name
@@ -25,8 +24,6 @@ __all__ = ["MAJORITY", "Compared", "Differences", "Summary", "TaskDifference"]
 
 MAJORITY = "majority"  # the row that answers the most frequent label, or the mean
 _BEYOND_CHANCE = 0.05
-_Texts = Mapping[str, Sequence[np.ndarray]]
-"""Of every task, with each seed, by which its texts are known, (examples,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,19 +253,16 @@ class Compared:
             for name, task in self.tasks.items()
         }
 
-    def _draw(self, sums: Mapping[str, Mapping[str, list[ExampleSums]]], texts: _Texts) -> dict[str, dict[str, Any]]:
-        """Of tasks and rows the scores, whole and drawn, (1 + draws, seeds)."""
-        drawn_from = pools(texts, same=self._same_for_seeds)
-        return {name: drawn_scores(own, drawn_from[name]) for name, own in sums.items()}
-
     @cached_property
-    def _texts(self) -> _Texts:
-        return {name: [_known(name, each) for each in own] for name, own in self._asked.items()}
+    def _pools(self) -> dict[str, list[Pool]]:
+        """What the test examples of every task are drawn from, with each seed."""
+        texts = {name: [_known(name, each) for each in own] for name, own in self._asked.items()}
+        return pools(texts, same=self._same_for_seeds)
 
     @cached_property
     def _all_drawn(self) -> dict[str, dict[str, np.ndarray]]:
         """Of every task and row the scores, whole and drawn, (1 + draws, seeds)."""
-        return self._draw(self._sums, self._texts)
+        return {name: drawn_scores(own, self._pools[name]) for name, own in self._sums.items()}
 
     @cached_property
     def _drawn(self) -> dict[str, dict[str, np.ndarray]]:
@@ -289,9 +283,12 @@ class Compared:
         unseen = {name: own for name, own in unseen.items() if all(map(len, next(iter(own.values()))))}
         if not any(each.any() for own in self._seen.values() for each in own):
             return {name: self._drawn[name] for name in unseen}
-        texts = {name: [a[~b] for a, b in zip(self._texts[name], self._seen[name], strict=True)] for name in unseen}
-        drawn = self._draw(unseen, texts)
+        drawn = {name: drawn_scores(own, self._unseen_of(name)) for name, own in unseen.items()}
         return {name: own for name, own in drawn.items() if all(map(is_defined, own.values()))}
+
+    def _unseen_of(self, task: str) -> list[Pool]:
+        """What the unseen ones are drawn from: the same draws as of all."""
+        return [pool.only(~seen) for pool, seen in zip(self._pools[task], self._seen[task], strict=True)]
 
     @cached_property
     def floor(self) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from graphmtl.training.evaluation import Predictions
 
 __all__ = ["Pool", "in_order_of_texts", "pools"]
 
-_SHARED = 0.5  # of the texts of the smaller of two tasks, from which on they are drawn together
+_SHARED, _OF_LARGER = 0.5, 0.05  # of the texts of the smaller of two tasks, and of the larger: then drawn together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,10 @@ class Pool:
     size: int
     places: np.ndarray | None = None
 
+    def only(self, kept: np.ndarray) -> "Pool":
+        """The same of some of the examples, ``kept`` (examples,) bool."""
+        return replace(self, places=(np.arange(self.size) if self.places is None else self.places)[kept])
+
 
 def in_order_of_texts(predictions: Mapping[str, Predictions], tasks: TaskSet) -> dict[str, Predictions]:
     """Predictions for the test splits of tasks, with what their texts are known by, and in the order of that.
@@ -39,8 +43,10 @@ def in_order_of_texts(predictions: Mapping[str, Predictions], tasks: TaskSet) ->
     texts = text_ids(tasks, "test")
     found = {}
     for name, own in predictions.items():
-        labels = np.array([str(label) for label in own.labels], dtype=np.str_)  # (examples,)
-        found[name] = replace(own, texts=texts[name]).chosen(np.lexsort((labels, texts[name])))
+        labels = [str(label.tolist() if isinstance(label, np.ndarray) else label) for label in own.labels]
+        keys = [*zip(texts[name].tolist(), labels, strict=True)]
+        order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)  # (examples,)
+        found[name] = replace(own, texts=texts[name]).chosen(order)
     return found
 
 
@@ -59,10 +65,11 @@ def pools(texts: Mapping[str, Sequence[np.ndarray]], *, same: Mapping[str, bool]
         key, alike = "+".join(group), all(same[name] for name in group)
         for seed in range(len(texts[group[0]])):
             known: dict[tuple[int, int], int] = {}
-            places = {name: _places(texts[name][seed], known) for name in group}
+            places = {name: _places(texts[name][seed], known) for name in group} if len(group) > 1 else {}
+            size = len(known) if places else len(texts[group[0]][seed])
             for name in group:
-                own = Pool(key=key if alike else f"{key} {seed}", size=len(known), places=places[name])
-                found.setdefault(name, []).append(own if len(group) > 1 else replace(own, places=None))
+                own = Pool(key=key if alike else f"{key} {seed}", size=size, places=places.get(name))
+                found.setdefault(name, []).append(own)
     return found
 
 
@@ -76,8 +83,11 @@ def _groups(texts: Mapping[str, np.ndarray]) -> list[list[str]]:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    smaller = min(len(a), len(b))
-    return smaller > 0 and len(np.intersect1d(a, b, assume_unique=True)) >= _SHARED * smaller
+    smaller, larger = sorted([len(a), len(b)])
+    if smaller <= _OF_LARGER * larger:
+        return False
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return shared >= max(_SHARED * smaller, _OF_LARGER * larger)
 
 
 def _places(texts: np.ndarray, known: dict[tuple[int, int], int]) -> np.ndarray:

@@ -89,7 +89,7 @@ def _unpacked(content: np.ndarray) -> Any:
 
 
 def _read(path: Path) -> Answers | None:
-    """None of an earlier version, which did not know texts."""
+    """None of an earlier version, which did not know texts: the run is asked again, and its data must be there."""
     content = io.BytesIO(read_bounded(path, most=_MOST))
     try:
         with np.load(content, allow_pickle=False) as file:

@@ -102,7 +102,7 @@ def baseline_rows(runs: Sequence[Run]) -> list[Row]:
     """
     found: dict[str, list[Answers]] = {}
     for run in runs:
-        tasks = load_tasks_again(run)
+        tasks = load_tasks_again(run, chooses=True)
         for name, own in read_baselines(tasks, folder=user_cache("baselines"), seed=run.options.seed).items():
             said = in_order_of_texts(own.get("test", {}), tasks)
             answers = {task: (tasks[task].task, each) for task, each in said.items()}

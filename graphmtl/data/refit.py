@@ -21,13 +21,13 @@ def train_with_valid(tasks: TaskSet, names: Collection[str] | None = None) -> Ta
 
     ``valid`` itself stays.
 
-    Validation examples whose text stands in another task's test split are left out, as training examples are.
+    Validation examples whose text stands in the test split of another of them are left out, as training examples are.
     """
-    one = {data.corpus: data for data in tasks.values()}  # task of each corpus, whose layers have the same texts
+    there = {name: data for name, data in tasks.items() if names is None or name in names}
+    one = {data.corpus: data for data in there.values()}  # task of each corpus, whose layers have the same texts
     tests = {corpus: {key for rows in _tests(data).values() for key in row_keys(rows)} for corpus, data in one.items()}
     chosen = {corpus: _fit_for_training(data, tests) for corpus, data in one.items()}
-    names = tasks if names is None else names
-    valid = {name: tasks[name].valid.select(chosen[tasks[name].corpus]).remove_columns("seen") for name in names}
+    valid = {name: own.valid.select(chosen[own.corpus]).remove_columns("seen") for name, own in there.items()}
     return with_more_training(tasks, valid)
 
 

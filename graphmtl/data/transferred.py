@@ -3,8 +3,9 @@
 All is read again at once, so that what stands in another task's held-out split is found, and then cut down to that.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -13,10 +14,10 @@ from graphmtl.data.overlap import digest, row_keys
 from graphmtl.data.refit import with_other_training
 from graphmtl.data.task import TaskData, TaskSet
 
-__all__ = ["learned_rows", "never_learned"]
+__all__ = ["Draw", "learned_rows", "never_learned"]
 
 
-def never_learned(tasks: TaskSet, learned: TaskSet) -> dict[str, list[str]]:
+def never_learned(tasks: TaskSet, learned: Mapping[str, TaskData]) -> dict[str, list[str]]:
     """Training texts that a graph was not trained on, since they stood in another task's held-out split.
 
     Args:
@@ -30,32 +31,37 @@ def never_learned(tasks: TaskSet, learned: TaskSet) -> dict[str, list[str]]:
     return {name: sorted(own) for name, own in found.items() if own}
 
 
-def learned_rows(
-    tasks: TaskSet,
-    *,
-    new: Collection[str],
-    examples: int | None,
-    draw: int,
-    left_out: Mapping[str, Collection[str]],
-) -> TaskSet:
+class Draw(TypedDict):
+    """Which tasks joined at once, and how many of their examples: see `draw_examples`."""
+
+    new: list[str]
+    examples: int | None
+    draw: int
+
+
+def learned_rows(tasks: TaskSet, *, draws: Sequence[Draw], left_out: Mapping[str, Collection[str]]) -> TaskSet:
     """The tasks with the rows that were learned, ``seen`` marked by these.
 
     Args:
         tasks: the tasks with all rows.
-        new: those that joined.
-        examples, draw: how many of their examples, see :func:`~graphmtl.data.few_examples.draw_examples`.
+        draws: what joined, in order.
         left_out: what :func:`never_learned` gave.
     """
-    if examples is None and not left_out:
-        return tasks
-    known = {name: _without(tasks[name], {*own}) for name, own in left_out.items()}
-    drawn = draw_examples({name: tasks[name] for name in new}, examples, draw=draw)
-    of_old = {data.corpus for name, data in tasks.items() if name not in new}
-    apart = {  # rows of a corpus are those of all its tasks, or the corpus is another
-        name: replace(own, corpus=f"{own.corpus}+{min(new)}") if own.corpus in of_old else own
+    found = {name: _without(tasks[name], {*own}) for name, own in left_out.items()}
+    for each in draws:
+        found |= _drawn(tasks, each) if left_out or each["examples"] is not None else {}
+    return with_other_training(tasks, found) if found else tasks
+
+
+def _drawn(tasks: TaskSet, how: Draw) -> dict[str, TaskData]:
+    """The tasks that joined at once; rows of a corpus are those of all its tasks, or else the corpus is another."""
+    new = how["new"]
+    drawn = draw_examples({name: tasks[name] for name in new}, how["examples"], draw=how["draw"])
+    of_others = {data.corpus for name, data in tasks.items() if name not in new}
+    return {
+        name: replace(own, corpus=f"{own.corpus}+{min(new)}") if own.corpus in of_others else own
         for name, own in drawn.items()
     }
-    return with_other_training(tasks, {**known, **apart})
 
 
 def _digests(data: TaskData) -> set[str]:

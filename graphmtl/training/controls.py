@@ -120,14 +120,12 @@ def _told(run: Run, what: str) -> list[float]:
 def _shuffled_tasks(options: Options, run: Run) -> TaskSet:
     """The data of a run with permuted labels; of one in which tasks joined another's graph the rows of both.
 
-    A task whose few examples were all trained on has the validation split of its file, by which an epoch is chosen.
+    What is trained on the latter is read by ``explain`` alone, since its folder does not say which rows they are.
     """
     if not (run.folder / "transfer.json").is_file():
         return load_run_tasks(options)
-    whole = load_run_tasks(run.options)
-    tasks = learned_by(run, whole)
-    data = [own if len(own.valid) else replace(own, valid=whole[name].valid) for name, own in tasks.items()]
-    data = [shuffle_labels(own, seed=options.seed) for own in data]
+    tasks = learned_by(run, load_run_tasks(run.options), chooses=True)
+    data = [shuffle_labels(own, seed=options.seed) for own in tasks.values()]
     return TaskSet(name=tasks.name, data=data, truth=tasks.truth, loaded_with=tasks.loaded_with)
 
 

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from accelerate import PartialState
@@ -14,7 +14,7 @@ from graphmtl.data.loading import load_tasks
 from graphmtl.data.planted import PlantedOptions
 from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import TaskSet
-from graphmtl.data.transferred import learned_rows
+from graphmtl.data.transferred import Draw, learned_rows
 from graphmtl.errors import note
 from graphmtl.models.lower_states import keep_lower_states
 from graphmtl.models.model import MultiTaskModel
@@ -22,6 +22,7 @@ from graphmtl.training.run import Run
 
 __all__ = [
     "all_splits",
+    "draws_of",
     "learned_by",
     "left_out",
     "load_fitted_tasks",
@@ -60,25 +61,41 @@ def load_run_tasks(options: Options, given: Mapping[str, Any] | None = None) -> 
     )
 
 
-def load_tasks_again(run: Run) -> TaskSet:
-    """The task set of a run whose folder is there.
+def load_tasks_again(run: Run, *, chooses: bool = False) -> TaskSet:
+    """The task set of a run whose folder is there; ``chooses`` as of `learned_by`.
 
     Raises:
         InputError: the data cannot be loaded, or is no longer the run's.
     """
     tasks = load_run_tasks(run.options)
     run.check_data(fingerprint(tasks))
-    return learned_by(run, tasks)
+    return learned_by(run, tasks, chooses=chooses)
 
 
-def learned_by(run: Run, tasks: TaskSet) -> TaskSet:
-    """The run's tasks, and where some joined another's graph the rows that were learned alone."""
-    if not (run.folder / "transfer.json").is_file():
+def learned_by(run: Run, tasks: TaskSet, *, chooses: bool = False) -> TaskSet:
+    """The run's tasks, and where some joined another's graph the rows that were learned alone.
+
+    Args:
+        run: the run.
+        tasks: its tasks with all rows.
+        chooses: what reads them chooses by validation examples, so that a task whose few examples were all trained on
+            has the validation split of its file.
+    """
+    if not (draws := draws_of(run)):
         return tasks
-    how = run.transfer  # of earlier versions without what was left out
-    return learned_rows(
-        tasks, new=how["new"], examples=how["examples"], draw=how["draw"], left_out=how.get("left_out", {})
-    )
+    found = learned_rows(tasks, draws=draws, left_out=run.transfer.get("left_out", {}))  # earlier versions have none
+    if not chooses:
+        return found
+    data = [own if len(own.valid) else replace(own, valid=tasks[name].valid) for name, own in found.items()]
+    return TaskSet(name=found.name, data=data, truth=found.truth, loaded_with=found.loaded_with)
+
+
+def draws_of(run: Run) -> list[Draw]:
+    """Which tasks joined the graph of a run, one transfer after the other, and how many of their examples."""
+    if not (run.folder / "transfer.json").is_file():
+        return []
+    how = run.transfer
+    return [*how.get("before", []), Draw(new=how["new"], examples=how["examples"], draw=how["draw"])]
 
 
 def load_fitted_tasks(run: Run) -> TaskSet:

@@ -15,9 +15,10 @@ from graphmtl.config import Options, RunOptions, TrainingOptions, flag
 from graphmtl.data.batching import EncodedTask, encode_tasks
 from graphmtl.data.fingerprint import fingerprint
 from graphmtl.data.loading import join_tasks, load_tasks
+from graphmtl.data.overlap import row_keys
 from graphmtl.data.refit import train_with_valid, with_answers
 from graphmtl.data.task import Task, TaskSet
-from graphmtl.data.transferred import learned_rows, never_learned
+from graphmtl.data.transferred import Draw, learned_rows, never_learned
 from graphmtl.errors import DataWarning, InputError, shown
 from graphmtl.files import read_json
 from graphmtl.generators import generators_kept
@@ -30,6 +31,7 @@ from graphmtl.training.processes import process_state
 from graphmtl.training.results import split_scores, write_run
 from graphmtl.training.run import Run
 from graphmtl.training.run_data import (
+    draws_of,
     learned_by,
     left_out,
     load_run_tasks,
@@ -82,8 +84,10 @@ def transfer_run(source: Run, task: str, transfer: TransferOptions, options: Opt
         say_unknown(training.data, verbosity.say)
     options = _options_of(training, data)
     asked = {"source": str(source.folder), "task": task, **asdict(transfer)}
-    asked |= {"graph": training_of_graph(source)} | ({"left_out": data.left_out} if data.left_out else {})
+    asked |= {"graph": training_of_graph(source)}
     asked |= {"refitted": data.refitted} if data.refitted else {}
+    asked |= {"before": data.before} if data.before else {}
+    asked |= {"left_out": data.left_out} if data.left_out else {}
     _check(run, options, asked, data.fingerprint)  # by every process, so that none waits for one that has failed
     with run.begun(options, data.fingerprint):
         if state.is_main_process and not (run.folder / "transfer.json").is_file():  # of a finished run it has more
@@ -106,6 +110,7 @@ class _TransferData:
         tasks: all of them.
         answers: those that the graph was trained on where texts have no label, if it was.
         refitted: the old tasks whose validation split the graph has learned too.
+        before: which tasks have joined it before.
         left_out: texts of old tasks' training splits that it has not learned.
         fingerprint: of the data as it is read.
     """
@@ -115,6 +120,7 @@ class _TransferData:
     tasks: TaskSet
     answers: dict[str, dict[str, list[str]]] | None
     refitted: list[str]
+    before: list[Draw]
     left_out: dict[str, list[str]]
     fingerprint: dict[str, Any]
 
@@ -146,16 +152,18 @@ def _load(source: Run, task: str, transfer: TransferOptions, options: Options) -
     now = fingerprint(tasks)
     _check_held_out(fingerprint(read), now, options.seed, source)
     learned = learned_by(source, read)
-    missing = never_learned(tasks, learned)
-    how: dict[str, Any] = {"examples": transfer.examples, "draw": transfer.draw, "left_out": missing}
-    tasks = learned_rows(tasks, new=names, **how)
+    before = draws_of(source)
+    joined_before = {name for each in before for name in each["new"]}
+    first = {name: own for name, own in learned.items() if name not in joined_before}
+    missing = source.transfer.get("left_out", {}) if before else never_learned(tasks, first)
+    draws = [*before, Draw(new=names, examples=transfer.examples, draw=transfer.draw)]
+    tasks = learned_rows(tasks, draws=draws, left_out=missing)
     _check_learned(tasks, learned, options.seed, source)
     answers, again = source.answers, refitted(source, learned)
     tasks = tasks if answers is None else with_answers(tasks, answers)
     tasks = train_with_valid(tasks, again) if again else tasks
-    return _TransferData(
-        joined=joined, names=names, tasks=tasks, answers=answers, refitted=again, left_out=missing, fingerprint=now
-    )
+    about: dict[str, Any] = {"joined": joined, "names": names, "before": before, "left_out": missing}
+    return _TransferData(tasks=tasks, answers=answers, refitted=again, fingerprint=now, **about)
 
 
 def _check_learned(tasks: TaskSet, learned: TaskSet, seed: int, source: Run) -> None:
@@ -165,7 +173,7 @@ def _check_learned(tasks: TaskSet, learned: TaskSet, seed: int, source: Run) -> 
         InputError: another seed draws others, as ``--max-train`` does.
     """
     for name, own in learned.items():
-        if len(tasks[name].train) != len(own.train):
+        if sorted(row_keys(tasks[name].train)) != sorted(row_keys(own.train)):
             raise InputError(
                 f"--seed {seed}: draws other training texts of task {name!r} than --seed {source.options.seed}, which "
                 f"{source.folder} has learned; take that one"
@@ -285,7 +293,8 @@ def _check(run: Run, options: Options, asked: dict, data: Mapping[str, Any]) -> 
     if options.resume and path.is_file():
         started = read_json(path)
         for key, value in asked.items():
-            if started.get(key) != value:
+            of_later_versions = value if key in ("graph", "before", "left_out") else None
+            if started.get(key, of_later_versions) != value:
                 found = shown(started.get(key))
                 raise InputError(f"{path}: {key} is {found}, not {shown(value)}; resume with the same")
     run.check(options, data)

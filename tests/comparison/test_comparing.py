@@ -146,6 +146,16 @@ def test_what_any_row_has_seen_is_left_out_for_all(order):
     assert Compared(rows[::2], seeds=[0]).saw_more == []
 
 
+def test_unseen_texts_are_drawn_as_they_are_among_all_with_every_seed():
+    """Though which texts are unseen differs between seeds: of the same text the same number in each draw."""
+    right = np.random.default_rng(0).random(400) < 0.7
+    texts = np.arange(400, dtype=np.uint64)
+    found = [replace(classes(right), texts=texts, seen=np.arange(400) == s) for s in range(5)]
+    rows = [row(name, [{named("a"): own} for own in found], arch=name) for name in ("single", "star")]
+    drawn = Compared(rows, seeds=range(5))._drawn_dedup["a"]["star"][1:]
+    assert np.corrcoef(drawn.T).min() > 0.95
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_mean_over_tasks_that_label_the_same_texts_is_no_surer_than_one_of_them(apart):
     tasks = [named(name) for name in "abcd"]

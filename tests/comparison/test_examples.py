@@ -6,11 +6,11 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphmtl.comparison.examples import in_order_of_texts, pools
+from graphmtl.comparison.examples import Pool, in_order_of_texts, pools
 from graphmtl.data.fingerprint import text_ids
 from graphmtl.data.task import TaskData, TaskSet
 from tests.comparison.small import named
-from tests.parts import predictions_of
+from tests.parts import lists, predictions_of
 
 
 def tasks_of(**rows):
@@ -69,6 +69,29 @@ def test_those_that_share_texts_with_the_same_one_are_drawn_together():
     texts = {"a": [ids(1, 2)], "b": [ids(1, 2, 3, 4, 5, 6)], "c": [ids(5, 6)], "d": [ids(9)], "none": [ids()]}
     keys = {name: own[0].key for name, own in pools(texts, same=same(texts)).items()}
     assert keys == {"a": "a+b+c", "b": "a+b+c", "c": "a+b+c", "d": "d", "none": "none"}
+
+
+def test_a_few_texts_join_no_large_tasks():
+    texts = {"a": [np.arange(200)], "few": [np.array([0, 1, 500, 501])], "b": [np.arange(500, 700)]}
+    assert {own[0].key for own in pools(texts, same=same(texts)).values()} == {"a", "few", "b"}
+
+
+def test_some_of_the_examples_of_a_pool():
+    kept = np.array([True, False, True])
+    assert Pool(key="a", size=3).only(kept).places.tolist() == [0, 2]
+    assert Pool(key="a", size=9, places=np.array([4, 5, 6])).only(kept).places.tolist() == [4, 6]
+
+
+def test_long_labels_of_the_same_text_are_ordered_by_all_of_them():
+    long = [np.zeros(2000, dtype=np.int64) for _ in range(3)]
+    for i, own in enumerate(long):
+        own[1000] = i  # what numpy leaves out of its words
+    rows = {"text": ["a"] * 3, "label": [0, 0, 0]}
+    read = [
+        in_order_of_texts({"a": predictions_of(lists([long[i] for i in places]), np.arange(3))}, tasks_of(a=rows))["a"]
+        for places in ([0, 1, 2], [2, 0, 1])
+    ]
+    assert [own.labels[i][1000] for own in read for i in range(3)] == [0, 1, 2] * 2
 
 
 @pytest.mark.parametrize("alike", [True, False])

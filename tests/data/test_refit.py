@@ -76,3 +76,11 @@ def test_what_else_the_set_says_stays(reviews):
     again = train_with_valid(reviews)
     assert again.tasks == reviews.tasks
     assert (again.name, again.loaded_with, again.overlap) == (reviews.name, reviews.loaded_with, reviews.overlap)
+
+
+def test_of_some_tasks_the_others_were_not_there(reviews):
+    """Those that joined a graph after it had learned the validation texts of the first ones."""
+    again = train_with_valid(reviews, ["books"])
+    assert again["books"].train["text"][:] == ["one", "two", "three", "a film's test", "four"]
+    assert again["films"].train["text"][:] == ["six", "seven"]
+    assert again["films"].test["seen"][:] == [True, False]

@@ -13,7 +13,7 @@ from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.controls import _shuffled_tasks, shuffled
 from graphmtl.training.experiment import train
 from graphmtl.training.run import Run
-from graphmtl.training.run_data import load_fitted_tasks, load_run_tasks
+from graphmtl.training.run_data import load_fitted_tasks, load_run_tasks, load_tasks_again
 from graphmtl.training.run_files import ANSWERS
 from graphmtl.training.trainer import Trainer
 from graphmtl.training.transfer_run import _same
@@ -230,7 +230,12 @@ def test_what_is_done_afterwards_knows_the_drawn_examples_alone(finished, transf
     assert Counter(data["tone"].train["label"]) == Counter(shuffled_labels(run, control))
     again = transfer(run.folder, tone.replace("tone.yaml", "more.yaml"), output="more")
     assert again.options.lr == run.options.lr == pytest.approx(source.options.lr / 3)
-    assert len(load_fitted_tasks(again)["tone"].train) == 40
+    assert again.transfer["before"] == [{"new": ["tone"], "examples": 40, "draw": 0}]
+    found = load_fitted_tasks(again)
+    assert found["tone"].train["text"] == data["tone"].train["text"]
+    assert (len(found["tone"].valid), len(found["more"].train)) == (0, 48)
+    assert again.remarks["overlap"]["tone"]["dropped"] == 0
+    assert len(load_tasks_again(again, chooses=True)["tone"].valid) > 0  # such as for a baseline's C
 
 
 def shuffled_labels(run, control):
