@@ -135,9 +135,9 @@ def test_with_a_single_task_there_is_nothing_to_tell_and_it_is_said():
         assert Adversary.of_run(model, Adversary.Options()) is None
 
 
-def test_a_task_that_joins_a_trained_graph_is_told_from_no_other():
+def test_a_task_that_joins_a_trained_graph_is_told_from_no_other(tmp_path):
     class Finished:
-        options = make_options(arch="adversarial", adversarial_weight=0.5)
+        options, folder = make_options(arch="adversarial", adversarial_weight=0.5), tmp_path
 
     options = options_for(Finished)
     assert (options.adversarial_weight, options.orthogonality_weight) == (0.0, 0.01)
