@@ -128,3 +128,11 @@ def test_they_do_so_of_tasks_whose_scores_vary_more_and_less():
 
 def test_another_unit():
     assert one(np.ones((11, 1)), np.zeros((11, 1))).times(100).high == 100
+
+
+def test_a_draw_that_has_none_of_a_tasks_examples_has_no_score(few_draws):
+    sums = [sums_of(KNOWN, classes(np.ones(2, dtype=bool)))]
+    scores = drawn_scores({"a": sums}, [Pool(key="known", size=40, places=np.array([3, 7]))])["a"][:, 0]
+    assert scores[0] == 1
+    assert set(scores[~np.isnan(scores)]) == {1}  # none is 0
+    assert np.isnan(scores).mean() == pytest.approx((1 - 2 / 40) ** 40, abs=0.04)

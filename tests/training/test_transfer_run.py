@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from graphmtl.cli import main
+from graphmtl.comparison import rows
 from graphmtl.models.model import MultiTaskModel
 from graphmtl.training.controls import _shuffled_tasks, shuffled
 from graphmtl.training.experiment import train
@@ -236,6 +237,23 @@ def test_what_is_done_afterwards_knows_the_drawn_examples_alone(finished, transf
     assert (len(found["tone"].valid), len(found["more"].train)) == (0, 48)
     assert again.remarks["overlap"]["tone"]["dropped"] == 0
     assert len(load_tasks_again(again, chooses=True)["tone"].valid) > 0  # such as for a baseline's C
+
+
+def test_baselines_of_few_examples_choose_by_the_files_validation_split(finished, transfer, tone, monkeypatch):
+    run, read = transfer(finished("star").run.folder, tone, "--examples", 40), []
+    monkeypatch.setattr(rows, "read_baselines", lambda tasks, **_: read.append(tasks) or {})
+    assert rows.baseline_rows([run]) == []
+    assert len(read[0]["tone"].train) == 40
+    assert len(read[0]["tone"].valid) > 0
+
+
+def test_a_transfer_of_an_earlier_version_is_gone_on_with(finished, transfer, tone):
+    given = (finished("star").run.folder, tone, "--examples", 20)
+    run = transfer(*given)
+    about = {key: value for key, value in run.transfer.items() if key != "graph"}
+    (run.folder / "transfer.json").write_text(json.dumps(about))
+    (run.folder / "metrics.json").unlink()
+    assert transfer(*given, "--resume").transfer == run.transfer
 
 
 def shuffled_labels(run, control):
